@@ -1,7 +1,7 @@
 //! openlora: train a LoRA adapter, register it on a chain, serve it, count every call.
 //!
-//! The binary parses the command line, settles the settings and dispatches to one file per verb
-//! in `commands`. What the product does lives in `runtime`, which knows no terminal.
+//! The binary parses the command line, resolves the settings and dispatches to one file per command
+//! in `commands`. The product logic is in the library crates, which do not know the terminal.
 
 pub mod commands;
 pub mod runtime;
@@ -20,7 +20,7 @@ use openlora_core::{
     private::redact,
 };
 
-/// Parses, settles and runs one command line; returns the exit code.
+/// Parses and runs one command line; returns the exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     let args: Vec<OsString> = args.into_iter().collect();
     remember_addresses(&args);
@@ -45,8 +45,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     }
 }
 
-/// Learns the credentials of addresses before anything can be said; settings files do the same as
-/// they are read.
+/// Registers credentials in URLs before anything is printed. Credentials in settings files are
+/// registered when the files are read.
 fn remember_addresses(args: &[OsString]) {
     let proxies = ["http_proxy", "https_proxy", "all_proxy", "hf_endpoint"];
     let told = std::env::vars_os().filter(|(name, _)| {
@@ -57,10 +57,11 @@ fn remember_addresses(args: &[OsString]) {
     texts.for_each(|text| redact::register_credentials(&text.to_string_lossy()));
 }
 
-/// Help and version go to stdout; a wrong command line becomes a usage error in the form asked for.
+/// Help and version go to stdout; an invalid command line becomes a usage error in the requested
+/// format.
 fn refuse(args: &[OsString], error: &clap::Error) -> u8 {
     if !error.use_stderr() {
-        // Nobody is left to tell when stdout is gone.
+        // If stdout is closed, there is no way to report it.
         let _ = error.print();
         return 0;
     }
@@ -119,7 +120,7 @@ fn execute(cli: Cli, printer: Printer) -> Result<ExitStatus, Failure> {
             )
         })?;
     let outcome = runtime.block_on(commands::dispatch(&context, cli.command));
-    // Threads of a model that is still loaded must not hold the process up.
+    // Threads of a model that is still loaded must not delay the exit.
     runtime.shutdown_background();
     outcome
 }
@@ -179,6 +180,6 @@ fn start_logs(global: &GlobalArgs) {
         .with_env_filter(filter)
         .with_writer(printer::LogWriter::default)
         .try_init();
-    // A second start within one process (tests) keeps the first one's logs.
+    // A second start within one process (in tests) keeps the first logger.
     drop(started);
 }

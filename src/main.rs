@@ -1,4 +1,4 @@
-//! Runs the command line and turns its outcome into the process's exit code.
+//! Runs the command line and converts its outcome to the process's exit code.
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
-//! Secrets and confirmations from the person at the terminal, or from files that stand in for
-//! them. Nothing read here is ever printed or comes from the command line.
+//! Secrets and confirmations, typed at the terminal or read from files. Nothing read here is
+//! printed, and secrets are never taken from the command line.
 
 use std::{io::Read, path::Path};
 
@@ -28,7 +28,7 @@ pub fn password(
     }
 }
 
-/// The password of a keystore that is about to be written, typed twice.
+/// The password for a new keystore, typed twice.
 pub fn new_password(
     context: &CommandContext,
     file: Option<&Path>,
@@ -48,7 +48,7 @@ pub fn new_password(
     }
 }
 
-/// A private key or mnemonic, from a file or typed without being shown.
+/// A private key or mnemonic, from a file or typed without echo.
 pub fn secret(context: &CommandContext, from: Option<&Path>) -> Result<Zeroizing<String>, Failure> {
     match from {
         Some(file) => read(file),
@@ -56,7 +56,7 @@ pub fn secret(context: &CommandContext, from: Option<&Path>) -> Result<Zeroizing
     }
 }
 
-/// One line of a file is the password; its line end is not part of it.
+/// The file's single line is the password, without its line end.
 fn from_file(file: &Path) -> Result<Password, Failure> {
     let text = read(file)?;
     let text = text.strip_suffix('\n').unwrap_or(&text);
@@ -121,7 +121,7 @@ fn typed(context: &CommandContext, prompt: &str, what: &str) -> Result<Zeroizing
         })
 }
 
-/// Asks to type `word` before something that cannot be taken back.
+/// Asks the user to type `word` before an irreversible operation.
 pub fn confirm(context: &CommandContext, deed: &str, word: &str) -> Result<(), Failure> {
     if context.yes {
         return Ok(());

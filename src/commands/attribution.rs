@@ -1,4 +1,4 @@
-//! `attribution`: builds, shows and checks the index that calls are attributed with.
+//! `attribution`: builds, shows and verifies the attribution index.
 
 mod audit;
 
@@ -34,7 +34,7 @@ pub struct IndexInspection {
     sections: Vec<IndexSection>,
 }
 
-/// What an index holds of a contributor.
+/// A contributor's part of an index.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct IndexedContributor {
     #[serde(flatten)]
@@ -53,7 +53,7 @@ pub struct IndexSection {
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct IndexVerification {
     digest: String,
-    /// What was compared, and whether it agrees.
+    /// What was compared, and whether it matches.
     checks: Vec<IndexCheck>,
 }
 
@@ -93,7 +93,7 @@ async fn on_its_own_thread(
     })?
 }
 
-/// One line on an index.
+/// A one-line summary of an index.
 pub fn sizes(built: &BuiltIndex) -> String {
     format!(
         "{} examples of {} contributors at {} checkpoints, {:.1} MB, built in {:.1} s",
@@ -105,7 +105,7 @@ pub fn sizes(built: &BuiltIndex) -> String {
     )
 }
 
-/// A finished run with the inputs that it was made from, found unchanged.
+/// A finished run with its inputs, checked to be unchanged.
 fn finished(
     context: &CommandContext,
     wanted: Option<&str>,
@@ -117,7 +117,7 @@ fn finished(
     Ok((run, inputs))
 }
 
-/// Builds the index of a run as the settings say.
+/// Builds the index of a run according to the settings.
 pub(super) fn index(
     context: &CommandContext,
     inputs: &TrainInputs,
@@ -134,15 +134,11 @@ pub(super) fn index(
         width: settings.width,
         damping: settings.damping,
     };
-    index_at(
-        context,
-        inputs,
-        run,
-        (&options, &AttributionDir::of_run(run.path())),
-    )
+    let places = AttributionDir::of_run(run.path());
+    index_at(context, inputs, run, &options, &places)
 }
 
-/// What settings say about an index.
+/// The settings of an index.
 struct IndexOptions {
     method: IndexMethod,
     width: usize,
@@ -153,7 +149,8 @@ fn index_at(
     context: &CommandContext,
     inputs: &TrainInputs,
     run: &RunDir,
-    (options, places): (&IndexOptions, &AttributionDir),
+    options: &IndexOptions,
+    places: &AttributionDir,
 ) -> Result<BuiltIndex, Failure> {
     let material = GradientInputs::of_run(run, &inputs.config, options.method)?;
     let (rows, _) = inputs.rows()?;
@@ -333,7 +330,7 @@ fn rebuilt(
         damping: parameters.damping,
     };
     let places = AttributionDir::new(fresh.path());
-    let built = index_at(context, inputs, run, (&options, &places))?;
+    let built = index_at(context, inputs, run, &options, &places)?;
     Ok(check("index", index.digest(), &built.digest))
 }
 

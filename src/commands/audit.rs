@@ -1,5 +1,5 @@
-//! `audit`: everything that a server published of an adapter's calls, computed again from the
-//! package and the index and held against the chain: shares, roots, sums.
+//! `audit`: recomputes everything that a server published about an adapter's calls (shares, roots,
+//! sums) from the package and the index, and compares it with the chain.
 
 mod collected;
 mod sums;
@@ -35,15 +35,15 @@ use openlora_package as package;
 use openlora_payments::rewards::{anchored_on, anchoring_servers, batch_tree, split_of};
 use openlora_release::explore::against_releases;
 
-/// What `audit` is asked for.
+/// The request of `audit`.
 #[derive(Clone, Debug, Default)]
 pub struct AuditRequest {
-    /// The adapter's id, or its name where it was deployed from here.
+    /// The adapter's id, or its name if it was deployed from here.
     pub adapter: String,
-    /// A server's address, or a copy of its log's folder.
+    /// A server's URL, or a copy of its log folder.
     pub log: String,
     pub package: PathBuf,
-    /// The index's folder; without it calls with a sketch are skipped.
+    /// The index folder; without it, calls with a sketch are skipped.
     pub index: Option<PathBuf>,
 }
 
@@ -55,33 +55,33 @@ pub struct LogAudit {
     pub adapter_id: String,
     pub batches: u64,
     pub calls: u64,
-    /// What they cost together, in base units.
+    /// Total charge in base units.
     pub charged: Amount,
-    /// Calls whose shares were computed again from their sketches.
+    /// Calls whose shares were recomputed from their sketches.
     pub by_evidence: u64,
-    /// Calls with static shares and without a sketch, by the reason that the server gives.
+    /// Calls with static shares and without a sketch, by the reason that the server states.
     pub by_fallback: BTreeMap<String, u64>,
-    /// Roots of contributions that were computed again.
+    /// Recomputed roots of contributions.
     pub contributions: u64,
     /// Calls were published, and nothing was skipped.
     pub complete: bool,
-    /// What was not computed again, and why; neither right nor wrong.
+    /// What was not recomputed, and why; neither passed nor failed.
     pub skipped: Vec<SkippedCheck>,
-    /// Of these, roots of earlier versions, which do not say what was collected of their calls:
-    /// every charge counts there, and the chain is not asked.
+    /// Of these, roots of earlier versions, which do not state the collected amounts: every charge
+    /// counts there, and the chain is not asked.
     pub contributions_by_charge: u64,
-    /// What was collected of the calls' charges when contributions were last stated, in base units.
+    /// The collected part of the charges in the last stated contributions, in base units.
     pub collected: Amount,
-    /// What the chain has collected since, of the published calls' charges: no fault as long as it
-    /// is stated soon.
+    /// The part of the charges collected on the chain since then. This is no error if it is stated
+    /// soon.
     pub unstated: Amount,
     pub differences: Vec<String>,
 }
 
-/// One check of some calls that was not made.
+/// A check that was skipped for some calls.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct SkippedCheck {
-    /// Such as "shares".
+    /// For example "shares".
     pub check: String,
     /// Event ids of the calls.
     pub calls: Vec<String>,
@@ -90,14 +90,14 @@ pub struct SkippedCheck {
     pub index: String,
 }
 
-/// Everything at hand.
+/// The inputs of the audit.
 struct LogAuditor {
     chain: Chain,
     source: LogSource,
     adapter: AdapterId,
     adapter_id: String,
     provenance: Provenance,
-    /// Of the run that the package is of.
+    /// The attribution folder of the package's run.
     index: PathBuf,
 }
 
@@ -149,7 +149,7 @@ fn unregistered(network: &Network, adapter: AdapterId) -> Failure {
         .with_hint("list the adapters that it has: openlora explore")
 }
 
-/// An id, or the name of an adapter that was deployed from here.
+/// An adapter id, or the name of an adapter that was deployed from here.
 fn number(context: &CommandContext, text: &str) -> Result<AdapterId, Failure> {
     if let Some(number) = parse_id(text) {
         return Ok(number);
@@ -189,7 +189,7 @@ impl LogAudit {
 }
 
 impl LogAuditor {
-    /// Adds to what is known to differ.
+    /// Runs all checks, in addition to the known differences.
     async fn audit(mut self, differences: Vec<String>) -> Result<LogAudit, Failure> {
         let mut audited = LogAudit {
             adapter_id: self.adapter_id.clone(),
@@ -222,7 +222,8 @@ impl LogAuditor {
         sums::check_sums(
             &self,
             &catalogue.contributions,
-            (&calls, &pools),
+            &calls,
+            &pools,
             &mut audited,
         )
         .await?;
@@ -250,7 +251,7 @@ impl LogAuditor {
         Ok(batches)
     }
 
-    /// Who is paid by the splitter of each version that calls were made of.
+    /// The recipients of the splitter of each version that was called.
     async fn splits(
         &self,
         calls: &[PublishedCall],
@@ -262,7 +263,7 @@ impl LogAuditor {
                 continue;
             }
             let (splitter, parts) = split_of(&self.chain, self.adapter, call.version).await?;
-            // The splitter has one address on every chain.
+            // The splitter has the same address on every chain.
             let receiver = ReceiverKey {
                 receiver: splitter,
                 ..key
@@ -284,7 +285,8 @@ impl LogAuditor {
         }
     }
 
-    /// Each batch makes its root, the roots follow each other, and the chain has just those.
+    /// Checks that each batch gives its root, the roots form a chain, and the anchored roots are
+    /// exactly these.
     async fn hold_roots(
         &self,
         batches: &[AnchoredBatch],
@@ -348,7 +350,7 @@ impl LogAuditor {
                 ));
             }
         }
-        // A log that holds back everything has nothing in it that could differ.
+        // A log without any batch contains nothing that could differ.
         if batches.is_empty() {
             for server in anchoring_servers(&self.chain, self.adapter).await? {
                 tell(format!(

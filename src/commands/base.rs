@@ -1,5 +1,5 @@
-//! `base build` (not in the help): trains a small base model from text. This is how nano is made;
-//! see `scripts/build-nano`.
+//! `base build` (hidden): trains a small base model from text. The embedded model nano is built
+//! this way; see `scripts/build-nano`.
 
 use std::path::PathBuf;
 
@@ -8,12 +8,12 @@ use crate::commands::settings::closest;
 use openlora_core::error::{ExitClass, ExitStatus, Failure};
 use openlora_train::base::{BaseBuild, BaseEvent, train_base};
 
-/// What the command line says.
+/// The command-line request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BaseBuildRequest {
     pub corpus: PathBuf,
     pub out: PathBuf,
-    /// `key=value`, each a field of the build.
+    /// `key=value` pairs that set fields of the build.
     pub overrides: Vec<String>,
 }
 

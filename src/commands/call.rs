@@ -1,4 +1,4 @@
-//! `call`: one call to a server, and its answer.
+//! `call`: calls a server once and prints the answer.
 
 mod answer;
 pub(super) mod client;
@@ -19,23 +19,23 @@ use openlora_core::error::{ExitClass, ExitStatus, Failure};
 use openlora_payments::payer::{PayerStore, SchemeChoice};
 use pay::{PaidResponse, buy, resume};
 
-/// What is asked of the adapter.
+/// The kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallTask {
     Chat,
     Classify,
 }
 
-/// What `call` is told besides settings.
+/// The request of `call` besides settings.
 #[derive(Clone, Debug, Default)]
 pub struct CallRequest {
     /// `-` reads standard input.
     pub prompt: String,
-    /// A call that was paid and not answered, to be asked for again.
+    /// Id of a call that was paid but not answered, to be repeated.
     pub again: Option<String>,
     pub url: Option<String>,
     pub adapter: Option<String>,
-    /// What the adapter was trained for when unset.
+    /// Defaults to the task that the adapter was trained for.
     pub kind: Option<CallTask>,
     /// In token units, as typed.
     pub max_price: Option<String>,
@@ -44,7 +44,7 @@ pub struct CallRequest {
     pub max_tokens: Option<u32>,
     pub temperature: Option<f64>,
     pub system: Option<String>,
-    /// Show the answer while it comes; what a terminal gets anyway.
+    /// Print the answer while it is streamed, as on a terminal.
     pub stream: bool,
     pub scheme: SchemeChoice,
     pub payer: PayerRequest,
@@ -68,7 +68,7 @@ pub async fn run(context: &CommandContext, request: CallRequest) -> Result<ExitS
     Ok(ExitStatus::Success)
 }
 
-/// Asks for the answer to a call that was paid and not answered.
+/// Repeats a call that was paid but not answered.
 async fn again(
     context: &CommandContext,
     request: &CallRequest,
@@ -113,7 +113,7 @@ fn read_prompt(text: &str) -> Result<String, Failure> {
     Ok(prompt)
 }
 
-/// A price is a decimal number; what it buys is up to the server.
+/// A price must be a decimal number.
 fn check_amount(name: &str, amount: Option<&str>) -> Result<(), Failure> {
     let Some(text) = amount else { return Ok(()) };
     let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
@@ -125,7 +125,7 @@ fn check_amount(name: &str, amount: Option<&str>) -> Result<(), Failure> {
     Err(Failure::new(ExitClass::Usage, message))
 }
 
-/// The adapter asked for, or the only one.
+/// The requested adapter, or the only one.
 fn choose<'a>(models: &'a [Value], wanted: Option<&str>) -> Result<&'a Value, Failure> {
     let names: Vec<&str> = models.iter().map(|model| text_at(model, "id")).collect();
     let served = names.join(", ");
@@ -254,21 +254,21 @@ async fn classify(
 
 const CLASSIFY: &str = "/v1/classify";
 
-/// The form in which an answer comes.
+/// How an answer is delivered.
 #[derive(Clone, Copy)]
 struct OutputFormat {
     stream: bool,
     labels: bool,
 }
 
-/// An answer that has come whole.
+/// A completely received answer.
 struct CompleteAnswer {
     answer: Value,
     payment: Option<pay::ChargeSource>,
     said: AdapterAnswer,
 }
 
-/// Where an answer is taken, paid and its receipt handed over.
+/// The steps of a call: receive the answer, pay, and store the receipt.
 struct CallSession<'a> {
     context: &'a CommandContext,
     client: &'a ServerClient,
@@ -276,7 +276,7 @@ struct CallSession<'a> {
 }
 
 impl CallSession<'_> {
-    /// Reads and shows the answer; a paid one that is lost on its way is asked for again.
+    /// Reads and prints the answer. If a paid answer is lost in transit, it is requested again.
     async fn take(self, mut bought: PaidResponse, form: OutputFormat) -> Result<(), Failure> {
         let mut screen = stream::StreamScreen::default();
         loop {
@@ -289,8 +289,9 @@ impl CallSession<'_> {
             match told {
                 Ok(told) => return self.close(account, told).await,
                 Err(failure) => {
-                    let what = (self.request, failure);
-                    bought = pay::retry_call(account, self.context, self.client, what).await?;
+                    let (context, client) = (self.context, self.client);
+                    bought =
+                        pay::retry_call(account, context, client, self.request, failure).await?;
                 }
             }
         }
@@ -301,8 +302,8 @@ impl CallSession<'_> {
         response: reqwest::Response,
         screen: &mut stream::StreamScreen,
     ) -> Result<CompleteAnswer, Failure> {
-        let to = (&self.context.printer, screen);
-        let streamed = stream::print_stream(self.client, response, to).await?;
+        let printer = &self.context.printer;
+        let streamed = stream::print_stream(self.client, response, printer, screen).await?;
         Ok(CompleteAnswer {
             answer: streamed.answer,
             payment: streamed.payment.map(pay::ChargeSource::Event),
@@ -349,7 +350,7 @@ impl CallSession<'_> {
         })
     }
 
-    /// Settles the payment, keeps the receipt, and prints the JSON result or the closing remark.
+    /// Concludes the payment, stores the receipt, and prints the JSON result or the closing note.
     async fn close(
         self,
         account: Option<pay::OpenPayment>,
@@ -367,7 +368,7 @@ impl CallSession<'_> {
         };
         let id = text_at(&answer, "id").to_owned();
         let receipt = match client.receipt(&id).await {
-            // The answer is here and paid: what is missing is only the proof.
+            // The answer has arrived and is paid: only the receipt is missing.
             Err(failure) if closed.is_some() => {
                 context.printer.warn(failure.message);
                 None

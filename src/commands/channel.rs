@@ -1,4 +1,4 @@
-//! `channel`: the channels that calls are paid from, opened, filled and emptied by hand.
+//! `channel`: opens, tops up, refunds and withdraws payment channels.
 
 mod refund;
 mod withdraw;
@@ -9,7 +9,7 @@ use super::{
     CommandContext, ask,
     call::{
         client::{CallReply, ServerClient},
-        limits::{CallLimits, DepositTarget},
+        limits::{CallLimits, DepositTarget, LimitFlags},
     },
     money, network,
     payer::{self, PayerRequest},
@@ -34,15 +34,15 @@ use openlora_payments::{
 pub use refund::{RefundReport, refund};
 pub use withdraw::{ChannelWithdrawal, withdraw};
 
-/// How long a deposit that is sent at once is good for, in seconds.
+/// Validity of a deposit authorization that is sent immediately, in seconds.
 const GOOD_FOR: u64 = 600;
-/// Where servers sell calls.
+/// The route on which servers sell calls.
 const ROUTE: &str = "/v1/chat/completions";
 
-/// A channel, and who pays from it.
+/// A channel, and its payer.
 #[derive(Clone, Debug, Default)]
 pub struct ChannelRequest {
-    /// An id or its beginning; the only open channel when unset.
+    /// A channel id or its prefix; defaults to the only open channel.
     pub channel: Option<String>,
     pub payer: PayerRequest,
 }
@@ -57,7 +57,7 @@ pub struct OpenRequest {
     pub payer: PayerRequest,
 }
 
-/// A channel as every verb shows it; sums in base units.
+/// A channel as every subcommand prints it; sums in base units.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct ChannelReport {
     pub channel: String,
@@ -67,17 +67,17 @@ pub struct ChannelReport {
     pub adapter: String,
     pub payer: String,
     pub receiver: String,
-    /// ERC-20 contract of the money.
+    /// ERC-20 contract of the token.
     pub token: String,
-    /// What the escrow holds for it, claimed parts included.
+    /// The channel's balance in the escrow, including claimed parts.
     pub balance: Amount,
-    /// What calls have cost.
+    /// Charged for calls.
     pub charged: Amount,
-    /// What the receiver has claimed of that on the chain.
+    /// The part of the charges that was claimed on the chain.
     pub claimed: Amount,
-    /// What is not charged yet.
+    /// Not charged yet.
     pub left: Amount,
-    /// Whether the sums were read from the chain just now.
+    /// Whether the sums were just read from the chain.
     pub fresh: bool,
 }
 
@@ -101,7 +101,7 @@ impl ChannelReport {
     }
 }
 
-/// Lists every channel, those of the chosen network as the chain has them.
+/// Lists every channel; those of the chosen network with their on-chain state.
 pub async fn list(context: &CommandContext) -> Result<ExitStatus, Failure> {
     let store = PayerStore::open(&context.dirs.data)?;
     if in_use(&store)?.is_empty() {
@@ -141,7 +141,7 @@ pub async fn list(context: &CommandContext) -> Result<ExitStatus, Failure> {
     Ok(ExitStatus::Success)
 }
 
-/// Every channel but those of chains that are gone.
+/// Every channel except those of chains that were reset.
 fn in_use(store: &PayerStore) -> Result<Vec<PayerChannel>, Failure> {
     let mut all = store.channels()?;
     all.retain(|channel| channel.state != PayerChannelState::Ended);
@@ -157,7 +157,7 @@ fn none(context: &CommandContext) -> ExitStatus {
     ExitStatus::Success
 }
 
-/// One that is in use is only looked at: whoever uses it keeps what it finds.
+/// A channel that another process uses is only read; that process stores its state.
 async fn reconcile(
     store: &PayerStore,
     chain: &Chain,
@@ -202,7 +202,7 @@ fn line(channel: &ChannelReport, token: &PaymentToken) -> String {
     )
 }
 
-/// Opens a channel with a deposit of the payer's own, without a call.
+/// Opens a channel with the payer's own deposit transaction, without a call.
 pub async fn open(context: &CommandContext, request: &OpenRequest) -> Result<ExitStatus, Failure> {
     let client = ServerClient::new(context, Some(&request.url))?;
     let seller = SellerRoute {
@@ -216,7 +216,8 @@ pub async fn open(context: &CommandContext, request: &OpenRequest) -> Result<Exi
     print_target(
         context,
         &payer,
-        (&request.amount, amount),
+        &request.amount,
+        amount,
         DepositTarget::from_offer(&offer),
     )?;
     let network = &payer.chain.network;
@@ -233,7 +234,7 @@ pub async fn open(context: &CommandContext, request: &OpenRequest) -> Result<Exi
     deposit(context, &payer, leased, amount).await
 }
 
-/// Puts more into a channel.
+/// Deposits more into a channel.
 pub async fn topup(
     context: &CommandContext,
     request: &ChannelRequest,
@@ -253,7 +254,7 @@ pub async fn topup(
         receiver: channel.config.receiver,
         delay: channel.config.withdraw_delay,
     };
-    print_target(context, &payer, (text, amount), to)?;
+    print_target(context, &payer, text, amount, to)?;
     let deed = format!(
         "putting {} into channel {} on `{}`",
         payer.money(amount),
@@ -265,7 +266,7 @@ pub async fn topup(
     deposit(context, &payer, leased, amount).await
 }
 
-/// The seller of the channel that is meant, before any account is unlocked.
+/// The seller of the chosen channel, before any account is unlocked.
 fn seller(context: &CommandContext, request: &ChannelRequest) -> Result<SellerRoute, Failure> {
     let store = PayerStore::open(&context.dirs.data)?;
     if let Some(text) = &request.channel {
@@ -297,7 +298,7 @@ fn seller(context: &CommandContext, request: &ChannelRequest) -> Result<SellerRo
     }
 }
 
-/// What a server sells calls for, and the offer by channel.
+/// A server's payment terms, and its channel offer.
 async fn terms(
     context: &CommandContext,
     client: &ServerClient,
@@ -327,7 +328,7 @@ fn read(client: &ServerClient, terms: &str) -> Result<PaymentRequired, Failure> 
     })?)
 }
 
-/// The route of a seller, with the adapter in the query where there is one.
+/// The seller's route, with the adapter in the query if there is one.
 fn probe(seller: &SellerRoute) -> String {
     match reqwest::Url::parse(&seller.route) {
         Ok(mut url) if !seller.adapter.is_empty() => {
@@ -352,20 +353,25 @@ fn check(payer: &Payer, offer: &PaymentOffer, amount: Amount) -> Result<(), Fail
     Err(Failure::new(ExitClass::Usage, message))
 }
 
-/// Who gets a deposit, and how long taking it back may need. The amount was typed, so it is not
-/// asked for again.
+/// Shows the receiver of a deposit and the withdrawal delay. The user typed the amount, so it needs
+/// no confirmation.
 fn print_target(
     context: &CommandContext,
     payer: &Payer,
-    (text, amount): (&str, Amount),
+    text: &str,
+    amount: Amount,
     to: DepositTarget<'_>,
 ) -> Result<(), Failure> {
     payer.check_locked(amount)?;
-    let limits = CallLimits::resolve(context, payer, (None, Some(text)))?;
-    limits.allow_deposit((amount, Amount::ZERO), to)
+    let flags = LimitFlags {
+        price: None,
+        deposit: Some(text),
+    };
+    let limits = CallLimits::resolve(context, payer, flags)?;
+    limits.allow_deposit(amount, Amount::ZERO, to)
 }
 
-/// Money on public chains moves after a yes.
+/// Transfers on public chains need a confirmation.
 fn confirm(context: &CommandContext, payer: &Payer, deed: &str) -> Result<(), Failure> {
     match payer.chain.network.is_local() {
         true => Ok(()),
@@ -386,7 +392,7 @@ async fn fund(context: &CommandContext, payer: &Payer, amount: Amount) -> Result
     }
 }
 
-/// Signs a deposit, writes it down, and sends it.
+/// Signs a deposit, records it, and sends it.
 async fn deposit(
     context: &CommandContext,
     payer: &Payer,
@@ -420,7 +426,7 @@ fn report(
     Ok(ExitStatus::Success)
 }
 
-/// The channel that is named, or the only one in one of the states.
+/// The named channel, or the only one in one of the given states.
 fn chosen(
     payer: &Payer,
     named: Option<&str>,

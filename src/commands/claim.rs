@@ -1,5 +1,5 @@
-//! `claim`: a contributor's side of its pools: what it is owed, contesting, and demanding. It needs
-//! an RPC and the pool's address; a server's published log does no more than name pools.
+//! `claim`: the contributor's side of pools: show what is owed, claim, contest and demand. It needs
+//! only an RPC and the pool's address; a server's published log merely names pools.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +24,7 @@ use openlora_payments::rewards::{
 };
 use openlora_wallet::WalletAccount;
 
-/// What is done in the pools.
+/// The operation on the pools.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PoolAction {
     #[default]
@@ -34,14 +34,14 @@ pub enum PoolAction {
     Divide,
 }
 
-/// What `claim` is asked for.
+/// The request of `claim`.
 #[derive(Clone, Debug, Default)]
 pub struct ClaimRequest {
-    /// A server's address, or a copy of its log's folder.
+    /// A server's URL, or a copy of its log folder.
     pub log: Option<String>,
-    /// One pool; all of the log's when absent.
+    /// One pool; by default all pools of the log.
     pub pool: Option<String>,
-    /// Whose sums; the account's own when empty.
+    /// The contributors' addresses; the account's own if empty.
     pub contributors: Vec<String>,
     pub action: PoolAction,
     pub treasury: TreasuryRequest,
@@ -55,42 +55,43 @@ pub struct ClaimReport {
     pools: Vec<PoolReport>,
 }
 
-/// A pool afterwards, and what was done there.
+/// A pool after the command, and the transactions sent.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct PoolReport {
     pool: String,
-    /// ERC-20 contract of the money.
+    /// ERC-20 contract of the token.
     token: String,
     operator: String,
-    /// All that ever arrived, in base units.
+    /// Total received by the pool, in base units.
     received: Amount,
-    /// What is promised to contributors so far.
+    /// Allotted to contributors so far.
     allotted: Amount,
-    /// The part of it that static shares divided.
+    /// The part of it that was divided by static shares.
     divided: Amount,
-    /// What waits to be proposed, or is proposed and not in force.
+    /// Not proposed yet, or proposed and not in effect.
     unallotted: Amount,
-    /// A proposal that waits; null when none does.
+    /// The pending proposal; null if there is none.
     pending: Option<PendingProposal>,
-    /// Until when the operator must answer a demand, in Unix seconds; null when none waits.
+    /// The deadline by which the operator must answer a demand, in Unix seconds; null if there is
+    /// none.
     answer_by: Option<u64>,
     payments: Vec<FetchedPayment>,
-    /// Every other transaction that was sent.
+    /// All other transactions that were sent.
     sent: Vec<SentTransaction>,
 }
 
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct PendingProposal {
     round: u32,
-    /// Names the published sums behind it.
+    /// The root of the published sums it is based on.
     root: String,
     total: Amount,
-    /// When it takes force, in Unix seconds.
+    /// When it takes effect, in Unix seconds.
     activates_at: u64,
-    /// Static shares that contested it, and how many refuse it.
+    /// The static shares that contested it, and the threshold for rejection.
     against_ppm: u32,
     quorum_ppm: u32,
-    /// Who gets what, as the chain has it.
+    /// The recipients and amounts, as on the chain.
     entries: Vec<ProposedPayment>,
 }
 
@@ -100,7 +101,7 @@ pub struct ProposedPayment {
     amount: Amount,
 }
 
-/// A sum that was fetched, or with `--dry-run` would be.
+/// An amount that was claimed, or would be with `--dry-run`.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct FetchedPayment {
     contributor: String,
@@ -110,7 +111,7 @@ pub struct FetchedPayment {
     gas_used: Option<u64>,
 }
 
-/// A transaction beside the payments.
+/// A transaction other than a payment.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct SentTransaction {
     /// `activate`, `contest`, `demand` or `divide`.
@@ -119,7 +120,7 @@ pub struct SentTransaction {
     gas_used: u64,
 }
 
-/// Everything at hand.
+/// The data that the subcommands need.
 struct PoolClaimer {
     tx_context: TxContext,
     account: WalletAccount,
@@ -183,7 +184,7 @@ pub async fn run(context: &CommandContext, request: ClaimRequest) -> Result<Exit
     Ok(ExitStatus::Success)
 }
 
-/// A server alone writes this home's journal, in which transactions are kept until they are mined.
+/// Only the server writes this home's journal, which records transactions until they are mined.
 fn beside(url: &str, request: &ClaimRequest) -> Failure {
     let message = format!(
         "the server at {url} runs in this home and alone writes down its transactions, so nothing is \
@@ -218,7 +219,7 @@ fn parse(flag: &str, text: &str) -> Result<Address, Failure> {
         .map_err(|problem| Failure::new(ExitClass::Usage, format!("{flag} is wrong: {problem}")))
 }
 
-/// The pools that a log has sums of. That the log says so is all that is believed of it.
+/// The pools named in a log. Nothing else in the log is trusted here.
 async fn pools_of(source: &LogSource) -> Result<BTreeSet<ReceiverKey>, Failure> {
     let without = |failure: Failure| {
         let hint = "the chain alone is enough: name the pool with --pool ADDRESS";
@@ -297,7 +298,7 @@ impl PoolClaimer {
         })
     }
 
-    /// Fetches what waits for a contributor; `due` is what it would get besides.
+    /// Claims what is owed to a contributor; `due` is what it would receive in addition.
     async fn pay(
         &self,
         pool: &PoolState,

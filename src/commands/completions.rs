@@ -25,7 +25,7 @@ pub fn completion_script(shell: Shell) -> Vec<u8> {
     script
 }
 
-/// The manual page in roff: the program first, then every visible verb.
+/// The manual page in roff: the program first, then every visible subcommand.
 pub fn manual() -> io::Result<Vec<u8>> {
     let mut command = Cli::command();
     command.build();
@@ -50,7 +50,7 @@ fn render_verb(verb: &clap::Command, page: &mut Vec<u8>) -> io::Result<()> {
     let mut body = Vec::new();
     man.render_description_section(&mut body)?;
     man.render_options_section(&mut body)?;
-    // Within the one page a verb's own sections are subsections.
+    // In the single page, the sections of a subcommand become subsections.
     let body = String::from_utf8_lossy(&body).replace(".SH ", ".SS ");
     page.extend_from_slice(body.as_bytes());
     for inner in verb.get_subcommands() {

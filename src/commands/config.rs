@@ -1,4 +1,4 @@
-//! `config show | path | set`: what the settings are, where they come from, changing one.
+//! `config show | path | set`: shows settings with their origins, and changes one.
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +19,7 @@ use openlora_core::{
     private::files,
 };
 
-/// Prints every key, its value and, when asked, its origin.
+/// Prints every key, its value and, if requested, its origin.
 pub fn print_settings(context: &CommandContext, origin: bool) -> Result<ExitStatus, Failure> {
     if context.printer.is_json() {
         context.printer.json(&shown(context));
@@ -132,7 +132,7 @@ pub fn path(context: &CommandContext) -> Result<ExitStatus, Failure> {
     Ok(ExitStatus::Success)
 }
 
-/// Changes one key in a settings file and leaves comments and order as they are.
+/// Changes one key in a settings file; comments and order are preserved.
 pub fn set(
     context: &CommandContext,
     name: &str,
@@ -169,7 +169,7 @@ pub fn set(
     Ok(ExitStatus::Success)
 }
 
-/// The file's text with the key changed, read back strictly before it is accepted.
+/// The file's text with the key changed, parsed strictly before it is accepted.
 fn change(file: &Path, key: &SettingKey, text: &str) -> Result<String, Failure> {
     let old = match std::fs::read_to_string(file) {
         Ok(old) => old,

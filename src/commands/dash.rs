@@ -1,4 +1,4 @@
-//! `dash`: the journal of this home, of a running server, or a recording, on the terminal.
+//! `dash`: shows the journal of this home, of a running server, or a recording, on the terminal.
 
 mod attach;
 mod lines;
@@ -26,23 +26,23 @@ use openlora_tui::{
 };
 pub use report::DashReport;
 
-/// Batches of records that wait for the screen; the source waits then.
+/// Batches of records queued for the screen before the source blocks.
 const WAITING: usize = 4;
 
-/// The form of the projection beside the journal; another number is another form.
+/// Format of the projection next to the journal; any change of the format changes the number.
 const FORM: &str = "openlora-board-2";
 
-/// What `dash` is asked for.
+/// The request of `dash`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DashRequest {
     pub origin: RecordSource,
-    /// File that every record is written to.
+    /// File to which every record is written.
     pub record: Option<PathBuf>,
-    /// Of the server that is followed; this home's own when there is none.
+    /// Operator token of the followed server; defaults to this home's own.
     pub token_file: Option<PathBuf>,
 }
 
-/// Where records come from.
+/// The source of records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum RecordSource {
     /// The journal of this home.
@@ -50,9 +50,9 @@ pub enum RecordSource {
     Home,
     /// A server's `/events`.
     Attach(String),
-    /// A recording, so many times as fast as it was made; all of it at once when 0.
+    /// A recording, played at a multiple of its speed; all at once if 0.
     Replay(PathBuf, u32),
-    /// The recording that is compiled in.
+    /// The embedded recording.
     Demo,
 }
 
@@ -69,21 +69,22 @@ pub async fn run(context: &CommandContext, request: DashRequest) -> Result<ExitS
     let (sender, feed) = mpsc::channel(WAITING);
     let clock = source(context, &request, sender)?;
     if accessible {
-        return lines::run(&context.printer, options, (feed, clock)).await;
+        return lines::run(&context.printer, options, feed, clock).await;
     }
     let folder = std::env::current_dir()
         .map_err(|error| Failure::io("read the working directory", ".".as_ref(), &error))?;
-    let board = run_screen(options, (feed, clock), folder).await?;
+    let board = run_screen(options, feed, clock, folder).await?;
     if request.origin == RecordSource::Home && request.record.is_none() {
         keep(context, &board);
     }
     Ok(ExitStatus::Success)
 }
 
-/// Opens the screen until somebody quits.
+/// Runs the screen until the user quits.
 pub(super) async fn run_screen(
     options: DashOptions,
-    (feed, clock): (mpsc::Receiver<DashFeed>, DashClock),
+    feed: mpsc::Receiver<DashFeed>,
+    clock: DashClock,
     folder: PathBuf,
 ) -> Result<Board, Failure> {
     let size = terminal_columns_and_lines();
@@ -101,13 +102,13 @@ pub(super) async fn run_screen(
     })
 }
 
-/// Columns and lines; the loop learns of every change.
+/// Columns and lines at the start; the loop receives later changes.
 fn terminal_columns_and_lines() -> (u16, u16) {
     let size = terminal_size::terminal_size();
     size.map_or((80, 24), |(width, height)| (width.0, height.0))
 }
 
-/// Starts what records come from, and says what time it is there.
+/// Starts the source of records, and returns its clock.
 fn source(
     context: &CommandContext,
     request: &DashRequest,
@@ -118,8 +119,8 @@ fn source(
     match &request.origin {
         RecordSource::Home => local::follow(context.dirs.journal(), recorder, sender)?,
         RecordSource::Attach(url) => {
-            let server = (url.as_str(), request.token_file.as_deref());
-            attach::follow(context, server, (recorder, sender))?;
+            let token_file = request.token_file.as_deref();
+            attach::follow(context, url, token_file, recorder, sender)?;
         }
         RecordSource::Replay(path, speed) => {
             let records = recording::read(path)?;
@@ -130,7 +131,7 @@ fn source(
     Ok(Box::new(now_ms))
 }
 
-/// Reading starts here the next time; that it cannot be kept only costs time then.
+/// Stores the board for the next start. A failure only costs time then.
 fn keep(context: &CommandContext, board: &Board) {
     if board.sequence > 0 {
         store(&context.dirs.journal(), board);
@@ -138,7 +139,8 @@ fn keep(context: &CommandContext, board: &Board) {
 }
 
 /// # Errors
-/// What is there is no terminal, or none that can place letters.
+///
+/// There is no terminal, or it cannot position text.
 pub(super) fn needs_terminal() -> Result<(), Failure> {
     let refused = |found: &str| {
         let message = format!("the dashboard needs a terminal, and {found}");
@@ -171,14 +173,14 @@ fn options(context: &CommandContext, request: &DashRequest) -> Result<DashOption
     })
 }
 
-/// The same for the demonstration's own screen.
+/// Options for the demo's screen.
 pub(super) fn demo_options(context: &CommandContext) -> Result<DashOptions, Failure> {
     let mut options = options(context, &DashRequest::default())?;
     options.watermark = Some("DEMO: no real money".to_owned());
     Ok(options)
 }
 
-/// A remark for the screen.
+/// A note for the screen.
 pub(super) fn remark_feed(text: String) -> DashFeed {
     DashFeed::Told(text)
 }
@@ -189,7 +191,7 @@ pub(super) fn follow(path: PathBuf, sender: mpsc::Sender<DashFeed>) -> Result<Da
     Ok(Box::new(now_ms))
 }
 
-/// Every chain of the settings that calls are paid on, with its money.
+/// Every configured chain on which calls are paid, with its token.
 fn tokens(context: &CommandContext) -> Result<Vec<ChainToken>, Failure> {
     let networks = network::paid_on(context)?;
     let each = networks.into_iter().map(|network| {
@@ -204,7 +206,7 @@ fn tokens(context: &CommandContext) -> Result<Vec<ChainToken>, Failure> {
     each.collect()
 }
 
-/// What the terminal says it can show.
+/// The colours that the terminal supports.
 fn depth(context: &CommandContext) -> ColourDepth {
     if !context.printer.paints() {
         return ColourDepth::None;
@@ -227,7 +229,7 @@ fn now_ms() -> u64 {
     })
 }
 
-/// Stops this process as Ctrl-Z would, had the keyboard not been taken over.
+/// Suspends this process as Ctrl-Z would, because the terminal is in raw mode.
 fn suspend() {
     let pid = sysinfo::Pid::from_u32(std::process::id());
     let mut system = sysinfo::System::new();
@@ -237,11 +239,11 @@ fn suspend() {
     }
 }
 
-/// How often a server brings the board beside its journal up to date, and after how many records.
+/// How often a server updates the stored board of its journal, and after how many records.
 const KEEPING: Duration = Duration::from_secs(60);
 const WORTH: u64 = 20_000;
 
-/// Keeps the board of a journal that is being written, until it is aborted.
+/// Keeps the stored board of a growing journal up to date, until the task is aborted.
 pub(super) fn keep_ready(path: PathBuf) -> tokio::task::JoinHandle<()> {
     tokio::spawn(async move {
         let mut ticks = tokio::time::interval(KEEPING);
@@ -250,7 +252,7 @@ pub(super) fn keep_ready(path: PathBuf) -> tokio::task::JoinHandle<()> {
             ticks.tick().await;
             let path = path.clone();
             let kept = tokio::task::spawn_blocking(move || bring_up_to_date(&path)).await;
-            // Without it the next dashboard reads longer; calls are served all the same.
+            // Without it, the next dashboard start takes longer; serving is not affected.
             if let Ok(Err(error)) = kept {
                 tracing::debug!(%error, "the board was not kept");
             }
@@ -275,18 +277,18 @@ fn bring_up_to_date(path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Records after which a board that is being made is kept as far as it is.
+/// A board that is being folded is stored each time after this many records.
 const STRIDE: u64 = 250_000;
 
 fn store(journal: &Path, board: &Board) {
     let path = projection::path_of(journal, "board");
-    let place = (board.sequence, board.hash.as_str());
-    if let Err(error) = projection::store(&path, place, FORM, board) {
+    let stored = projection::store(&path, board.sequence, &board.hash, FORM, board);
+    if let Err(error) = stored {
         tracing::debug!(%error, path = %path.display(), "the board was not kept");
     }
 }
 
-/// A journal, and its board as far as it was kept.
+/// A journal, and its board as far as it was stored.
 fn reopened(path: &Path) -> Result<(ReadOnlyJournal, Board), Failure> {
     let mut journal = Journal::open_read_only(path)?;
     let kept = projection::path_of(path, "board");

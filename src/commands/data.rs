@@ -1,4 +1,4 @@
-//! `data check`, `preview` and `split`: looking at training data before using it.
+//! `data check`, `preview` and `split`: inspection and preparation of training data.
 
 mod check;
 mod report;
@@ -24,7 +24,7 @@ use openlora_model::{
     text::TextCodec,
 };
 
-/// How tokens that are learned are painted.
+/// Style of tokens that the loss covers.
 const LEARNED: Style = AnsiColor::Green.on_default().bold();
 
 /// Which rows to show.
@@ -72,7 +72,7 @@ pub fn preview(context: &CommandContext, request: &PreviewRequest) -> Result<Exi
     Ok(ExitStatus::Success)
 }
 
-/// Numbers of the rows to show.
+/// Positions of the rows to show.
 fn chosen(
     dataset: &Dataset,
     request: &PreviewRequest,
@@ -117,7 +117,7 @@ fn print_preview(context: &CommandContext, shown: &[RowPreview]) {
     }
 }
 
-/// Learned text in colour, or between double brackets where there is none.
+/// Trained text in colour, or between double brackets without colour.
 fn painted(context: &CommandContext, segment: &TextSegment) -> String {
     match segment {
         TextSegment {
@@ -131,7 +131,7 @@ fn painted(context: &CommandContext, segment: &TextSegment) -> String {
     }
 }
 
-/// The files named, or those of the project, with paths as people name them.
+/// The named files, or those of the project, with paths as the user wrote them.
 fn sources(context: &CommandContext, files: &[PathBuf]) -> Vec<DataSource> {
     let sources = project::sources(context, files).into_iter();
     let shortened = |source: DataSource| DataSource {
@@ -141,14 +141,14 @@ fn sources(context: &CommandContext, files: &[PathBuf]) -> Vec<DataSource> {
     sources.map(shortened).collect()
 }
 
-/// A path below the working directory without it.
+/// A path below the working directory, made relative to it.
 fn shorten(settings: &Settings, path: &Path) -> PathBuf {
     path.strip_prefix(&settings.working_dir)
         .unwrap_or(path)
         .to_path_buf()
 }
 
-/// How rows are encoded, by the settings.
+/// How rows are encoded, from the settings.
 fn encode_options(settings: &Settings) -> EncodeOptions {
     EncodeOptions {
         max_len: settings.train.max_len,
@@ -159,12 +159,12 @@ fn encode_options(settings: &Settings) -> EncodeOptions {
     }
 }
 
-/// Tokenizer and chat template of the base in the settings.
+/// Tokenizer and chat template of the configured base.
 fn open_codec(context: &CommandContext) -> Result<TextCodec, Failure> {
     Ok(TextCodec::open(&project::base(context, None)?.dir)?)
 }
 
-/// Validation or test rows of the project, which are read from files that are no `[[data]]`.
+/// The project's validation or test rows, which are read from files other than `[[data]]`.
 fn held_out(settings: &Settings) -> Vec<(&'static str, Vec<DataSource>)> {
     let file = |path: &Path| DataSource::of_file(shorten(settings, path));
     let valid = settings.train.val.iter();

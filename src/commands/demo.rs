@@ -1,8 +1,8 @@
-//! `demo`: the whole story on the embedded base, really executed.
+//! `demo`: runs the complete workflow on the embedded base.
 //!
-//! Every step is a command that a person could type: the demo runs this same binary, in a home of
-//! its own, shows the command line and tells what came back. Nothing is canned, and every figure
-//! is the one that the step itself reported.
+//! Every step is an ordinary command: the demo runs this same binary in a home of its own, prints
+//! the command line and reports the result. No output is prepared in advance, and every figure is
+//! reported by the step itself.
 
 mod buyer;
 mod credit;
@@ -20,24 +20,24 @@ use self::{program::DemoBinary, script::DemoScript};
 use super::{CommandContext, deploy::DeployReport};
 use openlora_core::error::{ExitClass, ExitStatus, Failure};
 
-/// What `demo` is asked for.
+/// The request of `demo`.
 #[derive(Clone, Debug)]
 pub struct DemoRequest {
-    /// Folder that keeps everything; a temporary one when absent.
+    /// Folder to keep everything in; a temporary one by default.
     pub home: Option<PathBuf>,
-    /// Show the creator's journal live meanwhile.
+    /// Show the creator's journal live in the dashboard.
     pub dash: bool,
 }
 
 /// The result: a key per step.
 #[derive(Debug, Default, Serialize, schemars::JsonSchema)]
 pub struct DemoReport {
-    /// Marks every figure here as a demonstration's.
+    /// Marks every figure here as demo data.
     pub demo: bool,
     pub started: Option<steps::DemoProject>,
     pub trained: Option<steps::TrainingFigures>,
     pub evaluated: Option<steps::EvaluationFigures>,
-    /// The result of `deploy`, found in the registry again.
+    /// The result of `deploy`, as read back from the registry.
     pub deployed: Option<DeployReport>,
     pub calls: Vec<steps::DemoCall>,
     pub metered: Option<steps::MeteredTotals>,
@@ -47,7 +47,7 @@ pub struct DemoReport {
     pub seconds: f64,
 }
 
-/// Runs the story; Ctrl-C stops its programs and leaves nothing behind.
+/// Runs the demo; Ctrl-C stops its programs and cleans up.
 pub async fn run(context: &CommandContext, request: DemoRequest) -> Result<ExitStatus, Failure> {
     let started = Instant::now();
     if request.dash {
@@ -83,7 +83,7 @@ fn interrupted() -> Failure {
     Failure::new(ExitClass::Interrupted, "the demo was interrupted")
 }
 
-/// Where the demo works.
+/// The folder in which the demo works.
 enum DemoHome {
     Temporary(TempDir),
     Kept(PathBuf),

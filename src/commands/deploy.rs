@@ -1,4 +1,4 @@
-//! `deploy`: a package into the chain's registry, or the contracts onto the chain.
+//! `deploy`: publishes a package in the chain's registry, or deploys the contracts.
 
 mod contracts;
 
@@ -39,10 +39,10 @@ use openlora_release::deploy::{
 };
 use openlora_train::RunDir;
 
-/// What the command line says besides settings.
+/// The command-line request besides settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeployRequest {
-    /// The latest run's when `None`.
+    /// Defaults to the latest run's package.
     pub package: Option<PathBuf>,
     pub dry_run: bool,
     pub server: Option<String>,
@@ -56,10 +56,10 @@ pub struct DeployRequest {
 #[derive(Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DeployReport {
     pub adapter_id: String,
-    /// As the registry counts, from 1.
+    /// The registry's version number, from 1.
     pub version: u32,
     pub network: String,
-    /// The transaction that put this version there.
+    /// The transaction that registered this version.
     pub tx: String,
     pub splitter: String,
     pub gas_used: u64,
@@ -79,11 +79,11 @@ pub struct DeployProposal {
     chain_id: u64,
     from: String,
     transactions: Vec<PlannedTransaction>,
-    /// Most wei that all of them can cost.
+    /// Maximum total cost in wei.
     most_wei: String,
 }
 
-/// One transaction that would be sent.
+/// One transaction to be sent.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct PlannedTransaction {
     deed: String,
@@ -91,9 +91,9 @@ pub struct PlannedTransaction {
     contract: &'static str,
     call: String,
     arguments: Vec<CallArgument>,
-    /// Limit; what is not used is not paid.
+    /// Gas limit; unused gas is not paid.
     gas: u64,
-    /// Most wei per unit of gas.
+    /// Maximum wei per unit of gas.
     max_fee_wei: String,
 }
 
@@ -180,10 +180,10 @@ fn wish(request: &DeployRequest) -> Result<DeployOptions, Failure> {
     })
 }
 
-/// What the registry is told that 1 000 generated tokens cost. Zero only where the settings say
-/// zero: a token that is missing or counts otherwise must not make the calls free.
+/// The price of 1 000 generated tokens for the registry. It is zero only if the settings say zero:
+/// a missing token or a differing number of decimals must not make the calls free.
 async fn price(context: &CommandContext, chain: &Chain) -> Result<u128, Failure> {
-    /// Of the token that the registry counts in.
+    /// Decimals of the registry's price.
     const DECIMALS: u8 = 6;
     let network = &chain.network;
     let setting = &context.settings.pricing.completion;
@@ -214,7 +214,7 @@ async fn price(context: &CommandContext, chain: &Chain) -> Result<u128, Failure>
     })
 }
 
-/// The settings say how a token counts, and so does the token.
+/// Checks that the configured decimals match those of the token.
 async fn check_decimals(chain: &Chain, token: &PaymentToken) -> Result<(), Failure> {
     if !chain.has_code(token.address).await? {
         return Ok(());
@@ -223,7 +223,7 @@ async fn check_decimals(chain: &Chain, token: &PaymentToken) -> Result<(), Failu
     let asked = chain.read("decimals of the token", token.address, &call);
     let found = match asked.await {
         Ok(found) => found,
-        // ERC-20 does not ask for it.
+        // ERC-20 does not require this function.
         Err(WalletError::Reverted { .. }) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
@@ -243,7 +243,7 @@ async fn check_decimals(chain: &Chain, token: &PaymentToken) -> Result<(), Failu
     )
 }
 
-/// The package that is named, or the latest run's, which is made now when it has none.
+/// The named package, or the latest run's, which is built if missing.
 async fn folder(context: &CommandContext, request: &DeployRequest) -> Result<PathBuf, Failure> {
     if let Some(named) = &request.package {
         return Ok(context.settings.working_dir.join(named));
@@ -267,7 +267,7 @@ async fn folder(context: &CommandContext, request: &DeployRequest) -> Result<Pat
     Ok(made.dir().to_owned())
 }
 
-/// The package, every check of which this machine can do has passed.
+/// The package, after all checks that this machine can make.
 async fn checked(
     context: &CommandContext,
     tx_context: &TxContext,
@@ -353,7 +353,7 @@ async fn deploy(
         let deployment = find_release(&tx_context.chain, params, plan).await?;
         let id = shown_id(plan.adapter_id);
         let mut known = tx_context.snapshot.deployments.iter();
-        // A process that was killed after its transaction was mined did not get to say so.
+        // A process that was killed after its transaction was mined could not record it.
         if !known.any(|it| it.adapter_id == id && it.tx == deployment.tx) {
             tx_context.note(&deployment).await?;
         }
@@ -376,7 +376,7 @@ impl TxContext {
     }
 }
 
-/// What is about to be signed, for a person.
+/// Prints what is about to be signed.
 fn print_steps(
     context: &CommandContext,
     tx_context: &TxContext,

@@ -1,4 +1,4 @@
-//! `devnet`: the embedded development chain as a process of its own.
+//! `devnet`: the embedded development chain as a separate process.
 
 use std::path::{Path, PathBuf};
 
@@ -15,16 +15,16 @@ use openlora_devnet::{
 };
 use openlora_ledger::event::Event;
 
-/// What `devnet start` is told besides settings.
+/// The request of `devnet start` besides settings.
 #[derive(Clone, Debug, Default)]
 pub struct StartRequest {
-    /// Stay in this process.
+    /// Run in this process.
     pub foreground: bool,
-    /// Home of the chain's folder instead of the user's.
+    /// Folder of the chain's data, instead of the user's home.
     pub data: Option<PathBuf>,
 }
 
-/// Where the chain answers.
+/// The endpoints of the chain.
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct DevnetStarted {
     /// JSON-RPC over HTTP.
@@ -33,7 +33,7 @@ pub struct DevnetStarted {
     pub ws: String,
     pub chain_id: u64,
     pub pid: u32,
-    /// It was not running before.
+    /// It was started by this command.
     pub started: bool,
     pub folder: String,
 }
@@ -49,7 +49,7 @@ pub struct DevnetStopped {
 pub struct DevnetState {
     pub chain_id: u64,
     pub running: bool,
-    /// A process holds the chain's lock without answering.
+    /// A process holds the chain's lock but does not answer.
     pub silent: bool,
     pub pid: Option<u32>,
     pub url: Option<String>,
@@ -63,7 +63,7 @@ pub struct DevnetState {
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct DevnetReset {
     pub chain_id: u64,
-    /// It was running before, and is running again with a new chain.
+    /// It was running and was restarted with a new chain.
     pub restarted: bool,
     pub url: Option<String>,
 }
@@ -72,13 +72,13 @@ fn chain_id(context: &CommandContext) -> u64 {
     context.settings.devnet.chain_id
 }
 
-/// Starts the chain, or says where it runs.
+/// Starts the chain, or prints where it already runs.
 pub async fn start(context: &CommandContext, request: StartRequest) -> Result<ExitStatus, Failure> {
     let chain_id = chain_id(context);
     let port = port(context, chain_id);
     let home = request.data.unwrap_or_else(|| context.dirs.data.clone());
     if request.foreground {
-        return foreground(context, &home, (chain_id, port)).await;
+        return foreground(context, &home, chain_id, port).await;
     }
     let endpoint = supervisor::ensure_running(&home, chain_id, port).await?;
     let verb = if endpoint.started {
@@ -93,7 +93,8 @@ pub async fn start(context: &CommandContext, request: StartRequest) -> Result<Ex
 async fn foreground(
     context: &CommandContext,
     home: &Path,
-    (chain_id, port): (u64, u16),
+    chain_id: u64,
+    port: u16,
 ) -> Result<ExitStatus, Failure> {
     let genesis = openlora_devnet::local_genesis()?;
     let node = supervisor::foreground(home, chain_id, port, genesis).await?;
@@ -148,7 +149,7 @@ fn announce(printer: &Printer, home: &Path, endpoint: &ChainEndpoint, verb: &str
     ));
 }
 
-/// Refuses while a server of this home takes money on the chain.
+/// Refuses while a server of this home accepts payments on the chain.
 async fn refuse_served(context: &CommandContext, chain_id: u64) -> Result<(), Failure> {
     let server = RunningServer::find(context).await?;
     let Some(server) = server.filter(|it| it.is_on(chain_id)) else {
@@ -161,7 +162,7 @@ async fn refuse_served(context: &CommandContext, chain_id: u64) -> Result<(), Fa
     Err(Failure::new(ExitClass::Environment, message).with_hint("stop it first"))
 }
 
-/// Stops the chain; stopping a stopped one is no error.
+/// Stops the chain; it is no error if it is not running.
 pub async fn stop(context: &CommandContext) -> Result<ExitStatus, Failure> {
     let chain_id = chain_id(context);
     refuse_served(context, chain_id).await?;
@@ -178,7 +179,7 @@ pub async fn stop(context: &CommandContext) -> Result<ExitStatus, Failure> {
     Ok(ExitStatus::Success)
 }
 
-/// Says whether the chain runs, where, and how much it holds.
+/// Prints whether the chain runs, its endpoints and its size.
 pub async fn status(context: &CommandContext) -> Result<ExitStatus, Failure> {
     let chain_id = chain_id(context);
     let status = supervisor::status(&context.dirs.data, chain_id).await?;
@@ -234,12 +235,12 @@ fn describe(chain_id: u64, status: &ChainStatus, folder: &ChainDir) -> DevnetSta
     }
 }
 
-/// Begins a new chain; one that was running runs again at the same address.
+/// Creates a new chain; a running one restarts at the same address.
 pub async fn reset(context: &CommandContext) -> Result<ExitStatus, Failure> {
     let chain_id = chain_id(context);
     let home = &context.dirs.data;
     refuse_served(context, chain_id).await?;
-    // Whoever writes the journal now would go on with facts of a chain that is gone.
+    // A process that writes the journal now would continue with events of the removed chain.
     let path = context.dirs.journal();
     let journal = match path.exists() {
         true => Some(journal::open(&path)?),
@@ -250,7 +251,7 @@ pub async fn reset(context: &CommandContext) -> Result<ExitStatus, Failure> {
         ask::confirm(context, &deed, "yes")?;
     }
     let before = supervisor::reset(home, chain_id).await?;
-    // Where this is not reached, the next command finds another chain than the journal's.
+    // If this is not reached, the next command detects the new chain.
     if let Some(journal) = &journal {
         journal.append(Event::ChainEnded { chain_id }).await?;
     }

@@ -1,4 +1,4 @@
-//! `doctor`: is this machine fit, and where is everything?
+//! `doctor`: checks this machine, and prints where files are.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use openlora_core::{
     private::files,
 };
 
-/// Verdict on one aspect of the machine.
+/// Verdict of one check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum HealthVerdict {
@@ -20,13 +20,13 @@ pub enum HealthVerdict {
     Bad,
 }
 
-/// One line of the report.
+/// One check of the report.
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct HealthCheck {
     pub name: &'static str,
     pub verdict: HealthVerdict,
     pub found: String,
-    /// What to do about it, unless all is good.
+    /// What to do, unless all is well.
     pub hint: Option<String>,
 }
 
@@ -62,18 +62,18 @@ impl HealthCheck {
 /// The whole report.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct DoctorReport {
-    /// No check is bad.
+    /// No check failed.
     pub ok: bool,
     pub checks: Vec<HealthCheck>,
 }
 
-/// Memory that training and serving the embedded base need together, in bytes.
+/// Memory needed to train and serve the embedded base, in bytes.
 const LEAST_MEMORY: u64 = 1 << 30;
-/// Free disk space that a run's checkpoints need, in bytes.
+/// Free disk space needed by a run's checkpoints, in bytes.
 const LEAST_DISK: u64 = 500 << 20;
 const GIB: f64 = (1_u64 << 30) as f64;
 
-/// Runs every check; a bad one makes the exit code 4.
+/// Runs every check; a failed one gives exit code 4.
 pub fn run(context: &CommandContext) -> Result<ExitStatus, Failure> {
     let checks = examine(context);
     let bad = checks
@@ -125,8 +125,8 @@ fn processor() -> HealthCheck {
     HealthCheck::good("processor", found)
 }
 
-/// Vector instructions that this binary was compiled for: they decide the speed of quantised
-/// inference, whatever the processor could do.
+/// Vector instructions for which this binary was compiled. They determine the speed of quantised
+/// inference, whatever the processor supports.
 fn compiled_features() -> Vec<&'static str> {
     [
         ("avx2", cfg!(target_feature = "avx2")),
@@ -203,7 +203,7 @@ fn disk(path: &Path) -> HealthCheck {
     HealthCheck::good("disk", found)
 }
 
-/// Receipts carry times: a clock before this program's first release is certainly wrong.
+/// Receipts contain times: a clock before this program's first release is certainly wrong.
 fn clock() -> HealthCheck {
     const FIRST_RELEASE: u64 = 1_790_000_000;
     let now = std::time::SystemTime::now()

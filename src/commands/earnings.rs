@@ -1,4 +1,4 @@
-//! `earnings`: what came in, what is on its way, and who has what coming.
+//! `earnings`: shows what was earned, what is pending, and what each recipient is owed.
 
 mod audit;
 mod report;
@@ -22,7 +22,7 @@ use openlora_ledger::{
 pub use report::EarningsReport;
 pub(super) use report::coin;
 
-/// What the rows of the table are about.
+/// The subject of the table's rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EarningsGrouping {
     Day,
@@ -35,14 +35,14 @@ pub enum EarningsGrouping {
 pub struct EarningsRequest {
     pub by: Option<EarningsGrouping>,
     pub csv: bool,
-    /// Hold the ledger against the chains.
+    /// Compare the ledger with the chains.
     pub audit: bool,
 }
 
-/// The journal's income, and what is needed to show it.
+/// The journal's income and the data needed to display it.
 struct IncomeLedger {
     earnings: Earnings,
-    /// What collected calls gave the contributors of each pool.
+    /// Allotments of collected calls to the contributors of each pool.
     allotted: BTreeMap<(ReceiverKey, Address), Amount>,
     networks: Vec<Network>,
     now_ms: u64,
@@ -132,13 +132,13 @@ fn now_ms() -> u64 {
 }
 
 impl IncomeLedger {
-    /// The network of a receiver, when the settings have it.
+    /// The network of a receiver, if it is configured.
     fn network(&self, receiver: &ReceiverKey) -> Option<&Network> {
         let on = |network: &&Network| network.chain_id == receiver.chain_id;
         self.networks.iter().find(on)
     }
 
-    /// Symbol and decimals of the receiver's money; base units where the token is unknown.
+    /// Symbol and decimals of the receiver's token; base units if the token is unknown.
     fn token(&self, receiver: &ReceiverKey) -> (String, u8) {
         let token = self.network(receiver).and_then(|it| it.token.as_ref());
         match token.filter(|token| token.address == receiver.token) {

@@ -1,4 +1,4 @@
-//! `eval`: an adapter's figures on held-out rows, beside its base, and a gate for scripts.
+//! `eval`: an adapter's metrics on held-out rows compared with its base, and a gate for scripts.
 
 use std::path::{Path, PathBuf};
 
@@ -15,10 +15,10 @@ use openlora_train::{
     load_with_adapter,
 };
 
-/// What the command line says besides settings.
+/// The command-line request besides settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EvalRequest {
-    /// An adapter's folder, or a run; the latest run when `None`.
+    /// An adapter folder or a run; defaults to the latest run.
     pub adapter: Option<PathBuf>,
     pub vs_base: bool,
     /// Held-out files instead of the project's.
@@ -66,7 +66,7 @@ fn work(context: &CommandContext, request: &EvalRequest) -> Result<ExitStatus, F
     require_gain(&report, least)
 }
 
-/// The adapter's folder: named itself, by its run, or that of the latest run.
+/// The adapter folder: named directly, by its run, or that of the latest run.
 fn folder(context: &CommandContext, wanted: Option<&Path>) -> Result<PathBuf, Failure> {
     let runs = project::runs(context);
     let Some(wanted) = wanted else {
@@ -78,7 +78,7 @@ fn folder(context: &CommandContext, wanted: Option<&Path>) -> Result<PathBuf, Fa
     }
     match RunDir::find(&runs, Some(&wanted.to_string_lossy())) {
         Ok(run) => Ok(run.adapter()),
-        // Neither: let the reader say what is missing in that folder.
+        // Neither: reading the folder reports what is missing.
         Err(_) => Ok(here),
     }
 }

@@ -1,4 +1,4 @@
-//! `explore`: what the registry knows, and whether a package is what it says.
+//! `explore`: shows registry entries, and verifies a package against them.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ use openlora_release::explore::{
     AdapterView, ExploreQuery, RegistryReport, ReleaseView, ShareView, compare, explore,
 };
 
-/// What to look at.
+/// The request of `explore`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExploreRequest {
     /// An id, or a name that this journal knows.
@@ -57,7 +57,7 @@ pub async fn run(context: &CommandContext, request: ExploreRequest) -> Result<Ex
     })
 }
 
-/// The id that is meant: itself, or that of the latest deployment of a name.
+/// The given id, or that of the latest deployment of a name.
 fn id(context: &CommandContext, network: &Network, text: &str) -> Result<AdapterId, Failure> {
     if let Some(id) = parse_id(text) {
         return Ok(id);
@@ -108,7 +108,7 @@ fn show_adapter(printer: &Printer, adapter: &AdapterView) {
     for release in &adapter.releases {
         show_release(printer, release);
     }
-    // The anchor contract checks the order of roots, not what a server says is in them.
+    // The anchor contract checks the order of roots, not their content.
     for anchored in &adapter.anchored {
         printer.line(format!(
             "anchored      {} anchors by {}, which states {} calls and {} charged",

@@ -1,4 +1,4 @@
-//! Evaluation figures as tables for a person.
+//! Evaluation metrics as tables.
 
 use anstyle::Style;
 
@@ -7,7 +7,7 @@ use openlora_train::evaluate::{EvalFigures, EvalReport, TextFigures, scores::Lab
 
 const BOLD: Style = Style::new().bold();
 
-/// Prints the figures of an adapter beside those of its base, and the confusion matrix.
+/// Prints the metrics of an adapter next to those of its base, and the confusion matrix.
 pub fn print(printer: &Printer, report: &EvalReport) {
     match (&report.adapter, &report.base) {
         (EvalFigures::Labels(adapter), Some(EvalFigures::Labels(base))) => {

@@ -1,10 +1,10 @@
-//! Before any verb: no core dump has what this process knows, and nobody else can look into its
+//! Hardening before any command runs: no core dumps of this process, and no access of others to its
 //! folders.
 
 use super::CommandContext;
 use openlora_core::private::{files, memory};
 
-/// Does what can be done; what cannot is told, and the verb goes on.
+/// Applies what the system allows; a failure is printed as a warning, and the command continues.
 pub fn raise(context: &CommandContext) {
     if let Err(error) = memory::forbid_dumps() {
         let why = openlora_core::error::describe_io(&error);
@@ -13,7 +13,7 @@ pub fn raise(context: &CommandContext) {
         ));
     }
     let dirs = &context.dirs;
-    // The cache has what everybody can download; it is made private and then left alone.
+    // The cache holds public downloads; it is made private once and then left alone.
     for folder in [&dirs.config, &dirs.data] {
         if !folder.is_dir() || !files::is_open_to_others(folder) {
             continue;

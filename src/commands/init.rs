@@ -1,4 +1,4 @@
-//! `init`: writes a complete project from a template that the binary carries.
+//! `init`: writes a complete project from an embedded template.
 
 mod templates;
 
@@ -17,7 +17,7 @@ use openlora_core::{
     error::{ExitClass, ExitStatus, Failure},
 };
 
-/// What to write and where.
+/// The template and the target folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InitRequest {
     /// Named after the template when unset.
@@ -104,7 +104,7 @@ fn write(template: &ProjectTemplate, dir: &Path) -> Result<(), Failure> {
     moved.map_err(|error| Failure::io("write", dir, &error))
 }
 
-/// Whether the folder is there already, which must then be empty.
+/// Whether the folder exists; it must then be empty.
 fn refuse_to_mix(dir: &Path) -> Result<bool, Failure> {
     let shown = dir.display();
     let mut entries = match std::fs::read_dir(dir) {
@@ -129,8 +129,8 @@ fn create_parents(dir: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(dir).map_err(|error| Failure::io("create", dir, &error))
 }
 
-/// Into an empty folder that is there already, perhaps the one that a shell stands in: its
-/// entries are moved one by one, and taken back when one cannot be.
+/// Moves the files into an existing empty folder, which may be a shell's working directory. The
+/// entries are moved one by one, and moved back if one fails.
 fn move_into(draft: &FolderDraft, dir: &Path) -> std::io::Result<()> {
     let mut moved = Vec::new();
     for entry in std::fs::read_dir(draft.path())? {
@@ -138,7 +138,7 @@ fn move_into(draft: &FolderDraft, dir: &Path) -> std::io::Result<()> {
         let to = dir.join(entry.file_name());
         if let Err(error) = std::fs::rename(entry.path(), &to) {
             for (from, to) in moved {
-                // What cannot be moved back stays; the first error tells why.
+                // An entry that cannot be moved back stays; the first error explains why.
                 let _ = std::fs::rename(to, from);
             }
             return Err(error);

@@ -1,4 +1,4 @@
-//! This home's journal, open for writing, and a chain held against what it says.
+//! This home's journal, open for writing, and the check of a chain against it.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use openlora_core::{error::Failure, private::files};
 use openlora_journal::Journal;
 use openlora_payments::settlement::{TxHistory, identify};
 
-/// Opens the journal, in a folder that is made when it is missing.
+/// Opens the journal; a missing folder is created.
 pub fn open(path: &Path) -> Result<Journal, Failure> {
     if let Some(folder) = path.parent() {
         files::folder(folder).map_err(|error| Failure::io("create the folder", folder, &error))?;
@@ -16,8 +16,8 @@ pub fn open(path: &Path) -> Result<Journal, Failure> {
     Ok(Journal::open(path)?)
 }
 
-/// Holds a chain against what the journal says of its id. A development chain that began anew
-/// begins a new account of its money.
+/// Checks that a chain is the one recorded in the journal. For a development chain that was reset,
+/// the sums start anew.
 pub async fn check_chain(
     journal: &Journal,
     chain: &Chain,

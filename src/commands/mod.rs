@@ -1,5 +1,5 @@
-//! One file per verb: settled settings in, exit status out. Wiring only; what a verb does lives
-//! in the runtime.
+//! One file per command: takes resolved settings and returns an exit status. Commands only wire
+//! modules together; the work is done in the library crates.
 
 pub mod cli;
 pub mod printer;
@@ -60,7 +60,7 @@ use crate::commands::{
 };
 use openlora_core::error::{ExitStatus, Failure};
 
-/// What every command gets besides its own request.
+/// What every command receives besides its own request.
 #[derive(Clone, Debug)]
 pub struct CommandContext {
     pub printer: Printer,
@@ -70,11 +70,11 @@ pub struct CommandContext {
     pub offline: bool,
     /// Never ask; a question becomes an error.
     pub no_input: bool,
-    /// Every question is answered with yes.
+    /// Answer every question with yes.
     pub yes: bool,
 }
 
-/// Runs the verb.
+/// Runs the command.
 pub async fn dispatch(
     context: &CommandContext,
     command: CliCommand,
@@ -186,11 +186,7 @@ async fn run_wallet(
             name,
             light_kdf,
             password,
-        } => wallet::new(
-            context,
-            &name,
-            (password.password_file.as_deref(), light_kdf),
-        ),
+        } => wallet::new(context, &name, password.password_file.as_deref(), light_kdf),
         WalletCommand::Import {
             name,
             from,
@@ -223,8 +219,8 @@ async fn run_wallet(
             password,
             new_password_file,
         } => {
-            let files = (password.password_file, new_password_file);
-            wallet::change_password(context, name.as_deref(), files)
+            let old = password.password_file;
+            wallet::change_password(context, name.as_deref(), old, new_password_file)
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Amounts and prices in token units, as settings and flags say them, in base units.
+//! Conversion of amounts and prices from the token units of settings and flags to base units.
 
 use super::CommandContext;
 use crate::commands::settings::StatedSetting;
@@ -12,7 +12,7 @@ use openlora_core::{
 };
 use openlora_ledger::{CallWork, PriceList};
 
-/// What calls are paid in there.
+/// The token in which calls are paid on a network.
 pub fn token(network: &Network) -> Result<&PaymentToken, Failure> {
     network.token.as_ref().ok_or_else(|| {
         let message = format!("the network `{}` has no token to be paid in", network.name);
@@ -51,7 +51,7 @@ fn parse(text: &str, token: &PaymentToken) -> Option<Amount> {
     from_units(text, token.decimals).map(Amount)
 }
 
-/// The settings' prices.
+/// The configured prices.
 pub fn prices(context: &CommandContext, token: &PaymentToken) -> Result<PriceList, Failure> {
     let settings = &context.settings.pricing;
     Ok(PriceList {
@@ -63,7 +63,7 @@ pub fn prices(context: &CommandContext, token: &PaymentToken) -> Result<PriceLis
     })
 }
 
-/// Refuses prices at which some call would cost nothing: free calls are asked for by name.
+/// Refuses prices at which a call could cost nothing: free calls must be requested explicitly.
 pub fn refuse_free(prices: &PriceList) -> Result<(), Failure> {
     let least = [
         (
@@ -95,7 +95,7 @@ pub fn refuse_free(prices: &PriceList) -> Result<(), Failure> {
     ))
 }
 
-/// A sum of a network's token in whole units, of others in base units.
+/// A sum of a network's token in whole units; sums of other tokens in base units.
 pub fn format_token_sum(network: &Network, token: &str, amount: Amount) -> String {
     let known = network.token.as_ref();
     match known.filter(|known| known.address.to_string() == token) {

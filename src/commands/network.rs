@@ -1,4 +1,4 @@
-//! The chain that settings choose, as the wallet takes it, and up when it is this machine's own.
+//! Resolves the network from the settings, and starts the development chain if needed.
 
 use super::CommandContext;
 use crate::commands::settings::{SettingValue, closest};
@@ -13,7 +13,7 @@ pub fn chosen(context: &CommandContext) -> Result<Network, Failure> {
     named(context, &context.settings.project.network.value)
 }
 
-/// A network by its name: a preset, a table of the settings, or both.
+/// A network by name: a preset, a table of the settings, or both.
 pub fn named(context: &CommandContext, name: &str) -> Result<Network, Failure> {
     let settings = &context.settings;
     let tables: Vec<_> = settings
@@ -35,7 +35,7 @@ pub fn named(context: &CommandContext, name: &str) -> Result<Network, Failure> {
     Ok(network)
 }
 
-/// Development chains have a token of their own.
+/// Development chains have their own token.
 fn with_development_token(network: &mut Network) -> Result<(), contracts::ArtifactError> {
     if network.is_local() && network.token.is_none() {
         let set = deployments()?;
@@ -51,7 +51,8 @@ fn with_development_token(network: &mut Network) -> Result<(), contracts::Artifa
     Ok(())
 }
 
-/// The project's contracts have one address on every chain; whoever uses one asks for its code.
+/// The project's contracts have the same address on every chain; code that uses one checks that it
+/// is deployed.
 fn with_known_contracts(network: &mut Network) -> Result<(), contracts::ArtifactError> {
     let set = deployments()?;
     let at = |name: &str| {
@@ -68,7 +69,7 @@ fn with_known_contracts(network: &mut Network) -> Result<(), contracts::Artifact
     Ok(())
 }
 
-/// Every network that calls are paid on, the project's own first.
+/// Every network on which calls are paid, the project's own first.
 pub fn paid_on(context: &CommandContext) -> Result<Vec<Network>, Failure> {
     let home = chosen(context)?;
     let listed = &context.settings.serve.networks;
@@ -84,8 +85,8 @@ pub async fn reached(context: &CommandContext) -> Result<Network, Failure> {
     reach(context, chosen(context)?).await
 }
 
-/// A network, reachable: a development chain is started when a local network is meant and no
-/// other RPC is named for it.
+/// A reachable network: a development chain is started if a local network is chosen and no other
+/// RPC is configured.
 pub async fn reach(context: &CommandContext, mut network: Network) -> Result<Network, Failure> {
     if context.offline && !network.is_loopback() {
         let message = format!("{} is not on this machine", network.rpc_shown());
@@ -110,14 +111,14 @@ pub async fn reach(context: &CommandContext, mut network: Network) -> Result<Net
     Ok(network)
 }
 
-/// The port that is set for development chains, or the chain id's usual one.
+/// The configured port of development chains, or the default for the chain id.
 pub fn port(context: &CommandContext, chain_id: u64) -> u16 {
     let port = context.settings.devnet.port;
     port.unwrap_or_else(|| supervisor::usual_port(chain_id))
 }
 
-/// The port for a chain that is started because it is needed: where nothing is set and the usual
-/// port is taken, a free one.
+/// The port for a chain that is started automatically: if none is configured and the default is
+/// taken, a free one.
 fn needed_port(context: &CommandContext, chain_id: u64) -> u16 {
     let usual = port(context, chain_id);
     let is_set = context.settings.devnet.port.is_some();
@@ -150,7 +151,7 @@ fn wish_for(options: &mut NetworkOptions, field: &str, value: &SettingValue) {
         "splitter_factory" => options.splitter_factory = text,
         "pool_factory" => options.pool_factory = text,
         "anchor" => options.anchor = text,
-        // Reading settings has refused every other field.
+        // Reading the settings has refused every other field.
         _ => {}
     }
 }

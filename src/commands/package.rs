@@ -1,4 +1,4 @@
-//! `package`: a signed package from a finished run, or from an adapter made elsewhere.
+//! `package`: builds a signed package from a finished run or an external adapter.
 
 use std::path::{Path, PathBuf};
 
@@ -29,10 +29,10 @@ use openlora_release::eip712::AccountSigner;
 use openlora_train::RunDir;
 use openlora_wallet::WalletAccount;
 
-/// What the command line says besides settings.
+/// The command-line request besides settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PackageRequest {
-    /// A run, or the folder of an adapter; the latest run when `None`.
+    /// A run or an adapter folder; defaults to the latest run.
     pub run: Option<PathBuf>,
     pub out: Option<PathBuf>,
     pub unsigned: bool,
@@ -48,29 +48,29 @@ pub struct PackageReport {
     /// SHA-256 of `openlora.json`, hex.
     manifest_sha256: String,
     files: usize,
-    /// Who signed; absent in an unsigned package.
+    /// The signer; absent in an unsigned package.
     publisher: Option<String>,
     /// Chain that the signature is for.
     chain_id: Option<u64>,
-    /// Whose data it was made of.
+    /// The contributors of the training data.
     contributors: Vec<PackagedContributor>,
 }
 
-/// A contributor and what its static share counts.
+/// A contributor and the size of its static share.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct PackagedContributor {
     name: String,
     #[schemars(with = "Option<String>")]
     address: Option<Address>,
-    /// Among the contributors, where calls are not attributed.
+    /// Share among the contributors if calls are not attributed.
     static_ppm: u64,
     records: u64,
-    /// Of these, records that no earlier dataset says too, or nearly; null for a run of an older
-    /// version, whose shares count all records.
+    /// Of these, records without an exact or near duplicate in an earlier dataset; null for a run
+    /// of an older version, whose shares count all records.
     distinct_records: Option<u64>,
 }
 
-/// A package as it was written.
+/// The written package.
 pub(super) struct BuiltPackage {
     draft: PackageDraft,
     written: WrittenPackage,
@@ -88,7 +88,7 @@ pub async fn run(context: &CommandContext, request: PackageRequest) -> Result<Ex
     Ok(ExitStatus::Success)
 }
 
-/// Makes the package without a word about it.
+/// Builds the package without printing.
 pub(super) async fn make(
     context: &CommandContext,
     request: PackageRequest,
@@ -121,7 +121,7 @@ fn work(context: &CommandContext, request: &PackageRequest) -> Result<BuiltPacka
     Ok(BuiltPackage { draft, written })
 }
 
-/// Where an adapter comes from.
+/// The origin of an adapter.
 struct AdapterSource {
     adapter: LoraAdapter,
     run: Option<FinishedRun>,
@@ -151,7 +151,7 @@ fn origin(context: &CommandContext, wanted: Option<&Path>) -> Result<AdapterSour
     })
 }
 
-/// The account that signs, unlocked.
+/// The signing account, unlocked.
 fn signer(
     context: &CommandContext,
     password_file: Option<&Path>,
@@ -234,7 +234,7 @@ fn creator_address(settings: &Settings) -> Result<Option<Address>, Failure> {
         .transpose()
 }
 
-/// `SOURCE_DATE_EPOCH`, else the end of the run: the same run gives the same bytes.
+/// `SOURCE_DATE_EPOCH`, or else the end of the run, so that the same run gives the same bytes.
 fn created_at(origin: &AdapterSource) -> Result<u64, Failure> {
     if let Some(text) = std::env::var_os("SOURCE_DATE_EPOCH").filter(|text| !text.is_empty()) {
         let text = text.to_string_lossy();
@@ -302,7 +302,7 @@ fn report(context: &CommandContext, draft: &PackageDraft, written: &WrittenPacka
     ));
 }
 
-/// Refuses a package for a network on which somebody in it cannot be paid.
+/// Refuses a package for a network on which one of its payees cannot be paid.
 pub(super) fn check_payees(network: &Network, manifest: &Manifest) -> Result<(), WalletError> {
     let publisher = manifest.trainer.evm_address;
     let publisher = publisher.map(|address| ("the publisher".to_owned(), address));
@@ -344,7 +344,7 @@ fn packaged_contributors(manifest: &Manifest) -> Vec<PackagedContributor> {
     manifest.contributors.iter().map(packaged).collect()
 }
 
-/// Names the contributors whose data earns nothing by itself, and says where copies still count.
+/// Names the contributors whose data earns nothing by itself, and where copies still count.
 pub(super) fn tell_static_shares(printer: &Printer, manifest: &Manifest) {
     for copier in manifest.copiers() {
         printer.note(format!(

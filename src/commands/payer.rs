@@ -1,4 +1,5 @@
-//! Who pays for calls: account, chain, token and purse, and on a development chain the money too.
+//! The payer of calls: account, chain, token and payment store. On a development chain its funds
+//! are minted.
 
 use std::path::PathBuf;
 
@@ -25,19 +26,19 @@ use openlora_payments::payer::{
 use openlora_release::deploy::{FUNDS, funding};
 use openlora_wallet::WalletAccount;
 
-/// The development account that buys when there is no wallet.
+/// The development account that buys if there is no wallet.
 const BUYER: u32 = 3;
-/// What it gets at once on a development chain, in whole tokens.
+/// Its initial funds on a development chain, in whole tokens.
 const GIFT: u128 = 100;
 
-/// Which account pays.
+/// The choice of the paying account.
 #[derive(Clone, Debug, Default)]
 pub struct PayerRequest {
     pub from: Option<String>,
     pub password_file: Option<PathBuf>,
 }
 
-/// A payer on the chosen network, which is reached and has a token.
+/// A payer on the chosen network, which must be reachable and have a token.
 pub async fn open(context: &CommandContext, request: &PayerRequest) -> Result<Payer, Failure> {
     check_network(context)?;
     let network = network::reached(context).await?;
@@ -61,8 +62,8 @@ pub async fn open(context: &CommandContext, request: &PayerRequest) -> Result<Pa
     })
 }
 
-/// Where real money is reached, and what counts as a unit of it, is its owner's to say: a project
-/// file of somebody else could turn a budget of a cent into one of millions.
+/// Checks that the payment network and its token come from the user's own settings: a foreign
+/// project file could turn a budget of a cent into one of millions.
 fn check_network(context: &CommandContext) -> Result<(), Failure> {
     let network = network::chosen(context)?;
     if network.is_local() {
@@ -106,7 +107,7 @@ fn check_network(context: &CommandContext) -> Result<(), Failure> {
     )
 }
 
-/// Whose address pays, before the account is unlocked; none where its file does not say.
+/// The paying address before the account is unlocked; none if its keystore does not state it.
 pub fn owner(context: &CommandContext, request: &PayerRequest) -> Result<Option<Address>, Failure> {
     let network = network::chosen(context)?;
     if is_development(context, &network, request)? {
@@ -115,7 +116,7 @@ pub fn owner(context: &CommandContext, request: &PayerRequest) -> Result<Option<
     Ok(wallet::choose(context, request.from.as_deref())?.address)
 }
 
-/// Whether a development account pays, because there is no wallet.
+/// Whether a development account pays because there is no wallet.
 fn is_development(
     context: &CommandContext,
     network: &Network,
@@ -172,8 +173,8 @@ impl<'a> PayerTxContext<'a> {
         })
     }
 
-    /// Waits for the turn of this purse's account, because its transactions have one order, and
-    /// for what an earlier process left open.
+    /// Waits for exclusive use of the account, because its transactions are ordered, and recovers
+    /// what an earlier process left open.
     pub async fn turn(&self) -> Result<ChannelLease, Failure> {
         let payer = self.payer;
         let lease = payer.store.lease_account(payer.account.address()).await?;
@@ -200,7 +201,7 @@ impl<'a> PayerTxContext<'a> {
         Ok(sent?)
     }
 
-    /// Gas costs nothing on a development chain.
+    /// Gas is free on a development chain.
     async fn fund(&self) -> Result<(), Failure> {
         let payer = self.payer;
         let to = payer.account.address();
@@ -219,11 +220,11 @@ impl<'a> PayerTxContext<'a> {
         Ok(())
     }
 
-    /// Makes development money for a payer that has too little of it.
+    /// Mints development tokens for a payer with too little balance.
     pub async fn mint(&self, needed: Amount) -> Result<(), Failure> {
         let payer = self.payer;
         let turn = self.turn().await?;
-        // Another process of this payer may have done it meanwhile.
+        // Another process of this payer may have minted meanwhile.
         if payer.funds().await? >= needed {
             return Ok(());
         }

@@ -1,7 +1,8 @@
 //! The only writer to stdout and stderr.
 //!
-//! stdout carries results, stderr everything else; `--json` changes the form of a result and
-//! never its channel, and nothing shows the credentials of an address. Progress bars exist only on a terminal; elsewhere they become plain lines.
+//! Results go to stdout, everything else to stderr. `--json` changes the form of a result, never
+//! its stream. Credentials of URLs are always redacted. Progress bars are used only on a terminal;
+//! elsewhere they become plain lines.
 
 use std::{
     io::{IsTerminal, Write},
@@ -23,7 +24,7 @@ pub enum ColorChoice {
     Never,
 }
 
-/// How much is said on stderr.
+/// Verbosity of stderr.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verbosity {
     Quiet,
@@ -31,7 +32,7 @@ pub enum Verbosity {
     Verbose,
 }
 
-/// Where and how a command says things.
+/// Output configuration of a command.
 #[derive(Clone, Debug)]
 pub struct Printer {
     json: bool,
@@ -42,7 +43,7 @@ pub struct Printer {
     accessible: bool,
 }
 
-/// A text of others that steers no terminal: control characters are replaced.
+/// Replaces control characters, so that foreign text cannot control the terminal.
 pub fn escape_controls(text: &str) -> String {
     let steers = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
     text.replace(steers, "\u{fffd}")
@@ -54,7 +55,7 @@ pub struct ErrorEnvelope<'a> {
     /// Name of the exit class.
     pub code: &'a str,
     pub message: &'a str,
-    /// What to type next.
+    /// What the user can do next.
     pub hint: Option<&'a str>,
 }
 
@@ -62,7 +63,7 @@ const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 
-/// How long a plain-line progress report stays silent between two lines.
+/// Minimum interval between two plain progress lines.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
 
 impl Printer {
@@ -88,12 +89,12 @@ impl Printer {
         self.json
     }
 
-    /// Whether plain lines were asked for in place of whatever moves.
+    /// Whether plain lines were requested instead of moving output.
     pub fn is_accessible(&self) -> bool {
         self.accessible
     }
 
-    /// Whether results may carry colour; callers that paint part of a line ask this first.
+    /// Whether results may be coloured; callers that style part of a line check this first.
     pub fn paints(&self) -> bool {
         self.stdout_color
     }
@@ -121,14 +122,14 @@ impl Printer {
         }
     }
 
-    /// A remark for the person at the terminal.
+    /// A note for the user.
     pub fn note(&self, text: impl AsRef<str>) {
         if self.verbosity >= Verbosity::Normal {
             self.write_stderr(&format!("{}\n", escape_controls(text.as_ref())));
         }
     }
 
-    /// A remark that only `-v` shows.
+    /// A note that is shown only with `-v`.
     pub fn detail(&self, text: impl AsRef<str>) {
         if self.verbosity >= Verbosity::Verbose {
             self.write_stderr(&format!("{}\n", escape_controls(text.as_ref())));
@@ -147,7 +148,8 @@ impl Printer {
         }
     }
 
-    /// The error that ends the process: the JSON envelope with `--json`, else error and hint.
+    /// Prints the error that ends the process: the JSON envelope with `--json`, otherwise error and
+    /// hint.
     pub fn failure(&self, failure: &Failure) {
         if self.json {
             let envelope = ErrorEnvelope {
@@ -198,17 +200,17 @@ impl Printer {
     fn write_stderr(&self, text: &str) {
         let mut out = std::io::stderr().lock();
         let text = redact::scrub(text);
-        // Nobody is left to tell when stderr itself is gone.
+        // If stderr itself is closed, there is no way to report it.
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }
 
-    /// What the command line's parser says, as it says it.
+    /// Prints a command-line parse error unchanged.
     pub fn print_usage_error(&self, text: &str) {
         self.write_stderr(text);
     }
 }
 
-/// Where log lines go: to stderr, each whole, without the credentials of addresses.
+/// The log writer: to stderr, in whole lines, with redacted URLs.
 #[derive(Debug, Default)]
 pub struct LogWriter;
 
@@ -224,7 +226,7 @@ impl Write for LogWriter {
     }
 }
 
-/// A reader such as `head` that went away is no error of ours, and nobody reads the rest.
+/// A closed pipe, as with `head`, is no error: the reader does not want the rest.
 fn exit_on_broken_pipe(written: std::io::Result<()>) {
     if written.is_err_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) {
         std::process::exit(0);
@@ -255,7 +257,7 @@ pub struct ProgressReport {
 }
 
 impl ProgressReport {
-    /// Moves to `position` and shows `message` (rate, loss and the like).
+    /// Moves to `position` and shows `message` (rate, loss and so on).
     pub fn update(&mut self, position: u64, message: &str) {
         if let Some(bar) = &self.bar {
             bar.set_message(message.to_owned());

@@ -1,4 +1,4 @@
-//! What several verbs need of a project, as the runtime takes it: base, data, training settings.
+//! Project data that several commands need: base model, datasets and training settings.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ pub fn runs(context: &CommandContext) -> PathBuf {
     context.settings.project_dir().join("runs")
 }
 
-/// Opens the base `id` (the settings' own when `None`), downloading it when it has to.
+/// Opens the base `id` (by default the configured one), and downloads it if necessary.
 pub fn base(context: &CommandContext, id: Option<&str>) -> Result<BaseModel, Failure> {
     let wanted = &context.settings.base;
     let request = BaseRequest {
@@ -41,7 +41,7 @@ pub fn base(context: &CommandContext, id: Option<&str>) -> Result<BaseModel, Fai
         DownloadProgress::Advanced { .. } | DownloadProgress::Finished { .. } => {}
     };
     if request.id != "nano" {
-        // Whatever is fetched into it inherits that nobody else gets in.
+        // Files downloaded into it inherit its private permissions.
         let cache = &context.dirs.cache;
         files::new_folder(cache)
             .map_err(|error| Failure::io("create the folder", cache, &error))?;
@@ -49,8 +49,8 @@ pub fn base(context: &CommandContext, id: Option<&str>) -> Result<BaseModel, Fai
     Ok(open_base(&request, &mut report)?)
 }
 
-/// The token is for the Hub that whoever has it chose: a project file of somebody else might name
-/// one of their own.
+/// The Hub token is sent only to the Hub that the user configured: a foreign project file could
+/// name another one.
 fn hub_token(context: &CommandContext) -> Option<HubToken> {
     let token = std::env::var("HF_TOKEN").ok();
     let token = token.filter(|token| !token.is_empty())?;
@@ -67,7 +67,8 @@ fn hub_token(context: &CommandContext) -> Option<HubToken> {
     }
 }
 
-/// The files named, or the project's sources. A file that the project names keeps its contributor.
+/// The named files, or the project's sources. A file that the project also lists keeps its
+/// contributor.
 pub fn sources(context: &CommandContext, files: &[PathBuf]) -> Vec<DataSource> {
     let settings = &context.settings;
     let own: Vec<DataSource> = settings.sources.iter().map(source).collect();
@@ -97,7 +98,7 @@ fn same_file(one: &Path, two: &Path) -> bool {
     one == two || real(one).is_some_and(|one| real(two) == Some(one))
 }
 
-/// What the project says its task is.
+/// The task options of the project.
 pub fn task_wish(settings: &Settings) -> TaskOptions {
     let project = &settings.project;
     TaskOptions {
@@ -107,7 +108,7 @@ pub fn task_wish(settings: &Settings) -> TaskOptions {
     }
 }
 
-/// The held-out rows of a `--data` flag or of `eval.data`; `None` when neither names a file.
+/// The held-out rows of a `--data` flag or of `eval.data`; `None` if neither names a file.
 pub fn held_out(context: &CommandContext, files: &[PathBuf]) -> Result<Option<Dataset>, Failure> {
     let settings = &context.settings;
     let paths: Vec<PathBuf> = if files.is_empty() {
@@ -144,7 +145,7 @@ pub fn train_config(settings: &Settings) -> Result<TrainConfig, Failure> {
     })
 }
 
-/// The settings that flags of this command line gave.
+/// The settings given as flags of this command line.
 pub fn flags(settings: &Settings) -> Vec<String> {
     KEYS.iter()
         .filter(|key| {

@@ -1,5 +1,5 @@
-//! Reading a published log: a server's, or a copy of its folder. Nothing in it is believed; whoever
-//! uses a file compares its root with the chain's.
+//! Reads a published log: a server's, or a copy of its folder. Its content is not trusted: code
+//! that uses a file compares its root with the chain's.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use openlora_ledger::publication::{
 /// Name of the published log's folder, below the data directory.
 pub const LOG: &str = "attribution-log";
 
-/// How long a server may take to be reached, to send the next piece, and for a whole file.
+/// Timeouts for connecting, for the next chunk, and for a whole file.
 const CONNECT: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_secs(15);
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Largest file of a log, in bytes.
 const LARGEST: usize = 256 << 20;
 
-/// Where a log is.
+/// The location of a log.
 pub enum LogSource {
     Folder(LogFolder),
     Server {
@@ -37,7 +37,7 @@ pub enum LogSource {
 }
 
 impl LogSource {
-    /// A server's address, or a folder.
+    /// A server's URL or a folder.
     pub fn open(context: &CommandContext, text: &str) -> Result<Self, Failure> {
         if !text.starts_with("http://") && !text.starts_with("https://") {
             let dir = context.settings.working_dir.join(text);
@@ -94,7 +94,7 @@ impl LogSource {
         Ok(found)
     }
 
-    /// Nothing where the log has no such file.
+    /// None if the log has no such file.
     async fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Failure> {
         let bytes = match self {
             Self::Folder(folder) => folder.read(name),

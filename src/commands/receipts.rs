@@ -1,5 +1,5 @@
-//! `receipts`: what calls have cost, from the payer's own purse, and whether servers' receipts
-//! say so too.
+//! `receipts`: shows the cost of calls from the payer's own payment store, and compares it with the
+//! servers' receipts.
 
 mod explain;
 
@@ -23,7 +23,7 @@ use openlora_payments::payer::{
 };
 use openlora_serve::PublishedReceipt;
 
-/// A paid call as the payer has it; sums in base units.
+/// A paid call as stored by the payer; sums in base units.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct StoredReceipt {
     /// The request id.
@@ -32,17 +32,17 @@ pub struct StoredReceipt {
     pub time_ms: u64,
     pub server: String,
     pub adapter: String,
-    /// The most that was signed for.
+    /// The maximum that was signed for.
     pub quote: Amount,
-    /// What it cost; null while the server has not said.
+    /// The charge; null until the server has reported it.
     pub paid: Option<Amount>,
-    /// Null while the server has not said.
+    /// Null until the server has reported it.
     pub payment: Option<CallCharge>,
-    /// The server's receipt; null where it keeps none.
+    /// The server's receipt; null if the server issues none.
     pub receipt: Option<PublishedReceipt>,
 }
 
-/// How one comparison ended.
+/// The result of one comparison.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct ReceiptCheck {
     pub name: &'static str,
@@ -79,7 +79,7 @@ impl StoredReceipt {
     }
 }
 
-/// Shows what a call cost, or why it paid whom.
+/// Shows the charge of a call, or the explanation of its shares.
 pub async fn show_receipt(
     context: &CommandContext,
     id: &str,
@@ -118,7 +118,7 @@ pub async fn show_receipt(
     Ok(ExitStatus::Success)
 }
 
-/// A call that was paid and not answered.
+/// A call that was paid but not answered.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct UnansweredCall {
     /// The request id.
@@ -128,11 +128,11 @@ pub struct UnansweredCall {
     pub server: String,
     pub adapter: String,
     pub chain_id: u64,
-    /// The most that it costs, in base units.
+    /// The maximum charge in base units.
     pub quote: Amount,
 }
 
-/// Lists the calls whose answers have not come, and how to have them.
+/// Lists calls without an answer, and how to request them again.
 pub fn pending(context: &CommandContext) -> Result<ExitStatus, Failure> {
     let attempts = PayerStore::open(&context.dirs.data)?.attempts()?;
     let waiting: Vec<UnansweredCall> = attempts
@@ -175,7 +175,7 @@ pub(super) fn unknown(id: &str) -> Failure {
     .with_hint("a call prints its request id when it ends")
 }
 
-/// Compares a receipt, by its id or in a file, with what was signed and with the chain.
+/// Compares a receipt, given by id or as a file, with the signed payment and with the chain.
 pub async fn verify(context: &CommandContext, what: &str) -> Result<ExitStatus, Failure> {
     let store = PayerStore::open(&context.dirs.data)?;
     let file = context.settings.working_dir.join(what);
@@ -213,7 +213,7 @@ pub async fn verify(context: &CommandContext, what: &str) -> Result<ExitStatus, 
 fn read(path: &Path) -> Result<PublishedReceipt, Failure> {
     let text = std::fs::read(path).map_err(|error| Failure::io("read", path, &error))?;
     let value: Value = serde_json::from_slice(&text).unwrap_or_default();
-    // What `call --json` prints has the receipt inside.
+    // The output of `call --json` contains the receipt.
     let receipt = match &value["receipt"] {
         Value::Null => &value,
         inner => inner,
@@ -248,7 +248,8 @@ async fn on_chain(
     Ok(against_chain(charge, expected, &chain).await?)
 }
 
-fn check((name, finding): ComparisonLine) -> ReceiptCheck {
+fn check(line: ComparisonLine) -> ReceiptCheck {
+    let (name, finding) = line;
     let (status, reason) = match finding {
         ComparisonResult::Fits => (CheckStatus::Pass, None),
         ComparisonResult::Differs(reason) => (CheckStatus::Fail, Some(reason)),

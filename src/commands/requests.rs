@@ -1,4 +1,4 @@
-//! What the command line says as what the verbs take, field by field.
+//! Conversion of command-line arguments to the requests of the commands, field by field.
 
 use super::{
     audit::AuditRequest,

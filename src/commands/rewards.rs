@@ -1,6 +1,6 @@
-//! Rewards of a server: attributed calls are published and anchored, and what contributors are owed
-//! is proposed to their pools. Everything comes from the journal and the chain, so a round that was
-//! cut off anywhere is finished by the next, and nothing is done twice.
+//! Rewards of a server: attributed calls are published and anchored, and the amounts owed to
+//! contributors are proposed to their pools. Everything is derived from the journal and the chain,
+//! so the next round completes an interrupted one, and nothing is done twice.
 
 mod publish;
 
@@ -44,10 +44,10 @@ use openlora_payments::{
 };
 use openlora_ports::PublishedLog;
 
-/// When rewards are seen to by themselves.
+/// When reward rounds run automatically.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RewardSchedule {
-    /// Attributed calls that are worth a root.
+    /// Number of attributed calls that trigger an anchored root.
     pub calls: u64,
     /// Longest time between two rounds.
     pub interval: Duration,
@@ -60,7 +60,7 @@ pub struct AnchoredRoot {
     pub adapter_id: String,
     pub root: String,
     pub calls: u64,
-    /// What they cost, in base units.
+    /// Their total charge in base units.
     pub charged: Amount,
     pub gas_used: u64,
 }
@@ -70,31 +70,31 @@ pub struct AnchoredRoot {
 pub struct ProposedRoot {
     pub tx: String,
     pub pool: String,
-    /// ERC-20 contract of the money.
+    /// ERC-20 contract of the token.
     pub token: String,
     pub root: String,
-    /// What the contributors get on top of earlier proposals, in base units.
+    /// The increase over earlier proposals, in base units.
     pub total: Amount,
     pub contributors: usize,
     pub gas_used: u64,
 }
 
-/// What was done in a contributor pool because its time had come.
+/// A transaction that became due in a contributor pool.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PoolTransaction {
-    /// `activation`: a proposal is in force; `division`: static shares divide what was demanded
-    /// and not answered in time.
+    /// `activation`: a proposal took effect; `division`: an amount that was demanded and not
+    /// answered in time was divided by static shares.
     pub deed: String,
     pub tx: String,
     pub pool: String,
-    /// ERC-20 contract of the money.
+    /// ERC-20 contract of the token.
     pub token: String,
     /// In base units.
     pub total: Amount,
     pub gas_used: u64,
 }
 
-/// What a round did.
+/// The result of a round.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RewardRound {
     pub anchors: Vec<AnchoredRoot>,
@@ -106,18 +106,18 @@ pub struct RewardRound {
     pub problem: Option<String>,
 }
 
-/// One chain's rewards.
+/// The publisher of one chain's rewards.
 pub struct RewardPublisher {
     journal: Journal,
     client: Arc<SettlementClient>,
     log: LogFolder,
-    /// Where the log can be fetched; empty where nobody serves it.
+    /// The URL of the published log; empty if it is not served.
     address: String,
-    /// Roots over calls stand on the home chain alone.
+    /// Roots over calls are anchored only on the home chain.
     is_home: bool,
-    /// One round at a time.
+    /// Allows one round at a time.
     turn: tokio::sync::Mutex<()>,
-    /// Calls that were attributed since the last round.
+    /// Calls attributed since the last round.
     news: Arc<(AtomicU64, Notify)>,
 }
 
@@ -125,7 +125,8 @@ impl RewardPublisher {
     pub fn new(
         journal: Journal,
         client: Arc<SettlementClient>,
-        (log, address): (LogFolder, String),
+        log: LogFolder,
+        address: String,
         is_home: bool,
     ) -> Self {
         Self {
@@ -139,8 +140,8 @@ impl RewardPublisher {
         }
     }
 
-    /// Anchors what is attributed and proposes what is covered. What fails is told, not raised:
-    /// settling does not depend on it.
+    /// Anchors attributed calls and proposes collected amounts. An error is reported in the result
+    /// and not returned, because settling does not depend on it.
     pub async fn round(&self) -> RewardRound {
         let _turn = self.turn.lock().await;
         self.news.0.store(0, Ordering::Relaxed);
@@ -225,8 +226,8 @@ impl RewardPublisher {
         Ok(())
     }
 
-    /// Sees to every pool that this account operates: gives what is due, and proposes what was
-    /// earned since, which answers whoever demanded it.
+    /// For every pool that this account operates, executes what is due and proposes new earnings. A
+    /// proposal also answers a pending demand.
     async fn propose(&self, done: &mut RewardRound) -> Result<(), Failure> {
         let reading = self.read().await?;
         let chain = self.client.chain();
@@ -263,8 +264,8 @@ impl RewardPublisher {
         Ok(())
     }
 
-    /// What collected calls give a pool's contributors. What is owed can be computed again only
-    /// from what is published, so calls count once they are anchored.
+    /// The allotments of a pool's contributors from collected calls. Calls count once they are
+    /// anchored, because amounts must be recomputable from published data.
     fn allotment(
         &self,
         reading: &RewardState,
@@ -280,7 +281,7 @@ impl RewardPublisher {
         Ok(allotment)
     }
 
-    /// What was stated up to a root, as far as the published files go back.
+    /// The contributions stated up to a root, as far as the published files go back.
     fn stated(&self, root: Option<Word>) -> StatedContributions {
         let mut files = Vec::new();
         let mut next = root;
@@ -293,7 +294,7 @@ impl RewardPublisher {
         stated
     }
 
-    /// Does what time has brought about in a pool.
+    /// Executes what has become due in a pool.
     async fn catch_up(&self, pool: &PoolState, done: &mut RewardRound) -> Result<bool, Failure> {
         let (chain, key) = (self.client.chain(), pool.key);
         let (deed, total) = if pool.is_due() {
@@ -322,7 +323,7 @@ impl RewardPublisher {
         Ok(true)
     }
 
-    /// Publishes and proposes what contributors earned beyond what the pool has promised them.
+    /// Publishes and proposes the contributors' earnings beyond what the pool has already promised.
     async fn proposal(
         &self,
         reading: &RewardState,
@@ -335,7 +336,7 @@ impl RewardPublisher {
         let Some(next) = allot(&allotment, &stated, pool.received) else {
             return Ok(None);
         };
-        // What was refused, or given in part, is proposed again under the sums that stand.
+        // A rejected or partly paid statement is proposed again under the current sums.
         let is_stated = Some(next.root) == last;
         let published = self.log.contributions(next.root).filter(|_| is_stated);
         let contributions = published.unwrap_or(next);
@@ -368,7 +369,7 @@ impl RewardPublisher {
         }
     }
 
-    /// Counts attributed calls from now on.
+    /// Starts counting attributed calls.
     pub async fn watch(&self) -> Result<(), Failure> {
         let news = Arc::clone(&self.news);
         let follow = move |record: &EventRecord| {
@@ -380,13 +381,13 @@ impl RewardPublisher {
             }
         };
         self.journal.follow(Box::new(follow)).await?;
-        // What stands in the journal already was counted by an earlier process.
+        // An earlier process counted the calls already in the journal.
         self.news.0.store(0, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Sees to rewards whenever there is reason to, until told to stop. Pools fetch their shares
-    /// first, so that what is owed can be covered.
+    /// Runs reward rounds when triggered, until stopped. Pools collect their shares first, so that
+    /// what is owed can be covered.
     pub async fn run(
         &self,
         rounds: RewardSchedule,
@@ -428,7 +429,7 @@ fn adapter_number(text: &str) -> Result<AdapterId, Failure> {
     })
 }
 
-/// For a person.
+/// Prints a round as text.
 pub fn print_round(printer: &Printer, network: &Network, rewarded: &RewardRound) {
     let money = |amount: Amount| match &network.token {
         Some(token) => format_token_sum(network, &token.address.to_string(), amount),

@@ -1,5 +1,5 @@
-//! Finding the server that runs in this home, for commands whose work it has to do: it alone
-//! writes the journal and holds the account.
+//! Finds the server that runs in this home, for commands that need it: only the server writes the
+//! journal and holds the account.
 
 use std::{
     path::{Path, PathBuf},
@@ -23,13 +23,13 @@ use openlora_core::{
 use openlora_journal::writer_of;
 use openlora_serve::{CHALLENGE, access::AccessToken};
 
-/// Where a server says that it runs, below the data directory.
+/// File in the data directory that announces a running server.
 const FILE: &str = "serve.json";
 
-/// Longest wait for a sign of life.
+/// Timeout of a health check.
 const ALIVE: Duration = Duration::from_secs(2);
 
-/// A server of this home.
+/// A running server of this home.
 pub struct RunningServer {
     url: String,
     chains: Option<Vec<u64>>,
@@ -37,7 +37,8 @@ pub struct RunningServer {
     token: AccessToken,
 }
 
-/// A client that shows a token: it goes where it was told, and follows nobody elsewhere.
+/// An HTTP client that sends a token. It uses no proxy and follows no redirect, so that the token
+/// reaches only the given address.
 pub fn operator_client() -> Result<Client, Failure> {
     let builder = Client::builder().no_proxy().redirect(Policy::none());
     builder.connect_timeout(ALIVE).build().map_err(|error| {
@@ -46,30 +47,31 @@ pub fn operator_client() -> Result<Client, Failure> {
     })
 }
 
-/// Who answers at an address.
+/// The party that answers at an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressHolder {
     Nobody,
     /// The server that has the token.
     Server,
-    /// Anybody else, who must not be shown it.
+    /// Another program, which must not receive the token.
     Stranger,
 }
 
-/// Whose token it is that a server has to prove to have.
+/// The origin of the token that a server must prove to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenOwner {
-    /// This home's: its server is on this machine, and is reached without anybody in between.
+    /// This home's token: its server is on this machine and is reached directly.
     Own,
-    /// One that was named with its server, which may be behind a tunnel or a proxy.
+    /// A token given together with its server, which may be behind a tunnel or a proxy.
     Named,
 }
 
-/// Asks whoever answers at `url` to prove that it has the token.
+/// Asks the server at `url` to prove that it has the token.
 pub async fn holder(
     client: &Client,
     url: &str,
-    (token, whose): (&AccessToken, TokenOwner),
+    token: &AccessToken,
+    whose: TokenOwner,
 ) -> AddressHolder {
     let challenge = hex::encode(rand::random::<[u8; 32]>());
     let asked = client.get(format!("{url}/health"));
@@ -94,7 +96,7 @@ pub async fn holder(
     }
 }
 
-/// A server of this home that nobody can ask.
+/// The error for a server of this home that cannot be authenticated.
 fn tokenless(url: &str, file: &Path, found: &str) -> Failure {
     let message = format!(
         "the server at {url} does not have this operator token: {} {found}",
@@ -106,23 +108,23 @@ fn tokenless(url: &str, file: &Path, found: &str) -> Failure {
     )
 }
 
-/// Says where the server is while it lives.
+/// The file that announces a running server.
 pub struct PidFile(PathBuf);
 
 #[derive(Serialize, Deserialize)]
 struct PidRecord {
     url: String,
-    /// Chains on which calls are paid; absent from signs of earlier versions.
+    /// Chains on which calls are paid; absent from files of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     chains: Option<Vec<u64>>,
-    /// The server's process; absent from signs of earlier versions.
+    /// The server's process id; absent from files of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pid: Option<u32>,
 }
 
 impl PidRecord {
-    /// Whether it is surely the sign of a server that lives: its process runs, and opened the
-    /// journal last.
+    /// Whether the file certainly belongs to a running server: its process is alive and was the
+    /// last to open the journal.
     fn is_live(&self, context: &CommandContext) -> bool {
         self.pid
             .is_some_and(|pid| writer_of(&context.dirs.journal()) == Some(pid) && runs(pid))
@@ -146,7 +148,7 @@ impl PidFile {
 
 impl Drop for PidFile {
     fn drop(&mut self) {
-        // A sign that stays is found to be a dead server's.
+        // A file that cannot be removed is recognised as stale.
         let _ = std::fs::remove_file(&self.0);
     }
 }
@@ -156,11 +158,12 @@ impl RunningServer {
         &self.url
     }
 
-    /// The server that answers where the sign says; a sign of a dead one says nothing, whoever has
-    /// taken its port since.
+    /// The server that answers at the announced address. A stale file is ignored, whichever program
+    /// uses its port now.
     ///
     /// # Errors
-    /// The server lives, and the token at hand is not its own.
+    ///
+    /// The server is running, but the token at hand is not its own.
     pub async fn find(context: &CommandContext) -> Result<Option<Self>, Failure> {
         let path = context.dirs.data.join(FILE);
         let Ok(text) = std::fs::read_to_string(&path) else {
@@ -172,15 +175,15 @@ impl RunningServer {
         let client = operator_client()?;
         let file = operator_token(context);
         if !file.exists() {
-            // What cannot prove itself is not asked; a live server of an earlier version has the
-            // journal, and whoever needs that is told.
+            // A server that cannot prove itself is not asked. A running server of an earlier
+            // version holds the journal, and the caller receives an error.
             return match place.is_live(context) {
                 true => Err(tokenless(&place.url, &file, "is not there")),
                 false => Ok(None),
             };
         }
         let token = read_token(&file)?;
-        match holder(&client, &place.url, (&token, TokenOwner::Own)).await {
+        match holder(&client, &place.url, &token, TokenOwner::Own).await {
             AddressHolder::Server => Ok(Some(Self {
                 url: place.url,
                 chains: place.chains,
@@ -194,13 +197,13 @@ impl RunningServer {
         }
     }
 
-    /// Whether the server takes money on a chain; an earlier version may.
+    /// Whether the server accepts payments on a chain; a server of an earlier version may.
     pub fn is_on(&self, chain_id: u64) -> bool {
         let chains = self.chains.as_ref();
         chains.is_none_or(|chains| chains.contains(&chain_id))
     }
 
-    /// Has the server do something.
+    /// Sends a request to the server.
     pub async fn ask<T: DeserializeOwned>(&self, path: &str, dry_run: bool) -> Result<T, Failure> {
         if dry_run {
             return Err(Self::busy("--dry-run", self));
@@ -233,7 +236,7 @@ impl RunningServer {
         })
     }
 
-    /// Refuses flags for what the server does with its own account and limits.
+    /// Refuses flags that would override the server's own account and limits.
     pub fn refuse_flags(&self, context: &CommandContext, settings: &[&str]) -> Result<(), Failure> {
         for name in settings {
             if let Some((_, SettingOrigin::Flag { flag })) = context.settings.get(name) {
@@ -243,7 +246,7 @@ impl RunningServer {
         Ok(())
     }
 
-    /// Something that a running server is not asked for.
+    /// The error for an operation that a running server does not offer.
     pub fn busy(what: &str, server: &Self) -> Failure {
         let message = format!(
             "{what} needs the journal, which the server at {} is writing",
@@ -253,7 +256,7 @@ impl RunningServer {
             .with_hint(format!("stop the server first, or leave {what} out"))
     }
 
-    /// The server takes no money on the network that is meant.
+    /// The error for a network on which the server accepts no payments.
     pub fn network_mismatch(network: &Network) -> Failure {
         let message = format!("the running server takes no payment on `{}`", network.name);
         Failure::new(ExitClass::BadInput, message)
@@ -261,14 +264,14 @@ impl RunningServer {
     }
 }
 
-/// Whether a process runs: it is there, and is more than what its parent has yet to bury.
+/// Whether a process is running and not a zombie.
 ///
-/// This one file, because `sysinfo` walks through all processes to find one, and that would be
-/// most of what an idle dashboard does.
+/// Reads this one file directly: `sysinfo` scans all processes to find one, which would be most of
+/// an idle dashboard's work.
 #[cfg(target_os = "linux")]
 pub fn runs(pid: u32) -> bool {
     let said = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The name before the state stands in parentheses and may hold any character.
+    // The name before the state is in parentheses and may contain any character.
     let state = said
         .rsplit_once(") ")
         .and_then(|(_, rest)| rest.chars().next());

@@ -1,4 +1,4 @@
-//! JSON Schemas of what `--json` prints, made from the very types that are printed.
+//! JSON Schemas of the `--json` output, generated from the printed types.
 
 use schemars::{Schema, schema_for};
 
@@ -12,7 +12,7 @@ use openlora_release::explore::RegistryReport;
 use openlora_serve::attribution::published::PublishedAttribution;
 use openlora_train::{estimate::RunEstimate, evaluate};
 
-/// A result's name and the maker of its schema; `schemas/NAME.json` holds it.
+/// The name of a result and the function that makes its schema; `schemas/NAME.json` contains it.
 pub type ResultSchema = (&'static str, fn() -> Schema);
 
 /// Every published schema.

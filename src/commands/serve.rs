@@ -1,4 +1,4 @@
-//! `serve`: adapters on their base behind HTTP, until told to stop.
+//! `serve`: serves adapters on their base over HTTP until it is stopped.
 
 mod paid;
 pub mod provenance;
@@ -38,18 +38,18 @@ use openlora_serve::{
 };
 use openlora_train::RunDir;
 
-/// What `serve` is told besides settings.
+/// The request of `serve` besides settings.
 #[derive(Clone, Debug, Default)]
 pub struct ServeRequest {
     pub local: bool,
     pub free: bool,
-    /// Listening where other machines can reach it is meant.
+    /// Allow listening on an address that other machines can reach.
     pub expose: bool,
-    /// Make new tokens for the operator and for sellers.
+    /// Generate new tokens for the operator and for sellers.
     pub rotate_tokens: bool,
-    /// `NAME=PATH` as typed; the newest run's adapter when empty.
+    /// `NAME=PATH` as typed; the newest run's adapter if empty.
     pub adapters: Vec<String>,
-    /// Of the account that serves.
+    /// Password of the serving account.
     pub password_file: Option<PathBuf>,
 }
 
@@ -63,7 +63,7 @@ pub struct ServerReady<'a> {
     pub network: &'a str,
 }
 
-/// An adapter that was chosen and read, not yet loaded.
+/// A chosen adapter that was read but not loaded yet.
 struct ChosenAdapter {
     name: String,
     version: String,
@@ -80,22 +80,22 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     check_exposure(context, host, &request)?;
     let bound = BoundSocket::new(&host.to_string(), context.settings.serve.port).await?;
     let journal = journal::open(&context.dirs.journal())?;
-    // After the journal: of two servers of one home, only one may make tokens.
+    // After the journal: of two servers of one home, only one may create tokens.
     let access = server_access::open(context, request.rotate_tokens)?;
     let chosen = choose(context, &request.adapters)?;
     let selling = match networks {
         None => None,
         Some(networks) => {
-            let how = (networks, request.password_file.as_deref());
+            let password_file = request.password_file.as_deref();
             let url = url_of(bound.address);
-            Some(paid::open(context, &journal, &chosen, how, &url).await?)
+            Some(paid::open(context, &journal, &chosen, networks, password_file, &url).await?)
         }
     };
     let prices = selling.as_ref().map(|it| it.prices).unwrap_or_default();
     let base = tokio::task::block_in_place(|| project::base(context, base_id(context, &chosen)))?;
     let splits = selling.as_ref().map(|it| it.splits.clone());
-    let terms = (prices, splits.unwrap_or_default());
-    let hosted = load(context, &base, chosen, terms).await?;
+    let splits = splits.unwrap_or_default();
+    let hosted = load(context, &base, chosen, prices, splits).await?;
     let names: Vec<String> = hosted.iter().map(|adapter| adapter.name.clone()).collect();
     let stop = StopHandle::default();
     let inputs = ServeInputs {
@@ -107,7 +107,7 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     let server = Server::new(bound, inputs, journal, limits(context), stop.clone()).await?;
     let server = server.with_connections(connections(context));
     let signals = tokio::spawn(obey(StopSignals::install()?, stop, context.clone()));
-    // Settling ends after the last call is charged, with a last round.
+    // Settling ends with a final round after the last call is charged.
     let closing = CancellationToken::new();
     let settling = selling.as_ref().map(|selling| selling.start(&closing));
     let chains = selling
@@ -115,7 +115,7 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
         .map(PaidServing::chains)
         .unwrap_or_default();
     let sign = PidFile::put_up(context, &url_of(server.address()), chains)?;
-    // So that the dashboard opens at once, however long the journal grows.
+    // Keeps the dashboard's start fast, however long the journal becomes.
     let boarding = dash::keep_ready(context.dirs.journal());
     announce(context, server.address(), &names, selling.as_ref());
     server.run().await?;
@@ -156,7 +156,7 @@ fn keeping(context: &CommandContext) -> Result<AttributionConfig, Failure> {
     })
 }
 
-/// The chains on which calls are paid; none when they are free.
+/// The chains on which calls are paid; none if calls are free.
 fn networks(
     context: &CommandContext,
     request: &ServeRequest,
@@ -168,7 +168,7 @@ fn networks(
     let foreign = networks.iter().find(|network| !network.is_local());
     match foreign.filter(|_| request.local) {
         None => {
-            // The first is the project's own.
+            // The first one is the project's own.
             for home in networks.iter().take(1) {
                 money::refuse_free(&money::prices(context, money::token(home)?)?)?;
             }
@@ -259,7 +259,8 @@ fn newest(context: &CommandContext) -> Result<ChosenAdapter, Failure> {
     })
 }
 
-/// Model ids are letters, digits and `-_.`; anything else in a project's name becomes `-`.
+/// Model ids consist of letters, digits and `-_.`; any other character of a project's name becomes
+/// `-`.
 fn as_model_id(name: &str) -> String {
     let fits = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
     name.chars()
@@ -291,16 +292,16 @@ fn named(context: &CommandContext, text: &str) -> Result<ChosenAdapter, Failure>
     })
 }
 
-/// A run's folder stands for the adapter in it.
+/// A run folder stands for its adapter.
 fn adapter_folder(path: PathBuf) -> PathBuf {
     let inside = path.join("adapter");
-    // If it fails, reading the adapter says why.
+    // If this fails, reading the adapter reports why.
     let _ = atomic::recover_folder(&inside);
     let is_run = !path.join(adapter::CONFIG_FILE).exists() && inside.is_dir();
     if is_run { inside } else { path }
 }
 
-/// Without a base set anywhere, the one that the adapters' cards agree on.
+/// If no base is configured, the one that all adapter cards name.
 fn base_id<'a>(context: &CommandContext, chosen: &'a [ChosenAdapter]) -> Option<&'a str> {
     let mut cards = chosen
         .iter()
@@ -314,7 +315,8 @@ async fn load(
     context: &CommandContext,
     base: &BaseModel,
     chosen: Vec<ChosenAdapter>,
-    (prices, splits): (PriceList, BTreeMap<String, SplitRead>),
+    prices: PriceList,
+    splits: BTreeMap<String, SplitRead>,
 ) -> Result<Vec<ServedAdapter>, Failure> {
     let quant: Quant = context
         .settings
@@ -361,7 +363,8 @@ async fn load(
             prices,
             provenance: provenance::read_provenance(
                 context,
-                (base, &adapter),
+                base,
+                &adapter,
                 splits.get(&adapter.digest),
             )?,
             engine: loaded.engine,
@@ -394,7 +397,7 @@ fn connections(context: &CommandContext) -> ConnectionLimits {
     }
 }
 
-/// The address as a client on this machine writes it.
+/// The server's address as seen by a client on this machine.
 fn url_of(address: SocketAddr) -> String {
     let ip = if address.ip().is_unspecified() {
         Ipv4Addr::LOCALHOST.into()
@@ -428,7 +431,7 @@ fn announce(
         "  curl {url}/v1/chat/completions -H 'content-type: application/json' \
          -d '{{\"model\":\"{first}\",\"messages\":[{{\"role\":\"user\",\"content\":\"hello\"}}]}}'"
     ));
-    // Last, because whoever reads it may stop the server at once.
+    // Last, because a reader of this line may stop the server immediately.
     if printer.is_json() {
         printer.json(&ServerReady {
             url: &url,
@@ -438,7 +441,7 @@ fn announce(
     }
 }
 
-/// The signals that ask a server to stop.
+/// The signals that stop a server.
 struct StopSignals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
@@ -469,7 +472,7 @@ impl StopSignals {
     }
 }
 
-/// The first signal drains, the second cuts running calls short.
+/// The first signal drains, the second aborts running calls.
 async fn obey(mut signals: StopSignals, stop: StopHandle, context: CommandContext) {
     signals.next().await;
     context

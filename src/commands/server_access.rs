@@ -1,5 +1,4 @@
-//! Who may use which route of this home's server, as its settings and the tokens in its data folder
-//! say.
+//! Access rules of this home's server, from its settings and the tokens in its data folder.
 
 use std::path::{Path, PathBuf};
 
@@ -16,15 +15,15 @@ use openlora_serve::{
 
 /// Name of the file with the operator's token, below the data directory.
 const OPERATOR: &str = "operator.token";
-/// Name of the file with the token of sellers that settle here.
+/// Name of the token file for sellers that settle here.
 const SELLERS: &str = "facilitator.token";
 
-/// Where the operator's token is.
+/// The path of the operator's token.
 pub fn operator_token(context: &CommandContext) -> PathBuf {
     context.dirs.data.join(OPERATOR)
 }
 
-/// The tokens and rules of a server that starts, new tokens when `rotate` says so.
+/// The tokens and rules of a starting server; new tokens if `rotate` is set.
 pub fn open(context: &CommandContext, rotate: bool) -> Result<AccessRules, Failure> {
     let settings = &context.settings.serve;
     let proxies = settings.trusted_proxies.iter();
@@ -61,7 +60,7 @@ pub fn open(context: &CommandContext, rotate: bool) -> Result<AccessRules, Failu
     })
 }
 
-/// Reads a token that a server made.
+/// Reads a token that a server generated.
 pub fn read_token(path: &Path) -> Result<AccessToken, Failure> {
     AccessToken::read(path).map_err(|error| unusable(path, &error))
 }
@@ -80,8 +79,8 @@ fn forget(path: &Path) -> Result<(), Failure> {
     }
 }
 
-/// `serve.public_url`. It is published with the log, and its readers append to it, so it can carry
-/// neither credentials nor a query.
+/// `serve.public_url`. It is published with the log, and readers append paths to it, so it must
+/// have neither credentials nor a query.
 pub fn public_url(context: &CommandContext) -> Result<Option<String>, Failure> {
     let Some(stated) = &context.settings.serve.public_url else {
         return Ok(None);

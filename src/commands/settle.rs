@@ -1,4 +1,4 @@
-//! `settle`: claims what calls have cost, and has the escrow send it to the splitters.
+//! `settle`: claims the charges of calls, and has the escrow transfer them to the splitters.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,12 +22,12 @@ use openlora_payments::settlement::{AccountDue, LeftOut, SettleRound, due};
 pub struct SettleReport {
     network: String,
     chain_id: u64,
-    /// Vouchers turned into the receiver's money in the escrow.
+    /// Claims: vouchers redeemed for the receiver's balance in the escrow.
     claims: Vec<TransactionReport>,
-    /// Money sent from the escrow to the splitter.
+    /// Transfers from the escrow to the splitter.
     settles: Vec<TransactionReport>,
     left_out: Vec<UnclaimableSum>,
-    /// Roots over attributed calls, and over what contributors are owed.
+    /// Roots over attributed calls and over contributions.
     #[serde(default)]
     rewards: RewardRound,
 }
@@ -38,7 +38,7 @@ pub struct SettleForecast {
     network: String,
     chain_id: u64,
     claims: Vec<ReceiverAmount>,
-    /// Claimed before and not yet sent.
+    /// Claimed earlier and not yet transferred.
     settles: Vec<ReceiverAmount>,
     left_out: Vec<UnclaimableSum>,
 }
@@ -125,7 +125,7 @@ pub async fn run(
     Ok(ExitStatus::Success)
 }
 
-/// What a running server settled, of which the project's network is shown.
+/// The results of a running server, of which those of the project's network are shown.
 fn each(context: &CommandContext, settled: Vec<SettleReport>) -> Result<ExitStatus, Failure> {
     let network = network::chosen(context)?;
     let mut here = settled.into_iter();

@@ -1,5 +1,5 @@
-//! The account that signs: one of the wallet's, or on a development chain where there is no
-//! wallet one of that chain's own accounts, whose keys everybody knows.
+//! The signing account: one of the wallet or, on a development chain without a wallet, one of the
+//! chain's accounts with published keys.
 
 use std::path::Path;
 
@@ -11,21 +11,22 @@ use openlora_core::{
 };
 use openlora_wallet::{KeystoreEntry, WalletAccount};
 
-/// The development account of whoever makes and serves adapters.
+/// The development account that creates and serves adapters.
 const CREATOR: u32 = 1;
 
-/// An account that was chosen, locked.
+/// A chosen account, locked.
 #[derive(Clone, Debug)]
 pub struct LockedSigner {
     pub name: String,
     pub address: Address,
     development: Option<WalletAccount>,
-    /// Of the wallet, with the key on a Ledger.
+    /// A wallet account whose key is on a Ledger.
     ledger: Option<KeystoreEntry>,
 }
 
 impl LockedSigner {
     /// # Errors
+    ///
     /// The wallet has no such account, or several and none is named; without any account, the
     /// network is not local.
     pub fn choose(context: &CommandContext, network: &Network) -> Result<Self, Failure> {
@@ -62,7 +63,7 @@ impl LockedSigner {
         })
     }
 
-    /// The account, its password asked for.
+    /// Unlocks the account; asks for its password.
     pub fn unlock(
         &self,
         context: &CommandContext,

@@ -1,4 +1,4 @@
-//! `train`: a LoRA adapter from the project's data, from the start or from where a run stopped.
+//! `train`: trains a LoRA adapter on the project's data, or resumes an interrupted run.
 
 use std::{
     collections::BTreeMap,
@@ -24,30 +24,30 @@ use openlora_train::{
     train,
 };
 
-/// What the command line says besides settings.
+/// The command-line request besides settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrainRequest {
     /// Data files instead of the project's.
     pub data: Vec<PathBuf>,
-    /// A second place for the adapter.
+    /// A second output folder for the adapter.
     pub out: Option<PathBuf>,
     /// A run to continue: its name or folder, or `latest`.
     pub resume: Option<String>,
     pub dry_run: bool,
 }
 
-/// What `--json` ends with.
+/// The final `--json` result.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct TrainSummary {
     #[serde(flatten)]
     outcome: RunOutcome,
     eval: Option<EvalReport>,
-    /// The index that calls are attributed with; absent where it is switched off.
+    /// The attribution index; absent if disabled.
     #[serde(skip_serializing_if = "Option::is_none")]
     attribution: Option<BuiltIndex>,
 }
 
-/// Trains on a thread of its own, so that Ctrl-C is heard meanwhile.
+/// Trains on a separate thread, so that Ctrl-C is handled.
 pub async fn run(context: &CommandContext, request: TrainRequest) -> Result<ExitStatus, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let listener = tokio::spawn(raise_on_interrupt(stop.clone(), context.printer.clone()));
@@ -59,7 +59,7 @@ pub async fn run(context: &CommandContext, request: TrainRequest) -> Result<Exit
         .map_err(|error| Failure::new(ExitClass::Internal, format!("training stopped: {error}")))?
 }
 
-/// The first Ctrl-C asks to stop at the next step; the second does not wait.
+/// The first Ctrl-C stops at the next step; the second stops immediately.
 async fn raise_on_interrupt(stop: Arc<AtomicBool>, printer: Printer) {
     while tokio::signal::ctrl_c().await.is_ok() {
         if stop.swap(true, Ordering::SeqCst) {
@@ -118,7 +118,7 @@ fn work(
     Ok(ExitStatus::Success)
 }
 
-/// Says whose rows count for less than there are.
+/// Reports contributors whose duplicate rows do not count.
 fn tell_repeats(printer: &Printer, lock: &RunLock) {
     let mut rows: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for source in &lock.data {
@@ -153,7 +153,7 @@ fn evaluate(
     Ok(set.compare(&mut decoder, true, &mut |done, _| progress.update(done, ""))?)
 }
 
-/// Turns events into a progress bar and remarks, and Ctrl-C into an answer.
+/// Shows events as a progress bar and notes, and forwards Ctrl-C.
 struct TrainProgress<'a> {
     printer: &'a Printer,
     progress: Option<ProgressReport>,

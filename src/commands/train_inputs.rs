@@ -1,4 +1,4 @@
-//! What a training starts from: settings, flags and, for a run that goes on, what it kept.
+//! The inputs of a training: settings, flags and, for a resumed run, its locked values.
 
 use std::path::{Path, PathBuf};
 
@@ -11,8 +11,8 @@ use openlora_model::{
 };
 use openlora_train::{RunStart, TrainInputs, ValidationOptions, run::lock::RunLock};
 
-/// Opens all that decides a training, with the data files named instead of the project's and a second
-/// place for the adapter; a run that goes on keeps what its flags said.
+/// Opens all inputs that determine a training, with optional data files instead of the project's
+/// and a second output folder. A resumed run keeps the values of its original flags.
 pub fn inputs(
     context: &CommandContext,
     data: &[PathBuf],

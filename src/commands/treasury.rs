@@ -1,5 +1,5 @@
-//! What settling and withdrawing share: the journal's money, the chain's desk, and how a moved sum
-//! is shown.
+//! Shared by settling and withdrawing: the journal's money, the settlement client, and the display
+//! of sums.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -22,53 +22,53 @@ use openlora_payments::{
     },
 };
 
-/// The journal's money and the chain that it is on.
+/// The journal's money and its chain.
 pub struct SettlementContext {
     pub operator: Office,
     history: TxHistory,
 }
 
-/// Settings that a running server does not take from whoever asks it.
+/// Settings that a running server does not accept from a client.
 pub const OF_SERVER: [&str; 2] = ["wallet.account", "deploy.max_fee"];
 
-/// What the command line says besides settings.
+/// The command-line request besides settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TreasuryRequest {
     pub dry_run: bool,
     pub password_file: Option<PathBuf>,
 }
 
-/// A transaction that moved money, as `--json` prints it.
+/// A transaction that moved money, as printed by `--json`.
 #[derive(Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TransactionReport {
     pub tx: String,
     /// The splitter.
     pub receiver: String,
-    /// ERC-20 contract of the money.
+    /// ERC-20 contract of the token.
     pub token: String,
     pub amount: Amount,
-    /// How many channels it was claimed from.
+    /// The number of channels that it was claimed from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channels: Option<usize>,
-    /// Whose share it was.
+    /// The recipient of the share.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recipient: Option<String>,
     pub gas_used: u64,
     pub fee_wei: Amount,
 }
 
-/// Sums of one receiver, as `--dry-run --json` prints them.
+/// Sums of one receiver, as printed by `--dry-run --json`.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct ReceiverAmount {
     /// The splitter.
     pub receiver: String,
-    /// ERC-20 contract of the money.
+    /// ERC-20 contract of the token.
     pub token: String,
     pub amount: Amount,
-    /// How many channels it would be claimed from.
+    /// The number of channels that it would be claimed from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channels: Option<usize>,
-    /// Whose share it is.
+    /// The recipient of the share.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recipient: Option<String>,
 }
@@ -77,7 +77,8 @@ impl SettlementContext {
     /// Opens the journal, and connects.
     ///
     /// # Errors
-    /// Another process writes the journal: a server settles by itself.
+    ///
+    /// Another process writes the journal: a running server settles by itself.
     pub async fn open(
         context: &CommandContext,
         request: &TreasuryRequest,
@@ -98,7 +99,7 @@ impl SettlementContext {
         &self.operator.snapshot.ledger
     }
 
-    /// Whether calls were attributed, of which roots may have to be sent.
+    /// Whether calls were attributed, so that roots may have to be sent.
     pub fn has_rewards(&self) -> Result<bool, Failure> {
         let mut found = false;
         self.operator.journal.replay(1, |record| {
@@ -107,12 +108,12 @@ impl SettlementContext {
         Ok(found)
     }
 
-    /// Whether an earlier process left transactions of which nobody knows what became.
+    /// Whether an earlier process left transactions with an unknown outcome.
     pub fn is_open(&self) -> bool {
         !self.history.open().is_empty()
     }
 
-    /// Whoever claims and withdraws, and who sees to rewards, the account's password asked for.
+    /// The settler and the reward publisher, after the account was unlocked.
     pub fn chain_settler(
         &mut self,
         context: &CommandContext,
@@ -133,13 +134,13 @@ impl SettlementContext {
         options.reader = Some(server_facts(chain_id, Arc::new(log.clone())));
         let client = SettlementClient::new(self.operator.chain.clone(), account, records, options);
         let client = Arc::new(client);
-        let published = (log, public_url(context)?.unwrap_or_default());
+        let address = public_url(context)?.unwrap_or_default();
         let journal = self.operator.journal.clone();
-        let rewarder = RewardPublisher::new(journal, Arc::clone(&client), published, true);
+        let rewarder = RewardPublisher::new(journal, Arc::clone(&client), log, address, true);
         Ok((ChainSettler::new(client), rewarder))
     }
 
-    /// A sum of the network's token in whole units, of others in base units.
+    /// A sum of the network's token in whole units; sums of other tokens in base units.
     pub fn format_sum(&self, receiver: &ReceiverKey, amount: Amount) -> String {
         format_token_sum(self.network(), &receiver.token.to_string(), amount)
     }

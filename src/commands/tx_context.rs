@@ -1,4 +1,4 @@
-//! What every command that sends transactions has at hand: chain, account, journal, and how it talks.
+//! Shared by all commands that send transactions: chain, account, journal and output.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -21,7 +21,7 @@ use openlora_ports::FactLog;
 use openlora_release::deploy::{FUNDS, funding};
 use openlora_wallet::WalletAccount;
 
-/// Ready to plan and to send.
+/// The context for planning and sending transactions.
 pub struct TxContext {
     context: CommandContext,
     pub chain: Chain,
@@ -31,7 +31,7 @@ pub struct TxContext {
     unlocked: Option<WalletAccount>,
     pub limits: TxLimits,
     pub journal: Journal,
-    /// The journal as it was when it was opened.
+    /// The state of the journal when it was opened.
     pub snapshot: JournalSnapshot,
     progress: Arc<dyn Fn(TxEvent) + Send + Sync>,
 }
@@ -65,7 +65,7 @@ impl TxContext {
         })
     }
 
-    /// The account, its password asked for once.
+    /// Unlocks the account; asks for its password once.
     pub fn unlock(&mut self) -> Result<WalletAccount, Failure> {
         if let Some(account) = &self.unlocked {
             return Ok(account.clone());
@@ -87,12 +87,12 @@ impl TxContext {
         }
     }
 
-    /// Says what happens while a transaction is waited for.
+    /// Prints the progress of pending transactions.
     pub fn progress_listener(&self) -> Arc<dyn Fn(TxEvent) + Send + Sync> {
         Arc::clone(&self.progress)
     }
 
-    /// Finds out what became of transactions that an earlier process left open.
+    /// Determines the outcome of transactions that an earlier process left open.
     pub async fn recover(&mut self) -> Result<(), Failure> {
         let open = std::mem::take(&mut self.snapshot.unsettled);
         let chain_id = self.chain.network.chain_id;
@@ -114,7 +114,7 @@ impl TxContext {
         Ok(())
     }
 
-    /// Real money needs the name typed, other money a yes, a development chain nothing.
+    /// Mainnets require typing the name, other public chains a yes, development chains nothing.
     pub fn confirm(&self, name: &str, deed: &str) -> Result<(), Failure> {
         let network = &self.chain.network;
         if network.is_local() {
@@ -132,7 +132,7 @@ impl TxContext {
             .map_err(|failure| failure.with_hint(format!("run it at a terminal and type `{name}`")))
     }
 
-    /// Gives an account without a coin some of the development chain's, which cost nothing.
+    /// Gives an account without a balance some coins of a development chain, which are free.
     pub async fn fund(&self) -> Result<(), Failure> {
         let gifts = DevFaucet {
             printer: &self.context.printer,
@@ -144,7 +144,7 @@ impl TxContext {
     }
 }
 
-/// What a development chain gives to whoever has nothing.
+/// The faucet of a development chain for accounts without a balance.
 pub struct DevFaucet<'a> {
     pub printer: &'a Printer,
     pub chain: &'a Chain,
@@ -153,7 +153,7 @@ pub struct DevFaucet<'a> {
 }
 
 impl DevFaucet<'_> {
-    /// Coins for gas.
+    /// Native coins for gas.
     pub async fn fund(&self, account: Address) -> Result<(), Failure> {
         let empty = self.chain.balance(account).await?.is_zero();
         if !self.chain.network.is_local() || !empty {
@@ -181,7 +181,7 @@ impl DevFaucet<'_> {
     }
 }
 
-/// What a transaction may offer, by the settings.
+/// The fee limits of transactions, from the settings.
 pub fn limits(context: &CommandContext) -> Result<TxLimits, Failure> {
     let settings = &context.settings.deploy;
     let max_fee = settings.max_fee.as_ref().map(|stated| {
@@ -199,7 +199,7 @@ pub fn limits(context: &CommandContext) -> Result<TxLimits, Failure> {
     })
 }
 
-/// Says how a transaction goes on.
+/// Prints the progress of a transaction.
 pub fn print_event(printer: &Printer, news: TxEvent) {
     match news {
         TxEvent::Sent { tx, deed } => printer.note(format!("{deed}: sent as {tx}")),

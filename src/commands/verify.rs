@@ -1,4 +1,4 @@
-//! `verify`: every check of a package, with what this machine has to compare it with.
+//! `verify`: runs every check of a package that this machine has data for.
 
 use std::path::{Path, PathBuf};
 
@@ -13,11 +13,11 @@ use openlora_package::{
 };
 use openlora_release::eip712::SignerRecovery;
 
-/// What to check.
+/// The package to check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VerifyRequest {
     pub package: PathBuf,
-    /// Base to compare with instead of the one that the package names.
+    /// Base to compare with, instead of the one that the package names.
     pub base: Option<String>,
 }
 
@@ -40,7 +40,7 @@ fn work(context: &CommandContext, request: &VerifyRequest) -> Result<ExitStatus,
     })
 }
 
-/// Every check of the package in `dir`, and the package when its structure is sound.
+/// Every check of the package in `dir`, and the package if its structure is valid.
 pub(super) fn checked(
     context: &CommandContext,
     dir: &Path,
@@ -59,7 +59,7 @@ pub(super) fn checked(
     verify(dir, &SignerRecovery, &gather)
 }
 
-/// The chain that the person named; without one, a signature for any chain is looked at.
+/// The chain that the user named; by default a signature for any chain is accepted.
 fn expected_domain(context: &CommandContext) -> Result<Option<SigningDomain>, Failure> {
     if context.settings.project.network.is_default() {
         return Ok(None);
@@ -72,8 +72,8 @@ fn expected_domain(context: &CommandContext) -> Result<Option<SigningDomain>, Fa
     )))
 }
 
-/// The base that is named by flag, or the package's own when it is on this machine: checking a
-/// package downloads nothing.
+/// The base named by a flag, or the package's own if it is on this machine: verifying downloads
+/// nothing.
 fn base(
     context: &CommandContext,
     manifest: &Manifest,

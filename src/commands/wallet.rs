@@ -1,4 +1,4 @@
-//! `wallet`: accounts in encrypted files, and what they hold.
+//! `wallet`: accounts in encrypted files, and their balances.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ use openlora_wallet::{
     SecretKey, find_ledger, open_bytes, parse_secret,
 };
 
-/// What to take over.
+/// The key to import.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImportRequest {
     pub name: String,
@@ -24,32 +24,32 @@ pub struct ImportRequest {
     pub from: Option<PathBuf>,
     /// Derivation path of a mnemonic, or on a Ledger.
     pub path: Option<String>,
-    /// The key is on the Ledger that is connected, and stays there.
+    /// The key is on the connected Ledger and stays there.
     pub ledger: bool,
     pub password_file: Option<PathBuf>,
 }
 
-/// An account as every verb shows it.
+/// An account as every subcommand prints it.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct AccountReport {
     name: String,
-    /// Absent when the keystore does not say it.
+    /// Absent if the keystore does not state it.
     address: Option<String>,
     keystore: PathBuf,
     /// Derivation path of an account whose key is on a Ledger.
     #[serde(skip_serializing_if = "Option::is_none")]
     ledger: Option<String>,
-    /// Whether it signs when none is named.
+    /// Whether it signs by default.
     chosen: bool,
 }
 
-/// An account's funds in base units, as decimal texts.
+/// An account's balances in base units, as decimal texts.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct BalanceReport {
     address: String,
     network: String,
     chain_id: u64,
-    /// Wei of the chain's own coin.
+    /// Wei of the chain's native coin.
     native: String,
     token: Option<TokenBalance>,
 }
@@ -78,7 +78,7 @@ pub fn keystores(context: &CommandContext) -> KeystoreDir {
     KeystoreDir::new(context.dirs.keystores())
 }
 
-/// The account that is named, chosen in the settings, or the only one.
+/// The named account, the configured one, or the only one.
 pub fn choose(context: &CommandContext, name: Option<&str>) -> Result<KeystoreEntry, Failure> {
     let wanted = name.or(context.settings.wallet.account.as_deref());
     Ok(keystores(context).choose(wanted)?)
@@ -87,7 +87,8 @@ pub fn choose(context: &CommandContext, name: Option<&str>) -> Result<KeystoreEn
 pub fn new(
     context: &CommandContext,
     name: &str,
-    (password_file, light_kdf): (Option<&Path>, bool),
+    password_file: Option<&Path>,
+    light_kdf: bool,
 ) -> Result<ExitStatus, Failure> {
     let strength = match light_kdf {
         true => KdfStrength::Light,
@@ -96,7 +97,7 @@ pub fn new(
     let store = keystores(context);
     store.require_free(name)?;
     let password = ask::new_password(context, password_file, name)?;
-    let entry = store.create(name, &SecretKey::random()?, (&password, strength))?;
+    let entry = store.create(name, &SecretKey::random()?, &password, strength)?;
     Ok(created(context, entry))
 }
 
@@ -126,7 +127,7 @@ pub fn import(context: &CommandContext, request: &ImportRequest) -> Result<ExitS
             (open_bytes(&path, &bytes, &password)?, password)
         }
     };
-    let entry = store.create(&request.name, &key, (&password, KdfStrength::Standard))?;
+    let entry = store.create(&request.name, &key, &password, KdfStrength::Standard)?;
     Ok(created(context, entry))
 }
 
@@ -299,7 +300,8 @@ pub fn export(
 pub fn change_password(
     context: &CommandContext,
     name: Option<&str>,
-    (old, new): (Option<PathBuf>, Option<PathBuf>),
+    old: Option<PathBuf>,
+    new: Option<PathBuf>,
 ) -> Result<ExitStatus, Failure> {
     let entry = choose(context, name)?;
     let stdin = Some(Path::new("-"));

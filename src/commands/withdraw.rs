@@ -1,4 +1,4 @@
-//! `withdraw`: pays the account's share, and the contributor pools', out of the splitters.
+//! `withdraw`: releases the account's share, and the contributor pools' shares, from the splitters.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,9 +22,9 @@ use openlora_payments::settlement::{MovedMoney, SplitterShare, receivers_of, sha
 pub struct WithdrawReport {
     network: String,
     chain_id: u64,
-    /// One per share that was paid out.
+    /// One per released share.
     releases: Vec<TransactionReport>,
-    /// Roots over attributed calls, and over what contributors are owed.
+    /// Roots over attributed calls and over contributions.
     #[serde(default)]
     rewards: RewardRound,
 }
@@ -34,7 +34,7 @@ pub struct WithdrawReport {
 pub struct WithdrawForecast {
     network: String,
     chain_id: u64,
-    /// One per share that would be paid out.
+    /// One per share that would be released.
     releases: Vec<ReceiverAmount>,
 }
 
@@ -86,7 +86,7 @@ fn destination(to: Option<&str>) -> Result<Option<Address>, Failure> {
     Ok(to)
 }
 
-/// The shares that this account can have paid out.
+/// The shares that this account can have released.
 async fn due(treasury: &SettlementContext) -> Result<Vec<SplitterShare>, Failure> {
     let operator = &treasury.operator;
     let mut due = Vec::new();
@@ -135,7 +135,7 @@ impl WithdrawReport {
     }
 }
 
-/// What a running server paid out, of which the project's network is shown.
+/// The results of a running server, of which those of the project's network are shown.
 fn each(context: &CommandContext, moved: Vec<WithdrawReport>) -> Result<ExitStatus, Failure> {
     let network = network::chosen(context)?;
     let mut here = moved.into_iter();

@@ -1,5 +1,5 @@
-//! A finished run as a package states it: what joins training and packages, which do not know each
-//! other.
+//! A finished run in the form that a package needs. It connects training and packages, which do not
+//! depend on each other.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ use openlora_train::{
     },
 };
 
-/// A run that has an adapter: what was locked, and what a package says about it.
+/// A run with an adapter: its lock file and the package's data.
 #[derive(Clone, Debug)]
 pub struct FinishedRun {
     pub lock: RunLock,

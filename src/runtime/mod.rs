@@ -1,3 +1,3 @@
-//! What the product does, without terminal, command line or chain.
+//! Product logic without terminal, command line or chain.
 
 pub mod finished;

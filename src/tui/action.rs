@@ -1,4 +1,4 @@
-//! Everything that a person can ask of the dashboard.
+//! The user actions of the dashboard.
 
 use super::layout::Pane;
 

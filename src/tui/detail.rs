@@ -1,5 +1,5 @@
-//! What Enter opens: a call's receipt, why its shares are what they are, and the transactions
-//! behind it; or a row of the sums, day by day.
+//! The detail view opened with Enter: a call's receipt, the explanation of its shares, and its
+//! transactions; or a row of the sums by day.
 
 use super::{
     figures,
@@ -21,7 +21,7 @@ use openlora_ledger::{
 
 use DetailLine::{Bar, Blank, Field, Heading, Text};
 
-/// The opened row's lines; none where nothing is open.
+/// The lines of the open row; empty if none is open.
 pub fn lines(model: &DashModel) -> Vec<DetailLine> {
     let PaneOverlay::Detail { pane, id, .. } = &model.overlay else {
         return Vec::new();
@@ -38,7 +38,7 @@ pub fn lines(model: &DashModel) -> Vec<DetailLine> {
     }
 }
 
-/// The id that Enter opens: of the selected row.
+/// The id of the selected row, which Enter opens.
 pub fn selected_id(model: &DashModel, pane: Pane) -> Option<String> {
     fn row_id<T>(page: &ListPage<T>, id: fn(&T) -> &str) -> Option<String> {
         Some(id(page.rows.get(page.selected?)?).to_owned())
@@ -100,7 +100,7 @@ fn call(model: &DashModel, money: &TokenMoney, call: &BoardCall) -> Vec<DetailLi
     lines.push(Blank);
     why(model, money, call, &mut lines);
     lines.push(Blank);
-    transactions(board, call, (standing, tx), &mut lines);
+    transactions(board, call, standing, tx, &mut lines);
     lines
 }
 
@@ -212,7 +212,8 @@ fn attributed(
 fn transactions(
     board: &Board,
     call: &BoardCall,
-    (standing, tx): (PaymentStanding, Option<&str>),
+    standing: PaymentStanding,
+    tx: Option<&str>,
     lines: &mut Vec<DetailLine>,
 ) {
     lines.push(Heading("On the chain".to_owned()));
@@ -254,7 +255,7 @@ fn transactions(
     }
 }
 
-/// What a row of the sums is made of, day by day; the newest day first.
+/// A row of the sums by day, the newest day first.
 fn sum(model: &DashModel, money: &TokenMoney, id: &str) -> Vec<DetailLine> {
     let board = model.shown_board();
     let mut lines = vec![Heading(format!("{} {id}", model.group.name()))];

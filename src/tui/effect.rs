@@ -1,4 +1,4 @@
-//! What the state machine asks of the world, as data.
+//! Side effects requested by the state machine, as data.
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DashEffect {
@@ -8,10 +8,10 @@ pub enum DashEffect {
         name: String,
         contents: String,
     },
-    /// Put a text on the clipboard, through the terminal (OSC 52).
+    /// Copy a text to the clipboard, through the terminal (OSC 52).
     Copy(String),
     Mouse(bool),
-    /// Draw every cell again.
+    /// Redraw every cell.
     Redraw,
     Suspend,
 }

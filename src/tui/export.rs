@@ -1,5 +1,5 @@
-//! The focused pane's rows as a file: all that pass the filter, in the order of the screen,
-//! amounts in base units.
+//! Export of the focused pane's rows to a file: all that pass the filter, in display order, amounts
+//! in base units.
 
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ pub enum ExportFormat {
     Json,
 }
 
-/// A file's name and contents; nothing for a pane without rows.
+/// A file's name and contents; none for a pane without rows.
 pub fn export(model: &DashModel, pane: Pane, format: ExportFormat) -> Option<(String, String)> {
     let money = model.chosen_money()?;
     let rows = match pane {
@@ -96,7 +96,7 @@ fn sums(model: &DashModel, money: &TokenMoney) -> Vec<Value> {
             "key": row.name,
             "address": row.address,
             "calls": row.calls,
-            // Base units, with the millionths after the point where there are any.
+            // Base units, with millionths as decimals.
             "amount": in_units(row.micro, 6),
             "symbol": money.symbol,
             "range": model.range.name(),
@@ -120,7 +120,7 @@ fn csv(rows: &[Value]) -> String {
     text
 }
 
-/// A text that a spreadsheet would take for a formula gets an apostrophe before it.
+/// A text that a spreadsheet would interpret as a formula is prefixed with an apostrophe.
 fn field(value: &Value) -> String {
     let text = match value {
         Value::Null => return String::new(),

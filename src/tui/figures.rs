@@ -1,4 +1,4 @@
-//! Times, durations and counts as a person reads them. All times are UTC.
+//! Display formats of times, durations and counts. All times are UTC.
 
 use openlora_core::calendar;
 
@@ -21,7 +21,7 @@ pub fn stamp(ms: u64) -> String {
     moment(ms).replace(['-', ':'], "").replace(' ', "-")
 }
 
-/// A time span in its two largest units, such as `3h12m` or `12s`.
+/// A duration in its two largest units, such as `3h12m` or `12s`.
 pub fn span(ms: u64) -> String {
     let seconds = ms / 1_000;
     let (days, hours) = (seconds / 86_400, seconds / 3_600 % 24);
@@ -34,7 +34,7 @@ pub fn span(ms: u64) -> String {
     }
 }
 
-/// A duration in milliseconds, seconds above ten of them.
+/// A duration in milliseconds, or in seconds above ten seconds.
 pub fn format_duration(ms: u64) -> String {
     match ms {
         0..10_000 => format!("{ms}"),
@@ -43,7 +43,7 @@ pub fn format_duration(ms: u64) -> String {
     }
 }
 
-/// A count in at most five letters, such as `12.3k`.
+/// A count in at most five characters, such as `12.3k`.
 pub fn count(number: u64) -> String {
     match number {
         0..10_000 => number.to_string(),
@@ -52,13 +52,13 @@ pub fn count(number: u64) -> String {
     }
 }
 
-/// Parts per million as a percentage with one decimal, halves up.
+/// Parts per million as a percentage with one decimal, rounded half up.
 pub fn percent(ppm: u64) -> String {
     let permille = (ppm + 500) / 1_000;
     format!("{}.{}%", permille / 10, permille % 10)
 }
 
-/// `part` of `whole` in parts per million; 0 of nothing.
+/// `part` of `whole` in parts per million; 0 if `whole` is 0.
 pub fn ppm(part: u128, whole: u128) -> u64 {
     if whole == 0 {
         return 0;

@@ -1,15 +1,15 @@
-//! The filter language: words that all must hold, such as `payer:0xab status:failed >0.01`.
+//! The filter language: terms that must all match, such as `payer:0xab status:failed >0.01`.
 //!
-//! `field:text` looks into a field, `ms>200` and `>0.01` compare (a bare comparison means the
-//! amount in token units), `-` before a word turns it round, and anything else is looked for in
-//! ids, names and accounts.
+//! `field:text` searches a field, `ms>200` and `>0.01` compare (a bare comparison applies to the
+//! amount in token units), `-` before a term negates it, and any other term is searched in ids,
+//! names and accounts.
 
 use openlora_ledger::{
     event::{CallKind, FinishReason},
     state::board::{BoardCall, PaymentStanding},
 };
 
-/// A filter that can be applied.
+/// A parsed filter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallFilter {
     terms: Vec<FilterTerm>,
@@ -41,7 +41,7 @@ enum FilterField {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FilterNumber {
-    /// In 18 decimals of the token's unit.
+    /// In 10⁻¹⁸ of a token unit.
     Amount,
     Milliseconds,
     Tokens,
@@ -65,7 +65,7 @@ const FIELDS: &[(&str, FilterField)] = &[
     ("contributor", FilterField::Contributor),
 ];
 
-/// What becomes of payments, in the words of the screen.
+/// Payment states, by their displayed names.
 pub const STANDINGS: &[(&str, PaymentStanding)] = &[
     ("free", PaymentStanding::Free),
     ("pending", PaymentStanding::Pending),
@@ -82,7 +82,7 @@ const NUMBERS: &[(&str, FilterNumber)] = &[
     ("tokens", FilterNumber::Tokens),
 ];
 
-/// The longer ones first.
+/// Longer operators first.
 const RELATIONS: &[(&str, FilterRelation)] = &[
     (">=", FilterRelation::AtLeast),
     ("<=", FilterRelation::AtMost),
@@ -91,12 +91,13 @@ const RELATIONS: &[(&str, FilterRelation)] = &[
     ("=", FilterRelation::Equal),
 ];
 
-/// Decimals that filters compare amounts with.
+/// Decimals used to compare amounts.
 const DECIMALS: u8 = 18;
 
 impl CallFilter {
     /// # Errors
-    /// What is wrong with the first word that is.
+    ///
+    /// The first invalid term.
     pub fn parse(text: &str) -> Result<Self, String> {
         let terms = text
             .split_whitespace()
@@ -109,7 +110,7 @@ impl CallFilter {
         self.terms.is_empty()
     }
 
-    /// Whether a call of a money with so many decimals passes.
+    /// Whether a call matches, for a token with this number of decimals.
     pub fn passes(&self, call: &BoardCall, standing: PaymentStanding, decimals: u8) -> bool {
         let mut terms = self.terms.iter();
         terms.all(|term| term.test.holds(call, standing, decimals) == term.holds)

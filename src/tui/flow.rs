@@ -1,4 +1,5 @@
-//! One particle per payment, on its way from the payer to the model or from it to a contributor.
+//! Animation of payments: one particle per payment, from the payer to the model or from it to a
+//! contributor.
 
 use std::collections::VecDeque;
 
@@ -8,17 +9,17 @@ use openlora_ledger::{
     state::board::MICRO,
 };
 
-/// Particles at once; more payments than that are in the sums only.
+/// Maximum number of particles; further payments appear only in the sums.
 const MOST: usize = 256;
 
-/// Payments that were made longer ago than this are history, and set nothing off.
+/// Payments older than this do not start a particle.
 const LATE_MS: u64 = 5_000;
 
-/// How long the largest and the smallest payment travel.
+/// Travel times of the largest and the smallest payment.
 const FASTEST_MS: u64 = 1_000;
 const SLOWEST_MS: u64 = 2_600;
 
-/// Which part of the way.
+/// The section of the path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FlowLeg {
     In(Address),
@@ -36,12 +37,12 @@ pub struct FlowParticle {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MoneyFlow {
     particles: VecDeque<FlowParticle>,
-    /// The largest payment seen, which the others' speed and width are measured by.
+    /// The largest payment so far, relative to which speed and width are computed.
     largest: u128,
 }
 
 impl MoneyFlow {
-    /// A record that is a payment sets particles off.
+    /// Starts particles for a record that is a payment.
     pub fn note(&mut self, record: &EventRecord, now_ms: u64) {
         if record.time_ms + LATE_MS < now_ms {
             return;
@@ -78,7 +79,7 @@ impl MoneyFlow {
         });
     }
 
-    /// Forgets those that have arrived.
+    /// Removes particles that have arrived.
     pub fn advance(&mut self, now_ms: u64) {
         let largest = self.largest;
         self.particles
@@ -93,7 +94,7 @@ impl MoneyFlow {
         self.particles.clear();
     }
 
-    /// Every particle, how far it is in thousandths, and how wide it is, 0 to 3.
+    /// Every particle, its progress in thousandths, and its width from 0 to 3.
     pub fn dots(&self, now_ms: u64) -> impl Iterator<Item = (&FlowParticle, u64, usize)> {
         self.particles.iter().map(move |it| {
             let whole = travel_ms(it.micro, self.largest);
@@ -103,14 +104,14 @@ impl MoneyFlow {
     }
 }
 
-/// From 0 for a millionth of the largest or less to 20 for the largest itself: steps of a factor
-/// of two.
+/// From 0 for a millionth of the largest or less to 20 for the largest, in steps of a factor of
+/// two.
 fn size(micro: u128, largest: u128) -> u64 {
     let (bits, most) = (128 - micro.leading_zeros(), 128 - largest.leading_zeros());
     u64::from(20u32.saturating_sub(most - bits))
 }
 
-/// A larger payment is faster.
+/// A larger payment travels faster.
 fn travel_ms(micro: u128, largest: u128) -> u64 {
     SLOWEST_MS - (SLOWEST_MS - FASTEST_MS) * size(micro, largest.max(micro)) / 20
 }

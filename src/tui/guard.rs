@@ -1,4 +1,4 @@
-//! The terminal, taken and given back: on leaving, on a panic and on an error.
+//! Takes over the terminal and restores it on exit, on a panic and on an error.
 
 use std::{
     io::{self, Write},
@@ -15,19 +15,20 @@ use crossterm::{
     terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
 };
 
-/// Whether the terminal is ours at the moment.
+/// Whether the terminal is in raw mode.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// Gives the terminal back when dropped.
+/// Restores the terminal on drop.
 #[derive(Debug)]
 pub struct TerminalGuard {
     _private: (),
 }
 
 impl TerminalGuard {
-    /// Switches to the other screen, without echo and line editing.
+    /// Switches to the alternate screen and raw mode.
     ///
     /// # Errors
+    ///
     /// The terminal refuses.
     pub fn take(mouse: bool) -> io::Result<Self> {
         restore_on_panic();
@@ -44,9 +45,10 @@ impl TerminalGuard {
         Ok(guard)
     }
 
-    /// Whether clicks come as events; without it the terminal selects text as always.
+    /// Turns mouse events on or off; without them the terminal selects text as usual.
     ///
     /// # Errors
+    ///
     /// The terminal is gone.
     pub fn mouse(&self, on: bool) -> io::Result<()> {
         match on {
@@ -62,7 +64,7 @@ impl Drop for TerminalGuard {
     }
 }
 
-/// Once, however many ask; a terminal that is gone needs nothing back.
+/// Runs only once; a terminal that is gone needs no restoring.
 fn give_back() {
     if !TAKEN.swap(false, Ordering::SeqCst) {
         return;
@@ -79,7 +81,7 @@ fn give_back() {
     let _ = disable_raw_mode();
 }
 
-/// What a panic says must be readable.
+/// Restores the terminal first, so that a panic message is readable.
 fn restore_on_panic() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

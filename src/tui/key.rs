@@ -1,4 +1,4 @@
-//! Keys as the state machine knows them, whatever terminal library reads them.
+//! Key events of the state machine, independent of the terminal library.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! The one table of keys: the bindings, the help on the screen and the README read it.
+//! The table of keys, used by the bindings, the help screen and the README.
 
 use super::{action::DashAction, key::KeyPress, layout::Pane};
 
@@ -9,7 +9,7 @@ pub struct KeyBinding {
     pub keys: &'static [&'static [KeyPress]],
     pub action: DashAction,
     pub about: &'static str,
-    /// A word for the line at the bottom of the screen; empty where it is left out there.
+    /// Label in the bottom line; empty if not shown there.
     pub short: &'static str,
 }
 
@@ -253,11 +253,11 @@ pub const BINDINGS: &[KeyBinding] = &[
     ),
 ];
 
-/// What a sequence of keys means.
+/// The result of looking up a key sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyMatch {
     Action(DashAction),
-    /// The beginning of a longer sequence.
+    /// The prefix of a longer sequence.
     Begun,
     Nothing,
 }
@@ -280,7 +280,7 @@ pub fn find(sequence: &[KeyPress]) -> KeyMatch {
 }
 
 impl KeyBinding {
-    /// Such as `gg, Home`.
+    /// For example `gg, Home`.
     pub fn keys_shown(&self) -> String {
         let each = self.keys.iter().map(|sequence| {
             let each = sequence.iter().map(ToString::to_string);

@@ -1,6 +1,6 @@
-//! Where each pane is, for a size of the screen: views draw there and the mouse hits there.
+//! Positions of the panes for a screen size; used for drawing and for mouse clicks.
 
-use ratatui::layout::Rect;
+use ratatui::layout::{Rect, Size};
 
 /// A part of the screen that can have the focus.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,7 +25,7 @@ pub const PANES: [Pane; 6] = [
 ];
 
 impl Pane {
-    /// The digit that focuses it.
+    /// The digit key that focuses it.
     pub fn number(self) -> usize {
         PANES.iter().position(|pane| *pane == self).unwrap_or(0) + 1
     }
@@ -41,7 +41,7 @@ impl Pane {
         }
     }
 
-    /// For the line of tabs.
+    /// Label in the line of tabs.
     pub fn short(self) -> &'static str {
         match self {
             Self::Inflow => "Inflow",
@@ -59,23 +59,23 @@ impl Pane {
     }
 }
 
-/// How much fits.
+/// The form of the layout, by screen size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LayoutForm {
-    /// All panes at once.
+    /// All panes are visible.
     Full,
     /// The focused pane below a line of tabs.
     Stacked,
-    /// Nothing but a message.
+    /// Only a message is visible.
     Small,
 }
 
-/// The screen, divided.
+/// The layout of the screen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScreenLayout {
     pub form: LayoutForm,
     pub header: Rect,
-    /// The line of tabs, where not all panes show.
+    /// The line of tabs, if not all panes are visible.
     pub tabs: Option<Rect>,
     pub panes: Vec<(Pane, Rect)>,
     pub footer: Rect,
@@ -83,13 +83,14 @@ pub struct ScreenLayout {
 
 const SMALLEST: (u16, u16) = (60, 15);
 const FULL: (u16, u16) = (120, 30);
-/// Lines of the header where all panes show: title, money, periods, pace.
+/// Lines of the header with all panes: title, money, periods, pace.
 const HEADER: u16 = 4;
-/// Beside a single pane: title, money, pace.
+/// Lines of the header with a single pane: title, money, pace.
 const SHORT_HEADER: u16 = 3;
 
 impl ScreenLayout {
-    pub fn divide((width, height): (u16, u16), focus: Pane, expanded: bool) -> Self {
+    pub fn divide(size: impl Into<Size>, focus: Pane, expanded: bool) -> Self {
+        let Size { width, height } = size.into();
         let whole = Rect::new(0, 0, width, height);
         if width < SMALLEST.0 || height < SMALLEST.1 {
             return Self::with(LayoutForm::Small, whole, 0, None);
@@ -118,14 +119,14 @@ impl ScreenLayout {
         }
     }
 
-    /// What header, tabs and footer leave.
+    /// The area without header, tabs and footer.
     fn body(&self) -> Rect {
         let top = self.header.height + self.tabs.map_or(0, |tabs| tabs.height);
         let height = self.footer.y.saturating_sub(top);
         Rect::new(0, top, self.header.width, height)
     }
 
-    /// The focused pane, and the live calls below it where there is room.
+    /// The focused pane, and the live calls below it if there is room.
     fn stack(&mut self, focus: Pane, expanded: bool) {
         let body = self.body();
         let chart = !focus.has_rows();
@@ -159,7 +160,7 @@ impl ScreenLayout {
         ];
     }
 
-    /// The place of a pane, if it shows.
+    /// The area of a pane, if it is visible.
     pub fn place(&self, pane: Pane) -> Option<Rect> {
         let found = self.panes.iter().find(|(it, _)| *it == pane);
         found.map(|(_, area)| *area)
@@ -171,7 +172,7 @@ impl ScreenLayout {
         self.panes.iter().find(at).copied()
     }
 
-    /// How many rows a pane shows: its frame and the line of column names are not among them.
+    /// How many rows a pane shows, without its frame and column names.
     pub fn rows(&self, pane: Pane) -> usize {
         let height = self.place(pane).map_or(0, |area| area.height);
         let head = 2 + u16::from(pane.has_rows());

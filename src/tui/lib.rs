@@ -1,9 +1,9 @@
-//! The dashboard: what a journal says, live, on a terminal.
+//! The dashboard: a live view of a journal in a terminal.
 //!
-//! A key becomes an [`Action`](action::Action), a pure [`update`](update::update) turns it into a
-//! changed [`DashModel`](model::Model) and [`DashEffect`](effect::Effect)s as data, views draw the model
-//! and compute nothing, and [`run`](run::run) alone touches the terminal. Where records come from
-//! is not known here.
+//! A key becomes an [`DashAction`](action::DashAction). The pure function [`update`](update::update) turns
+//! it into a changed [`DashModel`](model::DashModel) and [`DashEffect`](effect::DashEffect)s as data. Views
+//! draw the model and compute nothing, and only [`run`](run::run) accesses the terminal. This crate
+//! does not know the source of the records.
 
 pub mod action;
 pub mod detail;

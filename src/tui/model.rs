@@ -1,4 +1,4 @@
-//! The state of the screen: what was folded, what is chosen, and what is shown of it.
+//! The state of the screen: folded records, selections, and the displayed values.
 
 use ratatui::layout::Rect;
 
@@ -14,30 +14,30 @@ use super::{
 };
 use openlora_ledger::{DayRange, state::board::Board};
 
-/// Whether records still come in.
+/// The state of the record source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FeedLink {
-    /// The journal is being read; the sums are not complete.
+    /// The journal is being read; the sums are incomplete.
     Reading {
         done: u64,
         total: u64,
     },
     #[default]
     Live,
-    /// Nobody writes any more.
+    /// No process writes the journal any more.
     Stale {
         since_ms: u64,
     },
-    /// The server went away; it is asked again and again.
+    /// The server is unreachable; the connection is retried.
     Reconnecting {
         since_ms: u64,
     },
-    /// A recording is played.
+    /// A recording is being played.
     Replay,
     Ended,
 }
 
-/// Days that money is summed over.
+/// The range of days for sums.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SumRange {
     #[default]
@@ -78,7 +78,7 @@ impl SumRange {
     }
 }
 
-/// Time that charts go back.
+/// The time window of the charts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ChartWindow {
     Minute,
@@ -108,14 +108,14 @@ impl ChartWindow {
     }
 }
 
-/// How rows are ordered: by which column, and whether the other way round.
+/// The sort order of rows: column and direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RowSort {
     pub column: usize,
     pub reversed: bool,
 }
 
-/// Columns that panes are sorted by; the first is the usual one.
+/// Sortable columns of a pane; the first is the default.
 pub fn sort_columns(pane: Pane) -> &'static [&'static str] {
     match pane {
         Pane::Calls => &["time", "amount", "ms", "tokens"],
@@ -125,17 +125,16 @@ pub fn sort_columns(pane: Pane) -> &'static [&'static str] {
     }
 }
 
-/// The row that is selected: the first one until another was chosen, then that one wherever it
-/// moves.
+/// The selected row: the first one until another is chosen, then the chosen one wherever it moves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RowSelection {
     pub id: Option<String>,
     pub at: usize,
-    /// First row that shows.
+    /// First visible row.
     pub offset: usize,
 }
 
-/// What lies over the panes.
+/// The overlay above the panes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum PaneOverlay {
     #[default]
@@ -144,7 +143,7 @@ pub enum PaneOverlay {
         query: String,
         scroll: usize,
     },
-    /// Of a call, or of a row of the sums.
+    /// Details of a call or of a row of the sums.
     Detail {
         pane: Pane,
         id: String,
@@ -152,7 +151,7 @@ pub enum PaneOverlay {
     },
 }
 
-/// The filter as it stands and as it is typed.
+/// The applied filter and the one being typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FilterState {
     pub text: String,
@@ -161,7 +160,7 @@ pub struct FilterState {
     pub typing: bool,
 }
 
-/// What is fixed when the dashboard starts.
+/// Options that are fixed at the start of the dashboard.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DashOptions {
     pub tokens: Vec<ChainToken>,
@@ -169,7 +168,7 @@ pub struct DashOptions {
     pub theme: Theme,
     pub animation: bool,
     pub mouse: bool,
-    /// Stands across the screen where figures are not the person's own.
+    /// Displayed across the screen if the figures are not the user's own.
     pub watermark: Option<String>,
 }
 
@@ -180,9 +179,9 @@ pub struct DashModel {
     pub size: (u16, u16),
     pub now_ms: u64,
     pub link: FeedLink,
-    /// Everything up to now.
+    /// The current board.
     pub board: Board,
-    /// Everything up to when the screen was frozen.
+    /// The board at the time the screen was frozen.
     pub frozen: Option<Box<Board>>,
     pub focus: Pane,
     pub expanded: bool,
@@ -196,11 +195,11 @@ pub struct DashModel {
     pub filter: FilterState,
     pub overlay: PaneOverlay,
     pub flow: MoneyFlow,
-    /// A remark, and until when it stands.
+    /// A notice, and when it expires.
     pub notice: Option<(String, u64)>,
-    /// What goes on behind the dashboard.
+    /// Progress of the program behind the dashboard.
     pub story: String,
-    /// The beginning of a sequence of keys.
+    /// The first keys of an incomplete sequence.
     pub begun: Vec<KeyPress>,
     pub shown: DashView,
     pub detail: Vec<DetailLine>,
@@ -225,7 +224,7 @@ impl DashModel {
         ScreenLayout::divide(self.size, self.focus, self.expanded)
     }
 
-    /// The board that is shown.
+    /// The displayed board.
     pub fn shown_board(&self) -> &Board {
         self.frozen.as_deref().unwrap_or(&self.board)
     }
@@ -246,12 +245,12 @@ impl DashModel {
         self.notice = Some((text.into(), self.now_ms + 5_000));
     }
 
-    /// Whether particles move, so that frames are due though nothing was recorded.
+    /// Whether particles move, so that frames are needed without new records.
     pub fn is_moving(&self) -> bool {
         self.options.animation && self.frozen.is_none() && !self.flow.is_still()
     }
 
-    /// The part of the screen that overlays take.
+    /// The area of overlays.
     pub fn overlay_area(&self) -> Rect {
         let (width, height) = self.size;
         let (wide, high) = (width.min(110), height.saturating_sub(2).min(44));

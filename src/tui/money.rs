@@ -1,4 +1,4 @@
-//! Moneys that calls are paid in, as the settings name them.
+//! The configured tokens in which calls are paid.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use openlora_ledger::{Earnings, ReceiverKey};
 pub struct ChainToken {
     pub chain_id: u64,
     pub network: String,
-    /// Address, symbol and decimals, where the chain has a token that calls are paid in.
+    /// Address, symbol and decimals, if the chain has a token in which calls are paid.
     pub token: Option<(Address, String, u8)>,
-    /// What one coin of the chain is worth in the token's base units.
+    /// The price of one native coin in the token's base units.
     pub coin: Option<u128>,
 }
 
-/// Receivers of equal symbol and decimals, over all chains.
+/// Receivers whose tokens have the same symbol and decimals, over all chains.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenMoney {
     pub symbol: String,
@@ -26,7 +26,7 @@ pub struct TokenMoney {
     pub receivers: Vec<ReceiverKey>,
 }
 
-/// Every money that an earning is known in; base units where the token is not of the settings.
+/// Every token with earnings; base units if the token is not configured.
 pub fn token_moneys(earnings: &Earnings, tokens: &[ChainToken]) -> Vec<TokenMoney> {
     let mut groups: BTreeMap<(String, u8), TokenMoney> = BTreeMap::new();
     for receiver in earnings.receivers() {
@@ -49,7 +49,7 @@ pub fn token_moneys(earnings: &Earnings, tokens: &[ChainToken]) -> Vec<TokenMone
     groups.into_values().collect()
 }
 
-/// How amounts are written.
+/// The unit in which amounts are displayed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AmountUnits {
     #[default]
@@ -57,7 +57,7 @@ pub enum AmountUnits {
     Base,
 }
 
-/// An amount of base units; exact.
+/// An amount of base units, exactly formatted.
 pub fn format_amount(amount: Amount, decimals: u8, units: AmountUnits) -> String {
     match units {
         AmountUnits::Base => amount.to_string(),
@@ -65,7 +65,7 @@ pub fn format_amount(amount: Amount, decimals: u8, units: AmountUnits) -> String
     }
 }
 
-/// With a sign.
+/// A signed amount.
 pub fn shown_net(net: i128, decimals: u8, units: AmountUnits) -> String {
     let sign = if net < 0 { "−" } else { "" };
     format!(

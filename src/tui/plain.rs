@@ -1,5 +1,5 @@
-//! The accessible dashboard: one plain line per fact, appended, nothing moves and nothing is
-//! redrawn. A line of sums follows whenever money has moved on a chain, and once a minute.
+//! The accessible dashboard: one appended line per record, without movement or redrawing. A line of
+//! sums follows whenever money has moved on a chain, and once a minute.
 
 use super::{
     figures,
@@ -14,7 +14,8 @@ use openlora_ledger::{
     state::board::MICRO,
 };
 
-/// How a record reads, after it was folded in; nothing for those that say little by themselves.
+/// The line for a record, after it was folded; none for records that are of little interest by
+/// themselves.
 pub fn line(model: &DashModel, record: &EventRecord) -> Option<String> {
     let money = model.chosen_money();
     let (symbol, decimals) = money.map_or(("", 0), |it| (it.symbol.as_str(), it.decimals));
@@ -83,7 +84,7 @@ pub fn line(model: &DashModel, record: &EventRecord) -> Option<String> {
     ))
 }
 
-/// Whether sums are worth saying again after a record.
+/// Whether the sums should be printed again after a record.
 pub fn moves_money(record: &EventRecord) -> bool {
     matches!(
         record.event,
@@ -91,7 +92,7 @@ pub fn moves_money(record: &EventRecord) -> bool {
     )
 }
 
-/// The headline in words, every range.
+/// The headline as text, for every range.
 pub fn summary(model: &DashModel) -> String {
     let heading = &model.shown.heading;
     let ranges = heading.ranges.iter().map(|(name, gross, net)| match net {

@@ -1,4 +1,4 @@
-//! Works out what the screen shows from the board, once per frame: views only place it.
+//! Computes the displayed values from the board, once per frame; views only draw them.
 //!
 //! ```text
 //! board ── range, window, group, filter, sort, selection ──▶ Shown ──▶ views
@@ -20,7 +20,7 @@ use super::{
 use openlora_core::{Amount, in_units};
 
 impl DashModel {
-    /// Works everything out again.
+    /// Recomputes all displayed values.
     pub fn refresh(&mut self) {
         let mut moneys = money::token_moneys(&self.shown_board().earnings, &self.options.tokens);
         if moneys.is_empty() {
@@ -35,7 +35,7 @@ impl DashModel {
         let (calls, select_call) = lists::calls(self, money, layout.rows(Pane::Calls));
         let rows = layout.rows(Pane::Attribution);
         let (attribution, select_attribution) = lists::attribution(self, money, rows);
-        // The last line of the sums is their total.
+        // The last line of the sums pane is their total.
         let rows = layout.rows(Pane::Sums).saturating_sub(1);
         let (sums, total, select_sum) = lists::sums(self, money, rows);
         let lanes = charts::lanes(self, money);
@@ -57,7 +57,7 @@ impl DashModel {
         self.detail = detail::lines(self);
     }
 
-    /// The money that nothing was earned in yet.
+    /// The token to display before anything is earned.
     fn money_to_come(&self) -> TokenMoney {
         let token = self.options.tokens.iter().find_map(|it| {
             let (_, symbol, decimals) = it.token.as_ref()?;
@@ -72,12 +72,12 @@ impl DashModel {
         }
     }
 
-    /// The money that all figures are about.
+    /// The token that all figures refer to.
     pub fn chosen_money(&self) -> Option<&TokenMoney> {
         self.shown.moneys.get(self.money)
     }
 
-    /// Millionths of base units in the chosen units; a part of a base unit shows as decimals.
+    /// Millionths of base units in the chosen units; parts of a base unit are shown as decimals.
     pub fn micro_shown(&self, micro: u128, decimals: u8) -> String {
         match self.units {
             money::AmountUnits::Base => in_units(micro, 6),

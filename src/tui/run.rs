@@ -1,5 +1,5 @@
-//! The loop: keys, records and seconds in, frames and effects out. The only part of the dashboard
-//! that touches the terminal.
+//! The main loop: keys, records and timer ticks in, frames and effects out. The only part of the
+//! dashboard that accesses the terminal.
 
 use std::{
     io::{self, BufWriter, Stdout, Write},
@@ -30,18 +30,18 @@ use super::{
 use openlora_core::atomic;
 use openlora_ledger::{event::EventRecord, state::board::Board};
 
-/// Shortest time between two frames.
+/// Minimum interval between two frames.
 const FRAME: Duration = Duration::from_millis(100);
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// What a source of records says.
+/// A message from the source of records.
 #[derive(Clone, Debug)]
 pub enum DashFeed {
     Board(Box<Board>),
     Records(Vec<EventRecord>),
     Link(FeedLink),
     Told(String),
-    /// Nothing more comes, and why.
+    /// The source has failed, with the reason.
     Failed(String),
 }
 
@@ -57,17 +57,17 @@ impl From<DashFeed> for DashMessage {
     }
 }
 
-/// The time in Unix milliseconds: the system's, or that of a recording.
+/// The time in Unix milliseconds: of the system, or of a recording.
 pub type DashClock = Box<dyn Fn() -> u64 + Send>;
 
-/// What the dashboard runs with.
+/// The inputs of the dashboard.
 pub struct DashSession {
     pub model: DashModel,
     pub feed: mpsc::Receiver<DashFeed>,
     pub clock: DashClock,
-    /// Where exports are written.
+    /// Folder for exports.
     pub folder: PathBuf,
-    /// Stops this process until somebody continues it.
+    /// Suspends this process until it is continued.
     pub suspend: fn(),
 }
 
@@ -86,14 +86,15 @@ struct RunningDash {
     /// When the next frame is due, if anything changed.
     due: Option<Instant>,
     drawn: Instant,
-    /// The terminal changed its size, and with it perhaps what it shows.
+    /// The terminal was resized, so its content may be invalid.
     resized: bool,
 }
 
-/// Runs until somebody quits; returns everything that was folded.
+/// Runs until the user quits; returns the final board.
 ///
 /// # Errors
-/// The terminal refuses or goes away.
+///
+/// The terminal refuses or is closed.
 pub async fn run(session: DashSession) -> io::Result<Board> {
     let guard = TerminalGuard::take(session.model.options.mouse)?;
     let out = BufWriter::with_capacity(1 << 16, io::stdout());
@@ -148,8 +149,8 @@ impl RunningDash {
         }
     }
 
-    /// Changes the model and does what follows; a frame is due then, though not at once when one
-    /// was drawn a moment ago.
+    /// Updates the model and executes the effects. A frame is then due, delayed if one was drawn
+    /// recently.
     fn take(&mut self, message: DashMessage) -> io::Result<LoopFlow> {
         self.due.get_or_insert(self.drawn + FRAME);
         for effect in update(&mut self.session.model, message) {
@@ -177,8 +178,8 @@ impl RunningDash {
         Ok(())
     }
 
-    /// Empties the terminal, so that the next frame writes every cell. A resize asks the terminal
-    /// nothing, as clearing would: the reader of keys would take the answer.
+    /// Clears the terminal, so that the next frame writes every cell. It avoids `clear` after a
+    /// resize, which would query the terminal: the key reader would consume the response.
     fn wipe(&mut self) -> io::Result<()> {
         let size = self.screen.size()?;
         self.screen.resize(Rect::new(0, 0, size.width, size.height))
@@ -222,7 +223,7 @@ impl RunningDash {
         Ok(LoopFlow::On)
     }
 
-    /// Never over a file that is there.
+    /// Never overwrites an existing file.
     fn write(&self, name: &str, contents: &str) -> String {
         let path = self.session.folder.join(name);
         match atomic::create_file(&path, contents.as_bytes()) {
@@ -232,7 +233,7 @@ impl RunningDash {
     }
 }
 
-/// A terminal event as the state machine takes it.
+/// Converts a terminal event to a message of the state machine.
 fn message(event: Input) -> Option<DashMessage> {
     match event {
         Input::Key(key) if key.kind != KeyEventKind::Release => key_of(key).map(DashMessage::Key),
@@ -275,7 +276,7 @@ fn mouse_of(mouse: MouseEvent) -> Option<DashMessage> {
     }
 }
 
-/// Waits for a signal that asks to end.
+/// Waits for a termination signal.
 #[cfg(unix)]
 async fn ended() {
     use tokio::signal::unix::{SignalKind, signal};
@@ -295,7 +296,7 @@ async fn ended() {
 
 #[cfg(not(unix))]
 async fn ended() {
-    // Failing to listen, the keyboard still ends it.
+    // If listening for Ctrl-C fails, a key still quits.
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending().await
     }

@@ -1,4 +1,4 @@
-//! What the screen shows, ready to be placed: figures as texts, charts as values, rows that fit.
+//! The displayed values: figures as texts, charts as values, and the visible rows.
 
 use super::money::TokenMoney;
 use openlora_ledger::state::board;
@@ -12,13 +12,13 @@ pub struct DashView {
     pub sums: ListPage<SumLine>,
     pub total: TotalLine,
     pub lanes: FlowLanes,
-    /// Calls that came in since the screen was frozen.
+    /// Calls since the screen was frozen.
     pub missed: u64,
-    /// Every money there is; the chosen one is what all figures are about.
+    /// All tokens; the figures refer to the chosen one.
     pub moneys: Vec<TokenMoney>,
 }
 
-/// A state in words, and how good it is.
+/// The text of a state, and its severity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StateTone {
     Good,
@@ -27,7 +27,7 @@ pub enum StateTone {
     Bad,
 }
 
-/// Each a text that is ready to be placed.
+/// The heading; each value is formatted text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeadingView {
     pub adapter: String,
@@ -54,11 +54,11 @@ pub struct HeadingView {
     pub per_thousand: String,
 }
 
-/// One value per slot of time, oldest first.
+/// One value per time slot, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BarSeries {
     pub values: Vec<u128>,
-    /// Of the values, those that are to stand out: failed calls.
+    /// The highlighted part of the values: failed calls.
     pub marked: Vec<u128>,
     pub peak: String,
     pub total: String,
@@ -67,7 +67,7 @@ pub struct BarSeries {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChartView {
     pub window: &'static str,
-    /// What one bar is about, such as `1 min`.
+    /// The duration of one bar, such as `1 min`.
     pub step: &'static str,
     pub money: BarSeries,
     pub calls: BarSeries,
@@ -76,18 +76,18 @@ pub struct ChartView {
     /// p50/p95 over the window.
     pub whole_call: String,
     pub first_token: String,
-    /// Clock or date at the left end.
+    /// Time or date at the left end.
     pub from: String,
 }
 
-/// One end of the flow.
+/// A payer or contributor in the flow pane.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FlowLane {
     pub name: String,
     pub amount: String,
 }
 
-/// A particle: which lane, how far in thousandths, how wide.
+/// A particle: its lane, progress in thousandths, and width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlowDot {
     pub out: bool,
@@ -106,7 +106,7 @@ pub struct FlowLanes {
     pub flows: bool,
 }
 
-/// The rows that fit, out of how many.
+/// The visible rows, with counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListPage<T> {
     pub rows: Vec<T>,
@@ -114,7 +114,7 @@ pub struct ListPage<T> {
     pub all: usize,
     pub total: usize,
     pub offset: usize,
-    /// Of the selected row, among those that fit.
+    /// The selected row, counted from the first visible one.
     pub selected: Option<usize>,
 }
 
@@ -143,7 +143,7 @@ pub struct CallLine {
     pub standing: board::PaymentStanding,
 }
 
-/// One part of a call's reward.
+/// One share of a call's reward.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RewardPart {
     pub name: String,
@@ -155,7 +155,7 @@ pub struct AttributionLine {
     pub id: String,
     pub time: String,
     pub amount: String,
-    /// False while only the traced text speaks.
+    /// False while only the provisional trace is known.
     pub settled: bool,
     pub parts: Vec<RewardPart>,
 }
@@ -168,11 +168,11 @@ pub struct SumLine {
     pub amount: String,
     pub ppm: u64,
     pub paid: Option<String>,
-    /// What nobody was credited with.
+    /// The row of unattributed amounts.
     pub rest: bool,
 }
 
-/// Below the sums: their total, which is the headline.
+/// The total below the sums, which equals the headline.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TotalLine {
     pub group: &'static str,
@@ -182,13 +182,13 @@ pub struct TotalLine {
     pub rows: usize,
 }
 
-/// One line of an opened row.
+/// One line of the detail view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DetailLine {
     Heading(String),
     Field(&'static str, String),
     Standing(board::PaymentStanding, String),
-    /// Name, part in ppm, amount.
+    /// Name, share in ppm, amount.
     Bar(String, u64, String),
     Text(String),
     Blank,

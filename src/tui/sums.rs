@@ -1,4 +1,4 @@
-//! Sums by adapter, payer or contributor: the rows whose total is the headline, as integers.
+//! Sums by adapter, payer or contributor. The rows add up to the headline, in integers.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use openlora_ledger::{
     state::board::{Board, MICRO},
 };
 
-/// What a row is about.
+/// The grouping of the rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum SumGroup {
     Adapter,
@@ -40,19 +40,19 @@ impl SumGroup {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SumRow {
     pub name: String,
-    /// Of a payer, or of a contributor where it is known.
+    /// Address of a payer, or of a contributor if known.
     pub address: Option<Address>,
     pub calls: u64,
-    /// In millionths of base units: contributors' parts are finer than a unit.
+    /// In millionths of base units: contributors' shares are finer than a base unit.
     pub micro: u128,
     /// Paid to a contributor from the pools, over all time.
     pub paid: Option<Amount>,
 }
 
-/// What nobody was credited with yet.
+/// Name of the row of unattributed amounts.
 pub const REST: &str = "not attributed";
 
-/// Rows whose `micro` sums to a million times what was charged over those days.
+/// Rows whose `micro` adds up to a million times the charges of those days.
 pub fn rows(board: &Board, money: &TokenMoney, days: DayRange, group: SumGroup) -> Vec<SumRow> {
     match group {
         SumGroup::Adapter => by_key(board, money, days, |key| (key.adapter.clone(), None)),

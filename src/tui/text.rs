@@ -1,16 +1,16 @@
-//! Text from outside, made safe for a terminal's cells.
+//! Sanitises foreign text for terminal cells.
 //!
-//! Names come from other people. What would move the cursor, change direction, join with its
-//! neighbour or take a width that terminals disagree on is left out or shown as a dot.
+//! Names come from other parties. Characters that would move the cursor, change direction, combine
+//! with their neighbour or have an ambiguous width are removed or replaced by a dot.
 
 use std::borrow::Cow;
 
 use ratatui::text::Span;
 
-/// Stands for a letter that cannot be shown safely.
+/// Replaces a character that cannot be displayed safely.
 const DOT: char = '·';
 
-/// Only letters that every terminal gives one or two cells.
+/// Keeps only characters to which every terminal gives one or two cells.
 pub fn clean(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
         return Cow::Borrowed(text);
@@ -32,21 +32,21 @@ fn shown(letter: char) -> Option<char> {
     }
 }
 
-/// Letters that change what stands beside them, or that are written from the right.
+/// Characters that affect their neighbours or are written right to left.
 fn is_unsafe(letter: char) -> bool {
     matches!(u32::from(letter),
-        // Hebrew to Arabic, their presentation forms, and what else is written from the right.
+        // Hebrew to Arabic, their presentation forms, and other right-to-left scripts.
         0x0590..=0x08ff | 0xfb1d..=0xfdff | 0xfe70..=0xfeff | 0x10800..=0x10fff | 0x1e800..=0x1efff
-        // Marks of direction and joining, line and paragraph ends.
+        // Direction marks, joiners, line and paragraph separators.
         | 0x200b..=0x200f | 0x2028..=0x202f | 0x2060..=0x206f
-        // Parts that build one syllable or one picture out of several letters.
+        // Components that combine into one syllable or one emoji.
         | 0x1100..=0x11ff | 0xa960..=0xa97f | 0xd7b0..=0xd7ff | 0xfe00..=0xfe0f
         | 0x1f1e6..=0x1f1ff | 0x1f3fb..=0x1f3ff | 0xe0000..=0xe0fff
-        // Private and unassigned shapes.
+        // Private-use and unassigned characters.
         | 0xe000..=0xf8ff | 0xfff0..=0xffff | 0xf0000..)
 }
 
-/// How many cells a cleaned text takes.
+/// Width of a sanitised text in cells.
 pub fn width(text: &str) -> usize {
     if text.is_ascii() {
         return text.len();
@@ -54,13 +54,13 @@ pub fn width(text: &str) -> usize {
     text.chars().map(letter_width).sum()
 }
 
-/// How many cells one letter takes.
+/// Width of one character in cells.
 pub fn letter_width(letter: char) -> usize {
     let mut buffer = [0; 4];
     Span::raw(&*letter.encode_utf8(&mut buffer)).width()
 }
 
-/// The beginning of a text in at most `cells` cells, an ellipsis where something is missing.
+/// The beginning of a text in at most `cells` cells, with an ellipsis if it is cut.
 pub fn clip(text: &str, cells: usize) -> Cow<'_, str> {
     if width(text) <= cells {
         return Cow::Borrowed(text);
@@ -80,7 +80,7 @@ pub fn clip(text: &str, cells: usize) -> Cow<'_, str> {
     Cow::Owned(kept)
 }
 
-/// A long id by its beginning and end.
+/// A long id, shortened to its beginning and end.
 pub fn short_id(id: &str) -> String {
     let letters = id.chars().count();
     if letters <= 13 {

@@ -1,4 +1,4 @@
-//! The four themes, resolved for what the terminal can show.
+//! The four themes, resolved for the colour depth of the terminal.
 
 use ratatui::style::{Color, Modifier, Style};
 
@@ -13,7 +13,7 @@ pub enum Theme {
     Mono,
 }
 
-/// Every theme and its name, in the order in which they follow each other.
+/// Every theme and its name, in cycling order.
 pub const THEMES: &[(Theme, &str)] = &[
     (Theme::Dark, "dark"),
     (Theme::Light, "light"),
@@ -38,11 +38,11 @@ impl Theme {
     }
 }
 
-/// How many colours the terminal has.
+/// The colour depth of the terminal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ColourDepth {
     None,
-    /// The sixteen of ANSI.
+    /// The 16 ANSI colours.
     Sixteen,
     #[default]
     Indexed,
@@ -52,7 +52,7 @@ pub enum ColourDepth {
 /// Red, green and blue.
 type Rgb = (u8, u8, u8);
 
-/// A theme's colours before they are fitted to a terminal.
+/// A theme's colours before conversion to the terminal's depth.
 struct ThemeColours {
     background: Rgb,
     text: Rgb,
@@ -63,7 +63,7 @@ struct ThemeColours {
     warn: Rgb,
     bad: Rgb,
     other: Rgb,
-    /// Background of what is selected.
+    /// Background of the selection.
     selected: Rgb,
 }
 
@@ -106,7 +106,7 @@ const HIGH_CONTRAST: ThemeColours = ThemeColours {
     selected: (0, 60, 140),
 };
 
-/// What views draw with.
+/// The styles used by views.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Palette {
     pub base: Style,
@@ -120,7 +120,7 @@ pub struct Palette {
     /// Frames, and the frame of the focused pane.
     pub line: Style,
     pub focus: Style,
-    /// Laid over the selected row.
+    /// Applied on top of the selected row.
     pub selected: Style,
 }
 
@@ -164,7 +164,7 @@ impl Palette {
         }
     }
 
-    /// No colour at all, the terminal's own letters: weight and inversion tell things apart.
+    /// No colours: weight and inversion distinguish elements.
     fn mono() -> Self {
         let plain = Style::new();
         let with = |modifier| plain.add_modifier(modifier);
@@ -195,7 +195,7 @@ impl Palette {
     }
 }
 
-/// A state as a sign and a word, so that colour is never the only difference.
+/// A state as a symbol and a word, so that colour is never the only difference.
 pub fn standing_words(standing: PaymentStanding) -> (&'static str, &'static str) {
     match standing {
         PaymentStanding::Free => ("·", "free"),
@@ -207,16 +207,17 @@ pub fn standing_words(standing: PaymentStanding) -> (&'static str, &'static str)
     }
 }
 
-fn fitted((red, green, blue): Rgb, depth: ColourDepth) -> Color {
+fn fitted(rgb: Rgb, depth: ColourDepth) -> Color {
+    let (red, green, blue) = rgb;
     match depth {
         ColourDepth::None => Color::Reset,
         ColourDepth::True => Color::Rgb(red, green, blue),
-        ColourDepth::Indexed => Color::Indexed(indexed((red, green, blue))),
-        ColourDepth::Sixteen => sixteen((red, green, blue)),
+        ColourDepth::Indexed => Color::Indexed(indexed(rgb)),
+        ColourDepth::Sixteen => sixteen(rgb),
     }
 }
 
-/// The nearest of the 6×6×6 cube and the 24 greys of 256 colours.
+/// The nearest colour of the 6×6×6 cube and the 24 greys of the 256-colour palette.
 fn indexed(wanted: Rgb) -> u8 {
     const STEPS: [u8; 6] = [0, 95, 135, 175, 215, 255];
     let mut best = (u32::MAX, 16);

@@ -1,5 +1,5 @@
-//! The state machine: a message in, a changed model and effects as data out. No clock, no files,
-//! no terminal.
+//! The state machine: a message in, a changed model and effects as data out. No clock, files or
+//! terminal.
 
 use super::{
     action::DashAction,
@@ -20,7 +20,7 @@ use openlora_ledger::{
     state::{ApplyOutcome, board::Board},
 };
 
-/// Everything that can happen to the screen.
+/// The messages of the state machine.
 #[derive(Clone, Debug)]
 pub enum DashMessage {
     Key(KeyPress),
@@ -35,24 +35,24 @@ pub enum DashMessage {
         down: bool,
     },
     Resize(u16, u16),
-    /// A journal as far as it was read at once.
+    /// A journal's board as read so far.
     Board(Box<Board>),
-    /// What was written since.
+    /// New records.
     Records(Vec<EventRecord>),
     Link(FeedLink),
     /// A second has passed.
     Tick(u64),
     /// A frame is about to be drawn.
     Frame(u64),
-    /// What became of an effect.
+    /// The result of an effect.
     Told(String),
-    /// What goes on behind the dashboard, until the next is told.
+    /// Progress of the program behind the dashboard, until replaced by the next.
     Story(String),
-    /// Nothing more comes, and why.
+    /// The source has failed, with the reason.
     Failed(String),
 }
 
-/// Lines that the wheel scrolls.
+/// Lines per step of the mouse wheel.
 const WHEEL: usize = 3;
 
 pub fn update(model: &mut DashModel, message: DashMessage) -> Vec<DashEffect> {
@@ -64,7 +64,7 @@ pub fn update(model: &mut DashModel, message: DashMessage) -> Vec<DashEffect> {
             }
         }
         DashMessage::Click { x, y } => click(model, x, y),
-        DashMessage::Scroll { x, y, down } => scroll(model, (x, y), down),
+        DashMessage::Scroll { x, y, down } => scroll(model, x, y, down),
         DashMessage::Resize(width, height) => model.size = (width, height),
         DashMessage::Board(board) => {
             model.board = *board;
@@ -72,7 +72,7 @@ pub fn update(model: &mut DashModel, message: DashMessage) -> Vec<DashEffect> {
         }
         DashMessage::Records(records) => absorb(model, &records),
         DashMessage::Link(link) => {
-            // A recording that is over has no time left for what is on its way.
+            // After the end of a recording, its clock stops, so particles cannot arrive.
             if link == FeedLink::Ended {
                 model.flow.clear();
             }
@@ -99,7 +99,7 @@ fn tick(model: &mut DashModel, now_ms: u64) {
     model.notice.take_if(|(_, until_ms)| *until_ms <= now_ms);
 }
 
-/// Folds records in; one that is known changes nothing, so nothing counts twice.
+/// Folds records in; known records change nothing, so nothing counts twice.
 fn absorb(model: &mut DashModel, records: &[EventRecord]) {
     for record in records {
         match model.board.apply(record) {
@@ -137,7 +137,7 @@ fn press(model: &mut DashModel, key: KeyPress) -> Vec<DashEffect> {
             apply_action(model, action)
         }
         KeyMatch::Nothing => {
-            // A key that ends no sequence may still begin one.
+            // A key that completes no sequence may start a new one.
             let alone = model.begun.len() == 1;
             model.begun.clear();
             match alone {
@@ -156,7 +156,7 @@ fn typed(model: &mut DashModel, letter: char) {
     }
 }
 
-/// The filter is tried with every letter, so what is wrong shows while it is typed.
+/// The filter is parsed after every character, so that errors are shown while typing.
 fn type_filter(model: &mut DashModel, key: KeyPress) {
     let filter = &mut model.filter;
     match key {
@@ -178,7 +178,7 @@ fn type_filter(model: &mut DashModel, key: KeyPress) {
     }
 }
 
-/// Whether the help took the key.
+/// Handles a key in the help overlay; returns whether it was consumed.
 fn type_help(model: &mut DashModel, key: KeyPress) -> bool {
     let PaneOverlay::Help { query, scroll } = &mut model.overlay else {
         return false;
@@ -202,7 +202,7 @@ fn type_help(model: &mut DashModel, key: KeyPress) -> bool {
     true
 }
 
-/// Does what was asked for.
+/// Applies an action.
 pub fn apply_action(model: &mut DashModel, action: DashAction) -> Vec<DashEffect> {
     match action {
         DashAction::Quit => return vec![DashEffect::Quit],
@@ -239,7 +239,7 @@ pub fn apply_action(model: &mut DashModel, action: DashAction) -> Vec<DashEffect
     Vec::new()
 }
 
-/// What is chosen among a few.
+/// Applies actions that choose between a few values.
 fn choose(model: &mut DashModel, action: DashAction) {
     match action {
         DashAction::Freeze => {
@@ -313,7 +313,7 @@ fn sort(model: &mut DashModel, change: impl Fn(&mut RowSort, usize)) {
     model.notice(format!("sorted by {name}{way}"));
 }
 
-/// Moves the selection, or scrolls what lies over the panes.
+/// Moves the selection, or scrolls the overlay.
 fn step(model: &mut DashModel, to: impl Fn(usize, usize) -> usize) {
     let high = usize::from(model.overlay_area().height.saturating_sub(2));
     let lines = model.detail.len();
@@ -330,7 +330,7 @@ fn step(model: &mut DashModel, to: impl Fn(usize, usize) -> usize) {
     let at = to(model.selection(pane).at, page).min(ids.len().saturating_sub(1));
     let selection = model.selection_mut(pane);
     selection.at = at;
-    // The first row stays the first one, whichever that is.
+    // If the first row is selected, the selection stays on the first row.
     selection.id = if at == 0 { None } else { ids.get(at).cloned() };
 }
 
@@ -350,7 +350,7 @@ fn open(model: &mut DashModel) {
     }
 }
 
-/// One thing at a time, the topmost first.
+/// Closes one thing at a time, the topmost first.
 fn back(model: &mut DashModel) {
     if model.overlay != PaneOverlay::None {
         model.overlay = PaneOverlay::None;
@@ -405,7 +405,7 @@ fn click(model: &mut DashModel, x: u16, y: u16) {
     };
     let again = model.focus == pane;
     focus(model, pane);
-    // Below the frame and the names of the columns.
+    // Below the frame and the column names.
     let row = usize::from(y.saturating_sub(area.y + 2));
     if y < area.y + 2 || row >= layout.rows(pane) {
         return;
@@ -419,7 +419,7 @@ fn click(model: &mut DashModel, x: u16, y: u16) {
     }
 }
 
-fn scroll(model: &mut DashModel, (x, y): (u16, u16), down: bool) {
+fn scroll(model: &mut DashModel, x: u16, y: u16, down: bool) {
     let to = |at: usize, _| match down {
         true => at + WHEEL,
         false => at.saturating_sub(WHEEL),

@@ -1,4 +1,4 @@
-//! An unlocked account, which signs: with a key in memory, or with a Ledger that asks its owner.
+//! An unlocked account that signs, with a key in memory or on a Ledger.
 
 use std::{fmt, sync::Arc};
 
@@ -54,7 +54,7 @@ impl WalletAccount {
         }
     }
 
-    /// Signs a transaction; on a Ledger its owner sees it and presses the buttons.
+    /// Signs a transaction; on a Ledger the owner reviews and confirms it.
     pub async fn sign_transaction(
         &self,
         transaction: &mut TxEip1559,
@@ -72,7 +72,7 @@ impl WalletAccount {
         }
     }
 
-    /// Signs a struct by EIP-712; on a Ledger its owner sees the two hashes.
+    /// Signs a struct by EIP-712; on a Ledger the owner reviews the two hashes.
     pub fn sign_struct<T: SolStruct + Send + Sync>(
         &self,
         value: &T,
@@ -83,16 +83,17 @@ impl WalletAccount {
             #[cfg(feature = "ledger")]
             AccountKey::Ledger(device) => {
                 use alloy::signers::Signer;
-                // The transport answers from a thread of its own, so waiting here starves nobody.
+                // The transport responds on its own thread, so blocking here is safe.
                 futures::executor::block_on(device.signer().sign_typed_data(value, domain))
             }
         }
     }
 
-    /// Signs a bare digest, as vouchers need it for every call.
+    /// Signs a bare digest, as needed for the voucher of every call.
     ///
     /// # Errors
-    /// A Ledger signs only what it can show.
+    ///
+    /// A Ledger signs only what it can display.
     pub fn sign_digest(&self, digest: &B256) -> signers::Result<Signature> {
         match &self.key {
             AccountKey::Held(signer) => signer.sign_hash_sync(digest),

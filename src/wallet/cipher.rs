@@ -1,5 +1,5 @@
-//! Sealing a key with a password and opening it again: scrypt or PBKDF2, AES-128 in counter
-//! mode, and a Keccak-256 MAC that is compared in constant time.
+//! Encryption of a key with a password: scrypt or PBKDF2, AES-128 in counter mode, and a Keccak-256
+//! MAC that is compared in constant time.
 
 use aes::cipher::{KeyIvInit, StreamCipher};
 use alloy::primitives::Keccak256;
@@ -12,12 +12,12 @@ use super::{
     secret::{Password, SecretKey},
 };
 
-/// What each guess of a password costs, with geth's parameters.
+/// The cost of each password guess, with geth's parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KdfStrength {
-    /// About a second and 256 MiB.
+    /// About one second and 256 MiB.
     Standard,
-    /// A fraction of that, and 4 MiB: for accounts that hold little.
+    /// A fraction of that, and 4 MiB: for accounts with small balances.
     Light,
 }
 
@@ -34,7 +34,7 @@ impl KdfStrength {
 type Aes128Ctr = ctr::Ctr128BE<aes::Aes128>;
 type DerivedKey = Zeroizing<[u8; 32]>;
 
-/// Seals `key` with a new salt and a new initial vector.
+/// Encrypts `key` with a new salt and a new initialisation vector.
 pub fn seal(
     key: &SecretKey,
     password: &Password,
@@ -61,7 +61,7 @@ pub fn seal(
     })
 }
 
-/// The sealed bytes, or nothing when the password is not the one they were sealed with.
+/// The decrypted bytes; none if the password is wrong.
 pub fn open(sealed: &SealedKey, password: &Password) -> Option<Zeroizing<Vec<u8>>> {
     let derived = derive(sealed.kdf, password, &sealed.salt)?;
     let fits: bool = mac(&derived, &sealed.ciphertext).ct_eq(&sealed.mac).into();

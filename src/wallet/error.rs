@@ -1,4 +1,4 @@
-//! What can go wrong with keys. No message carries a key, a password, a mnemonic or a part of one.
+//! Errors of keys. No message contains a key, a password, a mnemonic or a part of one.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use openlora_core::{
     error::{ExitClass, Explain, describe_io},
 };
 
-/// Every way in which making, importing or unlocking an account fails.
+/// Errors of creating, importing and unlocking an account.
 #[derive(Debug, thiserror::Error)]
 pub enum KeystoreError {
     #[error("cannot {deed} {}: {}", path.display(), describe_io(source))]
@@ -33,7 +33,7 @@ pub enum KeystoreError {
     NotChosen { known: Vec<String> },
     #[error("the account `{name}` exists already: {}", path.display())]
     Exists { name: String, path: PathBuf },
-    /// Wrong password and changed ciphertext cannot be told apart, so they are not.
+    /// A wrong password and a changed ciphertext cannot be distinguished.
     #[error("the password does not open {}", path.display())]
     Locked { path: PathBuf },
     #[error("{} is no usable keystore: {problem}", path.display())]
@@ -77,7 +77,7 @@ pub enum KeystoreError {
     },
 }
 
-/// What is wrong with a keystore file.
+/// Errors of a keystore file.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeystoreProblem {
     #[error("{what} at line {line}, column {column}")]

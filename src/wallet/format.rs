@@ -16,7 +16,7 @@ const SCRYPT_MEMORY: u64 = 1 << 30;
 const SCRYPT_LANES: u64 = 16;
 const PBKDF2_ROUNDS: u64 = 10_000_000;
 
-/// The file as it stands.
+/// The content of the file.
 #[derive(Serialize, Deserialize)]
 pub struct KeystoreFile {
     /// Hexadecimal without 0x, as geth writes it; absent in files of other programs.
@@ -44,7 +44,7 @@ pub struct CipherParams {
     pub iv: String,
 }
 
-/// A sealed key whose parameters are known to be sound.
+/// An encrypted key with validated parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealedKey {
     pub iv: [u8; 16],
@@ -54,7 +54,7 @@ pub struct SealedKey {
     pub salt: Vec<u8>,
 }
 
-/// How the password becomes a key of 32 bytes.
+/// The derivation of a 32-byte key from the password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kdf {
     Scrypt { log_n: u8, r: u32, p: u32 },
@@ -124,7 +124,7 @@ impl Keystore {
             id: Some(random_id()),
             version: 3.into(),
         };
-        // Texts and numbers under text keys: nothing in it can fail to become JSON.
+        // The file contains only texts and numbers under text keys, so serialisation cannot fail.
         let mut bytes = serde_json::to_vec_pretty(&file).unwrap_or_default();
         bytes.push(b'\n');
         bytes
@@ -138,7 +138,8 @@ fn random_id() -> String {
         .to_string()
 }
 
-/// Where JSON is wrong; the words of the parser may quote the file, which may hold a secret.
+/// The position of a JSON error. The parser's message is left out, because it may quote the file,
+/// which may contain a secret.
 fn json_problem(error: &serde_json::Error) -> KeystoreProblem {
     use serde_json::error::Category;
     KeystoreProblem::Json {
@@ -216,7 +217,7 @@ fn scrypt(n: u64, r: u64, p: u64) -> Result<Kdf, KeystoreProblem> {
     }
     Ok(Kdf::Scrypt {
         log_n: n.trailing_zeros() as u8,
-        // Both limits above are far below 2³².
+        // Both limits are far below 2³².
         r: r as u32,
         p: p as u32,
     })

@@ -1,15 +1,15 @@
-//! Accounts whose key stays on a Ledger: a file keeps their derivation path and address, so that
-//! everything but signing works without the device.
+//! Accounts whose key stays on a Ledger. A file stores their derivation path and address, so that
+//! everything except signing works without the device.
 //!
-//! The path to the device is compiled in with the feature `ledger` alone, because it brings a USB
-//! library. It must not know networks or transactions beyond what it signs.
+//! The transport is compiled in only with the feature `ledger`, because it needs a USB library.
+//! This module does not know networks or transactions beyond what it signs.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{KeystoreError, KeystoreProblem};
 use openlora_core::Address;
 
-/// What is kept of an account on a Ledger.
+/// The stored data of an account on a Ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LedgerAccount {
     pub address: Address,
@@ -31,7 +31,7 @@ struct DevicePath {
 }
 
 impl LedgerAccount {
-    /// Nothing when the bytes are another kind of file.
+    /// None if the bytes are another kind of file.
     pub fn parse(bytes: &[u8]) -> Option<Result<Self, KeystoreProblem>> {
         let value: serde_json::Value = serde_json::from_slice(bytes).ok()?;
         value.get("ledger")?;
@@ -67,12 +67,12 @@ impl LedgerAccount {
                 path: self.path.clone(),
             },
         };
-        // Two strings always have a JSON.
+        // Two strings can always be serialised.
         serde_json::to_vec_pretty(&file).unwrap_or_default()
     }
 }
 
-/// A derivation path in its usual spelling.
+/// A derivation path in canonical form.
 pub fn checked(path: &str) -> Result<String, KeystoreError> {
     let wrong = || KeystoreError::Path {
         found: path.to_owned(),
@@ -98,14 +98,14 @@ mod device {
 
     use super::{Address, KeystoreError};
 
-    /// A device that is connected and unlocked, its Ethereum app open.
+    /// A connected and unlocked device with its Ethereum app open.
     #[derive(Debug)]
     pub struct ConnectedDevice(LedgerSigner);
 
     impl ConnectedDevice {
-        /// Finds the first Ledger and asks it for the account at `path`.
+        /// Connects to the first Ledger and reads the account at `path`.
         ///
-        /// The transport answers from a thread of its own, so waiting here starves nobody.
+        /// The transport responds on its own thread, so blocking here is safe.
         pub fn connect(path: &str) -> Result<Self, KeystoreError> {
             let path = HDPath::Other(path.to_owned());
             block_on(LedgerSigner::new(path, None))
@@ -126,7 +126,7 @@ mod device {
     }
 }
 
-/// The account at `path` of the Ledger that is connected.
+/// The account at `path` of the connected Ledger.
 #[cfg(feature = "ledger")]
 pub fn find(path: &str) -> Result<LedgerAccount, KeystoreError> {
     let path = checked(path)?;
@@ -134,10 +134,11 @@ pub fn find(path: &str) -> Result<LedgerAccount, KeystoreError> {
     Ok(LedgerAccount { address, path })
 }
 
-/// The account at `path` of the Ledger that is connected.
+/// The account at `path` of the connected Ledger.
 ///
 /// # Errors
-/// Always: this program was built without the way to the device.
+///
+/// Always: this program was built without Ledger support.
 #[cfg(not(feature = "ledger"))]
 pub fn find(path: &str) -> Result<LedgerAccount, KeystoreError> {
     checked(path)?;

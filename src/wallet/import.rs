@@ -1,4 +1,4 @@
-//! What a person may bring: a private key, a mnemonic, or a keystore of another program.
+//! Importable secrets: a private key, a mnemonic, or a keystore of another program.
 
 use alloy::signers::local::{
     MnemonicBuilder,
@@ -9,23 +9,23 @@ use zeroize::Zeroizing;
 use super::secret::SecretKey;
 use crate::KeystoreError;
 
-/// Where wallets look for the first account of a mnemonic (BIP-44, coin 60).
+/// The usual derivation path of a mnemonic's first account (BIP-44, coin 60).
 pub const DEFAULT_PATH: &str = "m/44'/60'/0'/0/0";
 
-/// The words that all development nodes share: the keys are those of m/44'/60'/0'/0/0 and on, and
-/// everybody has them.
+/// The mnemonic that all development nodes share: its keys, m/44'/60'/0'/0/0 and following, are
+/// public.
 pub const DEVELOPMENT_MNEMONIC: &str =
     "test test test test test test test test test test test junk";
 
-/// A secret recognised by its form.
+/// A secret, by its format.
 #[derive(Debug)]
 pub enum ImportedSecret {
     Key(SecretKey),
-    /// The bytes of a keystore, still locked.
+    /// The bytes of an encrypted keystore.
     Keystore(Vec<u8>),
 }
 
-/// Recognises what `text` holds. `path` is the derivation path for a mnemonic.
+/// Detects the format of `text`. `path` is the derivation path for a mnemonic.
 pub fn parse_secret(text: &str, path: Option<&str>) -> Result<ImportedSecret, KeystoreError> {
     let text = text.trim();
     let without = |found| match path {
@@ -43,7 +43,7 @@ pub fn parse_secret(text: &str, path: Option<&str>) -> Result<ImportedSecret, Ke
     SecretKey::from_hex(text).map(ImportedSecret::Key)
 }
 
-/// The key that a mnemonic has at `path`, without a passphrase.
+/// The key of a mnemonic at `path`, without a passphrase.
 pub fn from_mnemonic(text: &str, path: &str) -> Result<SecretKey, KeystoreError> {
     let words: Vec<&str> = text.split_whitespace().collect();
     if !matches!(words.len(), 12 | 15 | 18 | 21 | 24) {
@@ -60,7 +60,7 @@ pub fn from_mnemonic(text: &str, path: &str) -> Result<SecretKey, KeystoreError>
             found: path.to_owned(),
         })?
         .build()
-        // Words and path are known to be good, so only the checksum is left.
+        // Words and path are valid, so only the checksum can be wrong.
         .map_err(|_| KeystoreError::WordChecksum)?;
     SecretKey::from_signer(signer)
 }

@@ -1,8 +1,8 @@
-//! Accounts as encrypted files in one private folder: `NAME.json`, Web3 secret storage version 3,
-//! or for one on a Ledger where its key is.
+//! Accounts as encrypted files in one private folder: `NAME.json` in Web3 secret storage version 3,
+//! or a reference to a key on a Ledger.
 //!
-//! A file appears whole or not at all, readable by its owner alone, and is never overwritten
-//! except by a change of its own password. Keys live in memory that is wiped after use.
+//! A file is written atomically, is readable by its owner only, and is never overwritten except
+//! when its own password changes. Keys are in memory that is wiped after use.
 
 mod account;
 mod cipher;

@@ -1,4 +1,4 @@
-//! Passwords and private keys in memory: wiped when dropped, never shown.
+//! Passwords and private keys in memory: wiped on drop, never displayed.
 
 use std::{fmt, sync::Arc};
 
@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::KeystoreError;
 use openlora_core::{Address, private::memory::LockedMemory};
 
-/// What a keystore is locked with.
+/// The password of a keystore.
 #[derive(Clone)]
 pub struct Password(Zeroizing<String>);
 
@@ -40,7 +40,7 @@ impl fmt::Debug for Password {
     }
 }
 
-/// A private key that belongs to an account: neither zero nor beyond the order of secp256k1.
+/// A valid private key: neither zero nor beyond the order of secp256k1.
 #[derive(Clone)]
 pub struct SecretKey {
     bytes: Arc<LockedMemory<Zeroizing<[u8; 32]>>>,
@@ -48,7 +48,7 @@ pub struct SecretKey {
 }
 
 impl SecretKey {
-    /// A new key from the system's randomness.
+    /// A new random key from the system's generator.
     pub fn random() -> Result<Self, KeystoreError> {
         let mut bytes = Zeroizing::new([0; 32]);
         OsRng.try_fill_bytes(bytes.as_mut()).map_err(|error| {
@@ -104,7 +104,7 @@ impl SecretKey {
         self.signer.address().into()
     }
 
-    /// The key itself as 0x and 64 digits, for an export that was asked for.
+    /// The key as 0x and 64 digits, for an explicit export.
     pub fn reveal(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::with_capacity(66));
         text.push_str("0x");

@@ -28,18 +28,18 @@ pub struct KeystoreDir {
     dir: PathBuf,
 }
 
-/// An account of the folder, locked.
+/// A locked account of the folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeystoreEntry {
     pub name: String,
     pub path: PathBuf,
-    /// As the file says; absent in files of programs that leave it out.
+    /// From the file; absent in files of programs that omit it.
     pub address: Option<Address>,
     /// Derivation path of an account whose key is on a Ledger.
     pub ledger: Option<String>,
 }
 
-/// What a file of the folder holds.
+/// The content of a file in the folder.
 enum StoredKey {
     Sealed(Keystore),
     Ledger(LedgerAccount),
@@ -50,7 +50,7 @@ impl KeystoreDir {
         Self { dir: dir.into() }
     }
 
-    /// Where the account `name` is or would be.
+    /// The path of the account `name`.
     pub fn path(&self, name: &str) -> Result<PathBuf, KeystoreError> {
         let bytes = name.as_bytes();
         let letter = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
@@ -66,7 +66,7 @@ impl KeystoreDir {
         }
     }
 
-    /// Refuses a name that is taken, before a password is asked for.
+    /// Refuses a name that exists, before a password is asked for.
     pub fn require_free(&self, name: &str) -> Result<PathBuf, KeystoreError> {
         let path = self.path(name)?;
         if path.symlink_metadata().is_ok() {
@@ -75,18 +75,19 @@ impl KeystoreDir {
         Ok(path)
     }
 
-    /// Seals `key` under `name`.
+    /// Encrypts `key` and stores it as `name`.
     pub fn create(
         &self,
         name: &str,
         key: &SecretKey,
-        (password, strength): (&Password, KdfStrength),
+        password: &Password,
+        strength: KdfStrength,
     ) -> Result<KeystoreEntry, KeystoreError> {
         let path = self.require_free(name)?;
         if password.is_empty() {
             return Err(KeystoreError::EmptyPassword);
         }
-        let bytes = sealed(&path, key, (password, strength))?;
+        let bytes = sealed(&path, key, password, strength)?;
         self.create_file(name, &path, &bytes)?;
         Ok(KeystoreEntry {
             name: name.to_owned(),
@@ -96,7 +97,7 @@ impl KeystoreDir {
         })
     }
 
-    /// Remembers under `name` an account whose key is on a Ledger.
+    /// Stores a reference to an account on a Ledger as `name`.
     pub fn add_ledger_account(
         &self,
         name: &str,
@@ -107,7 +108,7 @@ impl KeystoreDir {
         self.entry(name)
     }
 
-    /// Seals the account's key with another password, at full strength.
+    /// Encrypts the account's key with another password, at standard strength.
     pub fn change_password(
         &self,
         name: &str,
@@ -119,17 +120,17 @@ impl KeystoreDir {
         if new.is_empty() {
             return Err(KeystoreError::EmptyPassword);
         }
-        let bytes = sealed(&path, &key, (new, KdfStrength::Standard))?;
+        let bytes = sealed(&path, &key, new, KdfStrength::Standard)?;
         atomic::replace_file(&path, &bytes, FileAccess::Owner)
             .map_err(KeystoreError::io("write", &path))
     }
 
-    /// The account, ready to sign.
+    /// The unlocked account.
     pub fn unlock(&self, name: &str, password: &Password) -> Result<WalletAccount, KeystoreError> {
         Ok(WalletAccount::new(name, self.open(name, password)?))
     }
 
-    /// The account on the Ledger that is connected, ready to sign.
+    /// The account on the connected Ledger, ready to sign.
     #[cfg(feature = "ledger")]
     pub fn connect(&self, entry: &KeystoreEntry) -> Result<WalletAccount, KeystoreError> {
         let path = entry.ledger.as_deref().unwrap_or_default();
@@ -144,10 +145,11 @@ impl KeystoreDir {
         }
     }
 
-    /// The account on the Ledger that is connected, ready to sign.
+    /// The account on the connected Ledger, ready to sign.
     ///
     /// # Errors
-    /// Always: this program was built without the way to the device.
+    ///
+    /// Always: this program was built without Ledger support.
     #[cfg(not(feature = "ledger"))]
     pub fn connect(&self, _: &KeystoreEntry) -> Result<WalletAccount, KeystoreError> {
         Err(KeystoreError::NoLedgerSupport)
@@ -207,7 +209,7 @@ impl KeystoreDir {
         })
     }
 
-    /// The account that is meant: `wanted`, or the only one there is.
+    /// The account named `wanted`, or the only one.
     pub fn choose(&self, wanted: Option<&str>) -> Result<KeystoreEntry, KeystoreError> {
         if let Some(name) = wanted {
             return self.entry(name);
@@ -229,7 +231,7 @@ impl KeystoreDir {
         all.into_iter().map(|entry| entry.name).collect()
     }
 
-    /// Gives the bytes their name, which another process may have taken since.
+    /// Creates the file; another process may have created one of this name since the check.
     fn create_file(&self, name: &str, path: &Path, bytes: &[u8]) -> Result<(), KeystoreError> {
         files::folder(&self.dir).map_err(KeystoreError::io("create", &self.dir))?;
         atomic::create_file(path, bytes).map_err(|error| match error.kind() {
@@ -243,7 +245,8 @@ impl KeystoreDir {
 fn sealed(
     path: &Path,
     key: &SecretKey,
-    (password, strength): (&Password, KdfStrength),
+    password: &Password,
+    strength: KdfStrength,
 ) -> Result<Vec<u8>, KeystoreError> {
     let sealed =
         cipher::seal(key, password, strength).map_err(KeystoreError::io("encrypt", path))?;

@@ -667,9 +667,8 @@ fn a_running_worker_answers_a_demand_by_itself() {
         })
     };
     assert!(pool().answer_by().is_some());
-    let published = (log, String::new());
     let desk = Arc::clone(&seller.desk);
-    let rewarder = RewardPublisher::new(seller.journal.clone(), desk, published, false);
+    let rewarder = RewardPublisher::new(seller.journal.clone(), desk, log, String::new(), false);
     let rounds = RewardSchedule {
         calls: u64::MAX,
         interval: Duration::from_millis(100),

@@ -49,8 +49,9 @@ fn our_keystores_open_elsewhere() {
         ("a", KdfStrength::Standard, 262_144),
         ("b", KdfStrength::Light, 4_096),
     ] {
-        let with = (&password("päss wörd"), strength);
-        let entry = store.create(name, &key, with).unwrap();
+        let entry = store
+            .create(name, &key, &password("päss wörd"), strength)
+            .unwrap();
         let written: serde_json::Value =
             serde_json::from_slice(&fs::read(&entry.path).unwrap()).unwrap();
         assert_eq!(written["crypto"]["kdfparams"]["n"], n);

@@ -1,4 +1,4 @@
-//! What an index can say of a call, whatever it is made of.
+//! The interface of an attribution index, independent of its implementation.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -15,7 +15,7 @@ pub trait AttributionIndex: Send + Sync {
 
     fn method(&self) -> AttributionMethod;
 
-    /// By party and cluster, in the index's order.
+    /// Contributor and cluster of each example, in the index's order.
     fn examples(&self) -> &[ClusterExample];
 
     /// SHA-256 of an example, hex.
@@ -24,17 +24,17 @@ pub trait AttributionIndex: Send + Sync {
     /// The first example with this SHA-256.
     fn example(&self, content: &str) -> Option<u32>;
 
-    /// Runs of tokens that an answer shares with the training text and not with its prompt.
+    /// Runs of tokens that an answer shares with the training text but not with its prompt.
     fn trace(&self, exchange: &CallTokens) -> Vec<SharedSpan>;
 
-    /// The answer's projected gradient, as text. Takes seconds where the base is large.
+    /// The answer's projected gradient, as text. Takes seconds for a large base model.
     fn sketch(&self, exchange: &CallTokens) -> Result<String, ShareFallback>;
 
-    /// Each example's score against a sketch; the same on every machine.
+    /// Each example's score against a sketch; identical on every machine.
     fn scores(&self, sketch: &str) -> Result<Vec<i128>, ShareFallback>;
 }
 
-/// Between the sketches of a call with several texts.
+/// Separates the sketches of a call with several texts.
 const AND: &str = ",";
 
 /// The sketches of all texts of a call.
@@ -61,7 +61,7 @@ pub fn scores(index: &dyn AttributionIndex, sketches: &str) -> Result<Vec<i128>,
     Ok(sums)
 }
 
-/// Spans as events tell them.
+/// Spans in the form of events.
 pub fn spans_to_event(index: &dyn AttributionIndex, spans: &[SharedSpan]) -> Vec<TracedSpan> {
     let told = |span: &SharedSpan| TracedSpan {
         start: span.start,
@@ -76,7 +76,7 @@ pub fn spans_to_event(index: &dyn AttributionIndex, spans: &[SharedSpan]) -> Vec
     spans.iter().map(told).collect()
 }
 
-/// Spans as the shares take them, from what events tell; an example that the index has not is left
+/// Spans from events in the form that the shares need; examples that are not in the index are left
 /// out.
 pub fn spans_from_event(index: &dyn AttributionIndex, spans: &[TracedSpan]) -> Vec<SharedSpan> {
     let heard = |span: &TracedSpan| SharedSpan {
@@ -92,13 +92,13 @@ pub fn spans_from_event(index: &dyn AttributionIndex, spans: &[TracedSpan]) -> V
     spans.iter().map(heard).collect()
 }
 
-/// Whose data an adapter was trained on, and the index over it.
+/// The contributors of an adapter, and the index over its training data.
 #[derive(Clone)]
 pub struct Provenance {
     pub contributors: Vec<Contributor>,
-    /// Or why there is none.
+    /// Or the reason why there is none.
     pub index: Result<Arc<dyn AttributionIndex>, ShareFallback>,
-    /// Texts of examples by SHA-256, of those alone whose licence lets anybody see them.
+    /// Texts of examples by SHA-256, only of those whose licence permits publication.
     pub texts: Arc<BTreeMap<String, String>>,
 }
 

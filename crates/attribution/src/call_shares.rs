@@ -1,5 +1,5 @@
-//! From what is known of a call to its final attribution: the same function for the server that
-//! writes it and for whoever recomputes it from the published log.
+//! The final attribution of a call from its evidence. The server that records it and the auditor
+//! that recomputes it from the published log use the same function.
 
 use super::{
     attribution_index::{self, AttributionIndex},
@@ -11,7 +11,7 @@ use super::{
 use openlora_core::Address;
 use openlora_ledger::event::{ContributorShare, ShapingExample, TracedSpan};
 
-/// What a call's shares are computed from, once the sketch is there.
+/// The inputs of a call's shares besides the sketch.
 #[derive(Clone, Copy, Debug)]
 pub struct ShareInputs<'a> {
     pub event: [u8; 32],
@@ -20,7 +20,7 @@ pub struct ShareInputs<'a> {
     pub answer_tokens: u32,
 }
 
-/// The shares by a sketch, or by none.
+/// The shares with or without a sketch.
 pub fn by_sketch(
     contributors: &[Contributor],
     known: ShareInputs<'_>,
@@ -46,7 +46,7 @@ pub fn by_sketch(
     divide_call(&table, Ok(&evidence))
 }
 
-/// Shares as events tell them.
+/// Shares in the form of events.
 pub fn shares_to_event(
     contributors: &[Contributor],
     shares: &[OwnerShare],
@@ -62,7 +62,7 @@ pub fn shares_to_event(
     shares.iter().filter_map(told).collect()
 }
 
-/// The examples that counted most, as events tell them.
+/// The examples with the most credit, in the form of events.
 pub fn shaping(
     contributors: &[Contributor],
     index: &dyn AttributionIndex,

@@ -1,9 +1,10 @@
-//! Whose training examples are paid for an answer, and the proof of it.
+//! Attribution of answers to training examples, and its verification.
 //!
-//! What an index says of a call (a [`AttributionIndex`]) goes in, integer shares come out: [`shares`] decides
-//! what scores are worth, [`settle`] makes a call's final attribution of them, and [`recompute`] does
-//! so again from a published log, which [`log`] keeps. The tokens that wait for attribution are in
-//! [`queue`]. How an index is built and read, HTTP, chains and the terminal are unknown here.
+//! An index's evidence about a call (an [`AttributionIndex`]) goes in, integer shares come out.
+//! [`shares`] weighs the scores, [`call_shares`] makes a call's final attribution, and
+//! [`recompute`] repeats it from a published log, which [`log`] stores. [`queue`] holds the tokens
+//! that wait for attribution. This crate does not know how an index is built and read, HTTP, chains
+//! or the terminal.
 
 pub mod attribution_index;
 pub mod call_shares;

@@ -1,5 +1,5 @@
-//! The published log as a folder: files that are named after the roots that stand on the chain,
-//! written before the root is sent, and a catalogue of those that arrived there.
+//! The published log as a folder: files named by the roots anchored on the chain, written before
+//! the root is submitted, and a catalogue of the roots that were anchored.
 
 use std::path::{Path, PathBuf};
 
@@ -45,7 +45,7 @@ impl LogFolder {
         self.find(CATALOGUE).unwrap_or_default()
     }
 
-    /// What a file of the folder has, by its name.
+    /// The content of a file of the folder, by name.
     pub fn read(&self, name: &str) -> Option<Vec<u8>> {
         std::fs::read(self.dir.join(name)).ok()
     }

@@ -1,4 +1,4 @@
-//! Computing a published call again, bit for bit, and what differs.
+//! Recomputation of a published call, bit for bit, and the differences found.
 
 use std::collections::BTreeMap;
 
@@ -14,25 +14,25 @@ use openlora_ledger::{
     publication::PublishedCall,
 };
 
-/// Against what a published call is held.
+/// The data against which a published call is checked.
 pub struct RecomputeContext<'a> {
     pub provenance: &'a Provenance,
-    /// Who is paid by each splitter.
+    /// The recipients of each splitter.
     pub splits: &'a BTreeMap<ReceiverKey, SplitRead>,
 }
 
-/// How a call was computed again.
+/// The result of recomputing a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecomputedCall {
-    /// In words; none when everything is the same.
+    /// Descriptions; empty if everything is equal.
     pub differences: Vec<String>,
-    /// Why the server had only the static shares, where nothing else can be computed again.
+    /// Why the server used the static shares, where nothing else can be recomputed.
     pub unproven: Option<String>,
-    /// What was not computed again because the index is not at hand.
+    /// What was not recomputed because the index is not available.
     pub skipped: &'static [&'static str],
 }
 
-/// What a sketch decides together with the index.
+/// What depends on a sketch together with the index.
 const BY_INDEX: &[&str] = &[
     "index",
     "method",
@@ -45,7 +45,7 @@ const BY_INDEX: &[&str] = &[
 ];
 
 impl RecomputeContext<'_> {
-    /// Computes a call's shares and amounts again.
+    /// Recomputes a call's shares and amounts.
     pub fn recompute(&self, call: &PublishedCall) -> RecomputedCall {
         let mut found = CallDifferences {
             id: call.event_id,
@@ -61,7 +61,7 @@ impl RecomputeContext<'_> {
                 Some(_) => BY_INDEX,
                 None => &[],
             };
-            // The stated shares must still come to the stated amounts.
+            // The stated shares must still give the stated amounts.
             if call.sketch.is_some() {
                 self.hold_amounts(call, &call.shares, &mut found);
             }
@@ -147,7 +147,7 @@ impl RecomputeContext<'_> {
 }
 
 impl ShareFallback {
-    /// The reasons for which a call has no sketch, by their words.
+    /// The reason why a call has no sketch, by its name.
     pub fn without_sketch(word: &str) -> Option<Self> {
         let all = [
             Self::MissingIndex,
@@ -181,7 +181,8 @@ impl CallDifferences {
     }
 }
 
-/// Calls of one channel must follow each other without a gap, each charge on the one before.
+/// Checks that the calls of each channel follow each other without a gap, each charge added to the
+/// previous total.
 pub fn channels(calls: &[PublishedCall]) -> Vec<String> {
     let mut last: BTreeMap<(u64, Word), Amount> = BTreeMap::new();
     let mut differences = Vec::new();

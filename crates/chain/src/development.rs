@@ -1,6 +1,6 @@
-//! The well-known accounts of development chains, and other addresses that are nobody's. Everybody
-//! has the keys of the former, so they are handed out for a local network only; nobody has those of
-//! the latter. Off a development chain neither is ever paid.
+//! The well-known accounts of development chains, and addresses without an owner. The keys of the
+//! former are public, so they are used on a local network only; the latter have no known key.
+//! Outside development chains neither kind is ever paid.
 
 use std::{collections::BTreeSet, sync::LazyLock};
 
@@ -9,9 +9,10 @@ use openlora_core::Address;
 pub use openlora_wallet::DEVELOPMENT_MNEMONIC as MNEMONIC;
 use openlora_wallet::{WalletAccount, import_mnemonic};
 
-/// The development account at `index`, as a source of funds.
+/// The development account at `index`, as a source of test funds.
 ///
 /// # Errors
+///
 /// The network is not local.
 pub fn account(network: &Network, index: u32) -> Result<WalletAccount, WalletError> {
     if !network.is_local() {
@@ -29,8 +30,8 @@ fn path(index: u32) -> String {
     format!("m/44'/60'/0'/0/{index}")
 }
 
-/// Words that development nodes publish, and how many of their accounts they show: those of
-/// Hardhat, Anvil and this program, of Ganache, and of Truffle.
+/// Mnemonics published by development nodes, and how many of their accounts the nodes list:
+/// Hardhat, Anvil and this program; Ganache; Truffle.
 pub const PUBLISHED: [(&str, u32); 3] = [
     (MNEMONIC, 20),
     (
@@ -43,10 +44,10 @@ pub const PUBLISHED: [(&str, u32); 3] = [
     ),
 ];
 
-/// Accounts whose keys everybody has.
+/// Accounts whose keys are public.
 static EVERYBODYS: LazyLock<BTreeSet<Address>> = LazyLock::new(|| {
     let accounts = PUBLISHED.iter().flat_map(|(words, count)| {
-        // The words are constants that a test derives: none fails.
+        // The mnemonics are constants that a test derives, so none fails.
         let key = |index| import_mnemonic(words, &path(index)).ok();
         (0..*count).filter_map(key)
     });
@@ -58,13 +59,13 @@ static EVERYBODYS: LazyLock<BTreeSet<Address>> = LazyLock::new(|| {
 /// Why money should not be sent to an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnownedAddress {
-    /// A number that somebody wrote down in an address's place.
+    /// A placeholder number in place of an address.
     Placeholder,
     /// The key is published.
     Everybodys,
 }
 
-/// Whether an address is plainly nobody's, or everybody's.
+/// Whether an address is a placeholder or has a published key.
 pub fn unowned(address: Address) -> Option<UnownedAddress> {
     if is_placeholder(&address.0) {
         return Some(UnownedAddress::Placeholder);
@@ -74,8 +75,8 @@ pub fn unowned(address: Address) -> Option<UnownedAddress> {
         .then_some(UnownedAddress::Everybodys)
 }
 
-/// A few bytes over and over, one or two digits at either end of zeros, or digits that count up:
-/// no key's address looks like that by chance.
+/// A repeated pattern of a few bytes, one or two digits at either end of zeros, or consecutive
+/// digits. The address of a real key does not look like this by chance.
 fn is_placeholder(bytes: &[u8; 20]) -> bool {
     let repeats = |unit: usize| {
         bytes
@@ -95,11 +96,12 @@ fn is_placeholder(bytes: &[u8; 20]) -> bool {
         || counts(16)
 }
 
-/// Refuses to pay somebody at an address that is nobody's or everybody's, but on a development
+/// Refuses a payee address that is a placeholder or has a published key, except on a development
 /// chain.
 ///
 /// # Errors
-/// The network is no development chain and the address no account of anybody's own.
+///
+/// The network is no development chain and the address has no single owner.
 pub fn check_payee(network: &Network, who: &str, address: Address) -> Result<(), WalletError> {
     match unowned(address).filter(|_| !network.is_local()) {
         None => Ok(()),

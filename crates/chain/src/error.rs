@@ -1,4 +1,4 @@
-//! What can go wrong with chains and networks.
+//! Errors of chains and networks.
 
 use openlora_core::{
     Address, AddressProblem, Word,
@@ -6,7 +6,7 @@ use openlora_core::{
 };
 use openlora_wallet::KeystoreError;
 
-/// Every way in which the wallet fails.
+/// Errors of chain access.
 #[derive(Debug, thiserror::Error)]
 pub enum WalletError {
     #[error(transparent)]
@@ -60,12 +60,13 @@ pub enum WalletError {
         expected: Word,
         found: Word,
     },
-    /// A call that would fail, or did: the contract says why.
+    /// A call that reverts or would revert, with the contract's reason.
     #[error("{deed} is refused by the contract: {reason}")]
     Reverted { deed: String, reason: String },
     #[error("{address} is no contributor pool on the network `{network}`")]
     NoPool { network: String, address: Address },
-    /// Its allotments can be revoked and contested by anyone; nothing of it is understood here.
+    /// A contract version whose allotments anyone can revoke and contest; this version does not
+    /// support it.
     #[error(
         "the pool {address} has the form of earlier contracts, which this program no longer uses"
     )]

@@ -1,8 +1,7 @@
-//! Everything that knows a chain: keys and signatures, networks, contracts, and the embedded
-//! development chain. No other room names alloy or revm.
+//! Access to EVM chains: networks, accounts, contracts, Merkle trees and transactions.
 //!
-//! The runtime knows this room through its ports only; settings, terminal and command line are
-//! unknown here.
+//! The crates that know no chain reach this one through the port traits only. It does not know
+//! settings, terminal or command line.
 
 pub mod balance;
 pub mod development;

@@ -1,6 +1,6 @@
-//! Merkle trees in the layout of OpenZeppelin's StandardMerkleTree: leaves hashed twice and sorted
-//! by hash, a complete binary tree kept from the root down, pairs hashed in sorted order. Nothing
-//! here knows what the leaves mean.
+//! Merkle trees in the layout of OpenZeppelin's StandardMerkleTree: leaves are hashed twice and
+//! sorted by hash, the complete binary tree is stored from the root down, and pairs are hashed in
+//! sorted order. This module does not know what the leaves mean.
 
 use alloy::primitives::{B256, keccak256};
 
@@ -9,7 +9,7 @@ use alloy::primitives::{B256, keccak256};
 pub struct MerkleTree {
     /// From the root down; the children of `i` are `2i + 1` and `2i + 2`.
     nodes: Vec<B256>,
-    /// Place of each leaf among the nodes, in the order in which the leaves came.
+    /// Position of each leaf among the nodes, in the original order of the leaves.
     places: Vec<usize>,
 }
 
@@ -28,7 +28,7 @@ fn pair(one: B256, other: B256) -> B256 {
 }
 
 impl MerkleTree {
-    /// The tree over leaves that are hashed already; nothing over none.
+    /// The tree over leaves that are already hashed; none if there are no leaves.
     pub fn new(leaves: &[B256]) -> Option<Self> {
         let count = leaves.len();
         let last = (2 * count).checked_sub(2)?;
@@ -50,7 +50,8 @@ impl MerkleTree {
         self.nodes[0]
     }
 
-    /// Siblings from a leaf upwards, the leaf by its place among those that the tree was made of.
+    /// The siblings from a leaf up to the root. The leaf is given by its position in the original
+    /// order.
     pub fn proof(&self, leaf: usize) -> Option<Vec<B256>> {
         let mut at = *self.places.get(leaf)?;
         let mut proof = Vec::new();

@@ -1,4 +1,4 @@
-//! Networks as data: presets with public facts, and what settings change about them.
+//! Networks as data: presets with public facts, and overrides from settings.
 //!
 //! Chain ids are those of <https://chainid.network>; tokens are the issuer's own deployments of
 //! USDC. Contract addresses of openlora are never preset: they come from settings.
@@ -6,10 +6,10 @@
 use crate::WalletError;
 use openlora_core::Address;
 
-/// Chain ids of the development chains, which exist on this machine only.
+/// Chain ids of the local development chains.
 pub const LOCAL_CHAINS: [u64; 2] = [31_337, 31_338];
 
-/// Blocks on top of a payment before it counts, on chains that others run.
+/// Confirmations that a payment needs on public chains.
 const CONFIRMATIONS: u64 = 2;
 
 /// A chain and how to reach it.
@@ -18,15 +18,15 @@ pub struct Network {
     pub name: String,
     pub chain_id: u64,
     pub rpc: String,
-    /// Real money: deeds are confirmed with more care.
+    /// Real money: transactions need explicit confirmation.
     pub mainnet: bool,
     pub token: Option<PaymentToken>,
     pub contracts: NetworkContracts,
-    /// Blocks on top of a payment before it counts.
+    /// Confirmations that a payment needs.
     pub confirmations: u64,
 }
 
-/// What calls are paid in.
+/// The token in which calls are paid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PaymentToken {
     pub address: Address,
@@ -37,7 +37,7 @@ pub struct PaymentToken {
     pub version: String,
 }
 
-/// Where openlora's contracts are, as far as they are deployed.
+/// Addresses of openlora's contracts, as far as they are deployed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetworkContracts {
     pub registry: Option<Address>,
@@ -46,7 +46,7 @@ pub struct NetworkContracts {
     pub anchor: Option<Address>,
 }
 
-/// A preset: the facts that are the same for everybody.
+/// A preset: the public facts of a network.
 #[derive(Clone, Copy, Debug)]
 pub struct NetworkPreset {
     pub name: &'static str,
@@ -117,7 +117,7 @@ pub const PRESETS: &[NetworkPreset] = &[
     },
 ];
 
-/// What settings say about a network; whatever is left out comes from the preset of that name.
+/// Overrides of a network from settings; unset fields come from the preset of that name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetworkOptions {
     pub chain_id: Option<u64>,
@@ -135,7 +135,7 @@ pub struct NetworkOptions {
     pub anchor: Option<String>,
 }
 
-/// The name in the signing domain of the issuer's USDC, which differs on two test networks.
+/// The name in the EIP-712 domain of the issuer's USDC, which differs on two test networks.
 fn usdc_name(network: &str) -> String {
     match network {
         "base-sepolia" | "optimism-sepolia" => "USDC".to_owned(),
@@ -144,7 +144,7 @@ fn usdc_name(network: &str) -> String {
 }
 
 impl Network {
-    /// The network `name`: its preset with the wish laid over it.
+    /// The network `name`: its preset with the overrides of `options`.
     pub fn resolve(name: &str, options: &NetworkOptions) -> Result<Self, WalletError> {
         let preset = PRESETS.iter().find(|preset| preset.name == name);
         let missing = |field| WalletError::NetworkField {
@@ -204,13 +204,13 @@ impl Network {
         Ok(network)
     }
 
-    /// Whether this is a development chain on this machine: its id, its address and its name
-    /// for money all say so.
+    /// Whether this is a development chain on this machine: its id, its address and its network
+    /// name must all agree.
     pub fn is_local(&self) -> bool {
         !self.mainnet && LOCAL_CHAINS.contains(&self.chain_id) && self.is_loopback()
     }
 
-    /// The RPC without what may be an access key: scheme, host and port.
+    /// The RPC without a possible access key: scheme, host and port.
     pub fn rpc_shown(&self) -> String {
         match reqwest::Url::parse(&self.rpc) {
             Ok(url) if url.has_host() => url.origin().ascii_serialization(),
@@ -218,7 +218,7 @@ impl Network {
         }
     }
 
-    /// A text of a library without the RPC's own spelling, which may carry an access key.
+    /// Replaces the RPC's URL, which may contain an access key, in an error text of a library.
     pub fn hide_rpc(&self, text: &str) -> String {
         let spelt = reqwest::Url::parse(&self.rpc).map_or_else(|_| String::new(), String::from);
         let mut text = text.to_owned();

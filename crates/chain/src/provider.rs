@@ -1,4 +1,4 @@
-//! A chain behind an RPC that has proved to be the expected one: typed reads, estimates and logs.
+//! A chain behind an RPC whose chain id was checked: typed reads, estimates and logs.
 //!
 //! Nothing is sent from here; see [`super::transaction`].
 
@@ -16,9 +16,9 @@ use alloy::{
 use super::{WalletError, network::Network, registry::explain};
 use openlora_core::{Address, Word};
 
-/// How long an RPC may take for one answer.
+/// Timeout of one RPC request.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The narrowest range of blocks that is asked for; an RPC that refuses it refuses everything.
+/// The narrowest block range that is requested; an RPC that refuses it refuses everything.
 const NARROWEST: u64 = 16;
 
 /// Wei per unit of gas.
@@ -28,7 +28,7 @@ pub struct GasFees {
     pub priority: u128,
 }
 
-/// A block by what others refer to it.
+/// A block by the fields that other code refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockHead {
     pub number: u64,
@@ -38,7 +38,7 @@ pub struct BlockHead {
     pub time: u64,
 }
 
-/// A network that answers.
+/// A connected network.
 #[derive(Clone, Debug)]
 pub struct Chain {
     pub network: Network,
@@ -46,10 +46,11 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// Connects, and asks the RPC which chain it is on.
+    /// Connects, and checks the chain id that the RPC reports.
     ///
     /// # Errors
-    /// No http address, no answer, or another chain.
+    ///
+    /// No HTTP address, no answer, or another chain.
     pub async fn connect(network: &Network) -> Result<Self, WalletError> {
         let url = reqwest::Url::parse(&network.rpc)
             .ok()
@@ -85,7 +86,7 @@ impl Chain {
         Ok(chain)
     }
 
-    /// What a view function answers; `what` names the question.
+    /// The result of a view function; `what` describes the call in errors.
     pub async fn read<C: SolCall>(
         &self,
         what: &'static str,
@@ -95,7 +96,7 @@ impl Chain {
         self.read_at(what, to, call, BlockId::latest()).await
     }
 
-    /// What a view function answered at a block.
+    /// The result of a view function at a block.
     pub async fn read_at<C: SolCall>(
         &self,
         what: &'static str,
@@ -115,7 +116,8 @@ impl Chain {
         })
     }
 
-    /// Does a call as it would be done now, and changes nothing; one that would fail says why.
+    /// Simulates a call at the current state and changes nothing; a call that reverts returns the
+    /// reason.
     pub async fn simulate(
         &self,
         from: Address,
@@ -131,7 +133,7 @@ impl Chain {
         asked.map_err(|error| self.refused("eth_call", deed, &error))
     }
 
-    /// Gas that a transaction would use now; one that would fail says why.
+    /// The gas that a transaction would use now; a transaction that reverts returns the reason.
     pub async fn estimate(
         &self,
         from: Address,
@@ -147,7 +149,7 @@ impl Chain {
         asked.map_err(|error| self.refused("eth_estimateGas", deed, &error))
     }
 
-    /// Why a mined transaction failed: the same call again on top of its block.
+    /// Why a mined transaction reverted: the same call is simulated on top of its block.
     pub async fn revert_reason(
         &self,
         from: Address,
@@ -177,7 +179,7 @@ impl Chain {
         asked.map_err(|error| self.failed("eth_getBalance", &error))
     }
 
-    /// The nonce after the account's mined transactions, or after its waiting ones too.
+    /// The nonce after the account's mined transactions, or after its pending ones too.
     pub async fn nonce(&self, account: Address, with_waiting: bool) -> Result<u64, WalletError> {
         let asked = self.provider.get_transaction_count(account.into());
         let asked = match with_waiting {
@@ -187,7 +189,7 @@ impl Chain {
         asked.map_err(|error| self.failed("eth_getTransactionCount", &error))
     }
 
-    /// What a transaction should offer now.
+    /// The fees that a transaction should offer now.
     pub async fn fees(&self) -> Result<GasFees, WalletError> {
         let asked = self.provider.estimate_eip1559_fees().await;
         let found = asked.map_err(|error| self.failed("eth_feeHistory", &error))?;
@@ -202,7 +204,7 @@ impl Chain {
         asked.map_err(|error| self.failed("eth_blockNumber", &error))
     }
 
-    /// The hash of the first block, which tells chains with one id apart.
+    /// The hash of the first block, which distinguishes chains with the same id.
     pub async fn genesis(&self) -> Result<Word, WalletError> {
         let found = self.block(BlockNumberOrTag::Number(0)).await?;
         let found = found.ok_or_else(|| WalletError::Rpc {
@@ -213,7 +215,7 @@ impl Chain {
         Ok(Word(found.hash.0))
     }
 
-    /// Whether it has this block at this height.
+    /// Whether the chain has this block at this height.
     pub async fn has_block(&self, number: u64, hash: Word) -> Result<bool, WalletError> {
         let found = self.block(BlockNumberOrTag::Number(number)).await?;
         Ok(found.is_some_and(|block| block.hash.0 == hash.0))
@@ -245,8 +247,8 @@ impl Chain {
         asked.map_err(|error| self.failed("eth_getTransactionReceipt", &error))
     }
 
-    /// Hands signed bytes to the RPC. The inner error is the RPC's own word, the outer one means
-    /// that nobody knows whether it took them.
+    /// Submits a signed transaction to the RPC. The inner error is the RPC's rejection; the outer
+    /// error means that it is unknown whether the RPC accepted the transaction.
     pub async fn submit(&self, raw: &[u8]) -> Result<Result<(), String>, WalletError> {
         match self.provider.send_raw_transaction(raw).await {
             Ok(_) => Ok(Ok(())),
@@ -255,7 +257,7 @@ impl Chain {
         }
     }
 
-    /// All logs from block `from` on. An RPC that refuses a range is asked for narrower ones.
+    /// All logs from block `from` on. If an RPC refuses a range, narrower ones are requested.
     pub async fn logs(&self, filter: &Filter, from: u64) -> Result<Vec<Log>, WalletError> {
         let last = self.height().await?;
         self.logs_in(filter, from..=last).await
@@ -334,7 +336,7 @@ impl Chain {
     }
 }
 
-/// Whether a node says that the contract's code itself failed.
+/// Whether a node reports that the contract code itself failed.
 fn is_fault(message: &str) -> bool {
     let message = message.to_lowercase();
     [

@@ -1,9 +1,9 @@
-//! Sending transactions so that nothing is lost and nothing happens twice.
+//! Reliable sending of transactions: none is lost, and none takes effect twice.
 //!
-//! A transaction is signed here, so its hash is known, and it is written down before anyone sees
-//! it. One that waits too long is replaced by one with the same nonce and higher fees. What an
-//! earlier process left open is looked up, sent again byte for byte, or settled, before anything
-//! new is signed.
+//! A transaction is signed here, so its hash is known, and it is recorded in the write-ahead log
+//! before it is submitted. One that stays pending too long is replaced by one with the same nonce
+//! and higher fees. Before anything new is signed, the transactions that an earlier process left
+//! open are looked up, and submitted again byte for byte or settled.
 
 mod error;
 mod recover;

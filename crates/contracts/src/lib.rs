@@ -1,5 +1,5 @@
-//! The project's contracts as they are deployed: init codes from the committed artifacts, put on
-//! a chain through the deterministic deployer, so that they have one address on every chain.
+//! The project's contracts as they are deployed: init codes from the committed artifacts. They are
+//! deployed through the deterministic deployer, so that they have the same address on every chain.
 
 use alloy::{
     primitives::{Address, B256, Bytes, address, hex, keccak256},
@@ -10,12 +10,12 @@ use thiserror::Error;
 
 use openlora_core::error::{ExitClass, Explain};
 
-/// The deterministic deployer that every public chain has: `salt ‖ init code` as call data makes
-/// a contract with CREATE2.
+/// The deterministic deployer that exists on every public chain: call data of `salt ‖ init code`
+/// creates a contract with CREATE2.
 pub const DEPLOYER: Address = address!("0x4e59b44847b379578588920cA78FbF26c0B4956C");
-/// Where clients of the x402 batch-settlement scheme expect the escrow.
+/// The escrow address that clients of the x402 batch-settlement scheme expect.
 pub const ESCROW: Address = address!("0x4020074e9dF2ce1deE5A9C1b5c3f541D02a10003");
-/// Where they expect the collector of ERC-3009 deposits.
+/// The address of the ERC-3009 deposit collector that they expect.
 pub const COLLECTOR: Address = address!("0x4020806089470a89826cB9fB1f4059150b550004");
 
 /// The salt of every contract of the set.
@@ -30,7 +30,7 @@ macro_rules! artifact {
     };
 }
 
-/// Name and JSON of each committed artifact that is put on chains.
+/// Name and JSON of each committed artifact that is deployed.
 const ARTIFACTS: &[(&str, &str)] = &[
     artifact!("RevenueSplitterFactory"),
     artifact!("ContributorPoolFactory"),
@@ -41,7 +41,7 @@ const ARTIFACTS: &[(&str, &str)] = &[
     artifact!("ERC3009DepositCollector"),
 ];
 
-/// Name and ABI of every committed artifact, for whoever explains what a contract says.
+/// Name and ABI of every committed artifact, for decoding errors and events.
 pub const ABIS: &[(&str, &str)] = &[
     artifact!("OpenLoraRegistry"),
     artifact!("RevenueSplitterFactory"),
@@ -73,9 +73,9 @@ impl Explain for ArtifactError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContractDeployment {
     pub name: &'static str,
-    /// Code and constructor arguments.
+    /// Init code with constructor arguments.
     pub init_code: Bytes,
-    /// Where the deterministic deployer puts it.
+    /// The address at which the deterministic deployer creates it.
     pub address: Address,
 }
 
@@ -103,7 +103,7 @@ fn decode(name: &'static str, text: &str) -> Result<Bytes, ArtifactError> {
     Ok(bytes.into())
 }
 
-/// The code that a contract without constructor arguments and immutables runs.
+/// The runtime code of a contract without constructor arguments and immutables.
 pub fn runtime_code(name: &'static str) -> Result<Bytes, ArtifactError> {
     decode(name, &read(name)?.deployed_bytecode)
 }
@@ -118,7 +118,7 @@ fn deployment(name: &'static str, arguments: &[u8]) -> Result<ContractDeployment
     })
 }
 
-/// The set in the order of deployment; later ones name earlier ones.
+/// All contracts in deployment order; later ones refer to earlier ones.
 pub fn deployments() -> Result<Vec<ContractDeployment>, ArtifactError> {
     let splitters = deployment("RevenueSplitterFactory", &[])?;
     let pools = deployment("ContributorPoolFactory", &[])?;

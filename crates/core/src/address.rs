@@ -12,18 +12,18 @@ use serde::{
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Address(pub [u8; 20]);
 
-/// An address as it is written: `0x` and 40 digits.
+/// The text form of an address: `0x` and 40 digits.
 type AddressText = [u8; 42];
 
-/// A checksum costs a hash, and a history names few addresses over and over: each thread keeps
-/// the spellings it met last, each in the one place that its address may take.
+/// Computing a checksum costs a Keccak hash, and a journal repeats few addresses. Each thread
+/// therefore caches recent spellings, one per slot; an address determines its slot.
 const KEPT: usize = 64;
 
 thread_local! {
     static SPELLINGS: RefCell<[Option<(Address, AddressText)>; KEPT]> = const { RefCell::new([None; KEPT]) };
 }
 
-/// What is wrong with a text that should be an address.
+/// Why a text is not a valid address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressProblem {
     #[error("expected 0x and 40 hexadecimal digits, found `{found}`")]
@@ -39,7 +39,7 @@ impl Address {
         *self == Self::ZERO
     }
 
-    /// With the checksum.
+    /// The EIP-55 spelling.
     fn spelling(&self) -> AddressText {
         let place = self
             .0
@@ -75,7 +75,8 @@ impl Address {
     }
 }
 
-/// A text in one case has no checksum and is taken as it is; one in mixed case must fit its own.
+/// An address in a single case has no checksum and is accepted; one in mixed case must match its
+/// checksum.
 impl FromStr for Address {
     type Err = AddressProblem;
 
@@ -127,7 +128,7 @@ impl Serialize for Address {
     }
 }
 
-/// Files have one spelling of an address: the checksummed one.
+/// Files contain addresses in one form only: the checksummed one.
 impl<'de> Deserialize<'de> for Address {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_str(AddressVisitor)

@@ -1,8 +1,8 @@
-//! Atomic replacement of files and folders: after a crash or a power failure at any moment, the old
-//! content is there whole or the new content is.
+//! Atomic replacement of files and folders. After a crash or a power failure at any moment, either
+//! the old or the new content is complete.
 //!
-//! New content is written to a draft on the same file system, synced, given its name, and the folder
-//! that holds the name is synced. Drafts that a crash leaves behind have hidden names and only cost space.
+//! New content is written to a draft on the same file system, synced and renamed; then the folder
+//! that holds the name is synced. Drafts left by a crash have hidden names and only cost space.
 
 use std::{
     fs::{self, File, Permissions},
@@ -33,8 +33,8 @@ pub fn replace_file(path: &Path, bytes: &[u8], readers: FileAccess) -> io::Resul
     replace_file_from(parent(path), path, bytes, readers)
 }
 
-/// The same with the draft in `staging`, a folder of the same file system, for folders in which no
-/// other file may ever be seen.
+/// Like [`replace_file`], with the draft in `staging`, a folder of the same file system. For
+/// folders in which no other file may ever be visible.
 pub fn replace_file_from(
     staging: &Path,
     path: &Path,
@@ -72,7 +72,7 @@ fn file_draft(
 const DRAFT: &str = ".openlora-draft-";
 const ASIDE: &str = ".replaced";
 
-/// A folder that is being filled, removed when dropped unless it took its place.
+/// A folder that is being filled. It is removed on drop unless it was moved into place.
 #[derive(Debug)]
 pub struct FolderDraft {
     path: PathBuf,
@@ -106,9 +106,9 @@ impl FolderDraft {
         fs::set_permissions(&self.path, Permissions::from_mode(0o755))
     }
 
-    /// Gives the draft the name `dir`. A folder that has the name is exchanged with it in one step and
-    /// then removed; where the file system cannot exchange, it is renamed away first, and
-    /// [`recover_folder`] brings it back after a crash between the two steps.
+    /// Renames the draft to `dir`. If a folder of that name exists, the two are exchanged in one
+    /// step and the old one is removed. Where the file system cannot exchange, the old folder is
+    /// renamed first, and [`recover_folder`] restores it after a crash between the two steps.
     pub fn replace(self, dir: &Path) -> io::Result<()> {
         sync_tree(&self.path)?;
         recover_folder(dir)?;
@@ -123,7 +123,7 @@ impl FolderDraft {
 
 impl Drop for FolderDraft {
     fn drop(&mut self) {
-        // The unfinished draft, or the content that it replaced. A leftover only costs space.
+        // The unfinished draft, or the content it replaced. A leftover only costs space.
         let _ = remove_folder(&self.path);
     }
 }
@@ -134,7 +134,7 @@ fn exchange(one: &Path, other: &Path) -> io::Result<()> {
     Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
 }
 
-/// Whether the kernel or the file system does not know how to exchange names.
+/// Whether the kernel or the file system does not support exchanging names.
 fn cannot_exchange(error: &io::Error) -> bool {
     use rustix::io::Errno;
     [Errno::NOSYS, Errno::INVAL, Errno::NOTSUP, Errno::OPNOTSUPP]
@@ -147,7 +147,8 @@ fn rename_in_two_steps(fresh: &Path, dir: &Path) -> io::Result<()> {
     remove_folder(&old)?;
     fs::rename(dir, &old)?;
     if let Err(error) = fs::rename(fresh, dir) {
-        // The error above is what counts; if this fails too, the next open recovers the old folder.
+        // The first error is the one to report; if this fails too, the next open restores the old
+        // folder.
         let _ = fs::rename(&old, dir);
         return Err(error);
     }
@@ -161,8 +162,8 @@ fn aside(dir: &Path) -> PathBuf {
     dir.with_file_name(format!(".{name}{ASIDE}"))
 }
 
-/// Brings back a folder that a crash left renamed away. To be called before a folder that is written
-/// with [`FolderDraft::replace`] is read.
+/// Restores a folder that a crash left renamed. Call this before reading a folder written with
+/// [`FolderDraft::replace`].
 pub fn recover_folder(dir: &Path) -> io::Result<()> {
     let is_missing = |path: &Path| {
         let found = path.symlink_metadata();
@@ -176,8 +177,8 @@ pub fn recover_folder(dir: &Path) -> io::Result<()> {
     sync_folder(parent(dir))
 }
 
-/// Finishes in `folder` what a crash interrupted: folders that were renamed away come back, drafts are
-/// removed. Nobody else may be writing there.
+/// Completes what a crash interrupted in `folder`: restores renamed folders and removes drafts. No
+/// other process may write to the folder at the same time.
 pub fn recover_folders(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -193,7 +194,7 @@ pub fn recover_folders(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes a folder; none being there is fine.
+/// Removes a folder; a missing folder is not an error.
 pub fn remove_folder(folder: &Path) -> io::Result<()> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -201,7 +202,7 @@ pub fn remove_folder(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// A new name lasts only once the folder that holds it is on disk.
+/// A new name survives a crash only once the folder that holds it is on disk.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }

@@ -1,8 +1,8 @@
-//! Exit classes, and how an error becomes what a person reads.
+//! Exit classes, and the conversion of errors into messages for users.
 //!
-//! Rooms define their own `thiserror` enums and say, through [`Explain`], which exit class an
-//! error belongs to and what to type next. Commands turn any of them into a [`Failure`], which
-//! `main` prints once. Nothing here knows a terminal.
+//! Each module defines its own `thiserror` enum. Through [`Explain`] it states which exit class an
+//! error belongs to and what the user can do next. Commands turn errors into a [`Failure`], which
+//! `main` prints once. This module does not know the terminal.
 
 use std::fmt;
 
@@ -96,10 +96,10 @@ impl ExitClass {
     }
 }
 
-/// What every typed error of a room can say about itself.
+/// What every typed error states about itself.
 ///
-/// `Display` states what failed, where, what was expected and what was found; the hint is the
-/// separate sentence that says what to type next.
+/// `Display` says what failed and where, what was expected and what was found. The hint is a
+/// separate sentence that says what to do next.
 pub trait Explain: std::error::Error + Send + Sync + 'static {
     fn class(&self) -> ExitClass;
 
@@ -108,7 +108,7 @@ pub trait Explain: std::error::Error + Send + Sync + 'static {
     }
 }
 
-/// An error ready to be shown: its class, its message and, apart from it, its hint.
+/// An error ready to be printed: its class, its message and, separately, its hint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     pub class: ExitClass,
@@ -130,7 +130,7 @@ impl Failure {
         self
     }
 
-    /// Wraps an I/O error with the path and the deed that failed.
+    /// Wraps an I/O error with the path and the operation that failed.
     pub fn io(deed: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         let failure = Self::new(
             ExitClass::Environment,
@@ -148,7 +148,7 @@ impl Failure {
     }
 }
 
-/// The system's words for an I/O error without Rust's `(os error N)` suffix.
+/// The system's description of an I/O error without Rust's `(os error N)` suffix.
 pub fn describe_io(error: &std::io::Error) -> String {
     let text = error.to_string();
     match text.find(" (os error") {
@@ -173,10 +173,10 @@ impl<E: Explain> From<E> for Failure {
     }
 }
 
-/// The outcome of a command that ran to its end.
+/// The outcome of a command that completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitStatus {
     Success,
-    /// The command did its work and its verdict is negative.
+    /// The command completed and its verdict is negative.
     Verdict(ExitClass),
 }

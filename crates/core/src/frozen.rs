@@ -1,5 +1,5 @@
-//! Large files as bytes that nobody can take away: a mapped file that another program cuts short
-//! ends the process that maps it (SIGBUS), so nothing is mapped that has a name.
+//! Stable read-only bytes of large files. If another program truncates a mapped file, the process
+//! that maps it is killed (SIGBUS). Only files without a name are therefore mapped.
 
 use std::{
     fs::File,
@@ -9,14 +9,15 @@ use std::{
 
 use memmap2::{Mmap, MmapMut};
 
-/// Largest file that is read into memory; larger ones are copied to a file without a name, whose
-/// pages the system can take back.
+/// Largest file that is read into memory. Larger ones are copied to an unlinked file, whose pages
+/// the system can reclaim.
 const IN_MEMORY: u64 = 1 << 30;
 
-/// The bytes of a file as it is now, at the start of a page.
+/// The current bytes of a file, page-aligned.
 ///
 /// # Errors
-/// The file cannot be read, or gets shorter meanwhile.
+///
+/// The file cannot be read, or it shrinks during the read.
 pub fn read(path: &Path) -> io::Result<Mmap> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
@@ -36,7 +37,7 @@ fn copied(file: &mut File, length: u64) -> io::Result<Mmap> {
     if copied < length {
         return Err(explain(io::ErrorKind::UnexpectedEof.into(), length));
     }
-    // SAFETY: the file has no name, and only this process has it open, which writes to it no more.
+    // SAFETY: the file has no name, only this process has it open, and it is not written again.
     unsafe { Mmap::map(&copy) }
 }
 

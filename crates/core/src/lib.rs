@@ -1,5 +1,5 @@
-//! What every other crate needs: accounts, amounts and words, exit classes, files that are replaced
-//! whole, and secrets that stay secret.
+//! Shared by all crates: accounts, amounts and 32-byte words, exit classes, atomic file
+//! replacement, and the handling of secrets.
 
 pub mod address;
 pub mod amount;

@@ -1,4 +1,5 @@
-//! Amounts in whole units, as people write and read them; exact both ways.
+//! Conversion between base units and the whole units that users read and write; exact in both
+//! directions.
 
 use std::fmt::Display;
 

@@ -1,4 +1,4 @@
-//! 32 bytes as chains write them.
+//! 32-byte words of EVM chains.
 
 use std::{fmt, str::FromStr};
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Word(pub [u8; 32]);
 
-/// What is wrong with a text that should be 32 bytes.
+/// Why a text is not a valid 32-byte word.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected 0x and 64 hexadecimal digits, found `{found}`")]
 pub struct WordProblem {

@@ -1,23 +1,23 @@
-//! A ragged batch: rows one after the other, without padding, none seeing another.
+//! A ragged batch: rows are concatenated without padding and do not attend to each other.
 
 use std::sync::Arc;
 
 use super::{error::DecoderError, kernels::cross_entropy::LossTargets};
 use openlora_model::ModelConfig;
 
-/// Token rows and what is learned from them.
+/// Token rows and their loss targets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TokenBatch {
     pub ids: Vec<u32>,
-    /// Token i is to be predicted and counts in the loss. Nothing precedes the first token of a
-    /// row, so its mark is ignored.
+    /// Token i is predicted and counts in the loss. The first token of a row has no predecessor, so
+    /// its flag is ignored.
     pub targets: Vec<bool>,
     /// Row r is ids[offsets[r]..offsets[r + 1]]; starts with 0, ends with the number of ids.
     pub offsets: Vec<usize>,
 }
 
 impl TokenBatch {
-    /// Puts rows of (ids, targets) together.
+    /// Concatenates rows of (ids, targets).
     pub fn from_rows<'a>(rows: impl IntoIterator<Item = (&'a [u32], &'a [bool])>) -> Self {
         let mut batch = Self {
             offsets: vec![0],
@@ -31,7 +31,7 @@ impl TokenBatch {
         batch
     }
 
-    /// Positions in their rows.
+    /// Positions within their rows.
     pub(super) fn positions(&self) -> Vec<usize> {
         self.offsets
             .windows(2)
@@ -47,7 +47,7 @@ impl TokenBatch {
             .unwrap_or(0)
     }
 
-    /// Where the loss is computed, and the tokens to predict there.
+    /// The positions where the loss is computed, and the tokens to predict there.
     pub(super) fn learned(&self) -> LossTargets {
         let (positions, tokens) = self
             .offsets

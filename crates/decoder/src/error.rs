@@ -1,5 +1,5 @@
-//! What can go wrong in a decoder: weights that are not as its config says, batches and factors
-//! that do not fit it.
+//! Errors of a decoder: weights that do not match its config, and batches or factors that do not
+//! fit it.
 
 use std::path::PathBuf;
 

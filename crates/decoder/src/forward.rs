@@ -33,8 +33,8 @@ impl Decoder {
         Ok((pass.loss(&pass.hidden()?, targets)?, count))
     }
 
-    /// Logits `[positions, vocab]` in f32 for the token after each flat position of the batch.
-    /// Never tracked, and without dropout.
+    /// Logits `[positions, vocab]` in f32 for the token after each flat position of the batch. No
+    /// gradients are tracked, and dropout is off.
     pub fn logits_at(
         &self,
         batch: &TokenBatch,
@@ -65,7 +65,7 @@ impl Decoder {
     }
 }
 
-/// What all layers of a pass share.
+/// State shared by all layers of a pass.
 struct ForwardPass<'a> {
     decoder: &'a Decoder,
     mode: ForwardMode,
@@ -76,7 +76,7 @@ struct ForwardPass<'a> {
 }
 
 impl<'a> ForwardPass<'a> {
-    /// The batch must have been checked.
+    /// The caller must have checked the batch.
     pub fn new(decoder: &'a Decoder, batch: &TokenBatch, mode: ForwardMode) -> Self {
         let frequencies = decoder.config.rope_frequencies();
         Self {
@@ -89,7 +89,7 @@ impl<'a> ForwardPass<'a> {
         }
     }
 
-    /// Normed hidden states, `[tokens, hidden]`.
+    /// Hidden states after the final norm, `[tokens, hidden]`.
     pub fn hidden(&self) -> Result<Tensor> {
         let mut h = self.embed()?;
         for (block, window) in self.decoder.blocks.iter().zip(&self.decoder.config.windows) {
@@ -154,7 +154,7 @@ impl<'a> ForwardPass<'a> {
         o_proj.forward(&mixed, self.mode)
     }
 
-    /// Norms each head where the family does, and rotates it by its position.
+    /// Normalises each head if the family does so, and applies the rotary embedding.
     fn turn(&self, x: &Tensor, norm: Option<&ModelParameter>) -> Result<Tensor> {
         let x = match norm {
             Some(weight) => {

@@ -1,4 +1,4 @@
-//! Parameters and linear layers: what is frozen, what learns, and which operation that selects.
+//! Parameters and linear layers: which are frozen or trainable, and the operation this selects.
 
 use candle_core::{Result, Tensor, Var};
 
@@ -30,7 +30,7 @@ pub struct ForwardMode {
     pub noise: Option<DropoutNoise>,
 }
 
-/// A parameter as one pass sees it.
+/// A parameter in one pass.
 pub enum PassParameter {
     Frozen(Tensor),
     Learning(Tensor),
@@ -59,7 +59,7 @@ impl ModelParameter {
     }
 }
 
-/// Low-rank factors beside a frozen weight.
+/// Low-rank factors of a frozen weight.
 #[derive(Clone, Debug)]
 pub struct LoraLayer {
     /// `[rank, in]`
@@ -69,9 +69,9 @@ pub struct LoraLayer {
     /// alpha / rank, or alpha / √rank.
     pub scale: f64,
     pub dropout: f32,
-    /// Tells this layer's dropout noise from the others'.
+    /// Distinguishes this layer's dropout noise from that of the others.
     pub site: u64,
-    /// Who takes the backward passes of these factors.
+    /// The receiver of these factors' backward passes.
     pub tap: Option<TappedModule>,
 }
 

@@ -1,8 +1,8 @@
-//! The decoder that can be trained: its frozen or learning weights, the differentiable forward pass
-//! with its fused kernels, and LoRA factors on it.
+//! The trainable decoder: frozen or trainable weights, the differentiable forward pass with its
+//! fused kernels, and LoRA factors.
 //!
-//! Which base it is, and where its files are, is the model room's business. It knows nothing of data
-//! files, optimizers, runs or serving.
+//! The model crate selects the base and finds its files. This crate does not know data files,
+//! optimizers, runs or serving.
 
 mod batch;
 mod error;

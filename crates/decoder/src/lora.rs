@@ -1,4 +1,4 @@
-//! Low-rank factors on a decoder: fresh ones to train, read ones to evaluate, and merging
+//! LoRA factors of a decoder: new ones for training, loaded ones for evaluation, and merging
 //! (arXiv:2106.09685; initial values and names as in PEFT).
 
 use std::sync::Arc;
@@ -29,9 +29,8 @@ pub struct LoraFactors {
 }
 
 impl Decoder {
-    /// Freezes the base and puts fresh factors on the targets: A uniform in ±1/√in (Kaiming with
-    /// a = √5, as PEFT), B zero. The values depend on the seed
-    /// and each module's place alone.
+    /// Freezes the base and attaches new factors to the targets: A uniform in ±1/√in (Kaiming with
+    /// a = √5, as PEFT), B zero. The values depend only on the seed and each module's position.
     pub fn attach_lora(&mut self, config: &LoraConfig, seed: u64) -> Result<(), DecoderError> {
         if config.rank == 0 {
             return Err(DecoderError::Rank { found: config.rank });
@@ -55,7 +54,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// Freezes the base and puts trained factors on it, in place of any others.
+    /// Freezes the base and attaches trained factors, replacing any others.
     pub fn attach_factors(&mut self, factors: &[LoraFactors]) -> Result<(), DecoderError> {
         self.freeze()?;
         let known: Vec<String> = factors
@@ -72,13 +71,13 @@ impl Decoder {
         Ok(())
     }
 
-    /// Takes the factors off again.
+    /// Detaches the factors.
     pub fn detach_lora(&mut self) {
         self.linears_mut().for_each(|linear| linear.lora = None);
     }
 
-    /// Lets `tap` take the backward passes of all factors, in place of the factors' own gradients.
-    /// The modules that it is told of are numbered as [`Decoder::adapted`] lists them.
+    /// Passes the backward passes of all factors to `tap`, instead of computing the factors'
+    /// gradients. Module numbers are those of [`Decoder::adapted`].
     pub fn set_tap(&mut self, tap: &Arc<dyn GradientTap>) {
         let adapted = self.linears_mut().filter_map(|linear| linear.lora.as_mut());
         for (module, lora) in adapted.enumerate() {
@@ -96,7 +95,7 @@ impl Decoder {
         self.linears().filter_map(described).collect()
     }
 
-    /// Adds every s·B·A to its weight and takes the factors off.
+    /// Adds every s·B·A to its weight and detaches the factors.
     pub fn merge_lora(&mut self) -> Result<(), DecoderError> {
         for linear in self.linears_mut() {
             if let Some(lora) = linear.lora.take() {

@@ -1,7 +1,7 @@
 //! The differentiable decoder: one config-driven forward pass for all supported families.
 //!
-//! A decoder is frozen (base weights get no gradient), frozen with LoRA factors that learn, or
-//! learns as a whole. It knows batches of tokens, never text, files of data or optimizers.
+//! A decoder is frozen (base weights get no gradient), frozen with trainable LoRA factors, or fully
+//! trainable. It knows batches of tokens, but no text, data files or optimizers.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ pub(super) struct DecoderBlock {
     pub key_norm: Option<ModelParameter>,
 }
 
-/// A base model that can be trained. Clones share the variables that learn.
+/// A base model that can be trained. Clones share the trainable variables.
 #[derive(Clone, Debug)]
 pub struct Decoder {
     pub(super) config: ModelConfig,
@@ -47,7 +47,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Reads a base's weights; all are frozen.
+    /// Loads a base's weights; all are frozen.
     pub fn load(base: &BaseModel, precision: WeightPrecision) -> Result<Self, DecoderError> {
         let checkpoint = WeightFiles::open(&base.dir)?;
         Self::build(&base.config, |wanted| {
@@ -57,8 +57,9 @@ impl Decoder {
         })
     }
 
-    /// Fresh weights that all learn. Matrices are normal with the config's initializer range, those
-    /// that write to the residual stream narrower by √(2·layers); norms are 1 and biases 0.
+    /// New random weights, all trainable. Matrices are normal with the config's initializer range;
+    /// those that write to the residual stream are scaled by 1/√(2·layers). Norms are 1 and biases
+    /// 0.
     pub fn random(config: &ModelConfig, seed: u64) -> Result<Self, DecoderError> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let narrow = 1.0 / (2.0 * config.layers as f64).sqrt();
@@ -113,25 +114,25 @@ impl Decoder {
         &self.config
     }
 
-    /// Training mode builds the graph for backward passes and turns dropout on. Outside it nothing
+    /// Training mode builds the graph for backward passes and enables dropout. Outside it nothing
     /// is tracked, and losses have no gradients. Decoders start outside it.
     pub fn set_training(&mut self, training: bool) {
         self.training = training;
     }
 
-    /// Places the dropout noise: the same seed and counter give the same noise. The trainer counts
-    /// every micro-batch and keeps the counter in its checkpoints.
+    /// Sets the state of the dropout noise: the same seed and counter give the same noise. The
+    /// trainer counts every micro-batch and stores the counter in its checkpoints.
     pub fn set_noise(&mut self, seed: u64, counter: u64) {
         self.noise = DropoutNoise { seed, counter };
     }
 
-    /// Chooses between fused kernels (the default) and plain tensor operations.
+    /// Selects fused kernels (the default) or plain tensor operations.
     pub fn set_fused(&mut self, fused: bool) {
         self.fused = fused;
     }
 
-    /// Everything that learns, by name: PEFT's names for LoRA factors, the checkpoint's for base
-    /// weights. Sorted.
+    /// All trainable variables by name, sorted: PEFT's names for LoRA factors, the checkpoint's for
+    /// base weights.
     pub fn trainable(&self) -> Vec<(String, Var)> {
         let learning = |(name, parameter): (String, &ModelParameter)| match parameter {
             ModelParameter::Learning(var) => Some((name, var.clone())),
@@ -143,7 +144,7 @@ impl Decoder {
         sorted.into_iter().collect()
     }
 
-    /// Makes every base weight learn (full-parameter mode), widening bf16 to f32.
+    /// Makes every base weight trainable (full-parameter mode), expanding bf16 to f32.
     pub fn unfreeze(&mut self) -> Result<(), DecoderError> {
         self.for_parameters(|parameter| {
             if let ModelParameter::Frozen(tensor) = parameter {
@@ -154,7 +155,7 @@ impl Decoder {
         })
     }
 
-    /// Stops every base weight from learning.
+    /// Freezes every base weight.
     pub fn freeze(&mut self) -> Result<(), DecoderError> {
         self.for_parameters(|parameter| {
             if let ModelParameter::Learning(var) = parameter {
@@ -164,7 +165,7 @@ impl Decoder {
         })
     }
 
-    /// Base parameters by their names in the checkpoint, in its order.
+    /// Base parameters by their checkpoint names, in checkpoint order.
     pub fn parameters(&self) -> Vec<(String, &ModelParameter)> {
         let mut all = vec![(shapes::EMBEDDING.to_owned(), &self.embedding)];
         for (layer, block) in self.blocks.iter().enumerate() {
@@ -282,7 +283,7 @@ impl DecoderBlock {
     }
 }
 
-/// A standard normal number (Box–Muller).
+/// A standard normal sample (Box–Muller).
 fn normal(rng: &mut ChaCha8Rng) -> f64 {
     let (u, v): (f64, f64) = (rng.random(), rng.random());
     (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()

@@ -1,10 +1,10 @@
-//! Dropout noise as a pure function of (seed, counter, site, element), so that a resumed run draws
-//! what the uninterrupted one would have drawn, on any number of threads, and the backward pass can
-//! draw it again instead of keeping it.
+//! Dropout noise as a pure function of (seed, counter, site, element). A resumed run therefore has
+//! the same noise as an uninterrupted one, on any number of threads, and the backward pass can
+//! recompute the noise instead of storing it.
 
 use rayon::prelude::*;
 
-/// Where the noise of a training run stands; the trainer advances `counter` for every batch.
+/// The state of a training run's noise; the trainer increments `counter` for every batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DropoutNoise {
     pub seed: u64,
@@ -20,11 +20,11 @@ pub struct DropoutMask {
     scale: f32,
 }
 
-/// Values that one task works on.
+/// Values per task.
 const BLOCK: usize = 16_384;
 
 impl DropoutMask {
-    /// `probability` in [0, 1); survivors are scaled by 1 / (1 − probability).
+    /// `probability` in [0, 1); kept values are scaled by 1 / (1 − probability).
     pub fn new(noise: DropoutNoise, site: u64, probability: f32) -> Self {
         let key = mix(mix(mix(noise.seed) ^ noise.counter) ^ site);
         let threshold = (f64::from(probability) * 4_294_967_296.0) as u32;
@@ -47,7 +47,7 @@ impl DropoutMask {
             });
     }
 
-    /// What element `index` is multiplied by: 0 or 1 / (1 − p).
+    /// The factor of element `index`: 0 or 1 / (1 − p).
     pub fn factor(&self, index: u64) -> f32 {
         let bits = (mix(self.key.wrapping_add(index)) >> 32) as u32;
         if bits < self.threshold {

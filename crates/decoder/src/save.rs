@@ -1,4 +1,4 @@
-//! Writing a whole decoder as a checkpoint folder in HF layout.
+//! Saves a whole decoder as a checkpoint folder in HF layout.
 
 use std::{borrow::Cow, collections::BTreeMap, path::Path};
 
@@ -17,7 +17,7 @@ pub enum SaveType {
 }
 
 impl SaveType {
-    /// As config.json calls it.
+    /// The name in config.json.
     fn name(self) -> &'static str {
         match self {
             Self::F32 => "float32",
@@ -52,8 +52,8 @@ impl View for &SavedTensor {
 }
 
 impl Decoder {
-    /// Writes `config.json` and `model.safetensors` to `dir`, each whole or not at all. LoRA factors
-    /// are not part of it: merge them first. The tokenizer's files are the caller's.
+    /// Writes `config.json` and `model.safetensors` to `dir`, each atomically. LoRA factors are not
+    /// included: merge them first. The caller writes the tokenizer's files.
     pub fn save_full(&self, dir: &Path, save_type: SaveType) -> Result<(), DecoderError> {
         std::fs::create_dir_all(dir).map_err(ModelError::io("create", dir))?;
         let mut config = self.config.source.clone();

@@ -1,18 +1,19 @@
 //! A tap on the backward passes of LoRA factors.
 //!
-//! A batch's gradient is a sum over its rows; whoever wants each row's own gradient (per-example
-//! gradients without one pass per example) takes the sums' terms here. Knows no projection.
+//! A batch's gradient is a sum over its rows. The tap exposes the terms of the sums, so that the
+//! gradient of each row can be computed (per-example gradients without one pass per example). It
+//! does not know the projection.
 
 use std::{fmt, sync::Arc};
 
-/// What one module's backward pass went through; matrices are row-major over the batch's tokens.
+/// The backward pass of one module; matrices are row-major over the batch's tokens.
 ///
-/// A row's gradients are sums over its tokens t: dA = Σ grad_low_t ⊗ input_t `[rank, in]` and
-/// dB = scale · Σ grad_t ⊗ low_t `[out, rank]`.
+/// A row's gradients are sums over its tokens t: dA = Σ grad_low_t ⊗ input_t `[rank, in]` and dB =
+/// scale · Σ grad_t ⊗ low_t `[out, rank]`.
 pub struct ModulePass<'a> {
     /// `[tokens, in]`
     pub input: &'a [f32],
-    /// `[tokens, out]`, of the loss by the module's output.
+    /// `[tokens, out]`: gradient of the loss with respect to the module's output.
     pub grad: &'a [f32],
     /// `[tokens, rank]`: input · Aᵀ.
     pub low: &'a [f32],
@@ -22,12 +23,12 @@ pub struct ModulePass<'a> {
     pub rank: usize,
 }
 
-/// Takes passes. A backward pass calls it once for every module with factors.
+/// Receives backward passes: one call per module with factors.
 pub trait GradientTap: Send + Sync {
     fn pass(&self, module: usize, passed: &ModulePass<'_>);
 }
 
-/// A module's place at a tap.
+/// The number of a module at a tap.
 #[derive(Clone)]
 pub struct TappedModule {
     module: usize,

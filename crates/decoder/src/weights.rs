@@ -1,7 +1,7 @@
-//! Reading the weights of a checkpoint folder into tensors.
+//! Loads the weights of a checkpoint folder into tensors.
 //!
 //! Headers are checked against the shapes that config.json implies; tensors are read one by one and
-//! converted on the way in. Nothing is mapped, so that a file that another program cuts short is an
+//! converted on reading. Files are not mapped, so that a file truncated by another program gives an
 //! error.
 
 use std::{
@@ -23,15 +23,15 @@ use safetensors::{
 use super::error::DecoderError;
 use openlora_model::{ModelError, TensorShape, WeightPrecision, weight_files};
 
-/// Bytes before the header, which say how long it is.
+/// Bytes of the header's length field.
 const LENGTH: u64 = 8;
-/// Longest header that is read, as the format has it.
+/// Maximum header size of the format.
 const LARGEST_HEADER: u64 = 100_000_000;
 
 struct WeightShard {
     path: PathBuf,
     file: File,
-    /// Where the tensors' data begin.
+    /// Offset of the tensors' data.
     start: u64,
     metadata: Metadata,
 }
@@ -72,7 +72,7 @@ impl WeightShard {
     }
 }
 
-/// A file's length of the header and the header, or as much of both as there is.
+/// The length field and the header, or as much of them as the file has.
 fn read_header(file: &File, length: u64) -> std::io::Result<Vec<u8>> {
     let mut header = Vec::new();
     let mut rest = file.take(LENGTH);
@@ -80,7 +80,7 @@ fn read_header(file: &File, length: u64) -> std::io::Result<Vec<u8>> {
     let Ok(size) = <[u8; 8]>::try_from(header.as_slice()) else {
         return Ok(header);
     };
-    // What claims to be longer is refused by its length alone.
+    // A longer header is refused by its length alone.
     let size = u64::from_le_bytes(size).min(length.saturating_sub(LENGTH));
     if size <= LARGEST_HEADER {
         file.take(size).read_to_end(&mut header)?;
@@ -88,9 +88,9 @@ fn read_header(file: &File, length: u64) -> std::io::Result<Vec<u8>> {
     Ok(header)
 }
 
-/// What a header says, if it fits a file of `length` bytes.
+/// The parsed header, if it fits a file of `length` bytes.
 fn parse_header(header: &[u8], length: u64) -> Result<Metadata, String> {
-    // Without the data behind it, a good header lacks only them.
+    // A valid header is incomplete only because the data is missing.
     match SafeTensors::read_metadata(header) {
         Ok(_) | Err(SafeTensorError::MetadataIncompleteBuffer) => {}
         Err(error) => return Err(error.to_string()),
@@ -137,7 +137,7 @@ impl WeightFiles {
         })
     }
 
-    /// Reads a tensor of the expected shape; bf16 keeps two bytes a weight.
+    /// Reads a tensor of the expected shape; bf16 stays at two bytes per weight.
     pub fn read(
         &self,
         wanted: &TensorShape,

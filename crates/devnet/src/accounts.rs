@@ -1,5 +1,5 @@
-//! The ten development accounts, whose keys everybody knows: the ones that other development
-//! nodes derive from the same words. They are worthless on every other chain.
+//! The ten development accounts with published keys, derived from the same mnemonic as in other
+//! development nodes. They have no value on any other chain.
 
 use alloy::{
     primitives::Address,
@@ -11,7 +11,7 @@ use openlora_wallet::DEVELOPMENT_MNEMONIC;
 
 /// How many accounts are funded.
 const COUNT: u32 = 10;
-/// What each of them starts with, in whole ether.
+/// Initial balance of each, in whole ether.
 pub const ETHER: u64 = 10_000;
 
 /// The keys, in order.

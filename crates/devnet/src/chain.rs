@@ -1,7 +1,7 @@
 //! The chain: its head, its clock and its pool.
 //!
-//! One thread owns a chain. A call returns after what it changed has been committed to the file,
-//! so that an acknowledged transaction survives the process.
+//! One thread owns a chain. A call returns after its changes have been committed to the file, so
+//! that an acknowledged transaction survives the end of the process.
 
 use std::{collections::HashSet, path::PathBuf, sync::Arc};
 
@@ -26,24 +26,24 @@ use super::{
     store::{ChainCommit, ChainStore, StoredBlock},
 };
 
-/// Notices that a slow subscriber may fall behind by.
+/// Notices that a slow subscriber may lag behind.
 const NOTICES: usize = 1024;
-/// What a chain is opened with.
+/// Options for opening a chain.
 #[derive(Clone, Debug)]
 pub struct ChainOptions {
-    /// The chain's file; made when missing.
+    /// The chain's file; created if missing.
     pub path: PathBuf,
     pub chain_id: u64,
     /// Used when the file is new.
     pub genesis: GenesisState,
 }
 
-/// The chain's time runs beside the machine's.
+/// The chain's clock, relative to the system clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ChainClock {
-    /// Seconds ahead of the machine's time.
+    /// Offset from the system clock in seconds.
     pub offset: i64,
-    /// Time of the next block, set by hand.
+    /// Time of the next block, if set explicitly.
     pub next: Option<u64>,
 }
 
@@ -54,20 +54,20 @@ pub struct DevChain {
     pub(super) chain_id: u64,
     pub(super) accounts: DevAccounts,
     pub(super) head: StoredBlock,
-    /// The newest step and its commitment: the head's, or an edit's after it.
+    /// The newest step and its commitment: that of the head or of a later edit.
     pub(super) step: (u64, B256),
     pub(super) pool: TxPool,
     pub(super) clock: ChainClock,
     pub(super) impersonated: HashSet<Address>,
     pub(super) impersonate_all: bool,
     pub(super) automine: bool,
-    /// How often the chain was reorganised: blocks made anew differ by it.
+    /// The number of reorganisations, which makes re-created blocks differ.
     pub(super) reorgs: u64,
     pub(super) notices: broadcast::Sender<Arc<BlockNotice>>,
 }
 
 impl DevChain {
-    /// Opens the chain, or makes it from its genesis; an existing one is verified.
+    /// Opens the chain and verifies it, or creates it from its genesis.
     pub fn open(options: ChainOptions) -> Result<Self, ChainError> {
         let accounts = DevAccounts::derive()?;
         let (mut store, existing) = ChainStore::open(&options.path)?;
@@ -122,7 +122,7 @@ impl DevChain {
         self.accounts.addresses()
     }
 
-    /// What happens on the chain from now on.
+    /// Subscribes to future events of the chain.
     pub(super) fn subscribe(&self) -> broadcast::Receiver<Arc<BlockNotice>> {
         self.notices.subscribe()
     }
@@ -138,13 +138,13 @@ impl DevChain {
         Ok(world.record(address)?.unwrap_or_default())
     }
 
-    /// The nonce that an account's next transaction needs, waiting ones counted.
+    /// The account's next nonce, pending transactions included.
     pub(super) fn pending_nonce(&mut self, address: Address) -> Result<u64, ChainError> {
         let nonce = self.account(address)?.nonce;
         Ok(nonce + self.pool.ready(address, nonce).len() as u64)
     }
 
-    /// The first block after the genesis keeps its fee, as on other development nodes.
+    /// The first block after the genesis keeps its base fee, as on other development nodes.
     pub(super) fn next_base_fee(&self) -> u64 {
         if self.head.header.number == 0 {
             return FIRST_BASE_FEE;
@@ -155,7 +155,7 @@ impl DevChain {
             .unwrap_or(FIRST_BASE_FEE)
     }
 
-    /// Time of the next block and the offset that this leaves.
+    /// Time of the next block, and the resulting clock offset.
     pub(super) fn next_time(&self) -> (u64, i64) {
         let now = now();
         match self.clock.next {
@@ -167,7 +167,7 @@ impl DevChain {
         }
     }
 
-    /// The next block's header as far as it is known before its transactions.
+    /// The next block's header without the fields that depend on its transactions.
     pub(super) fn next_header(&self) -> Header {
         let parent = &self.head.header;
         let mut seed = parent.hash().to_vec();
@@ -190,7 +190,7 @@ impl DevChain {
         }
     }
 
-    /// Changes state between blocks, as the development methods do.
+    /// Changes the state between blocks, for the development methods.
     pub(super) fn edit(&mut self, changes: &StateChanges) -> Result<(), ChainError> {
         let step = self.step.0 + 1;
         let commitment = changes.commit_to(self.step.1);
@@ -203,7 +203,7 @@ impl DevChain {
         Ok(())
     }
 
-    /// Takes the newest state from the file after going back.
+    /// Reloads the newest state from the file after a rewind.
     pub(super) fn reload(&mut self) -> Result<(), ChainError> {
         self.cache.clear_values();
         self.head = head_of(&self.store)?;

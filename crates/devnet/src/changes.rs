@@ -1,10 +1,10 @@
-//! What a step changes of the chain's state, and the commitment to it.
+//! The state changes of a step, and the commitment to them.
 
 use std::collections::BTreeMap;
 
 use alloy::primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, keccak256};
 
-/// What the chain keeps of an account besides its storage.
+/// The state of an account besides its storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct AccountRecord {
     pub balance: U256,
@@ -22,7 +22,7 @@ impl Default for AccountRecord {
     }
 }
 
-/// What a step changes, in the order in which its commitment covers it.
+/// The changes of a step, in the order of its commitment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct StateChanges {
     pub accounts: BTreeMap<Address, AccountRecord>,
@@ -41,7 +41,7 @@ impl StateChanges {
         hash
     }
 
-    /// The hash that follows `previous` when these changes are made.
+    /// The commitment that follows `previous` after these changes.
     pub(super) fn commit_to(&self, previous: B256) -> B256 {
         let mut bytes = previous.to_vec();
         for (address, record) in &self.accounts {

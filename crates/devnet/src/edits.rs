@@ -1,4 +1,4 @@
-//! What only a development chain can do: set values, go back, take blocks away.
+//! Operations of development chains only: setting values, snapshots and reorganisations.
 
 use std::sync::Arc;
 
@@ -65,7 +65,7 @@ impl DevChain {
         self.edit(&changes)
     }
 
-    /// Remembers the present; the number is what `revert` takes.
+    /// Takes a snapshot; returns its number for `revert`.
     pub(super) fn snapshot(&mut self) -> Result<u64, ChainError> {
         let id = self.store.number("snapshots")?.unwrap_or_default();
         let snapshot = ChainSnapshot {
@@ -77,7 +77,7 @@ impl DevChain {
         Ok(id)
     }
 
-    /// Goes back to a snapshot, which is used up; says whether there was one.
+    /// Reverts to a snapshot and consumes it; returns whether it existed.
     pub(super) fn revert(&mut self, id: u64) -> Result<bool, ChainError> {
         let Some(snapshot) = self.store.snapshot(id)? else {
             return Ok(false);
@@ -91,8 +91,8 @@ impl DevChain {
         Ok(true)
     }
 
-    /// Replaces the newest `depth` blocks by as many others; `placed` names for each transaction
-    /// the block, counted from the first new one, that it goes into.
+    /// Replaces the newest `depth` blocks by the same number of new ones; `placed` states for each
+    /// transaction the new block, counted from the first, that includes it.
     pub(super) fn reorganise(
         &mut self,
         depth: u64,
@@ -130,13 +130,13 @@ impl DevChain {
             self.clock.next = Some(time);
             self.seal(candidates, BlockPurpose::Block)?;
         }
-        // The new blocks have the old ones' times; the clock goes on as before.
+        // The new blocks have the times of the old ones; the clock continues as before.
         self.clock.offset = offset;
         self.store.set_meta("time_offset", &offset.to_be_bytes())?;
         Ok(())
     }
 
-    /// Takes a waiting transaction out; says whether it was there.
+    /// Removes a pending transaction; returns whether it existed.
     pub(super) fn forget_waiting(&mut self, hash: B256) -> Result<bool, ChainError> {
         let found = self.pool.remove(hash).is_some();
         self.store.commit(&ChainCommit {

@@ -1,5 +1,5 @@
-//! What can go wrong with the chain's file and its process. Refused calls are [`RpcError`]s, in
-//! `rpc`; a refused transaction never is a [`ChainError`].
+//! Errors of the chain's file and process. Rejected calls and transactions are [`RpcError`]s, never
+//! a [`ChainError`].
 //!
 //! [`RpcError`]: super::rpc_error::RpcError
 
@@ -63,7 +63,7 @@ impl Explain for ChainError {
     }
 }
 
-/// Explains an SQLite error with the file that it is about.
+/// Converts an SQLite error, with the path of the file.
 pub(super) fn store_error(path: &Path, error: &rusqlite::Error) -> ChainError {
     let path = path.to_owned();
     match error.sqlite_error_code() {

@@ -1,4 +1,4 @@
-//! One transaction or call in the virtual machine.
+//! Executes one transaction or call in the virtual machine.
 
 use alloy::{
     consensus::{Header, Transaction as _, TxEnvelope},
@@ -16,29 +16,29 @@ use revm::{
 
 use super::{error::ChainError, state::WorldState};
 
-/// EIP-7691: how fast the price of blobs moves. Blob transactions are refused, but contracts may
-/// ask for the price.
+/// EIP-7691: the update fraction of the blob base fee. Blob transactions are refused, but contracts
+/// may read the fee.
 const BLOB_UPDATE_FRACTION: u64 = 5_007_716;
 
-/// What is checked before a run.
+/// The checks before execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ExecutionRules {
-    /// Everything that the protocol demands.
+    /// All protocol rules.
     Transaction,
     /// A transaction of an impersonated account, which may have code.
     Impersonated,
-    /// A call: no nonce, no fee unless it names one, any sender, no cap on gas.
+    /// A call: no nonce, no fee unless given, any sender, no gas cap.
     Call,
 }
 
-/// Why there is no result.
+/// Why an execution has no result.
 #[derive(Debug)]
 pub(super) enum ExecutionError {
     Invalid(InvalidTransaction),
     Chain(ChainError),
 }
 
-/// Where a transaction runs.
+/// The block environment and the state of an execution.
 #[derive(Clone, Debug)]
 pub(super) struct ExecutionContext {
     pub chain_id: u64,
@@ -46,7 +46,7 @@ pub(super) struct ExecutionContext {
     pub rules: ExecutionRules,
 }
 
-/// Runs a transaction; the state that it leaves is for the caller to keep.
+/// Executes a transaction; the caller decides whether to keep the resulting state.
 pub(super) fn execute(
     world: WorldState<'_>,
     place: &ExecutionContext,
@@ -58,8 +58,8 @@ pub(super) fn execute(
         .with_block(place.block.clone())
         .modify_cfg_chained(|cfg| {
             cfg.chain_id = place.chain_id;
-            // EIP-7825's cap on a transaction's gas is a mainnet matter: layer 2s and other
-            // development nodes take transactions as large as a block.
+            // The transaction gas cap of EIP-7825 applies to mainnet. Layer 2s and other
+            // development nodes accept transactions as large as a block.
             cfg.tx_gas_limit_cap = Some(u64::MAX);
             match place.rules {
                 ExecutionRules::Transaction => {}
@@ -82,7 +82,7 @@ pub(super) fn execute(
         })
 }
 
-/// The block's facts as contracts see them.
+/// The block environment as contracts see it.
 pub(super) fn block_env(header: &Header) -> BlockEnv {
     BlockEnv {
         number: U256::from(header.number),
@@ -97,7 +97,7 @@ pub(super) fn block_env(header: &Header) -> BlockEnv {
     }
 }
 
-/// A signed transaction as the virtual machine takes it.
+/// A signed transaction in the form of the virtual machine.
 pub(super) fn transaction_env(transaction: &TxEnvelope, sender: Address) -> TxEnv {
     let authorizations = transaction.authorization_list().unwrap_or_default();
     TxEnv {

@@ -1,5 +1,5 @@
-//! What stands on the chain before its first block: funded development accounts, the
-//! deterministic deployer, and contracts whose code is set at given addresses.
+//! The genesis state: funded development accounts, the deterministic deployer, and contracts with
+//! given code at given addresses.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -21,12 +21,13 @@ use super::{
 use openlora_contracts as contracts;
 use openlora_contracts::{ArtifactError, DEPLOYER, SALT};
 
-/// The deterministic deployer's code: copies what follows the salt, creates, and returns the address.
+/// The deterministic deployer's code: copies what follows the salt, creates, and returns the
+/// address.
 const DEPLOYER_CODE: Bytes = bytes!(
     "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe03601600081602082378035828234f58015156039578182fd5b8082525050506014600cf3"
 );
 
-/// A contract that exists from the start.
+/// A contract of the genesis state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GenesisContract {
     pub address: Address,
@@ -38,14 +39,14 @@ pub struct GenesisContract {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GenesisState {
     pub contracts: Vec<GenesisContract>,
-    /// Init codes that the deterministic deployer runs before block 0 is made, in order.
+    /// Init codes that the deterministic deployer runs before block 0 is created, in order.
     pub deployments: Vec<Bytes>,
-    /// Seconds since 1970; the present when left out.
+    /// Seconds since 1970; defaults to the current time.
     pub timestamp: Option<u64>,
 }
 
 impl GenesisState {
-    /// All of it as the changes of the first step.
+    /// The genesis state as the changes of the first step.
     pub(super) fn changes(&self, funded: &[Address]) -> StateChanges {
         let mut changes = StateChanges::default();
         let wealth = U256::from(accounts::ETHER) * U256::from(10).pow(U256::from(18));
@@ -64,7 +65,7 @@ impl GenesisState {
         for contract in std::iter::once(&deployer).chain(&self.contracts) {
             let code_hash = changes.add_code(contract.code.clone());
             let record = AccountRecord {
-                // As if created: an account with code has been used.
+                // As after a creation: the nonce of a contract is 1.
                 nonce: 1,
                 code_hash,
                 ..AccountRecord::default()
@@ -78,8 +79,8 @@ impl GenesisState {
     }
 }
 
-/// What the local network begins with: the project's contracts, and its own escrow and collector
-/// at the addresses that stock payment clients know.
+/// The genesis of the local network: the project's contracts, and an escrow and collector at the
+/// addresses that standard payment clients know.
 pub fn local_genesis() -> Result<GenesisState, ArtifactError> {
     let placed = |name, address| {
         Ok(GenesisContract {
@@ -101,7 +102,7 @@ pub fn local_genesis() -> Result<GenesisState, ArtifactError> {
     })
 }
 
-/// Makes block 0.
+/// Creates block 0.
 pub(super) fn write(
     store: &mut ChainStore,
     chain_id: u64,
@@ -130,13 +131,13 @@ pub(super) fn write(
         let failed = |detail: String| ChainError::Deployment { index, detail };
         deploy(store, &mut overlay, &place, init_code).map_err(failed)?;
     }
-    // Whoever called the deployer is nobody.
+    // The caller of the deployer is the zero address, which must keep no state.
     overlay.changes.accounts.remove(&Address::ZERO);
     let changes = &overlay.changes;
     let commitment = changes.commit_to(B256::ZERO);
     header.state_root = commitment;
     if genesis.timestamp.is_none() {
-        // Two chains that begin in one second are two chains.
+        // Makes two chains created in the same second differ.
         header.mix_hash = unlike_any();
     }
     let block = StoredBlock {

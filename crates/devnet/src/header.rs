@@ -1,4 +1,4 @@
-//! What the headers of all blocks share, and the clock that stamps them.
+//! Header fields that all blocks share, and the system clock.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,19 +8,19 @@ use alloy::{
     primitives::B256,
 };
 
-/// Gas of a block, and so the most that a transaction may take.
+/// Gas limit of a block, and therefore of a transaction.
 pub const GAS_LIMIT: u64 = 30_000_000;
 /// Base fee of block 0: one gwei.
 pub(super) const FIRST_BASE_FEE: u64 = 1_000_000_000;
 
-/// Seconds since 1970 by the machine's clock.
+/// Seconds since 1970 by the system clock.
 pub(super) fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |elapsed| elapsed.as_secs())
 }
 
-/// What all headers share; the fields are those of the Osaka rules.
+/// The header fields that all blocks share, following the Osaka rules.
 pub(super) fn blank_header() -> Header {
     Header {
         ommers_hash: EMPTY_OMMER_ROOT_HASH,

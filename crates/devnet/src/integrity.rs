@@ -1,5 +1,5 @@
-//! Is the file what was written? The newest blocks are checked against their hashes, roots and
-//! state commitments whenever a chain is opened; the rest stands by the chain of hashes.
+//! Integrity check of the file. Whenever a chain is opened, the newest blocks are checked against
+//! their hashes, roots and state commitments; the hash chain covers the rest.
 
 use alloy::{
     consensus::{ReceiptEnvelope, TxEnvelope, proofs},
@@ -12,7 +12,7 @@ use super::{
     store::{ChainStore, StoredBlock},
 };
 
-/// Blocks that opening a chain looks at: a few milliseconds.
+/// Number of blocks checked on opening, which takes a few milliseconds.
 const DEPTH: u64 = 64;
 
 /// Checks the newest blocks.
@@ -41,10 +41,10 @@ fn verify_header(
 ) -> Result<(), ChainError> {
     let header = &block.header;
     let hash = header.inner().hash_slow();
-    same(store, header.number, ("hash", hash), header.hash())?;
+    same(store, header.number, "hash", hash, header.hash())?;
     match parent {
         None => Ok(()),
-        Some(parent) => same(store, header.number, ("parent", parent), header.parent_hash),
+        Some(parent) => same(store, header.number, "parent", parent, header.parent_hash),
     }
 }
 
@@ -64,10 +64,10 @@ fn verify_body(store: &ChainStore, block: &StoredBlock) -> Result<(), ChainError
         .map_err(|_| unreadable("receipts"))?;
     let root = proofs::calculate_transaction_root(&transactions);
     let expected = block.header.transactions_root;
-    same(store, number, ("transactions root", expected), root)?;
+    same(store, number, "transactions root", expected, root)?;
     let root = proofs::calculate_receipt_root(&receipts);
     let expected = block.header.receipts_root;
-    same(store, number, ("receipts root", expected), root)
+    same(store, number, "receipts root", expected, root)
 }
 
 fn verify_state(store: &ChainStore, block: &StoredBlock) -> Result<(), ChainError> {
@@ -78,15 +78,17 @@ fn verify_state(store: &ChainStore, block: &StoredBlock) -> Result<(), ChainErro
         step => store.commitment(step - 1)?,
     };
     let before = before.ok_or_else(|| store.damaged(number, "the step before it", "none"))?;
-    let expected = ("state commitment", block.header.state_root);
-    same(store, number, expected, changes.commit_to(before))?;
+    let expected = block.header.state_root;
+    let found = changes.commit_to(before);
+    same(store, number, "state commitment", expected, found)?;
     for record in changes.accounts.values() {
         if record.code_hash != KECCAK256_EMPTY {
             let code = store.code(record.code_hash)?;
             same(
                 store,
                 number,
-                ("code hash", record.code_hash),
+                "code hash",
+                record.code_hash,
                 keccak256(code),
             )?;
         }
@@ -97,7 +99,8 @@ fn verify_state(store: &ChainStore, block: &StoredBlock) -> Result<(), ChainErro
 fn same(
     store: &ChainStore,
     block: u64,
-    (what, expected): (&str, B256),
+    what: &str,
+    expected: B256,
     found: B256,
 ) -> Result<(), ChainError> {
     if expected == found {

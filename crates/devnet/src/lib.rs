@@ -1,9 +1,9 @@
-//! The embedded EVM chain for development: instant blocks, accounts with known keys, state in one
-//! SQLite file, JSON-RPC on loopback. It is the only place that names revm.
+//! The embedded EVM chain for development: instant blocks, accounts with published keys, state in
+//! one SQLite file, JSON-RPC on loopback. Only this crate uses revm.
 //!
-//! What it is not: there is no network, no consensus, no blob transaction, no proof of state. A
-//! header's state root is a hash chain over all changes, not the root of a trie; the roots of
-//! transactions and receipts, the blooms and the hashes are the real ones.
+//! Limitations: no network, no consensus, no blob transactions, no state proofs. A header's state
+//! root is a hash chain over all changes, not a trie root. Transaction and receipt roots, blooms
+//! and hashes are computed as specified.
 
 mod accounts;
 mod chain;

@@ -1,4 +1,4 @@
-//! What subscribers hear: new blocks with their logs, and logs that a reorganisation took away.
+//! Notifications for subscribers: new blocks with their logs, and logs removed by a reorganisation.
 
 use alloy::{
     consensus::{Header, ReceiptEnvelope, Sealed},
@@ -8,10 +8,10 @@ use alloy::{
 
 use super::store::StoredTransaction;
 
-/// One thing that happened.
+/// One notification.
 #[derive(Clone, Debug)]
 pub(super) struct BlockNotice {
-    /// The new block; `None` when blocks were taken away.
+    /// The new block; `None` if blocks were removed.
     pub header: Option<RpcHeader>,
     pub logs: Vec<Log>,
     pub transactions: Vec<B256>,
@@ -35,7 +35,7 @@ impl BlockNotice {
         }
     }
 
-    /// Logs of blocks that are no longer there.
+    /// Logs of removed blocks.
     pub(super) fn removed(logs: Vec<Log>) -> Self {
         let removed = |log| Log {
             removed: true,
@@ -49,7 +49,7 @@ impl BlockNotice {
     }
 }
 
-/// A transaction's logs with their place on the chain; `first` is the number of the first one
+/// A transaction's logs with their position on the chain; `first` is the index of the first one
 /// within the block.
 pub(super) fn placed_logs(
     header: &Sealed<Header>,

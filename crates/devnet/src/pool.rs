@@ -1,5 +1,5 @@
-//! Transactions that were accepted and are not in a block: those ahead of their account's nonce,
-//! and all of them while automatic mining is off.
+//! The transaction pool: accepted transactions that are not in a block. These are transactions with
+//! a future nonce and, while automatic mining is off, all others.
 
 use std::collections::BTreeMap;
 
@@ -15,13 +15,13 @@ use secp256k1::{
 
 use super::store::WaitingTx;
 
-/// A transaction whose sender is known.
+/// A transaction with its recovered sender.
 #[derive(Clone, Debug)]
 pub(super) struct PendingTx {
     pub transaction: TxEnvelope,
     pub sender: Address,
     pub hash: B256,
-    /// Sent for an account whose key nobody needs here.
+    /// Sent for an impersonated account, without its key.
     pub impersonated: bool,
 }
 
@@ -38,7 +38,7 @@ impl PendingTx {
         }
     }
 
-    /// Reads what the store kept; `None` when the bytes are no transaction.
+    /// Decodes a stored transaction; `None` if the bytes are invalid.
     pub(super) fn restore(waiting: &WaitingTx) -> Option<Self> {
         let transaction = TxEnvelope::decode_2718(&mut &waiting.raw[..]).ok()?;
         let impersonated = recover(&transaction) != Some(waiting.sender);
@@ -51,7 +51,7 @@ impl PendingTx {
     }
 }
 
-/// Who signed; `None` for a signature that is none, or of the malleable half (EIP-2).
+/// The signer; `None` for an invalid signature or one with a high s (EIP-2).
 pub(super) fn recover(transaction: &TxEnvelope) -> Option<Address> {
     let signature = transaction.signature();
     if signature.normalize_s().is_some() {
@@ -68,7 +68,7 @@ pub(super) fn recover(transaction: &TxEnvelope) -> Option<Address> {
     Some(Address::from_slice(&hash[12..]))
 }
 
-/// What waits, by account and nonce.
+/// Pending transactions by account and nonce.
 #[derive(Debug, Default)]
 pub(super) struct TxPool {
     senders: BTreeMap<Address, BTreeMap<u64, PendingTx>>,
@@ -124,7 +124,7 @@ impl TxPool {
             .collect()
     }
 
-    /// An account's transactions that can never run any more.
+    /// An account's transactions that can never be executed.
     pub(super) fn outdated(&self, sender: Address, nonce: u64) -> Vec<B256> {
         self.senders.get(&sender).map_or_else(Vec::new, |queue| {
             queue

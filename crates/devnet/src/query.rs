@@ -1,4 +1,4 @@
-//! Reading the chain: moments, blocks, transactions, receipts, logs.
+//! Reading the chain: state at a block, blocks, transactions, receipts, logs.
 
 use std::ops::RangeInclusive;
 
@@ -27,14 +27,14 @@ use super::{
 const SAFE: u64 = 32;
 const FINAL: u64 = 64;
 
-/// A moment in the chain's life, for reading state.
+/// The point in the chain's history at which state is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StateMoment {
-    /// As the newest block and the edits after it left it.
+    /// After the newest block and later edits.
     Newest,
-    /// As the next block will find it: the same state, its own number and time.
+    /// As for the next block: the same state, with the next number and time.
     Pending,
-    /// As it was before the block after this one.
+    /// The state after `block`, before the next step.
     Past { block: u64, step: u64 },
 }
 
@@ -50,7 +50,7 @@ impl DevChain {
         }
     }
 
-    /// The number that an id stands for, whether or not there is such a block.
+    /// The block number of an id, whether or not the block exists.
     pub(super) fn number_of(&self, id: BlockId) -> Result<Option<u64>, ChainError> {
         match id {
             BlockId::Number(tag) => Ok(Some(self.tagged(tag))),
@@ -66,7 +66,7 @@ impl DevChain {
         }
     }
 
-    /// The moment to read state at.
+    /// The point at which to read state.
     pub(super) fn moment(&self, id: Option<BlockId>) -> Result<StateMoment, RpcError> {
         let id = id.unwrap_or(BlockId::latest());
         if id.is_pending() {
@@ -83,7 +83,7 @@ impl DevChain {
         }
     }
 
-    /// A block as clients read it, its transactions in full or as hashes.
+    /// A block in RPC form, its transactions in full or as hashes.
     pub(super) fn view_block(&self, block: &StoredBlock, full: bool) -> Result<Block, ChainError> {
         let stored = self.store.transactions(block.header.number)?;
         let size: usize = stored.iter().map(|one| one.raw.len()).sum();
@@ -102,7 +102,7 @@ impl DevChain {
 
     /// The next block as it would be now, without transactions.
     pub(super) fn view_pending(&self) -> Block {
-        // The state that it will leave is not known yet.
+        // Its state root is not known yet.
         let header = Header {
             state_root: B256::ZERO,
             ..self.next_header()
@@ -132,11 +132,11 @@ impl DevChain {
         Ok(Transaction::from_transaction(recovered, place))
     }
 
-    /// A transaction by hash, mined or waiting.
+    /// A transaction by hash, mined or pending.
     pub(super) fn find_transaction(&self, hash: B256) -> Result<Option<Transaction>, ChainError> {
         if let Some(pending) = self.pool.find(hash) {
             let recovered = Recovered::new_unchecked(pending.transaction.clone(), pending.sender);
-            // What it would pay in the next block.
+            // The fee it would pay in the next block.
             let place = TransactionInfo::default().with_base_fee(self.next_base_fee());
             return Ok(Some(Transaction::from_transaction(recovered, place)));
         }
@@ -175,7 +175,7 @@ impl DevChain {
             first_log += logs.len() as u64;
             let mut placed = logs.into_iter();
             receipts.push(TransactionReceipt {
-                // Every log gets its place, in order; there are as many as there were.
+                // Every log gets its index within the block.
                 inner: receipt.map_logs(|log| {
                     placed.next().unwrap_or(Log {
                         inner: log,
@@ -225,7 +225,7 @@ impl DevChain {
         Ok(self.logs_in(range, filter)?)
     }
 
-    /// A filter's logs among those of a range of blocks; blooms spare most blocks the reading.
+    /// A filter's logs in a range of blocks; blooms avoid reading most blocks.
     pub(super) fn logs_in(
         &self,
         range: RangeInclusive<u64>,
@@ -286,7 +286,7 @@ impl DevChain {
     }
 }
 
-/// A block with the fields that clients expect besides the header's own.
+/// A block with the additional fields that clients expect.
 fn dressed(
     mut header: RpcHeader,
     transactions: BlockTransactions<Transaction>,

@@ -1,4 +1,4 @@
-//! Refusals as JSON-RPC errors, with the codes and words that development tools know from anvil.
+//! JSON-RPC errors with the codes and texts of anvil, which development tools know.
 
 use alloy::{
     primitives::{Bytes, hex},
@@ -45,7 +45,7 @@ impl RpcError {
         Self::new(-32603, message)
     }
 
-    /// A transaction that the pool does not take.
+    /// A transaction that the pool rejects.
     pub(super) fn rejected(message: impl Into<String>) -> Self {
         Self::new(-32003, message)
     }
@@ -68,7 +68,7 @@ impl RpcError {
         ))
     }
 
-    /// The gas that was allowed is not enough.
+    /// The gas limit is too low.
     pub(super) fn allowance(gas: u64) -> Self {
         Self::rejected(format!("Out of gas: gas required exceeds allowance: {gas}"))
     }
@@ -90,12 +90,12 @@ impl RpcError {
         Self::internal(format!("EVM error {name}"))
     }
 
-    /// A run that ended in no way at all.
+    /// An execution without an outcome.
     pub(super) fn no_result() -> Self {
         Self::internal("the call ended without a result")
     }
 
-    /// Why the machine did not start a transaction.
+    /// Why the virtual machine rejected a transaction.
     pub(super) fn refused(reason: &InvalidTransaction) -> Self {
         use InvalidTransaction as Reason;
         match reason {
@@ -122,7 +122,7 @@ impl RpcError {
         }
     }
 
-    /// The same for a call, whose gas is named otherwise.
+    /// Like [`Self::refused`], for a call, whose gas error has another text.
     pub(super) fn refused_call(reason: &InvalidTransaction) -> Self {
         match reason {
             InvalidTransaction::CallGasCostMoreThanGasLimit { .. } => {
@@ -142,7 +142,7 @@ impl From<ChainError> for RpcError {
     }
 }
 
-/// A revert's data in words: Solidity's own two errors by their meaning, others by their selector.
+/// Revert data as text: Solidity's two built-in errors decoded, others by their selector.
 fn reason(output: &Bytes) -> Option<String> {
     if output.is_empty() {
         return None;

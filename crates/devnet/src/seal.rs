@@ -1,4 +1,4 @@
-//! Making a block: run its transactions, work out its roots, commit it, tell the subscribers.
+//! Creates blocks: executes transactions, computes roots, commits, and notifies subscribers.
 
 use std::sync::Arc;
 
@@ -25,39 +25,39 @@ use super::{
     store::{ChainCommit, StoredBlock, StoredTransaction},
 };
 
-/// What a block is made for.
+/// The purpose of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BlockPurpose {
-    /// This transaction; without it there is no block.
+    /// Includes this transaction; otherwise no block is created.
     Transaction(B256),
-    /// Whatever of the candidates can run; without any there is no block.
+    /// Includes the candidates that can be executed; without any, no block is created.
     Candidates,
-    /// The block itself, empty if need be.
+    /// A block is created even if it is empty.
     Block,
 }
 
-/// What became of a block.
+/// The result of creating a block.
 pub(super) enum SealOutcome {
     Made,
-    /// Nothing could run.
+    /// No candidate could be executed.
     Empty,
-    /// The transaction that the block was for cannot be in it; there is no block.
+    /// The required transaction cannot be included; no block was created.
     Refused(InvalidTransaction),
 }
 
-/// A block in the making.
+/// A block under construction.
 struct BlockDraft {
     header: Header,
     overlay: StateOverlay,
     envelopes: Vec<TxEnvelope>,
     receipts: Vec<ReceiptEnvelope>,
     stored: Vec<StoredTransaction>,
-    /// Pool entries that are settled: included, or never possible any more.
+    /// Pool entries to remove: included, or no longer executable.
     left: Vec<B256>,
 }
 
 impl DevChain {
-    /// Makes the next block of `candidates`, those that cannot run left out.
+    /// Creates the next block from `candidates`, skipping those that cannot be executed.
     pub(super) fn seal(
         &mut self,
         candidates: Vec<PendingTx>,
@@ -127,7 +127,7 @@ impl DevChain {
         Ok(())
     }
 
-    /// Everything that a block says follows from its draft; then it is committed as a whole.
+    /// Completes the block from its draft, and commits it as a whole.
     fn finish(&mut self, draft: BlockDraft, time_offset: i64) -> Result<(), ChainError> {
         let BlockDraft {
             mut header,
@@ -159,7 +159,7 @@ impl DevChain {
             left: &settled,
             time_offset: (time_offset != self.clock.offset).then_some(time_offset),
         })?;
-        // Only what is in the file is built upon.
+        // The cache is updated only after the commit.
         self.cache.apply(&overlay.changes);
         self.step = (step, commitment);
         self.head = block;
@@ -172,7 +172,7 @@ impl DevChain {
         Ok(())
     }
 
-    /// Pool entries that the block ends: those in it, and those that its nonces have overtaken.
+    /// Pool entries to remove: those in the block, and those with outdated nonces.
     fn settled(&self, left: Vec<B256>, overlay: &StateOverlay) -> Vec<B256> {
         let mut settled: Vec<B256> = left
             .into_iter()
@@ -188,7 +188,7 @@ impl DevChain {
         settled
     }
 
-    /// Tells the subscribers; nobody listening is no loss.
+    /// Notifies the subscribers; it is no error if there are none.
     fn announce(&self, stored: &[StoredTransaction], receipts: &[ReceiptEnvelope]) {
         if self.notices.receiver_count() == 0 {
             return;
@@ -198,7 +198,8 @@ impl DevChain {
     }
 }
 
-/// Fees fall, money arrives, gaps are filled: such a transaction goes on waiting.
+/// Whether a rejection may be temporary: fees fall, balances grow, nonce gaps are filled. Such a
+/// transaction stays pending.
 fn may_run_later(reason: &InvalidTransaction) -> bool {
     matches!(
         reason,

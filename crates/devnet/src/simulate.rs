@@ -1,4 +1,4 @@
-//! Calls that leave no trace: `eth_call`, gas estimates, access lists.
+//! Calls without side effects: `eth_call`, gas estimates, access lists.
 
 use alloy::{
     consensus::Header,
@@ -24,10 +24,10 @@ use super::{
     state::{StateOverlay, WorldState},
 };
 
-/// What the cheapest transaction costs.
+/// Gas of the cheapest transaction.
 const TRANSFER: u64 = 21_000;
 
-/// A call and what is pretended for it.
+/// A call with its state and block overrides.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SimulatedCall {
     pub request: TransactionRequest,
@@ -76,7 +76,7 @@ impl DevChain {
         output(result.result)
     }
 
-    /// The least gas with which a transaction succeeds.
+    /// The smallest gas limit with which a transaction succeeds.
     pub(super) fn estimate(
         &mut self,
         moment: StateMoment,
@@ -111,7 +111,7 @@ impl DevChain {
         };
         let mut fails = used.saturating_sub(1);
         let mut succeeds = most;
-        // Usually the gas used is enough, or a little more than it.
+        // Usually the gas used, or slightly more, is sufficient.
         let mut guess = (used + used / 16 + 2_300).min(most);
         while succeeds - fails > 1 {
             environment.gas_limit = guess.clamp(fails + 1, succeeds - 1);
@@ -154,7 +154,7 @@ impl DevChain {
         })
     }
 
-    /// Where a call runs, its pretences included.
+    /// The environment of a call, with its overrides.
     fn stage(
         &mut self,
         moment: StateMoment,
@@ -186,7 +186,7 @@ impl DevChain {
         let price = request.max_fee_per_gas.or(request.gas_price);
         let base_fee = u128::from(place.block.basefee);
         let gas_price = match price {
-            // A price below the base fee would only be refused; other nodes let such calls run.
+            // A price below the base fee would be rejected; other nodes accept such calls.
             Some(price) if price < base_fee => 0,
             Some(price) => price,
             None => 0,
@@ -221,7 +221,7 @@ impl DevChain {
     }
 }
 
-/// What a finished run gives back, or why it does not.
+/// The output of a finished execution, or its error.
 fn output(result: ExecutionResult) -> Result<Bytes, RpcError> {
     match result {
         ExecutionResult::Success { output, .. } => Ok(output.into_data()),
@@ -230,7 +230,7 @@ fn output(result: ExecutionResult) -> Result<Bytes, RpcError> {
     }
 }
 
-/// The name that other development nodes give a halt.
+/// The name of a halt reason in other development nodes.
 fn halt_name(reason: &HaltReason) -> String {
     match reason {
         HaltReason::OutOfGas(OutOfGasError::Basic) => "OutOfGas".to_owned(),

@@ -1,6 +1,6 @@
-//! State as the virtual machine reads it: an overlay of what is being changed, over a cache of the
-//! newest values, over the versions in the store. Everything lives on disk, so that the cache may
-//! be emptied at any time and opening a chain reads nothing of its state.
+//! State access for the virtual machine: an overlay of current changes, over a cache of the newest
+//! values, over the versions in the store. All state is on disk: the cache may be cleared at any
+//! time, and opening a chain reads no state.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,14 +16,15 @@ use super::{
     store::{ChainStore, NEWEST},
 };
 
-/// Values kept in memory before the cache starts anew; a value takes about 100 bytes.
+/// Maximum cached values before the cache is cleared; a value takes about 100 bytes.
 const CACHED: usize = 100_000;
 
-/// Values laid over the chain's: those of a block in the making, or a call's overrides.
+/// Values that take precedence over the chain's: those of a block under construction, or a call's
+/// overrides.
 #[derive(Clone, Debug, Default)]
 pub(super) struct StateOverlay {
     pub changes: StateChanges,
-    /// Accounts of which no slot outside `changes` exists.
+    /// Accounts without storage slots outside `changes`.
     pub replaced: HashSet<Address>,
     pub code: HashMap<B256, Bytecode>,
 }
@@ -36,15 +37,15 @@ impl StateOverlay {
         hash
     }
 
-    /// Takes over what a transaction changed.
+    /// Applies the changes of a transaction.
     pub(super) fn apply_changes(&mut self, state: EvmState) {
         for (address, account) in state {
             if !account.is_touched() {
                 continue;
             }
             if account.is_selfdestructed() {
-                // Since Cancun only an account made by the same transaction can vanish: it has
-                // no slots from before.
+                // Since Cancun only an account created in the same transaction can be destroyed, so
+                // it has no earlier slots.
                 self.changes
                     .accounts
                     .insert(address, AccountRecord::default());
@@ -55,7 +56,7 @@ impl StateOverlay {
             if let Some(code) = info.code
                 && !code.is_empty()
             {
-                // Only what this transaction deployed is new to the store.
+                // Only code deployed by this transaction is new to the store.
                 if created || code.is_eip7702() {
                     self.changes
                         .code
@@ -81,7 +82,7 @@ impl StateOverlay {
     }
 }
 
-/// The newest values, as far as they have been asked for.
+/// The newest values that were read so far.
 #[derive(Debug, Default)]
 pub(super) struct StateCache {
     accounts: HashMap<Address, Option<AccountRecord>>,
@@ -90,7 +91,7 @@ pub(super) struct StateCache {
 }
 
 impl StateCache {
-    /// Follows a step that has been stored.
+    /// Applies a step that has been stored.
     pub(super) fn apply(&mut self, changes: &StateChanges) {
         if self.accounts.len() + self.slots.len() > CACHED {
             *self = Self::default();
@@ -103,18 +104,18 @@ impl StateCache {
         }
     }
 
-    /// Forgets everything: the newest values are others now.
+    /// Clears the cache: the newest values have changed.
     pub(super) fn clear_values(&mut self) {
         self.accounts.clear();
         self.slots.clear();
     }
 }
 
-/// State at one moment, for reading.
+/// State at one point in history, for reading.
 pub(super) struct WorldState<'a> {
     pub store: &'a ChainStore,
     pub cache: &'a mut StateCache,
-    /// Last step that counts; `None` is the newest, for which the cache speaks.
+    /// The last step to include; `None` for the newest, which the cache holds.
     pub at: Option<u64>,
     pub overlay: &'a StateOverlay,
 }

@@ -1,5 +1,5 @@
-//! The chain's file: SQLite in WAL mode, one transaction per block. What was committed survives
-//! the death of the process at any moment; a power cut may take the last blocks, never half a one.
+//! The chain's file: SQLite in WAL mode, one transaction per block. Committed data survives the end
+//! of the process at any moment. A power failure may lose the last blocks, but never part of one.
 
 mod rows;
 
@@ -22,12 +22,12 @@ use super::{
 };
 use openlora_core::{error::describe_io, private::files};
 
-/// NORMAL in WAL mode: the file is never torn, and a killed process loses nothing. Pages are carried
-/// over from the log in batches of 32 MiB, so that one written by many blocks is carried once.
+/// NORMAL in WAL mode: the file is never corrupted, and a killed process loses nothing. Checkpoints
+/// run every 32 MiB, so that a page changed by many blocks is written once.
 const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
      PRAGMA wal_autocheckpoint = 8000; PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY;";
 
-/// Later than every step.
+/// Greater than every step.
 pub(super) const NEWEST: u64 = i64::MAX as u64;
 
 pub(super) struct ChainStore {
@@ -35,15 +35,15 @@ pub(super) struct ChainStore {
     path: PathBuf,
 }
 
-/// A block as it is kept.
+/// A stored block.
 #[derive(Clone, Debug)]
 pub(super) struct StoredBlock {
     pub header: Sealed<Header>,
-    /// The step at which its changes stand.
+    /// The step of its changes.
     pub step: u64,
 }
 
-/// A transaction as it is kept, with its receipt.
+/// A stored transaction with its receipt.
 #[derive(Clone, Debug)]
 pub(super) struct StoredTransaction {
     pub hash: B256,
@@ -55,7 +55,7 @@ pub(super) struct StoredTransaction {
     pub receipt: Bytes,
 }
 
-/// A transaction that waits.
+/// A pending transaction.
 #[derive(Clone, Debug)]
 pub(super) struct WaitingTx {
     pub hash: B256,
@@ -63,7 +63,7 @@ pub(super) struct WaitingTx {
     pub raw: Bytes,
 }
 
-/// Where `evm_revert` goes back to.
+/// The target of `evm_revert`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ChainSnapshot {
     pub step: u64,
@@ -71,18 +71,18 @@ pub(super) struct ChainSnapshot {
     pub time_offset: i64,
 }
 
-/// Everything that one commit writes.
+/// The data of one commit.
 #[derive(Default)]
 pub(super) struct ChainCommit<'a> {
     pub step: Option<(u64, B256, &'a StateChanges)>,
     pub block: Option<(&'a StoredBlock, &'a [StoredTransaction])>,
-    /// Transactions that leave the pool.
+    /// Transactions to remove from the pool.
     pub left: &'a [B256],
     pub time_offset: Option<i64>,
 }
 
 impl ChainStore {
-    /// Opens or creates the file; the second value says whether it holds a chain already.
+    /// Opens or creates the file; the second value states whether it already contains a chain.
     pub(super) fn open(path: &Path) -> Result<(Self, bool), ChainError> {
         let explain = |error: rusqlite::Error| store_error(path, &error);
         files::file(path).map_err(|error| ChainError::Store {
@@ -116,7 +116,7 @@ impl ChainStore {
             connection,
             path: path.to_owned(),
         };
-        // A process that died between making the tables and the first block left neither.
+        // A process that died between creating the tables and the first block has stored no block.
         let complete = existing && store.block_count()? > 0;
         Ok((store, complete))
     }
@@ -164,7 +164,7 @@ impl ChainStore {
         done.map_err(|error| store_error(&self.path, &error))
     }
 
-    /// Writes a step, a block and what goes with them, all or nothing.
+    /// Writes a step, a block and related data atomically.
     pub(super) fn commit(&mut self, entry: &ChainCommit<'_>) -> Result<(), ChainError> {
         self.write(|transaction| {
             if let Some((step, commitment, changes)) = entry.step {
@@ -185,7 +185,7 @@ impl ChainStore {
         })
     }
 
-    /// Goes back to a step and a block; what waits in the pool stays.
+    /// Rewinds to a step and a block; the pool is kept.
     pub(super) fn rewind(&mut self, step: u64, block: u64) -> Result<(), ChainError> {
         self.write(|transaction| {
             for table in ["steps", "accounts", "slots"] {
@@ -293,7 +293,7 @@ impl ChainStore {
         )
     }
 
-    /// The last step before a block's own.
+    /// The last step before that of a block.
     pub(super) fn step_before(&self, block: u64) -> Result<Option<u64>, ChainError> {
         let step = self.one(
             "SELECT step FROM blocks WHERE number = ?1",
@@ -319,7 +319,7 @@ impl ChainStore {
         )
     }
 
-    /// What a step changed, codes left out.
+    /// The changes of a step, without code.
     pub(super) fn changes(&self, step: u64) -> Result<StateChanges, ChainError> {
         let accounts = self.all(
             "SELECT balance, nonce, code_hash, address FROM accounts WHERE step = ?1",
@@ -420,7 +420,7 @@ impl ChainStore {
         )
     }
 
-    /// A snapshot is used once, and takes the later ones with it.
+    /// A snapshot can be used once; using it removes the later ones.
     pub(super) fn drop_snapshots(&mut self, from: u64) -> Result<(), ChainError> {
         self.write(|transaction| {
             transaction.execute("DELETE FROM snapshots WHERE id >= ?1", [signed(from)])?;
@@ -438,7 +438,7 @@ impl ChainStore {
         self.write(|transaction| put_meta(transaction, key, value))
     }
 
-    /// A number among the meta values.
+    /// A number from the meta table.
     pub(super) fn number(&self, key: &str) -> Result<Option<u64>, ChainError> {
         let bytes = self.meta(key)?;
         Ok(bytes.and_then(|bytes| Some(u64::from_be_bytes(bytes.try_into().ok()?))))

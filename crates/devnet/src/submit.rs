@@ -1,5 +1,4 @@
-//! The way a transaction takes to a block: what is checked before it runs, the pool, and when blocks
-//! are made.
+//! Transaction submission: validation, the pool, and when blocks are created.
 
 use alloy::{
     consensus::{Transaction as _, TxEnvelope},
@@ -15,11 +14,11 @@ use super::{
     seal::{BlockPurpose, SealOutcome},
 };
 
-/// Transactions that may wait.
+/// Maximum number of pending transactions.
 const POOL: usize = 10_000;
 
 impl DevChain {
-    /// Takes a signed transaction.
+    /// Accepts a signed transaction.
     pub(super) fn submit(&mut self, transaction: TxEnvelope) -> Result<B256, RpcError> {
         let sender = recover(&transaction).ok_or_else(RpcError::undecodable)?;
         let hash = *transaction.tx_hash();
@@ -31,7 +30,7 @@ impl DevChain {
         })
     }
 
-    /// Puts a transaction into a block if its turn has come, else into the pool.
+    /// Includes a transaction in a block if it is executable now; otherwise adds it to the pool.
     pub(super) fn accept(&mut self, pending: PendingTx) -> Result<B256, RpcError> {
         let hash = pending.hash;
         let nonce = self.account(pending.sender)?.nonce;
@@ -53,7 +52,7 @@ impl DevChain {
         Ok(hash)
     }
 
-    /// What can be said of a transaction before it runs.
+    /// The checks of a transaction before its execution.
     fn check(&mut self, pending: &PendingTx, nonce: u64) -> Result<(), RpcError> {
         let transaction = &pending.transaction;
         if transaction.is_eip4844() {
@@ -67,7 +66,7 @@ impl DevChain {
         if transaction.nonce() < nonce {
             return Err(RpcError::rejected("nonce too low"));
         }
-        // A nonce that was set back does not make a mined transaction new.
+        // A mined transaction stays known even if the nonce was set back.
         if self.pool.find(pending.hash).is_some() || self.store.transaction(pending.hash)?.is_some()
         {
             return Err(RpcError::rejected("transaction already imported"));
@@ -95,7 +94,7 @@ impl DevChain {
         Ok(())
     }
 
-    /// Makes blocks of what has become ready, as long as that gets anywhere.
+    /// Creates blocks from executable transactions, as long as there is progress.
     pub(super) fn mine_ready(&mut self) -> Result<(), RpcError> {
         while self.automine {
             let candidates = self.ready()?;
@@ -110,7 +109,7 @@ impl DevChain {
         Ok(())
     }
 
-    /// Everything whose turn has come and whose fee suffices.
+    /// All transactions that are executable and offer a sufficient fee.
     pub(super) fn ready(&mut self) -> Result<Vec<PendingTx>, ChainError> {
         let base_fee = u128::from(self.next_base_fee());
         let mut found = Vec::new();
@@ -126,7 +125,7 @@ impl DevChain {
         Ok(found)
     }
 
-    /// Makes one block of what is ready, empty if nothing is.
+    /// Creates one block from the executable transactions, or an empty one.
     pub(super) fn mine(&mut self) -> Result<(), RpcError> {
         let candidates = self.ready()?;
         self.seal(candidates, BlockPurpose::Block)?;

@@ -1,4 +1,4 @@
-//! What can go wrong with an engine, as a caller and an operator read it.
+//! Errors of an engine, with messages for callers and operators.
 
 use openlora_core::error::{ExitClass, Explain};
 
@@ -17,7 +17,7 @@ pub enum EngineError {
         reason: String,
         hint: Option<String>,
     },
-    /// An adapter that leaves the base as it is.
+    /// An adapter that does not change the base's output.
     #[error(
         "adapter {name} changes nothing: on {prompts} test prompts its logits differ from the \
          base's by at most {difference:e}"
@@ -27,7 +27,7 @@ pub enum EngineError {
         prompts: usize,
         difference: f32,
     },
-    /// Loading broke off for a reason that lies in this machine or in the engine.
+    /// Loading failed because of this machine or the engine.
     #[error("cannot load {name}: {reason}")]
     Load { name: String, reason: String },
     /// The engine failed; answered with 500 without its text.

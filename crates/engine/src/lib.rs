@@ -1,7 +1,7 @@
-//! What answers calls: an [`Engine`] turns tokens into tokens.
+//! The interface of inference engines: an [`Engine`] turns prompts into answers.
 //!
-//! The HTTP surface, metering and attribution know only this trait, so that another engine (a remote
-//! one too) can stand behind it. What an engine is made of, and HTTP, are unknown here.
+//! The HTTP surface, metering and attribution know only this trait, so that another engine, also a
+//! remote one, can implement it. This crate knows neither an implementation nor HTTP.
 
 mod error;
 pub mod turns;
@@ -15,14 +15,14 @@ pub use error::EngineError;
 use openlora_ledger::event::{FinishReason, TokenUsage};
 use openlora_model::text::ChatMessage;
 
-/// Sizes that a loaded model imposes on requests.
+/// Limits that a loaded model imposes on requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EngineLimits {
     /// Longest prompt and answer together, in tokens.
     pub context_tokens: usize,
 }
 
-/// What the model is to continue.
+/// The input of the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Prompt {
     /// Rendered with the base's chat template.
@@ -31,10 +31,10 @@ pub enum Prompt {
     Text(String),
 }
 
-/// How tokens are chosen. `temperature: None` (or 0) means greedy.
+/// Sampling parameters. `temperature: None` (or 0) means greedy.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SamplingParams {
-    /// Longest answer; the engine lowers it to what the context still holds.
+    /// Longest answer; the engine lowers it to the remaining context.
     pub max_tokens: usize,
     pub temperature: Option<f64>,
     pub top_p: Option<f64>,
@@ -43,11 +43,11 @@ pub struct SamplingParams {
     /// Penalties look at the answer only, not at the prompt.
     pub frequency_penalty: Option<f32>,
     pub presence_penalty: Option<f32>,
-    /// Texts that end the answer; they are not part of it.
+    /// Stop strings; they are not part of the answer.
     pub stop: Vec<String>,
     /// Number of alternatives to report per token.
     pub logprobs: Option<usize>,
-    /// Same seed, prompt and settings: same answer.
+    /// The same seed, prompt and settings give the same answer.
     pub seed: Option<u64>,
 }
 
@@ -63,10 +63,10 @@ pub struct TokenLogprob {
 /// One step of an answer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum GenerationStep {
-    /// Newly decoded text, and how many tokens were generated since the last one. Over an answer
-    /// they sum to `completion_tokens`: every token that was computed for it, also those that a
-    /// stop string holds back or cuts off, but not the token that ends the answer. `logprobs` are
-    /// those of the tokens whose text is delivered.
+    /// Newly decoded text, and the number of tokens generated since the last delta. Over an answer
+    /// they sum to `completion_tokens`: every computed token, including those that a stop string
+    /// withholds or cuts off, but not the end token. `logprobs` are those of the tokens whose text
+    /// is delivered.
     Delta {
         text: String,
         tokens: u64,
@@ -79,7 +79,7 @@ pub enum GenerationStep {
     },
 }
 
-/// Probability of every label, in the order asked for, summing to 1.
+/// Probability of every label, in the requested order, summing to 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LabelProbabilities {
     pub probabilities: Vec<f64>,
@@ -88,22 +88,22 @@ pub struct LabelProbabilities {
 
 pub type GenerationStream = Pin<Box<dyn Stream<Item = Result<GenerationStep, EngineError>> + Send>>;
 
-/// A model with at most one adapter merged into it, ready to answer.
+/// A model with at most one merged adapter.
 #[async_trait::async_trait]
 pub trait Engine: Send + Sync {
     fn limits(&self) -> EngineLimits;
 
-    /// Bytes of the longest token, if it is known: a prompt of more than so many bytes per token of
-    /// the context does not fit, which is told without counting.
+    /// Bytes of the longest token, if known. A prompt with more bytes than this per token of
+    /// context cannot fit, so it is refused without tokenising.
     fn longest_token(&self) -> Option<usize> {
         None
     }
 
-    /// Counts the tokens that a prompt will take, as the engine will render it.
+    /// Counts the tokens of a prompt as the engine renders it.
     async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, EngineError>;
 
-    /// The tokens of a prompt and of an answer to it, as training saw them, with the token that
-    /// ends an answer where the model ended it; nothing where the engine cannot tell.
+    /// The tokens of a prompt and of its answer as in training, including the end token if the
+    /// model ended the answer; none if the engine cannot provide them.
     fn tokens(&self, prompt: &Prompt, answer: &str, ended: bool) -> Option<(Vec<u32>, Vec<u32>)> {
         let _ = (prompt, answer, ended);
         None

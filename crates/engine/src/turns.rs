@@ -1,7 +1,8 @@
-//! A number of turns, and who gets the next one: whoever is due first.
+//! A priority queue for a limited number of concurrent turns: the call with the earliest due time
+//! is next.
 //!
-//! A call is due when it would be done had it begun at once, so a short call goes before a long one
-//! that came a moment earlier, and no call waits for ever behind later ones.
+//! The due time of a call is when it would finish if it started immediately. A short call therefore
+//! precedes a long one that arrived slightly earlier, and no call starves.
 
 use std::{
     collections::BTreeMap,
@@ -11,13 +12,13 @@ use std::{
 
 use tokio::sync::oneshot;
 
-/// What a token counts for in the order of calls.
+/// Estimated time per token, for ordering calls.
 const PER_TOKEN: Duration = Duration::from_millis(20);
 
-/// Longest time by which a call is put behind others, in tokens.
+/// Maximum length in tokens by which a call is delayed.
 const MOST_TOKENS: u32 = 1 << 16;
 
-/// When a call of so many tokens is due that comes now.
+/// The due time of a call of `tokens` tokens that arrives now.
 pub fn due_time(tokens: u64) -> Instant {
     let tokens = u32::try_from(tokens)
         .unwrap_or(MOST_TOKENS)
@@ -25,7 +26,7 @@ pub fn due_time(tokens: u64) -> Instant {
     Instant::now() + PER_TOKEN * tokens
 }
 
-/// Turns, taken and waited for.
+/// Free turns, and the calls waiting for one.
 #[derive(Debug)]
 pub struct TurnQueue {
     state: Mutex<TurnState>,
@@ -38,13 +39,13 @@ struct TurnState {
     waiting: BTreeMap<(Instant, u64), oneshot::Sender<EngineTurn>>,
 }
 
-/// One turn; it goes to the next when dropped.
+/// One turn; on drop it goes to the next call.
 #[derive(Debug)]
 pub struct EngineTurn {
     turns: Option<Arc<TurnQueue>>,
 }
 
-/// A place in the queue; whoever leaves frees it.
+/// A place in the queue; it is freed when its call is cancelled.
 struct TurnPlace<'a> {
     turns: &'a TurnQueue,
     place: (Instant, u64),
@@ -67,14 +68,14 @@ impl TurnQueue {
         }
     }
 
-    /// A turn, if one is free now.
+    /// A turn, if one is free.
     pub fn try_take(self: &Arc<Self>) -> Option<EngineTurn> {
         let mut state = self.lock();
         state.free = state.free.checked_sub(1)?;
         Some(EngineTurn::from_queue(self))
     }
 
-    /// Waits for a turn in the order of what is due.
+    /// Waits for a turn, in order of due time.
     pub async fn take(self: &Arc<Self>, due: Instant) -> EngineTurn {
         loop {
             let (place, given) = {
@@ -90,7 +91,7 @@ impl TurnQueue {
                 let place = TurnPlace { turns: self, place };
                 (place, given)
             };
-            // Its sender lives in the queue until it gives a turn away.
+            // The sender stays in the queue until it hands over a turn.
             let turn = given.await;
             drop(place);
             if let Ok(turn) = turn {
@@ -129,7 +130,7 @@ impl Drop for EngineTurn {
         while let Some(sender) = turns.next() {
             match sender.send(Self::from_queue(&turns)) {
                 Ok(()) => return,
-                // Who waited has left.
+                // The waiting call was cancelled.
                 Err(mut unwanted) => unwanted.turns = None,
             }
         }

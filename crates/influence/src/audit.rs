@@ -1,8 +1,8 @@
-//! Attribution held against what really happens: a training without one contributor.
+//! Validation of attribution by retraining without one contributor.
 //!
-//! The tuned model answers held-out prompts; the index says how much each contributor's examples
-//! helped each answer; a model trained without the contributor says how much they really did. The
-//! agreement over the answers is what is reported.
+//! The tuned model answers held-out prompts. The index scores how much each contributor's examples
+//! helped each answer; a model trained without the contributor shows the actual effect. The
+//! correlation over the answers is reported.
 
 use serde::Serialize;
 
@@ -20,23 +20,23 @@ pub struct AuditPrompt {
     pub answer: Vec<u32>,
 }
 
-/// How attribution and truth agree on one contributor.
+/// The agreement of attribution and ground truth for one contributor.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct ContributorAgreement {
     pub contributor: IndexContributor,
     /// Answers compared.
     pub answers: usize,
-    /// Spearman correlation, over the answers, of the contributor's scores with what leaving it
-    /// out costs; 0 where one of them does not vary.
+    /// Spearman correlation, over the answers, of the contributor's scores with the loss increase
+    /// without it; 0 if one of them is constant.
     pub agreement: f64,
     /// Nats per answer, with the contributor and without.
     pub loss_with: f64,
     pub loss_without: f64,
-    /// Answers that leaving it out makes less likely.
+    /// Answers that are less likely without the contributor.
     pub harmed: usize,
 }
 
-/// The likeliest answer, up to `most` tokens or a token that ends it.
+/// The greedy answer, up to `most` tokens or an end token.
 pub fn answer(
     decoder: &Decoder,
     prompt: &[u32],

@@ -1,4 +1,4 @@
-//! From a training's material and its examples to an index.
+//! Builds an index from the material of a training and its examples.
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
@@ -27,25 +27,25 @@ use openlora_model::{
 };
 use openlora_train::{TrainRows, run::files};
 
-/// λ over the mean squared norm of the gradients, where nobody says otherwise.
+/// Default of λ divided by the mean squared norm of the gradients.
 pub const DAMPING: f64 = 0.1;
-/// Values of a projected gradient, where nobody says otherwise.
+/// Default number of values of a projected gradient.
 pub const WIDTH: usize = 1024;
 
-/// What an index is made of.
+/// The inputs of an index.
 pub struct IndexJob<'a> {
     pub base: &'a BaseModel,
     pub precision: WeightPrecision,
     pub dataset: &'a Dataset,
-    /// What was trained on.
+    /// The training rows.
     pub rows: &'a TrainRows,
     pub material: &'a GradientInputs,
     /// SHA-256 of the adapter, hex.
     pub adapter: String,
     pub method: IndexMethod,
-    /// Values of a projected gradient.
+    /// Number of values of a projected gradient.
     pub width: usize,
-    /// λ over the mean squared norm of the gradients.
+    /// λ divided by the mean squared norm of the gradients.
     pub damping: f64,
 }
 
@@ -65,7 +65,8 @@ pub struct BuiltIndex {
     pub seconds: f64,
 }
 
-/// Builds the index and writes it with what sketches need; `progress` hears of done checkpoints.
+/// Builds the index and writes it with the files for sketches; `progress` receives the number of
+/// completed checkpoints.
 pub fn build(
     job: &IndexJob<'_>,
     places: &AttributionDir,
@@ -114,7 +115,7 @@ pub fn build(
     })
 }
 
-/// The rows `[n, width]` of one checkpoint before they are rounded to 8 bits.
+/// The rows `[n, width]` of one checkpoint before quantisation to 8 bits.
 pub fn influence_rows(
     job: &IndexJob<'_>,
     at: usize,
@@ -158,7 +159,8 @@ fn finish(
 }
 
 impl IndexJob<'_> {
-    /// The wish, or less where the factors have fewer values: then nothing is projected.
+    /// The requested width, or the number of factor values if that is smaller; nothing is projected
+    /// then.
     fn fitting_width(&self, base: &Decoder) -> Result<usize, AttributionError> {
         let modules = self.material.place(base, 0)?.adapted();
         Ok(self
@@ -181,7 +183,7 @@ impl IndexJob<'_> {
         })
     }
 
-    /// Nobody knows it before the data is in and the adapter trained.
+    /// The seed depends on the data and the trained adapter, so it cannot be known before.
     fn seed(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         hash.update(b"openlora attribution projection");
@@ -200,7 +202,7 @@ impl IndexJob<'_> {
             .collect()
     }
 
-    /// Each example's score for itself.
+    /// Each example's score against itself.
     fn own_scores(&self, gradients: &[f32], rows: &[f32], width: usize) -> Vec<f64> {
         let groups = gradients.len() / rows.len().max(1);
         let pairs = gradients
@@ -245,7 +247,7 @@ impl IndexJob<'_> {
         }
     }
 
-    /// In the order of the sources that first name them.
+    /// In the order in which the sources first name them.
     fn contributors(&self) -> Vec<IndexContributor> {
         let mut contributors: Vec<IndexContributor> = Vec::new();
         for source in &self.dataset.sources {
@@ -283,8 +285,8 @@ impl IndexJob<'_> {
             .zip(rows.zip(selves))
             .map(|(at, (((encoded, origin), cluster), own))| {
                 let row = &self.dataset.rows[*origin];
-                // The cluster's credit belongs to whoever said it first, in rows that were held out
-                // of the training too.
+                // The cluster's credit belongs to the contributor of its first row, even if that
+                // row was held out of the training.
                 let first = match at == cluster {
                     true => roots[*origin],
                     false => *origin,
@@ -309,7 +311,7 @@ fn contributor(source: &openlora_model::dataset::DataSource) -> IndexContributor
     }
 }
 
-/// For each trained row the first trained row of its cluster.
+/// For each trained row, the first trained row of its cluster.
 fn clusters(roots: &[usize], rows: &TrainRows) -> Vec<u32> {
     let mut first: BTreeMap<usize, u32> = BTreeMap::new();
     (0u32..)

@@ -1,5 +1,5 @@
-//! Rows of DataInf (arXiv:2310.00902): the inverse of a sum of curvatures replaced by the sum of
-//! their inverses, tensor by tensor, at the last checkpoint. A baseline for comparison.
+//! Rows by DataInf (arXiv:2310.00902): the inverse of a sum of curvatures is approximated by the
+//! sum of their inverses, per tensor, at the last checkpoint. A baseline for comparison.
 
 use super::{
     error::AttributionError,
@@ -7,12 +7,13 @@ use super::{
     projection::TensorRange,
 };
 
-/// The product of all pairs of examples is kept: beyond this the baseline is not worth it.
+/// The products of all pairs of examples are kept in memory; beyond this number the baseline is too
+/// expensive.
 const MOST_EXAMPLES: usize = 8192;
-/// λ of a tensor over the mean square of its gradients' values.
+/// λ of a tensor divided by the mean square of its gradients' values.
 const DAMPING: f64 = 0.1;
 
-/// From gradients, their tensors kept apart, to rows `[n, width]`.
+/// Converts gradients, separate per tensor, to rows `[n, width]`.
 pub fn rows(
     gradients: &[f32],
     width: usize,

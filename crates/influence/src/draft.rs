@@ -1,4 +1,4 @@
-//! An index before it is a file.
+//! An index in memory, before it is written.
 
 use super::{
     format,
@@ -7,7 +7,7 @@ use super::{
     suffixes::SuffixArray,
 };
 
-/// 8-bit rows of all examples, checkpoint after checkpoint.
+/// 8-bit rows of all examples, by checkpoint.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct QuantisedRows {
     values: Vec<i8>,
@@ -19,7 +19,7 @@ pub struct QuantisedRows {
 const UNIT: f64 = (1u32 << 31) as f64;
 
 impl QuantisedRows {
-    /// Appends a checkpoint's rows of `width` values, all times `rate`.
+    /// Appends a checkpoint's rows of `width` values, multiplied by `rate`.
     pub fn push(&mut self, rows: &[f32], width: usize, rate: f64) {
         for row in rows.chunks(width.max(1)) {
             let (scale, values) = quantise(row);
@@ -28,7 +28,7 @@ impl QuantisedRows {
         }
     }
 
-    /// The scales as integers of one unit.
+    /// The scales as integers of a common unit.
     fn units(&self) -> Vec<u8> {
         let largest = self
             .scales
@@ -46,7 +46,7 @@ impl QuantisedRows {
     }
 }
 
-/// Everything that an index holds.
+/// The content of an index.
 #[derive(Clone, Debug)]
 pub struct IndexDraft {
     pub binding: IndexBinding,
@@ -57,7 +57,7 @@ pub struct IndexDraft {
 }
 
 impl IndexDraft {
-    /// The file's bytes: the same for the same content.
+    /// The file's bytes, a function of the content.
     pub fn encode(&self) -> Vec<u8> {
         let meta = IndexMeta {
             binding: self.binding.clone(),
@@ -70,7 +70,8 @@ impl IndexDraft {
         let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect();
         let text = &self.suffixes.text;
         format::encode(&[
-            // Texts and numbers under text keys: nothing in it can fail to become JSON.
+            // The metadata contains only texts and numbers under text keys, so serialisation cannot
+            // fail.
             serde_json::to_vec(&meta).unwrap_or_default(),
             examples,
             self.rows.units(),

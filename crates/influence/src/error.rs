@@ -1,4 +1,4 @@
-//! What can be wrong with an index, and what can go wrong in making one.
+//! Errors of reading and building an index.
 
 use std::path::{Path, PathBuf};
 

@@ -1,32 +1,32 @@
 //! Rows u = w·(F + λI)⁻¹·g of gradients g, with F = Σ w·g·gᵀ / Σ w.
 //!
-//! λ is a share of the mean squared norm of the gradients. With fewer examples than values the
-//! same comes from the examples' own products (the dual form), which are the smaller matrix.
+//! λ is relative to the mean squared norm of the gradients. With fewer examples than values, the
+//! same result is computed from the Gram matrix of the examples (the dual form), which is smaller.
 
 use super::{
     error::AttributionError,
     matrix::{MatrixView, invert, multiply},
 };
 
-/// Examples that are widened to doubles at a time.
+/// Examples converted to doubles at a time.
 const CHUNK: usize = 4096;
 
-/// An example's influence on itself, in multiples of the median, that counts in full. Gradients that
-/// are made huge, or that no other resembles, weigh no more than ordinary ones.
+/// Limit of an example's self-influence, in multiples of the median. Gradients that are manipulated
+/// to be large, or that resemble no other, weigh no more than ordinary ones.
 pub const LEVERAGE: f64 = 2.0;
 
-/// What [`precondition`] needs besides the gradients.
+/// The parameters of [`precondition`].
 #[derive(Clone, Copy, Debug)]
 pub struct Curvature<'a> {
     /// Values of a gradient.
     pub width: usize,
     /// How often each example is drawn.
     pub weights: &'a [f64],
-    /// λ over the mean squared norm; infinite leaves the curvature out.
+    /// λ divided by the mean squared norm; infinity disables the curvature.
     pub damping: f64,
 }
 
-/// Replaces gradients `[n, width]` by rows.
+/// Replaces gradients `[n, width]` by preconditioned rows.
 pub fn precondition(rows: &mut [f32], curvature: Curvature<'_>) -> Result<(), AttributionError> {
     let Curvature {
         width,
@@ -58,9 +58,9 @@ pub fn precondition(rows: &mut [f32], curvature: Curvature<'_>) -> Result<(), At
     done.ok_or(AttributionError::Singular { damping })
 }
 
-/// Scales rows down whose example moves itself more than [`LEVERAGE`] times as much as the median
-/// one, by the root of how much: what an example can score with any answer is bounded by that
-/// (Cauchy–Schwarz in the curvature's metric), however large its gradient was made.
+/// Scales down the rows of examples whose self-influence exceeds [`LEVERAGE`] times the median, by
+/// the square root of that ratio. This bounds the score of an example with any answer
+/// (Cauchy–Schwarz in the curvature's metric), however large its gradient is.
 pub fn limit(rows: &mut [f32], gradients: &[f32], curvature: Curvature<'_>) {
     let Curvature { width, weights, .. } = curvature;
     let own = rows.chunks(width).zip(gradients.chunks(width)).zip(weights);

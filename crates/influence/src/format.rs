@@ -1,4 +1,4 @@
-//! The file: a header, and sections that each have a hash.
+//! The file format: a header, and sections with a hash each.
 //!
 //! All numbers are little-endian; sections start at multiples of 64.
 //!
@@ -25,10 +25,10 @@ pub const SECTIONS: [&str; 8] = [
     "meta", "examples", "scales", "rows", "alphabet", "text", "suffixes", "firsts",
 ];
 
-/// Where a section lies.
+/// Byte range of a section.
 pub type SectionRange = std::ops::Range<usize>;
 
-/// Puts sections, given in the order of [`SECTIONS`], into one file.
+/// Encodes sections, given in the order of [`SECTIONS`], as one file.
 pub fn encode(sections: &[Vec<u8>; SECTIONS.len()]) -> Vec<u8> {
     let header = FIXED + ENTRY * sections.len() + 32;
     let (mut file, mut offset) = (Vec::new(), header.next_multiple_of(ALIGNMENT));
@@ -52,7 +52,7 @@ pub fn encode(sections: &[Vec<u8>; SECTIONS.len()]) -> Vec<u8> {
     file
 }
 
-/// Finds the sections of a file and checks every hash.
+/// Locates the sections of a file and verifies every hash.
 pub fn decode(bytes: &[u8], path: &Path) -> Result<[SectionRange; SECTIONS.len()], IndexError> {
     let header = FIXED + ENTRY * SECTIONS.len() + 32;
     check_start(bytes, path, header)?;
@@ -85,7 +85,7 @@ fn check_start(bytes: &[u8], path: &Path, header: usize) -> Result<(), IndexErro
     }
     if bytes.len() < header {
         let (expected, found) = (header as u64, bytes.len() as u64);
-        // The version decides how long a header is; an older one may be whole.
+        // The version determines the header length; a file of an older version may be complete.
         if bytes.len() < FIXED || version(bytes) == VERSION {
             return Err(IndexError::Truncated {
                 path,

@@ -1,8 +1,8 @@
-//! Every example's own gradient, several examples to a pass.
+//! Per-example gradients, with several examples per pass.
 //!
-//! The examples of a batch never see each other, so one backward pass goes through all of them; a
-//! tap takes each module's part of it and sums it per example, preconditions and projects it at
-//! once. Loss and mask are those of training: the sum of −log p over an example's targets.
+//! The examples of a batch do not attend to each other, so one backward pass covers all of them. A
+//! tap receives each module's part, sums it per example, and preconditions and projects it
+//! immediately. Loss and mask are those of training: the sum of −log p over an example's targets.
 
 use std::{
     ops::Range,
@@ -18,13 +18,13 @@ use openlora_decoder::{
 };
 use openlora_model::dataset::encode::EncodedRow;
 
-/// Tokens that go through the model at once. Which examples share a batch never depends on how
-/// many threads there are, so neither do the gradients.
+/// Tokens per pass. The grouping of examples into batches does not depend on the number of threads,
+/// so neither do the gradients.
 const BATCH_TOKENS: usize = 1024;
-/// Batches in flight, each with its own activations in memory.
+/// Concurrent batches, each with its own activations in memory.
 const IN_FLIGHT: usize = 4;
 
-/// A model and where its gradients go.
+/// A model, and the receiver of its gradients.
 pub struct GradientPass {
     decoder: Decoder,
     collector: Arc<GradientCollector>,
@@ -62,7 +62,7 @@ impl GradientTap for GradientCollector {
     }
 }
 
-/// One example's tokens among those of a batch.
+/// One example's tokens within a batch.
 struct ExampleTokens {
     tokens: usize,
     span: Range<usize>,
@@ -93,7 +93,7 @@ impl GradientCollector {
 }
 
 impl GradientPass {
-    /// The decoder must have its factors, and no dropout.
+    /// The decoder must have its factors attached and dropout off.
     pub fn new(mut decoder: Decoder, projector: Arc<Projector>) -> Self {
         let collector = Arc::new(GradientCollector {
             projector,
@@ -105,7 +105,7 @@ impl GradientPass {
         Self { decoder, collector }
     }
 
-    /// Another over the same weights, to be used at the same time.
+    /// Another pass over the same weights, for concurrent use.
     fn beside(&self) -> Self {
         Self::new(self.decoder.clone(), Arc::clone(&self.collector.projector))
     }
@@ -139,7 +139,7 @@ pub fn gradient_rows(
     examples: &[EncodedRow],
 ) -> Result<Vec<f32>, AttributionError> {
     let batches = batches(examples);
-    // The model's own products are small: whole batches side by side keep more threads busy.
+    // The model's own products are small: concurrent batches use more threads.
     let workers = rayon::current_num_threads().clamp(1, IN_FLIGHT);
     let work = |worker: usize| {
         let mut pass = pass.beside();
@@ -154,13 +154,13 @@ pub fn gradient_rows(
         .collect();
     let mut rows = Vec::with_capacity(examples.len() * pass.collector.projector.width());
     for at in 0..batches.len() {
-        // In turn, as they were dealt out.
+        // Collected in the order in which they were assigned.
         rows.extend(found[at % workers].next().transpose()?.unwrap_or_default());
     }
     Ok(rows)
 }
 
-/// Runs of examples with few enough tokens, of at least one example.
+/// Groups of consecutive examples with a limited number of tokens, at least one example each.
 fn batches(examples: &[EncodedRow]) -> Vec<Range<usize>> {
     let mut batches = Vec::new();
     let (mut start, mut tokens) = (0, 0);

@@ -1,4 +1,4 @@
-//! An opened index: read, checked, and asked for traces and scores.
+//! An opened index: loaded and verified, for traces and scores.
 
 use std::{path::Path, sync::Arc};
 
@@ -17,7 +17,7 @@ use openlora_core::frozen;
 use openlora_ledger::event::AttributionMethod;
 use openlora_model::WeightPrecision;
 
-/// How rows were made.
+/// The method by which the rows were computed.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
 )]
@@ -42,18 +42,18 @@ impl From<IndexMethod> for AttributionMethod {
     }
 }
 
-/// What decides the rows besides data and weights.
+/// The parameters of the rows besides data and weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct IndexParameters {
     pub method: IndexMethod,
-    /// Values of a projected gradient.
+    /// Number of values of a projected gradient.
     pub width: usize,
-    /// λ over the mean squared norm of the gradients.
+    /// λ divided by the mean squared norm of the gradients.
     pub damping: f64,
-    /// Influence on itself, in multiples of the median, beyond which a row is scaled down.
+    /// Self-influence, in multiples of the median, above which a row is scaled down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leverage: Option<f64>,
-    /// Of the projection, hex: SHA-256 over the digests of data and adapter.
+    /// Seed of the projection, hex: SHA-256 over the digests of data and adapter.
     pub seed: String,
     /// α / r of the factors.
     pub lora_scale: f64,
@@ -61,17 +61,17 @@ pub struct IndexParameters {
     pub precision: WeightPrecision,
 }
 
-/// A checkpoint that gradients were taken at.
+/// A checkpoint at which gradients were computed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct CheckpointFacts {
     pub step: u64,
-    /// Weight of its scores: the learning rate then.
+    /// Weight of its scores: the learning rate at that step.
     pub rate: f64,
     /// SHA-256 of its file, hex.
     pub sha256: String,
 }
 
-/// What an index belongs to; digests are SHA-256, hex.
+/// The data and weights that an index belongs to; digests are SHA-256, hex.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct IndexBinding {
     pub base: String,
@@ -89,8 +89,8 @@ pub struct IndexBinding {
 }
 
 impl IndexBinding {
-    /// Refuses an adapter or a base that the index was not built for: merged, requantised or
-    /// swapped weights have other gradients.
+    /// Refuses an adapter or a base for which the index was not built: merged, requantised or
+    /// replaced weights have other gradients.
     pub fn require(&self, base: &str, adapter: &str) -> Result<(), IndexError> {
         let pairs = [
             ("base", &self.base, base),
@@ -109,7 +109,7 @@ impl IndexBinding {
     }
 }
 
-/// Who provided examples.
+/// A contributor of examples.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct IndexContributor {
     pub name: String,
@@ -118,7 +118,7 @@ pub struct IndexContributor {
 }
 
 impl IndexContributor {
-    /// Who gets what this contributor earns: the address in lower case, or the name.
+    /// The payee of this contributor's earnings: the address in lower case, or the name.
     pub fn owner(&self) -> String {
         match &self.address {
             Some(address) => address.to_lowercase(),
@@ -132,18 +132,18 @@ impl IndexContributor {
 pub struct IndexedExample {
     /// SHA-256 of its canonical line.
     pub hash: [u8; 32],
-    /// Place of its source among the project's.
+    /// Position of its source in the project.
     pub dataset: u32,
-    /// Place in [`IndexFile::contributors`].
+    /// Position in [`IndexFile::contributors`].
     pub contributor: u32,
-    /// The first example that says nearly the same: itself for most.
+    /// The first example of its near-duplicate cluster, usually itself.
     pub cluster: u32,
     pub tokens: u32,
-    /// Its score for itself, as a float of its own scale.
+    /// Its score against itself, as a float with its own scale.
     pub self_influence: f32,
 }
 
-/// Bytes of an example in the file.
+/// Bytes per example in the file.
 const EXAMPLE: usize = 52;
 
 impl IndexedExample {
@@ -192,8 +192,8 @@ pub struct IndexFile {
 }
 
 impl IndexFile {
-    /// Reads the file and checks every section's hash and that the sections fit together. What
-    /// becomes of the file afterwards changes nothing.
+    /// Loads the file, verifies every section's hash and checks that the sections are consistent.
+    /// Later changes of the file have no effect.
     pub fn open(path: &Path) -> Result<Self, IndexError> {
         let map = frozen::read(path).map_err(|error| IndexError::io("read", path, error))?;
         let sections = format::decode(&map, path)?;
@@ -296,21 +296,22 @@ impl IndexFile {
         &self.examples
     }
 
-    /// Checkpoints and values per row.
+    /// Number of checkpoints, and of values per row.
     pub fn shape(&self) -> [usize; 2] {
         let binding = &self.meta.binding;
         [binding.checkpoints.len(), binding.parameters.width]
     }
 
-    /// Maximal spans of the answer that the training text has too and the prompt has not.
+    /// Maximal spans of the answer that occur in the training text but not in the prompt.
     pub fn trace(&self, prompt: &[u32], answer: &[u32]) -> AnswerTrace {
         self.corpus().trace(prompt, answer)
     }
 
-    /// One score per example, positive where it helped; integers of one common scale.
+    /// One score per example, positive if it helped; integers of a common scale.
     ///
     /// # Errors
-    /// When the sketch was made for another number of checkpoints or another width.
+    ///
+    /// The sketch has another number of checkpoints or another width.
     pub fn scores(&self, sketch: &GradientSketch) -> Result<Vec<i128>, IndexError> {
         let (count, [checkpoints, width]) = (self.examples.len(), self.shape());
         let found = [sketch.checkpoints(), sketch.width()];
@@ -367,8 +368,8 @@ impl IndexFile {
 compile_error!("an index is read where it lies, which needs a little-endian processor");
 
 fn words(bytes: &[u8]) -> &[u32] {
-    // SAFETY: every value is valid; sections start at multiples of 64 of a mapped page, so
-    // nothing is left over at the start.
+    // SAFETY: every value is valid, and sections start at multiples of 64 of a mapped page, so the
+    // prefix is empty.
     unsafe { bytes.align_to().1 }
 }
 
@@ -377,7 +378,7 @@ fn halves(bytes: &[u8]) -> &[u16] {
     unsafe { bytes.align_to().1 }
 }
 
-/// The digest that names an adapter folder in bindings, as serving has it.
+/// The digest of an adapter folder in bindings, as in serving.
 pub fn adapter_digest(dir: &Path) -> Result<String, openlora_model::adapter::AdapterError> {
     openlora_model::adapter::read(dir).map(|adapter| adapter.digest)
 }

@@ -1,5 +1,5 @@
-//! An opened index as a witness: parties by its contributors, and a model for sketches where the
-//! base is at hand.
+//! An opened index as an attribution index: it maps its contributors to the caller's, and computes
+//! sketches if the base is available.
 
 use std::{
     collections::HashMap,
@@ -17,19 +17,18 @@ use openlora_attribution::{
 use openlora_core::Address;
 use openlora_ledger::event::AttributionMethod;
 
-/// An index, and who is behind its examples.
+/// An index, and the contributors of its examples.
 pub struct ContributorIndex {
     index: IndexFile,
     examples: Vec<ClusterExample>,
-    /// The first example of each content.
+    /// The first example of each content hash.
     places: HashMap<[u8; 32], u32>,
-    /// Where answers are sketched; elsewhere sketches are only scored.
+    /// Computes sketches of answers; without it, existing sketches can only be scored.
     sketcher: Option<Mutex<GradientSketcher>>,
 }
 
 impl ContributorIndex {
-    /// Takes an index over; its contributors are found among the parties by name, and added where
-    /// they are missing.
+    /// Takes over an index. Its contributors are matched by name, and missing ones are added.
     pub fn new(
         index: IndexFile,
         sketcher: Option<GradientSketcher>,
@@ -55,7 +54,7 @@ impl ContributorIndex {
         for (at, example) in index.examples().iter().enumerate() {
             places.entry(example.hash).or_insert(at as u32);
             examples.push(ClusterExample {
-                // Opening the index has found every contributor.
+                // Opening the index has checked every contributor.
                 contributor: party[example.contributor as usize],
                 cluster: example.cluster,
             });

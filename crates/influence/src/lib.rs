@@ -1,12 +1,12 @@
-//! Which training examples shaped an answer.
+//! Influence of training examples on an answer.
 //!
-//! After a training, every example's gradient at some checkpoints becomes one row of an index; at
-//! a call, the answer's own gradient (its sketch) is multiplied with all rows. Method: gradients
-//! at early checkpoints, preconditioned with Adam's second moments on both sides, projected, and
-//! multiplied with a damped inverse of their Fisher matrix (TracIn, arXiv:2002.08484; TRAK,
-//! arXiv:2303.14186; LESS, arXiv:2402.04333 are relatives). What an answer shares word for word
-//! with the training text is found beside it, in a suffix array. Scores are integers; what they
-//! are worth is decided by attribution. HTTP, chains and the terminal are unknown here.
+//! After a training, every example's gradient at some checkpoints becomes a row of an index. For a
+//! call, the answer's own gradient (its sketch) is multiplied with all rows. Method: gradients at
+//! early checkpoints, preconditioned with Adam's second moments on both sides, projected, and
+//! multiplied with a damped inverse of their Fisher matrix (related: TracIn, arXiv:2002.08484;
+//! TRAK, arXiv:2303.14186; LESS, arXiv:2402.04333). Verbatim overlaps of an answer with the
+//! training text are found in a suffix array. Scores are integers; the attribution crate weighs
+//! them. This crate does not know HTTP, chains or the terminal.
 
 pub mod audit;
 mod build;

@@ -1,4 +1,4 @@
-//! What a training left behind for attribution: weights along the way, and Adam's moments.
+//! The material of a training for attribution: weights at checkpoints, and Adam's moments.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -20,7 +20,7 @@ use openlora_train::{
     run::{checkpoint, files},
 };
 
-/// Weights that gradients are taken at.
+/// The weights at which gradients are computed.
 #[derive(Clone, Debug)]
 pub struct GradientCheckpoint {
     pub step: u64,
@@ -30,7 +30,7 @@ pub struct GradientCheckpoint {
     pub weights: BTreeMap<String, Tensor>,
 }
 
-/// All that decides gradients besides base and examples.
+/// Everything that determines gradients besides base and examples.
 #[derive(Clone, Debug)]
 pub struct GradientInputs {
     pub checkpoints: Vec<GradientCheckpoint>,
@@ -84,7 +84,7 @@ impl GradientInputs {
         })
     }
 
-    /// 1 / √(√v + ε) of every value: half of Adam's preconditioner, for either side.
+    /// 1 / √(√v + ε) of every value: half of Adam's preconditioner, applied on both sides.
     pub fn preconditioner(&self) -> Result<BTreeMap<String, Vec<f32>>, AttributionError> {
         let epsilon = AdamWOptions::default().epsilon;
         let half = |value: f32| (1.0 / (f64::from(value).max(0.0).sqrt() + epsilon).sqrt()) as f32;
@@ -133,7 +133,7 @@ impl GradientInputs {
     }
 }
 
-/// Reads tensors and refuses a file of another digest.
+/// Reads tensors, and refuses a file with another digest.
 pub fn read_tensors(
     path: &Path,
     expected: &str,
@@ -154,7 +154,7 @@ pub fn read_tensors(
         .collect())
 }
 
-/// The kept steps before the one whose weights the adapter has; that one where none is left.
+/// The milestone steps before the step of the adapter's weights; that step if there is none.
 fn milestones(run: &RunDir, steps: u64, kept: u64) -> Vec<u64> {
     let mut found = checkpoint::milestones(steps);
     found.retain(|step| *step <= kept && checkpoint::load(run, *step).is_ok());

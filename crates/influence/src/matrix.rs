@@ -1,7 +1,8 @@
-//! Matrices of doubles: products through the `gemm` crate, and the inverse of a positive one.
+//! Matrices of doubles: products through the `gemm` crate, and inversion of positive definite
+//! matrices.
 //!
-//! Products are split by tiles of the result, never along the sum, so that their bits do not
-//! depend on the number of threads.
+//! Products are split by tiles of the result, never along the summed dimension, so that their bits
+//! do not depend on the number of threads.
 
 use gemm::Parallelism;
 
@@ -75,8 +76,8 @@ pub fn multiply(target: &mut [f64], keep: bool, scale: f64, a: MatrixView<'_>, b
 /// Rows and columns eliminated at a time.
 const BLOCK: usize = 64;
 
-/// Inverts a symmetric positive definite matrix in place: Gauss–Jordan by blocks, which needs no
-/// pivots there. `None` when it is not finite in the end.
+/// Inverts a symmetric positive definite matrix in place by blocked Gauss–Jordan, which needs no
+/// pivoting here. `None` if the result is not finite.
 pub fn invert(matrix: &mut [f64], size: usize) -> Option<()> {
     for first in (0..size).step_by(BLOCK) {
         let count = BLOCK.min(size - first);

@@ -1,8 +1,8 @@
-//! Where a run keeps what attribution needs.
+//! The files of a run for attribution.
 //!
 //! ```text
 //! runs/<id>/attribution/index.bin                   the index, see `format`
-//! runs/<id>/attribution/checkpoint-<n>.safetensors  factors that gradients are taken at
+//! runs/<id>/attribution/checkpoint-<n>.safetensors  factors for the gradients
 //! runs/<id>/attribution/preconditioner.safetensors  Adam's second moments, bias-corrected
 //! ```
 

@@ -1,22 +1,23 @@
-//! From a gradient of millions of values to one of k: a seeded sketch that keeps dot products.
+//! Projection of a gradient of millions of values to k values: a seeded sketch that preserves dot
+//! products.
 //!
-//! A tensor's values are cut into runs of k. Run number c is multiplied with random signs, turned
-//! by a random number of places and added to the result (a count sketch whose buckets are a
-//! rotation per run; Charikar et al. 2002). Dot products are kept on average, with the variance
-//! of dense random signs. Signs and turns come from SHA-256 over the seed, the tensor's name and
-//! the run, so that anybody can draw them again. Where k has room for everything nothing is
-//! projected. The preconditioner is multiplied in before.
+//! A tensor's values are cut into blocks of k. Each block is multiplied with random signs, rotated
+//! by a random number of positions and added to the result (a count sketch whose buckets are a
+//! rotation per block; Charikar et al. 2002). Dot products are preserved in expectation, with the
+//! variance of dense random signs. Signs and rotations come from SHA-256 over the seed, the
+//! tensor's name and the block number, so that anyone can reproduce them. If all values fit into k,
+//! nothing is projected. The preconditioner is applied before.
 
 use std::{collections::BTreeMap, ops::Range};
 
 use sha2::{Digest, Sha256};
 
-/// One tensor's part of the projection.
+/// The projection of one tensor.
 #[derive(Debug)]
 struct TensorProjection {
     /// Sign times preconditioner.
     factors: Vec<f32>,
-    /// How far each run is turned.
+    /// The rotation of each block.
     turns: Vec<usize>,
 }
 
@@ -27,18 +28,18 @@ pub struct Projector {
     /// A and B of every module.
     modules: Vec<[TensorProjection; 2]>,
     grouped: bool,
-    /// Every value has a place of its own.
+    /// Every value has its own position.
     exact: bool,
 }
 
-/// Where a tensor's values are.
+/// The positions of a tensor's values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorRange {
     /// Values of its gradient before projection.
     pub size: usize,
-    /// In a row that [`Projector::add`] fills.
+    /// Position in a row that [`Projector::add`] fills.
     pub place: Range<usize>,
-    /// In a row of the width that was asked for.
+    /// Position in a row of the requested width.
     pub folded: Range<usize>,
 }
 
@@ -60,8 +61,8 @@ fn sizes([rank, width, out]: [usize; 3]) -> [usize; 2] {
 }
 
 impl Projector {
-    /// Into `width` values. `preconditioner` has a factor for every value of every tensor; where
-    /// it is empty the factors are 1.
+    /// Projects to `width` values. `preconditioner` has a factor for every value of every tensor;
+    /// an empty one stands for factors of 1.
     pub fn new(
         modules: &[ModuleDims],
         width: usize,
@@ -97,8 +98,8 @@ impl Projector {
         })
     }
 
-    /// Keeps the tensors apart: where they share places, the result has a part of `width` values
-    /// for each of them.
+    /// Keeps the tensors separate: if they would share positions, the result has `width` values for
+    /// each of them.
     pub fn grouped(self) -> Self {
         Self {
             grouped: !self.exact,
@@ -106,13 +107,13 @@ impl Projector {
         }
     }
 
-    /// Values of a projected gradient.
+    /// Number of values of a projected gradient.
     pub fn width(&self) -> usize {
         let groups = 2 * self.modules.len();
         self.width * if self.grouped { groups } else { 1 }
     }
 
-    /// The tensors of a projector whose tensors are kept apart.
+    /// The tensors of a projector with separate tensors.
     pub fn groups(&self) -> Vec<TensorRange> {
         let sizes = self.modules.iter().flatten().map(|part| part.factors.len());
         let mut start = 0;

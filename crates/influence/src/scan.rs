@@ -1,10 +1,10 @@
-//! Dot products of 8-bit rows, exact in 32 bits, as fast as the processor reads them.
+//! Dot products of 8-bit rows, exact in 32 bits, at memory speed.
 //!
-//! Every kernel gives the same integers; which one runs is found out once.
+//! All kernels give the same integers; the fastest available one is detected once.
 
 use std::sync::LazyLock;
 
-/// A way to multiply two rows of at most 65 536 values.
+/// A kernel for dot products of rows of at most 65 536 values.
 #[derive(Clone, Copy)]
 pub struct DotKernel {
     pub name: &'static str,
@@ -21,12 +21,12 @@ impl DotKernel {
 
 static KERNELS: LazyLock<Vec<DotKernel>> = LazyLock::new(detect_kernels);
 
-/// Every kernel that this machine has, the fastest first.
+/// All kernels that this machine supports, the fastest first.
 pub fn kernels() -> &'static [DotKernel] {
     &KERNELS
 }
 
-/// With the fastest kernel.
+/// Uses the fastest kernel.
 pub fn dot(left: &[i8], right: &[i8]) -> i32 {
     kernels()[0].dot(left, right, total(right))
 }
@@ -89,8 +89,8 @@ mod x86 {
         unsafe { avx2_inner(left, right) }
     }
 
-    /// The instruction multiplies unsigned by signed values: 128 is added to the left ones, and
-    /// 128 times the sum of the right ones taken off again.
+    /// The instruction multiplies unsigned by signed values: 128 is added to the left ones, and 128
+    /// times the sum of the right ones is subtracted.
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
     unsafe fn vnni_inner(left: &[i8], right: &[i8], sum: i32) -> i32 {
         let flip = _mm512_set1_epi8(i8::MIN);

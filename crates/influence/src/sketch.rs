@@ -1,15 +1,16 @@
-//! An answer's gradient as 8-bit integers: all that scoring needs to know of the answer.
+//! The sketch: an answer's gradient as 8-bit integers, the only input of scoring.
 //!
 //! ```text
 //! u8 version (1)  u8 checkpoints  u32 width
 //! per checkpoint: u32 scale, then width times i8
 //! ```
 //!
-//! A gradient is its integers times its scale, up to one factor for all checkpoints.
+//! A gradient is its integers times its scale, up to a factor common to all checkpoints.
 //!
-//! Everything after a sketch is integers and the same anywhere. The sketch itself comes from floats:
-//! made again from the same tokens on another kind of processor, each integer is at most
-//! [`TOLERANCE`] away and each scale at most [`SCALE_TOLERANCE`] of itself.
+//! All computation after a sketch uses integers and gives the same result on every machine. The
+//! sketch itself is computed in floating point. If it is recomputed from the same tokens on another
+//! processor, each integer differs by at most [`TOLERANCE`], and each scale by at most a fraction of
+//! [`SCALE_TOLERANCE`].
 
 use super::error::IndexError;
 
@@ -18,9 +19,9 @@ const HEAD: usize = 6;
 /// The largest scale of a sketch.
 const UNIT: f64 = (1u32 << 30) as f64;
 
-/// How far an integer of a sketch that is made again may be from the first.
+/// Maximum difference of an integer between two computations of a sketch.
 pub const TOLERANCE: u8 = 1;
-/// The same of a scale, as a part of it.
+/// Maximum relative difference of a scale.
 pub const SCALE_TOLERANCE: f64 = 1e-3;
 
 /// A quantised gradient per checkpoint.
@@ -64,7 +65,7 @@ impl GradientSketch {
         &self.parts
     }
 
-    /// Whether both are sketches of one answer, within what kinds of processors differ.
+    /// Whether both are sketches of the same answer, within the differences between processors.
     pub fn agrees(&self, other: &Self) -> bool {
         let near = |a: &(u32, Vec<i8>), b: &(u32, Vec<i8>)| {
             let apart = f64::from(a.0.abs_diff(b.0));
@@ -119,7 +120,7 @@ impl GradientSketch {
     }
 }
 
-/// The scale and the integers in ±127 whose products come nearest to the values.
+/// The scale, and the integers in ±127 whose products are closest to the values.
 pub fn quantise(values: &[f32]) -> (f32, Vec<i8>) {
     let largest = values
         .iter()

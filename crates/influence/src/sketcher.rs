@@ -1,4 +1,4 @@
-//! Makes sketches: the model with the checkpoints' factors, and the projection.
+//! Computes sketches with the checkpoints' factors and the projection.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -21,16 +21,17 @@ pub struct GradientSketcher {
 }
 
 impl GradientSketcher {
-    /// Opens what lies beside the index of an attribution folder.
+    /// Opens the files next to the index of an attribution folder.
     ///
     /// # Errors
-    /// When base, checkpoints or preconditioner are not those that the index was built with.
+    ///
+    /// Base, checkpoints or preconditioner differ from those of the index.
     pub fn open(places: &AttributionDir, base: &BaseModel) -> Result<Self, AttributionError> {
         let index = IndexFile::open(&places.index())?;
         Self::from_binding(index.binding(), places, base)
     }
 
-    /// The same for an index that is open already.
+    /// Like [`Self::open`], for an index that is already open.
     pub fn from_binding(
         binding: &IndexBinding,
         places: &AttributionDir,
@@ -104,8 +105,8 @@ impl GradientSketcher {
     }
 }
 
-/// Prompt and answer as one row of which the answer is learned; what does not fit is left out of
-/// the prompt's beginning.
+/// Prompt and answer as one row with the answer as target; the beginning of the prompt is cut off
+/// if the row is too long.
 fn batch(prompt: &[u32], answer: &[u32], longest: usize) -> TokenBatch {
     let answer = &answer[..answer.len().min(longest)];
     let room = longest - answer.len();

@@ -1,8 +1,9 @@
-//! The training text as a suffix array: where a run of tokens occurs.
+//! The training text as a suffix array, for finding occurrences of token sequences.
 //!
-//! Documents follow one another with a zero between them. Tokens are renumbered to 16 bits; when
-//! there are more kinds, the rarest share one number that no search matches. Suffixes with fewer
-//! than [`SHORTEST`] tokens left in their document are left out, as no span can start there.
+//! Documents are concatenated with a zero between them. Tokens are renumbered to 16 bits; if there
+//! are more distinct tokens, the rarest share one number that no search matches. Suffixes with
+//! fewer than [`SHORTEST`] tokens left in their document are left out, because no span can start
+//! there.
 
 use std::collections::HashMap;
 
@@ -10,20 +11,20 @@ use libsais::SuffixArrayConstruction;
 
 use super::error::AttributionError;
 
-/// Tokens of the shortest span that counts.
+/// Minimum length of a span in tokens.
 pub const SHORTEST: usize = 6;
 
-/// Numbers of tokens: 0 separates documents, the last stands for all rare ones.
+/// Token numbers: 0 separates documents, the last one stands for all rare tokens.
 const RARE: u16 = u16::MAX;
 const MOST_KINDS: usize = RARE as usize - 1;
 
 /// A searchable text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SuffixArray {
-    /// Token ids, ascending; a token's number is its place here plus one.
+    /// Token ids, ascending; a token's number is its position here plus one.
     pub alphabet: Vec<u32>,
     pub text: Vec<u16>,
-    /// Places in `text`, in the order of what stands there.
+    /// Positions in `text`, in the order of their suffixes.
     pub suffixes: Vec<u32>,
     /// `suffixes[firsts[n]..firsts[n + 1]]` start with token number n + 1.
     pub firsts: Vec<u32>,

@@ -1,19 +1,19 @@
-//! Spans that an answer shares with the training text, word for word.
+//! Verbatim spans that an answer shares with the training text.
 //!
-//! A span is maximal, at least [`SHORTEST`] tokens long, lies within one document and is not
-//! taken from the prompt. Integers throughout: the same text gives the same spans anywhere.
+//! A span is maximal, at least [`SHORTEST`] tokens long, lies within one document and does not come
+//! from the prompt. The computation uses integers only, so it is the same on every machine.
 
 use std::{cmp::Ordering, collections::HashSet};
 
 use super::suffixes::{SHORTEST, number};
 use openlora_attribution::shares::SharedSpan;
 
-/// Documents named per span.
+/// Maximum documents named per span.
 const NAMED: usize = 64;
-/// Occurrences that are looked at to count documents.
+/// Maximum occurrences examined to count documents.
 const LOOKED_AT: usize = 1024;
 
-/// What an answer shares with the training text.
+/// The overlap of an answer with the training text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AnswerTrace {
     pub spans: Vec<SharedSpan>,
@@ -30,7 +30,7 @@ pub struct TrainingCorpus<'a> {
     pub text: &'a [u16],
     pub suffixes: &'a [u32],
     pub firsts: &'a [u32],
-    /// Where each document starts in `text`.
+    /// Start of each document in `text`.
     pub starts: &'a [u32],
 }
 
@@ -57,7 +57,7 @@ impl TrainingCorpus<'_> {
         trace
     }
 
-    /// Spans of a run of known tokens, which begins at `offset` of the answer.
+    /// Spans within a sequence of known tokens that starts at `offset` of the answer.
     fn spans(&self, part: &[u16], offset: usize, trace: &mut AnswerTrace) {
         let mut reached = 0;
         for start in 0..part.len().saturating_sub(SHORTEST - 1) {
@@ -88,8 +88,8 @@ impl TrainingCorpus<'_> {
         }
     }
 
-    /// How many of the wanted tokens occur together somewhere: the best is beside the place where
-    /// they would stand.
+    /// The length of the longest prefix of the wanted tokens that occurs: the best match is next to
+    /// the position where they would be inserted.
     fn longest(&self, wanted: &[u16]) -> usize {
         let bucket = self.bucket(wanted[0]);
         let at = bucket.partition_point(|place| self.compare(*place, wanted).0 == Ordering::Less);
@@ -101,8 +101,8 @@ impl TrainingCorpus<'_> {
             .unwrap_or(0)
     }
 
-    /// Order of a suffix against the wanted tokens, and how many agree. Documents end with a zero,
-    /// which is never wanted.
+    /// Order of a suffix relative to the wanted tokens, and the number of matching tokens.
+    /// Documents end with a zero, which is never wanted.
     fn compare(&self, place: u32, wanted: &[u16]) -> (Ordering, usize) {
         let there = &self.text[place as usize..];
         let agree = there.iter().zip(wanted).take_while(|(a, b)| a == b).count();
@@ -130,7 +130,7 @@ impl TrainingCorpus<'_> {
     }
 }
 
-/// Which tokens of the answer are copied from the prompt in runs of [`SHORTEST`] or more.
+/// The tokens of the answer that are copied from the prompt in sequences of [`SHORTEST`] or more.
 fn given(prompt: &[u32], answer: &[u32]) -> Vec<bool> {
     let known: HashSet<&[u32]> = prompt.windows(SHORTEST).collect();
     let mut given = vec![false; answer.len()];

@@ -1,10 +1,10 @@
-//! The hash chain that makes an edit of the journal visible.
+//! The hash chain that makes edits of the journal detectable.
 //!
-//! The hash of a record is SHA-256(previous hash ‖ sequence ‖ time ‖ body): both numbers as 8
-//! bytes, big-endian, and the body exactly as stored, which is the compact JSON that serde_json
-//! gives for the event when it is written. The hash before the first record is
-//! SHA-256("openlora journal v1" ‖ salt), so the salt is bound too. A chain shows edits, gaps and
-//! reordering; a cut tail shows only to somebody who kept a later head.
+//! The hash of a record is SHA-256(previous hash ‖ sequence ‖ time ‖ body). Both numbers are 8
+//! bytes, big-endian. The body is stored exactly as hashed: the compact JSON that serde_json
+//! produced when the event was written. The hash before the first record is SHA-256("openlora
+//! journal v1" ‖ salt), so that it covers the salt too. The chain reveals edits, gaps and
+//! reordering; a truncated tail is visible only to a reader that kept a later head.
 
 use sha2::{Digest, Sha256};
 
@@ -37,7 +37,8 @@ impl JournalHead {
         }
     }
 
-    /// The head after one more record, whose time is `now_ms` unless the clock went back.
+    /// The head after one more record. Its time is `now_ms`, or the previous time if the clock went
+    /// back.
     pub fn next(&self, now_ms: u64, body: &[u8]) -> Self {
         let (sequence, time_ms) = (self.sequence + 1, self.time_ms.max(now_ms));
         let hash = Sha256::new()
@@ -53,7 +54,7 @@ impl JournalHead {
         }
     }
 
-    /// The head after `row`, if it follows from this one.
+    /// The head after `row`, if `row` continues this head.
     pub(super) fn follow(&self, row: &StoredRow) -> Result<Self, JournalError> {
         let expected = self.sequence + 1;
         if row.sequence != expected {

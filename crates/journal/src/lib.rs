@@ -1,8 +1,8 @@
-//! The journal: an append-only, hash-chained, replayable store of events.
+//! The journal: an append-only, hash-chained, replayable event store.
 //!
-//! An append is durable when it returns. One process writes, through one thread that commits
-//! what waits together; any number of processes read. The journal knows events and what makes
-//! one a duplicate, nothing about HTTP, models or money.
+//! An append is durable when it returns. One process writes, through one thread that commits queued
+//! events together; any number of processes read. The journal knows events and their uniqueness
+//! rules, nothing about HTTP, models or money.
 
 mod chain;
 mod error;
@@ -51,22 +51,22 @@ use writer::{JournalWriter, WriterCommand, WriterReply};
 /// Unix time in milliseconds.
 pub type JournalClock = Box<dyn Fn() -> u64 + Send>;
 
-/// Heads that a slow subscriber may fall behind before it learns only that it did.
+/// Heads that a slow subscriber may lag behind before it receives only a notice of the lag.
 const NEWS: usize = 1024;
 
-/// A handle to a journal open for writing. Clones share it; the last one to go waits until
-/// everything asked for is written.
+/// A handle to a journal that is open for writing. Clones share it; dropping the last one waits
+/// until everything queued is written.
 #[derive(Clone)]
 pub struct Journal {
     inner: Arc<JournalInner>,
 }
 
-/// Fields drop in order: the readers close first, then the queue's end stops the writer. As the
-/// last to close, the writer folds SQLite's write-ahead log into the file.
+/// Fields drop in order: the readers close first, then the closed queue stops the writer. The
+/// writer closes last and checkpoints SQLite's write-ahead log into the file.
 struct JournalInner {
-    /// Pages for replay and subscribers.
+    /// Pages for replays and subscribers.
     pages: Mutex<ReadOnlyJournal>,
-    /// Single look-ups, so that they do not wait behind a replay.
+    /// Single look-ups, kept apart so that they do not wait for a replay.
     points: Mutex<Box<dyn StoreReader>>,
     commands: mpsc::Sender<WriterCommand>,
     salt: Vec<u8>,
@@ -75,7 +75,7 @@ struct JournalInner {
     _thread: JoinOnDrop,
 }
 
-/// A thread that is waited for when dropped.
+/// A thread that is joined on drop.
 struct JoinOnDrop(Option<JoinHandle<()>>);
 
 impl Drop for JoinOnDrop {
@@ -104,10 +104,11 @@ impl Journal {
         Ok(ReadOnlyJournal::new(Box::new(SqliteReader::open(path)?)))
     }
 
-    /// A journal that is gone with its last handle.
+    /// A journal in memory that is lost when its last handle is dropped.
     ///
     /// # Errors
-    /// The system starts no further thread.
+    ///
+    /// The system cannot start another thread.
     pub fn in_memory() -> Result<Self, JournalError> {
         Self::start(Box::new(MemoryStore::new()), Box::new(system_clock))
     }
@@ -115,7 +116,8 @@ impl Journal {
     /// Starts the writer over any store, with any clock.
     ///
     /// # Errors
-    /// The store cannot be read, or the system starts no further thread.
+    ///
+    /// The store cannot be read, or the system cannot start another thread.
     pub fn start(store: Box<dyn JournalStore>, clock: JournalClock) -> Result<Self, JournalError> {
         let (pages, points, mut reader) = (store.reader()?, store.reader()?, store.reader()?);
         let salt = reader.salt().to_vec();
@@ -148,21 +150,23 @@ impl Journal {
         })
     }
 
-    /// Appends an event; it is on disk when this returns its record.
+    /// Appends an event; it is durable when this returns its record.
     ///
     /// # Errors
-    /// [`JournalError::Duplicate`] when the request already has such an event, and then nothing
-    /// changed; otherwise the disk, and then nothing of the event was kept.
+    ///
+    /// [`JournalError::Duplicate`] if the request already has an event of this kind; nothing is
+    /// written then. Otherwise a disk error; nothing of the event is kept then.
     pub async fn append(&self, event: Event) -> Result<EventRecord, JournalError> {
         self.append_with(event, Vec::new()).await
     }
 
-    /// Appends an event with what is enclosed in it, and others that belong to it, in one
-    /// transaction: all of it is on disk when this returns the first one's record, or nothing.
-    /// When the first is a duplicate, the others stand without it.
+    /// Appends an event with its enclosure and with related events in one transaction. When this
+    /// returns the first event's record, either all of it is durable or nothing was written. If the
+    /// first event is a duplicate, the others are written without it.
     ///
     /// # Errors
-    /// Those of [`Self::append`], of the first.
+    ///
+    /// Those of [`Self::append`], for the first event.
     pub async fn append_with(
         &self,
         first: impl Into<JournalEntry>,
@@ -173,19 +177,22 @@ impl Journal {
             .await
     }
 
-    /// What was enclosed for a request, while it is kept.
+    /// The enclosure of a request, as long as it is kept.
     ///
     /// # Errors
+    ///
     /// The disk.
     pub async fn cached_response(&self, request_id: &str) -> Result<Option<Vec<u8>>, JournalError> {
         let (inner, id) = (Arc::clone(&self.inner), request_id.to_owned());
         blocking(move || lock(&inner.points).enclosed(&id)).await
     }
 
-    /// Queues an event that nobody waits for: written soon, after everything queued before it
-    /// and before everything queued after it. When the disk refuses it, it is lost and logged.
+    /// Queues an event without waiting for it. It is written soon, after everything queued before
+    /// it and before everything queued after it. If the disk refuses it, it is lost and the loss is
+    /// logged.
     ///
     /// # Errors
+    ///
     /// The writer has stopped.
     pub fn note(&self, event: Event) -> Result<(), JournalError> {
         self.inner.send(WriterCommand::Note(event))
@@ -199,45 +206,47 @@ impl Journal {
         self.ask(WriterCommand::Flush).await
     }
 
-    /// Meters, in one transaction, every call that sessions other than `session` reserved and
-    /// never metered, with the tokens of its last checkpoint. Returns the new records.
+    /// In one transaction, meters every call that a session other than `session` reserved and did
+    /// not meter, with the tokens of its last checkpoint. Returns the new records.
     ///
     /// # Errors
-    /// The disk; then no call was metered.
+    ///
+    /// The disk; no call is metered then.
     pub async fn recover(&self, session: &str) -> Result<Vec<EventRecord>, JournalError> {
         let session = session.to_owned();
         self.ask(|reply| WriterCommand::Recover { session, reply })
             .await
     }
 
-    /// The sequence of the last record after every commit from now on. A subscriber reads the
-    /// records itself, from where it stopped, so falling behind loses nothing.
+    /// Receives the sequence of the last record after each commit. A subscriber reads the records
+    /// itself from where it stopped, so a lagging subscriber loses nothing.
     pub fn subscribe(&self) -> broadcast::Receiver<u64> {
         self.inner.news.subscribe()
     }
 
-    /// Shows `follower` every record there is, and from then on each new one before its writer
-    /// learns that it is durable: a fold kept so is never behind what anyone was told.
+    /// Passes every existing record to `follower`, and then each new one before its append returns.
+    /// A projection maintained this way is never behind what a caller has seen.
     ///
     /// # Errors
-    /// The disk, or a record that this version cannot read; then nothing follows.
+    ///
+    /// The disk, or a record that this version cannot read; the follower is not registered then.
     pub async fn follow(&self, follower: RecordFollower) -> Result<(), JournalError> {
         self.ask(|reply| WriterCommand::Follow(follower, reply))
             .await
     }
 
-    /// The last committed record's place and hash.
+    /// Sequence and hash of the last committed record.
     pub fn head(&self) -> JournalHead {
         *self.inner.head.borrow()
     }
 
-    /// Random bytes that belong to this journal alone.
+    /// Random bytes, unique to this journal.
     pub fn salt(&self) -> &[u8] {
         &self.inner.salt
     }
 
-    /// SHA-256 over the journal's salt and `bytes`, hex: tells equal contents of one journal
-    /// from different ones, and nothing to whoever has not the salt.
+    /// SHA-256 over the journal's salt and `bytes`, as hex. Equal contents of one journal have
+    /// equal hashes; without the salt the hash reveals nothing about the content.
     pub fn salted_hash(&self, bytes: &[u8]) -> String {
         salted(&self.inner.salt, bytes)
     }
@@ -276,33 +285,38 @@ impl Journal {
         .await
     }
 
-    /// Walks the whole chain.
+    /// Verifies the whole hash chain.
     ///
     /// # Errors
+    ///
     /// The first gap, edited record or unreadable record.
     pub async fn verify(&self) -> Result<JournalHead, JournalError> {
         self.on_pages(ReadOnlyJournal::verify).await
     }
 
-    /// Shows `visit` every record from `from` on, in order; blocks the calling thread.
+    /// Passes every record from `from` on to `visit`, in order; blocks the calling thread.
     ///
     /// # Errors
+    ///
     /// The disk, or a record that this version cannot read.
     pub fn replay(&self, from: u64, visit: impl FnMut(&EventRecord)) -> Result<(), JournalError> {
         lock(&self.inner.pages).replay(from, visit)
     }
 
-    /// All records folded; blocks the calling thread.
+    /// The state folded from all records; blocks the calling thread.
     ///
     /// # Errors
+    ///
     /// The disk, or a record that this version cannot read.
     pub fn snapshot(&self) -> Result<JournalSnapshot, JournalError> {
         lock(&self.inner.pages).snapshot()
     }
 
-    /// The journal at `path` folded beside whoever writes it; the empty one where there is none.
+    /// The state folded from the journal at `path`, also while another process writes it; an empty
+    /// state if there is none.
     ///
     /// # Errors
+    ///
     /// It is no journal or a later format, or it cannot be read.
     pub fn snapshot_at(path: &Path) -> Result<JournalSnapshot, JournalError> {
         if !path.exists() {
@@ -345,7 +359,7 @@ impl JournalInner {
     }
 }
 
-/// Disk reads leave the async threads alone.
+/// Disk reads run outside the async threads.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, JournalError> + Send + 'static,
 ) -> Result<T, JournalError> {
@@ -354,7 +368,7 @@ async fn blocking<T: Send + 'static>(
         .unwrap_or(Err(JournalError::Closed))
 }
 
-/// A reader is as good after a panic elsewhere as before.
+/// A reader remains usable after a panic in another thread.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

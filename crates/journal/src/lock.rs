@@ -1,6 +1,6 @@
-//! One writer per journal: an advisory lock on a file beside it, which holds the writer's process
-//! id for the others' error message. The system drops the lock with its process, so what a
-//! killed writer left behind is taken over.
+//! One writer per journal: an advisory lock on a file next to it. The file contains the writer's
+//! process id for error messages. The system releases the lock when the process ends, so the lock
+//! of a killed writer can be taken.
 
 use std::{
     fs::{File, TryLockError},
@@ -41,16 +41,16 @@ impl WriterLock {
 }
 
 impl Drop for WriterLock {
-    /// Unlocks by word: closing would leave the lock with a child process that has just been
-    /// forked and still shares the file. Failing to is what the end of this process repairs.
+    /// Unlocks explicitly: a child process that was just forked still shares the file, so closing
+    /// alone would leave it locked. If unlocking fails, the end of this process releases the lock.
     fn drop(&mut self) {
         let _ = self.file.set_len(0);
         let _ = self.file.unlock();
     }
 }
 
-/// The process that opened the journal for writing last, unless it closed it. It may have died
-/// since; asking for the lock itself would shut out a writer that starts in that moment.
+/// The process that last opened the journal for writing and did not close it. It may have died
+/// since. The lock itself is not probed, because a probe could make a starting writer fail.
 pub fn writer_of(journal: &Path) -> Option<u32> {
     holder(&mut File::open(lock_path(journal)).ok()?)
 }
@@ -67,7 +67,7 @@ fn holder(file: &mut File) -> Option<u32> {
     text.trim().parse().ok()
 }
 
-/// Tells a full disk and a folder without write access from other troubles.
+/// Distinguishes a full disk and a folder without write access from other errors.
 pub(super) fn unwritable(journal: &Path, error: &std::io::Error) -> JournalError {
     use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
     let (path, detail) = (journal.to_owned(), describe_io(error));

@@ -1,4 +1,4 @@
-//! A journal that lives and dies with its process: for tests and trials.
+//! A journal in memory, for tests and trials.
 
 use std::{
     collections::HashMap,
@@ -36,7 +36,7 @@ struct MemoryReader {
     seen: Option<usize>,
 }
 
-/// Nothing between lock and unlock can leave the rows half changed.
+/// No operation under the lock can leave the rows in an inconsistent state.
 fn rows(shared: &Mutex<MemoryRows>) -> MutexGuard<'_, MemoryRows> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,8 +1,8 @@
-//! A fold kept beside its journal, so that reading starts where it was left.
+//! A folded state stored next to its journal, so that reading resumes where it stopped.
 //!
-//! It is never trusted over the journal: it counts only while the record that it ends with is
-//! still there with the same chain hash, and only in the form that this version writes. Whatever
-//! else is found is left aside, and the journal is read from its beginning.
+//! The journal always takes precedence. A projection is used only if its last record is still in
+//! the journal with the same chain hash, and only in the format of this version. Otherwise it is
+//! ignored, and the journal is read from the beginning.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use super::{error::JournalError, read_only::ReadOnlyJournal};
 use openlora_core::atomic::{FileAccess, replace_file};
 
-/// Where the projection `name` of the journal at `path` is kept.
+/// The path of the projection `name` of the journal at `path`.
 pub fn path_of(journal: &Path, name: &str) -> PathBuf {
     let mut file = journal.file_name().unwrap_or_default().to_owned();
     file.push(".");
@@ -23,10 +23,11 @@ pub fn path_of(journal: &Path, name: &str) -> PathBuf {
     journal.with_file_name(file)
 }
 
-/// The fold at `path` and the place of its last record, when it is one of this journal.
+/// The state stored at `path` and the position of its last record, if it belongs to this journal.
 ///
 /// # Errors
-/// The journal cannot be read; a projection that cannot is none.
+///
+/// The journal cannot be read; an unreadable projection counts as absent.
 pub fn load<T: DeserializeOwned>(
     path: &Path,
     journal: &mut ReadOnlyJournal,
@@ -62,13 +63,15 @@ fn read(path: &Path) -> Option<(String, Vec<u8>)> {
     Some((head, body))
 }
 
-/// Keeps `fold`, which ends with record `sequence` of chain hash `hash`.
+/// Stores `fold`, whose last record is `sequence` with chain hash `hash`.
 ///
 /// # Errors
-/// The folder cannot be written; reading goes on without a projection then.
+///
+/// The folder cannot be written; the caller continues without a projection.
 pub fn store<T: Serialize>(
     path: &Path,
-    (sequence, hash): (u64, &str),
+    sequence: u64,
+    hash: &str,
     form: &str,
     fold: &T,
 ) -> std::io::Result<()> {

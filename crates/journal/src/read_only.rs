@@ -18,14 +18,15 @@ impl ReadOnlyJournal {
         Self { reader }
     }
 
-    /// Random bytes that belong to this journal alone.
+    /// Random bytes, unique to this journal.
     pub fn salt(&self) -> &[u8] {
         self.reader.salt()
     }
 
-    /// The last committed record's place and hash.
+    /// Sequence and hash of the last committed record.
     ///
     /// # Errors
+    ///
     /// The disk.
     pub fn head(&mut self) -> Result<JournalHead, JournalError> {
         self.reader.head()
@@ -64,9 +65,10 @@ impl ReadOnlyJournal {
         row.map(|row| row.decode()).transpose()
     }
 
-    /// Shows `visit` every record from `from` on, in order.
+    /// Passes every record from `from` on to `visit`, in order.
     ///
     /// # Errors
+    ///
     /// The disk, or a record that this version cannot read.
     pub fn replay(
         &mut self,
@@ -79,9 +81,10 @@ impl ReadOnlyJournal {
         })
     }
 
-    /// All records folded.
+    /// The state folded from all records.
     ///
     /// # Errors
+    ///
     /// The disk, or a record that this version cannot read.
     pub fn snapshot(&mut self) -> Result<JournalSnapshot, JournalError> {
         let mut snapshot = JournalSnapshot::default();
@@ -92,9 +95,10 @@ impl ReadOnlyJournal {
         Ok(snapshot)
     }
 
-    /// Walks the whole chain and returns its head.
+    /// Verifies the whole hash chain and returns its head.
     ///
     /// # Errors
+    ///
     /// The first gap, edited record or unreadable record.
     pub fn verify(&mut self) -> Result<JournalHead, JournalError> {
         let mut head = JournalHead::genesis(self.reader.salt());

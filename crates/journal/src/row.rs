@@ -6,12 +6,12 @@ use openlora_ledger::event::EventRecord;
 /// SHA-256 of a record and all before it.
 pub type RecordHash = [u8; 32];
 
-/// A record's bytes and their place in the chain.
+/// A record's bytes and its position in the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredRow {
     pub sequence: u64,
     pub time_ms: u64,
-    /// The event's JSON, the very bytes that were hashed.
+    /// The event's JSON, byte for byte as it was hashed.
     pub body: Vec<u8>,
     pub hash: RecordHash,
 }

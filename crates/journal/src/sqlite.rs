@@ -32,16 +32,16 @@ const FORMAT: i64 = 1;
 
 const SCHEMA: &str = include_str!("schema.sql");
 
-/// How long a reader or the writer waits for the other side's short locks.
+/// How long a reader or the writer waits for a short lock of the other.
 const BUSY: Duration = Duration::from_secs(5);
 
 const INSERT: &str = "INSERT INTO events (sequence, time_ms, body, hash) VALUES (?1, ?2, ?3, ?4)";
 const READ: &str = "SELECT sequence, time_ms, body, hash FROM events WHERE sequence >= ?1 ORDER BY sequence LIMIT ?2";
 const LAST: &str =
     "SELECT sequence, time_ms, body, hash FROM events ORDER BY sequence DESC LIMIT 1";
-/// What later versions have added beside [`SCHEMA`].
+/// Tables and indexes that later versions added to [`SCHEMA`].
 const ADDITIONS: &str = include_str!("additions.sql");
-/// Spelt out, because only so SQLite finds the index of the kind.
+/// Written out, because SQLite uses the partial index only for a literal kind.
 const UNIQUE: &[(&str, &str)] = &[
     (
         UniqueKey::RESERVED,
@@ -78,7 +78,7 @@ const ENCLOSED_FOR: &str = "SELECT bytes FROM enclosures WHERE request_id = ?1";
 const DROP_OLDEST: &str = "DELETE FROM enclosures \
      WHERE age = (SELECT min(age) FROM enclosures) RETURNING length(bytes)";
 
-/// The writing side, which holds the journal's lock.
+/// The writing side; it holds the journal's lock.
 pub struct SqliteStore {
     file: SqliteFile,
     head: JournalHead,
@@ -94,7 +94,7 @@ pub struct SqliteReader {
     seen: Option<i64>,
 }
 
-/// A connection that knows its path, for the errors.
+/// A connection with its path, for error messages.
 struct SqliteFile {
     connection: Connection,
     path: PathBuf,
@@ -125,8 +125,8 @@ impl SqliteStore {
     }
 }
 
-/// SQLite gives the files beside the journal the journal's own mode; those of earlier versions may
-/// be there already.
+/// SQLite creates the files next to the journal with the journal's mode; files of earlier versions
+/// may exist with another mode.
 fn keep_private(journal: &Path, ending: &str) -> std::io::Result<()> {
     let mut name = journal.file_name().unwrap_or_default().to_owned();
     name.push(ending);
@@ -162,7 +162,7 @@ impl JournalStore for SqliteStore {
         transaction
             .commit()
             .map_err(|error| explain(&path, error))?;
-        // Only what is on disk is built upon.
+        // The head advances only after the commit.
         (self.head, self.enclosed) = (head, enclosed);
         Ok(outcomes)
     }
@@ -176,7 +176,7 @@ impl JournalStore for SqliteStore {
     }
 }
 
-/// Inserts after `head` and moves it; a duplicate leaves it where it is.
+/// Inserts after `head` and advances it; a duplicate leaves it unchanged.
 fn insert(
     transaction: &Transaction,
     path: &Path,
@@ -215,7 +215,7 @@ fn insert(
     }
 }
 
-/// Returns how many bytes more there are.
+/// Returns how many bytes were added.
 fn enclose(transaction: &Transaction, response: &CachedResponse) -> rusqlite::Result<u64> {
     let CachedResponse { request_id, bytes } = response;
     let inserted = transaction
@@ -224,7 +224,7 @@ fn enclose(transaction: &Transaction, response: &CachedResponse) -> rusqlite::Re
     Ok(inserted as u64 * bytes.len() as u64)
 }
 
-/// Drops the oldest enclosures until so many bytes are free; returns how many are.
+/// Deletes the oldest enclosures until `wanted` bytes are free; returns how many bytes that freed.
 fn make_room(transaction: &Transaction, wanted: u64) -> rusqlite::Result<u64> {
     let mut freed = 0;
     while freed < wanted {
@@ -247,7 +247,7 @@ fn is_duplicate(error: &rusqlite::Error) -> bool {
 }
 
 impl SqliteReader {
-    /// Opens an existing journal without locking anybody out.
+    /// Opens an existing journal without blocking other processes.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
         if !path.exists() {
             return Err(JournalError::Missing {
@@ -350,7 +350,8 @@ fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// A negative number was never written by us; as 0 it breaks the chain, which is how it shows.
+/// This program never writes a negative number. Read as 0 it breaks the hash chain, which reveals
+/// it.
 fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
@@ -383,7 +384,7 @@ impl SqliteFile {
         explain(&self.path, error)
     }
 
-    /// Takes the write lock at once: a transaction that only finds out later could not be retried.
+    /// Takes the write lock immediately: a transaction that upgrades later could not be retried.
     fn begin(&mut self) -> Result<Transaction<'_>, JournalError> {
         let begun = self
             .connection
@@ -398,7 +399,7 @@ impl SqliteFile {
         value.map_err(|error| self.explain(error))
     }
 
-    /// Whether the file is a journal of this format; false when it has no content yet.
+    /// Whether the file is a journal of this format; false if it is empty.
     fn check_identity(&self) -> Result<bool, JournalError> {
         let (application, format) = (self.pragma("application_id")?, self.pragma("user_version")?);
         if application == APPLICATION && format > FORMAT {
@@ -432,18 +433,18 @@ impl SqliteFile {
             set.map_err(|error| file.explain(error))
         };
         set(self, "journal_mode", "WAL")?;
-        // NORMAL would leave the last commits to the next checkpoint's sync.
+        // With NORMAL, the last commits would not be synced until the next checkpoint.
         set(self, "synchronous", "FULL")?;
         if !exists {
             self.create()?;
         }
-        // Journals of earlier versions get the tables and indexes that they lack; those versions
-        // read and write such a file as before.
+        // Journals of earlier versions get the missing tables and indexes; those versions can still
+        // read and write the file.
         let added = self.connection.execute_batch(ADDITIONS);
         added.map_err(|error| self.explain(error))
     }
 
-    /// A journal of an earlier version has none until it is written again.
+    /// A journal of an earlier version has no enclosures until it is opened for writing.
     fn has_enclosures(&self) -> Result<bool, JournalError> {
         let sql = "SELECT count(*) FROM sqlite_schema WHERE name = 'enclosures'";
         let tables = self
@@ -458,7 +459,7 @@ impl SqliteFile {
         sum.map(unsigned).map_err(|error| self.explain(error))
     }
 
-    /// In one transaction, so that a crash leaves either nothing or a whole journal.
+    /// In one transaction, so that a crash leaves either nothing or a complete journal.
     fn create(&mut self) -> Result<(), JournalError> {
         let salt: [u8; 32] = rand::random();
         let path = self.path.clone();
@@ -521,7 +522,7 @@ fn explain(path: &Path, error: rusqlite::Error) -> JournalError {
             JournalError::ReadOnly { path, detail }
         }
         Some(_) => JournalError::Io { path, detail },
-        // The file answered, with something of another type than the schema says.
+        // A value in the file has another type than the schema declares.
         None => JournalError::Damaged { path, detail },
     }
 }

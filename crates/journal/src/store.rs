@@ -1,4 +1,4 @@
-//! Where records are kept: what a store must do, so that SQLite and later a database server can.
+//! The interface of a record store, implemented by SQLite and in memory.
 
 use super::{chain::JournalHead, error::JournalError, row::StoredRow, unique::UniqueKey};
 use openlora_ledger::{
@@ -6,25 +6,25 @@ use openlora_ledger::{
     event::{CallKind, Event, EventRecord},
 };
 
-/// The writing side. A store belongs to one writer; whoever opens it makes sure of that.
+/// The writing side. A store has exactly one writer; the code that opens it must ensure this.
 pub trait JournalStore: Send {
-    /// Appends in order, in one transaction, durable on return: all of the batch or, on an
-    /// error, nothing. A duplicate takes no place and does not disturb the others.
+    /// Appends in order, in one transaction, durable on return: the whole batch or, on an error,
+    /// nothing. A duplicate takes no sequence number and does not affect the others.
     fn append(
         &mut self,
         now_ms: u64,
         batch: &[JournalEntry],
     ) -> Result<Vec<AppendOutcome>, JournalError>;
 
-    /// The last committed record, known without asking the disk: once a batch is committed,
-    /// nothing may fail any more that would make its callers believe it was not.
+    /// The last committed record, available without disk access: once a batch is committed, no
+    /// later failure may make its callers believe that it was not.
     fn head(&self) -> JournalHead;
 
     /// An independent reader of what has been committed.
     fn reader(&self) -> Result<Box<dyn StoreReader>, JournalError>;
 }
 
-/// An event to be appended, with what is kept beside it.
+/// An event to append, with its enclosure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalEntry {
     pub event: Event,
@@ -46,28 +46,28 @@ impl From<Event> for JournalEntry {
     }
 }
 
-/// Bytes that are committed together with an event and are no part of the history: the oldest
-/// make room for new ones.
+/// Bytes that are committed together with an event but are not part of the hash chain. The oldest
+/// are deleted to make room for new ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CachedResponse {
     pub request_id: String,
     pub bytes: Vec<u8>,
 }
 
-/// Bytes of all enclosures that a store keeps, and of the largest.
+/// Total bytes of enclosures that a store keeps, and the size of the largest.
 pub const ENCLOSED: u64 = 32 << 20;
 pub const LARGEST_ENCLOSURE: usize = 1 << 20;
 
-/// What became of one event of a batch.
+/// The result of one event of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AppendOutcome {
     Stored(EventRecord),
     Duplicate(UniqueKey),
 }
 
-/// The reading side; any number of them, in any process.
+/// The reading side. There may be any number of readers, in any process.
 pub trait StoreReader: Send {
-    /// Random bytes that belong to this journal alone.
+    /// Random bytes, unique to this journal.
     fn salt(&self) -> &[u8];
 
     /// At most `limit` rows from `from` on, in order.
@@ -83,17 +83,17 @@ pub trait StoreReader: Send {
         self.unique(&UniqueKey::new(UniqueKey::METERED, request_id))
     }
 
-    /// What was enclosed for a request, while it is kept.
+    /// The enclosure of a request, as long as it is kept.
     fn enclosed(&mut self, request_id: &str) -> Result<Option<Vec<u8>>, JournalError>;
 
     /// Reservations without a `CallMetered`, in order.
     fn open_calls(&mut self) -> Result<Vec<UncountedCall>, JournalError>;
 
-    /// Whether anything was committed since the last time this was asked; cheap.
+    /// Whether anything was committed since the last call; cheap.
     fn changed(&mut self) -> Result<bool, JournalError>;
 }
 
-/// A call that was accepted and not counted yet.
+/// A call that was accepted and is not metered yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UncountedCall {
     pub request_id: String,

@@ -1,8 +1,8 @@
-//! The events of which a request has at most one, and what names them.
+//! Events that a request has at most once, and their keys.
 
 use openlora_ledger::event::Event;
 
-/// The events of which a request has at most one.
+/// An event that a request has at most once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct UniqueKey {
     /// One of the constants here.

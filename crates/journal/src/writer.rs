@@ -1,5 +1,5 @@
-//! The one thread that writes: it gathers what waits and commits it together, so that many
-//! callers share one sync of the disk.
+//! The writer thread. It collects queued events and commits them together, so that many callers
+//! share one disk sync.
 
 use std::{
     sync::mpsc::{Receiver, RecvTimeoutError},
@@ -16,17 +16,17 @@ use super::{
 };
 use openlora_ledger::event::{Event, EventRecord, FinishReason, TokenUsage};
 
-/// Events in one transaction; bounds the memory of a batch and the wait of its last caller.
+/// Events per transaction; limits the memory of a batch and the latency of its last caller.
 const BATCH: usize = 1024;
 
-/// How long events that nobody waits for may gather before they are committed.
+/// How long events without a waiting caller may collect before they are committed.
 const LINGER: Duration = Duration::from_millis(20);
 
 pub(super) type WriterReply<T> = oneshot::Sender<Result<T, JournalError>>;
 
-/// What the handle asks of the writer; kept in the order of asking.
+/// Commands from handles to the writer, in order.
 pub(super) enum WriterCommand {
-    /// With what is to be in the same transaction; the answer is the first one's.
+    /// The events are written in the same transaction; the reply is for the first one.
     Append(Box<JournalEntry>, Vec<Event>, WriterReply<EventRecord>),
     Note(Event),
     Flush(WriterReply<()>),
@@ -43,17 +43,17 @@ impl WriterCommand {
     }
 }
 
-/// Sees every record in order, each before anyone is told that it is written.
+/// Sees every record in order, each before the append that wrote it returns.
 pub type RecordFollower = Box<dyn FnMut(&EventRecord) + Send>;
 
-/// Whoever waits for one event of the batch.
+/// A caller that waits for one event of the batch.
 enum WriterWaiter {
     Record(WriterReply<EventRecord>),
     Nobody,
 }
 
 pub(super) struct JournalWriter {
-    /// Before the store, so that it closes first, see [`super::JournalInner`].
+    /// Declared before the store so that it closes first, see [`super::JournalInner`].
     pub reader: Box<dyn StoreReader>,
     pub store: Box<dyn JournalStore>,
     pub clock: JournalClock,
@@ -63,7 +63,7 @@ pub(super) struct JournalWriter {
 }
 
 impl JournalWriter {
-    /// Works until every handle is gone and everything asked for is done.
+    /// Runs until every handle is dropped and all commands are done.
     pub(super) fn run(mut self, commands: &Receiver<WriterCommand>) {
         while let Ok(first) = commands.recv() {
             let batch = gather(first, commands);
@@ -106,11 +106,11 @@ impl JournalWriter {
                 }
             }
         }
-        // Each caller has been told already.
+        // Each caller has already received its result.
         let _ = self.commit_for(&mut events, &mut waiting);
     }
 
-    /// Commits and tells those who wait; both lists are empty afterwards.
+    /// Commits and replies to the waiting callers; both lists are empty afterwards.
     fn commit_for(
         &mut self,
         events: &mut Vec<JournalEntry>,
@@ -144,13 +144,13 @@ impl JournalWriter {
         }
         let head = self.store.head();
         if self.head.send_replace(head) != head {
-            // No subscriber is no error.
+            // It is no error if there is no subscriber.
             let _ = self.news.send(head.sequence);
         }
         Ok(outcomes)
     }
 
-    /// Shows a follower all that is written, and from now on what will be.
+    /// Passes all existing records to a follower, and from now on each new one.
     fn follow(&mut self, mut follower: RecordFollower) -> Result<(), JournalError> {
         let mut next = 1;
         loop {
@@ -165,7 +165,7 @@ impl JournalWriter {
         Ok(())
     }
 
-    /// Counts the calls that other sessions left open, in one transaction.
+    /// Meters the calls that other sessions left open, in one transaction.
     fn recover(&mut self, session: &str) -> Result<Vec<EventRecord>, JournalError> {
         let mut open = self.reader.open_calls()?;
         open.retain(|call| call.session != session);
@@ -186,7 +186,7 @@ impl JournalWriter {
     }
 }
 
-/// Takes what is already waiting; lingers only while nobody waits for an answer.
+/// Takes the commands that are queued; waits for more only while no caller waits for a reply.
 fn gather(first: WriterCommand, commands: &Receiver<WriterCommand>) -> Vec<WriterCommand> {
     let until = Instant::now() + LINGER;
     let mut awaited = first.is_awaited();
@@ -208,8 +208,8 @@ fn gather(first: WriterCommand, commands: &Receiver<WriterCommand>) -> Vec<Write
     batch
 }
 
-/// The count of a call whose server died: what its last checkpoint says was delivered. The text
-/// died with the process, so the response hash is that of the empty text.
+/// The meter record of a call whose server died, with the tokens of its last checkpoint. The text
+/// was lost with the process, so the response hash is that of the empty text.
 fn recovered(call: UncountedCall, salt: &[u8]) -> Event {
     let (completion_tokens, until) = call.checkpoint.unwrap_or((0, call.reserved_ms));
     let (usage, finish) = (
@@ -265,7 +265,7 @@ fn refuse(waiting: Vec<WriterWaiter>, error: &JournalError) {
     }
 }
 
-/// A caller that went away needs no answer.
+/// A caller that stopped waiting needs no reply.
 fn answer<T>(reply: WriterReply<T>, result: Result<T, JournalError>) {
     let _ = reply.send(result);
 }

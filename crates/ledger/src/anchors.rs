@@ -1,10 +1,10 @@
-//! How far the journal is anchored and allotted, folded from facts.
+//! The progress of anchoring and of contribution proposals, folded from events.
 
 use super::ReceiverKey;
 use crate::event::{ContributionsProposed, Event, RootAnchored};
 use openlora_core::{Address, Amount, Word};
 
-/// The facts that still stand, oldest first.
+/// The events still in effect, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AnchorFacts {
     anchored: Vec<RootAnchored>,
@@ -34,7 +34,7 @@ impl AnchorFacts {
         }
     }
 
-    /// The last root of a server's chain of an adapter.
+    /// The last root that a server anchored for an adapter.
     pub fn last(&self, chain_id: u64, adapter_id: &str, server: Address) -> Option<&RootAnchored> {
         let mine = |it: &&RootAnchored| {
             it.chain_id == chain_id && it.adapter_id == adapter_id && it.server == server
@@ -42,7 +42,7 @@ impl AnchorFacts {
         self.anchored.iter().rfind(mine)
     }
 
-    /// The last proposal to a pool.
+    /// The last contributions proposed to a pool.
     pub fn proposal(&self, pool: ReceiverKey) -> Option<&ContributionsProposed> {
         self.proposed.iter().rfind(|it| it.pool == pool)
     }
@@ -54,7 +54,7 @@ impl AnchorFacts {
         (batches, contributions)
     }
 
-    /// Calls that are anchored, and what they cost.
+    /// The number of anchored calls and their total charge.
     pub fn calls(&self) -> (u64, Amount) {
         let calls = self.anchored.iter().map(|it| it.count).sum();
         (calls, self.anchored.iter().map(|it| it.charged).sum())

@@ -1,8 +1,8 @@
-//! Payment channels as x402's batch-settlement scheme has them, and what is known of one.
+//! Payment channels of the x402 batch-settlement scheme, and their state.
 //!
-//! Every sum is a running total since the channel began, and the totals stand in one order:
-//! authorised ≥ charged ≥ claimed. [`StageTotal`] keeps them from being mixed up; the only ways from
-//! one to the next are the functions here.
+//! Every sum is a running total since the channel was opened, and the totals are ordered:
+//! authorised ≥ charged ≥ claimed. [`StageTotal`] keeps the stages apart in the type system; only
+//! the functions here convert between them.
 
 use std::{fmt, marker::PhantomData};
 
@@ -10,21 +10,22 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use openlora_core::{Address, Amount, Word};
 
-/// Shortest and longest delay between starting and ending a payer's withdrawal, in seconds.
+/// Shortest and longest delay between the start and the end of a payer's withdrawal, in seconds.
 pub const WITHDRAW_DELAY: std::ops::RangeInclusive<u64> = 900..=2_592_000;
 
-/// What part of a withdrawal's delay a running call, and a round of claims, may take: together they
-/// leave half of it for whatever goes wrong.
+/// A running call and a round of claims may each take this fraction of the withdrawal delay; half
+/// of the delay remains as a reserve.
 pub const WITHDRAW_SHARE: u32 = 4;
 
 /// A channel's terms; its id is their EIP-712 digest on a chain, so they never change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelTerms {
     pub payer: Address,
-    /// Whose key signs vouchers; the zero address means the payer's contract decides (ERC-1271).
+    /// The account that signs vouchers. The zero address means that the payer's contract verifies
+    /// them (ERC-1271).
     pub payer_authorizer: Address,
     pub receiver: Address,
-    /// Who claims and refunds.
+    /// The account that claims and refunds.
     pub receiver_authorizer: Address,
     pub token: Address,
     /// Seconds between the start and the end of a withdrawal by the payer.
@@ -32,29 +33,29 @@ pub struct ChannelTerms {
     pub salt: Word,
 }
 
-/// What the payer has signed for.
+/// The amount that the payer has signed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthorisedStage {}
-/// What calls have cost.
+/// The charges of calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChargedStage {}
-/// What the receiver's side has claimed of the channel on the chain.
+/// The amount claimed from the channel on the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClaimedStage {}
-/// What the escrow has sent to the receiver.
+/// The amount that the escrow has sent to the receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SettledStage {}
-/// What the receiver has paid out to recipients.
+/// The amount that the receiver has released to its recipients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReleasedStage {}
 
-/// A running total of one stage.
+/// The running total of one stage.
 pub struct StageTotal<Stage> {
     amount: Amount,
     stage: PhantomData<Stage>,
 }
 
-/// A step that would break the order of totals.
+/// A step that would violate the order of the totals.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TotalBreach {
     #[error("{charged} charged is more than {authorised} authorised")]
@@ -85,14 +86,14 @@ impl<Stage> StageTotal<Stage> {
 }
 
 impl StageTotal<AuthorisedStage> {
-    /// What a voucher says.
+    /// The total that a voucher authorises.
     pub fn signed(max: Amount) -> Self {
         Self::from_amount(max)
     }
 }
 
 impl StageTotal<ChargedStage> {
-    /// One call more, within what is signed for.
+    /// Adds the charge of one call, within the authorised total.
     pub fn charge(
         self,
         amount: Amount,
@@ -113,14 +114,14 @@ impl StageTotal<ChargedStage> {
         Ok(Self::from_amount(charged))
     }
 
-    /// The total of a channel of which only the chain's memory is left.
+    /// The total of a channel of which only the on-chain state is left.
     pub fn lost(claimed: StageTotal<ClaimedStage>) -> Self {
         Self::from_amount(claimed.amount)
     }
 }
 
 impl StageTotal<ClaimedStage> {
-    /// What the chain says, which can be no more than was charged.
+    /// The total claimed on the chain, which must not exceed the charged total.
     pub fn within(claimed: Amount, charged: StageTotal<ChargedStage>) -> Result<Self, TotalBreach> {
         let charged = charged.amount;
         if claimed > charged {
@@ -129,7 +130,7 @@ impl StageTotal<ClaimedStage> {
         Ok(Self::from_amount(claimed))
     }
 
-    /// What the chain says of a channel that nobody here has charged.
+    /// The on-chain total of a channel that has no charges here.
     pub fn observed(claimed: Amount) -> Self {
         Self::from_amount(claimed)
     }
@@ -192,7 +193,8 @@ impl<Stage> Serialize for StageTotal<Stage> {
     }
 }
 
-/// Reads back what this program wrote; a stored snapshot is no place where totals are made.
+/// Deserializes a total that this program wrote; new totals are created only by the functions
+/// above.
 impl<'de, Stage> Deserialize<'de> for StageTotal<Stage> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Amount::deserialize(deserializer).map(Self::from_amount)

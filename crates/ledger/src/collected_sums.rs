@@ -1,12 +1,13 @@
-//! What a chain has collected of the calls' charges: claimed from their channels and sent to the
-//! receiver, or brought by a transfer of their own. Folded from facts, in any order of the calls.
+//! How much of each call's charge was collected on a chain: claimed from its channel and sent to
+//! the receiver, or paid by an `exact` transfer. Folded from events; the order of the calls does
+//! not matter.
 //!
-//! A channel's calls are paid by its money in the order of their totals: a call that took the
+//! A channel's claims cover its calls in the order of their running totals: a call that raised the
 //! total from `before` to `after` is collected as far as the claimed total exceeds `before`. An
-//! `exact` call is collected by its own transfer alone, and never beyond its charge. Whatever
-//! else arrives at a receiver (gifts, income of other servers, what a transfer brought above the
-//! charge) belongs to no call and makes no other call whole. A fact that leaves open which call
-//! it paid counts for none.
+//! `exact` call is collected by its own transfer only, and never beyond its charge. Other income of
+//! a receiver (donations, income of other servers, transfers above the charge) belongs to no call
+//! and does not complete another call. An event that does not identify the call it paid counts for
+//! none.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,10 +15,10 @@ use super::{CallCharge, ChannelKey, ExactKey, PaymentScheme, ReceiverKey};
 use crate::event::{ChannelsClaimed, Event, PaymentReceived};
 use openlora_core::{Address, Amount};
 
-/// A claim from one channel that still stands; the total orders them.
+/// A claim from one channel that is still in effect, ordered by total.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct StandingClaim {
-    /// Claimed from the channel since it began.
+    /// Claimed from the channel since it was opened.
     total: Amount,
     block: u64,
     receiver: ReceiverKey,
@@ -32,26 +33,28 @@ struct StandingTransfer {
     amount: Amount,
 }
 
-/// Everything that the facts say was collected.
+/// Everything that was collected according to the events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CollectedSums {
     claims: BTreeMap<ChannelKey, BTreeSet<StandingClaim>>,
-    /// Blocks of transactions by which the escrow sent a receiver all that was claimed for it.
+    /// Blocks and hashes of the settlements: the transactions in which the escrow sent a receiver
+    /// all that was claimed for it.
     settles: BTreeMap<ReceiverKey, BTreeSet<(u64, String)>>,
-    /// The latest block at which the escrow owed a receiver nothing, whoever had settled.
+    /// The latest block at which the escrow owed a receiver nothing, regardless of which server
+    /// settled.
     even_at: BTreeMap<ReceiverKey, u64>,
     transfers: BTreeMap<ExactKey, StandingTransfer>,
-    /// How many calls name a transfer as theirs.
+    /// How many calls refer to each transfer.
     named: BTreeMap<ExactKey, u32>,
-    /// How many payments are said to be one transfer: only their logs could tell them apart.
+    /// How many payments refer to the same transfer; only their logs could distinguish them.
     alike: BTreeMap<TransferKey, u32>,
 }
 
-/// What the facts say of a transfer: its transaction, receiver, payer and amount.
+/// The key of a transfer: its transaction, receiver, payer and amount.
 type TransferKey = (String, ReceiverKey, Address, Amount);
 
 impl CollectedSums {
-    /// Adds a fact; those about other things change nothing.
+    /// Applies an event; unrelated events change nothing.
     pub fn apply(&mut self, event: &Event) {
         match event {
             Event::Claimed(claimed) => self.claim(claimed),
@@ -95,7 +98,7 @@ impl CollectedSums {
         }
     }
 
-    /// A process that was killed may have noted a payment twice.
+    /// A killed process may have recorded a payment twice.
     fn receive(&mut self, received: &PaymentReceived) {
         if self.transfers.contains_key(&received.key) {
             return;
@@ -120,7 +123,7 @@ impl CollectedSums {
         self.transfers.insert(received.key, transfer);
     }
 
-    /// Forgets what transactions did that do not stand any more, by their chain and hash.
+    /// Removes transactions for which `stands` returns false; its arguments are chain and hash.
     fn keep_standing(&mut self, stands: impl Fn(u64, &str) -> bool) {
         for (key, claims) in &mut self.claims {
             claims.retain(|it| stands(key.chain_id, &it.tx));
@@ -134,7 +137,7 @@ impl CollectedSums {
             .retain(|(tx, receiver, ..), _| stands(receiver.chain_id, tx));
     }
 
-    /// A chain that is gone has collected nothing.
+    /// Nothing is collected on a chain that was reset.
     fn end(&mut self, ended: u64) {
         self.claims.retain(|key, _| key.chain_id != ended);
         self.settles.retain(|key, _| key.chain_id != ended);
@@ -145,7 +148,7 @@ impl CollectedSums {
             .retain(|(_, receiver, ..), _| receiver.chain_id != ended);
     }
 
-    /// What was claimed from a channel and has arrived at its receiver.
+    /// The amount claimed from a channel that has arrived at its receiver.
     pub fn of_channel(&self, channel: ChannelKey, receiver: ReceiverKey) -> Amount {
         let settled = self.settles.get(&receiver).and_then(BTreeSet::last);
         let settled = settled.map(|(block, _)| *block);
@@ -189,7 +192,7 @@ impl CollectedSums {
     }
 }
 
-/// How much of a channel's call is collected once so much was claimed from the channel.
+/// How much of a channel call is collected when `claimed` was claimed from the channel.
 pub fn collected_of(charge: &CallCharge, claimed: Amount) -> Amount {
     let before = charge.before();
     claimed.min(charge.cumulative).saturating_sub(before)

@@ -1,10 +1,10 @@
-//! What contributors of a pool are owed since the beginning.
+//! The amounts owed to the contributors of a pool since it was created.
 //!
-//! Pure: attributed calls and what was collected of each go in, sums come out. A call gives its
-//! contributors their parts of what was collected of its charge and no more, so calls that nobody
-//! collects take nothing from others, whatever their order. Sums are kept in millionths of a base
-//! unit and stated in whole units; what is left over is carried on. Money in a pool that belongs
-//! to no call stays there unallotted.
+//! Pure: the inputs are attributed calls and how much of each was collected; the outputs are sums.
+//! Contributors receive their shares of the collected part of a charge only, so an uncollected call
+//! takes nothing from other calls. Sums are kept in millionths of a base unit and stated in whole
+//! base units; the remainder is carried over. Money in a pool that belongs to no call is not
+//! allotted.
 
 use std::collections::BTreeMap;
 
@@ -26,36 +26,36 @@ pub struct PoolAllotment {
     pub pool: ReceiverKey,
     /// In millionths of a base unit.
     owed: BTreeMap<Address, u128>,
-    /// The calls that brought it, in the order of their adding.
+    /// The calls that contributed to the sums, in the order in which they were added.
     calls: Vec<CollectedCall>,
     /// Charges of calls that are not attributed yet, by request id.
     open: BTreeMap<String, CallCharge>,
-    /// The last record that is in.
+    /// The last record that is included.
     through: u64,
 }
 
-/// An attributed call, as far as its money goes.
+/// The amounts of an attributed call.
 #[derive(Clone, Copy, Debug)]
 pub struct AttributedCall<'a> {
     pub event_id: Word,
-    /// Place of the attribution in its journal.
+    /// Sequence of the attribution in its journal.
     pub sequence: u64,
     pub charge: &'a CallCharge,
     pub amounts: &'a [AttributedAmount],
 }
 
-/// What was stated of a pool so far.
+/// The last stated contributions of a pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StatedContributions {
     /// The last root; none before the first.
     pub root: Option<Word>,
     pub owed: Vec<ContributorOwed>,
-    /// How much of each call was collected by then.
+    /// How much of each call was collected according to that statement.
     pub collected: BTreeMap<Word, Amount>,
 }
 
 impl StatedContributions {
-    /// Goes on by one file.
+    /// Applies the next contributions file.
     pub fn follow(&mut self, file: &PoolContributions) {
         self.root = Some(file.root);
         self.owed.clone_from(&file.owed);
@@ -76,7 +76,7 @@ impl PoolAllotment {
         }
     }
 
-    /// Adds a record's call, if it is one, with what was collected of it.
+    /// Adds the call of a record, if it has one, with the amount collected of it.
     pub fn apply(&mut self, record: &EventRecord, collected: &CollectedSums) {
         match &record.event {
             Event::CallMetered {
@@ -105,7 +105,7 @@ impl PoolAllotment {
                 };
                 self.add(&call, collected.amount_of(&charge));
             }
-            // The pool of this address is another one from here on.
+            // After this event, the address belongs to a pool on a new chain.
             Event::ChainEnded { chain_id } if *chain_id == self.pool.chain_id => {
                 *self = Self::new(self.pool);
             }
@@ -113,7 +113,7 @@ impl PoolAllotment {
         }
     }
 
-    /// Adds a call of which so much was collected; of more than its charge, the charge.
+    /// Adds a call and its collected amount, capped at its charge.
     pub fn add(&mut self, call: &AttributedCall<'_>, collected: Amount) {
         let charged = call.charge.amount;
         let collected = collected.min(charged);
@@ -139,7 +139,7 @@ impl PoolAllotment {
         }
     }
 
-    /// Whole base units by contributor, without those that are owed none yet.
+    /// Whole base units by contributor; contributors that are owed less than one are left out.
     pub fn leaves(&self) -> Vec<(Address, Amount)> {
         let whole = self
             .owed
@@ -153,7 +153,7 @@ impl PoolAllotment {
         self.leaves().into_iter().map(|(_, amount)| amount).sum()
     }
 
-    /// The calls that brought something, and how much of each was collected.
+    /// Calls with a collected amount, and that amount.
     pub fn calls(&self) -> &[CollectedCall] {
         &self.calls
     }
@@ -162,9 +162,9 @@ impl PoolAllotment {
         self.through
     }
 
-    /// What is to be stated next, of a pool in which `received` ever arrived: nobody's sum falls,
-    /// and nothing is stated that is not there. While the pool has not fetched everything yet,
-    /// everybody has the same part of what is new.
+    /// The next statement for a pool that has `received` this total. No contributor's sum
+    /// decreases, and the statement never exceeds the pool's funds. While not all funds have
+    /// reached the pool, the new amounts of all contributors are scaled by the same factor.
     pub fn state(
         &self,
         stated: &StatedContributions,
@@ -203,8 +203,8 @@ impl PoolAllotment {
     }
 }
 
-/// `whole × part / of` for a `part` of at most `of`, rounded down. Numbers whose product has more
-/// than 128 bits lose their lowest ones, downwards too.
+/// `whole × part / of` for a `part` of at most `of`, rounded down. If the product has more than 128
+/// bits, the lowest bits are dropped, which also rounds down.
 fn part_of(whole: u128, part: u128, of: u128) -> u128 {
     if part >= of {
         return whole;
@@ -212,7 +212,7 @@ fn part_of(whole: u128, part: u128, of: u128) -> u128 {
     if let Some(product) = whole.checked_mul(part) {
         return product / of;
     }
-    // `part` is below `of`, so rounding it down and `of` up can only lessen the result.
+    // `part` is below `of`: rounding it down and `of` up can only reduce the result.
     let bits = 128 - of.leading_zeros();
     let shift = bits.saturating_sub(63);
     let (part, of) = (part >> shift, (of >> shift) + 1);

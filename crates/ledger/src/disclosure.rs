@@ -1,12 +1,12 @@
-//! What of a journal's record leaves this machine, on `/events` and in recordings: everything but
-//! what its reader could spend. A voucher's signature pays whoever presents it, a signed
-//! transaction can be sent by anybody, and a salt is part of both.
+//! The public form of a journal record, for `/events` and recordings: everything except what its
+//! reader could spend. A voucher's signature pays any holder that presents it, anyone can submit a
+//! signed transaction, and a salt is part of both.
 
 use serde_json::Value;
 
 use crate::event::EventRecord;
 
-/// Fields whose texts are told as zeros, wherever they stand.
+/// Fields whose text is replaced by zeros, at any depth.
 const WITHHELD: &[&str] = &[
     "authorization",
     "password",
@@ -17,7 +17,7 @@ const WITHHELD: &[&str] = &[
     "signatures",
 ];
 
-/// A record as others may have it: of the same form, so that every fold of it is the same.
+/// The public form of a record. It has the same structure, so every fold gives the same result.
 pub fn public_record(record: &EventRecord) -> Value {
     let mut value = serde_json::to_value(record).unwrap_or_default();
     withhold(&mut value);
@@ -39,7 +39,7 @@ fn withhold(value: &mut Value) {
     }
 }
 
-/// Texts keep their length, because some are read back as so many bytes.
+/// Texts keep their length, because some are parsed as a fixed number of bytes.
 fn blank(value: &mut Value) {
     match value {
         Value::String(text) => {

@@ -1,9 +1,8 @@
-//! What was earned: sums per day, adapter, payer and recipient, folded from records.
+//! Earnings: sums per day, adapter, payer and recipient, folded from records.
 //!
-//! Days are days of UTC, counted from 1970. Money of different tokens is never added up here;
-//! every sum belongs to one receiver of one token on one chain. Only what calls of this journal
-//! cost is income: other servers may be paid at the same receiver, and receipts of transactions
-//! that were sent for other sellers tell of theirs.
+//! Days are UTC days since 1970. Amounts of different tokens are never added; each sum belongs to
+//! one receiver of one token on one chain. Only charges of this journal's calls are income: other
+//! servers may use the same receiver, and transactions sent for other sellers concern their income.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +19,7 @@ use openlora_core::{Address, Amount};
 
 pub const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// Whose calls a sum is about.
+/// The adapter and payer of a sum.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CallsKey {
     pub day: u64,
@@ -29,7 +28,7 @@ pub struct CallsKey {
     pub payer: Address,
 }
 
-/// Calls that were charged.
+/// Number and charges of calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChargedCalls {
     pub calls: u64,
@@ -40,46 +39,46 @@ pub struct ChargedCalls {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MovedSums {
     pub claimed: Amount,
-    /// Of what was claimed, arrived at the receiver: from the escrow, or by `exact` transfers.
+    /// The claimed amount that arrived at the receiver: from the escrow, or by `exact` transfers.
     pub settled: Amount,
     pub released: Amount,
-    /// Settled together with it, and claimed by other servers of the same receiver.
+    /// Settled in the same transactions, but claimed by other servers of the same receiver.
     #[serde(default)]
     pub others: Amount,
 }
 
-/// Claims of a receiver that no settlement has sent on.
+/// Claims of a receiver that are not settled yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct UnsettledClaim {
     amount: Amount,
-    /// Of the latest claim.
+    /// Block of the latest claim.
     block: u64,
 }
 
-/// A channel's calls, and what the chain last said of it.
+/// The charges of a channel, and its latest on-chain state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct ChannelEarnings {
     receiver: ReceiverKey,
     charged: Amount,
 }
 
-/// An `exact` payment, which is income once a call was charged for it.
+/// An `exact` payment. It becomes income once a call was charged for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct ExactIncome {
     tx: String,
     amount: Amount,
     receiver: ReceiverKey,
-    /// The day and the sum of the call.
+    /// Day and charge of the call.
     call: Option<(u64, Amount)>,
 }
 
-/// One movement, kept so that a reorganisation can take it back.
+/// One movement of money, kept so that a reorganisation can revert it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct MoneyMovement {
     day: u64,
     receiver: ReceiverKey,
     moved: MovedSums,
-    /// Who was paid, of a release.
+    /// The recipient of a release.
     recipient: Option<Address>,
 }
 
@@ -93,7 +92,7 @@ impl MoneyMovement {
         }
     }
 
-    /// Whether it is the same but for the day on which it was noted.
+    /// Whether the movements are equal except for the day on which they were recorded.
     fn is_same(&self, other: &Self) -> bool {
         let sums = |it: &Self| {
             let sent = it.moved.settled.saturating_add(it.moved.others);
@@ -104,7 +103,7 @@ impl MoneyMovement {
     }
 }
 
-/// Everything that the journal says about income.
+/// All income according to the journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Earnings {
     #[serde(with = "pairs")]
@@ -118,19 +117,19 @@ pub struct Earnings {
     /// Wei paid for gas, by day and chain.
     #[serde(with = "pairs")]
     gas: BTreeMap<(u64, u64), Amount>,
-    /// What payers were charged for refunds, by day.
+    /// Fees that payers were charged for refunds, by day.
     #[serde(default, with = "pairs")]
     refund_fees: BTreeMap<(u64, ReceiverKey), Amount>,
-    /// Chain of each transaction that was intended.
+    /// The chain of each intended transaction.
     chains: BTreeMap<String, u64>,
-    /// The latest reading.
+    /// The latest reading of each splitter.
     splits: BTreeMap<ReceiverKey, SplitRead>,
-    /// What attributed calls gave the contributors of each pool, by day, in millionths of a unit.
+    /// Amounts attributed to the contributors of each pool, by day, in millionths of a base unit.
     #[serde(with = "pairs")]
     attributed: BTreeMap<(u64, ReceiverKey), BTreeMap<Address, u128>>,
 }
 
-/// Days from 1970 on, first and last included.
+/// A range of days since 1970, inclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DayRange {
     pub first: u64,
@@ -143,7 +142,7 @@ impl DayRange {
         last: u64::MAX,
     };
 
-    /// The `count` days that end with the one in which `now_ms` lies.
+    /// The `count` days up to and including the day of `now_ms`.
     pub fn until(now_ms: u64, count: u64) -> Self {
         let last = now_ms / DAY_MS;
         Self {
@@ -161,28 +160,29 @@ impl DayRange {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EarningsSums {
     pub calls: u64,
-    /// For calls.
+    /// Charges of calls.
     pub charged: Amount,
-    /// Charged for refunds.
+    /// Refund fees.
     pub refund_fees: Amount,
     pub claimed: Amount,
     pub settled: Amount,
     pub released: Amount,
-    /// Charged, and taken back by payers before it was claimed; of all time.
+    /// Charged, but withdrawn or refunded to payers before it was claimed; over all time.
     pub uncollectable: Amount,
     pending: Amount,
     withdrawable: Amount,
 }
 
 impl EarningsSums {
-    /// Charged and not yet at the receiver, as far as it can still arrive. Over several receivers
-    /// the sum of each: what one got too much of is no money of another.
+    /// Charged and not yet at the receiver, as far as it can still be collected. Over several
+    /// receivers it is the sum of each receiver's amount: a surplus of one does not reduce
+    /// another's.
     pub fn pending(&self) -> Amount {
         self.pending
     }
 
-    /// At the receiver and not yet paid out. What a splitter paid out of others' money besides
-    /// does not make this less than nothing; `withdraw --dry-run` asks the chain.
+    /// At the receiver and not yet released. It is never negative, even if a splitter also released
+    /// money of other servers; `withdraw --dry-run` asks the chain.
     pub fn withdrawable(&self) -> Amount {
         self.withdrawable
     }
@@ -201,12 +201,12 @@ impl EarningsSums {
         }
     }
 
-    /// All that payers were charged.
+    /// All charges to payers.
     pub fn income(&self) -> Amount {
         self.charged.saturating_add(self.refund_fees)
     }
 
-    /// Of one receiver, when its sums are complete.
+    /// Completes the sums of one receiver.
     fn closed(self) -> Self {
         let arrived = self.settled.saturating_add(self.uncollectable);
         Self {
@@ -217,12 +217,13 @@ impl EarningsSums {
     }
 }
 
-/// What one recipient of a split has coming.
+/// The amounts of one recipient of a split.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecipientAccrual {
-    /// Its part of what was charged, rounded down.
+    /// Its share of the charges, rounded down.
     pub charged: Amount,
-    /// Its part of what arrived, rounded down; of a pool, what collected calls gave it.
+    /// Its share of the settled amount, rounded down; for a pool, its allotment from collected
+    /// calls.
     pub settled: Amount,
     pub released: Amount,
 }
@@ -292,7 +293,7 @@ impl Earnings {
         }
     }
 
-    /// Money of a chain that is gone is nobody's any more.
+    /// Income on a chain that was reset no longer counts.
     fn end(&mut self, chain_id: u64) {
         self.calls
             .retain(|key, _| key.receiver.chain_id != chain_id);
@@ -347,7 +348,8 @@ impl Earnings {
         line.charged = fee.cumulative;
     }
 
-    /// A payment owes its payer a call, and may be another seller's, until a call is charged.
+    /// A payment entitles its payer to a call. Until a call is charged for it, it may belong to
+    /// another seller.
     fn receive(&mut self, paid: &PaymentReceived) {
         let known = self.exact.get(&paid.key);
         let is_noted = |it: &ExactIncome| it.tx == paid.tx && self.movements.contains_key(&paid.tx);
@@ -372,7 +374,7 @@ impl Earnings {
         self.exact.insert(paid.key, received);
     }
 
-    /// Whether the payment of an `exact` call was taken back by a reorganisation.
+    /// Whether a reorganisation reverted the payment of an `exact` call.
     pub fn is_undone(&self, key: ExactKey) -> bool {
         let paid = self.exact.get(&key);
         paid.is_some_and(|it| it.call.is_some() && !self.movements.contains_key(&it.tx))
@@ -382,7 +384,7 @@ impl Earnings {
         let Some(paid) = self.exact.get_mut(&charge.exact_key()) else {
             return;
         };
-        // A second call for the same payment brings nothing.
+        // A second call for the same payment earns nothing.
         if paid.call.is_none() && paid.receiver == charge.receiver_key() {
             paid.call = Some((day, charge.amount));
             let paid = paid.clone();
@@ -397,13 +399,14 @@ impl Earnings {
             settled: amount,
             ..MovedSums::default()
         };
-        // One transaction may hold several equal payments.
+        // One transaction may contain several equal payments.
         let movement = MoneyMovement::new(day, paid.receiver, moved);
         let known = self.movements.entry(paid.tx.clone()).or_default();
         known.push(movement);
     }
 
-    /// A settlement sends on everything that was claimed for the receiver, whoever claimed it.
+    /// A settlement transfers everything claimed for the receiver, including claims of other
+    /// servers.
     fn apply_settlement(&mut self, day: u64, it: &ReceiverSettled) {
         let waiting = self.waiting.get(&it.receiver).copied().unwrap_or_default();
         let moved = MovedSums {
@@ -416,7 +419,7 @@ impl Earnings {
         }
     }
 
-    /// Anybody may settle: what was claimed arrived when nothing is left to settle.
+    /// Anyone may settle: if nothing is left to settle, all claims have arrived.
     fn observe(&mut self, day: u64, it: &ReceiverObserved) {
         let (view, key) = (&it.view, it.key);
         let Some(waiting) = self.waiting.get(&key).copied() else {
@@ -456,8 +459,8 @@ impl Earnings {
         }
     }
 
-    /// A process that was killed may have noted a movement twice; its transaction tells. Says
-    /// whether it is new.
+    /// Returns whether a movement is new. A killed process may have recorded it twice; the
+    /// transaction identifies it.
     fn note(&mut self, tx: &str, movement: MoneyMovement) -> bool {
         let known = self.movements.entry(tx.to_owned()).or_default();
         let is_new = !known.iter().any(|it| it.is_same(&movement));
@@ -467,8 +470,8 @@ impl Earnings {
         is_new
     }
 
-    /// Every receiver of calls of this journal, or of its own server; receipts of what was sent
-    /// for other sellers are no income.
+    /// Every receiver of this journal's calls and of its own server. Transactions sent for other
+    /// sellers are no income.
     pub fn receivers(&self) -> BTreeSet<ReceiverKey> {
         let called = self.calls.keys().map(|key| key.receiver);
         let moved = self.movements.values().flatten().map(|it| it.receiver);
@@ -493,7 +496,7 @@ impl Earnings {
         fees.map(|(_, fee)| *fee).sum()
     }
 
-    /// What calls of a receiver cost beyond what their channels hold and was claimed of them.
+    /// Charges of a receiver's calls beyond the balances and claims of their channels.
     fn uncollectable(&self, receiver: ReceiverKey) -> Amount {
         let lines = self.lines.iter().filter(|(_, it)| it.receiver == receiver);
         let lost = lines.filter_map(|(key, line)| {
@@ -503,7 +506,7 @@ impl Earnings {
         lost.sum()
     }
 
-    /// Calls and charges of those that fit.
+    /// Number and charges of the calls that match.
     pub fn sums_where(&self, fits: impl Fn(&CallsKey) -> bool) -> EarningsSums {
         let mut sums = EarningsSums::default();
         for (_, calls) in self.calls.iter().filter(|(key, _)| fits(key)) {
@@ -524,7 +527,7 @@ impl Earnings {
         sums
     }
 
-    /// Wei that transactions on a chain cost.
+    /// Gas cost of the transactions on a chain, in wei.
     pub fn gas(&self, chain_id: u64, days: DayRange) -> Amount {
         let fits = |(day, chain): &(u64, u64)| *chain == chain_id && days.has(*day);
         let spent = self.gas.iter().filter(|(key, _)| fits(key));
@@ -536,9 +539,10 @@ impl Earnings {
         self.calls.iter()
     }
 
-    /// What each account that a receiver pays has coming, pools divided as calls were attributed and
-    /// by their static shares for the rest; empty where the split was never read. Of what arrived,
-    /// contributors have what calls that were collected gave them: `allotted` per pool and account.
+    /// The accrued amount of each account that a receiver pays. Pools are divided by the attribution
+    /// of calls, and by static shares for the rest. Empty if the split was never read. Of the settled
+    /// amount, contributors have their allotments from collected calls: `allotted`, by pool and
+    /// account.
     pub fn accruals(
         &self,
         receiver: ReceiverKey,
@@ -551,8 +555,8 @@ impl Earnings {
         let sums = self.sums(receiver, days);
         let mut accruals: BTreeMap<Address, RecipientAccrual> = BTreeMap::new();
         for part in &split.parts {
-            // Pools are paid for calls alone; whoever the splitter pays itself has a part of the
-            // refunds' fees too.
+            // Pools are paid for calls only; a recipient paid directly by the splitter also shares
+            // in refund fees.
             let charged = match part.members.is_empty() {
                 true => part_of(sums.income(), part.ppm),
                 false => part_of(sums.charged, part.ppm),
@@ -570,7 +574,7 @@ impl Earnings {
                 receiver: part.recipient,
                 ..receiver
             };
-            for (account, amount) in self.pooled(pool, days, (charged, part)) {
+            for (account, amount) in self.pooled(pool, days, charged, part) {
                 let arrived = allotted.get(&(pool, account)).copied();
                 add(account, amount, arrived.unwrap_or_default());
             }
@@ -579,12 +583,13 @@ impl Earnings {
         accruals
     }
 
-    /// A pool's part among its contributors.
+    /// Divides a pool's share among its contributors.
     fn pooled(
         &self,
         pool: ReceiverKey,
         days: DayRange,
-        (charged, part): (Amount, &SplitPart),
+        charged: Amount,
+        part: &SplitPart,
     ) -> BTreeMap<Address, Amount> {
         let mut micro: BTreeMap<Address, u128> = BTreeMap::new();
         let of_pool = self.attributed.iter();
@@ -622,7 +627,7 @@ impl Earnings {
     }
 }
 
-/// A part in ppm, rounded down as the splitter does.
+/// A share in ppm, rounded down like in the splitter contract.
 fn part_of(amount: Amount, ppm: u32) -> Amount {
     let (whole, rest) = (
         amount.0 / u128::from(WHOLE_PPM),

@@ -1,8 +1,8 @@
-//! The one vocabulary of facts.
+//! The events of the journal.
 //!
-//! Everything that happened and matters later is an [`Event`] in the journal; state, metrics,
-//! receipts and dashboards are folds over events. Events carry counts, digests and names, never
-//! a prompt or an answer. Variants and fields are only ever added.
+//! Everything that later code depends on is recorded as an [`Event`]; state, metrics, receipts and
+//! dashboards are folds over events. Events contain counts, digests and names, never a prompt or an
+//! answer. Variants and fields are only ever added.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use openlora_core::{Address, Amount, Word};
 
 pub use super::{FinishReason, TokenUsage};
 
-/// What a caller asked the model for.
+/// The kind of a call.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -28,21 +28,21 @@ pub enum CallKind {
     Embedding,
 }
 
-/// One fact.
+/// One event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Event {
-    /// A server came up; `session` tells its calls from those of an earlier process.
+    /// A server started; `session` distinguishes its calls from those of earlier processes.
     ServerStarted { session: String, version: String },
-    /// A server drained and stopped of its own accord.
+    /// A server drained and stopped regularly.
     ServerStopped { session: String },
-    /// An adapter was loaded and found to change the base's output.
+    /// An adapter was loaded, and it changes the base model's output.
     AdapterLoaded {
         name: String,
         adapter_digest: String,
         base_digest: String,
     },
-    /// A call was accepted: written before the model runs, so that a crash leaves a trace.
+    /// A call was accepted. Written before the model runs, so that it survives a crash.
     CallReserved {
         request_id: String,
         session: String,
@@ -52,16 +52,16 @@ pub enum Event {
         prompt_tokens: u64,
         /// SHA-256 over a per-journal salt and the request body, hex.
         request_hash: String,
-        /// What the payer allows for it; absent where calls are free.
+        /// What the payer authorised for it; absent where calls are free.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         payment: Option<Box<CheckedPayment>>,
     },
-    /// Tokens that were delivered so far in a call that is still running.
+    /// Tokens delivered so far by a running call.
     CallCheckpointed {
         request_id: String,
         completion_tokens: u64,
     },
-    /// The final count of a call: exactly one per request id.
+    /// The final counts of a call: exactly one per request id.
     CallMetered {
         request_id: String,
         adapter: String,
@@ -71,107 +71,107 @@ pub enum Event {
         finish: FinishReason,
         /// From acceptance to the last token, wall clock.
         milliseconds: u64,
-        /// From acceptance to the first token, wall clock; absent when no token came.
+        /// From acceptance to the first token, wall clock; absent if there was no token.
         first_token_milliseconds: Option<u64>,
         request_hash: String,
         /// SHA-256 over the salt and the delivered text, hex.
         response_hash: String,
-        /// What it cost; absent where calls are free.
+        /// The charge; absent where calls are free.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         charge: Option<Box<CallCharge>>,
     },
-    /// A transaction was signed and is about to be sent.
+    /// A transaction was signed and is about to be submitted.
     TransactionIntended(Box<TxIntent>),
-    /// What became of an intended transaction. At most one of those with its nonce succeeds.
+    /// The outcome of an intended transaction. At most one transaction per nonce succeeds.
     #[serde(rename = "transaction_settled")]
     TransactionConfirmed {
         /// Hash of the transaction.
         tx: String,
         status: TxOutcome,
-        /// Absent when it is on no chain.
+        /// Absent if the transaction is on no chain.
         gas_used: Option<u64>,
         block: Option<u64>,
-        /// Wei that it cost its sender, where the chain said so.
+        /// The fee paid by the sender in wei, if the chain reported it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         fee: Option<Amount>,
     },
-    /// A release stands in a registry.
+    /// A release is registered.
     Deployed(Box<ReleaseDeployment>),
     /// A payer's channel is used for the first time.
     ChannelOpened(Box<ChannelOpened>),
-    /// What a chain says of a channel now.
+    /// The current on-chain state of a channel.
     ChannelObserved(Box<ChannelObserved>),
-    /// What a chain says of a receiver now.
+    /// The current on-chain state of a receiver.
     ReceiverObserved(Box<ReceiverObserved>),
-    /// An `exact` payment is about to be sent to its chain, where its signature is public: it is
-    /// for this request.
+    /// An `exact` payment is about to be submitted, which makes its signature public. This event
+    /// binds it to its request.
     PaymentBound(Box<PaymentBound>),
-    /// An `exact` payment was mined; it owes its payer a call until one is charged.
+    /// An `exact` payment was mined; its payer is entitled to a call until one is charged.
     PaymentReceived(Box<PaymentReceived>),
-    /// Vouchers were claimed: the escrow now holds the money for its receiver.
+    /// Vouchers were claimed: the escrow holds the money for the receiver.
     Claimed(Box<ChannelsClaimed>),
-    /// The escrow sent a receiver what was claimed for it.
+    /// The escrow transferred the claimed amount to a receiver.
     Settled(Box<ReceiverSettled>),
-    /// A splitter paid a recipient out.
+    /// A splitter released a recipient's share.
     Released(Box<ShareReleased>),
-    /// A channel is charged for the gas of its next refund: written before the refund is sent, and
-    /// at most once per refund.
+    /// The gas fee of a channel's next refund. Written before the refund is submitted, and at most
+    /// once per refund.
     RefundCharged(Box<RefundCharged>),
-    /// A payer got back what was not charged.
+    /// The uncharged balance was refunded to a payer.
     Refunded(Box<ChannelRefunded>),
-    /// Who is paid for an adapter version, as its splitter says.
+    /// The recipients of an adapter version, as read from its splitter.
     SplitRead(Box<SplitRead>),
-    /// An account has so little left for gas that it pays for nobody's transactions any more.
+    /// An account's gas balance is so low that it no longer sponsors transactions of others.
     GasLow {
         chain_id: u64,
         account: Address,
         /// Wei.
         left: Amount,
     },
-    /// What an account may pay in a day for gas at strangers' request is spent: deposits and refunds
-    /// wait for the next day. At most once a day.
+    /// The daily budget for sponsored gas is spent: deposits and refunds wait until the next day.
+    /// At most once a day.
     GasBudgetSpent {
         chain_id: u64,
         account: Address,
         /// Days since 1970 (UTC).
         day: u64,
-        /// Wei, by mined transactions and at most by those that are on their way.
+        /// Wei: the cost of mined transactions and the maximum cost of pending ones.
         spent: Amount,
         /// Wei.
         budget: Amount,
     },
-    /// Blocks were replaced: what these transactions did has not happened.
+    /// Blocks were replaced by a reorganisation: these transactions have no effect.
     Reorganised { chain_id: u64, txs: Vec<String> },
-    /// What an answer repeats of the training text: a provisional attribution, before the receipt.
+    /// The provisional attribution by verbatim spans shared with the training text, before the
+    /// receipt.
     Traced(Box<CallTraced>),
-    /// Whose data shaped an answer: the final attribution, exactly one per metered call, and what
-    /// is paid.
+    /// The final attribution of a metered call, exactly one per call. Payouts follow it.
     Attributed(Box<CallAttributed>),
-    /// A root over attributed calls stands on chain.
+    /// A Merkle root over attributed calls was anchored on the chain.
     Anchored(Box<RootAnchored>),
-    /// A root over what contributors earned was proposed to their pool.
+    /// A Merkle root over contributors' amounts was proposed to their pool.
     ContributionsProposed(Box<ContributionsProposed>),
-    /// A contributor was paid from a pool.
+    /// A contributor claimed its amount from a pool.
     ContributionClaimed(Box<ContributionClaimed>),
-    /// Which chain answers under an id, by the hash of its first block: every fact about the id
-    /// that follows, until it ends, is of this chain.
+    /// The chain behind a chain id, identified by its genesis hash. All later events about the id
+    /// concern this chain, until it ends.
     ChainIdentified { chain_id: u64, genesis: Word },
-    /// A chain is gone, and another may answer under its id. What was written of the id so far is
-    /// about the chain that is gone.
+    /// The chain behind an id was reset, and a new chain may use the id. All earlier events about
+    /// the id concern the old chain.
     ChainEnded { chain_id: u64 },
-    /// How far another seller's payment is cleared.
+    /// A step in the clearing of another seller's payment.
     Clearing(Box<PaymentClearing>),
 }
 
-/// How far the clearing of another seller's payment has come.
+/// The steps of clearing another seller's payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClearingStage {
-    /// The authorization belongs to one request from here on; written before anything is sent.
+    /// The authorization is bound to one request; written before anything is submitted.
     Started,
-    /// The request is about to be told that the payment was made; no other request ever is.
+    /// The request is about to receive the confirmation of the payment; no other request ever does.
     Confirmed,
-    /// Nothing was sent, and the authorization is free again.
+    /// Nothing was submitted, and the authorization is free again.
     Dropped,
 }
 
@@ -179,19 +179,19 @@ pub enum ClearingStage {
 pub struct PaymentClearing {
     /// The authorization, of a transfer or of a deposit.
     pub key: ExactKey,
-    /// SHA-256 of the request that it is cleared for.
+    /// SHA-256 of the request for which it is cleared.
     pub request: Word,
     pub stage: ClearingStage,
     /// Hash of the transaction; empty before one is mined.
     pub tx: String,
 }
 
-/// Parts of a whole among contributors; those of one list sum to a million.
+/// Shares of contributors; the shares of one list sum to a million.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContributorShare {
-    /// As the project's `[[data]]` names it.
+    /// The name in the project's `[[data]]`.
     pub contributor: String,
-    /// Where the contributor is paid; absent where none is known.
+    /// The contributor's payout address; absent if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<Address>,
     pub ppm: u32,
@@ -200,12 +200,12 @@ pub struct ContributorShare {
 /// A run of tokens that an answer shares with the training text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TracedSpan {
-    /// First token of it in the answer, from 0.
+    /// Its first token in the answer, from 0.
     pub start: u32,
     pub tokens: u32,
-    /// How many training documents hold it.
+    /// How many training documents contain it.
     pub documents: u32,
-    /// SHA-256 of some of those, hex.
+    /// SHA-256 of some of those documents, hex.
     pub examples: Vec<String>,
 }
 
@@ -215,13 +215,13 @@ pub struct CallTraced {
     pub adapter_digest: String,
     /// SHA-256 of the index, hex.
     pub index: String,
-    /// How much of the answer the spans cover.
+    /// The part of the answer that the spans cover.
     pub covered_ppm: u32,
     pub spans: Vec<TracedSpan>,
     pub shares: Vec<ContributorShare>,
 }
 
-/// How the shares of a call were found.
+/// The method by which the shares of a call were computed.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -233,28 +233,28 @@ pub enum AttributionMethod {
     Datainf,
     /// Dot products of gradients at the last checkpoint.
     Gradient,
-    /// The shares that stand in the package, whatever was asked.
+    /// The static shares of the package, regardless of the request.
     Static,
 }
 
-/// An example that shaped an answer.
+/// A training example that influenced an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ShapingExample {
     /// SHA-256 of the example, hex.
     pub example: String,
     pub contributor: String,
-    /// Its part of all that was credited for the call.
+    /// Its part of the total credit of the call.
     pub ppm: u32,
 }
 
-/// What one recipient gets of one call, in millionths of the token's base unit.
+/// One recipient's part of a call's charge, in millionths of the token's base unit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttributedAmount {
     /// A contributor's name, or the role of another recipient of the split.
     pub recipient: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<Address>,
-    /// The contributor pool that pays it; absent for who is paid by the splitter itself.
+    /// The contributor pool that pays it; absent for a recipient paid by the splitter itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<ReceiverKey>,
     pub micro: Amount,
@@ -265,34 +265,34 @@ pub struct CallAttributed {
     pub request_id: String,
     pub adapter: String,
     pub adapter_digest: String,
-    /// SHA-256 of the index, hex; absent where there is none.
+    /// SHA-256 of the index, hex; absent if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<String>,
     pub method: AttributionMethod,
-    /// Why the static shares were taken instead.
+    /// Why the static shares were used instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<String>,
-    /// How far one contributor stands out.
+    /// How clearly one contributor stands out.
     pub confidence_ppm: u32,
-    /// How much of the shares the evidence decides; the static shares decide the rest.
+    /// The weight of the evidence in the shares; the static shares have the rest.
     pub evidence_ppm: u32,
-    /// How much of the evidence the traced spans decide; the scores decide the rest.
+    /// The weight of the traced spans in the evidence; the scores have the rest.
     pub trace_ppm: u32,
-    /// Length of the answer as the index's tokenizer has it.
+    /// Length of the answer in tokens of the index's tokenizer.
     #[serde(default)]
     pub answer_tokens: u32,
-    /// The answer's projected gradient per checkpoint as 8-bit integers, base64: from it and the
-    /// index anybody computes the shares again.
+    /// The answer's projected gradient per checkpoint as 8-bit integers, base64. Together with the
+    /// index it allows anyone to recompute the shares.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sketch: Option<String>,
-    /// The examples that counted most, the first most.
+    /// The examples with the most credit, largest first.
     pub examples: Vec<ShapingExample>,
     pub shares: Vec<ContributorShare>,
-    /// What was charged for the call, split; absent where calls are free. The parts sum to a
-    /// million times the charge.
+    /// The split of the charge; absent where calls are free. The parts sum to a million times the
+    /// charge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amounts: Option<Vec<AttributedAmount>>,
-    /// From the call's end to this, wall clock.
+    /// From the end of the call to this event, wall clock.
     pub lag_milliseconds: u64,
 }
 
@@ -305,12 +305,12 @@ pub struct RootAnchored {
     pub server: Address,
     pub root: Word,
     pub previous: Word,
-    /// How many roots the server's chain has with this one.
+    /// The number of roots in the server's chain, including this one.
     pub sequence: u64,
-    /// Calls in the tree, and what they cost.
+    /// The number of calls in the tree, and their total charge.
     pub count: u64,
     pub charged: Amount,
-    /// The tree holds the attributed calls up to this record of the journal.
+    /// The tree contains the attributed calls up to this journal record.
     pub through: u64,
     pub block: u64,
     pub block_hash: Word,
@@ -322,11 +322,11 @@ pub struct ContributionsProposed {
     /// The pool, as a receiver of its token.
     pub pool: ReceiverKey,
     pub root: Word,
-    /// What the tree's accounts were owed since the beginning.
+    /// The total owed to the tree's accounts since the beginning.
     pub total: Amount,
-    /// Unix seconds from which it can be claimed.
+    /// Unix seconds from which contributors can claim.
     pub activates_at: u64,
-    /// The tree holds the attributed calls up to this record of the journal.
+    /// The tree contains the attributed calls up to this journal record.
     pub through: u64,
     pub block: u64,
     pub block_hash: Word,
@@ -364,9 +364,9 @@ pub struct ReceiverObserved {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentBound {
     pub key: ExactKey,
-    /// As in the reservation of its call.
+    /// Equal to that of the call's reservation.
     pub request_hash: String,
-    /// What its payer shows to ask again, where the payment itself does not name the request.
+    /// How the payer authenticates a repeat, if the payment itself does not name the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<RetryProof>,
 }
@@ -386,9 +386,9 @@ pub struct PaymentReceived {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClaimedRow {
     pub channel: Word,
-    /// By this claim.
+    /// Amount of this claim.
     pub amount: Amount,
-    /// Of the channel after it.
+    /// The channel's total after this claim.
     pub total: Amount,
 }
 
@@ -425,7 +425,7 @@ pub struct ShareReleased {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SplitRead {
     pub receiver: ReceiverKey,
-    /// Name and version of the adapter, the version as the registry counts.
+    /// Name and version of the adapter; the version is the registry's.
     pub adapter: String,
     pub version: u32,
     /// Sorted by recipient; the parts sum to a million.
@@ -433,7 +433,7 @@ pub struct SplitRead {
 }
 
 impl SplitRead {
-    /// The recipients that are contributor pools, as receivers of the same money.
+    /// The recipients that are contributor pools, as receivers of the same token.
     pub fn pools(&self) -> impl Iterator<Item = ReceiverKey> {
         let pools = self.parts.iter().filter(|part| !part.members.is_empty());
         pools.map(|part| ReceiverKey {
@@ -448,7 +448,7 @@ impl SplitRead {
 pub struct SplitPart {
     pub recipient: Address,
     pub ppm: u32,
-    /// Where the recipient is a pool: who is paid from it, in ppm of the pool's part.
+    /// If the recipient is a pool: its members, in ppm of the pool's share.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<SplitMember>,
 }
@@ -468,45 +468,45 @@ pub struct ChannelRefunded {
     pub block_hash: Word,
 }
 
-/// The fee of a refund. It is part of the channel's running total, like a call's charge, and pays
+/// The fee of a refund. It is part of the channel's running total, like a call's charge, but pays
 /// for no call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefundCharged {
     pub key: ChannelKey,
     pub receiver: ReceiverKey,
-    /// The escrow's number of the refund that it pays for.
+    /// The escrow's number of the refund.
     pub refund_nonce: u64,
     pub amount: Amount,
-    /// The channel's total after it, which is what its voucher is over.
+    /// The channel's total after the fee, which its voucher authorises.
     pub cumulative: Amount,
-    /// Of the voucher; 0x and hex digits.
+    /// Signature of the voucher; 0x and hex digits.
     pub signature: String,
 }
 
-/// A signed transaction as it stands in the journal before anybody else has seen it.
+/// A signed transaction as recorded before it is submitted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TxIntent {
     /// Hash of the transaction.
     pub tx: String,
     pub chain_id: u64,
-    /// Hash of the chain's first block; absent from journals of earlier versions.
+    /// Genesis hash of the chain; absent from journals of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub genesis: Option<Word>,
     pub from: String,
     pub to: String,
     pub nonce: u64,
-    /// What it is for, in words.
+    /// Its purpose in words.
     pub purpose: String,
     /// The signed bytes, hex.
     pub raw: String,
-    /// Hash of the transaction with the same nonce whose place this one takes.
+    /// Hash of the transaction with the same nonce that this one replaces.
     pub replaces: Option<String>,
-    /// At whose request, where it is a stranger's; absent from journals of earlier versions.
+    /// The requesting party of a sponsored transaction; absent from journals of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sponsored: Option<Sponsored>,
 }
 
-/// How an intended transaction ended.
+/// The outcome of an intended transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TxOutcome {
@@ -514,14 +514,14 @@ pub enum TxOutcome {
     Reverted,
     /// Another transaction with its nonce was mined.
     Replaced,
-    /// No node took it.
+    /// Every node rejected it.
     Refused,
 }
 
-/// A release in a registry, as its publisher knows it.
+/// A registered release, as its publisher knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReleaseDeployment {
-    /// Name and semantic version that the manifest gives.
+    /// Name and semantic version from the manifest.
     pub name: String,
     pub release: String,
     pub network: String,
@@ -529,24 +529,25 @@ pub struct ReleaseDeployment {
     pub registry: String,
     /// 0x and 64 digits.
     pub adapter_id: String,
-    /// As the registry counts, from 1.
+    /// The registry's version number, from 1.
     pub version: u32,
     pub publisher: String,
     pub manifest_sha256: String,
     pub weights_sha256: String,
     pub splitter: String,
-    /// Hash of the transaction that registered it.
+    /// Hash of the registration transaction.
     pub tx: String,
     pub gas_used: u64,
     pub block: u64,
 }
 
-/// An event with its place in the journal.
+/// An event with its position in the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventRecord {
     /// Position, from 1, without gaps.
     pub sequence: u64,
-    /// Unix time in milliseconds, by the writer's clock, never smaller than the previous one's.
+    /// Unix time in milliseconds by the writer's clock; never smaller than that of the previous
+    /// record.
     pub time_ms: u64,
     pub event: Event,
     /// Chain hash, hex: SHA-256(previous hash ‖ sequence ‖ time ‖ canonical event bytes).

@@ -1,4 +1,4 @@
-//! What an audit found: sums, relations between them, and every difference with its calls.
+//! The results of an audit: sums, relations between them, and every difference with its calls.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -6,17 +6,17 @@ use serde::Serialize;
 use super::ReceiverKey;
 use openlora_core::{Amount, Word};
 
-/// What two sums must be to each other.
+/// The expected relation of two sums.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SumRelation {
     Equal,
     AtLeast,
 }
 
-/// One relation, with its numbers.
+/// One relation and its two sums.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SumCheck {
-    /// Such as "received = held + released".
+    /// For example "received = held + released".
     pub name: &'static str,
     pub left: Amount,
     pub relation: SumRelation,
@@ -32,36 +32,36 @@ impl SumCheck {
     }
 }
 
-/// All sums of one receiver; those of the journal are about its own calls only.
+/// All sums of one receiver; those of the journal concern its own calls only.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditFigures {
-    /// Signed for, and charged for calls, over the journal's channels.
+    /// Signed for and charged for calls, over the journal's channels.
     pub signed: Amount,
     pub charged: Amount,
     /// Charged for refunds.
     pub refund_fees: Amount,
-    /// Of these channels, as the chain has it.
+    /// Claimed from these channels according to the chain.
     pub claimed: Amount,
-    /// The same by the journal's facts.
+    /// The same according to the journal.
     pub claimed_in_journal: Amount,
-    /// Charged and not claimed: covered by vouchers and balances, and beyond reach.
+    /// Charged and not claimed: covered by vouchers and balances, and uncollectable.
     pub claimable: Amount,
     pub uncollectable: Amount,
-    /// Of the receiver, whoever claimed.
+    /// Claimed for the receiver by all servers.
     pub claimed_by_all: Amount,
     pub settled: Amount,
-    /// Of what was settled, claimed from the journal's channels.
+    /// The settled part that was claimed from the journal's channels.
     pub settled_of_ours: Amount,
     pub released: Amount,
     pub held: Amount,
     /// Every transfer from the receiver.
     pub spent: Amount,
-    /// Every transfer to the receiver, and where it came from.
+    /// Every transfer to the receiver, by origin.
     pub received: Amount,
     pub from_escrow: Amount,
     pub from_exact: Amount,
     pub from_others: Amount,
-    /// Payments of the `exact` scheme that the journal has, and what its calls cost of them.
+    /// Payments of the `exact` scheme in the journal, and the charges of their calls.
     pub exact: Amount,
     pub exact_charged: Amount,
 }
@@ -72,59 +72,59 @@ impl AuditFigures {
         self.claimed_by_all.saturating_sub(self.claimed)
     }
 
-    /// Settled of what they claimed.
+    /// The settled part of their claims.
     pub fn settled_of_others(&self) -> Amount {
         self.settled.saturating_sub(self.settled_of_ours)
     }
 }
 
-/// What is the matter.
+/// The kind of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingKind {
     /// Charged calls that can never be claimed.
     Uncollectable,
-    /// Charged calls whose `exact` transfer the chain does not have.
+    /// Charged calls whose `exact` transfer is missing on the chain.
     PaymentMissing,
-    /// One `exact` payment that several calls were answered for.
+    /// One `exact` payment that was used for several calls.
     PaymentReused,
-    /// An `exact` payment that moved another sum, or in another transaction.
+    /// An `exact` payment with another amount or transaction.
     PaymentDiffers,
-    /// An `exact` call whose payment is on the chain and not in the journal.
+    /// An `exact` call whose payment is on the chain but not in the journal.
     PaymentUnrecorded,
-    /// The chain has claimed more than the journal's calls cost.
+    /// More was claimed on the chain than the journal's calls cost.
     ClaimedAboveCharged,
-    /// Calls of a channel that do not follow each other: some are not in the journal.
+    /// A gap between the calls of a channel: some are not in the journal.
     ChargeGap,
-    /// A claim of the journal that the chain does not have.
+    /// A claim of the journal that is missing on the chain.
     ClaimMissing,
     /// A claim on the chain that is not in the journal.
     ClaimUnrecorded,
-    /// A settlement of the journal that the chain does not have.
+    /// A settlement of the journal that is missing on the chain.
     SettlementMissing,
-    /// A payout of the splitter by the journal that the chain does not have.
+    /// A release of the journal that is missing on the chain.
     ReleaseMissing,
-    /// A refund of the journal that the chain does not have.
+    /// A refund of the journal that is missing on the chain.
     RefundMissing,
     /// A refund on the chain that is not in the journal.
     RefundUnrecorded,
-    /// An `exact` payment that owes its payer a call.
+    /// An `exact` payment whose payer has not received a call.
     PaymentOwed,
-    /// A payer's withdrawal has begun: unclaimed calls are lost when it ends.
+    /// A payer's withdrawal has started: unclaimed calls are lost when it ends.
     WithdrawalPending,
-    /// Claimed for the same receiver from channels that the journal does not have.
+    /// Claimed for the same receiver from channels that are not in the journal.
     ClaimedByOthers,
-    /// A settlement that somebody else sent.
+    /// A settlement sent by another account.
     SettledByOthers,
     /// Transfers to the receiver that are neither settlements nor payments of the journal.
     ReceivedFromOthers,
 }
 
-/// How bad it is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// Money that was earned and will not arrive.
+    /// Earned money that will not arrive.
     Loss,
     /// The journal and the chain contradict each other.
     Difference,
@@ -161,17 +161,17 @@ impl FindingKind {
 pub enum LossCause {
     /// The payer withdrew the money first.
     Withdrawn,
-    /// The money was given back to the payer first.
+    /// The money was refunded to the payer first.
     Refunded,
-    /// The channel never held so much on this chain.
+    /// The channel never held this much on this chain.
     AboveBalance,
-    /// The journal has no voucher over it.
+    /// The journal has no voucher for it.
     MissingVoucher,
-    /// The escrow refuses the voucher.
+    /// The escrow rejects the voucher.
     Refused,
 }
 
-/// A call behind a difference, and its part of it.
+/// A call that causes a difference, and its part of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FoundCall {
     pub request_id: String,
@@ -185,12 +185,12 @@ pub struct AuditFinding {
     pub kind: FindingKind,
     pub cause: Option<LossCause>,
     pub channel: Option<Word>,
-    /// The transaction that it is about.
+    /// The transaction concerned.
     pub tx: Option<String>,
     pub calls: Vec<FoundCall>,
     pub expected: Amount,
     pub found: Amount,
-    /// What the chain, or the journal, says besides; may be empty.
+    /// Further details from the chain or the journal; may be empty.
     pub detail: String,
 }
 
@@ -217,7 +217,7 @@ impl AuditFinding {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LedgerAudit {
     pub receiver: ReceiverKey,
-    /// The block at which the chain was asked.
+    /// The block at which the chain was read.
     pub block: u64,
     pub figures: AuditFigures,
     pub checks: Vec<SumCheck>,
@@ -225,7 +225,7 @@ pub struct LedgerAudit {
 }
 
 impl LedgerAudit {
-    /// Every relation holds, nothing is lost, and nothing differs.
+    /// Whether every relation holds, nothing is lost and nothing differs.
     pub fn holds(&self) -> bool {
         let note = |it: &AuditFinding| it.severity() == Severity::Note;
         self.checks.iter().all(SumCheck::holds) && self.findings.iter().all(note)

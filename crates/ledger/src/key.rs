@@ -1,4 +1,4 @@
-//! What sums are kept under. As keys of JSON objects they are texts, parts joined by `/`.
+//! Keys of sums. As keys of JSON objects they are texts with parts joined by `/`.
 
 use std::{fmt, str::FromStr};
 
@@ -21,7 +21,7 @@ pub struct ReceiverKey {
     pub token: Address,
 }
 
-/// One payment of the `exact` scheme: an authorization is good once per payer and nonce.
+/// One payment of the `exact` scheme: an authorization can be used once per payer and nonce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ExactKey {
     pub chain_id: u64,
@@ -30,7 +30,7 @@ pub struct ExactKey {
     pub nonce: Word,
 }
 
-/// A text that is no key.
+/// A text that is not a valid key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected parts joined by `/`, found `{0}`")]
 pub struct KeyProblem(String);

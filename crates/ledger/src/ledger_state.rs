@@ -1,7 +1,7 @@
-//! The ledger: what is authorised, charged, claimed, settled and released, folded from facts.
+//! The ledger: authorised, charged, claimed, settled and released amounts, folded from events.
 //!
-//! What the chain says replaces what it said before, so a reorganisation is one more fact and not
-//! a correction of sums.
+//! An on-chain reading replaces the previous one, so a reorganisation is one more event and no
+//! correction of sums.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -16,41 +16,41 @@ use super::{
 use crate::event::{ClearingStage, Event, PaymentBound, PaymentClearing, RefundCharged};
 use openlora_core::{Amount, Word};
 
-/// How many vouchers of a channel are remembered for repeats.
+/// How many vouchers per channel are remembered for repeated requests.
 pub const RECENT_VOUCHERS: usize = 16;
 
-/// A voucher that a call was made with.
+/// A voucher that came with a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsedVoucher {
-    /// The total that it was signed for.
+    /// The total that it authorises.
     pub max: Amount,
     pub request_id: String,
     pub request_hash: String,
 }
 
-/// What a voucher's total was used for. A total belongs to one request for ever: a voucher is
-/// public once it is claimed, and would pay for anybody what it allows and its call did not cost.
+/// The use of a voucher's total. A total belongs to one request permanently: once claimed, a
+/// voucher is public, and anyone could present it for the part that its call did not cost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VoucherUse {
-    /// Empty where no request may have it.
+    /// Empty if no request may use the total.
     pub request_hash: String,
-    /// Its call has cost something.
+    /// The call had a cost.
     pub spent: bool,
 }
 
-/// The refund that a channel last paid a fee for.
+/// The refund for which a channel last paid a fee.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaidRefund {
-    /// The escrow's number of it.
+    /// The escrow's number of the refund.
     pub nonce: u64,
     pub fee: Amount,
 }
 
-/// A channel as this server knows it.
+/// A channel as known to this server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerChannel {
     pub config: ChannelTerms,
-    /// The highest voucher, and its signature.
+    /// The highest voucher and its signature.
     pub authorised: StageTotal<AuthorisedStage>,
     pub signature: String,
     pub charged: StageTotal<ChargedStage>,
@@ -60,14 +60,15 @@ pub struct LedgerChannel {
     pub view: Option<ChannelView>,
     /// The latest vouchers, oldest first.
     pub recent: VecDeque<UsedVoucher>,
-    /// The totals of all vouchers that came with calls; those below what is charged can pay for
-    /// nothing any more and are forgotten.
+    /// The totals of all vouchers that came with calls. Those below the charged total can pay for
+    /// nothing more and are forgotten.
     #[serde(default)]
     pub used: BTreeMap<Amount, VoucherUse>,
-    /// Totals that are paid in full for a request that was not answered: it may come again.
+    /// Totals that are paid in full for a request that was not answered; the request may be
+    /// repeated.
     #[serde(default)]
     pub owed: BTreeMap<Amount, String>,
-    /// Of what is charged, fees of refunds.
+    /// The part of the charges that is refund fees.
     #[serde(default)]
     pub refund_fees: Amount,
     #[serde(default)]
@@ -92,15 +93,16 @@ impl LedgerChannel {
         }
     }
 
-    /// Whether the refund of this number is paid for.
+    /// Whether the fee of this refund is paid.
     pub fn has_paid_refund(&self, nonce: u64) -> bool {
         self.paid_refund.is_some_and(|it| it.nonce == nonce)
     }
 
-    /// Charges the fee of a refund; a second fee of the same refund changes nothing.
+    /// Charges the fee of a refund; a second fee for the same refund changes nothing.
     ///
     /// # Errors
-    /// More than the payer has signed for, or another total than is charged.
+    ///
+    /// The payer has not signed for this much, or the total does not match the charges.
     pub fn charge_refund(&mut self, fee: &RefundCharged) -> Result<(), TotalBreach> {
         if self.has_paid_refund(fee.refund_nonce) {
             return Ok(());
@@ -116,18 +118,18 @@ impl LedgerChannel {
             nonce: fee.refund_nonce,
             fee: fee.amount,
         });
-        // No call has the total, and none may.
+        // No call has this total, and none may use it.
         self.give_away();
         self.forget();
         Ok(())
     }
 
-    /// A call is reserved: from now on its voucher's total is this request's.
+    /// Reserves a call: its voucher's total belongs to this request permanently.
     pub fn reserve(&mut self, request_id: &str, request_hash: &str, payment: &CheckedPayment) {
         self.authorise(payment);
         self.open.insert(request_id.to_owned(), payment.quote);
         let max = payment.authorised();
-        // What allows nothing more is worth nothing to others.
+        // A voucher that allows nothing more has no value for others.
         if !payment.quote.is_zero() {
             self.used.entry(max).or_insert_with(|| VoucherUse {
                 request_hash: request_hash.to_owned(),
@@ -141,11 +143,12 @@ impl LedgerChannel {
         });
     }
 
-    /// What a reserved call has cost, and whether it was answered as far as the payer's side and
-    /// the model let it.
+    /// The charge of a reserved call. `answered` states whether the call was ended by the payer or
+    /// the model.
     ///
     /// # Errors
-    /// More than the payer has signed for.
+    ///
+    /// The payer has not signed for this much.
     pub fn charge(
         &mut self,
         request_id: &str,
@@ -156,7 +159,7 @@ impl LedgerChannel {
         if let Some(quote) = self.open.remove(request_id) {
             let before = charge.cumulative.saturating_sub(charge.amount);
             let max = before.saturating_add(quote);
-            self.spend(max, (charge.amount, quote), answered);
+            self.spend(max, charge.amount, quote, answered);
             if quote.is_zero() && answered {
                 self.paid_back(request_id);
             }
@@ -166,7 +169,7 @@ impl LedgerChannel {
         Ok(())
     }
 
-    fn spend(&mut self, max: Amount, (amount, quote): (Amount, Amount), answered: bool) {
+    fn spend(&mut self, max: Amount, amount: Amount, quote: Amount, answered: bool) {
         let spending = self.used.get_mut(&max).filter(|_| !amount.is_zero());
         if let Some(spending) = spending {
             spending.spent = true;
@@ -176,7 +179,7 @@ impl LedgerChannel {
         }
     }
 
-    /// A request that was paid in full before is answered now.
+    /// A request that was paid in full earlier has now been answered.
     fn paid_back(&mut self, request_id: &str) {
         let call = self.recent.iter().rfind(|it| it.request_id == request_id);
         if let Some(call) = call {
@@ -184,7 +187,7 @@ impl LedgerChannel {
         }
     }
 
-    /// The total that is charged now may have come with a refund: it proves nothing any more.
+    /// The total now charged may have come with a refund, so it no longer authenticates a request.
     pub fn give_away(&mut self) {
         let charged = self.charged.amount();
         self.used.entry(charged).or_insert_with(|| VoucherUse {
@@ -198,7 +201,7 @@ impl LedgerChannel {
         self.used = self.used.split_off(&charged);
     }
 
-    /// What the chain has of it, checked against what was charged.
+    /// The claimed total on the chain, checked against the charged total.
     pub fn claimed(&self) -> Result<StageTotal<ClaimedStage>, TotalBreach> {
         let claimed = self.view.as_ref().map_or(Amount::ZERO, |view| view.claimed);
         StageTotal::<ClaimedStage>::within(claimed, self.charged)
@@ -224,8 +227,8 @@ impl LedgerChannel {
         self.recent.push_back(used);
     }
 
-    /// Takes over what the chain says. Where it remembers more than is charged and than running
-    /// calls may cost, the journal is not the whole story.
+    /// Takes over the on-chain state. If it shows more than is charged and running calls may cost,
+    /// the journal is incomplete.
     pub fn observe(&mut self, view: ChannelView) {
         let running: Amount = self.open.values().copied().sum();
         if view.claimed > self.charged.amount().saturating_add(running) {
@@ -237,78 +240,79 @@ impl LedgerChannel {
     }
 }
 
-/// Sums of one receiver.
+/// The sums of one receiver.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceiverTotals {
     /// Over channels and `exact` payments.
     pub charged: Amount,
-    /// Of it, paid by `exact` transfers, which need no claim.
+    /// The part paid by `exact` transfers, which need no claim.
     pub exact: Amount,
     pub calls: u64,
     pub view: Option<ReceiverView>,
 }
 
-/// An `exact` payment that the chain has.
+/// An `exact` payment that is on the chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExactPayment {
     pub amount: Amount,
     pub tx: String,
-    /// The call that it paid; none while it is owed one.
+    /// The call that it paid; none while its payer is entitled to one.
     pub request_id: Option<String>,
-    /// The request that it is for. Its signature is public, so it is for no other.
+    /// The request that it is bound to. Its signature is public, so it is valid for no other
+    /// request.
     pub request_hash: Option<String>,
 }
 
-/// Another seller's payment that is being cleared, or was.
+/// A payment of another seller that is or was being cleared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClearedPayment {
-    /// SHA-256 of the request that it belongs to.
+    /// SHA-256 of the request it belongs to.
     pub request: Word,
-    /// The request was told that the payment was made.
+    /// The request received the confirmation of the payment.
     pub confirmed: bool,
 }
 
-/// What the journal said of a chain that is gone.
+/// The journal's sums of a chain that was reset.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FormerChain {
     pub chain_id: u64,
-    /// Absent where nobody ever asked.
+    /// Absent if the genesis hash was never read.
     pub genesis: Option<Word>,
     pub channels: u64,
-    /// What calls have cost there, `exact` payments included.
+    /// The charges on that chain, `exact` payments included.
     pub charged: Amount,
 }
 
-/// Everything that the journal says about money.
+/// The money state of the journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
     pub channels: BTreeMap<ChannelKey, LedgerChannel>,
     pub receivers: BTreeMap<ReceiverKey, ReceiverTotals>,
     pub exact: BTreeMap<ExactKey, ExactPayment>,
-    /// Payments that were cleared for other sellers, by their authorization.
+    /// Payments cleared for other sellers, by authorization.
     #[serde(default)]
     pub clearings: BTreeMap<ExactKey, ClearedPayment>,
-    /// Hash of the first block of the chain that answers under an id, where it was asked for.
+    /// Genesis hash of the chain behind each id, where it was read.
     #[serde(default)]
     pub genesis: BTreeMap<u64, Word>,
-    /// Chains that are gone; nothing else here is about them.
+    /// Chains that were reset; nothing else here concerns them.
     #[serde(default)]
     pub former: Vec<FormerChain>,
-    /// For which request an authorization was sent to its chain, until its payment is there.
+    /// The request for which an authorization was submitted, until its payment is mined.
     #[serde(default)]
     pub bound: BTreeMap<ExactKey, String>,
-    /// What repeats of `exact` payments show that do not name their request.
+    /// The authentication of repeats of `exact` payments that do not name their request.
     #[serde(default)]
     pub retries: BTreeMap<ExactKey, RetryProof>,
-    /// What was paid for at strangers' request.
+    /// Sponsored transactions.
     #[serde(default)]
     pub sponsored: SponsoredBook,
-    /// Facts that contradict the order of totals; empty unless something is badly wrong.
+    /// Events that violate the order of totals; empty unless there is a serious error.
     pub breaches: Vec<String>,
 }
 
 impl Ledger {
-    /// Adds a fact; those about other things change nothing.
+    /// Applies an event; unrelated events change nothing.
     pub fn apply(&mut self, event: &Event) {
         self.sponsored.apply(event);
         match event {
@@ -331,8 +335,8 @@ impl Ledger {
                     request_id: None,
                     request_hash: self.bound.remove(&received.key),
                 };
-                // The same payment may be mined again, in another transaction, after a
-                // reorganisation.
+                // After a reorganisation the same payment may be mined again in another
+                // transaction.
                 let known = self.exact.entry(received.key).or_insert(payment);
                 known.tx.clone_from(&received.tx);
             }
@@ -360,7 +364,7 @@ impl Ledger {
                 charge: Some(charge),
                 ..
             } => self.charge(request_id, charge, finish.is_answer()),
-            // A payment that never happened and paid for nothing yet.
+            // A payment that was reverted and has paid for nothing yet.
             Event::Reorganised { chain_id, txs } => self.exact.retain(|key, paid| {
                 let undone = key.chain_id == *chain_id && txs.contains(&paid.tx);
                 !undone || paid.request_id.is_some()
@@ -398,7 +402,7 @@ impl Ledger {
         self.clearings.insert(clearing.key, cleared);
     }
 
-    /// Sets aside whatever is known of a chain that is gone.
+    /// Archives everything known of a chain that was reset.
     fn end(&mut self, chain_id: u64) {
         let mut gone = FormerChain {
             chain_id,
@@ -469,7 +473,7 @@ impl Ledger {
         }
     }
 
-    /// A payment without a charge still owes its payer the call that it was for.
+    /// A payment without a charge still entitles its payer to the call that it was for.
     fn charge_exact(&mut self, charge: &CallCharge) {
         let key = charge.exact_key();
         if let Some(paid) = self.exact.get_mut(&key)

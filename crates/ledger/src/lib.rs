@@ -1,6 +1,7 @@
-//! Who is paid how much: accounts, integer amounts and shares, channels, and the ledger.
+//! The ledger's domain: accounts, integer amounts and shares, channels, events and the folds over
+//! them.
 //!
-//! Pure: no files, clock, randomness or floats. Chains, keys and the terminal are unknown here.
+//! Pure: no files, clock, randomness or floats. It does not know chains, keys or the terminal.
 
 pub mod disclosure;
 pub mod state;

@@ -1,4 +1,4 @@
-//! Maps whose keys are no texts, stored as lists of pairs: JSON's objects have text keys only.
+//! Serializes maps with non-text keys as lists of pairs, because JSON objects have text keys only.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! A call's payment: what the payer allows before the model runs, and what is charged after.
+//! The payment of a call: what the payer authorises before the model runs, and what is charged
+//! afterwards.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::{CallWork, ChannelKey, ExactKey, FinishReason, PriceList, ReceiverKey, TokenUsage};
 use openlora_core::{Address, Amount, Word};
 
-/// How a payment moves, by the names that x402 gives.
+/// Payment schemes, by their x402 names.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -19,7 +20,7 @@ pub enum PaymentScheme {
     BatchSettlement,
 }
 
-/// What a payer allows for one call, checked and not yet spent.
+/// The checked authorization of a payer for one call, not yet used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckedPayment {
     pub scheme: PaymentScheme,
@@ -29,34 +30,34 @@ pub struct CheckedPayment {
     pub payer: Address,
     /// The channel, or the nonce of an `exact` authorization.
     pub id: Word,
-    /// What was charged to the channel before this call; zero for `exact`.
+    /// The channel's charged total before this call; zero for `exact`.
     pub before: Amount,
-    /// The most that this call may cost.
+    /// The maximum price of this call.
     pub quote: Amount,
-    /// Of the voucher over `before + quote`, or of the authorization; 0x and hex digits.
+    /// Signature of the voucher for `before + quote`, or of the authorization; 0x and hex digits.
     pub signature: String,
     pub prices: PriceList,
-    /// What the quote is for.
+    /// The work that the quote covers.
     pub work: CallWork,
-    /// All of the quote is claimed before the call, because a contract says whether the voucher is
-    /// good and may change its mind: so all of it is charged.
+    /// The whole quote is claimed before the call and therefore charged in full: a contract
+    /// validates the voucher, and its answer may change.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub collected: bool,
-    /// Who acts, where somebody else than the payer signs its vouchers: an address that follows
-    /// from both.
+    /// The acting account if it is not the payer that signs the vouchers: an address derived from
+    /// payer and signer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub party: Option<Address>,
 }
 
-/// What a call cost.
+/// The charge of a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CallCharge {
     pub scheme: PaymentScheme,
     pub chain_id: u64,
-    /// ERC-20 contract of the money.
+    /// ERC-20 contract of the token.
     #[schemars(with = "String")]
     pub token: Address,
-    /// The splitter that is paid.
+    /// The splitter that receives the payment.
     #[schemars(with = "String")]
     pub receiver: Address,
     #[schemars(with = "String")]
@@ -65,24 +66,25 @@ pub struct CallCharge {
     #[schemars(with = "String")]
     pub id: Word,
     pub amount: Amount,
-    /// The channel's total after this call; for `exact` the amount itself.
+    /// The channel's total after this call; for `exact`, the amount itself.
     pub cumulative: Amount,
 }
 
 impl CheckedPayment {
-    /// Whose ids, limits and queue the call is under. Anybody can open a channel that names
-    /// another payer and a signer of their own, which makes them nobody but themselves.
+    /// The account whose ids, limits and queue apply to the call. Anyone can open a channel that
+    /// names another payer and their own signer; such a channel therefore gets a derived account of
+    /// its own.
     pub fn limited_account(&self) -> Address {
         self.party.unwrap_or(self.payer)
     }
 
-    /// The most that the payer has signed for, over the channel's whole life.
+    /// The total that the payer has signed for, over the channel's lifetime.
     pub fn authorised(&self) -> Amount {
         self.before.saturating_add(self.quote)
     }
 
-    /// What the call costs, having ended so: never more than the quote, and nothing when nothing
-    /// was delivered through no doing of the payer's.
+    /// The charge of a call that ended with `finish`. It never exceeds the quote, and is zero if
+    /// nothing was delivered for a reason that is not the payer's.
     pub fn charge(&self, usage: TokenUsage, finish: FinishReason) -> CallCharge {
         let amount = self.cost(usage, finish);
         CallCharge {
@@ -106,7 +108,7 @@ impl CheckedPayment {
             return Amount::ZERO;
         }
         match self.work {
-            // Half of an answer is owed whole to whoever paid it whole: the call runs again.
+            // A payer that paid in full is entitled to a full answer: the call runs again.
             _ if self.scheme == PaymentScheme::Exact && !finish.is_answer() => Amount::ZERO,
             // The transfer was for the whole quote.
             _ if self.scheme == PaymentScheme::Exact => self.quote,
@@ -118,7 +120,7 @@ impl CheckedPayment {
                 self.prices.price_of(work).min(self.quote)
             }
             CallWork::Classifications { .. } | CallWork::Images { .. } if nothing => Amount::ZERO,
-            // The voucher may be for a unit more than the work costs.
+            // The voucher may exceed the price of the work by one unit.
             CallWork::Classifications { .. } | CallWork::Images { .. } => {
                 self.prices.price_of(self.work).min(self.quote)
             }
@@ -170,8 +172,8 @@ impl CallCharge {
     }
 }
 
-/// What tells a request from all others where a payment is bound to one: SHA-256 over
-/// `METHOD path`, a line's end and the body. The path is without its query.
+/// The digest that binds a payment to a request: SHA-256 over `METHOD path`, a line feed and the
+/// body. The path excludes the query.
 pub fn request_digest(method: &str, path: &str, body: &[u8]) -> Word {
     let head = Sha256::new()
         .chain_update(method)
@@ -181,15 +183,15 @@ pub fn request_digest(method: &str, path: &str, body: &[u8]) -> Word {
     Word(head.chain_update(body).finalize().into())
 }
 
-/// What whoever repeats an `exact` payment shows beside it: once it is on its chain, anybody can
-/// copy it. Either of the two will do; both are salted.
+/// How the sender of a repeated `exact` payment is authenticated: once the payment is on the chain,
+/// anyone can copy it. Either field is sufficient; both are salted hashes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetryProof {
-    /// Of the first request's id, which its caller chose or its response carried.
+    /// Hash of the first request's id, which its client chose or its response returned.
     pub request_id: String,
-    /// Of the address that it came from.
+    /// Hash of the client's address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// Until when the address counts, in Unix milliseconds.
+    /// How long the address is accepted, in Unix milliseconds.
     pub until_ms: u64,
 }

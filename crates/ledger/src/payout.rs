@@ -1,4 +1,5 @@
-//! One call's charge among everybody whom its splitter pays, to the millionth of a base unit.
+//! The division of a call's charge among the recipients of its splitter, exact to a millionth of a
+//! base unit.
 
 use sha2::{Digest, Sha256};
 
@@ -6,16 +7,16 @@ use super::{CallCharge, ReceiverKey, WHOLE_PPM};
 use crate::event::{AttributedAmount, ContributorShare, SplitPart, SplitRead};
 use openlora_core::Amount;
 
-/// Role of a recipient that the splitter pays itself, where there is one.
+/// Role of the only recipient that the splitter pays directly.
 const CREATOR: &str = "creator";
-/// The same where there are several.
+/// Role of each such recipient if there are several.
 const RECIPIENT: &str = "recipient";
-/// Where nobody has read who is behind the receiver.
+/// Role used if the recipients behind the receiver are unknown.
 const RECEIVER: &str = "receiver";
 
-/// Divides a charge. Every part of the splitter is a whole number of millionths, so only a pool's
-/// part is ever rounded: by largest remainder, of equal ones the smaller hash with the event. The
-/// parts sum to a million times the charge.
+/// Divides a charge. The share of every recipient is a whole number of millionths, so only a pool's
+/// share is rounded further: by largest remainder; ties go to the smaller hash of contributor and
+/// event. The parts sum to a million times the charge.
 pub fn divide(
     charge: &CallCharge,
     split: Option<&SplitRead>,
@@ -46,14 +47,14 @@ pub fn divide(
                 micro,
             });
         } else {
-            amounts.extend(pooled(charge, part, micro, (shares, event)));
+            amounts.extend(pooled(charge, part, micro, shares, event));
         }
     }
     amounts.retain(|it| !it.micro.is_zero());
     amounts
 }
 
-/// So many millionths of an amount, in millionths of its unit.
+/// `ppm` millionths of an amount, in millionths of a base unit.
 fn millionths(amount: Amount, ppm: u64) -> Amount {
     Amount(amount.0.saturating_mul(u128::from(ppm)))
 }
@@ -62,7 +63,8 @@ fn pooled(
     charge: &CallCharge,
     part: &SplitPart,
     micro: Amount,
-    (shares, event): (&[ContributorShare], &[u8; 32]),
+    shares: &[ContributorShare],
+    event: &[u8; 32],
 ) -> Vec<AttributedAmount> {
     let whole = u128::from(WHOLE_PPM);
     let floor = |ppm: u32| {

@@ -1,20 +1,20 @@
-//! What receivers of one money earned over some days, gas taken off.
+//! Earnings of several receivers of one token over some days, net of gas.
 
 use super::{DayRange, Earnings, EarningsSums, ReceiverKey};
 use openlora_core::Amount;
 
-/// Wei in one coin.
+/// Wei per native coin.
 const COIN: u128 = 1_000_000_000_000_000_000;
 
 /// Sums over some days.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EarningsPeriod {
     pub sums: EarningsSums,
-    /// Wei that this journal's transactions cost.
+    /// Gas cost of this journal's transactions in wei.
     pub gas_wei: Amount,
-    /// The same in base units, rounded up; absent where no price of the coin is known.
+    /// The same in base units, rounded up; absent if the price of the coin is unknown.
     pub gas: Option<Amount>,
-    /// Charged, less gas; negative when gas cost more.
+    /// Charged minus gas; negative if gas cost more.
     pub net: Option<i128>,
 }
 
@@ -25,8 +25,8 @@ impl Earnings {
         each.fold(EarningsSums::default(), EarningsSums::plus)
     }
 
-    /// Of receivers of the same money, sorted; `coin` is what one coin of their chains is worth in
-    /// its base units.
+    /// Earnings of receivers of the same token, sorted. `coin` is the price of one native coin in
+    /// base units of the token.
     pub fn period(
         &self,
         receivers: &[ReceiverKey],
@@ -51,7 +51,7 @@ impl Earnings {
     }
 }
 
-/// Gas is rounded up to whole base units.
+/// Gas cost in base units, rounded up.
 fn cost(gas_wei: Amount, coin: u128) -> Option<Amount> {
     Some(Amount(gas_wei.0.checked_mul(coin)?.div_ceil(COIN)))
 }

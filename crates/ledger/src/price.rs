@@ -1,28 +1,28 @@
-//! What calls cost.
+//! Prices of calls.
 
 use serde::{Deserialize, Serialize};
 
 use openlora_core::Amount;
 
-/// How many tokens a token price is for.
+/// The number of tokens that a token price applies to.
 pub const TOKENS: u128 = 1_000;
 
-/// Prices in base units. A call costs what its work costs, and never less than the minimum.
+/// Prices in base units. A call costs the price of its work, but at least the minimum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PriceList {
-    /// For 1 000 tokens of the prompt.
+    /// Per 1 000 tokens of the prompt.
     pub prompt: Amount,
-    /// For 1 000 tokens of the answer.
+    /// Per 1 000 tokens of the answer.
     pub completion: Amount,
-    /// For one text that is given labels.
+    /// Per classified text.
     pub classification: Amount,
-    /// For one picture.
+    /// Per image.
     pub image: Amount,
-    /// For any call.
+    /// Minimum per call.
     pub minimum: Amount,
 }
 
-/// What is done in one call.
+/// The work of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "unit", rename_all = "snake_case")]
 pub enum CallWork {
@@ -43,8 +43,8 @@ impl CallWork {
 }
 
 impl PriceList {
-    /// The price of a call: fractions of a unit count as one. More than can be counted costs the
-    /// largest amount, which nobody can pay.
+    /// The price of a call, rounded up to whole units. An overflow gives the largest amount, which
+    /// no payer can have.
     pub fn price_of(&self, work: CallWork) -> Amount {
         let times = |price: Amount, count: u64| price.0.saturating_mul(u128::from(count));
         let cost = match work {

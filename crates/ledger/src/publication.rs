@@ -1,7 +1,7 @@
-//! What a server publishes of its attributed calls, so that anybody can compute everything again:
+//! What a server publishes about its attributed calls so that anyone can recompute the shares:
 //! batches of calls, each under one anchored root, and the sums that contributors can claim.
 //!
-//! No prompt, answer or request id stands here, only digests of them.
+//! Prompts, answers and request ids are not published, only their digests.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,10 +13,10 @@ use crate::event::{
 };
 use openlora_core::{Address, Amount, Word};
 
-/// The form of both files.
+/// Format version of both files.
 pub const FORMAT: u32 = 1;
 
-/// Names a call in trees and ties: SHA-256 over the adapter's digest and the request id.
+/// The id of a call in trees and tie-breaks: SHA-256 over the adapter's digest and the request id.
 pub fn event_id(adapter_digest: &str, request_id: &str) -> [u8; 32] {
     let hash = Sha256::new().chain_update(adapter_digest).chain_update([0]);
     hash.chain_update(request_id).finalize().into()
@@ -27,7 +27,7 @@ pub fn event_id(adapter_digest: &str, request_id: &str) -> [u8; 32] {
 pub struct PublishedCall {
     /// SHA-256 over the adapter's digest, a zero byte and the request id.
     pub event_id: Word,
-    /// Place of the attribution in the server's journal.
+    /// Sequence of the attribution in the server's journal.
     pub sequence: u64,
     /// Unix milliseconds.
     pub time_ms: u64,
@@ -52,7 +52,7 @@ pub struct PublishedCall {
     pub amounts: Vec<AttributedAmount>,
 }
 
-/// Whose static share an adapter's package states.
+/// A contributor with a static share, as stated in the adapter's package.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PublishedParty {
     pub name: String,
@@ -67,36 +67,36 @@ pub struct PublishedParty {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnchoredBatch {
     pub format: u32,
-    /// Where the root is anchored.
+    /// The chain on which the root is anchored.
     pub chain_id: u64,
     pub adapter_id: String,
     pub server: Address,
     pub root: Word,
-    /// The root before it; zero before the first.
+    /// The previous root; zero for the first.
     pub previous: Word,
-    /// The last record of the journal that is in.
+    /// The last journal record that is included.
     pub through: u64,
     pub calls: Vec<PublishedCall>,
 }
 
 impl AnchoredBatch {
-    /// What its calls cost together.
+    /// The total charge of its calls.
     pub fn charged(&self) -> Amount {
         self.calls.iter().map(|call| call.charge.amount).sum()
     }
 }
 
-/// What one contributor was owed since the beginning.
+/// The amount owed to one contributor since the beginning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContributorOwed {
     pub contributor: Address,
     pub cumulative: Amount,
 }
 
-/// How much of a call was collected when contributions were stated.
+/// How much of a call was collected when the contributions were stated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CollectedCall {
-    /// As the call's batch names it.
+    /// The id of the call in its batch.
     pub event_id: Word,
     pub scheme: PaymentScheme,
     /// The channel, or the nonce of an `exact` authorization.
@@ -105,7 +105,8 @@ pub struct CollectedCall {
     /// The channel's total before and after the call.
     pub before: Amount,
     pub after: Amount,
-    /// Of the charge: claimed from the channel, or brought by the call's own transfer.
+    /// The collected part of the charge: claimed from the channel, or paid by the call's own
+    /// transfer.
     pub collected: Amount,
 }
 
@@ -123,14 +124,15 @@ impl CollectedCall {
     }
 }
 
-/// From what the sums of contributions were computed.
+/// The inputs from which the contributions were computed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContributionsSource {
-    /// The root before, whose sums and calls count on; absent for the first.
+    /// The previous root, whose sums and calls are continued; absent for the first.
     pub previous: Option<Word>,
-    /// What had arrived at the pool.
+    /// The total received by the pool.
     pub received: Amount,
-    /// Calls of which more was collected than under the root before, each with all that was.
+    /// Calls of which more was collected than under the previous root, each with its collected
+    /// total.
     pub calls: Vec<CollectedCall>,
 }
 
@@ -141,15 +143,15 @@ pub struct PoolContributions {
     pub pool: ReceiverKey,
     pub root: Word,
     pub total: Amount,
-    /// The last record of the journal that is in.
+    /// The last journal record that is included.
     pub through: u64,
     pub owed: Vec<ContributorOwed>,
-    /// Absent in files of earlier versions, which took every charge for collected.
+    /// Absent in files of earlier versions, which treated every charge as collected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<ContributionsSource>,
 }
 
-/// Everything that a server published, by the names of its files.
+/// All published files of a server, by root.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogCatalogue {
     /// Roots of batches, oldest first per adapter.

@@ -1,5 +1,5 @@
-//! The journal against the chain, to the unit: both are given as they were read, and every
-//! difference comes out with its calls.
+//! Reconciles the journal with the chain to the base unit. Both are passed in as read; every
+//! difference is reported with its calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use super::{
 };
 use openlora_core::{Address, Amount, Word};
 
-/// Block and index of a log, which order what happened.
+/// Block and log index, which order the logs.
 pub type LogPlace = (u64, u64);
 
 /// A sum in a log.
@@ -24,11 +24,11 @@ pub struct LoggedSum {
     pub place: LogPlace,
 }
 
-/// Money of a channel that went back to its payer.
+/// Money of a channel that was returned to its payer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PaidBack {
     pub logged: LoggedSum,
-    /// By the receiver's side; the payer withdrew it otherwise.
+    /// Refunded by the receiver; otherwise withdrawn by the payer.
     pub is_refund: bool,
 }
 
@@ -39,7 +39,7 @@ pub struct LoggedTransfer {
     pub logged: LoggedSum,
 }
 
-/// A splitter's payout.
+/// A release of a splitter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoggedRelease {
     pub recipient: Address,
@@ -54,36 +54,36 @@ pub struct LoggedAuthorization {
     pub tx: String,
 }
 
-/// What a chain has of one channel.
+/// The on-chain history of one channel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChannelEvidence {
     pub view: ChannelView,
     pub claims: Vec<LoggedSum>,
     pub paid_back: Vec<PaidBack>,
-    /// Why the escrow would refuse to claim what is unclaimed.
+    /// Why the escrow would reject a claim of the unclaimed amount.
     pub refused: Option<String>,
 }
 
-/// What a chain has of one receiver at one block, in the order in which it happened.
+/// The on-chain history of one receiver at one block, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChainEvidence {
     pub receiver: ReceiverKey,
     pub escrow: Address,
     pub view: ReceiverView,
-    /// Whether the receiver pays recipients out, and says how much.
+    /// Whether the receiver is a splitter that reports its releases.
     pub is_splitter: bool,
-    /// Of the journal's channels.
+    /// The journal's channels.
     pub channels: BTreeMap<Word, ChannelEvidence>,
     pub settlements: Vec<LoggedSum>,
     pub incoming: Vec<LoggedTransfer>,
     /// Every transfer from the receiver.
     pub spent: Amount,
     pub releases: Vec<LoggedRelease>,
-    /// Of the payers of the journal's `exact` payments.
+    /// Authorizations used by the payers of the journal's `exact` payments.
     pub authorizations: Vec<LoggedAuthorization>,
 }
 
-/// Compares what the journal says of a receiver with what its chain has.
+/// Compares the journal's records of a receiver with the chain's.
 pub fn reconcile(trail: &AuditTrail, evidence: &ChainEvidence) -> LedgerAudit {
     let mut bench = Reconciler {
         trail,
@@ -109,12 +109,21 @@ pub fn reconcile(trail: &AuditTrail, evidence: &ChainEvidence) -> LedgerAudit {
     }
 }
 
+/// The transactions named for one payment of the `exact` scheme.
+#[derive(Clone, Copy)]
+struct PaymentTransactions<'a> {
+    /// In the journal, as the one that settled the payment.
+    stated: Option<&'a str>,
+    /// On the chain, as the one that used the authorization.
+    used: Option<&'a str>,
+}
+
 struct Reconciler<'a> {
     trail: &'a AuditTrail,
     evidence: &'a ChainEvidence,
     figures: AuditFigures,
     findings: Vec<AuditFinding>,
-    /// Which of the incoming transfers are explained.
+    /// Which incoming transfers are already explained.
     spoken_for: Vec<bool>,
 }
 
@@ -133,7 +142,7 @@ impl Reconciler<'_> {
         figures.received = incoming.map(|it| it.logged.amount).sum();
     }
 
-    /// Whether a fact is newer than what was read of the chain.
+    /// Whether an event is newer than the on-chain data that was read.
     fn is_ahead(&self, place: FactPlace) -> bool {
         place.is_late && place.block > self.evidence.view.block
     }
@@ -156,7 +165,7 @@ impl Reconciler<'_> {
                 ..AuditFinding::new(FindingKind::ClaimedAboveCharged, charged, claimed)
             });
         }
-        let lost = self.lost(channel, (calls, signed), seen);
+        let lost = self.lost(channel, calls, signed, seen);
         let unclaimed = charged.saturating_sub(claimed);
         let claimable = unclaimed.saturating_sub(lost);
         self.warn_of_withdrawal(channel, claimable, seen);
@@ -168,14 +177,14 @@ impl Reconciler<'_> {
         let fees: Amount = fees.map(|it| it.amount).sum();
         add(&mut figures.charged, charged.saturating_sub(fees));
         add(&mut figures.refund_fees, fees);
-        // What was claimed without a voucher of this journal was signed for all the same.
+        // An amount claimed without a voucher in this journal was signed nevertheless.
         add(&mut figures.signed, signed.max(claimed.min(charged)));
         add(&mut figures.claimed, claimed);
         add(&mut figures.claimable, claimable);
         add(&mut figures.uncollectable, lost);
     }
 
-    /// The total of calls that follow each other, each charge on the one before.
+    /// The total of consecutive calls, each charge added to the previous total.
     fn follow(&mut self, channel: Word, calls: &[ChargedCall]) -> Amount {
         let mut total = Amount::ZERO;
         for call in calls {
@@ -192,11 +201,12 @@ impl Reconciler<'_> {
         total
     }
 
-    /// What the calls and refunds cost that no voucher, or no money, is there for.
+    /// The charges of calls and refunds that are not covered by a voucher or by the balance.
     fn lost(
         &mut self,
         channel: Word,
-        (calls, signed): (&[ChargedCall], Amount),
+        calls: &[ChargedCall],
+        signed: Amount,
         seen: &ChannelEvidence,
     ) -> Amount {
         let view = &seen.view;
@@ -237,7 +247,7 @@ impl Reconciler<'_> {
         });
     }
 
-    /// Claims by the journal and by the chain, one for one.
+    /// Matches claims of the journal and of the chain one to one.
     fn claims(&mut self, key: ChannelKey, calls: &[ChargedCall], seen: &ChannelEvidence) {
         let facts = self.trail.claims.iter().filter(|it| it.channel == key);
         let mut logged: Vec<&LoggedSum> = seen.claims.iter().collect();
@@ -302,7 +312,8 @@ impl Reconciler<'_> {
         }
     }
 
-    /// Settlements by the journal and by the chain, and how much of them was ours.
+    /// Matches settlements of the journal and of the chain, and computes this journal's part of
+    /// them.
     fn settlements(&mut self) {
         let (trail, evidence) = (self.trail, self.evidence);
         let ours = |it: &&super::trail::TrailSettlement| it.receiver == evidence.receiver;
@@ -342,7 +353,7 @@ impl Reconciler<'_> {
         }
     }
 
-    /// Takes a transfer that nothing explains yet.
+    /// Takes a transfer that is not explained yet.
     fn transfer(&mut self, tx: &str, from: Address, amount: Option<Amount>) -> Option<Amount> {
         let mut incoming = self.evidence.incoming.iter().enumerate();
         let (at, transfer) = incoming.find(|(at, it)| {
@@ -353,7 +364,8 @@ impl Reconciler<'_> {
         Some(transfer.logged.amount)
     }
 
-    /// Every `exact` payment has its own transfer, and every `exact` call its own payment.
+    /// Checks that every `exact` payment has its own transfer and every `exact` call its own
+    /// payment.
     fn exact(&mut self) {
         let (trail, receiver) = (self.trail, self.evidence.receiver);
         let here =
@@ -391,7 +403,7 @@ impl Reconciler<'_> {
         if let Some(payment) = standing
             && self.is_ahead(payment.place)
         {
-            // As the journal has it; the next audit sees its block.
+            // Taken from the journal; the next audit reads its block.
             for sum in [&mut self.figures.exact, &mut self.figures.from_exact] {
                 *sum = sum.saturating_add(payment.amount);
             }
@@ -400,7 +412,7 @@ impl Reconciler<'_> {
             return;
         }
         if standing.is_none() && calls.is_empty() {
-            // Taken back by a reorganisation before any call was answered for it.
+            // Reverted by a reorganisation before a call was answered for it.
             return;
         }
         let mut finding = |kind, expected, found, tx: Option<&str>| {
@@ -421,14 +433,16 @@ impl Reconciler<'_> {
         }
         let expected = payment.map_or(charged, |it| it.amount);
         let stated = standing.map(|it| it.tx.as_str());
-        self.moved((key, expected), (stated, used), &named, payment);
+        let transactions = PaymentTransactions { stated, used };
+        self.moved(key, expected, transactions, &named, payment);
     }
 
     /// Looks for the transfer of one payment.
     fn moved(
         &mut self,
-        (key, expected): (ExactKey, Amount),
-        (stated, used): (Option<&str>, Option<&str>),
+        key: ExactKey,
+        expected: Amount,
+        PaymentTransactions { stated, used }: PaymentTransactions<'_>,
         calls: &[FoundCall],
         payment: Option<&TrailPayment>,
     ) {
@@ -441,7 +455,7 @@ impl Reconciler<'_> {
             (None, _) => FindingKind::PaymentMissing,
             (Some(_), None) => FindingKind::PaymentUnrecorded,
             (Some(sum), Some(_)) if sum != expected => FindingKind::PaymentDiffers,
-            // Mined again elsewhere after a reorganisation is as good.
+            // If it was mined again in another transaction after a reorganisation, it counts.
             (Some(_), Some(_)) if stated.is_none_or(|tx| Some(tx) == used) => return,
             (Some(_), Some(_)) => FindingKind::PaymentDiffers,
         };
@@ -460,7 +474,8 @@ impl Reconciler<'_> {
         });
     }
 
-    /// What belongs to other servers of the same receiver, or to nobody: named, and not income.
+    /// Reports amounts of other servers of the same receiver, or of unknown origin; they are no
+    /// income.
     fn others(&mut self) {
         let claimed = self.figures.claimed_by_others();
         if !claimed.is_zero() {
@@ -497,7 +512,7 @@ impl Reconciler<'_> {
                     == (&fact.tx, fact.of.1, fact.amount)
             };
             match logged.iter().position(same) {
-                // Recipients may fetch their own shares, so what is left over is no difference.
+                // Recipients may release their own shares, so the rest is no difference.
                 Some(at) => {
                     logged.remove(at);
                 }
@@ -519,7 +534,7 @@ fn found_call(call: &ChargedCall, amount: Amount) -> FoundCall {
     }
 }
 
-/// Calls that make the channel's total grow from `low` to `high`, and how much each does of it.
+/// The calls that raise the channel's total from `low` to `high`, and the part of each.
 fn between(calls: &[ChargedCall], low: Amount, high: Amount) -> Vec<FoundCall> {
     let part = |call: &ChargedCall| {
         let before = call.cumulative.saturating_sub(call.amount);
@@ -529,7 +544,7 @@ fn between(calls: &[ChargedCall], low: Amount, high: Amount) -> Vec<FoundCall> {
     calls.iter().filter_map(part).collect()
 }
 
-/// Why money is out of reach, and the transaction that took it.
+/// Why money is uncollectable, and the transaction that moved it.
 fn cause(charged: Amount, signed: Amount, seen: &ChannelEvidence) -> (LossCause, Option<String>) {
     if signed < charged.min(seen.view.balance) {
         return (LossCause::MissingVoucher, None);

@@ -5,7 +5,7 @@ use openlora_core::Address;
 /// The whole, in parts per million.
 pub const WHOLE_PPM: u64 = 1_000_000;
 
-/// A recipient's part of the revenue. Without an address it goes to a contract that is not
+/// A recipient's share of the revenue. Without an address it goes to a contract that is not
 /// deployed yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RevenueShare {
@@ -31,9 +31,9 @@ pub enum SplitProblem {
     },
 }
 
-/// Divides `whole` in proportion to `weights` by largest remainder: every part is rounded down,
-/// and what is left goes one by one to the largest remainders, the earlier of equals first.
-/// Nothing is divided when all weights are zero.
+/// Divides `whole` in proportion to `weights` by largest remainder: every part is rounded down, and
+/// the rest is assigned one by one to the largest remainders; ties go to the earlier weight. If all
+/// weights are zero, nothing is divided.
 pub fn apportion(whole: u64, weights: &[u128]) -> Vec<u64> {
     let total: u128 = weights.iter().sum();
     if total == 0 {
@@ -51,7 +51,8 @@ pub fn apportion(whole: u64, weights: &[u128]) -> Vec<u64> {
     parts
 }
 
-/// Checks that every share is payable, once, and that together they are the whole.
+/// Checks that every share has one distinct recipient that can be paid, and that the shares sum to
+/// the whole.
 pub fn check_split(shares: &[RevenueShare]) -> Result<(), SplitProblem> {
     for (index, share) in shares.iter().enumerate() {
         let role = || share.role.clone();

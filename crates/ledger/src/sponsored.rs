@@ -1,9 +1,9 @@
-//! Transactions that a server pays for at strangers' request: deposits that it submits, refunds
-//! that it sends, and whatever it clears for other sellers. What they cost in a day is folded from
-//! the journal, so neither a restart nor a crash resets it.
+//! Transactions whose gas a server pays on request of others: submitted deposits, refunds, and
+//! payments cleared for other sellers. Their daily cost is folded from the journal, so a restart or
+//! a crash does not reset it.
 //!
-//! A transaction counts with the most that it may cost from the moment when it is written down, and
-//! with what it did cost once it is mined. Claims are not here: they earn.
+//! A pending transaction counts with its maximum cost from when it is recorded, a mined one with
+//! its actual cost. Claims are not included, because they earn money.
 
 use std::collections::BTreeMap;
 
@@ -14,17 +14,17 @@ use super::sponsorship::{Sponsored, SponsoredDeed};
 use crate::event::{Event, TxIntent, TxOutcome};
 use openlora_core::{Address, Amount, Word};
 
-/// What is done for strangers in a day (UTC) on one chain, at most.
+/// Daily limits (UTC) for sponsored transactions on one chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SponsorAllowance {
-    /// Wei over all payers together; no limit where none is given.
+    /// Wei over all payers; unlimited if absent.
     pub gas_budget: Option<Amount>,
-    /// For one payer.
+    /// Per payer.
     pub deposits_daily: u32,
-    /// For one payer; signed and unsigned ones are counted apart, so that nobody else uses up the
-    /// payer's own.
+    /// Per payer. Signed and unsigned refunds are counted separately, so that other parties cannot
+    /// use up the payer's own limit.
     pub refunds_daily: u32,
-    /// For one channel.
+    /// Per channel.
     pub unsigned_refunds_daily: u32,
 }
 
@@ -37,7 +37,7 @@ impl SponsorAllowance {
     };
 }
 
-/// Which limit a transaction would break.
+/// The limit that a transaction would exceed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SponsorLimit {
     #[error(
@@ -45,7 +45,7 @@ pub enum SponsorLimit {
          budget of {budget}"
     )]
     GasBudget {
-        /// In-flight transactions included.
+        /// Includes pending transactions.
         spent: Amount,
         reserve: Amount,
         budget: Amount,
@@ -59,7 +59,7 @@ pub enum SponsorLimit {
     ChannelRefunds,
 }
 
-/// What was done for one payer on the latest day.
+/// Sponsored transactions of one payer on the latest day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct PartyCounts {
     deposits: u32,
@@ -67,7 +67,7 @@ struct PartyCounts {
     unsigned_refunds: u32,
 }
 
-/// A transaction whose end is not known, with those that may take its place.
+/// A transaction with an unknown outcome, and its possible replacements.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct OpenSponsored {
     /// At most one of these is mined.
@@ -79,29 +79,29 @@ struct OpenSponsored {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct SponsoredDay {
     day: u64,
-    /// Wei that its mined transactions cost.
+    /// Wei spent on mined transactions.
     spent: Amount,
     parties: BTreeMap<Address, PartyCounts>,
     /// Unsigned refunds by channel.
     channels: BTreeMap<Word, u32>,
-    /// Of this day and earlier ones.
+    /// Of this day and earlier days.
     open: Vec<OpenSponsored>,
-    /// The last day on which the budget was found spent.
+    /// The last day on which the budget was exhausted.
     alarmed: Option<u64>,
 }
 
-/// Gas that was paid for strangers on a chain in a day, in wei.
+/// Sponsored gas on a chain in a day, in wei.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SponsoredGas {
-    /// By transactions that are mined.
+    /// Spent on mined transactions.
     pub spent: Amount,
-    /// The most that those may cost whose end is not known.
+    /// The maximum cost of pending transactions.
     pub in_flight: Amount,
-    /// Whether somebody was refused because the budget was spent.
+    /// Whether a request was refused because the budget was spent.
     pub is_exhausted: bool,
 }
 
-/// What was done at strangers' request, by chain.
+/// Sponsored transactions by chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SponsoredBook(BTreeMap<u64, SponsoredDay>);
 
@@ -131,7 +131,7 @@ impl SponsoredBook {
         }
     }
 
-    /// What was spent on a day, which is the latest one or comes after it.
+    /// The gas sponsored on `day`, which must be the latest recorded day or a later one.
     pub fn gas(&self, chain_id: u64, day: u64) -> SponsoredGas {
         let Some(latest) = self.0.get(&chain_id) else {
             return SponsoredGas::default();
@@ -147,10 +147,11 @@ impl SponsoredBook {
         }
     }
 
-    /// Whether a transaction is within what is allowed.
+    /// Whether a transaction is within the limits.
     ///
     /// # Errors
-    /// The limit that it would break.
+    ///
+    /// The limit that it would exceed.
     pub fn check(
         &self,
         chain_id: u64,
@@ -218,7 +219,7 @@ impl SponsoredDay {
                 self.open[at].txs.retain(|other| other != tx);
                 if self.open[at].txs.is_empty() {
                     let ended = self.open.swap_remove(at).sponsored;
-                    // Nothing was done for anybody.
+                    // The transaction had no effect for the requesting party.
                     if ended.day == self.day {
                         self.count(&ended, |count| count.saturating_sub(1));
                     }

@@ -1,33 +1,33 @@
-//! What a journal says of transactions that a server pays for at a stranger's request.
+//! Journal data about transactions that a server sponsors.
 
 use serde::{Deserialize, Serialize};
 
 use openlora_core::{Address, Amount, Word};
 
-/// What is done at a stranger's request.
+/// Kinds of sponsored transactions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SponsoredDeed {
     Deposit,
-    /// By a request that the payer's side signed for this refund.
+    /// A refund that the payer requested with a signature.
     SignedRefund,
-    /// By a voucher alone, which others than the payer may know.
+    /// A refund requested by a voucher alone, which others than the payer may have.
     UnsignedRefund,
     /// For another seller.
     Clearing,
 }
 
-/// Who asked a server for a transaction, for what, and when.
+/// The requesting party of a sponsored transaction, its kind and its day.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sponsored {
     pub deed: SponsoredDeed,
-    /// Whose limits it is under; absent where nobody is known.
+    /// The account whose limits apply; absent if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub party: Option<Address>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<Word>,
     /// Days since 1970 (UTC) by the server's clock.
     pub day: u64,
-    /// The most that the transaction may cost, in wei.
+    /// The maximum cost of the transaction in wei.
     pub reserve: Amount,
 }

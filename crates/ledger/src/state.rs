@@ -1,7 +1,7 @@
-//! The pure fold from records to a snapshot: what every figure on a screen is computed from.
+//! The pure fold from records to a snapshot, from which the displayed figures are computed.
 //!
-//! No files, clock, randomness or floating point, so folding live and folding a replay give the
-//! same snapshot, and a stored snapshot plus the records after it gives it too.
+//! It uses no files, clock, randomness or floating point. Live folding, a replay, and a stored
+//! snapshot plus the records after it therefore give the same snapshot.
 
 pub mod board;
 
@@ -17,7 +17,7 @@ use crate::{
     event::{CallKind, Event, EventRecord, FinishReason, ReleaseDeployment, TokenUsage, TxIntent},
 };
 
-/// How many finished calls and sessions a snapshot remembers one by one.
+/// How many finished calls and sessions a snapshot keeps individually.
 pub const RECENT_CALLS: usize = 64;
 pub const RECENT_SESSIONS: usize = 16;
 
@@ -26,10 +26,10 @@ pub const LATENCY_BOUNDS_MS: [u64; 16] = [
     1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 60_000, 300_000,
 ];
 
-/// Everything that the journal says up to one record.
+/// The state of the journal up to one record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalSnapshot {
-    /// The last record that was folded in; 0 before the first.
+    /// The last folded record; 0 before the first.
     pub sequence: u64,
     /// Its time, Unix milliseconds.
     pub time_ms: u64,
@@ -40,7 +40,7 @@ pub struct JournalSnapshot {
     pub by_finish: BTreeMap<FinishReason, CallTotals>,
     /// Acceptance to last token.
     pub latency: LatencyHistogram,
-    /// Acceptance to first token, of calls that had one.
+    /// Acceptance to first token, of calls with at least one token.
     pub first_token: LatencyHistogram,
     /// Reserved and not yet metered, by request id.
     pub open: BTreeMap<String, OpenCall>,
@@ -48,17 +48,17 @@ pub struct JournalSnapshot {
     pub adapters: BTreeMap<String, LoadedAdapter>,
     /// The latest calls, oldest first.
     pub recent: VecDeque<MeteredCall>,
-    /// Servers that came up, over all time.
+    /// Number of server starts over all time.
     pub sessions_started: u64,
-    /// The latest of them, oldest first.
+    /// The latest sessions, oldest first.
     pub sessions: VecDeque<ServerSession>,
-    /// Intended transactions of which it is not known what became, in the order of intending.
+    /// Intended transactions with an unknown outcome, in order.
     #[serde(default)]
     pub unsettled: Vec<TxIntent>,
-    /// Releases in registries, oldest first; the same version of an adapter stands here once.
+    /// Registered releases, oldest first; each version of an adapter appears once.
     #[serde(default)]
     pub deployments: Vec<ReleaseDeployment>,
-    /// Money: what is authorised, charged, claimed, settled and released.
+    /// Authorised, charged, claimed, settled and released amounts.
     #[serde(default)]
     #[serde(rename = "book")]
     pub ledger: Ledger,
@@ -87,7 +87,7 @@ impl CallTotals {
 pub struct LatencyHistogram {
     pub count: u64,
     pub sum_ms: u64,
-    /// One count per bound of [`LATENCY_BOUNDS_MS`] and one for what is longer.
+    /// One count per bound of [`LATENCY_BOUNDS_MS`] and one for longer durations.
     pub buckets: [u64; LATENCY_BOUNDS_MS.len() + 1],
 }
 
@@ -99,8 +99,8 @@ impl LatencyHistogram {
         self.sum_ms = self.sum_ms.saturating_add(milliseconds);
     }
 
-    /// The smallest bound that at least `permille` of the durations do not exceed; nothing when
-    /// there are none, or when only the last, unbounded bucket reaches that far.
+    /// The smallest bound that at least `permille` of the durations do not exceed; none if there
+    /// are no durations or if the quantile is in the last, unbounded bucket.
     pub fn quantile_ms(&self, permille: u64) -> Option<u64> {
         let wanted = (u128::from(self.count) * u128::from(permille))
             .div_ceil(1000)
@@ -116,7 +116,7 @@ impl LatencyHistogram {
     }
 }
 
-/// A call that is running, or whose server died.
+/// A call that is running or whose server died.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenCall {
     pub session: String,
@@ -149,31 +149,31 @@ pub struct MeteredCall {
     pub first_token_milliseconds: Option<u64>,
 }
 
-/// A server's life.
+/// A server session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerSession {
     pub id: String,
     pub version: String,
     pub started_ms: u64,
-    /// Absent while it runs, and for ever when it was killed.
+    /// Absent while it runs, and permanently if it was killed.
     pub stopped_ms: Option<u64>,
 }
 
-/// What [`JournalSnapshot::apply`] did with a record.
+/// The result of [`JournalSnapshot::apply`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a record after a gap is not folded in"]
 pub enum ApplyOutcome {
     Folded,
-    /// It was folded in before; nothing changed.
+    /// The record was already folded; nothing changed.
     Known,
-    /// Records are missing before it; nothing changed. Read on from `expected`.
+    /// Records before it are missing; nothing changed. Continue reading from `expected`.
     Gap {
         expected: u64,
     },
 }
 
 impl ApplyOutcome {
-    /// What becomes of a record in a fold that has seen the records up to `sequence`.
+    /// The outcome of applying a record to a fold that has the records up to `sequence`.
     fn after(sequence: u64, record: &EventRecord) -> Self {
         let expected = sequence + 1;
         match record.sequence.cmp(&expected) {
@@ -312,7 +312,7 @@ impl JournalSnapshot {
         self.open.insert(request_id.clone(), call);
     }
 
-    /// Counts a call, reserved or not: the journal holds at most one such event per request.
+    /// Counts a call, reserved or not: the journal contains at most one such event per request.
     fn meter(&mut self, record: &EventRecord) {
         let Some(call) = MeteredCall::from_record(record) else {
             return;

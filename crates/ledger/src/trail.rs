@@ -1,6 +1,6 @@
-//! What the journal says about money, call by call and fact by fact, for an audit against a chain.
+//! The journal's payment data by call and by event, for an audit against a chain.
 //!
-//! The [`Ledger`] keeps sums; an audit that finds a difference must also name the calls behind it.
+//! The [`Ledger`] keeps sums; an audit must also name the calls behind a difference.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,36 +8,36 @@ use super::{CallCharge, ChannelKey, ExactKey, Ledger, PaymentScheme, ReceiverKey
 use crate::event::{ChannelsClaimed, Event, EventRecord, PaymentReceived, RefundCharged};
 use openlora_core::{Address, Amount, Word};
 
-/// A call that cost something, or a refund's fee, which stands in its channel's total like a call.
+/// A call with a charge, or the fee of a refund, which counts in its channel's total like a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChargedCall {
-    /// Of a refund's fee, what it is.
+    /// For a refund's fee, a description of it.
     pub request_id: String,
     pub is_refund_fee: bool,
     pub receiver: ReceiverKey,
     pub amount: Amount,
-    /// The channel's total after it; of an `exact` call its own amount.
+    /// The channel's total after it; for an `exact` call, its own amount.
     pub cumulative: Amount,
-    /// Charged after the audit began to read the chain, which may not show its deposit yet.
+    /// Charged after the audit started to read the chain, which may not show its deposit yet.
     pub is_late: bool,
 }
 
-/// An `exact` payment by the journal.
+/// An `exact` payment according to the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrailPayment {
     pub receiver: Address,
     pub amount: Amount,
     pub tx: String,
-    /// A reorganisation took it back, and it was not received again.
+    /// Reverted by a reorganisation and not received again.
     pub is_undone: bool,
     pub place: FactPlace,
 }
 
-/// Where a fact stands in the journal and on its chain.
+/// The position of an event in the journal and on its chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FactPlace {
     pub block: u64,
-    /// Written after the audit began to read the chain.
+    /// Recorded after the audit started to read the chain.
     pub is_late: bool,
 }
 
@@ -48,12 +48,12 @@ pub struct TrailClaim {
     pub channel: ChannelKey,
     pub receiver: ReceiverKey,
     pub amount: Amount,
-    /// Of the channel after it.
+    /// The channel's total after it.
     pub total: Amount,
     pub place: FactPlace,
 }
 
-/// A settlement, and the claims whose money it sent on.
+/// A settlement, and the claims that it settled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrailSettlement {
     pub tx: String,
@@ -66,7 +66,7 @@ pub struct TrailSettlement {
 /// A claim's channel, amount and total.
 pub type SentClaim = (ChannelKey, Amount, Amount);
 
-/// Money that left a splitter, or went back to a payer.
+/// A payout of a splitter, or a refund to a payer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrailPayout<Of> {
     pub tx: String,
@@ -75,14 +75,14 @@ pub struct TrailPayout<Of> {
     pub place: FactPlace,
 }
 
-/// A splitter and whom it paid.
+/// A splitter and the recipient of its release.
 pub type ReleaseOf = (ReceiverKey, Address);
 
 /// Everything that an audit compares with the chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditTrail {
     pub ledger: Ledger,
-    /// In the order of the journal.
+    /// In journal order.
     pub calls: BTreeMap<ChannelKey, Vec<ChargedCall>>,
     pub exact_calls: BTreeMap<ExactKey, Vec<ChargedCall>>,
     pub payments: BTreeMap<ExactKey, TrailPayment>,
@@ -90,21 +90,21 @@ pub struct AuditTrail {
     pub settlements: Vec<TrailSettlement>,
     pub releases: Vec<TrailPayout<ReleaseOf>>,
     pub refunds: Vec<TrailPayout<ChannelKey>>,
-    /// Receivers whose recipients the journal has read: its own server's.
+    /// Receivers whose recipients are recorded in the journal: those of its own server.
     splits: BTreeSet<ReceiverKey>,
-    /// Claims that no settlement has sent on.
+    /// Claims without a settlement.
     waiting: BTreeMap<ReceiverKey, Vec<SentClaim>>,
     noted: BTreeSet<(String, ChannelKey, Amount)>,
-    /// Transactions whose outcome the journal does not have yet.
+    /// Transactions whose outcome is not in the journal yet.
     in_flight: BTreeSet<String>,
-    /// The last record that was folded in.
+    /// The last folded record.
     pub sequence: u64,
     /// The last record before the chain was read.
     read_from: Option<u64>,
 }
 
 impl AuditTrail {
-    /// From here on the chain is read: records after this may be ahead of what it shows.
+    /// Marks the start of reading the chain: records after this may be ahead of the on-chain data.
     pub fn begin_reading_the_chain(&mut self) {
         self.read_from = Some(self.sequence);
     }
@@ -163,12 +163,12 @@ impl AuditTrail {
         }
     }
 
-    /// Whether a transaction is this journal's own and its facts are not written down yet.
+    /// Whether a transaction belongs to this journal and its events are not recorded yet.
     pub fn is_in_flight(&self, tx: &str) -> bool {
         self.in_flight.contains(tx)
     }
 
-    /// Receivers of calls of this journal on a chain; what others are paid is not ours to audit.
+    /// Receivers of this journal's calls on a chain; receivers of others are not audited.
     pub fn receivers(&self, chain_id: u64) -> BTreeSet<ReceiverKey> {
         let channels = self.ledger.channels.iter().map(|(key, it)| ReceiverKey {
             chain_id: key.chain_id,
@@ -176,7 +176,7 @@ impl AuditTrail {
             token: it.config.token,
         });
         let known = self.ledger.receivers.keys().copied();
-        // Payments are received for other sellers too.
+        // Payments are also received for other sellers.
         let paid = self.payments.iter().map(|(key, it)| ReceiverKey {
             chain_id: key.chain_id,
             receiver: it.receiver,
@@ -260,7 +260,7 @@ impl AuditTrail {
                 total: row.total,
                 place,
             };
-            // A process that was killed in between may have noted it twice.
+            // A process that was killed in between may have recorded it twice.
             let noted = (claim.tx.clone(), claim.channel, claim.total);
             if self.noted.insert(noted) {
                 let waiting = self.waiting.entry(claim.receiver).or_default();
@@ -281,7 +281,7 @@ impl AuditTrail {
         self.settlements.push(settlement);
     }
 
-    /// Sets aside whatever is about a chain that is gone; the book keeps its sums.
+    /// Removes everything that concerns a chain that was reset; the ledger keeps its sums.
     fn end(&mut self, ended: u64) {
         self.calls.retain(|key, _| key.chain_id != ended);
         self.exact_calls.retain(|key, _| key.chain_id != ended);
@@ -295,7 +295,7 @@ impl AuditTrail {
         self.noted.retain(|(_, key, _)| key.chain_id != ended);
     }
 
-    /// The journal knows that these did not happen.
+    /// Removes what these transactions did: they were reverted.
     fn undo(&mut self, chain_id: u64, txs: &[String]) {
         let stands = |chain: u64, tx: &String| chain != chain_id || !txs.contains(tx);
         self.noted
@@ -323,7 +323,7 @@ impl AuditTrail {
     }
 }
 
-/// Adds what is not there yet: a process that was killed in between may have noted it twice.
+/// Adds a payout unless it exists: a process that was killed in between may have recorded it twice.
 fn note<Of: PartialEq>(payouts: &mut Vec<TrailPayout<Of>>, payout: TrailPayout<Of>) {
     let known = |it: &TrailPayout<Of>| {
         (&it.tx, &it.of, it.amount) == (&payout.tx, &payout.of, payout.amount)

@@ -1,16 +1,18 @@
-//! What a pool's operator proposes next: what contributors are owed since the beginning, less what
-//! the pool has promised them already.
+//! The next proposal to a pool: the amounts owed to contributors since the beginning, minus what
+//! the pool has already promised.
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
 use openlora_core::{Address, Amount};
 
-/// Most entries of one proposal; the largest go first and the others wait for the next.
+/// Maximum entries of one proposal; the largest come first, and the others wait for the next
+/// proposal.
 pub const MOST_ENTRIES: usize = 200;
 
-/// What each contributor gets on top of what it `had`, together at most `budget`. What static
-/// shares gave somebody beyond what it is owed counts towards what it earns later: until then it
-/// gets nothing more, and the others what there is, in proportion.
+/// What each contributor receives in addition to what it `had`, at most `budget` in total. If a
+/// contributor received more by static shares than it is owed, the excess counts against later
+/// earnings: until it is used up, the contributor receives nothing, and the others share the budget
+/// in proportion.
 pub fn next_tranche(
     owed: &[(Address, Amount)],
     had: &BTreeMap<Address, Amount>,
@@ -33,7 +35,7 @@ pub fn next_tranche(
     entries
 }
 
-/// Rounded down where there is less than is wanted.
+/// Rounded down if the budget is smaller than the wanted sum.
 fn part(amount: Amount, wanted: Amount, budget: Amount) -> Amount {
     if wanted <= budget {
         return amount;
@@ -41,7 +43,7 @@ fn part(amount: Amount, wanted: Amount, budget: Amount) -> Amount {
     let exact = amount.0.checked_mul(budget.0).map(|it| it / wanted.0);
     Amount(exact.unwrap_or_else(|| match budget.0 {
         0 => 0,
-        // Numbers that no token has: a little less than exact.
+        // Larger than any token supply: slightly less than exact.
         budget => amount.0 / (wanted.0 / budget + 1),
     }))
 }

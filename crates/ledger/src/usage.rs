@@ -1,9 +1,9 @@
-//! What a call took and how it ended.
+//! The token usage of a call and how the call ended.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How a call ended; it decides nothing about what is counted, only why counting stopped.
+/// How a call ended. It does not affect what is counted, only why counting stopped.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -13,22 +13,22 @@ pub enum FinishReason {
     Stop,
     /// The token limit was reached.
     Length,
-    /// The client went away; what was delivered until then is counted.
+    /// The client disconnected; delivered tokens are counted.
     Disconnected,
     /// The server died; the last durable checkpoint is counted.
     Recovered,
-    /// The engine failed; what was delivered until then is counted.
+    /// The engine failed; delivered tokens are counted.
     Failed,
 }
 
 impl FinishReason {
-    /// Whether the payer's side or the model ended the call; else it was cut off by ours.
+    /// Whether the payer or the model ended the call; otherwise the server cut it off.
     pub fn is_answer(self) -> bool {
         !matches!(self, Self::Recovered | Self::Failed)
     }
 }
 
-/// Tokens of one call: the same numbers in the answer, the receipt, the journal and the metrics.
+/// Token counts of one call: identical in the answer, the receipt, the journal and the metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenUsage {
     pub prompt_tokens: u64,

@@ -1,10 +1,10 @@
-//! What a chain said of channels and receivers at one block.
+//! The on-chain state of channels and receivers at one block.
 
 use serde::{Deserialize, Serialize};
 
 use openlora_core::{Amount, Word};
 
-/// A waiting withdrawal by the payer.
+/// A pending withdrawal by the payer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PayerWithdrawal {
     pub amount: Amount,
@@ -12,10 +12,10 @@ pub struct PayerWithdrawal {
     pub started: u64,
 }
 
-/// What the chain said of a channel at one block.
+/// The on-chain state of a channel at one block.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelView {
-    /// Deposits less withdrawals and refunds.
+    /// Deposits minus withdrawals and refunds.
     pub balance: Amount,
     pub claimed: Amount,
     pub withdrawal: Option<PayerWithdrawal>,
@@ -24,13 +24,13 @@ pub struct ChannelView {
     pub block_hash: Word,
 }
 
-/// What the chain said of a receiver of one token at one block.
+/// The on-chain state of a receiver of one token at one block.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceiverView {
-    /// Of all channels, whoever claimed.
+    /// Claimed from all channels, by any server.
     pub claimed: Amount,
     pub settled: Amount,
-    /// Paid out to recipients.
+    /// Released to recipients.
     pub released: Amount,
     /// The receiver's balance.
     pub held: Amount,

@@ -1,11 +1,11 @@
-//! mistral.rs 0.8.1 behind [`Engine`]: the only place that knows it.
+//! mistral.rs 0.8.1 as an [`Engine`]; no other crate uses it.
 //!
-//! An engine is a base with at most one adapter merged in. mistral.rs computes logits; rendering,
-//! tokenising, choosing, decoding and counting are ours, the same code that training and evaluation
-//! use. Each engine works on one request at a time, short ones before long ones: mistral.rs mixes up the
-//! caches of sequences of different lengths that run at once, and on a CPU batching gains nothing.
-//! Several engines run side by side. Embeddings are not offered: mistral.rs gives them for
-//! dedicated embedding models only. Knows no HTTP, no metering and no journal.
+//! An engine is a base with at most one merged adapter. mistral.rs computes logits only. Rendering,
+//! tokenising, sampling, decoding and counting are done here, with the same code as in training and
+//! evaluation. Each engine processes one request at a time, short ones first: mistral.rs mixes up
+//! the caches of concurrent sequences of different lengths, and batching gains nothing on a CPU.
+//! Several engines run in parallel. Embeddings are not offered: mistral.rs provides them only for
+//! dedicated embedding models. This crate does not know HTTP, metering or the journal.
 
 mod labels;
 mod load;
@@ -38,49 +38,48 @@ use openlora_model::{
 
 pub use quant::{MachineLimits, Quant, QuantChoice, resolve_quant};
 
-/// Token sequences on which an adapter must move the logits.
+/// Number of test prompts on which an adapter must change the logits.
 const CANARIES: u64 = 3;
 const CANARY_TOKENS: u64 = 12;
 /// Largest logit difference, relative to the largest logit, that counts as no change.
 const DEAD: f32 = 1e-6;
 
-/// What to load.
+/// The model to load.
 pub struct EngineSpec<'a> {
-    /// How messages name it: the adapter's name, or the base's.
+    /// Name in messages: the adapter's name, or the base's.
     pub name: String,
     pub base: &'a BaseModel,
     pub adapter: Option<&'a LoraAdapter>,
     pub quant: Quant,
 }
 
-/// A loaded engine and what the operator is told about it.
+/// A loaded engine, and what is reported to the operator.
 #[derive(Clone)]
 pub struct LoadedEngine {
     pub engine: Arc<dyn Engine>,
     pub weights: QuantChoice,
-    /// The largest difference that the adapter makes to a logit of the test prompts; `None` for a
-    /// plain base.
+    /// The largest change of a logit by the adapter over the test prompts; `None` for a plain base.
     pub effect: Option<f32>,
 }
 
 impl LoadedEngine {
-    /// Whether the adapter was seen to change the base's output.
+    /// Whether the adapter changed the base's output.
     pub fn live(&self) -> bool {
         self.effect.is_some()
     }
 }
 
-/// Loads engines and keeps what they have in common.
+/// Loads engines and keeps the data they share.
 #[derive(Default)]
 pub struct EngineLoader {
-    /// Test logits of each base, by digest and form of its weights.
+    /// Test logits of each base, by digest and quantisation of its weights.
     canaries: Mutex<HashMap<(String, Quant), CanaryLogits>>,
-    /// Weights that were loaded and may still be in memory.
+    /// Loaded weights that may still be in memory.
     memory: Mutex<Vec<load::WeakPipeline>>,
     steps: Arc<AtomicU64>,
 }
 
-/// Logits at the end of each test prompt.
+/// Logits after each test prompt.
 type CanaryLogits = Arc<Vec<Vec<f32>>>;
 
 impl EngineLoader {
@@ -88,10 +87,10 @@ impl EngineLoader {
         Self::default()
     }
 
-    /// Loads a base, or an adapter merged into it. An adapter that moves no logit is refused.
+    /// Loads a base, or an adapter merged into it. An adapter that changes no logit is refused.
     ///
-    /// The first adapter of a base costs two loads: the plain base is loaded, asked for its logits
-    /// on a few test prompts and dropped again, unless it was loaded through here before.
+    /// The first adapter of a base requires two loads: the plain base is loaded, its logits on a
+    /// few test prompts are computed, and it is dropped, unless it was loaded here before.
     pub async fn load(&self, spec: EngineSpec<'_>) -> Result<LoadedEngine, EngineError> {
         let plan = LoadPlan::from_spec(&spec)?;
         let Some(adapter) = spec.adapter else {
@@ -107,15 +106,15 @@ impl EngineLoader {
         Ok(plan.loaded(running, Some(effect)))
     }
 
-    /// Number of models whose weights are in memory. A dropped engine leaves as soon as its last
-    /// answer does.
+    /// Number of models whose weights are in memory. The weights of a dropped engine are freed
+    /// after its last answer.
     pub fn resident(&self) -> usize {
         let mut memory = lock(&self.memory);
         memory.retain(|weights| weights.strong_count() > 0);
         memory.len()
     }
 
-    /// Number of rows of logits that were computed so far, for answers that nobody waited for too.
+    /// Number of rows of logits computed so far, including those of cancelled answers.
     pub fn steps(&self) -> u64 {
         self.steps.load(Ordering::Relaxed)
     }
@@ -155,7 +154,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
         .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-/// What a load will do, settled before anything heavy starts.
+/// The plan of a load, checked before any expensive work.
 struct LoadPlan {
     name: String,
     folder: PathBuf,
@@ -211,8 +210,8 @@ impl LoadPlan {
     }
 }
 
-/// The adapter's factors for the engine, checked against the base: mistral.rs would skip a module
-/// that it does not find.
+/// The adapter's factors for the engine, checked against the base: mistral.rs would silently skip a
+/// module that it does not find.
 fn factors(plan: &LoadPlan, adapter: &LoraAdapter) -> Result<NormalisedAdapter, EngineError> {
     adapter::check_against(adapter, &model::modules(&plan.config))
         .and_then(|()| adapter::normalise(adapter))
@@ -223,7 +222,7 @@ fn factors(plan: &LoadPlan, adapter: &LoraAdapter) -> Result<NormalisedAdapter, 
         })
 }
 
-/// Logits after each of the test prompts, which are spread over the vocabulary.
+/// Logits after each test prompt; the prompts are spread over the vocabulary.
 async fn canary(plan: &LoadPlan, running: &RunningEngine) -> Result<Vec<Vec<f32>>, EngineError> {
     let vocabulary = plan.config.vocab_size as u64;
     let length =
@@ -240,7 +239,7 @@ async fn canary(plan: &LoadPlan, running: &RunningEngine) -> Result<Vec<Vec<f32>
     Ok(rows)
 }
 
-/// The largest difference between the rows; an error when it is no more than rounding.
+/// The largest difference between the rows; an error if it is within rounding.
 fn effect(plan: &LoadPlan, before: &[Vec<f32>], after: &[Vec<f32>]) -> Result<f32, EngineError> {
     let pairs = || before.iter().flatten().zip(after.iter().flatten());
     let difference = pairs().map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);

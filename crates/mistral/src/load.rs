@@ -1,8 +1,8 @@
-//! Loading through mistral.rs 0.8.1: one adapter merged into one base per engine.
+//! Loads models through mistral.rs 0.8.1: one adapter merged into one base per engine.
 //!
-//! The loader takes the adapters to merge from a thread-local list that it never clears, so each
-//! load runs on a thread of its own under one lock, with the list cleared before and after. The
-//! adapter is handed over as tensors in memory: mistral.rs would look up adapter names on the Hub.
+//! The loader takes the adapters to merge from a thread-local list that it never clears. Each load
+//! therefore runs on its own thread under one lock, and the list is cleared before and after. The
+//! adapter is passed as tensors in memory: mistral.rs would look up adapter names on the Hub.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -23,10 +23,11 @@ use super::{model_dir::ModelDirView, quant::Quant};
 use openlora_engine::turns::TurnQueue;
 use openlora_model::{ModelFamily, adapter::NormalisedAdapter};
 
-/// One load at a time: it is memory-bound, and the lock also orders the loader's global state.
+/// One load at a time: loading is memory-bound, and the lock also serialises access to the loader's
+/// global state.
 static LOADING: Mutex<()> = Mutex::new(());
 
-/// Tells whether weights are still in memory.
+/// Used to check whether weights are still in memory.
 pub(super) type WeakPipeline = Weak<tokio::sync::Mutex<dyn Pipeline>>;
 
 /// A running mistral.rs engine.
@@ -74,7 +75,7 @@ fn load_here(
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner());
     clear_applied_loras();
-    // An empty list of modules would be an expression that matches every layer.
+    // An empty list of modules would give an expression that matches every layer.
     if let Some(factors) = factors.filter(|factors| !factors.target_modules.is_empty()) {
         push_applied_lora(adapter(factors).map_err(|error| error.to_string())?);
     }
@@ -98,12 +99,12 @@ fn build(view: &ModelDirView, quant: Quant) -> Result<(mistralrs::Model, WeakPip
         .with_token_source(TokenSource::None)
         .from_hf_cache_path(view.path().join("no-cache"))
         .with_max_num_seqs(1)
-        // Its prefix cache never evicts on a CPU: every answered call would stay in memory.
+        // Its prefix cache never evicts entries on a CPU: every answered call would stay in memory.
         .with_prefix_cache_n(None);
     if let Some(kind) = quant.isq() {
         builder = builder.with_isq(kind);
     }
-    // A current-thread runtime also spares mistral.rs' own trial run.
+    // With a current-thread runtime, mistral.rs also skips its own trial run.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -118,7 +119,7 @@ fn build(view: &ModelDirView, quant: Quant) -> Result<(mistralrs::Model, WeakPip
     })
 }
 
-/// The factors as mistral.rs looks them up while it builds the layers.
+/// Provides the factors while mistral.rs builds the layers.
 fn adapter(factors: NormalisedAdapter) -> mistralrs::Result<LoraAdapter> {
     let target_modules = patterns(&factors.target_modules);
     let tensors = factors
@@ -142,7 +143,7 @@ fn adapter(factors: NormalisedAdapter) -> mistralrs::Result<LoraAdapter> {
 }
 
 /// Regular expressions that match exactly these module paths. mistral.rs searches them unanchored,
-/// where a bare `q_proj` would also claim layers that the adapter leaves out. Layers are grouped
+/// so a bare `q_proj` would also match layers that the adapter does not target. Layers are grouped
 /// so that the expression, which is compiled once per layer, stays short.
 fn patterns(modules: &[String]) -> HashSet<String> {
     let mut layers: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();

@@ -1,12 +1,12 @@
-//! A base as mistral.rs wants to find it.
+//! A view of a base in the layout that mistral.rs expects.
 //!
-//! A temporary folder with a `config.json` written from our own reading of the base's (mistral.rs
-//! 0.8.1 does not know transformers 5's nested `rope_theta`, for one), links to the weights, and a
-//! stand-in for the tokenizer: text is ours, the engine sees ids only. The stand-in names every id
-//! by its number and has one id more than the model, which ends a sequence and can never be drawn.
-//! (mistral.rs reads fewer kinds of tokenizer than there are, and sends a token to its reader only
-//! when its bytes are whole characters.) Nothing in the folder makes the loader look elsewhere.
-//! Bases that mistral.rs would load but compute differently are refused here.
+//! It is a temporary folder with a `config.json` written from the parsed configuration of the base
+//! (mistral.rs 0.8.1 does not support the nested `rope_theta` of transformers 5, for example),
+//! links to the weights, and a placeholder tokenizer, because the engine handles token ids only.
+//! The placeholder names every id by its number and has one id more than the model, which ends a
+//! sequence and can never be sampled. (mistral.rs supports fewer kinds of tokenizers, and delivers
+//! a token only when its bytes are complete characters.) Nothing in the folder makes the loader
+//! access other locations. Bases that mistral.rs would compute differently are refused here.
 
 use std::path::{Path, PathBuf};
 
@@ -14,13 +14,13 @@ use serde_json::{Value, json};
 
 use openlora_model::{ModelConfig, ModelFamily, RopeScaling};
 
-/// The folder; it is removed when dropped, which is safe once the model is loaded.
+/// The folder; it is removed on drop, which is safe once the model is loaded.
 pub(super) struct ModelDirView {
     folder: tempfile::TempDir,
     pub family: ModelFamily,
 }
 
-/// Why a folder cannot be shown to the engine.
+/// Why a view of a folder cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {deed} {}: {}", path.display(), openlora_core::error::describe_io(source))]
 pub(super) struct ViewError {
@@ -73,7 +73,7 @@ impl ModelDirView {
     }
 }
 
-/// The safetensors files of a checkpoint: those of its index, else the single one.
+/// The safetensors files of a checkpoint: those of its index, or the single one.
 fn weight_files(base: &Path) -> Result<Vec<String>, ViewError> {
     let path = base.join("model.safetensors.index.json");
     let index = match std::fs::read(&path) {
@@ -115,7 +115,7 @@ fn link(from: &Path, to: &Path) -> Result<(), ViewError> {
     linked.map_err(failed)
 }
 
-/// Why mistral.rs 0.8.1 would not compute what this base computes, if so.
+/// Why mistral.rs 0.8.1 would compute this base differently, if so.
 pub(super) fn unsupported_reason(config: &ModelConfig) -> Option<String> {
     let family = config.family.name();
     let plain_head = config.hidden_size / config.heads;
@@ -142,15 +142,15 @@ pub(super) fn unsupported_reason(config: &ModelConfig) -> Option<String> {
     None
 }
 
-/// How many tokens the engine can take. mistral.rs applies a sliding window to every layer and
-/// masks longer prompts otherwise than transformers; up to the window's length it makes no
-/// difference and is left out.
+/// The context length that the engine supports. mistral.rs applies a sliding window to every layer
+/// and masks longer prompts differently from transformers; up to the window's length there is no
+/// difference, so the window is left out.
 pub(super) fn context(config: &ModelConfig) -> usize {
     let windows = config.windows.iter().flatten().copied();
     windows.fold(config.max_positions, usize::min)
 }
 
-/// The configuration in the layout that mistral.rs 0.8.1 reads.
+/// The configuration in the layout of mistral.rs 0.8.1.
 fn written(config: &ModelConfig) -> Value {
     json!({
         "model_type": config.family.name(),

@@ -1,21 +1,21 @@
-//! Which form the weights take in memory, and why.
+//! Selection of the quantisation of weights in memory.
 
 use std::fmt;
 
 use openlora_model as model;
 use openlora_model::ModelConfig;
 
-/// The form of the linear layers' weights.
+/// The quantisation of the linear layers' weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Quant {
     /// Chosen from the model's size and this machine.
     #[default]
     Auto,
-    /// 4 bytes a weight, exact.
+    /// 4 bytes per weight, exact.
     F32,
-    /// 8-bit blocks of 32 with one scale, about 1.06 bytes a weight.
+    /// 8-bit blocks of 32 with one scale, about 1.06 bytes per weight.
     Q8_0,
-    /// 4-bit blocks of 256 with nested scales, about 0.56 bytes a weight.
+    /// 4-bit blocks of 256 with nested scales, about 0.56 bytes per weight.
     Q4K,
 }
 
@@ -34,7 +34,7 @@ impl Quant {
             .map_or("auto", |(name, _)| name)
     }
 
-    /// Length of the blocks that a row must consist of.
+    /// Block length that must divide a row.
     fn block(self) -> usize {
         match self {
             Self::Auto | Self::F32 => 1,
@@ -70,14 +70,14 @@ impl std::str::FromStr for Quant {
     }
 }
 
-/// A settled form with the reason, as the operator reads it.
+/// The chosen quantisation with the reason for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuantChoice {
     pub quant: Quant,
     pub reason: String,
 }
 
-/// What the choice looks at besides the model.
+/// The properties of the machine that influence the choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MachineLimits {
     pub free_memory: u64,
@@ -97,7 +97,8 @@ impl MachineLimits {
     }
 }
 
-/// Settles `wanted` for a model that `classifies` or writes; the error says why it cannot be had.
+/// Resolves `wanted` for a model that `classifies` or generates text; the error explains why it is
+/// not possible.
 pub fn resolve_quant(
     wanted: Quant,
     config: &ModelConfig,
@@ -116,7 +117,7 @@ pub fn resolve_quant(
     }
 }
 
-/// Why the model's rows cannot be cut into blocks, if they cannot.
+/// Why the model's rows cannot be divided into blocks, if so.
 fn unfit(quant: Quant, config: &ModelConfig) -> Option<String> {
     let block = quant.block();
     let module = model::modules(config)
@@ -128,13 +129,13 @@ fn unfit(quant: Quant, config: &ModelConfig) -> Option<String> {
     ))
 }
 
-/// f32 weights up to this size stay in a processor's caches.
+/// f32 weights up to this size fit in a processor's caches.
 const CACHED: u64 = 64 << 20;
 
-/// On a CPU f32 reads prompts faster than the quantised kernels, which is all that a classifier
-/// does, and q8_0 writes answers faster, as its weights are a quarter to fetch for every token: 79
-/// tokens a second after 157 ms, f32 33 after 111 ms (80M parameters, a prompt of 30 tokens, two
-/// cores with AVX-512; `serve --quant …` and `call --max-tokens 96 --json`).
+/// On a CPU, f32 processes prompts faster than the quantised kernels, and a classifier only
+/// processes prompts. q8_0 generates faster, because it reads a quarter of the bytes per token: 79
+/// tokens a second after 157 ms, against f32 with 33 after 111 ms (80M parameters, a prompt of 30
+/// tokens, two cores with AVX-512; `serve --quant …` and `call --max-tokens 96 --json`).
 fn choose(config: &ModelConfig, machine: MachineLimits, classifies: bool) -> QuantChoice {
     let parameters = model::parameters(config);
     let fits = |quant: Quant| quant.bytes(parameters) <= machine.free_memory / 2;

@@ -1,9 +1,9 @@
-//! Choosing the next token from logits.
+//! Sampling of the next token from logits.
 //!
 //! Pure arithmetic over one row of logits: penalties, temperature, top-k, top-p, min-p (in the
-//! order of Hugging Face's warpers), then a seeded draw. Knows no engine and no text. The engine's
-//! own sampler is not used: it ignores min-p without top-p, cannot be seeded per request and
-//! reports base-10 logarithms of whatever is left after filtering.
+//! order of Hugging Face's warpers), then a seeded draw. It knows neither engine nor text. The
+//! engine's own sampler is not used: it ignores min-p without top-p, cannot be seeded per request,
+//! and reports base-10 logarithms computed after filtering.
 
 use std::collections::HashMap;
 
@@ -12,11 +12,11 @@ use rand_chacha::ChaCha8Rng;
 
 use openlora_engine::SamplingParams;
 
-/// Candidates sorted at first when looking for the top-p nucleus; grows eightfold as needed.
+/// Number of candidates sorted first when looking for the top-p nucleus; grows eightfold as needed.
 const NUCLEUS: usize = 64;
 
-/// A chosen token with its log-probability under the unchanged distribution (natural log) and the
-/// best alternatives, best first.
+/// A sampled token with its natural log-probability under the unmodified distribution, and the best
+/// alternatives, best first.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ChosenToken {
     pub id: u32,
@@ -24,7 +24,7 @@ pub(super) struct ChosenToken {
     pub top: Vec<(u32, f32)>,
 }
 
-/// The state of one request's token choice.
+/// The sampling state of one request.
 pub(super) struct TokenSampler {
     settings: SamplingParams,
     random: ChaCha8Rng,
@@ -44,7 +44,7 @@ impl TokenSampler {
         }
     }
 
-    /// Picks from `logits` (one per token of the vocabulary); `None` when none is finite.
+    /// Samples from `logits` (one per token of the vocabulary); `None` if none is finite.
     pub(super) fn choose(&mut self, logits: &[f32]) -> Option<ChosenToken> {
         best(logits)?;
         let penalised = self.penalised(logits);
@@ -61,7 +61,7 @@ impl TokenSampler {
         Some(self.described(logits, id))
     }
 
-    /// The logits after frequency and presence penalties; `None` when there is nothing to change.
+    /// The logits after frequency and presence penalties; `None` if nothing changes.
     fn penalised(&self, logits: &[f32]) -> Option<Vec<f32>> {
         let frequency = self.settings.frequency_penalty.unwrap_or(0.0);
         let presence = self.settings.presence_penalty.unwrap_or(0.0);
@@ -88,7 +88,7 @@ impl TokenSampler {
         candidates.last().map(|(id, _)| *id)
     }
 
-    /// The tokens that may be drawn, with weights relative to the heaviest, which weighs 1.
+    /// The candidate tokens, with weights relative to the heaviest, which is 1.
     fn candidates(&self, row: &[f32], temperature: f64) -> Option<Vec<(u32, f64)>> {
         let highest = f64::from(row[best(row)? as usize]);
         let weight = |logit: f32| ((f64::from(logit) - highest) / temperature).exp();
@@ -145,12 +145,13 @@ impl TokenSampler {
     }
 }
 
-/// Heaviest first, then the lower id, so that equal weights have one order.
+/// Orders by descending weight, then by id, so that the order is deterministic.
 fn heavier_first(a: &(u32, f64), b: &(u32, f64)) -> std::cmp::Ordering {
     b.1.total_cmp(&a.1).then(a.0.cmp(&b.0))
 }
 
-/// Keeps the fewest heaviest candidates that together hold `mass` of the weight; at least one.
+/// Keeps the smallest set of heaviest candidates with at least `mass` of the total weight; at least
+/// one.
 fn keep_nucleus(candidates: &mut Vec<(u32, f64)>, mass: f64) {
     let goal = candidates.iter().map(|(_, weight)| weight).sum::<f64>() * mass.max(0.0);
     let mut sorted = NUCLEUS;
@@ -173,7 +174,7 @@ fn keep_nucleus(candidates: &mut Vec<(u32, f64)>, mass: f64) {
     }
 }
 
-/// The id of the highest finite logit, the first of equals (as `torch.argmax`).
+/// The id of the highest finite logit; ties go to the first (as `torch.argmax`).
 fn best(logits: &[f32]) -> Option<u32> {
     let mut best: Option<(usize, f32)> = None;
     for (id, logit) in logits.iter().enumerate() {

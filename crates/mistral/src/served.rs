@@ -1,7 +1,7 @@
-//! A loaded model as the server sees it: prompts in, answers and label probabilities out.
+//! A loaded model for the server: prompts in, answers and label probabilities out.
 //!
-//! Renders and tokenises prompts as training did, and refuses what cannot be answered before the
-//! engine hears of it.
+//! Prompts are rendered and tokenised as in training, and requests that cannot be answered are
+//! refused before they reach the engine.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ pub(super) struct ServedModel {
     pub context: usize,
 }
 
-/// The tokens of a prompt, as training saw them.
+/// The tokens of a prompt as in training.
 fn encode(codec: &TextCodec, prompt: &Prompt) -> Result<Vec<u32>, EngineError> {
     let ids = match prompt {
         Prompt::Chat(messages) => {
@@ -48,8 +48,8 @@ fn encode(codec: &TextCodec, prompt: &Prompt) -> Result<Vec<u32>, EngineError> {
     }
 }
 
-/// A message that spells a token of the template could end itself and open another one, such as an
-/// answer of the model's.
+/// A message that spells a special token of the template could end itself and open another message,
+/// such as an answer of the model.
 fn check_spelling(codec: &TextCodec, messages: &[ChatMessage]) -> Result<(), EngineError> {
     for (at, message) in messages.iter().enumerate() {
         if let Some(token) = codec.special_inside(&message.content) {
@@ -70,7 +70,7 @@ impl ServedModel {
         encode(&self.codec, prompt)
     }
 
-    /// How many tokens an answer to a prompt of `length` tokens may have.
+    /// The maximum number of tokens of an answer to a prompt of `length` tokens.
     fn room(&self, length: usize, prompt: &Prompt) -> Result<usize, EngineError> {
         let (name, context) = (&self.name, self.context);
         match context.saturating_sub(length) {
@@ -132,7 +132,7 @@ impl Engine for ServedModel {
 
     async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, EngineError> {
         let (codec, prompt) = (Arc::clone(&self.codec), prompt.clone());
-        // A long prompt takes a while, and connections must not wait for it.
+        // A long prompt takes time, which must not block connections.
         let encoded = tokio::task::spawn_blocking(move || encode(&codec, &prompt)).await;
         let encoded = encoded.map_err(|error| EngineError::Failed(error.to_string()))?;
         Ok(encoded?.len() as u64)
@@ -140,7 +140,7 @@ impl Engine for ServedModel {
 
     fn tokens(&self, prompt: &Prompt, answer: &str, ended: bool) -> Option<(Vec<u32>, Vec<u32>)> {
         let asked = self.encode(prompt).ok()?;
-        let answer = answer_tokens(&self.codec, (prompt, &asked), answer, ended)?;
+        let answer = answer_tokens(&self.codec, prompt, &asked, answer, ended)?;
         Some((asked, answer))
     }
 

@@ -1,7 +1,8 @@
-//! One answer, token by token: which token comes next, what text it adds, when the answer ends.
+//! Generation of one answer token by token: the next token, the text it adds, and the end of the
+//! answer.
 //!
-//! Owns the bookkeeping of a request: incremental decoding to valid UTF-8, stop strings, limits,
-//! and which tokens count as delivered. Knows logits and text, but no engine.
+//! Owns the state of a request: incremental decoding to valid UTF-8, stop strings, limits, and
+//! which tokens count as delivered. It knows logits and text, but no engine.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -10,7 +11,7 @@ use openlora_engine::{EngineError, SamplingParams, TokenLogprob};
 use openlora_ledger::event::FinishReason;
 use openlora_model::text::TextCodec;
 
-/// What one step of the model led to.
+/// The result of one step.
 #[derive(Debug)]
 pub(super) enum EngineStep {
     Delta {
@@ -24,12 +25,12 @@ pub(super) enum EngineStep {
 
 /// A token whose text is not delivered yet.
 struct PendingToken {
-    /// Byte of the answer at which its text starts.
+    /// Byte offset of its text in the answer.
     start: usize,
     logprob: Option<TokenLogprob>,
 }
 
-/// An answer that is being written.
+/// An answer under generation.
 pub(super) struct Generation {
     codec: Arc<TextCodec>,
     sampler: TokenSampler,
@@ -37,14 +38,14 @@ pub(super) struct Generation {
     wants_logprobs: bool,
     remaining: usize,
     ids: Vec<u32>,
-    /// Ids before `context` are settled; those up to `decoded` are part of `text`.
+    /// Ids before `context` are final; those up to `decoded` are part of `text`.
     context: usize,
     decoded: usize,
     text: String,
-    /// Bytes of `text` that were handed out.
+    /// Number of delivered bytes of `text`.
     delivered: usize,
     pending: VecDeque<PendingToken>,
-    /// Tokens that were generated and not yet told.
+    /// Generated tokens that are not reported yet.
     untold: u64,
 }
 
@@ -71,8 +72,8 @@ impl Generation {
         }
     }
 
-    /// Chooses from the logits of the next position. The chosen id is `None` when the answer is
-    /// over; the steps are what the reader is to be told, in order.
+    /// Chooses from the logits of the next position. The chosen id is `None` if the answer is
+    /// complete; the steps are to be sent to the reader, in order.
     pub(super) fn step(&mut self, logits: &[f32]) -> (Option<u32>, Vec<EngineStep>) {
         match self.advance(logits) {
             Ok(outcome) => outcome,
@@ -101,10 +102,11 @@ impl Generation {
         let held = self.possible_stop();
         let free = self.text.len() - held;
         if held == 0 && free == self.delivered {
-            // A character that is not whole yet: its tokens are told with it.
+            // An incomplete character: its tokens are reported with it.
             return Ok((Some(id), Vec::new()));
         }
-        // Tokens that a stop string holds back were computed like any others, and are told now.
+        // Tokens withheld by a possible stop string were computed like any others and are reported
+        // now.
         Ok((Some(id), self.deliver(free, false).into_iter().collect()))
     }
 
@@ -126,7 +128,7 @@ impl Generation {
         self.untold += 1;
         let known = self.decode(self.context, self.decoded)?;
         let longer = self.decode(self.context, self.ids.len())?;
-        // An incomplete character decodes to U+FFFD until its last byte is there.
+        // An incomplete character decodes to U+FFFD until its last byte arrives.
         if longer.len() > known.len() && !longer.ends_with('\u{FFFD}') {
             self.extend(&known, &longer);
         }
@@ -150,7 +152,7 @@ impl Generation {
             .map_err(|error| EngineError::Failed(error.to_string()))
     }
 
-    /// Where the first stop string starts in what is not delivered yet.
+    /// The start of the first stop string in the undelivered text.
     fn stop_position(&self) -> Option<usize> {
         let open = &self.text[self.delivered..];
         self.stop
@@ -160,7 +162,7 @@ impl Generation {
             .map(|at| self.delivered + at)
     }
 
-    /// Length of the longest end of the text that may be the beginning of a stop string.
+    /// Length of the longest suffix of the text that may be the beginning of a stop string.
     fn possible_stop(&self) -> usize {
         let open = &self.text[self.delivered..];
         open.char_indices()
@@ -169,8 +171,8 @@ impl Generation {
             .map_or(0, str::len)
     }
 
-    /// Hands out the text up to byte `until`, and tells the tokens generated since the last time;
-    /// `all` also hands out tokens that added no text.
+    /// Delivers the text up to byte `until`, and reports the tokens generated since the last
+    /// delivery; `all` also delivers tokens that added no text.
     fn deliver(&mut self, until: usize, all: bool) -> Option<EngineStep> {
         let text = self.text[self.delivered..until].to_owned();
         let tokens = std::mem::take(&mut self.untold);
@@ -190,8 +192,8 @@ impl Generation {
         })
     }
 
-    /// Closes the answer. Unless a stop string `cut` it, bytes that never became a whole
-    /// character come out as U+FFFD, as decoding all tokens at once gives.
+    /// Ends the answer. Unless a stop string `cut` it, bytes of incomplete characters are delivered
+    /// as U+FFFD, as when all tokens are decoded at once.
     fn end(
         &mut self,
         finish: FinishReason,

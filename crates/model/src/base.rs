@@ -1,4 +1,4 @@
-//! Which base a run stands on: a folder with config, tokenizer and weights, and its digest.
+//! The base model of a run: a folder with config, tokenizer and weights, and its digest.
 
 use std::{
     fmt,
@@ -16,7 +16,7 @@ use super::{
     weight_files::weight_files,
 };
 
-/// What a person asked for, and where bases are kept.
+/// The requested base, and where bases are stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseRequest {
     /// `nano`, a folder, or a Hub id such as `Qwen/Qwen3-0.6B`.
@@ -27,15 +27,15 @@ pub struct BaseRequest {
     pub endpoint: String,
     /// Cache for downloaded models.
     pub models_dir: PathBuf,
-    /// Below it the embedded base is unpacked.
+    /// The embedded base is unpacked below this folder.
     pub nano_dir: PathBuf,
-    /// Lets gated models be read.
+    /// Access token for gated models.
     pub token: Option<HubToken>,
     /// Never use the network.
     pub offline: bool,
 }
 
-/// A key to the Hub; never shown.
+/// An access token of the Hub; never displayed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HubToken(pub String);
 
@@ -79,8 +79,8 @@ impl BaseModel {
     }
 }
 
-/// SHA-256 over one line `<sha256 of the file>  <name>` for each file that makes the base what it
-/// is, sorted by name.
+/// SHA-256 over one line `<sha256 of the file>  <name>` for each file that defines the base, sorted
+/// by name.
 fn digest(dir: &Path) -> Result<String, ModelError> {
     let mut files = weight_files(dir)?;
     let others = [
@@ -111,8 +111,8 @@ fn digest_line(path: &Path) -> Result<String, ModelError> {
     Ok(format!("{}  {name}\n", hex::encode(hasher.finalize())))
 }
 
-/// Opens the base that `request` names: the embedded one, a folder, or one from the Hub, which is
-/// fetched first. Safe to call on any thread; `report` hears of downloads.
+/// Opens the base that `request` names: the embedded one, a folder, or a Hub repository, which is
+/// downloaded first. Safe to call on any thread; `report` receives the progress of downloads.
 pub fn open_base(
     request: &BaseRequest,
     report: &mut dyn FnMut(DownloadProgress),

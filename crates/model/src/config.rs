@@ -1,7 +1,7 @@
-//! `config.json` of a base model, read into what the decoder needs.
+//! `config.json` of a base model, parsed into the decoder's parameters.
 //!
-//! transformers 5 writes `rope_parameters`, older files `rope_theta` and `rope_scaling`; both are
-//! read. Options that would change the arithmetic and are not implemented are errors.
+//! transformers 5 writes `rope_parameters`, older files have `rope_theta` and `rope_scaling`; both
+//! are read. Options that would change the computation and are not implemented are errors.
 
 use std::path::{Path, PathBuf};
 
@@ -65,7 +65,7 @@ pub struct ModelConfig {
     pub norm_eps: f64,
     pub rope_theta: f64,
     pub rope_scaling: RopeScaling,
-    /// Sliding window of every layer; `None` sees everything.
+    /// Sliding window of every layer; `None` for full attention.
     pub windows: Vec<Option<usize>>,
     pub tied: bool,
     pub qkv_bias: bool,
@@ -75,7 +75,7 @@ pub struct ModelConfig {
     pub head_norms: bool,
     /// Standard deviation of fresh weights.
     pub initializer_range: f64,
-    /// The file as it was, for writing it beside weights again.
+    /// The original file, for writing it next to new weights.
     pub source: Map<String, Value>,
 }
 
@@ -85,7 +85,7 @@ impl ModelConfig {
         Self::parse(&text, path)
     }
 
-    /// `path` is only named in errors.
+    /// `path` is used in errors only.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ModelError> {
         let source: Map<String, Value> =
             serde_json::from_str(text).map_err(|error| ModelError::Json {
@@ -262,7 +262,7 @@ impl<'a> ConfigReader<'a> {
         Ok(())
     }
 
-    /// Qwen2 and qwen3 name a window that only counts when it is switched on.
+    /// Qwen2 and qwen3 configure a window that applies only when it is enabled.
     fn windows(
         &self,
         family: ModelFamily,
@@ -301,7 +301,7 @@ impl<'a> ConfigReader<'a> {
             .collect()
     }
 
-    /// The object that describes rotary positions, wherever this version of the file has it.
+    /// The object with the rotary position parameters, which depends on the version of the file.
     fn rope(&self) -> Result<ConfigReader<'a>, ModelError> {
         static EMPTY: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
         for key in ["rope_parameters", "rope_scaling"] {

@@ -1,10 +1,10 @@
-//! What can go wrong with a base model, with the place, what was expected and what was found.
+//! Errors of base models: the place, what was expected and what was found.
 
 use std::path::PathBuf;
 
 use openlora_core::error::{ExitClass, Explain, describe_io};
 
-/// The model families that the decoder knows, as messages name them.
+/// The model families that the decoder supports, as listed in messages.
 pub const SUPPORTED: &str = "llama, mistral, qwen2 and qwen3";
 
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +47,7 @@ pub enum ModelError {
     },
 }
 
-/// What went wrong between us and a Hub.
+/// Errors of communication with a Hub.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HubProblem {
     #[error("there is no such model")]

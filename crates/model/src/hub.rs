@@ -1,8 +1,8 @@
-//! Fetching a base from a Hugging Face Hub into a cache in the Hub's own layout.
+//! Downloads a base from a Hugging Face Hub into a cache in the Hub's own layout.
 //!
 //! The branch is resolved to a commit first, and every file is fetched at that commit. Transfers
-//! resume where an earlier one stopped, sizes and, where the Hub states them, SHA-256 digests are
-//! verified. The token is sent and never shown.
+//! resume where an earlier one stopped. Sizes are verified, and SHA-256 digests where the Hub
+//! states them. The token is sent but never displayed.
 
 mod meter;
 
@@ -35,12 +35,12 @@ const OPTIONAL: [&str; 3] = [
     "chat_template.jinja",
     "generation_config.json",
 ];
-/// Fetches of one file before giving up; each continues where the last one stopped.
+/// Attempts to download one file; each continues where the last one stopped.
 const ATTEMPTS: usize = 3;
-/// Silence after which a server counts as gone.
+/// A server that is silent for this long is treated as unreachable.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// How far a download has come.
+/// Progress of a download.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DownloadProgress {
     Started {
@@ -56,7 +56,7 @@ pub enum DownloadProgress {
     },
 }
 
-/// What to fetch from where.
+/// The repository and files to fetch.
 #[derive(Clone)]
 pub struct HubRequest {
     pub id: String,
@@ -66,7 +66,7 @@ pub struct HubRequest {
     pub endpoint: String,
     pub cache_dir: PathBuf,
     pub token: Option<String>,
-    /// Take what the cache has and never use the network.
+    /// Use only the cache, never the network.
     pub offline: bool,
 }
 
@@ -87,10 +87,10 @@ pub struct HubSnapshot {
     pub commit: String,
 }
 
-/// Fetches what a base needs, or finds it in the cache.
+/// Downloads what a base needs, or finds it in the cache.
 ///
-/// Runs on a thread of its own, so that it may be called from anywhere; `report` is called on the
-/// calling thread.
+/// Runs on its own thread and may be called from anywhere; `report` is called on the calling
+/// thread.
 pub fn fetch(
     request: &HubRequest,
     report: &mut dyn FnMut(DownloadProgress),
@@ -128,7 +128,7 @@ impl HubRequest {
         Repo::with_revision(self.id.clone(), RepoType::Model, revision.to_owned())
     }
 
-    /// The snapshot that the cache holds for the revision, when its files are all there.
+    /// The cached snapshot of the revision, if its files are complete.
     fn cached(&self) -> Option<HubSnapshot> {
         let cache = Cache::new(self.cache_dir.clone()).repo(self.repo(&self.revision));
         let config = REQUIRED.map(|name| cache.get(name)).into_iter().last()??;
@@ -153,7 +153,7 @@ fn is_commit(text: &str) -> bool {
     text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// One run against the Hub, on a thread of its own.
+/// One transfer from the Hub, on its own thread.
 struct HubTransfer<'a> {
     request: &'a HubRequest,
     cache: Cache,
@@ -186,7 +186,7 @@ impl<'a> HubTransfer<'a> {
         for name in self.weights(&info, &dir)? {
             self.file(&info.sha, &name)?;
         }
-        // The branch points to the commit only once all of it is here.
+        // The branch points to the commit only once all of its files are present.
         let branch = self.cache.repo(self.request.repo(&self.request.revision));
         branch
             .create_ref(&info.sha)
@@ -197,7 +197,7 @@ impl<'a> HubTransfer<'a> {
         })
     }
 
-    /// An unreachable Hub does not stand in the way of a base that is here already.
+    /// Uses a cached base if the Hub is unreachable.
     fn cached_instead(&self, problem: HubProblem) -> Result<HubSnapshot, ModelError> {
         let unreachable = matches!(problem, HubProblem::Transport { .. });
         let cached = if unreachable {
@@ -324,7 +324,7 @@ impl<'a> HubTransfer<'a> {
         Err(self.request.failed(HubProblem::File { file, problem }))
     }
 
-    /// One attempt; a later one continues where it stopped.
+    /// One attempt; the next one continues where it stopped.
     fn download(&self, commit: &str, name: &str) -> Result<PathBuf, HubProblem> {
         let repo = self.repo(commit)?;
         let meter = DownloadMeter::new(self.reports.clone());
@@ -354,7 +354,7 @@ fn has(info: &RepoInfo, name: &str) -> bool {
         .any(|sibling| sibling.rfilename == name)
 }
 
-/// Runs a future on a runtime of its own: transfers that it leaves behind end with it.
+/// Runs a future on a runtime of its own; its remaining transfers end with that runtime.
 fn run_alone<T>(future: impl Future<Output = T>) -> Result<T, HubProblem> {
     match tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -375,7 +375,7 @@ fn status(error: &ApiError) -> Option<u16> {
     }
 }
 
-/// Whether a connection that stood went away: what the system calls that differs from case to case.
+/// Whether an established connection was lost, which the system reports in several ways.
 fn breaks_off(error: &ApiError) -> bool {
     match error {
         ApiError::RequestError(error) => {
@@ -385,7 +385,7 @@ fn breaks_off(error: &ApiError) -> bool {
     }
 }
 
-/// The innermost reason of an error: the outer ones repeat the address.
+/// The innermost cause of an error; the outer ones repeat the URL.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {

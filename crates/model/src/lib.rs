@@ -1,7 +1,7 @@
-//! Base models: which one, where its files are, its text, and which tensors it has.
+//! Base models: selection, files, tokenizer and tensor shapes; adapters and datasets.
 //!
-//! Owns the config, the tokenizer and the shapes. Computing with the weights is the decoder's
-//! business; data files, optimizers, runs and serving are unknown.
+//! Owns the config, the tokenizer and the shapes. The decoder computes with the weights. This crate
+//! does not know optimizers, runs or serving.
 
 pub mod adapter;
 pub mod dataset;
@@ -29,12 +29,12 @@ pub use shapes::{
 };
 pub use weight_files::weight_files;
 
-/// How the frozen weights of a base are kept in memory; arithmetic is f32 throughout.
+/// The storage of a base's frozen weights in memory; arithmetic is f32 throughout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WeightPrecision {
     F32,
-    /// Matrices in bf16: half the memory, widened block by block as they are used.
+    /// Matrices in bf16: half the memory; expanded block by block when used.
     Bf16,
     /// f32, the precision that is exact everywhere.
     #[default]

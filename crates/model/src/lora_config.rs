@@ -1,4 +1,4 @@
-//! What a low-rank adaptation is asked to be: rank, scale and target modules.
+//! The parameters of a low-rank adaptation: rank, scale and target modules.
 
 /// What to adapt and how.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +21,7 @@ impl LoraConfig {
     }
 }
 
-/// A path matches a target that it equals or ends with, at a dot.
+/// Whether a path equals a target or ends with it at a dot.
 pub fn is_target(target: &str, path: &str) -> bool {
     target == "all-linear"
         || path

@@ -1,4 +1,4 @@
-//! The embedded base: its files as part of the binary, and the folder that they are opened from.
+//! The embedded base: its files in the binary, and the folder they are unpacked to.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use super::{
     unpack::{EmbeddedFile, unpack},
 };
 
-/// What a base is called that needs no folder and no network.
+/// The id of the embedded base, which needs no folder and no network.
 pub const NANO: &str = "nano";
 
 macro_rules! embedded {
@@ -34,9 +34,9 @@ pub const FILES: &[EmbeddedFile] = embedded![
     "model.safetensors",
 ];
 
-/// Puts the base into a folder below `dir` and returns it; files that are already right are left
-/// alone. The folder is named after its content, so that binaries with different bases do not
-/// overwrite one another's.
+/// Unpacks the base to a folder below `dir` and returns it; valid files are left unchanged. The
+/// folder is named by a hash of its content, so that binaries with different bases do not overwrite
+/// each other's.
 pub fn unpack_nano(dir: &Path) -> Result<PathBuf, ModelError> {
     let mut hasher = Sha256::new();
     for file in FILES {

@@ -1,4 +1,4 @@
-//! Which tensors a model of a given config has: names, shapes, counts and the memory they take.
+//! The tensors of a model with a given config: names, shapes, counts and memory.
 
 use super::{
     WeightPrecision,
@@ -68,12 +68,12 @@ pub fn projections(config: &ModelConfig) -> [LinearShape; 7] {
     ]
 }
 
-/// Path of something in block `layer`.
+/// Path of a tensor or module in block `layer`.
 pub fn in_layer(layer: usize, name: &str) -> String {
     format!("model.layers.{layer}.{name}")
 }
 
-/// Every linear layer of the blocks: what `all-linear` means.
+/// Every linear layer of the blocks, which is what `all-linear` selects.
 pub fn modules(config: &ModelConfig) -> Vec<ModuleShape> {
     (0..config.layers)
         .flat_map(|layer| {
@@ -141,15 +141,15 @@ pub fn parameters(config: &ModelConfig) -> u64 {
         .sum()
 }
 
-/// What `train --dry-run` says about size.
+/// The memory estimate of `train --dry-run`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct MemoryEstimate {
     pub trainable_parameters: u64,
     /// Base weights.
     pub weights_bytes: u64,
-    /// Weights that learn beside the base, gradients and Adam's two moments.
+    /// Trainable weights, gradients and Adam's two moments.
     pub optimizer_bytes: u64,
-    /// What the backward pass needs of the forward pass, for one micro-batch, and logits.
+    /// Activations kept for the backward pass of one micro-batch, and logits.
     pub activation_bytes: u64,
 }
 
@@ -159,8 +159,8 @@ impl MemoryEstimate {
     }
 }
 
-/// Estimates the memory of training on micro-batches of `tokens` tokens; without `lora`, of
-/// training every weight.
+/// Estimates the memory of training on micro-batches of `tokens` tokens; without `lora`, of full
+/// training.
 pub fn estimate_memory(
     config: &ModelConfig,
     lora: Option<&LoraConfig>,
@@ -169,7 +169,8 @@ pub fn estimate_memory(
 ) -> MemoryEstimate {
     let base = parameters(config);
     let trainable = lora.map_or(base, |lora| lora_parameters(config, lora));
-    // The value itself, its gradient and two moments; a base that learns is counted as weights.
+    // The weight, its gradient and two moments; the weights of a fully trained base are already
+    // counted.
     let floats = if lora.is_some() { 4 } else { 3 };
     let narrow = lora.is_some() && precision == WeightPrecision::Bf16;
     let activations = (tokens * layer_activations(config) * config.layers) as u64;
@@ -182,17 +183,17 @@ pub fn estimate_memory(
     }
 }
 
-/// Logits held at once.
+/// Maximum logits in memory.
 const LOGITS: usize = 1 << 24;
-/// Rows of logits held at once, at most.
+/// Maximum rows of logits in memory.
 const ROWS: usize = 1024;
 
-/// Logits that exist at once when a loss has `targets` targets.
+/// Logits in memory at once for a loss with `targets` targets.
 pub fn logits_held(vocab: usize, targets: usize) -> usize {
     rows_at_once(vocab).min(targets) * vocab
 }
 
-/// Rows of logits that exist at once.
+/// Rows of logits in memory at once.
 pub fn rows_at_once(vocab: usize) -> usize {
     (LOGITS / vocab.max(1)).clamp(1, ROWS)
 }
@@ -211,8 +212,9 @@ pub fn lora_parameters(config: &ModelConfig, lora: &LoraConfig) -> u64 {
     (sizes.sum::<usize>() * lora.rank) as u64
 }
 
-/// Values per token that one block keeps for its backward pass: six of the residual's width, the
-/// query and its rotation and mix, keys, their rotation and values, and three wide ones.
+/// Activations per token that a block keeps for its backward pass: six of the residual width; the
+/// query, its rotated form and the attention output; keys, their rotated form and values; and three
+/// of the MLP width.
 fn layer_activations(config: &ModelConfig) -> usize {
     let normed = if config.head_norms {
         config.query_width() + config.key_width()

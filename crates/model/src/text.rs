@@ -1,9 +1,8 @@
-//! Text of a base model: its tokenizer, its chat template and where an answer ends.
+//! The text side of a base model: tokenizer, chat template and end-of-answer tokens.
 //!
-//! Reads the Hugging Face layout (`tokenizer.json`, `tokenizer_config.json`,
-//! `chat_template.jinja`, `generation_config.json`, `config.json`). Knows nothing of weights,
-//! tensors or data files. Truncation and padding that a tokenizer file may ask for are switched
-//! off: whoever encodes decides what too long means.
+//! Reads the Hugging Face layout (`tokenizer.json`, `tokenizer_config.json`, `chat_template.jinja`,
+//! `generation_config.json`, `config.json`). Knows nothing of weights, tensors or data files.
+//! Truncation and padding in a tokenizer file are disabled: the caller decides about length.
 
 mod error;
 mod template;
@@ -26,11 +25,11 @@ pub struct ChatMessage {
     pub content: String,
 }
 
-/// A token and the bytes of the text that it stands for.
+/// A token and the bytes of its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenPiece {
     pub id: u32,
-    /// Byte range in the encoded text. Tokens that hold a part of one character all report the
+    /// Byte range in the encoded text. Tokens that contain a part of a character all report the
     /// whole character; tokens that the tokenizer adds report an empty range.
     pub span: Range<usize>,
 }
@@ -39,8 +38,8 @@ pub struct TokenPiece {
 pub struct TextCodec {
     dir: PathBuf,
     tokenizer: Tokenizer,
-    /// Kept apart from the tokenizer: byte-level processors shrink offsets around white space,
-    /// which would move the border between prompt and answer.
+    /// Kept separate from the tokenizer: byte-level processors exclude white space from offsets,
+    /// which would shift the border between prompt and answer.
     processor: Option<PostProcessorWrapper>,
     template: Option<ChatTemplate>,
     special: Vec<(u32, String)>,
@@ -53,7 +52,8 @@ impl TextCodec {
     /// Opens the tokenizer of a base directory.
     ///
     /// # Errors
-    /// When `tokenizer.json` is missing, or any of the files that exist is not what it should be.
+    ///
+    /// `tokenizer.json` is missing, or a file is malformed.
     pub fn open(dir: &Path) -> Result<Self, ModelTextError> {
         let mut tokenizer = open_tokenizer(&dir.join("tokenizer.json"))?;
         let processor = tokenizer.get_post_processor().cloned();
@@ -74,13 +74,13 @@ impl TextCodec {
         Ok(codec)
     }
 
-    /// Token ids of a text. `special` adds what the tokenizer puts around a text of its own
-    /// accord (a beginning-of-text token, say); leave it off for a rendered chat.
+    /// Token ids of a text. `special` adds the tokens that the tokenizer puts around a text (such
+    /// as a beginning-of-text token); leave it off for a rendered chat.
     pub fn encode(&self, text: &str, special: bool) -> Result<Vec<u32>, ModelTextError> {
         Ok(self.encoding(text, special)?.get_ids().to_vec())
     }
 
-    /// As [`encode`](Self::encode), with the place of every token in the text.
+    /// Like [`encode`](Self::encode), with the position of every token in the text.
     pub fn encode_pieces(
         &self,
         text: &str,
@@ -109,7 +109,7 @@ impl TextCodec {
         self.decoded(ids, false)
     }
 
-    /// One token as a person reads it; a part of a character shows as U+FFFD.
+    /// One token in readable form; a part of a character is shown as U+FFFD.
     pub fn token_text(&self, id: u32) -> String {
         if let Some((_, text)) = self.special.iter().find(|(special, _)| *special == id) {
             return text.clone();
@@ -117,10 +117,10 @@ impl TextCodec {
         self.decoded(&[id], false).unwrap_or_default()
     }
 
-    /// The conversation as the base's chat template writes it.
+    /// The conversation rendered with the base's chat template.
     ///
-    /// `add_generation_prompt` also opens the answer that the model is to write. Templates that
-    /// know a thinking switch get it off: an adapter answers without a preamble.
+    /// `add_generation_prompt` also opens the answer that the model is to write. Templates with a
+    /// thinking switch get it turned off: an adapter answers without a preamble.
     pub fn render_chat(
         &self,
         messages: &[ChatMessage],
@@ -139,8 +139,8 @@ impl TextCodec {
         self.template.is_some()
     }
 
-    /// Tokens that end an answer: those that the base's files name and the one that its chat
-    /// template puts behind an assistant's message.
+    /// Tokens that end an answer: those named in the base's files, and the one that its chat
+    /// template puts after an assistant's message.
     pub fn stop_ids(&self) -> &[u32] {
         &self.stop_ids
     }
@@ -155,7 +155,7 @@ impl TextCodec {
         self.special.iter().any(|(special, _)| *special == id)
     }
 
-    /// The first special token that a text spells out, if any: encoded, it would act as one.
+    /// The first special token that a text spells out, if any; when encoded, it would act as one.
     pub fn special_inside(&self, text: &str) -> Option<&str> {
         self.special
             .iter()
@@ -171,7 +171,7 @@ impl TextCodec {
             .find(|token| text.starts_with(token))
     }
 
-    /// Bytes of the longest token: no text of more bytes than that is one token.
+    /// Bytes of the longest token: a longer text is never a single token.
     pub fn longest_token(&self) -> usize {
         self.longest_token
     }
@@ -230,7 +230,7 @@ impl TextCodec {
         Ok(())
     }
 
-    /// The special token right behind an assistant's message, found by writing one.
+    /// The special token that follows an assistant's message, found by rendering one.
     fn turn_end(&self) -> Option<u32> {
         const ANSWER: &str = "Answer";
         let message = |role: &str, content: &str| ChatMessage {
@@ -261,12 +261,12 @@ fn open_tokenizer(path: &Path) -> Result<Tokenizer, ModelTextError> {
             reason: error.to_string(),
         })?;
     tokenizer.with_padding(None);
-    // Setting no truncation at all has nothing to reject.
+    // Disabling truncation cannot fail.
     let _ = tokenizer.with_truncation(None);
     Ok(tokenizer)
 }
 
-/// Byte-level tokens are written with one or two bytes for each of theirs, so this is a bound.
+/// Byte-level tokenizers write each byte as one or two bytes, so this is an upper bound.
 fn longest_token(tokenizer: &Tokenizer) -> usize {
     let vocabulary = tokenizer.get_vocab(true);
     vocabulary.keys().map(String::len).max().unwrap_or(1)

@@ -1,4 +1,4 @@
-//! Putting embedded files where other code can open them, whole or not at all.
+//! Atomic unpacking of embedded files.
 
 use std::path::Path;
 
@@ -8,18 +8,19 @@ use openlora_core::{
     private::files,
 };
 
-/// A file that the binary carries.
+/// A file embedded in the binary.
 #[derive(Clone, Copy, Debug)]
 pub struct EmbeddedFile {
     pub name: &'static str,
     pub bytes: &'static [u8],
 }
 
-/// Makes `dir` hold exactly these contents: missing and damaged files are written anew, each by
-/// renaming a finished one into place, and right ones are left alone.
+/// Makes `dir` contain exactly these contents. Missing and damaged files are written again, each by
+/// renaming a complete file into place; valid ones are left unchanged.
 ///
 /// # Errors
-/// When the folder or a file cannot be read or written.
+///
+/// The folder or a file cannot be read or written.
 pub fn unpack(embedded: &[EmbeddedFile], dir: &Path) -> Result<(), ModelError> {
     let wrong: Vec<&EmbeddedFile> = embedded
         .iter()
@@ -44,7 +45,7 @@ fn is_there(file: &EmbeddedFile, dir: &Path) -> bool {
     right_size && std::fs::read(&path).is_ok_and(|found| found == file.bytes)
 }
 
-/// Writes a file under another name and renames it when it is complete and on disk.
+/// Writes a file under a temporary name and renames it when it is complete and synced.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
     atomic::replace_file(path, bytes, FileAccess::Everyone).map_err(ModelError::io("write", path))
 }

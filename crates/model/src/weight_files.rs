@@ -1,5 +1,5 @@
-//! Which files of a checkpoint folder hold its weights: one safetensors file, or shards with an
-//! index. Pickle files are refused unread.
+//! Finds the weight files of a checkpoint folder: one safetensors file, or shards with an index.
+//! Pickle files are refused without reading.
 
 use std::path::{Path, PathBuf};
 
@@ -62,7 +62,7 @@ fn indexed_files(dir: &Path, index: &Path) -> Result<Vec<PathBuf>, ModelError> {
     Ok(names.into_iter().map(|name| dir.join(name)).collect())
 }
 
-/// Whether a name stays in its folder.
+/// Whether a name stays inside its folder.
 pub(super) fn is_plain_name(name: &str) -> bool {
     !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\', '\0'])
 }

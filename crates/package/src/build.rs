@@ -1,4 +1,4 @@
-//! From facts to a package that is not written yet: manifest and files in memory.
+//! Builds a package in memory: the manifest and the files.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -19,20 +19,20 @@ use openlora_model::{
     dataset::LockedSource,
 };
 
-/// Contributors' share when settings name none and everyone can be paid.
+/// The contributors' share if settings name none and every contributor can be paid.
 const CONTRIBUTORS_PPM: u64 = 400_000;
 
-/// What a package is made from.
+/// The inputs of a package.
 #[derive(Clone, Copy, Debug)]
 pub struct PackageParts<'a> {
     pub about: &'a PackageMetadata,
     pub adapter: &'a LoraAdapter,
     pub base: &'a BaseFacts,
-    /// `None` for an adapter that was made elsewhere.
+    /// `None` for an adapter of another program.
     pub run: Option<&'a RunFacts>,
 }
 
-/// What its publisher says about it.
+/// The publisher's statements.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PackageMetadata {
     pub name: String,
@@ -43,14 +43,14 @@ pub struct PackageMetadata {
     pub publisher: Option<Address>,
     /// SPDX identifier.
     pub license: Option<String>,
-    /// The licence's text, when the project has it.
+    /// The licence text, if the project has one.
     pub license_text: Option<Vec<u8>>,
     pub split: RevenueSplitOptions,
     /// Unix time in seconds.
     pub created_at: u64,
 }
 
-/// What settings say about the split, in ppm.
+/// The split according to settings, in ppm.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RevenueSplitOptions {
     pub creator: Option<u64>,
@@ -75,7 +75,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("LICENSE", "text/plain", "license"),
 ];
 
-/// Puts a package together.
+/// Assembles a package.
 pub fn draft(parts: &PackageParts<'_>) -> Result<PackageDraft, PackageError> {
     require_base(parts)?;
     let about = parts.about;
@@ -123,7 +123,7 @@ pub fn draft(parts: &PackageParts<'_>) -> Result<PackageDraft, PackageError> {
     Ok(PackageDraft { manifest, files })
 }
 
-/// A run says which base it was trained on, and so does the card of an adapter of ours.
+/// A run states the base it was trained on, and so does the task card of an adapter trained here.
 fn require_base(parts: &PackageParts<'_>) -> Result<(), PackageError> {
     let found = &parts.base.digest;
     openlora_model::adapter::verify_base(parts.adapter, found)?;
@@ -148,7 +148,7 @@ fn contents(
             Ok(bytes) => {
                 files.insert(name.to_owned(), bytes);
             }
-            // An adapter that was made elsewhere has no card of ours.
+            // An adapter of another program has no task card.
             Err(error) if name == TASK_FILE && error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(PackageError::io("read", path)(error)),
         }
@@ -215,8 +215,8 @@ fn datasets(sources: &[LockedSource]) -> Result<Vec<ManifestDataset>, PackageErr
     Ok(datasets)
 }
 
-/// Everyone who gave data, with shares by distinct rows × weight: whoever only repeats what an
-/// earlier source says has none.
+/// All contributors, with shares by distinct rows × weight. A contributor whose rows only repeat an
+/// earlier source gets no share.
 pub fn contributors(sources: &[LockedSource]) -> Result<Vec<ManifestContributor>, PackageError> {
     let mut found: Vec<(ManifestContributor, u128)> = Vec::new();
     for source in sources {
@@ -256,8 +256,8 @@ pub fn contributors(sources: &[LockedSource]) -> Result<Vec<ManifestContributor>
     Ok(found.into_iter().zip(parts).map(paid).collect())
 }
 
-/// A weight in millionths, so that sharing is integer arithmetic from here on. The limit keeps
-/// rows × weight × 1 000 000 within 128 bits.
+/// A weight in millionths, so that the division is integer arithmetic. The limit keeps rows ×
+/// weight × 1 000 000 within 128 bits.
 fn micro(weight: f64) -> u128 {
     (weight * 1e6).round().clamp(1.0, 1e15) as u128
 }
@@ -310,8 +310,8 @@ fn static_weights(contributors: &[ManifestContributor]) -> Vec<u128> {
     contributors.iter().map(weight).collect()
 }
 
-/// A path inside the project, or the name of a file elsewhere: where this machine keeps things
-/// is nobody's business.
+/// A path inside the project, or only the name of a file elsewhere: a package must not reveal local
+/// paths.
 pub fn dataset_id(path: &str) -> String {
     let as_path = Path::new(path);
     if as_path.is_absolute() || path.split('/').any(|part| part == "..") {

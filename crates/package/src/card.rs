@@ -1,18 +1,18 @@
-//! The model card and the licence file. Both say what the manifest says and nothing else.
+//! The model card and the licence file, generated from the manifest only.
 
 use std::fmt::Write;
 
 use super::manifest::{Manifest, WeightsOrigin};
 use openlora_model::adapter::LoraAdapter;
 
-/// SPDX's word for a licence that nobody stated.
+/// SPDX's term for an unstated licence.
 pub const NO_LICENSE: &str = "NOASSERTION";
 
 /// `README.md` with the metadata that the Hub reads.
 pub fn readme(manifest: &Manifest, adapter: &LoraAdapter) -> String {
     let mut text = String::from("---\n");
     front_matter(&mut text, manifest);
-    // Writing to a text cannot fail.
+    // Writing to a `String` cannot fail.
     let _ = write!(
         text,
         "---\n\n# {} {}\n\n{} of rank {} for the base `{}`",

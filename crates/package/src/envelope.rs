@@ -1,4 +1,4 @@
-//! `openlora.eip712.json`: typed data and signature as other tools take them.
+//! `openlora.eip712.json`: typed data and signature in the common JSON format.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use openlora_core::Address;
 
 const PRIMARY_TYPE: &str = "AdapterRelease";
 
-/// The file: what was signed, by whom, and the signature.
+/// The file: the signed data, the signer and the signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct ReleaseEnvelope {
@@ -94,7 +94,7 @@ impl ReleaseEnvelope {
         canonical(self)
     }
 
-    /// What was signed.
+    /// The signed statement.
     pub fn statement(&self) -> ReleaseStatement {
         ReleaseStatement {
             domain: self.domain.clone(),
@@ -102,7 +102,7 @@ impl ReleaseEnvelope {
         }
     }
 
-    /// Checks that the account named here made the signature.
+    /// Checks that the named account made the signature.
     pub fn verify(&self, verifier: &dyn ReleaseVerifier) -> Result<(), String> {
         let bytes = self.signature_bytes().unwrap_or([0; 65]);
         match verifier.recover(&self.statement(), &bytes) {

@@ -1,5 +1,5 @@
-//! What can be wrong with a package, in words that name the file, field or path, what was
-//! expected and what was found.
+//! Errors of packages. The messages name the file, field or path, what was expected and what was
+//! found.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use openlora_core::{
 use openlora_ledger::SplitProblem;
 use openlora_model::{ModelError, adapter::AdapterError};
 
-/// Every way in which writing or reading a package fails.
+/// Errors of writing and reading a package.
 #[derive(Debug, thiserror::Error)]
 pub enum PackageError {
     #[error("cannot {deed} {}: {}", path.display(), describe_io(source))]
@@ -69,7 +69,7 @@ pub enum PackageError {
     OtherPublisher { expected: Address, found: Address },
 }
 
-/// What is wrong with `openlora.json` or `openlora.eip712.json`.
+/// Errors of `openlora.json` or `openlora.eip712.json`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestProblem {
     #[error("not the expected JSON: {0}")]
@@ -98,7 +98,7 @@ pub enum ManifestProblem {
     Contributors(SplitProblem),
 }
 
-/// What is wrong with the folder as such.
+/// Errors of the folder.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StructureProblem {
     #[error("it has no {0}, so it is not a package")]

@@ -1,4 +1,4 @@
-//! Facts of a run, and from the files of a base and an adapter, as the manifest states them.
+//! The facts that a manifest states, from a run and from the files of a base and an adapter.
 
 use std::{
     fs,
@@ -23,18 +23,18 @@ use openlora_model::{
     dataset::LockedSource,
 };
 
-/// Files that make up a tokenizer, as far as a base has them.
+/// Files of a tokenizer; a base may lack some of them.
 const TOKENIZER: &[&str] = &[
     "chat_template.jinja",
     "tokenizer.json",
     "tokenizer_config.json",
 ];
 
-/// A base by its files.
+/// A base described by its files.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BaseFacts {
     pub model: ManifestBase,
-    /// As [`BaseModel::digest`], which runs and task cards name.
+    /// Equal to [`BaseModel::digest`], which runs and task cards name.
     pub digest: String,
 }
 
@@ -77,7 +77,7 @@ impl BaseFacts {
     }
 }
 
-/// A base's id without where this machine keeps it.
+/// A base's id without local paths.
 fn public_id(id: &str) -> String {
     let path = Path::new(id);
     if path.is_absolute() || path.is_dir() {
@@ -116,7 +116,7 @@ pub fn hash(path: &Path) -> Result<(Digest, u64), PackageError> {
     open().map_err(PackageError::io("read", path))
 }
 
-/// What a finished run says.
+/// The facts of a finished run.
 #[derive(Clone, Debug)]
 pub struct RunFacts {
     /// The run's name.
@@ -127,7 +127,7 @@ pub struct RunFacts {
     pub training: Training,
 }
 
-/// Nothing but the mode is known of an adapter that was made elsewhere.
+/// Only the mode is known of an adapter of another program.
 pub(super) fn imported() -> Training {
     Training {
         mode: WeightsOrigin::Imported,
@@ -145,7 +145,7 @@ pub(super) fn imported() -> Training {
     }
 }
 
-/// What the tensors of an adapter are.
+/// The facts in an adapter's tensors.
 pub(super) fn adapter_facts(adapter: &LoraAdapter) -> AdapterFacts {
     let config = &adapter.config;
     let module = |module: &openlora_model::adapter::AdapterModule| ModuleFacts {
@@ -194,7 +194,7 @@ fn dtype(adapter: &LoraAdapter) -> &'static str {
     }
 }
 
-/// When the newest weights of a folder were written, for adapters that do not say it.
+/// The modification time of the newest weights in a folder, for adapters that do not state it.
 pub fn written_at(adapter: &LoraAdapter) -> Option<u64> {
     let weights: PathBuf = adapter.dir.join(openlora_model::adapter::WEIGHTS_FILE);
     let time = fs::metadata(weights).ok()?.modified().ok()?;

@@ -1,9 +1,9 @@
-//! Packages: an adapter with a manifest of what it is made of, where that came from and who is
-//! owed what, signed by its publisher.
+//! Packages: an adapter with a manifest of its content, its origin and the payees, signed by its
+//! publisher.
 //!
-//! Everything in a manifest is a fact of the run or of the files; what is not known is null.
-//! Reading believes nothing: names, digests, spelling and signatures are checked before use.
-//! Chains, keys and the terminal are unknown here; signing goes through [`release::ReleaseSigner`].
+//! Everything in a manifest is a fact of the run or of the files; unknown facts are null. Reading
+//! trusts nothing: names, digests, canonical form and signatures are checked before use. This crate
+//! does not know chains, keys or the terminal; signing goes through [`release::ReleaseSigner`].
 
 pub mod build;
 mod card;
@@ -28,7 +28,7 @@ pub use paths::{PathProblem, check_path, check_paths};
 pub use read::{Package, read};
 pub use write::{WrittenPackage, sign, write};
 
-/// The manifest, exactly the bytes that are signed.
+/// The manifest, byte for byte as signed.
 pub const MANIFEST_FILE: &str = "openlora.json";
 /// The publisher's signature over it as typed data.
 pub const ENVELOPE_FILE: &str = "openlora.eip712.json";

@@ -1,4 +1,4 @@
-//! `openlora.json`, version 1: its fields, its one spelling, and what must hold among them.
+//! `openlora.json`, version 1: its fields, its canonical form, and the invariants between fields.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -17,7 +17,7 @@ use openlora_ledger::{RevenueShare, SplitProblem, WHOLE_PPM, apportion, check_sp
 
 /// The role whose share is divided among the contributors.
 pub const CONTRIBUTORS: &str = "contributors";
-/// The role of whoever publishes.
+/// The role of the publisher.
 pub const CREATOR: &str = "creator";
 
 /// Largest manifest that is read, in bytes.
@@ -75,7 +75,7 @@ macro_rules! record {
 }
 
 record! {
-    /// The whole manifest. Fields that later features fill are null or empty until then.
+    /// The manifest. Fields of later features are null or empty until then.
     Manifest {
         schema_version: u64,
         name: String,
@@ -96,10 +96,10 @@ record! {
         training: Training,
         #[serde(skip_serializing_if = "Option::is_none", default)]
         attribution: Option<Attribution>,
-        /// Manifests of releases that this one was made from.
+        /// Manifests of the releases that this one is based on.
         parents: Vec<Digest>,
         compat: Option<BTreeMap<String, Compat>>,
-        /// SPDX identifier; NOASSERTION when the publisher names none.
+        /// SPDX identifier; NOASSERTION if the publisher names none.
         license: String,
         usage_log: Option<UsageLog>,
     }
@@ -111,13 +111,13 @@ record! {
         name: Option<String>,
         /// Null in an unsigned package.
         evm_address: Option<Address>,
-        /// Of the key that signs the directory.
+        /// Digest of the key that signs the directory.
         signing_key_sha256: Option<Digest>,
     }
 }
 
 record! {
-    /// The base by its digests.
+    /// The base, identified by its digests.
     ManifestBase {
         id: String,
         revision: Option<String>,
@@ -140,7 +140,7 @@ record! {
 }
 
 record! {
-    /// What the tensors are, whatever the configuration says.
+    /// The properties of the tensors, independent of the configuration.
     AdapterFacts {
         kind: String,
         r: WholeNumber,
@@ -184,14 +184,15 @@ record! {
         /// Bytes of the normalised rows.
         size: Option<WholeNumber>,
         records: WholeNumber,
-        /// Of these, records that no earlier dataset of the run says too, or nearly: what static
-        /// shares count. Packages of older versions do not say it, and count all records.
+        /// Of these, records without an exact or near duplicate in an earlier dataset of the run;
+        /// static shares count these. Packages of older versions do not state it, and count all
+        /// records.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         distinct_records: Option<WholeNumber>,
         license: Option<String>,
         #[serde(skip_serializing_if = "Option::is_none", default)]
         uri: Option<String>,
-        /// `private` when the package does not say where to get it.
+        /// `private` if the package does not state where to get it.
         access: String,
     }
 }
@@ -200,13 +201,13 @@ record! {
     ManifestContributor {
         name: String,
         address: Option<Address>,
-        /// Share among contributors when calls are not attributed.
+        /// Share among contributors if calls are not attributed.
         static_ppm: u64,
     }
 }
 
 record! {
-    /// A null address is a contract that is deployed along with the release.
+    /// A null address stands for a contract that is deployed with the release.
     SplitShare {
         role: String,
         address: Option<Address>,
@@ -229,12 +230,12 @@ record! {
         /// Unix time in seconds.
         started_at: Option<WholeNumber>,
         ended_at: Option<WholeNumber>,
-        /// Of the run's log of steps.
+        /// Digest of the run's step log.
         log_sha256: Option<Digest>,
     }
 }
 
-/// Where the weights come from.
+/// The origin of the weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WeightsOrigin {
@@ -243,7 +244,7 @@ pub enum WeightsOrigin {
 }
 
 record! {
-    /// One figure over held-out rows, beside the base's own where it was measured.
+    /// One metric over held-out rows, with that of the base if it was measured.
     EvalMetric {
         name: String,
         value: f64,
@@ -274,14 +275,14 @@ record! {
     }
 }
 
-/// The one spelling of a value (RFC 8785).
+/// The canonical form of a value (RFC 8785).
 pub(super) fn canonical<T: Serialize>(value: &T) -> Result<Vec<u8>, ManifestProblem> {
     serde_json_canonicalizer::to_vec(value)
         .map_err(|error| ManifestProblem::Json(error.to_string()))
 }
 
-/// Reads a value whose spelling must be the canonical one. That also refuses keys that appear
-/// twice, which most readers would not notice.
+/// Parses a value that must be in canonical form. This also refuses duplicate keys, which most
+/// readers would not notice.
 pub(super) fn parse_canonical<'a, T: Serialize + Deserialize<'a>>(
     bytes: &'a [u8],
 ) -> Result<T, ManifestProblem> {
@@ -304,20 +305,20 @@ pub(super) fn parse_canonical<'a, T: Serialize + Deserialize<'a>>(
 }
 
 impl Manifest {
-    /// Reads the bytes of `openlora.json`.
+    /// Parses the bytes of `openlora.json`.
     pub fn parse(bytes: &[u8]) -> Result<Self, ManifestProblem> {
         let manifest: Self = parse_canonical(bytes)?;
         manifest.check()?;
         Ok(manifest)
     }
 
-    /// The bytes of `openlora.json`, checked as a reader would.
+    /// The bytes of `openlora.json`, checked like on reading.
     pub fn to_bytes(&self) -> Result<Vec<u8>, ManifestProblem> {
         self.check()?;
         canonical(self)
     }
 
-    /// The split as shares that a splitter pays.
+    /// The split as shares for a splitter.
     pub fn shares(&self) -> Vec<RevenueShare> {
         let share = |split: &SplitShare| RevenueShare {
             role: split.role.clone(),
@@ -327,7 +328,7 @@ impl Manifest {
         self.split.iter().map(share).collect()
     }
 
-    /// Checks what must hold among the fields.
+    /// Checks the invariants between the fields.
     pub fn check(&self) -> Result<(), ManifestProblem> {
         if self.schema_version != 1 {
             return Err(field("schemaVersion", "1", self.schema_version));
@@ -377,7 +378,7 @@ impl Manifest {
         };
         let shares: Vec<RevenueShare> = self.contributors.iter().map(share).collect();
         match check_split(&shares) {
-            // Someone with very few rows among very many may round down to nothing.
+            // A contributor with very few rows among very many may round down to zero.
             Err(SplitProblem::Nothing { .. }) => {
                 let owed: Vec<RevenueShare> = shares.into_iter().filter(|s| s.ppm > 0).collect();
                 check_split(&owed)
@@ -387,7 +388,7 @@ impl Manifest {
         .map_err(ManifestProblem::Contributors)
     }
 
-    /// Contributors all of whose records repeat earlier ones, so that they have no static share.
+    /// Contributors whose records all repeat earlier ones, so that they have no static share.
     pub fn copiers(&self) -> impl Iterator<Item = &ManifestContributor> {
         self.contributors.iter().filter(|contributor| {
             let mut theirs = self
@@ -400,14 +401,14 @@ impl Manifest {
         })
     }
 
-    /// Whether the static shares count copies, as those of older versions do.
+    /// Whether the static shares count copies, as in older versions.
     pub fn counts_copies(&self) -> bool {
         let mut datasets = self.datasets.iter();
         datasets.any(|data| data.distinct_records.is_none())
     }
 
-    /// What everyone is paid when contributors are paid directly, by their static shares. Whoever
-    /// appears in several roles appears once, and nobody with nothing.
+    /// The payees and their shares if contributors are paid directly by their static shares. An
+    /// account with several roles appears once; zero shares are left out.
     pub fn payees(&self) -> Vec<(Address, u64)> {
         let mut payees: Vec<(Address, u64)> = Vec::new();
         let mut pay = |address: Option<Address>, ppm: u64| {

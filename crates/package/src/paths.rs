@@ -1,11 +1,11 @@
-//! Names that mean one file, the same one, on every system.
+//! File names that are valid and unambiguous on every system.
 //!
-//! Only ASCII letters, digits, `.`, `_` and `-` are allowed, so that no two spellings of a name
-//! exist in Unicode; names that differ in case only are refused, because some systems merge them.
+//! Only ASCII letters, digits, `.`, `_` and `-` are allowed, so that a name has only one Unicode
+//! form. Names that differ only in case are refused, because some systems treat them as equal.
 
 use std::collections::BTreeMap;
 
-/// Longest path and longest part of one, in bytes.
+/// Maximum length of a path and of its components, in bytes.
 const LONGEST: usize = 200;
 
 /// Device names of Windows.
@@ -65,7 +65,7 @@ pub fn check_path(path: &str) -> Result<(), PathProblem> {
     Ok(())
 }
 
-/// Checks every path, and that no two of them can meet.
+/// Checks every path, and that no two of them collide.
 pub fn check_paths<'a>(paths: impl Iterator<Item = &'a str>) -> Result<(), PathProblem> {
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
     for path in paths {

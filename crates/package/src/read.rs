@@ -1,4 +1,4 @@
-//! Opening a package: which files it has, and whether its manifest accounts for all of them.
+//! Opens a package: lists its files and checks that its manifest accounts for all of them.
 
 use std::{
     collections::BTreeSet,
@@ -15,15 +15,15 @@ use super::{
 };
 use openlora_core::atomic;
 
-/// Most files that a package may have.
+/// Maximum number of files in a package.
 const MOST: usize = 10_000;
 
-/// A package whose structure is sound; nothing is said of its files' contents yet.
+/// A package with a valid structure; the contents of its files are not checked yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Package {
     pub dir: PathBuf,
     pub manifest: Manifest,
-    /// Of the bytes of `openlora.json`.
+    /// Digest of the bytes of `openlora.json`.
     pub manifest_sha256: Digest,
     /// `None` for an unsigned package.
     pub envelope: Option<ReleaseEnvelope>,
@@ -32,8 +32,9 @@ pub struct Package {
 /// Opens a package.
 ///
 /// # Errors
-/// Links and special files, a manifest that is not spelt or filled as it must be, files too many
-/// or too few.
+///
+/// Links and special files, a manifest that is not canonical or valid, and missing or additional
+/// files.
 pub fn read(dir: &Path) -> Result<Package, PackageError> {
     atomic::recover_folder(dir).map_err(PackageError::io("recover", dir))?;
     let found = list(dir)?;

@@ -1,7 +1,7 @@
-//! What a publisher signs: the release as typed data, bound to a chain and a registry.
+//! The release statement that a publisher signs: typed data bound to a chain and a registry.
 //!
-//! Only the shape is owned here; hashing it (EIP-712) is the business of whoever implements
-//! [`ReleaseSigner`] and [`ReleaseVerifier`]. Neither needs a chain.
+//! This module owns the structure only; implementations of [`ReleaseSigner`] and
+//! [`ReleaseVerifier`] compute the EIP-712 hash. Neither needs a chain.
 
 use serde::{Deserialize, Serialize};
 
@@ -31,14 +31,14 @@ pub struct ReleaseStatement {
     pub release: ReleaseMessage,
 }
 
-/// Where a signature counts.
+/// The EIP-712 domain for which a signature is valid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct SigningDomain {
     pub name: String,
     pub version: String,
     pub chain_id: WholeNumber,
-    /// The registry, when the network has one.
+    /// The registry, if the network has one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub verifying_contract: Option<Address>,
 }
@@ -68,7 +68,7 @@ impl SigningDomain {
     }
 }
 
-/// The message: which bytes make up the release.
+/// The message: the digests that identify the release.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct ReleaseMessage {
@@ -78,7 +78,7 @@ pub struct ReleaseMessage {
     pub files_root: Bytes32,
     pub base_root: Bytes32,
     pub datasets_root: Bytes32,
-    /// SHA-256 of the key that signs the directory; zero until one does.
+    /// SHA-256 of the key that signs the directory; zero until there is one.
     pub oms_key_sha256: Bytes32,
     /// Unix time in seconds.
     pub created_at: WholeNumber,
@@ -89,7 +89,7 @@ pub struct ReleaseMessage {
 pub struct Bytes32(pub [u8; 32]);
 
 impl Bytes32 {
-    /// From 64 digits without 0x, as digests stand in manifests.
+    /// From 64 digits without 0x, as in manifests.
     pub fn of_hex(digits: &str) -> Option<Self> {
         let mut bytes = [0; 32];
         hex::decode_to_slice(digits, &mut bytes).ok()?;
@@ -123,7 +123,7 @@ impl<'de> Deserialize<'de> for Bytes32 {
     }
 }
 
-/// Why a signature cannot be made or says nothing.
+/// Why a signature cannot be made or is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureProblem {
     #[error("its s is in the upper half of the curve's order, so anyone can have changed it")]
@@ -140,14 +140,14 @@ pub enum SignatureProblem {
 pub trait ReleaseSigner {
     fn address(&self) -> Address;
 
-    /// The signature as r, s and v of 27 or 28; the same statement gives the same bytes.
+    /// The signature as r, s and v of 27 or 28; it is deterministic.
     fn sign(&self, statement: &ReleaseStatement) -> Result<[u8; 65], SignatureProblem>;
 }
 
-/// Whoever can say which account signed a release.
+/// Recovers the account that signed a release.
 pub trait ReleaseVerifier {
-    /// The account behind a signature. Of the two equal signatures that everyone can make from
-    /// one, only that with the low s is accepted.
+    /// The account behind a signature. A signature with the high s, which anyone can derive from
+    /// one with the low s, is refused.
     fn recover(
         &self,
         statement: &ReleaseStatement,

@@ -1,9 +1,9 @@
-//! The roots that a release is signed over.
+//! The roots that a release signature covers.
 //!
 //! A root is the SHA-256 of lines `<sha256, 64 lowercase hexadecimal digits>  <name>\n`, with two
 //! spaces, one line for each leaf, sorted bytewise by name. That is what
-//! `sha256sum FILES | LC_ALL=C sort -k 2 | sha256sum` prints, so nothing but coreutils is needed
-//! to check one. Names are unique and hold no line end, so a root stands for one set of leaves;
+//! `sha256sum FILES | LC_ALL=C sort -k 2 | sha256sum` prints, so coreutils are sufficient
+//! to check one. Names are unique and contain no line end, so a root identifies one set of leaves;
 //! the root of no leaf is the SHA-256 of nothing.
 //!
 //! | root | leaves |

@@ -1,4 +1,4 @@
-//! Rules that single fields of a manifest keep.
+//! Validation rules for single fields of a manifest.
 
 use std::fmt;
 
@@ -28,7 +28,7 @@ pub(super) fn check_name(name: &str) -> Result<(), ManifestProblem> {
     Ok(())
 }
 
-/// An SPDX expression by its alphabet; the list of identifiers grows without us.
+/// Checks the alphabet of an SPDX expression; the list of identifiers keeps growing.
 pub(super) fn check_license(license: &str) -> Result<(), ManifestProblem> {
     let letter = |b: u8| b.is_ascii_alphanumeric() || b" .-+()".contains(&b);
     if license.is_empty() || license.len() > 200 || !license.bytes().all(letter) {

@@ -1,6 +1,6 @@
-//! The checks of `verify`, in order, each with what it rests on.
+//! The checks of `verify`, in order, each with its kind of evidence.
 //!
-//! A check that needs something this machine lacks is skipped and says so; it never passes.
+//! A check that lacks data on this machine is skipped with a reason; it never passes.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ use super::{
 use crate::release::ReleaseVerifier;
 use openlora_model::adapter::{self, WEIGHTS_FILE, parse_safetensors};
 
-/// How a check ended.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CheckStatus {
@@ -25,13 +25,13 @@ pub enum CheckStatus {
     Skipped,
 }
 
-/// What the outcome rests on.
+/// The evidence of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TrustLabel {
-    /// Bytes that were read here.
+    /// Bytes that were read and checked here.
     VerifiedBytes,
-    /// The word of whoever signed.
+    /// A statement of the signer.
     SignedClaim,
     Unverified,
 }
@@ -54,10 +54,10 @@ pub struct PackageVerification {
     pub checks: Vec<PackageCheck>,
 }
 
-/// Something to compare with, or why it is not here.
+/// A fact to compare with, or the reason why it is unknown.
 pub type KnownFact<T> = Result<T, String>;
 
-/// What this machine has to compare a package with.
+/// The facts that this machine has about a package.
 #[derive(Clone, Debug)]
 pub struct LocalEvidence {
     pub base: KnownFact<BaseFacts>,
@@ -81,9 +81,10 @@ const NAMES: &[&str] = &[
     "chain",
 ];
 
-/// Checks the package in `dir` against the evidence that `gather` finds for its manifest.
+/// Checks the package in `dir` against the evidence that `gather` returns for its manifest.
 ///
 /// # Errors
+///
 /// The folder itself cannot be read.
 pub fn verify(
     dir: &Path,

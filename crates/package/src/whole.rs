@@ -1,11 +1,11 @@
-//! Whole numbers in JSON that every reader understands: numbers up to 2⁵³, decimal texts above.
+//! Whole numbers in JSON that every reader parses exactly: numbers up to 2⁵³, decimal texts above.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// Largest whole number that a double keeps exactly along with its neighbours.
+/// Largest whole number below which a double represents every whole number.
 const LARGEST_NUMBER: u64 = 1 << 53;
 
-/// A whole number with one spelling.
+/// A whole number with one canonical form.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WholeNumber(pub u64);
 

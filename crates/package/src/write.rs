@@ -1,5 +1,4 @@
-//! Writing a package: it appears whole under its name or not at all, and a package that is there
-//! already stays until the new one is complete.
+//! Writes a package atomically: an existing package stays in place until the new one is complete.
 
 use std::{
     fs,
@@ -18,7 +17,7 @@ use super::{
 use crate::release::ReleaseSigner;
 use openlora_core::atomic::{self, FileAccess, FolderDraft};
 
-/// What was written.
+/// The result of writing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WrittenPackage {
     pub dir: PathBuf,
@@ -27,11 +26,11 @@ pub struct WrittenPackage {
     pub envelope: Option<ReleaseEnvelope>,
 }
 
-/// Writes `draft` to `dir`, signed for `domain` when there is a signer.
+/// Writes `draft` to `dir`, signed for `domain` if there is a signer.
 ///
 /// # Errors
-/// A folder that holds something else than a package, a signer that is not the publisher, or
-/// the disk.
+///
+/// A folder with other content than a package, a signer that is not the publisher, or the disk.
 pub fn write(
     dir: &Path,
     draft: &PackageDraft,
@@ -67,7 +66,7 @@ pub fn write(
     })
 }
 
-/// Signs a package that is there for another chain or registry; nothing else of it changes.
+/// Signs an existing package for another chain or registry; nothing else in it changes.
 pub fn sign(
     package: &Package,
     domain: &SigningDomain,
@@ -76,7 +75,7 @@ pub fn sign(
     let envelope = envelope(&package.manifest, package.manifest_sha256, domain, signer)?;
     let path = package.dir.join(ENVELOPE_FILE);
     let bytes = envelope_bytes(&envelope, &package.dir)?;
-    // Beside the package: a file in it that no manifest names would make it unreadable.
+    // Next to the package: an unlisted file inside it would make it unreadable.
     let staging = atomic::parent(&package.dir);
     atomic::replace_file_from(staging, &path, &bytes, FileAccess::Everyone)
         .map_err(PackageError::io("write", &path))?;
@@ -124,7 +123,7 @@ fn envelope_bytes(envelope: &ReleaseEnvelope, dir: &Path) -> Result<Vec<u8>, Pac
         })
 }
 
-/// Only a package, an empty folder or nothing is ever replaced.
+/// Only a package, an empty folder or nothing is replaced.
 fn require_replaceable(dir: &Path) -> Result<(), PackageError> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
@@ -140,7 +139,7 @@ fn require_replaceable(dir: &Path) -> Result<(), PackageError> {
     let found = match names.into_iter().min() {
         None => return Ok(()),
         Some(found) if !package => found,
-        // Reading accounts for every file: whatever else is there stops us.
+        // Reading checks every file, so any other content is an error.
         Some(_) => match super::read(dir) {
             Ok(_) => return Ok(()),
             Err(error) => error.to_string(),

@@ -1,8 +1,9 @@
-//! Traits by which rooms that know no chain reach those that do, and the other way round.
+//! Traits between the modules that know no chain and those that do, in both directions.
 //!
-//! A [`FactLog`] is where deeds on a chain are written down before they are done; a
-//! [`PublishedLog`] has the files that a server published. A [`PaymentGateway`] takes payment for calls, on
-//! whatever chains it knows; a [`Facilitator`] does so for others, and a [`Settler`] collects it.
+//! A [`FactLog`] is the write-ahead log of on-chain transactions. A [`PublishedLog`] holds the
+//! files that a server published. A [`PaymentGateway`] takes payment for calls on the chains it
+//! supports, a [`Facilitator`] verifies and settles payments for other sellers, and a [`Settler`]
+//! collects what was paid.
 
 use openlora_core::error::Failure;
 use openlora_core::{Address, Amount, Word};
@@ -12,39 +13,39 @@ use openlora_ledger::{
     publication::{AnchoredBatch, PoolContributions},
 };
 
-/// Where facts are kept for good: durable when `keep` returns.
+/// A durable log of facts: an event is on disk when `keep` returns.
 #[async_trait::async_trait]
 pub trait FactLog: Send + Sync {
     async fn keep(&self, event: Event) -> Result<(), Failure>;
 }
 
-/// What a request shows of whoever sends it, beside its payment. Salted, so that the journal may
-/// keep it.
+/// What a request reveals about its sender, besides the payment. Salted, so that the journal may
+/// store it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Presenter {
-    /// Of the request's id.
+    /// Hash of the request's id.
     pub request_id: String,
-    /// Of the address; none where it may be many clients'.
+    /// Hash of the client's address; none if many clients may share the address.
     pub address: Option<String>,
 }
 
-/// One call as it is offered for sale.
+/// A call as it is offered for sale.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OfferedCall {
     /// Name and digest of the adapter that will answer.
     pub adapter: String,
     pub adapter_digest: String,
-    /// The address that was called, as the caller wrote it.
+    /// The URL that was called, as the client wrote it.
     pub resource: String,
-    /// What the answer will be, as a media type.
+    /// The media type of the answer.
     pub media_type: &'static str,
     pub request_id: String,
-    /// Salted: what tells the request from others in the journal.
+    /// Salted hash that identifies the request in the journal.
     pub request_hash: String,
-    /// What a payment names that is bound to its request.
+    /// The request binding that a payment contains.
     pub request: Word,
     pub presenter: Presenter,
-    /// The most that is done, and what that costs.
+    /// The most work that the call may do, and its price.
     pub work: CallWork,
     pub prices: PriceList,
     pub quote: Amount,
@@ -53,30 +54,30 @@ pub struct OfferedCall {
 /// Why a call is not paid.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PaymentDemand {
-    /// What came is no payment in any form: 400.
+    /// The payment is malformed: 400.
     Malformed { message: String },
-    /// 402 with what would be accepted.
+    /// Payment required: 402 with the accepted terms.
     Required {
-        /// The code by which clients know the reason; `payment_required` when nothing came.
+        /// The error code for clients; `payment_required` if no payment was sent.
         code: String,
         message: String,
         /// The value of `PAYMENT-REQUIRED`.
         terms: String,
     },
-    /// The voucher or authorization was used before, for this call or another.
+    /// The voucher or authorization was already used, for this call or another.
     Used {
         request_id: String,
         request_hash: String,
-        /// Set where the payment may be a copy from its chain: then the answer is for whoever
-        /// names the call by the id that this payer gave it, or was given.
+        /// Set if the payment may have been copied from its chain: the stored answer is then
+        /// returned only to a client that names the call by an id this payer chose or received.
         named_by: Option<Address>,
-        /// What to answer where it was another call.
+        /// The response if it was used for another call.
         otherwise: Box<PaymentDemand>,
     },
-    /// The chain cannot be asked, or it is not known what became of a transaction: 503, and the
-    /// same request may be repeated.
+    /// The chain cannot be reached, or the outcome of a transaction is unknown: 503. The client may
+    /// repeat the same request.
     Unavailable { message: String, retry_after: u64 },
-    /// A limit of the seller's is reached that ends at a known time: 503 with its own code.
+    /// A limit of the seller is reached that ends at a known time: 503 with its own code.
     Stopped {
         code: &'static str,
         message: String,
@@ -84,19 +85,19 @@ pub enum PaymentDemand {
     },
 }
 
-/// What is paid on a chain for gas at strangers' request, in wei.
+/// Gas that is paid on a chain for transactions requested by others, in wei.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sponsorship {
     pub chain_id: u64,
-    /// Of today (UTC).
+    /// Today (UTC).
     pub gas: SponsoredGas,
-    /// The most in a day; no limit where none is given.
+    /// The daily limit, if there is one.
     pub budget: Option<Amount>,
-    /// Whether the account has too little left.
+    /// Whether the account's balance is too low.
     pub is_low: bool,
 }
 
-/// What a payer asked for and got without a call: a refund.
+/// A refund that a payer received without a call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RefundAnswer {
     /// The value of `PAYMENT-RESPONSE`.
@@ -107,80 +108,80 @@ pub struct RefundAnswer {
 /// Takes payment for calls.
 #[async_trait::async_trait]
 pub trait PaymentGateway: Send + Sync {
-    /// What a caller without payment is told.
+    /// The demand for a caller that sent no payment.
     fn terms(&self, sale: &OfferedCall) -> PaymentDemand;
 
-    /// Checks the value of `PAYMENT-SIGNATURE` against our own terms and the payer's channel,
-    /// which nobody else can use until the tab is closed or dropped. No chain is changed.
+    /// Checks the value of `PAYMENT-SIGNATURE` against the seller's terms and the payer's channel.
+    /// The channel is reserved for this call until the tab is closed or dropped. No transaction is
+    /// sent.
     async fn open(
         &self,
         sale: &OfferedCall,
         payment: &str,
     ) -> Result<Box<dyn PaymentGuard>, PaymentDemand>;
 
-    /// Whether a payment could be taken now; the reason where it could not.
+    /// Whether a payment could be accepted now; otherwise the reason.
     fn ready(&self) -> Result<(), String> {
         Ok(())
     }
 
-    /// Returns to a payer what its channel holds and calls have not cost.
+    /// Returns to a payer the unspent balance of its channel.
     async fn refund(
         &self,
         sale: &OfferedCall,
         payment: &str,
     ) -> Result<RefundAnswer, PaymentDemand>;
 
-    /// What whoever runs the server should see to, in sentences.
+    /// Warnings for the operator of the server, as sentences.
     fn warnings(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// What is paid for gas at strangers' request, by chain.
+    /// Gas that is paid for transactions requested by others, by chain.
     fn sponsorships(&self) -> Vec<Sponsorship> {
         Vec::new()
     }
 }
 
-/// A payer's open tab: one call that is allowed for and not yet charged. Dropped, it charges
-/// nothing.
+/// A payer's open tab: one call that is reserved and not yet charged. Dropping it charges nothing.
 #[async_trait::async_trait]
 pub trait PaymentGuard: Send + Sync {
-    /// The call is counted under this id.
+    /// Sets the id under which the call is metered.
     fn name(&mut self, request_id: &str);
 
-    /// Makes sure of the money: deposits and `exact` transfers are mined when this returns.
+    /// Secures the funds: deposits and `exact` transfers are mined when this returns.
     async fn commit(&mut self) -> Result<(), PaymentDemand>;
 
     fn payment(&self) -> &CheckedPayment;
 
-    /// The reservation is durable. What can be relied on only once it is claimed is claimed when
-    /// this returns.
+    /// Called once the reservation is durable. Funds that are safe only after a claim are claimed
+    /// when this returns.
     async fn reserved(&mut self) -> Result<(), PaymentDemand>;
 
     /// The value of `PAYMENT-RESPONSE` for a charge.
     fn response(&self, charge: &CallCharge) -> String;
 
-    /// The longest that the call may run, so that what it costs can still be collected.
+    /// The longest that the call may run so that its charge can still be collected.
     fn time_limit(&self) -> Option<std::time::Duration> {
         None
     }
 
-    /// The charge is durable, in the journal's record, and `answered` says whether the call ended
-    /// by the payer's or the model's doing: the next call of the channel may follow.
+    /// Called once the charge is durable in the journal's record. `answered` states whether the
+    /// call was ended by the payer or the model. The channel is then free for its next call.
     fn capture(self: Box<Self>, charge: &CallCharge, answered: bool);
 }
 
-/// Why a facilitator has no answer.
+/// Why a facilitator cannot answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FacilitatorError {
-    /// What came is no request in any form: 400.
+    /// The request is malformed: 400.
     Malformed { message: String },
-    /// The chain cannot be asked: 503, and the same request may be repeated.
+    /// The chain cannot be reached: 503. The client may repeat the same request.
     Unavailable { message: String, retry_after: u64 },
 }
 
-/// Checks payments and puts them on chains for other sellers (x402's facilitator). A payment that
-/// is not good is an answer too, of the same form.
+/// Verifies and settles payments for other sellers (the facilitator of x402). An invalid payment is
+/// reported in the regular response.
 #[async_trait::async_trait]
 pub trait Facilitator: Send + Sync {
     /// The body of `GET /supported`.
@@ -198,18 +199,18 @@ pub trait Facilitator: Send + Sync {
 
 /// The files that a server published for the roots of its attributed calls.
 pub trait PublishedLog: Send + Sync {
-    /// Nothing where there is no file of this root that can be read.
+    /// None if there is no readable file for this root.
     fn batch(&self, root: Word) -> Option<AnchoredBatch>;
 
     fn contributions(&self, root: Word) -> Option<PoolContributions>;
 }
 
-/// Settles and pays out when whoever runs the server asks for it; answers are per chain.
+/// Settles and withdraws on request of the operator; results are per chain.
 #[async_trait::async_trait]
 pub trait Settler: Send + Sync {
-    /// Claims what is charged, and has the escrow send it to its receivers.
+    /// Claims all charges and has the escrow transfer them to the receivers.
     async fn settle_all(&self) -> Result<serde_json::Value, Failure>;
 
-    /// Pays the account's share and the contributor pools' out of the receivers.
+    /// Withdraws the account's share and the contributor pools' shares from the receivers.
     async fn withdraw(&self) -> Result<serde_json::Value, Failure>;
 }

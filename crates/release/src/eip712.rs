@@ -1,6 +1,6 @@
-//! Releases as typed data: the digest of EIP-712, signing it and finding out who did.
+//! Releases as EIP-712 typed data: hashing, signing and recovering the signer.
 //!
-//! The struct is the registry contract's own; tests compare the digest with the contract's and
+//! The struct is that of the registry contract; tests compare the digest with the contract's and
 //! with those of independent implementations.
 
 use std::borrow::Cow;
@@ -32,7 +32,7 @@ pub fn typed_release(release: &ReleaseMessage) -> AdapterRelease {
     }
 }
 
-/// The domain as EIP-712 hashes it; what is absent is left out of its type.
+/// The EIP-712 domain; absent fields are left out of its type.
 pub fn domain(domain: &SigningDomain) -> Eip712Domain {
     Eip712Domain {
         name: Some(Cow::Owned(domain.name.clone())),
@@ -43,7 +43,7 @@ pub fn domain(domain: &SigningDomain) -> Eip712Domain {
     }
 }
 
-/// What is signed.
+/// The signed digest.
 pub fn digest(statement: &ReleaseStatement) -> B256 {
     typed_release(&statement.release).eip712_signing_hash(&domain(&statement.domain))
 }
@@ -67,7 +67,7 @@ impl ReleaseSigner for AccountSigner<'_> {
     }
 }
 
-/// Recovers the account by the curve's arithmetic alone.
+/// Recovers the signing account without a chain.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SignerRecovery;
 

@@ -1,4 +1,4 @@
-//! Releases on a chain: what a package registers, how it is deployed, and what others have registered.
+//! Releases on a chain: signing, deployment, and exploration of a registry.
 
 pub mod deploy;
 pub mod eip712;

@@ -1,9 +1,8 @@
-//! AdamW over candle variables (Loshchilov & Hutter 2019), as torch computes it: decay is
-//! decoupled and applied before the update, both moments are bias-corrected, ε is added outside
-//! the root.
+//! AdamW over candle variables (Loshchilov & Hutter 2019), as in torch: decay is decoupled and
+//! applied before the update, both moments are bias-corrected, and ε is added outside the root.
 //!
 //! Knows names and tensors, not models. On the CPU one pass per tensor updates in place and in
-//! parallel; every element is computed alone, so the result does not depend on the threads.
+//! parallel; elements are independent, so the result does not depend on the number of threads.
 
 use std::collections::HashMap;
 
@@ -12,7 +11,7 @@ use rayon::prelude::*;
 
 use super::{error::TrainError, gradients::ParameterGradients};
 
-/// The constants of the method.
+/// The hyper-parameters of the optimizer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamWOptions {
     pub beta1: f64,
@@ -22,7 +21,7 @@ pub struct AdamWOptions {
 }
 
 impl Default for AdamWOptions {
-    /// torch's defaults, with decay off.
+    /// torch's defaults, without decay.
     fn default() -> Self {
         Self {
             beta1: 0.9,
@@ -55,7 +54,7 @@ pub struct AdamW {
 }
 
 impl AdamW {
-    /// Starts from zero moments. Decay acts on matrices only: norms and biases stay free.
+    /// Starts from zero moments. Decay applies to matrices only, not to norms and biases.
     pub fn new(trainable: Vec<(String, Var)>, options: AdamWOptions) -> Result<Self> {
         let slots = trainable
             .into_iter()
@@ -79,7 +78,7 @@ impl AdamW {
         })
     }
 
-    /// Chooses between the passes in place (the default, on CPUs) and plain tensor operations.
+    /// Selects in-place passes (the default, on CPUs) or plain tensor operations.
     pub fn set_fused(&mut self, fused: bool) {
         self.fused = fused;
     }
@@ -128,9 +127,10 @@ impl AdamW {
         first.chain(second).collect()
     }
 
-    /// Takes back what [`AdamW::state`] gave.
+    /// Restores the state returned by [`AdamW::state`].
     ///
     /// # Errors
+    ///
     /// A missing tensor, or one of another shape.
     pub fn restore(
         &mut self,
@@ -162,7 +162,7 @@ fn taken(
     }
 }
 
-/// Elements that one task updates.
+/// Elements per task.
 const CHUNK: usize = 16 * 1024;
 
 struct MomentUpdate {

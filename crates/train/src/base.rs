@@ -1,8 +1,8 @@
-//! Trains a small base model from nothing: tokenizer, weights and the files around them.
+//! Trains a small base model from scratch: tokenizer, weights and the accompanying files.
 //!
-//! This is how `nano` is made. Documents are packed one after another without seeing each other;
-//! every weight is trained. The size of the run is given in tokens, never in time, so that the
-//! same corpus gives the same files.
+//! The embedded model `nano` is built this way. Documents are packed without attending to each
+//! other; every weight is trained. The length of the run is given in tokens, not in time, so that
+//! the same corpus gives the same files.
 
 use std::{
     fs,
@@ -38,16 +38,16 @@ use openlora_model::{
     text::TextCodec,
 };
 
-/// What is built, and from what.
+/// The model to build, and its corpus.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BaseBuild {
     /// A folder of data files in any format that training reads: documents or conversations.
     pub corpus: PathBuf,
     pub out: PathBuf,
     pub shape: BaseShape,
-    /// Read in training, repetitions included.
+    /// Number of training tokens, repetitions included.
     pub tokens: u64,
-    /// Of one optimizer step.
+    /// Tokens per optimizer step.
     pub batch_tokens: usize,
     pub lr: f64,
     pub weight_decay: f64,
@@ -55,7 +55,7 @@ pub struct BaseBuild {
 }
 
 impl BaseBuild {
-    /// The embedded base: small enough to be part of the binary, large enough to be taught.
+    /// The embedded base: small enough for the binary, large enough to be fine-tuned.
     pub fn nano(corpus: PathBuf, out: PathBuf) -> Self {
         let shape = BaseShape {
             vocab: 4096,
@@ -79,17 +79,17 @@ impl BaseBuild {
     }
 }
 
-/// What was built.
+/// The result of the build.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BaseBuildResult {
     pub steps: u64,
     /// Mean over the last tenth of the steps, in nats per token.
     pub loss: f64,
-    /// Mean over the held-out documents, when there are any.
+    /// Mean over the held-out documents, if there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation_loss: Option<f64>,
     pub parameters: u64,
-    /// Of `model.safetensors`, hex.
+    /// Digest of `model.safetensors`, hex.
     pub weights_sha256: String,
 }
 
@@ -106,7 +106,7 @@ pub struct BaseShape {
     pub context: usize,
 }
 
-/// A moment of the build.
+/// A progress event of the build.
 #[derive(Clone, Debug, PartialEq)]
 pub enum BaseEvent {
     Prepared {
@@ -124,9 +124,9 @@ pub enum BaseEvent {
     },
 }
 
-/// Share of the steps that warm up.
+/// Fraction of the steps used for warm-up.
 const WARMUP: f64 = 0.03;
-/// The learning rate ends at this share of its peak.
+/// The final learning rate as a fraction of its peak.
 const FLOOR: f64 = 0.1;
 
 /// Builds the base.
@@ -179,7 +179,7 @@ pub fn train_base(
     })
 }
 
-/// Learns to the end; returns the mean loss of the last tenth of the steps.
+/// Runs the training; returns the mean loss of the last tenth of the steps.
 fn learn(
     stepper: &mut TrainStepper,
     mut batches: BatchPacker<'_>,
@@ -220,7 +220,7 @@ fn learn(
     Ok(tail / f64::from(counted.max(1)))
 }
 
-/// Deals documents into steps of about `batch_tokens` tokens.
+/// Groups documents into steps of about `batch_tokens` tokens.
 #[derive(Clone)]
 struct BatchPacker<'a> {
     documents: &'a TrainRows,
@@ -252,7 +252,7 @@ impl<'a> BatchPacker<'a> {
         ragged(picks)
     }
 
-    /// Steps until the wanted tokens are read, found by dealing without learning.
+    /// The number of steps until the requested tokens are read, computed without training.
     fn steps(&self) -> u64 {
         let mut rehearsal = self.clone();
         let (mut read, mut steps) = (0, 0);
@@ -264,7 +264,7 @@ impl<'a> BatchPacker<'a> {
     }
 }
 
-/// The folder's data files in the order of their names; those named `valid…` are held out.
+/// The folder's data files in order of their names; those named `valid…` are held out.
 fn corpus(dir: &Path) -> Result<(Dataset, Option<Dataset>), TrainError> {
     let entries = fs::read_dir(dir).map_err(|error| TrainError::io("read", dir, error))?;
     let mut paths: Vec<PathBuf> = entries
@@ -315,8 +315,8 @@ fn encode(codec: &TextCodec, dataset: &Dataset, context: usize) -> Result<TrainR
     })
 }
 
-/// The words of an example, for the tokenizer to learn from; roles too, as the chat template
-/// writes them, since every message of every prompt pays for them.
+/// The text of an example for training the tokenizer. Role names are included, because every
+/// rendered message contains one.
 fn plain(example: &TrainingExample) -> String {
     match example {
         TrainingExample::Chat { messages } => messages
@@ -376,7 +376,7 @@ fn write_config(build: &BaseBuild) -> Result<ModelConfig, TrainError> {
     Ok(ModelConfig::read(&path)?)
 }
 
-/// All weights in bf16, as the Hub's models come; returns the file's SHA-256.
+/// Writes all weights in bf16, as is usual on the Hub; returns the file's SHA-256.
 fn write_weights(path: &Path, weights: &[(String, Var)]) -> Result<String, TrainError> {
     let mut host = Vec::with_capacity(weights.len());
     for (name, var) in weights {

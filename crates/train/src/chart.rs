@@ -1,10 +1,9 @@
-//! `loss.svg`: the losses of a run as a drawing without scripts, readable on light and dark.
-//!
-//! Knows points and pixels only.
+//! `loss.svg`: the loss curves of a run as SVG without scripts, readable on light and dark
+//! backgrounds. Knows only points and pixels.
 
 use std::fmt::Write;
 
-/// What is drawn. Steps count from 1; losses are in nats per target token.
+/// The data of the chart. Steps count from 1; losses are in nats per target token.
 #[derive(Clone, Debug, Default)]
 pub struct LossChart {
     pub title: String,
@@ -18,9 +17,9 @@ const LEFT: f64 = 68.0;
 const RIGHT: f64 = 20.0;
 const TOP: f64 = 44.0;
 const BOTTOM: f64 = 52.0;
-/// Points beyond this many would only fatten the file: neighbours are averaged.
+/// Maximum points of a curve; beyond it, neighbours are averaged to limit the file size.
 const MOST_POINTS: usize = 600;
-/// Weight of the past in the smoothed curve.
+/// Smoothing factor of the smoothed curve.
 const MEMORY: f64 = 0.9;
 
 const STYLE: &str = "<style>\
@@ -31,7 +30,7 @@ svg{background:#fff}text{font:13px system-ui,sans-serif;fill:#333}.title{font-we
 .raw{stroke:#3d5a86}.smooth{stroke:#7fb0ff}.val{fill:#ff9d5c;stroke:#ff9d5c}.line{fill:none}}\
 </style>";
 
-/// The drawing as SVG text.
+/// The chart as SVG text.
 pub fn draw(chart: &LossChart) -> String {
     let frame = ChartFrame::from_chart(chart);
     let mut svg = format!(
@@ -49,7 +48,7 @@ pub fn draw(chart: &LossChart) -> String {
     svg
 }
 
-/// The window of values that is shown.
+/// The visible range of values.
 struct ChartFrame {
     steps: f64,
     low: f64,
@@ -218,7 +217,7 @@ fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     points.chunks(group).map(mean).collect()
 }
 
-/// The next of 1, 2, 5 times a power of ten.
+/// The next of 1, 2 or 5 times a power of ten.
 fn round_tick(rough: f64) -> f64 {
     let power = 10f64.powf(rough.max(1e-12).log10().floor());
     let factor = [1.0, 2.0, 5.0]

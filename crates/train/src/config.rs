@@ -1,7 +1,7 @@
-//! The hyper-parameters of a run, resolved: one field per `train.*` setting.
+//! The resolved hyper-parameters of a run: one field per `train.*` setting.
 //!
-//! Owns their meaning and how two configurations are compared; where a value came from is the
-//! settings' business.
+//! Defines their meaning and the comparison of two configurations; the settings know the origin of
+//! a value.
 
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,7 @@ pub struct TrainConfig {
     /// Peak learning rate.
     pub lr: f64,
     pub schedule: RateCurve,
-    /// Steps of linear warm-up before the curve.
+    /// Steps of linear warm-up before the schedule.
     pub warmup: u64,
     pub epochs: u64,
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -34,25 +34,25 @@ pub struct TrainConfig {
     pub accumulate: usize,
     /// Longest row, in tokens.
     pub max_len: usize,
-    /// Which tokens of a row are learned from.
+    /// The tokens of a row that the loss covers.
     pub loss: LossOn,
-    /// Limit of the global gradient norm; 0 turns clipping off.
+    /// Limit of the global gradient norm; 0 disables clipping.
     pub clip: f64,
     pub weight_decay: f64,
     /// A file, or a fraction of the rows.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub val: Option<String>,
-    /// Steps between validations; once an epoch when unset.
+    /// Steps between validations; by default once per epoch.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub eval_every: Option<u64>,
-    /// Validations without gain after which training stops.
+    /// Validations without improvement after which training stops.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub patience: Option<u64>,
-    /// Steps between checkpoints; ten a run when unset.
+    /// Steps between checkpoints; by default ten checkpoints per run.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub checkpoint_every: Option<u64>,
     pub seed: u64,
-    /// How the frozen base is kept; what learns is always f32.
+    /// Storage of the frozen base; trainable values are always f32.
     pub precision: WeightPrecision,
 }
 
@@ -87,7 +87,7 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
-    /// What the decoder needs to know to attach the adapter.
+    /// The decoder's parameters for attaching the adapter.
     pub fn lora(&self) -> LoraConfig {
         LoraConfig {
             rank: self.rank,
@@ -98,7 +98,7 @@ impl TrainConfig {
         }
     }
 
-    /// What encoding rows needs to know.
+    /// The options for encoding rows.
     pub fn encode_options(&self) -> EncodeOptions {
         EncodeOptions {
             max_len: self.max_len,
@@ -106,7 +106,7 @@ impl TrainConfig {
         }
     }
 
-    /// Rows that one optimizer step learns from.
+    /// Rows per optimizer step.
     pub fn rows_per_step(&self) -> usize {
         self.batch.saturating_mul(self.accumulate)
     }

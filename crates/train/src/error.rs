@@ -1,4 +1,4 @@
-//! What can go wrong in training and evaluation, and what to type next.
+//! Errors of training and evaluation, and what the user can do.
 
 use std::path::{Path, PathBuf};
 

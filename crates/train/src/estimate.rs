@@ -1,6 +1,5 @@
-//! `--dry-run`: what a training will take, measured on a few of its own micro-batches.
-//!
-//! Nothing is written and nothing is learned.
+//! `--dry-run`: estimates the cost of a training from a few of its own micro-batches. Nothing is
+//! written or trained.
 
 use std::time::Instant;
 
@@ -16,24 +15,24 @@ use super::{
     step::TrainStepper,
 };
 
-/// The sizes and costs of a run that has not begun.
+/// The sizes and costs of a run that has not started.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct RunEstimate {
     pub rows: usize,
     pub validation_rows: usize,
-    /// Of the longest row.
+    /// Length of the longest row.
     pub longest_row_tokens: usize,
-    /// In all epochs, prompts included.
+    /// Over all epochs, prompts included.
     pub tokens: u64,
     pub steps: u64,
     pub trainable: u64,
     pub tokens_per_second: f64,
     pub seconds: f64,
-    /// The most that was held while the largest micro-batches were tried.
+    /// Peak memory during trials with the largest micro-batches.
     pub memory_bytes: u64,
 }
 
-/// Micro-batches that are tried.
+/// Number of trial micro-batches.
 const TRIALS: usize = 4;
 
 /// Measures and extrapolates.

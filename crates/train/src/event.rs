@@ -1,4 +1,4 @@
-//! What training tells its caller while it runs.
+//! Progress events of training.
 
 use std::path::PathBuf;
 
@@ -14,13 +14,13 @@ pub struct TrainStep {
     /// Mean over the step's target tokens, in nats.
     pub loss: f64,
     pub lr: f64,
-    /// Before clipping.
+    /// Gradient norm before clipping.
     pub grad_norm: f64,
-    /// Tokens learned from in this step.
+    /// Target tokens in this step.
     pub targets: u64,
     /// Tokens read since the run began, prompts included.
     pub tokens: u64,
-    /// Of this step.
+    /// Speed of this step.
     pub tokens_per_second: f64,
 }
 
@@ -34,10 +34,10 @@ pub struct ValidationPass {
     pub best: bool,
 }
 
-/// A moment of a run.
+/// A progress event of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TrainEvent {
-    /// Sizes are known and the first step is about to begin.
+    /// The sizes are known and the first step is about to start.
     Started(RunStarted),
     Step(TrainStep),
     Validated(ValidationPass),
@@ -45,12 +45,12 @@ pub enum TrainEvent {
         step: u64,
         path: PathBuf,
     },
-    /// Patience ran out; `step` is the best one.
+    /// Early stopping; `step` is the best one.
     StoppedEarly {
         at: u64,
         best: u64,
     },
-    /// The weights of the best validation were taken back.
+    /// The weights of the best validation were restored.
     Restored {
         step: u64,
         validation_loss: f64,
@@ -65,7 +65,7 @@ pub struct RunStarted {
     pub validation_rows: usize,
     /// Tokens in one epoch, prompts included.
     pub epoch_tokens: u64,
-    /// Steps done by an earlier process.
+    /// Steps completed by an earlier process.
     pub done: u64,
     pub steps: u64,
     pub trainable: u64,
@@ -75,6 +75,6 @@ pub struct RunStarted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrainFlow {
     Continue,
-    /// Save and leave.
+    /// Save and stop.
     Stop,
 }

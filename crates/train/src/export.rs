@@ -1,4 +1,4 @@
-//! From trained variables to an adapter folder, and back.
+//! Converts trained variables to an adapter folder, and back.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -50,7 +50,7 @@ pub fn write_adapter(
     Ok(())
 }
 
-/// What PEFT is to match: the names as given, or what `all-linear` came to.
+/// The target modules for PEFT: the given names, or the modules that `all-linear` selects.
 fn target_modules(wanted: &[String], tensors: &BTreeMap<String, HostTensor>) -> Vec<String> {
     if wanted.iter().all(|target| target != "all-linear") {
         return wanted.to_vec();
@@ -65,7 +65,7 @@ fn target_modules(wanted: &[String], tensors: &BTreeMap<String, HostTensor>) -> 
     words
 }
 
-/// The base with an adapter from a folder on it, ours or PEFT's.
+/// A base with an adapter loaded from a folder.
 pub fn load_with_adapter(
     base: &BaseModel,
     adapter: &LoraAdapter,

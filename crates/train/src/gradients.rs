@@ -34,8 +34,8 @@ impl ParameterGradients {
         Ok(())
     }
 
-    /// Euclidean norm over all elements. Summed in f64 and in a fixed order, so that it does not
-    /// depend on the threads.
+    /// Euclidean norm over all elements, summed in f64 and in a fixed order, so that it does not
+    /// depend on the number of threads.
     pub fn norm(&self) -> Result<f64> {
         let squares = self
             .tensors
@@ -53,8 +53,8 @@ impl ParameterGradients {
     }
 }
 
-/// The factor that brings a gradient of this norm under `limit`, as torch's `clip_grad_norm_`
-/// has it; `limit` 0 means no limit.
+/// The factor that reduces a gradient of this norm to `limit`, as in torch's `clip_grad_norm_`;
+/// `limit` 0 means no limit.
 pub fn clip_factor(norm: f64, limit: f64) -> f64 {
     if limit > 0.0 {
         (limit / (norm + 1e-6)).min(1.0)

@@ -1,4 +1,4 @@
-//! What a run is made of before the first step: base, data and settings, opened and checked.
+//! The inputs of a run before the first step: base, data and settings, opened and checked.
 
 use std::path::{Path, PathBuf};
 
@@ -18,9 +18,9 @@ use openlora_model::{
     text::TextCodec,
 };
 
-/// Everything that decides the result of a run.
+/// Everything that determines the result of a run.
 pub struct TrainInputs {
-    /// Of the adapter.
+    /// Name of the adapter.
     pub name: String,
     pub base: BaseModel,
     pub codec: TextCodec,
@@ -29,11 +29,11 @@ pub struct TrainInputs {
     /// Validation rows from a file of their own.
     pub validation: Option<Dataset>,
     pub config: TrainConfig,
-    /// Settings that flags gave, for the lock file.
+    /// Settings given as flags, for the lock file.
     pub flags: Vec<String>,
     /// The project's folder: the lock file names data relative to it.
     pub root: PathBuf,
-    /// A second place for the adapter, besides the run.
+    /// A second output folder for the adapter.
     pub out: Option<PathBuf>,
 }
 
@@ -46,7 +46,7 @@ pub enum ValidationOptions {
 }
 
 impl ValidationOptions {
-    /// Understands `train.val`.
+    /// Parses `train.val`.
     pub fn parse(text: Option<&str>) -> Result<Self, TrainError> {
         let Some(text) = text else {
             return Ok(Self::None);
@@ -105,7 +105,7 @@ impl TrainInputs {
             .collect()
     }
 
-    /// The base with a fresh adapter on it.
+    /// The base with a new adapter.
     pub fn decoder(&self) -> Result<Decoder, TrainError> {
         let mut decoder = Decoder::load(&self.base, self.config.precision)?;
         decoder.attach_lora(&self.config.lora(), self.config.seed)?;

@@ -1,8 +1,8 @@
-//! Training and evaluation of adapters, and of the embedded base.
+//! Training and evaluation of adapters, and training of the embedded base.
 //!
-//! Owns the optimizer, the loop, the run directory and the judging of models on held-out rows.
-//! What a model computes is the model room's; what an adapter looks like on disk is the adapter
-//! room's. Progress leaves as [`TrainEvent`] values; nothing here prints.
+//! Owns the optimizer, the loop, the run directory and the evaluation on held-out rows. The decoder
+//! crate computes the model, and the model crate defines the files of an adapter. Progress is
+//! reported as [`TrainEvent`] values; nothing here prints.
 
 pub mod adamw;
 pub mod base;

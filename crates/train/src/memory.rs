@@ -1,6 +1,6 @@
-//! The most memory that this process has held.
+//! The peak memory of this process.
 
-/// Peak resident memory in bytes: the kernel's own count on Linux, elsewhere what is held now.
+/// Peak resident memory in bytes: the kernel's count on Linux, elsewhere the current value.
 pub fn peak_bytes() -> u64 {
     linux_peak().unwrap_or_else(current)
 }

@@ -1,7 +1,7 @@
-//! Which rows are learned from, and when: a pure function of the seed and the position.
+//! The training order of rows: a pure function of the seed and the position.
 //!
-//! No generator state exists between rows, so that a cursor of two numbers is all that a
-//! checkpoint needs to continue exactly.
+//! There is no generator state between rows, so a checkpoint needs only a cursor of two numbers to
+//! continue exactly.
 
 use rand_chacha::{
     ChaCha8Rng,
@@ -10,14 +10,14 @@ use rand_chacha::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// The place of the next row: `position` within the order of `epoch`.
+/// The next row: `position` within the order of `epoch`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowCursor {
     pub epoch: u64,
     pub position: usize,
 }
 
-/// A generator for one purpose, told apart by name and numbers.
+/// A random generator for one purpose, identified by name and numbers.
 pub fn generator(seed: u64, purpose: &str, numbers: &[u64]) -> ChaCha8Rng {
     let mut hash = Sha256::new();
     hash.update(seed.to_le_bytes());
@@ -28,7 +28,8 @@ pub fn generator(seed: u64, purpose: &str, numbers: &[u64]) -> ChaCha8Rng {
     ChaCha8Rng::from_seed(hash.finalize().into())
 }
 
-/// Fisher–Yates with our own bounded draw: the order must not change with a library's version.
+/// Fisher–Yates with a bounded draw implemented here: the order must not change with a library's
+/// version.
 pub fn shuffle<T>(items: &mut [T], generator: &mut ChaCha8Rng) {
     for last in (1..items.len()).rev() {
         let draw = u128::from(generator.next_u64()) * (last as u128 + 1);
@@ -36,7 +37,7 @@ pub fn shuffle<T>(items: &mut [T], generator: &mut ChaCha8Rng) {
     }
 }
 
-/// The rows of one source and how often they are drawn.
+/// The rows of one source and their sampling weight.
 #[derive(Clone, Debug)]
 struct SourcePool {
     rows: Vec<usize>,
@@ -51,8 +52,8 @@ pub struct RowOrder {
 }
 
 impl RowOrder {
-    /// `sources[i]` is the source of row `i`, `weights[s]` how often source `s` is drawn in one
-    /// epoch: 1 draws every row once, 2 twice, 0.5 half of them (the other half next time).
+    /// `sources[i]` is the source of row `i`; `weights[s]` is how often source `s` is drawn per
+    /// epoch: 1 draws every row once, 2 twice, 0.5 half of them (the other half in the next epoch).
     pub fn new(sources: &[usize], weights: &[f64], seed: u64) -> Self {
         let mut pools: Vec<SourcePool> = weights
             .iter()
@@ -70,12 +71,12 @@ impl RowOrder {
         Self { pools, seed }
     }
 
-    /// Rows drawn in one epoch.
+    /// Rows drawn per epoch.
     pub fn rows_per_epoch(&self) -> usize {
         self.pools.iter().map(|pool| pool.draws).sum()
     }
 
-    /// The rows of `epoch` in the order in which they are learned from.
+    /// The rows of `epoch` in training order.
     pub fn epoch(&self, epoch: u64) -> Vec<usize> {
         let mut order = Vec::with_capacity(self.rows_per_epoch());
         for (source, pool) in self.pools.iter().enumerate() {
@@ -85,8 +86,8 @@ impl RowOrder {
         order
     }
 
-    /// Appends the source's draws of `epoch`: a window of its endless chain of permutations, so
-    /// that every row is drawn equally often whatever the weight.
+    /// Appends the source's draws of `epoch`: a window of an infinite sequence of permutations, so
+    /// that every row is drawn equally often for any weight.
     fn draw(&self, source: u64, pool: &SourcePool, epoch: u64, order: &mut Vec<usize>) {
         let size = pool.rows.len() as u64;
         let (mut next, end) = (epoch * pool.draws as u64, (epoch + 1) * pool.draws as u64);
@@ -106,7 +107,7 @@ impl RowOrder {
     }
 }
 
-/// Walks the order in steps and remembers where it is.
+/// Iterates over the order in steps and keeps its position.
 #[derive(Clone, Debug)]
 pub struct OrderWalk {
     order: RowOrder,

@@ -1,8 +1,8 @@
-//! When a run steps, validates, saves and ends: arithmetic over counts.
+//! The plan of a run: when it steps, validates, saves and ends, computed from counts.
 
 use super::{config::TrainConfig, error::TrainError, run::checkpoint::milestones};
 
-/// The rhythm of a run, in optimizer steps.
+/// The intervals of a run, in optimizer steps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunPlan {
     pub steps: u64,
@@ -12,11 +12,11 @@ pub struct RunPlan {
     milestones: Vec<u64>,
 }
 
-/// Checkpoints in a run that does not say how many.
+/// Default number of checkpoints per run.
 const CHECKPOINTS: u64 = 10;
 
 impl RunPlan {
-    /// For `rows` rows drawn in an epoch. The last step of an epoch may hold fewer rows.
+    /// For `rows` rows per epoch. The last step of an epoch may have fewer rows.
     pub fn new(config: &TrainConfig, rows: usize) -> Result<Self, TrainError> {
         if rows == 0 {
             return Err(TrainError::NoRows);
@@ -35,7 +35,7 @@ impl RunPlan {
         })
     }
 
-    /// Whether validation follows `step`; the last step is always judged.
+    /// Whether validation follows `step`; it always follows the last step.
     pub fn validates(&self, step: u64, rows: bool) -> bool {
         rows && (step.is_multiple_of(self.validate_every) || step == self.steps)
     }

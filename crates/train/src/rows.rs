@@ -1,4 +1,4 @@
-//! Encoded rows and the batches made of them.
+//! Encoded rows and their batches.
 
 use super::error::TrainError;
 use openlora_decoder::TokenBatch;
@@ -10,7 +10,7 @@ use openlora_model::{
     text::TextCodec,
 };
 
-/// Rows ready to learn from; `sources[i]` is where row `i` came from, `origins[i]` its place in the
+/// Encoded training rows; `sources[i]` is the source of row `i`, `origins[i]` its position in the
 /// dataset.
 #[derive(Debug, Default)]
 pub struct TrainRows {
@@ -20,7 +20,7 @@ pub struct TrainRows {
 }
 
 impl TrainRows {
-    /// Encodes every row; the first bad one is an error naming its file and line.
+    /// Encodes every row; the first invalid one is an error naming its file and line.
     pub fn encode(
         codec: &TextCodec,
         task: &Task,
@@ -48,7 +48,7 @@ impl TrainRows {
         self.encoded.iter().map(|row| row.ids.len() as u64).sum()
     }
 
-    /// The chosen rows one after another; no padding is needed.
+    /// The chosen rows, concatenated without padding.
     pub fn batch(&self, picks: &[usize]) -> TokenBatch {
         ragged(picks.iter().map(|pick| &self.encoded[*pick]))
     }
@@ -82,7 +82,7 @@ impl TrainRows {
     }
 }
 
-/// Puts rows one after another; rows never see each other.
+/// Concatenates rows; they do not attend to each other.
 pub fn ragged<'a>(rows: impl IntoIterator<Item = &'a EncodedRow>) -> TokenBatch {
     let (mut ids, mut targets, mut offsets) = (Vec::new(), Vec::new(), vec![0]);
     for row in rows {

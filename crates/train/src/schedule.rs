@@ -1,4 +1,4 @@
-//! Learning-rate schedules: a pure function of the step.
+//! Learning-rate schedules as pure functions of the step.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ pub enum RateCurve {
     /// Half a cosine down to zero (Loshchilov & Hutter 2017, without restarts).
     #[default]
     Cosine,
-    /// A straight line down to zero.
+    /// Linear decay to zero.
     Linear,
     /// No decay.
     Constant,
@@ -22,7 +22,7 @@ pub struct RateSchedule {
     pub peak: f64,
     pub warmup: u64,
     pub total: u64,
-    /// The share of the peak at which decay ends.
+    /// The fraction of the peak at which decay ends.
     pub floor: f64,
 }
 
@@ -39,8 +39,8 @@ impl RateSchedule {
 
     /// Learning rate of optimizer step `step`, counted from 0.
     ///
-    /// Warm-up climbs as `(step + 1) / warmup`, so that no step is wasted at zero; decay falls
-    /// from the peak at the first step after warm-up to `floor` at step `total`.
+    /// Warm-up follows `(step + 1) / warmup`, so that no step has rate zero. Decay goes from the
+    /// peak at the first step after warm-up to `floor` at step `total`.
     pub fn at(&self, step: u64) -> f64 {
         if step < self.warmup {
             return self.peak * (step + 1) as f64 / self.warmup as f64;

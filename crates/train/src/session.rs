@@ -1,10 +1,10 @@
 //! The training loop.
 //!
-//! A run is a chain of steps, each decided by the configuration, the data and the state alone;
-//! the state is what a checkpoint holds. Between two steps, in this order: validate when due,
-//! save when due, stop when asked. So a run that is interrupted anywhere and resumed is the run
-//! that was not, byte for byte on a CPU. Nothing is printed: events go to the caller, whose
-//! answer decides whether to go on.
+//! Each step of a run is determined by the configuration, the data and the state, and a checkpoint
+//! contains the state. Between two steps, in this order: validate if due, save if due, stop if
+//! requested. An interrupted and resumed run therefore equals an uninterrupted one, byte for byte
+//! on a CPU. Nothing is printed: events go to the caller, whose return value decides whether to
+//! continue.
 
 use std::{path::PathBuf, time::Instant};
 
@@ -36,7 +36,7 @@ use super::{
 };
 use openlora_decoder::Decoder;
 
-/// Where a run begins.
+/// The starting point of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunStart {
     /// In a new folder under this one.
@@ -51,9 +51,9 @@ pub struct RunOutcome {
     pub run: PathBuf,
     pub adapter: PathBuf,
     pub steps: u64,
-    /// Read in training, prompts included.
+    /// Number of training tokens, prompts included.
     pub tokens: u64,
-    /// Spent in steps.
+    /// Time spent in steps.
     pub seconds: f64,
     pub tokens_per_second: f64,
     pub peak_memory_bytes: u64,
@@ -67,7 +67,7 @@ pub struct RunOutcome {
 /// The listener of a run.
 pub type TrainListener<'a> = dyn FnMut(TrainEvent) -> TrainFlow + 'a;
 
-/// Trains to the end and returns what came of it, with the decoder as it was saved.
+/// Trains to the end; returns the outcome, and the decoder as it was saved.
 pub fn train(
     inputs: &TrainInputs,
     start: &RunStart,
@@ -287,7 +287,7 @@ impl<'a> TrainSession<'a> {
         ))
     }
 
-    /// Says of a failed write which checkpoint is still there.
+    /// Adds to a write error which checkpoint still exists.
     fn unsaved<T>(&self, written: Result<T, TrainError>) -> Result<T, TrainError> {
         written.map_err(|cause| TrainError::NotSaved {
             run: self.run.id(),
@@ -322,7 +322,7 @@ impl<'a> TrainSession<'a> {
         }
     }
 
-    /// Writes the adapter into the run, and where else it is wanted; the second place if any.
+    /// Writes the adapter into the run and, if requested, to a second folder; returns that folder.
     fn export(&self) -> Result<PathBuf, TrainError> {
         let place = self.run.adapter();
         let write = |place| export::write_adapter(place, self.inputs, self.stepper.trainable());
@@ -333,7 +333,7 @@ impl<'a> TrainSession<'a> {
         }
     }
 
-    /// Takes the best weights back when patience is on, and writes the adapter.
+    /// Restores the best weights if early stopping is enabled, and writes the adapter.
     fn finish(mut self) -> Result<(RunOutcome, Decoder), TrainError> {
         let (steps, best) = (self.state.step, self.state.best);
         if let (Some(best), Some(_)) = (best, self.inputs.config.patience) {
@@ -376,7 +376,7 @@ impl<'a> TrainSession<'a> {
     }
 }
 
-/// The run's folder and the state that it starts from.
+/// The run's folder and its starting state.
 fn begin(
     start: &RunStart,
     lock: &RunLock,
@@ -435,7 +435,7 @@ fn set_weights(
     Ok(())
 }
 
-/// The curves of the steps that an earlier process took.
+/// The loss curves of the steps by earlier processes.
 fn history(run: &RunDir, name: &str) -> Result<LossChart, TrainError> {
     let mut chart = LossChart {
         title: format!("{name}: loss"),

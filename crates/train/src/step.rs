@@ -1,7 +1,7 @@
 //! One optimizer step: losses and gradients of the micro-batches, clipping, update.
 //!
 //! The loss of a step is the sum over all target tokens of its micro-batches divided by their
-//! number, so that accumulating N batches of M rows is the same as one batch of N·M.
+//! number, so that accumulating N batches of M rows equals one batch of N·M.
 
 use candle_core::Var;
 
@@ -12,25 +12,25 @@ use super::{
 };
 use openlora_decoder::{Decoder, TokenBatch};
 
-/// Where dropout noise stands: a generator's seed, and micro-batches seen.
+/// The state of the dropout noise: a seed, and the number of micro-batches so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NoiseState {
     pub seed: u64,
     pub counter: u64,
 }
 
-/// What a step found.
+/// The result of a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepResult {
     /// Mean over target tokens, in nats.
     pub loss: f64,
-    /// Before clipping.
+    /// Gradient norm before clipping.
     pub norm: f64,
     pub targets: u64,
     pub tokens: u64,
 }
 
-/// A decoder under training.
+/// A decoder in training.
 pub struct TrainStepper {
     pub decoder: Decoder,
     pub optimizer: AdamW,
@@ -39,7 +39,7 @@ pub struct TrainStepper {
 }
 
 impl TrainStepper {
-    /// Trains what the decoder says is trainable. `clip` 0 means no clipping.
+    /// Trains the decoder's trainable variables. `clip` 0 disables clipping.
     pub fn new(decoder: Decoder, options: AdamWOptions, clip: f64) -> Result<Self, TrainError> {
         let trainable = decoder.trainable();
         let optimizer = AdamW::new(trainable.clone(), options)?;
@@ -63,9 +63,8 @@ impl TrainStepper {
             .sum()
     }
 
-    /// Learns from `batches` at learning rate `lr`; `noise` places the dropout of the first of
-    /// them. When loss or gradient is not finite nothing is updated, so that the weights stay
-    /// those of the step before.
+    /// Trains on `batches` with learning rate `lr`; `noise` is the dropout state of the first of
+    /// them. If the loss or the gradient is not finite, nothing is updated.
     pub fn step(
         &mut self,
         batches: &[TokenBatch],
@@ -107,7 +106,7 @@ impl TrainStepper {
         Ok(f64::from(loss.to_scalar::<f32>()?))
     }
 
-    /// As a step, but without an update: for measuring.
+    /// Like a step, but without an update: for measurements.
     pub fn measure_step(&mut self, batch: &TokenBatch) -> Result<(), TrainError> {
         self.decoder.set_training(true);
         let mut gradients = ParameterGradients::new(self.trainable.len());

@@ -1,28 +1,28 @@
-//! Notices early that training has gone wrong: a pure fold over losses.
+//! Early detection of failed training: a pure fold over losses.
 
 use serde::{Deserialize, Serialize};
 
-/// Weight of the past in the smoothed loss.
+/// Smoothing factor of the loss.
 const MEMORY: f64 = 0.9;
-/// Steps before divergence is judged; the first losses are too few to smooth.
+/// Steps before divergence is checked; the first losses are too few for smoothing.
 const GRACE: u64 = 10;
-/// A smoothed loss this many times its best, and above the start, has diverged.
+/// A smoothed loss above this multiple of its minimum, and above the initial loss, has diverged.
 const RATIO: f64 = 3.0;
 
-/// What a loss says about the run.
+/// The verdict on a loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LossVerdict {
     Healthy,
     /// The loss or the gradient is NaN or infinite.
     NotFinite,
-    /// The smoothed loss rose far above its best.
+    /// The smoothed loss rose far above its minimum.
     Diverged {
         smoothed: f64,
         best: f64,
     },
 }
 
-/// The smoothed loss and its history, as a checkpoint keeps it.
+/// The smoothed loss and its history, as stored in a checkpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LossWatchdog {
     seen: u64,
@@ -32,7 +32,7 @@ pub struct LossWatchdog {
 }
 
 impl LossWatchdog {
-    /// Takes in the loss and gradient norm of one step.
+    /// Adds the loss and gradient norm of one step.
     pub fn observe(&mut self, loss: f64, grad_norm: f64) -> LossVerdict {
         if !loss.is_finite() || !grad_norm.is_finite() {
             return LossVerdict::NotFinite;
@@ -53,7 +53,7 @@ impl LossWatchdog {
         LossVerdict::Healthy
     }
 
-    /// Exponential mean of the losses so far, corrected for its start at zero.
+    /// Exponential moving average of the losses, corrected for its start at zero.
     pub fn smoothed(&self) -> f64 {
         let missing = MEMORY.powi(i32::try_from(self.seen).unwrap_or(i32::MAX));
         if self.seen == 0 {

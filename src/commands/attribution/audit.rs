@@ -1,4 +1,5 @@
-//! `attribution audit`: trains without a contributor and compares with what the index says.
+//! `attribution audit`: trains without a contributor and compares the effect with the index's
+//! scores.
 
 use serde::Serialize;
 
@@ -21,25 +22,25 @@ use openlora_train::{
 /// Longest answer.
 const MOST_TOKENS: usize = 64;
 
-/// What the command line says.
+/// The command-line request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttributionAuditRequest {
     pub run: Option<String>,
-    /// Whom to leave out; each in turn when empty.
+    /// Contributors to leave out; each in turn if empty.
     pub contributors: Vec<String>,
-    /// Answers to compare.
+    /// Number of answers to compare.
     pub answers: usize,
 }
 
-/// What `audit --json` prints, and the file beside the index.
+/// What `audit --json` prints; also written next to the index.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct AuditReport {
     /// SHA-256 of the index, hex.
     index: String,
     answers: usize,
     contributors: Vec<ContributorAgreement>,
-    /// Share of the answers whose largest score is of the contributor that they miss most; only
-    /// where every contributor was left out.
+    /// Share of the answers whose highest-scored contributor is also the one whose removal harms
+    /// them most; only if every contributor was left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     top: Option<f64>,
 }
@@ -94,7 +95,7 @@ fn work(
     Ok(ExitStatus::Success)
 }
 
-/// Places of the contributors that were named, or all.
+/// Positions of the named contributors, or of all.
 fn chosen(index: &IndexFile, names: &[String]) -> Result<Vec<usize>, Failure> {
     let contributors = index.contributors();
     if names.is_empty() {
@@ -117,7 +118,7 @@ fn chosen(index: &IndexFile, names: &[String]) -> Result<Vec<usize>, Failure> {
     names.iter().map(find).collect()
 }
 
-/// Held-out prompts, evenly chosen, with the tuned model's answers.
+/// Evenly chosen held-out prompts, with the tuned model's answers.
 fn asked(
     context: &CommandContext,
     inputs: &TrainInputs,
@@ -148,7 +149,7 @@ fn asked(
     Ok(asked)
 }
 
-/// The model of the same training without a contributor's rows.
+/// The model trained in the same way without a contributor's rows.
 fn without(
     context: &CommandContext,
     run: &RunDir,
@@ -183,7 +184,7 @@ fn without(
     Ok(decoder)
 }
 
-/// How often score and truth name the same contributor.
+/// How often score and ground truth name the same contributor.
 fn top(scores: &[Vec<f64>], harms: &[(usize, Vec<f64>)]) -> Option<f64> {
     let contributors = scores.first()?.len();
     if harms.len() < contributors {

@@ -1,5 +1,5 @@
-//! What a log says was collected of its calls: against the calls themselves, and against what the
-//! chain has of their channels, their transfers and their receivers.
+//! Checks the collected amounts that a log states: against the calls themselves, and against the
+//! on-chain state of their channels, transfers and receivers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,14 +17,14 @@ pub(super) struct AdapterCalls<'a> {
     calls: &'a [PublishedCall],
 }
 
-/// A call, and what is stated as collected of it.
+/// A call, and its stated collected amount.
 type CallCollection<'a> = (&'a PublishedCall, Amount);
 
-/// What a chain says of the collection of a pool's calls.
+/// The result of comparing a pool's calls with the chain.
 #[derive(Debug, Default)]
 pub(super) struct CollectionCheck {
     pub differences: Vec<String>,
-    /// Collected on the chain and not stated yet, of the calls' charges.
+    /// The part of the charges that is collected on the chain and not stated yet.
     pub unstated: Amount,
 }
 
@@ -45,7 +45,7 @@ impl<'a> AdapterCalls<'a> {
         self.calls.iter().filter(move |it| it.sequence <= through)
     }
 
-    /// What of a file's calls cannot be.
+    /// Inconsistencies among the calls of a file.
     pub fn differences(
         self,
         file: &PoolContributions,
@@ -89,7 +89,7 @@ impl<'a> AdapterCalls<'a> {
         differences
     }
 
-    /// The calls that have something for a pool, with what is stated as collected of them.
+    /// The calls that pay into a pool, with their stated collected amounts.
     fn of_pool(self, pool: ReceiverKey, stated: &StatedContributions) -> Vec<CallCollection<'a>> {
         let of_pool = self.calls.iter().filter(|call| gives(call, pool));
         let each = of_pool.map(|call| {
@@ -100,19 +100,19 @@ impl<'a> AdapterCalls<'a> {
     }
 }
 
-/// Whether a call has something for a contributor of a pool.
+/// Whether a call pays a contributor of a pool.
 fn gives(call: &PublishedCall, pool: ReceiverKey) -> bool {
     let mut amounts = call.amounts.iter();
     amounts.any(|it| it.pool == Some(pool) && it.address.is_some())
 }
 
-/// How much was claimed from a channel at least, for so much of a call to be collected.
+/// The minimum claimed total of a channel for this much of a call to be collected.
 fn reach(call: &PublishedCall, collected: Amount) -> Amount {
     call.charge.before().saturating_add(collected)
 }
 
-/// A channel's money pays its calls in their order: what pays a later call has paid the earlier
-/// ones whole.
+/// Claims cover the calls of a channel in order: a call is collected only after all earlier ones
+/// are collected in full.
 fn out_of_order(
     calls: &[&PublishedCall],
     now: &StatedContributions,
@@ -148,10 +148,11 @@ fn out_of_order(
     differs.collect()
 }
 
-/// Holds what a pool's last file says was collected against the chain.
+/// Compares the collected amounts in a pool's last file with the chain.
 pub(super) async fn hold_collected(
     chain: &Chain,
-    (pool, last): (ReceiverKey, &StatedContributions),
+    pool: ReceiverKey,
+    last: &StatedContributions,
     sheet: AdapterCalls<'_>,
 ) -> Result<CollectionCheck, Failure> {
     let (channels, transfers): (Vec<CallCollection<'_>>, Vec<CallCollection<'_>>) = sheet
@@ -190,7 +191,7 @@ async fn hold_claims(
     Ok(())
 }
 
-/// Channels pay whoever they were opened for: together they brought no more than was settled.
+/// All channels of a receiver together cannot have collected more than was settled.
 async fn hold_settled(
     chain: &Chain,
     calls: &[CallCollection<'_>],
@@ -214,7 +215,7 @@ async fn hold_settled(
     Ok(())
 }
 
-/// What a transaction moved from a payer to a receiver pays the calls that name it, once.
+/// A transfer from a payer to a receiver pays the calls that name it, once.
 async fn hold_transfers(
     chain: &Chain,
     calls: &[CallCollection<'_>],

@@ -1,4 +1,4 @@
-//! What contributors are owed, computed again from the published calls.
+//! Recomputes the amounts owed to contributors from the published calls.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,13 @@ use openlora_ledger::{
 };
 use openlora_payments::rewards::{contributions_tree, entries, pool_of, proposed_on};
 
-/// Every published sum comes out of the calls and what was collected of them, makes its root, and
-/// stands on the chain.
+/// Checks that every published sum follows from the calls and their collected amounts, gives its
+/// root, and is on the chain.
 pub(super) async fn check_sums(
     auditor: &LogAuditor,
     roots: &[Word],
-    (calls, pools): (&[PublishedCall], &[ReceiverKey]),
+    calls: &[PublishedCall],
+    pools: &[ReceiverKey],
     audited: &mut LogAudit,
 ) -> Result<(), Failure> {
     let mut files = Vec::new();
@@ -40,7 +41,8 @@ pub(super) async fn check_sums(
             hold_proposals(auditor, *pool, &theirs, audited).await?;
             let held = hold_collected(
                 &auditor.chain,
-                (*pool, &last),
+                *pool,
+                &last,
                 AdapterCalls::from_calls(calls),
             )
             .await?;
@@ -53,7 +55,7 @@ pub(super) async fn check_sums(
     Ok(())
 }
 
-/// Goes through a pool's files, and returns what the last one states.
+/// Checks a pool's files in order, and returns the last statement.
 fn recompute(
     files: &[&PoolContributions],
     sheet: AdapterCalls<'_>,
@@ -78,7 +80,7 @@ fn recompute(
                     }
                 }
                 differences.extend(sheet.differences(file, source, &stated));
-                differences.extend(sums_differ(file, source, (&stated, sheet)));
+                differences.extend(sums_differ(file, source, &stated, sheet));
             }
             None => {
                 audited.contributions_by_charge += 1;
@@ -96,11 +98,12 @@ fn recompute(
     last
 }
 
-/// The sums by what the file says was collected of each call.
+/// Recomputes the sums from the collected amounts that the file states.
 fn sums_differ(
     file: &PoolContributions,
     source: &ContributionsSource,
-    (stated, sheet): (&StatedContributions, AdapterCalls<'_>),
+    stated: &StatedContributions,
+    sheet: AdapterCalls<'_>,
 ) -> Option<String> {
     let mut now = stated.clone();
     now.follow(file);
@@ -113,7 +116,7 @@ fn sums_differ(
     owed_differ(file, &owed)
 }
 
-/// The sums of an earlier version, which took every charge for collected.
+/// The sums of an earlier version, which treated every charge as collected.
 fn charges_differ(file: &PoolContributions, sheet: AdapterCalls<'_>) -> Option<String> {
     let mut allotment = PoolAllotment::new(file.pool);
     for call in sheet.calls_through(file.through) {
@@ -144,7 +147,7 @@ fn owed_differ(file: &PoolContributions, owed: &[ContributorOwed]) -> Option<Str
     })
 }
 
-/// The chain has just these proposals, and the pool what they say it received.
+/// Checks that the chain has exactly these proposals, and that the pool received what they state.
 async fn hold_proposals(
     auditor: &LogAuditor,
     pool: ReceiverKey,
@@ -160,7 +163,7 @@ async fn hold_proposals(
             pool.receiver
         ));
     }
-    // Files without their proposal, or the other way round, have nothing to be compared with.
+    // If a file has no proposal, or the other way round, they cannot be compared.
     let pairs = files.iter().zip(&proposed);
     for (file, proposed) in pairs.filter(|(file, it)| file.root == it.root) {
         let expected = entries(file, &proposed.had, proposed.allotted);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use openlora_core::Amount;
 use openlora_serve::{PublishedReceipt, PublishedUsage};
 
-/// The answer, what it used and what it cost.
+/// The answer, its usage and its cost.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct CallResult {
     /// The request id.
@@ -16,11 +16,11 @@ pub struct CallResult {
     pub usage: PublishedUsage,
     /// In base units of the token.
     pub paid: Amount,
-    /// The server's receipt; null where it keeps none.
+    /// The server's receipt; null if the server issues none.
     pub receipt: Option<PublishedReceipt>,
 }
 
-/// What the adapter said.
+/// The output of the adapter.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum AdapterAnswer {

@@ -1,4 +1,4 @@
-//! Talking to a server: where it is, and what its refusals mean here.
+//! HTTP client of a server: its address, and the meaning of its errors.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use openlora_serve::PublishedReceipt;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Longest silence while the model works.
+/// Read timeout while the model works.
 const READ_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The largest answer that is read, in bytes.
@@ -37,17 +37,17 @@ pub struct CallParams {
 pub struct ServerClient {
     http: reqwest::Client,
     base: Url,
-    /// The longest that an answer may take.
+    /// The timeout of an answer.
     pub longest: Duration,
 }
 
-/// How a server took a call.
+/// A server's response to a call.
 pub enum CallReply {
-    /// Its answer, before its body has come.
+    /// The response with the answer, before its body is read.
     Answer(Response),
-    /// What it wants to be paid, as the header's value.
+    /// Payment required; the value of the header.
     Unpaid(String),
-    /// It does not know yet, and wants to be asked again after a while.
+    /// Not decided yet: repeat the request after a delay.
     Later(Duration, Failure),
 }
 
@@ -78,7 +78,7 @@ impl ServerClient {
         })
     }
 
-    /// Asks for something small that costs nothing.
+    /// Sends a small free request.
     pub async fn ask(&self, path: &str) -> Result<(StatusCode, Value), Failure> {
         let sent = self.http.get(self.url(path)).send().await;
         let response = sent.map_err(|error| self.unreachable(&error))?;
@@ -90,7 +90,7 @@ impl ServerClient {
         format!("{}{path}", self.base.as_str().trim_end_matches('/'))
     }
 
-    /// The server's address as people may see it.
+    /// The server's URL without credentials.
     pub fn place(&self) -> String {
         redact::address(self.base.as_str().trim_end_matches('/'))
     }
@@ -104,9 +104,9 @@ impl ServerClient {
         }
     }
 
-    /// The server's receipt of a call; other sellers than ours keep none.
+    /// The server's receipt of a call; other sellers issue none.
     pub async fn receipt(&self, id: &str) -> Result<Option<PublishedReceipt>, Failure> {
-        // An id is a server's word, and must not lead to another place than receipts.
+        // The id comes from the server and must not lead to another path than receipts.
         if !is_id(id) {
             return Ok(None);
         }
@@ -122,7 +122,7 @@ impl ServerClient {
         self.typed(&value).map(Some)
     }
 
-    /// Part of an answer in the form that an openlora server gives it.
+    /// Part of an answer in the format of an openlora server.
     pub fn typed<T: DeserializeOwned>(&self, value: &Value) -> Result<T, Failure> {
         T::deserialize(value).map_err(|_| self.foreign())
     }
@@ -132,7 +132,7 @@ impl ServerClient {
         self.json(self.accept(sent).await?).await
     }
 
-    /// Posts a call. The id makes it countable once, whatever happens on the way.
+    /// Posts a call. The id makes the request idempotent.
     pub async fn send(
         &self,
         wanted: &CallParams,
@@ -140,18 +140,19 @@ impl ServerClient {
         payment: Option<&str>,
     ) -> Result<CallReply, Failure> {
         let CallParams { path, body, .. } = wanted;
-        self.post((path, body), id, payment).await
+        self.post(path, body, id, payment).await
     }
 
-    /// Posts a paid call, byte for byte as it was ordered.
+    /// Repeats a paid call, byte for byte as it was ordered.
     pub async fn repeat(&self, order: &CallOrder, payment: &str) -> Result<CallReply, Failure> {
-        let what = (order.path.as_str(), order.body.as_str());
-        self.post(what, &order.request_id, Some(payment)).await
+        self.post(&order.path, &order.body, &order.request_id, Some(payment))
+            .await
     }
 
     async fn post(
         &self,
-        (path, body): (&str, &str),
+        path: &str,
+        body: &str,
         id: &str,
         payment: Option<&str>,
     ) -> Result<CallReply, Failure> {
@@ -197,7 +198,7 @@ impl ServerClient {
         }
     }
 
-    /// What a `GET` of a paid route answers: the terms, or what a payment there gave.
+    /// The response to a `GET` of a paid route: the terms, or the result of a payment there.
     pub async fn probe(&self, route: &str, payment: Option<&str>) -> Result<CallReply, Failure> {
         let mut request = self.http.get(route);
         if let Some(payment) = payment {
@@ -212,7 +213,7 @@ impl ServerClient {
         serde_json::from_slice(&text).map_err(|_| self.foreign())
     }
 
-    /// A body, as far as one is read at all.
+    /// A body, up to the maximum size.
     async fn text(&self, mut response: Response) -> Result<Vec<u8>, Failure> {
         let mut text = Vec::new();
         while let Some(piece) = response
@@ -228,7 +229,7 @@ impl ServerClient {
         Ok(text)
     }
 
-    /// An answer that is larger than any should be.
+    /// The error for an answer above the maximum size.
     pub fn endless(&self) -> Failure {
         let message = format!(
             "{} answers more than {LARGEST} bytes, which is not read",
@@ -295,7 +296,7 @@ impl ServerClient {
     }
 }
 
-/// The server's own message, in the class that tells whose turn it is.
+/// The server's error message, with the exit class that its status implies.
 pub fn refused(status: StatusCode, error: &Value) -> Failure {
     let class = match status.as_u16() {
         404 => ExitClass::Usage,
@@ -308,8 +309,8 @@ pub fn refused(status: StatusCode, error: &Value) -> Failure {
     )
 }
 
-/// The rules of every talk with a server: a payment goes to the address that was named and
-/// nowhere else, and neither time nor memory is the server's to choose.
+/// The HTTP client. It follows no redirects, so that a payment goes only to the named address, and
+/// it limits time and memory.
 fn http(base: &Url, longest: Duration) -> Result<reqwest::Client, Failure> {
     let builder = reqwest::Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
@@ -321,7 +322,7 @@ fn http(base: &Url, longest: Duration) -> Result<reqwest::Client, Failure> {
         .no_zstd()
         .no_deflate()
         .user_agent(concat!("openlora/", env!("CARGO_PKG_VERSION")));
-    // A proxy cannot reach this machine's own addresses.
+    // A proxy cannot reach addresses of this machine.
     let builder = match is_local(base) {
         true => builder.no_proxy(),
         false => builder,
@@ -332,7 +333,7 @@ fn http(base: &Url, longest: Duration) -> Result<reqwest::Client, Failure> {
     })
 }
 
-/// Letters, digits and a few signs, as request ids are.
+/// Whether a text has the characters of a request id.
 pub fn is_id(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:~".contains(&byte);
     (1..=128).contains(&text.len()) && text.bytes().all(plain) && text != ".."

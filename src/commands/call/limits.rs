@@ -1,4 +1,5 @@
-//! What one call may cost and put into channels: by flags, by settings, or by the word of a person.
+//! Limits of the price and the deposits of one call: set by flags, by settings or by a
+//! confirmation.
 
 use crate::commands::{CommandContext, ask, money};
 use openlora_core::{
@@ -7,12 +8,12 @@ use openlora_core::{
 };
 use openlora_payments::payer::{Payer, PayerError, PaymentOffer};
 
-/// Where a deposit goes.
+/// The channel that receives a deposit.
 #[derive(Clone, Copy, Debug)]
 pub struct DepositTarget<'a> {
     pub server: &'a str,
     pub receiver: Address,
-    /// Seconds that taking it back may need.
+    /// Withdrawal delay in seconds.
     pub delay: u64,
 }
 
@@ -42,12 +43,19 @@ pub struct CallLimits<'a> {
     longest: u64,
 }
 
+/// The values of `--max-price` and `--max-deposit`.
+#[derive(Clone, Copy)]
+pub struct LimitFlags<'a> {
+    pub price: Option<&'a str>,
+    pub deposit: Option<&'a str>,
+}
+
 impl<'a> CallLimits<'a> {
-    /// From the flags `--max-price` and `--max-deposit`, and settings.
+    /// Resolves the limits from flags and settings.
     pub fn resolve(
         context: &'a CommandContext,
         payer: &'a Payer,
-        (price, deposit): (Option<&str>, Option<&str>),
+        LimitFlags { price, deposit }: LimitFlags<'_>,
     ) -> Result<Self, Failure> {
         let flag = |name, text: Option<&str>| {
             text.map(|text| money::flag(name, text, &payer.token))
@@ -67,8 +75,8 @@ impl<'a> CallLimits<'a> {
         })
     }
 
-    /// The most that a call puts into channels without a question, and whether more can be
-    /// allowed by answering one: what a flag says is the last word.
+    /// The largest deposit without confirmation. If a flag set it, also returns the flag's name:
+    /// the limit is then final.
     fn allowed_deposit(&self) -> (Amount, Option<&'static str>) {
         match (self.deposit, self.price) {
             (Some(limit), _) => (limit, Some("--max-deposit")),
@@ -77,12 +85,12 @@ impl<'a> CallLimits<'a> {
         }
     }
 
-    /// What may go into channels without asking.
+    /// What may be deposited without confirmation.
     pub fn free(&self) -> Amount {
         self.allowed_deposit().0
     }
 
-    /// The price is shown, and asked for above `call.ask_above`.
+    /// Shows the price, and asks for confirmation if it exceeds `call.ask_above`.
     pub fn allow_price(&self, quote: Amount, shown: impl Fn() -> String) -> Result<(), Failure> {
         let price = self.payer.money(quote);
         if let Some(limit) = self.price.filter(|limit| quote > *limit) {
@@ -99,11 +107,12 @@ impl<'a> CallLimits<'a> {
         self.confirm(&deed, &limit, format!("--max-price {}", price.number()))
     }
 
-    /// A deposit is shown with its receiver and the time that taking it back needs, and asked for
-    /// like a price. `earlier` went into channels before, for the same call.
+    /// Shows a deposit with its receiver and withdrawal delay, and asks for confirmation if it
+    /// exceeds the limit. `earlier` is what the same call has already deposited.
     pub fn allow_deposit(
         &self,
-        (deposit, earlier): (Amount, Amount),
+        deposit: Amount,
+        earlier: Amount,
         to: DepositTarget<'_>,
     ) -> Result<(), Failure> {
         let DepositTarget {
@@ -150,7 +159,7 @@ impl<'a> CallLimits<'a> {
         self.confirm(&deed, &limit, format!("--max-deposit {}", all.number()))
     }
 
-    /// Money above the limit is a person's decision: `--yes` does not stand for it.
+    /// Amounts above the limit need an explicit confirmation: `--yes` is not enough.
     fn confirm(&self, deed: &str, limit: &str, flag: String) -> Result<(), Failure> {
         if self.context.yes || self.context.no_input {
             let message = format!("{deed}, and above {limit} a person is asked");

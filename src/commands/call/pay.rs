@@ -1,6 +1,5 @@
-//! Paying for a call: the price and what goes into a channel are shown, asked for where they are
-//! high, and signed once they are allowed. What was paid is asked for again, with the same payment,
-//! until its answer is here.
+//! Payment of a call. The price and the deposit are shown, confirmed if they exceed the limits, and
+//! then signed. A paid request is repeated with the same payment until its answer has arrived.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +8,7 @@ use reqwest::Response;
 use super::{
     CallRequest,
     client::{CallParams, CallReply, ServerClient, is_id},
-    limits::{CallLimits, DepositTarget},
+    limits::{CallLimits, DepositTarget, LimitFlags},
 };
 use crate::commands::{CommandContext, payer};
 use openlora_core::{
@@ -25,51 +24,51 @@ use openlora_payments::{
 };
 use openlora_serve::PublishedReceipt;
 
-/// How often a payment is mended after a 402.
+/// How often a payment is corrected after a 402.
 const CORRECTIONS: usize = 2;
-/// How often the same payment is sent again to a server that asks for patience or whose answer was
-/// lost, the pause before the first time, which doubles, and the longest that is waited each time.
+/// How often the same payment is sent again if the server asks to wait or its answer is lost; the
+/// first pause, which doubles each time; and the longest pause.
 const REPEATS: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A call that was answered, and what pays for it.
+/// An answered call, and its payment.
 pub struct PaidResponse {
     pub response: Response,
     pub account: Option<OpenPayment>,
 }
 
-/// A payment that the server has and has not said the end of.
+/// A payment that the server has, with an unknown outcome.
 pub struct OpenPayment {
     payer: Payer,
     sent: SentPayment,
-    /// What of the limits is used.
+    /// The used part of the limits.
     used: SpentAllowance,
     repeats: u32,
     corrections: usize,
-    /// Repeating ends when an answer's longest time is over.
+    /// Repeating ends when an answer's time limit has passed.
     began: Instant,
 }
 
-/// What a call has taken of what was allowed.
+/// The part of the limits that a call has used.
 #[derive(Clone, Copy, Debug, Default)]
 struct SpentAllowance {
-    /// The price that was allowed.
+    /// The allowed price.
     price: Amount,
-    /// What may still be claimed from channels that the call has left.
+    /// What may still be claimed from other channels used by this call.
     elsewhere: Amount,
-    /// What the call has put into channels.
+    /// What the call has deposited into channels.
     deposits: Amount,
 }
 
-/// A call whose payment has come to its end, as far as the server says.
+/// A call whose payment is concluded according to the server.
 pub struct ClosedPayment {
     payer: Payer,
     request_id: String,
     paid: Option<FinishedPayment>,
 }
 
-/// Makes the call; pays when the server asks for it.
+/// Makes the call, and pays if the server requires it.
 pub async fn buy(
     context: &CommandContext,
     client: &ServerClient,
@@ -104,7 +103,7 @@ pub async fn buy(
     }
 }
 
-/// Asks once more for the answer to a call that an earlier process paid.
+/// Repeats a call that an earlier process paid.
 pub async fn resume(
     context: &CommandContext,
     client: &ServerClient,
@@ -131,13 +130,14 @@ pub async fn resume(
     shop.conclude(account).await
 }
 
-/// Asks for an answer again after it was lost on its way; says how to do so later when that has
-/// been tried often enough. What was not paid is not asked for again.
+/// Requests an answer again after it was lost in transit. After too many attempts, prints how to do
+/// so later. An unpaid request is not repeated.
 pub async fn retry_call(
     account: Option<OpenPayment>,
     context: &CommandContext,
     client: &ServerClient,
-    (request, failure): (&CallRequest, Failure),
+    request: &CallRequest,
+    failure: Failure,
 ) -> Result<PaidResponse, Failure> {
     let Some(account) = account else {
         return Err(failure);
@@ -172,7 +172,7 @@ impl CallPurchase<'_> {
             price: quote,
             ..SpentAllowance::default()
         };
-        let prepared = self.prepare(&payer, (offer, order), limits.free()).await?;
+        let prepared = self.prepare(&payer, offer, order, limits.free()).await?;
         let sent = self.sign(&payer, prepared, &required, &mut used)?;
         self.conclude(OpenPayment {
             payer,
@@ -186,18 +186,19 @@ impl CallPurchase<'_> {
     }
 
     fn limits<'b>(&'b self, payer: &'b Payer) -> Result<CallLimits<'b>, Failure> {
-        let flags = (
-            self.request.max_price.as_deref(),
-            self.request.max_deposit.as_deref(),
-        );
+        let flags = LimitFlags {
+            price: self.request.max_price.as_deref(),
+            deposit: self.request.max_deposit.as_deref(),
+        };
         CallLimits::resolve(self.context, payer, flags)
     }
 
-    /// On a development chain, money that is missing is made.
+    /// On a development chain, missing funds are minted.
     async fn prepare(
         &self,
         payer: &Payer,
-        (offer, order): (PaymentOffer, CallOrder),
+        offer: PaymentOffer,
+        order: CallOrder,
         free: Amount,
     ) -> Result<PreparedPayment, Failure> {
         let first = payer.prepare(offer.clone(), order.clone(), free).await;
@@ -211,7 +212,7 @@ impl CallPurchase<'_> {
         }
     }
 
-    /// Signs what is allowed.
+    /// Signs a payment within the limits.
     fn sign(
         &self,
         payer: &Payer,
@@ -223,14 +224,14 @@ impl CallPurchase<'_> {
         if !deposit.is_zero() {
             let limits = self.limits(payer)?;
             let to = DepositTarget::from_offer(prepared.offer());
-            limits.allow_deposit((deposit, used.deposits), to)?;
+            limits.allow_deposit(deposit, used.deposits, to)?;
             used.deposits = used.deposits.saturating_add(deposit);
         }
         Ok(payer.sign_payment(prepared, required)?)
     }
 
-    /// Sends a payment until it is answered: mends it where the server proves that it must be
-    /// otherwise, and sends the same again while nobody knows what became of it.
+    /// Sends a payment until it is answered: corrects it if the server proves that the channel
+    /// state differs, and sends the same payment again while its outcome is unknown.
     async fn conclude(&self, mut account: OpenPayment) -> Result<PaidResponse, Failure> {
         loop {
             let sent = &account.sent;
@@ -244,7 +245,7 @@ impl CallPurchase<'_> {
                     account = self.wait(account, pause, failure).await?;
                 }
                 Err(failure) if matches!(failure.class, ExitClass::Usage | ExitClass::BadInput) => {
-                    // The caller's own mistake costs nothing.
+                    // A client error costs nothing.
                     let _ = account.payer.refused(account.sent, "refused")?;
                     return Err(failure);
                 }
@@ -253,7 +254,7 @@ impl CallPurchase<'_> {
         }
     }
 
-    /// Lets some time pass before the same payment is sent again.
+    /// Waits before the same payment is sent again.
     async fn wait(
         &self,
         mut account: OpenPayment,
@@ -280,7 +281,7 @@ impl CallPurchase<'_> {
         Ok(account)
     }
 
-    /// Another payment after a 402 to one. Nothing in the answer widens what was allowed.
+    /// Makes another payment after a 402. The server's answer never raises the limits.
     async fn mend(&self, account: OpenPayment, terms: &str) -> Result<OpenPayment, Failure> {
         let required = self.read(terms)?;
         let OpenPayment {
@@ -324,7 +325,7 @@ impl CallPurchase<'_> {
             }),
             Err(failure) => {
                 if !repeated {
-                    // It was refused, so there is no answer to ask for again.
+                    // The payment was refused, so there is no answer to request later.
                     payer.store.forget_attempt(&id)?;
                 }
                 Err(failure)
@@ -353,8 +354,8 @@ fn shown_price(payer: &Payer, offer: &PaymentOffer, order: &CallOrder) -> String
 }
 
 impl OpenPayment {
-    /// Reads the server's word on what was charged: a header, or the last event of a stream. One
-    /// that is missing or wrong leaves the call counted with its whole quote.
+    /// Reads the charge that the server reports: a header, or the last event of a stream. If it is
+    /// missing or wrong, the call counts with its full quote.
     pub async fn close_payment(
         self,
         context: &CommandContext,
@@ -390,7 +391,7 @@ impl OpenPayment {
     }
 }
 
-/// Where a server said what it charged.
+/// Where a server reported the charge.
 pub enum ChargeSource {
     Header(String),
     Event(String),
@@ -407,7 +408,7 @@ impl ChargeSource {
 }
 
 impl ClosedPayment {
-    /// What the call cost; none while nobody knows.
+    /// The charge; none while it is unknown.
     pub fn amount(&self) -> Option<Amount> {
         self.paid.as_ref().and_then(|paid| paid.record.charged())
     }
@@ -417,7 +418,7 @@ impl ClosedPayment {
             .map(|amount| self.payer.money(amount).to_string())
     }
 
-    /// Keeps the server's receipt; one that says otherwise than the payment is worth a warning.
+    /// Stores the server's receipt, and warns if it contradicts the payment.
     pub fn store_receipt(
         &self,
         context: &CommandContext,
@@ -442,7 +443,7 @@ impl ClosedPayment {
         Ok(store.keep_receipt(*number, record.clone(), (id, text))?)
     }
 
-    /// The answer has been shown: it need not be asked for again.
+    /// The answer has been shown and need not be requested again.
     pub fn shown_to_caller(&self) -> Result<(), Failure> {
         Ok(self.payer.store.forget_attempt(&self.request_id)?)
     }

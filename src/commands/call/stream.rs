@@ -1,4 +1,4 @@
-//! Shows a streamed answer while it comes.
+//! Prints a streamed answer as it arrives.
 
 use reqwest::Response;
 use serde_json::{Value, json};
@@ -10,12 +10,12 @@ use openlora_core::error::{ExitClass, Failure};
 /// The longest line of a stream, in bytes.
 const LONGEST_LINE: usize = 1 << 20;
 
-/// What has been read of an event stream.
+/// State of reading an event stream.
 #[derive(Debug, Default)]
 struct EventStream {
-    /// Bytes of a line that has not ended.
+    /// Bytes of an incomplete line.
     rest: Vec<u8>,
-    /// The name of the event whose data come next.
+    /// The name of the current event.
     event: String,
     id: Value,
     usage: Value,
@@ -24,12 +24,12 @@ struct EventStream {
     done: bool,
 }
 
-/// What a terminal shows of an answer. One that broke off is asked for again, and what is there
-/// already is not shown twice.
+/// The part of an answer that was printed. If the stream breaks off and is requested again, text
+/// that was already printed is not repeated.
 #[derive(Debug, Default)]
 pub struct StreamScreen {
     text: String,
-    /// What an earlier attempt has shown, until the new one has come as far.
+    /// The text printed by an earlier attempt, until the new attempt reaches its end.
     earlier: Option<String>,
 }
 
@@ -44,7 +44,7 @@ impl StreamScreen {
         });
     }
 
-    /// Takes the next piece; returns what is to be shown of it.
+    /// Adds the next piece; returns the part to print.
     fn add(&mut self, piece: &str) -> String {
         self.text.push_str(piece);
         match self.earlier.take() {
@@ -61,26 +61,27 @@ impl StreamScreen {
     }
 }
 
-/// A streamed answer that came to its end.
+/// A complete streamed answer.
 pub struct StreamedAnswer {
-    /// Its id and usage, as in a whole answer.
+    /// Its id and usage, as in an unstreamed answer.
     pub answer: Value,
     pub text: String,
-    /// The server's last event: what it charged.
+    /// The server's last event with the charge.
     pub payment: Option<String>,
 }
 
-/// Asks for a stream that says what it used.
+/// Requests the usage at the end of the stream.
 pub fn request_usage(body: &mut Value) {
     body["stream"] = json!(true);
     body["stream_options"] = json!({ "include_usage": true });
 }
 
-/// Reads a stream to its end, and shows it while it comes unless the result is JSON.
+/// Reads a stream to its end, and prints it as it arrives unless the result is JSON.
 pub async fn print_stream(
     client: &ServerClient,
     mut response: Response,
-    (printer, screen): (&Printer, &mut StreamScreen),
+    printer: &Printer,
+    screen: &mut StreamScreen,
 ) -> Result<StreamedAnswer, Failure> {
     let mut events = EventStream::default();
     let mut read = 0;
@@ -117,7 +118,7 @@ pub async fn print_stream(
 }
 
 impl EventStream {
-    /// Takes the next bytes; returns the texts that they complete.
+    /// Adds the next bytes; returns the completed texts.
     fn feed(&mut self, bytes: &[u8]) -> Result<Vec<String>, Failure> {
         self.rest.extend_from_slice(bytes);
         let mut texts = Vec::new();

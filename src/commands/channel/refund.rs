@@ -1,4 +1,4 @@
-//! `channel refund`: the server gives back what is left.
+//! `channel refund`: asks the server to refund the remaining balance.
 
 use serde::Serialize;
 
@@ -16,19 +16,19 @@ use openlora_payments::{
     x402::wire::{PAYMENT_RESPONSE, PaymentRequired},
 };
 
-/// Codes that a fresh look at the total mends.
+/// Error codes that are resolved by reading the channel total again.
 const BEHIND: [&str; 2] = [
     "invalid_batch_settlement_evm_cumulative_amount_mismatch",
     "invalid_batch_settlement_evm_cumulative_below_claimed",
 ];
 
-/// What came back; sums in base units.
+/// The refund; sums in base units.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct RefundReport {
     pub amount: Amount,
-    /// What the server took for the refund's gas.
+    /// The server's fee for the gas of the refund.
     pub fee: Amount,
-    /// What it did not give back besides.
+    /// Further amounts that the server did not refund.
     pub kept: Amount,
     /// Hash of the transaction.
     pub tx: String,

@@ -1,5 +1,5 @@
-//! `channel withdraw`: the payer takes back what is left on the chain itself, when the server is
-//! gone. It takes two steps with the channel's delay between them.
+//! `channel withdraw`: the payer withdraws the remaining balance on the chain without the server.
+//! This takes two steps with the channel's delay between them.
 
 use serde::Serialize;
 
@@ -11,10 +11,10 @@ use openlora_core::{
 };
 use openlora_payments::payer::{LeasedChannel, Payer, PayerChannelState, chain};
 
-/// How far a withdrawal is; sums in base units.
+/// The progress of a withdrawal; sums in base units.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct ChannelWithdrawal {
-    /// Whether the money is back.
+    /// Whether the money has been returned.
     pub done: bool,
     pub amount: Amount,
     /// Unix seconds from which the second step is possible.
@@ -31,7 +31,8 @@ pub async fn withdraw(
         PayerChannelState::Open,
         PayerChannelState::Withdrawing,
         PayerChannelState::Refunding,
-        // A server may have given back less than there was; who means that names it.
+        // A server may have refunded less than the balance; such a channel must be named
+        // explicitly.
         PayerChannelState::Refunded,
     ];
     let states = match request.channel {
@@ -83,7 +84,7 @@ async fn begin(
     confirm(context, payer, &deed)?;
     let tx_context = payer::PayerTxContext::new(context, payer)?;
     let turn = tx_context.turn().await?;
-    // No call is paid from it any more, whatever becomes of the transaction.
+    // No further call is paid from this channel, whatever the outcome of the transaction.
     channel.state = PayerChannelState::Withdrawing;
     payer.store.keep_channel(channel)?;
     let call = chain::initiate_withdraw(channel, amount);

@@ -1,5 +1,5 @@
-//! A running server's `/events`, followed over restarts: what was missed is asked for, what is
-//! known is not counted again, and another journal behind the same address starts anew.
+//! Follows a running server's `/events` across restarts. Missed records are requested, known ones
+//! are not counted again, and a different journal behind the same address starts over.
 
 use std::{path::Path, time::Duration};
 
@@ -20,18 +20,20 @@ use openlora_ledger::event::EventRecord;
 use openlora_serve::access::AccessToken;
 use openlora_tui::{model::FeedLink, run::DashFeed};
 
-/// Silence after which the server is asked whether it lives.
+/// Silence after which the server's health is checked.
 const SILENCE: Duration = Duration::from_secs(1);
-/// How long it may take to say so.
+/// Timeout of the health check.
 const PATIENCE: Duration = Duration::from_millis(900);
 const RETRY: Duration = Duration::from_millis(500);
-/// Records sent to the screen at once.
+/// Records per message to the screen.
 const PAGE: usize = 1024;
 
 pub(super) fn follow(
     context: &CommandContext,
-    (url, token_file): (&str, Option<&Path>),
-    (recorder, sender): (Option<Recorder>, mpsc::Sender<DashFeed>),
+    url: &str,
+    token_file: Option<&Path>,
+    recorder: Option<Recorder>,
+    sender: mpsc::Sender<DashFeed>,
 ) -> Result<(), Failure> {
     let base = reqwest::Url::parse(url).ok().filter(|it| it.has_host());
     let Some(base) = base else {
@@ -70,7 +72,7 @@ pub(super) fn follow(
     Ok(())
 }
 
-/// This home's own, of a server that it has or had.
+/// The operator token of this home's server.
 fn own_token(context: &CommandContext) -> Result<AccessToken, Failure> {
     let file = operator_token(context);
     if file.exists() {
@@ -89,7 +91,7 @@ struct RemoteFollower {
     token: (AccessToken, TokenOwner),
     recorder: Option<Recorder>,
     sender: mpsc::Sender<DashFeed>,
-    /// The last record that was sent on: its sequence and hash.
+    /// Sequence and hash of the last forwarded record.
     last: Option<(u64, String)>,
     heard_ms: u64,
 }
@@ -99,10 +101,10 @@ enum RemoteStop {
     Failed(Failure),
 }
 
-/// What one connection came to.
+/// The outcome of one connection.
 enum ConnectionEnd {
     Lost,
-    /// Behind the address is the journal of another home.
+    /// The address now serves the journal of another home.
     OtherJournal,
 }
 
@@ -131,10 +133,10 @@ impl RemoteFollower {
         }
     }
 
-    /// Asks for the last known record too, to see that it is the same.
+    /// Also requests the last known record, to check that it is the same.
     async fn connect(&self) -> Result<Option<Response>, RemoteStop> {
         let (token, whose) = &self.token;
-        let asked = holder(&self.client, &self.base, (token, *whose));
+        let asked = holder(&self.client, &self.base, token, *whose);
         let asked = timeout(PATIENCE * 2, asked).await;
         match asked.unwrap_or(AddressHolder::Nobody) {
             AddressHolder::Nobody => return Ok(None),
@@ -161,7 +163,7 @@ impl RemoteFollower {
             .with_hint("name the file with its token: --token-file FILE")
     }
 
-    /// The server has the token and yet refuses: its reason is worth more than ours.
+    /// The server has the token and still refuses: report its own reason.
     async fn refused(&self, response: Response) -> Failure {
         let place = redact::address(&self.base);
         let body: serde_json::Value = response.json().await.unwrap_or_default();
@@ -187,7 +189,7 @@ impl RemoteFollower {
                     }
                 }
                 Ok(Ok(None) | Err(_)) => return Ok(ConnectionEnd::Lost),
-                // Nothing to say, or nobody to say it.
+                // Either there is no news or no server.
                 Err(_) if self.is_alive().await => self.heard_ms = now_ms(),
                 Err(_) => {
                     stale = true;
@@ -212,7 +214,7 @@ impl RemoteFollower {
         answer.is_ok_and(|it| it.is_ok_and(|it| it.status().is_success()))
     }
 
-    /// Sends on what is new, in pages.
+    /// Forwards new records, in pages.
     async fn pass_on(
         &mut self,
         records: Vec<EventRecord>,
@@ -247,14 +249,14 @@ impl RemoteFollower {
     }
 }
 
-/// Lines of an event stream whose end has not come yet.
+/// Incomplete lines of an event stream.
 #[derive(Default)]
 struct StreamLines {
     rest: Vec<u8>,
 }
 
 impl StreamLines {
-    /// The records of every whole line; ids and names stand in the records themselves.
+    /// The records of all complete lines; ids and event names repeat what the records contain.
     fn feed(&mut self, bytes: &[u8]) -> Result<Vec<EventRecord>, Failure> {
         self.rest.extend_from_slice(bytes);
         let Some(end) = self.rest.iter().rposition(|byte| *byte == b'\n') else {

@@ -1,4 +1,4 @@
-//! The accessible dashboard: facts as plain lines, appended as they come.
+//! The accessible dashboard: records as plain lines, appended as they arrive.
 
 use tokio::{
     sync::mpsc,
@@ -14,25 +14,26 @@ use openlora_tui::{
     update::{DashMessage, update},
 };
 
-/// How often the sums are said though no money moved.
+/// How often the sums are printed even if no money moved.
 const MINUTE: Duration = Duration::from_secs(60);
 
 pub(super) async fn run(
     printer: &Printer,
     options: DashOptions,
-    (mut feed, clock): (mpsc::Receiver<DashFeed>, DashClock),
+    mut feed: mpsc::Receiver<DashFeed>,
+    clock: DashClock,
 ) -> Result<ExitStatus, Failure> {
     let mut model = DashModel::new(options, (80, 24), clock());
     let mut minute = interval(MINUTE);
     minute.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // The first tick is now.
+    // The first tick fires immediately.
     minute.tick().await;
     let mut told = None;
     loop {
         tokio::select! {
             next = feed.recv() => match next {
                 Some(DashFeed::Failed(text)) => return Err(Failure::new(ExitClass::Network, text)),
-                Some(feed) => take(printer, &mut model, (feed, clock())),
+                Some(feed) => take(printer, &mut model, feed, clock()),
                 None => return Ok(ExitStatus::Success),
             },
             _ = minute.tick() => {
@@ -42,7 +43,7 @@ pub(super) async fn run(
             _ = tokio::signal::ctrl_c() => return Ok(ExitStatus::Success),
         }
         let link = std::mem::discriminant(&model.link);
-        // Until the journal has been read the sums are not complete, and a replay has yet to begin.
+        // The sums are incomplete until the journal has been read or the replay has begun.
         let reading = matches!(model.link, FeedLink::Reading { .. } | FeedLink::Replay);
         if !reading && told.replace(link) != Some(link) {
             update(&mut model, DashMessage::Frame(clock()));
@@ -57,7 +58,7 @@ pub(super) async fn run(
     }
 }
 
-fn take(printer: &Printer, model: &mut DashModel, (feed, now_ms): (DashFeed, u64)) {
+fn take(printer: &Printer, model: &mut DashModel, feed: DashFeed, now_ms: u64) {
     update(model, DashMessage::Tick(now_ms));
     let DashFeed::Records(records) = feed else {
         if let DashFeed::Told(text) = &feed {
@@ -75,7 +76,7 @@ fn take(printer: &Printer, model: &mut DashModel, (feed, now_ms): (DashFeed, u64
             .iter()
             .all(|money| money.receivers.is_empty())
         {
-            // The first charge tells which money it is.
+            // The first charge determines the token.
             update(model, DashMessage::Frame(now_ms));
         }
         if let Some(line) = plain::line(model, &record) {

@@ -1,4 +1,4 @@
-//! The journal of this machine, followed beside whoever writes it.
+//! Follows the journal of this machine while another process writes it.
 
 use std::{
     path::{Path, PathBuf},
@@ -15,16 +15,16 @@ use openlora_journal::{Journal, JournalError, ReadOnlyJournal, projection, write
 use openlora_ledger::{event::EventRecord, state::board::Board};
 use openlora_tui::{model::FeedLink, run::DashFeed};
 
-/// How often the journal is asked whether it changed, which costs one read of shared memory.
+/// How often the journal is polled for changes, which costs one read of shared memory.
 const POLL: Duration = Duration::from_millis(50);
-/// How often it is asked whether anybody writes.
+/// How often the presence of a writer is checked.
 const PULSE: Duration = Duration::from_millis(500);
-/// Records sent at once.
+/// Records per message.
 const PAGE: usize = 1024;
-/// Records between two words on how far reading is.
+/// Records between two progress messages.
 const STRIDE: u64 = 20_000;
 
-/// Follows in a thread of its own, until nobody listens.
+/// Follows in a separate thread, until the receiver is closed.
 pub(super) fn follow(
     path: PathBuf,
     recorder: Option<Recorder>,
@@ -63,7 +63,7 @@ struct LocalFollower {
 
 /// Why following ended.
 enum LocalStop {
-    /// Nobody listens any more.
+    /// The receiver was closed.
     Closed,
     Failed(Failure),
 }
@@ -82,7 +82,7 @@ impl LocalFollower {
     }
 
     fn follow(&mut self) -> Result<(), LocalStop> {
-        // Never sent to: waiting on it is waiting for time to pass.
+        // No message is ever sent on this channel: receiving from it waits for the timeout.
         let (_held, time) = channel();
         let mut journal = self.wait_for_journal(&time)?;
         self.catch_up(&mut journal)?;
@@ -101,13 +101,13 @@ impl LocalFollower {
         }
     }
 
-    /// A home in which nothing was ever served has no journal yet.
+    /// A home in which nothing was served has no journal yet.
     fn wait_for_journal(&self, time: &Receiver<()>) -> Result<ReadOnlyJournal, LocalStop> {
         let since_ms = now_ms();
         loop {
             match Journal::open_read_only(&self.path) {
                 Ok(journal) => return Ok(journal),
-                // It is being made at this very moment.
+                // The journal is being created at this moment.
                 Err(JournalError::Missing { .. } | JournalError::NotAJournal { .. })
                     if !self.path.exists() || is_new(&self.path) =>
                 {
@@ -119,8 +119,8 @@ impl LocalFollower {
         }
     }
 
-    /// Folds what there is: from the projection where one belongs to this journal, and from the
-    /// first record where all of them are to be recorded.
+    /// Folds the existing records: from the projection if one belongs to this journal, or from the
+    /// first record if all of them are recorded.
     fn catch_up(&mut self, journal: &mut ReadOnlyJournal) -> Result<(), LocalStop> {
         let total = journal.head()?.sequence;
         let kept = projection::path_of(&self.path, "board");
@@ -146,7 +146,7 @@ impl LocalFollower {
             }
             if record.sequence % STRIDE == 0 {
                 let done = record.sequence;
-                // Who does not listen learns nothing.
+                // A closed receiver needs no progress.
                 let _ = sender.blocking_send(DashFeed::Link(FeedLink::Reading { done, total }));
             }
         })?;
@@ -180,12 +180,12 @@ fn is_new(path: &Path) -> bool {
 }
 
 fn pause(time: &Receiver<()>, how_long: Duration) {
-    // Its sender is kept, so only time ends this.
+    // The sender is kept alive, so only the timeout ends this.
     let (Ok(()) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected)) =
         time.recv_timeout(how_long);
 }
 
-/// Whether the journal's writer lives.
+/// Whether the journal's writer is alive.
 struct WriterHeartbeat {
     path: PathBuf,
     told: Option<FeedLink>,
@@ -203,7 +203,7 @@ impl WriterHeartbeat {
         }
     }
 
-    /// The state of the link when it is another one than the last time.
+    /// The state of the link if it changed since the last call.
     fn changed(&mut self) -> Option<FeedLink> {
         if Instant::now() < self.next {
             return None;

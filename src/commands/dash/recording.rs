@@ -1,4 +1,5 @@
-//! Recordings: one record per line as JSON, written while following and played at their own pace.
+//! Recordings: one JSON record per line, written while following and replayed at their original
+//! pace.
 
 use std::{
     fs::File,
@@ -20,10 +21,10 @@ use openlora_tui::{
     run::{DashClock, DashFeed},
 };
 
-/// A recording of the demonstration, every record as its server wrote it.
+/// A recording of the demo, with every record as its server wrote it.
 const DEMO: &[u8] = include_bytes!("../../../assets/dash/demo.jsonl");
 
-/// Quiet times longer than this are cut short when played.
+/// Longer pauses are shortened to this on replay.
 const LONGEST: Duration = Duration::from_secs(2);
 
 pub(super) struct Recorder {
@@ -33,7 +34,8 @@ pub(super) struct Recorder {
 
 impl Recorder {
     /// # Errors
-    /// The file is there already or cannot be written.
+    ///
+    /// The file exists or cannot be written.
     pub(super) fn create(path: &Path) -> Result<Self, Failure> {
         let file = files::open(File::options().write(true).create_new(true), path)
             .map_err(|error| Failure::io("create", path, &error))?;
@@ -86,7 +88,7 @@ fn parse(from: impl Read, name: &str) -> Result<Vec<EventRecord>, Failure> {
     Ok(records)
 }
 
-/// The recording's own time: it runs on between two records, never past the next one.
+/// The recording's clock. It advances between two records, but never past the next one.
 #[derive(Clone, Copy)]
 struct PlaybackClock {
     from_ms: u64,
@@ -102,7 +104,7 @@ impl PlaybackClock {
     }
 }
 
-/// Plays in the background; the clock is that of the recording.
+/// Plays in the background; the returned clock is that of the recording.
 pub(super) fn play(
     records: Vec<EventRecord>,
     speed: u32,
@@ -119,8 +121,8 @@ pub(super) fn play(
     }));
     let shown = Arc::clone(&hand);
     tokio::spawn(async move {
-        // A screen that was closed needs no more of it.
-        let _ = step_by_step(records, (speed, hand), sender).await;
+        // A closed screen needs no further records.
+        let _ = step_by_step(records, speed, hand, sender).await;
     });
     Box::new(move || {
         shown
@@ -132,7 +134,8 @@ pub(super) fn play(
 
 async fn step_by_step(
     records: Vec<EventRecord>,
-    (speed, hand): (u32, Arc<Mutex<PlaybackClock>>),
+    speed: u32,
+    hand: Arc<Mutex<PlaybackClock>>,
     sender: mpsc::Sender<DashFeed>,
 ) -> Result<(), mpsc::error::SendError<DashFeed>> {
     sender.send(DashFeed::Link(FeedLink::Replay)).await?;

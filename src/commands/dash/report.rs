@@ -19,13 +19,13 @@ use openlora_tui::{
 /// What `dash --json` prints. Amounts are in base units; `micro` is in millionths of them.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct DashReport {
-    /// The last record that was folded in.
+    /// The last folded record.
     pub sequence: u64,
     pub calls: u64,
     pub tokens: Vec<TokenFigures>,
 }
 
-/// Figures of one money.
+/// Figures of one token.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct TokenFigures {
     pub symbol: String,
@@ -46,10 +46,10 @@ pub struct DashHeadline {
     pub settled: Amount,
     pub released: Amount,
     pub gas_wei: Amount,
-    /// Charged less gas; null without `pricing.coin`.
+    /// Charged minus gas; null without `pricing.coin`.
     pub net: Option<String>,
     pub pending: Amount,
-    /// Charged, and taken back by payers before it was claimed; of all time.
+    /// Charged, but withdrawn or refunded before it was claimed; over all time.
     pub uncollectable: Amount,
     pub withdrawable: Amount,
 }
@@ -99,7 +99,7 @@ pub(super) fn print(context: &CommandContext, request: &DashRequest) -> Result<(
 fn folded(records: Vec<EventRecord>) -> Board {
     let mut board = Board::default();
     for record in records {
-        // Reading them made sure that there are no gaps.
+        // Reading the records has checked that there are no gaps.
         let _ = board.apply(&record);
     }
     board

@@ -1,4 +1,4 @@
-//! `data check`: every fault, and the figures that tell whether the data is any good.
+//! `data check`: lists every error, and statistics about the quality of the data.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -15,17 +15,17 @@ use openlora_model::dataset::{
     statistics::{self, TokenLengths},
 };
 
-/// Faults that are listed for one file; the rest are counted as there being more.
+/// Maximum errors listed per file; further ones are only counted.
 const FAULTS_SHOWN: usize = 20;
 
-/// A part of the data and what reading it found.
+/// A part of the data and the result of reading it.
 struct CheckedPart {
     name: &'static str,
     found: DataInspection,
     lengths: Option<TokenLengths>,
 }
 
-/// Checks the files named, or all data of the project.
+/// Checks the named files, or all data of the project.
 pub fn check(context: &CommandContext, files: &[PathBuf]) -> Result<ExitStatus, Failure> {
     let mut parts = read(context, files)?;
     let mut errors: Vec<DataError> = Vec::new();
@@ -83,8 +83,8 @@ fn resolve_task(context: &CommandContext, parts: &[CheckedPart]) -> Result<Task,
     Ok(task)
 }
 
-/// Counts tokens with the base's tokenizer; the faults are rows that cannot be encoded, those to
-/// list and the number of the others.
+/// Counts tokens with the base's tokenizer. Rows that cannot be encoded are errors; returns those
+/// to list and the number of the rest.
 fn measure(
     context: &CommandContext,
     task: &Task,

@@ -1,4 +1,4 @@
-//! The report of `data check`: as JSON, and as tables for a person.
+//! The report of `data check`: as JSON, and as tables.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -12,7 +12,7 @@ use openlora_model::dataset::{
     statistics::{SourceFigures, TokenLengths},
 };
 
-/// Duplicates that are listed for a person; `--json` has them all.
+/// Duplicates listed in the tables; `--json` has all.
 const DUPLICATES_SHOWN: usize = 10;
 
 /// What `data check` found.
@@ -23,9 +23,9 @@ pub struct DataReport {
     pub parts: Vec<PartReport>,
     pub duplicates: Vec<DuplicateRow>,
     pub errors: Vec<ErrorReport>,
-    /// Errors that were found and are not listed.
+    /// Errors that are not listed.
     pub more_errors: usize,
-    /// Files in which reading stopped at as many errors as are listed.
+    /// Files whose reading stopped after the maximum number of errors.
     pub cut_short: Vec<PathBuf>,
 }
 
@@ -201,7 +201,7 @@ fn error_lines(report: &DataReport) -> Vec<String> {
     )];
     for (at, error) in report.errors.iter().enumerate() {
         lines.push(format!("  {}", error.message));
-        // Errors of one kind in a row share one hint.
+        // Errors of the same kind in a row share one hint.
         let last = report
             .errors
             .get(at + 1)
@@ -226,7 +226,7 @@ fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
     cells.map(str::to_owned).to_vec()
 }
 
-/// Columns padded to their widest cell; those of figures are set to the right.
+/// Columns padded to their widest cell; numbers are right-aligned.
 fn aligned(rows: &[Vec<String>]) -> Vec<String> {
     let width = |column: usize| {
         rows.iter()

@@ -1,4 +1,4 @@
-//! `data split`: train, valid and test files, the same ones every time.
+//! `data split`: writes deterministic train, valid and test files.
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +18,7 @@ use openlora_model::dataset::{
     split::{self as splitting, DataSplit, DataSplitOptions},
 };
 
-/// What to split, how, and where to.
+/// What to split, how, and the target folder.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SplitRequest {
     /// The project's files when empty.
@@ -34,7 +34,7 @@ pub struct SplitRequest {
 pub struct SplitFile {
     path: PathBuf,
     rows: usize,
-    /// Whose rows they are; absent where rows of all contributors are together.
+    /// The contributor of the rows; absent if the file has rows of several contributors.
     contributor: Option<String>,
 }
 
@@ -44,11 +44,11 @@ pub struct SplitReport {
     pub files: Vec<SplitFile>,
 }
 
-/// Rows by the name of the file that they go to.
+/// Rows by the name of their target file.
 type FileRows = BTreeMap<String, Vec<usize>>;
 
-/// Splits rows by their text and the seed. Training rows keep to one file for each source, so
-/// that each stays its contributor's; held-out rows are put together.
+/// Splits rows by their text and the seed. Training rows keep one file per source, so that each
+/// file has one contributor; held-out rows are combined.
 pub fn split(context: &CommandContext, request: &SplitRequest) -> Result<ExitStatus, Failure> {
     let dataset = dataset::load(&sources(context, &request.files))?;
     let wish = DataSplitOptions {
@@ -131,7 +131,7 @@ fn write_all(dataset: &Dataset, out: &Path, files: &FileRows) -> Result<Vec<Spli
     Ok(written)
 }
 
-/// Beside its place first: a file is there whole or not at all.
+/// Written to a draft first: a file is either complete or absent.
 fn write(dataset: &Dataset, rows: &[usize], path: &Path) -> std::io::Result<()> {
     let lines: String = rows
         .iter()

@@ -1,5 +1,5 @@
-//! The demo's trade: a buyer with an account of its own pays for calls, the server settles what
-//! was charged, and the creator withdraws; what everybody got comes from the journal and the chain.
+//! The demo's payments: a buyer with its own account pays for calls, the server settles the
+//! charges, and the creator withdraws. The reported amounts come from the journal and the chain.
 
 use std::path::Path;
 
@@ -21,12 +21,12 @@ use openlora_ledger::event::{Event, SplitRead};
 
 /// How many calls the buyer makes.
 const CALLS: usize = 50;
-/// How many of them run at once, from as many channels at most.
+/// How many of them run at once, and the maximum number of channels.
 const TOGETHER: usize = 5;
-/// The demo's money has six decimals.
+/// The demo's token has six decimals.
 const DECIMALS: u8 = 6;
 
-/// What the buyer paid for.
+/// The buyer's payments.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct BuyerPayments {
     pub calls: u64,
@@ -38,17 +38,17 @@ pub struct BuyerPayments {
     pub streamed: u64,
 }
 
-/// Where the money went.
+/// Where the settled amount went.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct SettlementFigures {
     /// In base units of the token.
     pub amount: Amount,
-    /// Of claims, settlement and releases.
+    /// Gas of claims, settlement and releases.
     pub gas_used: u64,
     pub gas_per_call: f64,
-    /// Of opening the channels, once.
+    /// One-time gas of opening the channels.
     pub deposit_gas: u64,
-    /// What one transfer per call would have taken for as many calls.
+    /// Gas that one transfer per call would have needed.
     pub gas_one_by_one: u64,
     pub recipients: Vec<PaidRecipient>,
 }
@@ -63,12 +63,12 @@ pub struct PaidRecipient {
     pub amount: Amount,
 }
 
-/// The buyer's side, in a home of its own.
+/// The buyer, in a home of its own.
 pub struct DemoBuyer {
     pub program: DemoBinary,
 }
 
-/// What the buyer's calls came to.
+/// The results of the buyer's calls.
 #[derive(Default)]
 pub struct CallLog {
     pub answers: Vec<Value>,
@@ -76,7 +76,7 @@ pub struct CallLog {
 }
 
 impl DemoBuyer {
-    /// Makes the buyer's account, on the chain that the creator's commands started.
+    /// Creates the buyer's account on the chain that the creator's commands started.
     pub async fn new(script: &DemoScript<'_>, dir: &Path) -> Result<Self, Failure> {
         let program = script.program.with_home("buyer");
         let chain = script
@@ -91,23 +91,24 @@ impl DemoBuyer {
         Ok(Self { program })
     }
 
-    /// One call, paid.
+    /// Makes one paid call.
     pub async fn call(&self, dir: &Path, args: &[&str]) -> Result<Value, Failure> {
         self.program.run(dir, args, false).await
     }
 
-    /// Makes so many more calls, several at a time, some of them streamed.
+    /// Makes the remaining calls, several at a time, some of them streamed.
     pub async fn call_often(
         &self,
         dir: &Path,
-        (url, posts): (&str, &[&str]),
+        url: &str,
+        posts: &[&str],
         log: &mut CallLog,
     ) -> Result<(), Failure> {
         let numbers: Vec<usize> = (log.answers.len()..CALLS).collect();
         for together in numbers.chunks(TOGETHER) {
             let calls = together.iter().map(|number| {
                 let mut args = vec!["call", posts[number % posts.len()], "--url", url];
-                // Every fifth is a conversation, of which the answer comes word by word.
+                // Every fifth call is a chat whose answer is streamed.
                 let streams = number % TOGETHER == 0;
                 if streams {
                     args.extend(["--kind", "chat", "--max-tokens", "8", "--stream"]);
@@ -131,7 +132,7 @@ impl DemoBuyer {
         Ok(listed.as_array().map_or(0, Vec::len) as u64)
     }
 
-    /// Sums the answers up.
+    /// Sums up the answers.
     pub async fn paid(&self, dir: &Path, log: &CallLog) -> Result<BuyerPayments, Failure> {
         let mut charged = Amount::ZERO;
         for answer in &log.answers {
@@ -149,7 +150,7 @@ impl DemoBuyer {
     }
 }
 
-/// What the journal says became of the money.
+/// The settlement of the money according to the journal.
 pub fn settled(journal: &Path, calls: u64) -> Result<SettlementFigures, Failure> {
     let mut facts = TradeFacts::default();
     Journal::open_read_only(journal)?.replay(1, |record| facts.apply(&record.event))?;
@@ -166,7 +167,7 @@ pub fn settled(journal: &Path, calls: u64) -> Result<SettlementFigures, Failure>
     })
 }
 
-/// What concerns the money's way, out of the journal.
+/// The payment-related events of the journal.
 #[derive(Default)]
 struct TradeFacts {
     settled: Amount,
@@ -222,7 +223,7 @@ impl TradeFacts {
         of.any(|part| !part.members.is_empty())
     }
 
-    /// A claim may name its transaction once per receiver.
+    /// Several claims may name the same transaction, once per receiver.
     fn gas(&self, txs: &[String]) -> u64 {
         let used = self.gas.iter().filter(|(tx, _)| txs.contains(tx));
         used.map(|(_, gas)| gas).sum()
@@ -230,11 +231,12 @@ impl TradeFacts {
 }
 
 impl DemoScript<'_> {
-    /// Settles, stops the server, withdraws, and holds the ledger against the chain.
+    /// Settles, stops the server, withdraws, and compares the ledger with the chain.
     pub(super) async fn tell_settled(
         &self,
         project: &Path,
-        (server, paid): (DemoServer, &BuyerPayments),
+        server: DemoServer,
+        paid: &BuyerPayments,
     ) -> Result<SettlementFigures, Failure> {
         self.print_command(&["settle"]);
         self.program.run(project, &["settle"], false).await?;

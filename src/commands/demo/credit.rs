@@ -1,5 +1,5 @@
-//! The demo's attribution: why one call paid whom, what all calls came to, and contributors who
-//! fetch what they are owed.
+//! The demo's attribution: explains the shares of one call, sums up all calls, and has contributors
+//! claim what they are owed.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -21,29 +21,29 @@ use openlora_journal::Journal;
 use openlora_ledger::{AnchorFacts, event::Event};
 use openlora_release::deploy::POOL_DELAY;
 
-/// The demo's money has six decimals.
+/// The demo's token has six decimals.
 const DECIMALS: u8 = 6;
-/// Millionths in a base unit.
+/// Millionths per base unit.
 const MICRO: u128 = 1_000_000;
 
-/// Whose data the calls were about, and what came of it.
+/// The attribution of the demo's calls and its payouts.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct CreditReport {
     pub calls: u64,
-    /// Of those, how many by influence; the others have the static shares.
+    /// Of those, attributed by influence; the others have static shares.
     pub by_influence: u64,
     pub contributors: Vec<ContributorCredit>,
-    /// Calls under roots on the chain.
+    /// Calls under anchored roots.
     pub anchored: u64,
-    /// What contributors fetched, in base units of the token.
+    /// Claimed by contributors, in base units of the token.
     pub claimed: Amount,
 }
 
-/// One contributor's part of all calls.
+/// One contributor's share of all calls.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ContributorCredit {
     pub name: String,
-    /// Of what all contributors earned, in millionths.
+    /// Share of all contributors' earnings, in millionths.
     pub ppm: u64,
     /// Whole base units of the token.
     pub amount: Amount,
@@ -51,7 +51,7 @@ pub struct ContributorCredit {
     pub address: Option<Address>,
 }
 
-/// What concerns attribution, out of the journal.
+/// The attribution-related events of the journal.
 #[derive(Default)]
 struct CreditFacts {
     calls: u64,
@@ -95,7 +95,7 @@ impl CreditFacts {
 }
 
 impl DemoScript<'_> {
-    /// Shows why one of the buyer's calls paid whom.
+    /// Explains the shares of one of the buyer's calls.
     pub(super) async fn tell_why(
         &self,
         buyer: &DemoBinary,
@@ -149,8 +149,8 @@ impl DemoScript<'_> {
         Err(Failure::new(ExitClass::Verification, message))
     }
 
-    /// Lets the time pass in which contributors may contest, has each fetch what it is owed, and
-    /// computes everything again from what is published.
+    /// Advances the chain past the challenge period, has each contributor claim, and recomputes
+    /// everything from the published log.
     pub(super) async fn tell_claimed(
         &self,
         project: &Path,
@@ -196,8 +196,7 @@ impl DemoScript<'_> {
             "  fetched from the pool: {} dUSD",
             shown_amount(&claimed.to_string(), DECIMALS)
         ));
-        self.audit((&contributor, project), (deployed, package))
-            .await?;
+        self.audit(&contributor, project, deployed, package).await?;
         let (anchored, _) = facts.anchors.calls();
         Ok(CreditReport {
             calls: facts.calls,
@@ -210,8 +209,10 @@ impl DemoScript<'_> {
 
     async fn audit(
         &self,
-        (auditor, project): (&DemoBinary, &Path),
-        (deployed, package): (&DeployReport, &Path),
+        auditor: &DemoBinary,
+        project: &Path,
+        deployed: &DeployReport,
+        package: &Path,
     ) -> Result<(), Failure> {
         let log = self.program.log();
         let index = package.parent().map(|run| run.join("attribution"));
@@ -244,7 +245,7 @@ impl DemoScript<'_> {
         Ok(())
     }
 
-    /// A proposal takes force after a day, which this chain can be told has passed.
+    /// A proposal takes effect after a day. The clock of this chain can be advanced.
     async fn pass_time(&self, project: &Path) -> Result<(), Failure> {
         let chain = self
             .program

@@ -1,4 +1,4 @@
-//! Running this binary as a person would: a command line in, JSON out.
+//! Runs this binary as a user would: a command line in, JSON out.
 
 use std::{
     path::{Path, PathBuf},
@@ -17,21 +17,21 @@ use openlora_core::{
     private::files,
 };
 
-/// Holds the password of the demo's account, made up for this one demo.
+/// Contains the password of the demo's account, generated for this run.
 const PASSWORD_FILE: &str = "password";
 
-/// This binary, with files of its own.
+/// This binary, with a home of its own.
 pub struct DemoBinary {
     binary: PathBuf,
     dir: PathBuf,
-    /// Name of the folder of whoever runs it.
+    /// Name of the home folder.
     home: &'static str,
 }
 
-/// A server that is stopped when the demo lets go of it.
+/// A server that is stopped when this is dropped.
 pub struct DemoServer {
     child: Child,
-    /// What it printed when it became ready.
+    /// The JSON line it printed when it became ready.
     pub ready: Value,
 }
 
@@ -50,7 +50,7 @@ impl DemoBinary {
         })
     }
 
-    /// The same program in the hands of somebody else.
+    /// The same program with another home.
     pub fn with_home(&self, home: &'static str) -> Self {
         Self {
             binary: self.binary.clone(),
@@ -59,17 +59,17 @@ impl DemoBinary {
         }
     }
 
-    /// Where this home's journal is.
+    /// The journal of this home.
     pub fn journal(&self) -> PathBuf {
         self.dir.join(self.home).join("data/journal.sqlite")
     }
 
-    /// Where this home's server publishes its log.
+    /// The folder in which this home's server publishes its log.
     pub fn log(&self) -> PathBuf {
         self.dir.join(self.home).join("data/attribution-log")
     }
 
-    /// Has this home use a chain that runs already.
+    /// Configures this home to use a running chain.
     pub fn use_chain(&self, rpc: &str) -> Result<(), Failure> {
         let folder = self.dir.join(self.home).join("config");
         files::folder(&folder)
@@ -80,7 +80,7 @@ impl DemoBinary {
             .map_err(|error| Failure::io("write", &path, &error))
     }
 
-    /// Makes up the password that the commands find in their environment.
+    /// Generates the password that the commands read from their environment.
     pub fn write_password(&self) -> Result<(), Failure> {
         let path = self.dir.join(PASSWORD_FILE);
         let password = format!("{:032x}\n", rand::random::<u128>());
@@ -88,14 +88,14 @@ impl DemoBinary {
             .map_err(|error| Failure::io("write", &path, &error))
     }
 
-    /// Folder in which projects are made.
+    /// Folder in which projects are created.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
     fn command(&self, dir: &Path, args: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
-        // Settings of the person's own must not change what the demo shows.
+        // The user's own settings must not affect the demo.
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("OPENLORA_") {
                 command.env_remove(name);
@@ -106,7 +106,7 @@ impl DemoBinary {
             .args(args)
             .current_dir(dir)
             .env("OPENLORA_HOME", self.dir.join(self.home))
-            // A chain of its own, whatever else listens on this machine.
+            // A chain of its own on a free port.
             .env("OPENLORA_DEVNET_PORT", "0")
             .env("OPENLORA_PASSWORD_FILE", self.dir.join(PASSWORD_FILE))
             .stdin(Stdio::null())
@@ -114,11 +114,11 @@ impl DemoBinary {
         command
     }
 
-    /// Runs a command to its end and returns the JSON value that it printed; what it says on
-    /// stderr is shown only while `watch` asks for its progress.
+    /// Runs a command to its end and returns its JSON output. Its stderr is shown only if `watch`
+    /// asks for progress.
     pub async fn run(&self, dir: &Path, args: &[&str], watch: bool) -> Result<Value, Failure> {
         let mut command = self.command(dir, args);
-        // Progress is a bar only when it reaches the terminal itself.
+        // Progress is shown as a bar only if stderr is the terminal itself.
         command.stderr(if watch {
             Stdio::inherit()
         } else {
@@ -142,7 +142,7 @@ impl DemoBinary {
         })
     }
 
-    /// Starts a server and waits for the line that says it is ready.
+    /// Starts a server and waits for its ready line.
     pub async fn serve(&self, dir: &Path, args: &[&str]) -> Result<DemoServer, Failure> {
         let mut child = self
             .command(dir, args)
@@ -160,7 +160,7 @@ impl DemoBinary {
         }
         match serde_json::from_str(&line) {
             Ok(ready) => {
-                // Nobody reads its remarks from here on, and a full pipe would stop it.
+                // Its notes are not read any more; a full pipe would block it.
                 if let Some(mut stderr) = child.stderr.take() {
                     tokio::spawn(async move {
                         tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await
@@ -188,7 +188,7 @@ impl DemoBinary {
 }
 
 impl DemoServer {
-    /// Asks the server to drain, and waits until it is gone.
+    /// Asks the server to drain, and waits until it has exited.
     pub async fn stop(mut self) -> Result<(), Failure> {
         if let Some(pid) = self.child.id() {
             terminate(pid);
@@ -222,7 +222,7 @@ fn terminate(pid: u32) {
 #[cfg(not(unix))]
 fn terminate(_pid: u32) {}
 
-/// The last line that is JSON: the result comes last.
+/// The last JSON line, which is the result.
 fn last_json(stdout: &[u8]) -> Option<Value> {
     let text = String::from_utf8_lossy(stdout);
     text.lines()
@@ -230,7 +230,7 @@ fn last_json(stdout: &[u8]) -> Option<Value> {
         .find_map(|line| serde_json::from_str(line).ok())
 }
 
-/// A step's own error, told as the demo's, with the step's class and hint.
+/// The error of a step, reported as the demo's error with the step's class and hint.
 fn failed_step(args: &[&str], code: Option<i32>, stderr: &[u8]) -> Failure {
     let class = EXIT_CLASSES
         .iter()

@@ -1,4 +1,4 @@
-//! How the demo is told, and how its steps' results are read.
+//! Output of the demo, and parsing of its steps' results.
 
 use anstyle::Style;
 use serde_json::Value;
@@ -8,11 +8,11 @@ use crate::commands::printer::Printer;
 use openlora_core::error::{ExitClass, Failure};
 use openlora_tui::run::DashFeed;
 
-/// What the steps share.
+/// State shared by the steps.
 pub struct DemoScript<'a> {
     pub printer: &'a Printer,
     pub program: DemoBinary,
-    /// Who gets the story's lines in the printer's place.
+    /// The receiver of the demo's lines when they are not printed.
     pub watcher: Option<tokio::sync::mpsc::Sender<DashFeed>>,
 }
 
@@ -33,7 +33,7 @@ impl DemoScript<'_> {
         ));
     }
 
-    /// A screen paints its lines itself, and would show the codes of these.
+    /// The dashboard styles its lines itself and would display escape codes.
     fn paint(&self, style: Style, text: &str) -> String {
         match self.watcher {
             Some(_) => text.to_owned(),
@@ -41,10 +41,10 @@ impl DemoScript<'_> {
         }
     }
 
-    /// The story is the result for a person; with `--json` it goes aside.
+    /// The lines are the result for a user; with `--json` they go to stderr.
     pub fn print_line(&self, line: &str) {
         if let Some(watcher) = &self.watcher {
-            // A screen that is behind shows the next line; one that was closed shows none.
+            // A slow screen skips lines; a closed one shows none.
             if !line.trim().is_empty() {
                 let _ = watcher.try_send(DashFeed::Told(line.trim().to_owned()));
             }

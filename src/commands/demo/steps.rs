@@ -17,7 +17,7 @@ use openlora_core::error::{ExitClass, Failure};
 use openlora_journal::Journal;
 use openlora_ledger::state::{ApplyOutcome, JournalSnapshot};
 
-/// A project written and its data checked.
+/// A created project with checked data.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct DemoProject {
     pub template: &'static str,
@@ -43,7 +43,7 @@ pub struct EvaluationFigures {
     pub adapter_accuracy: f64,
 }
 
-/// One answered call, as its receipt counts it.
+/// One answered call, with the counts of its receipt.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct DemoCall {
     pub kind: &'static str,
@@ -53,7 +53,7 @@ pub struct DemoCall {
     pub milliseconds: u64,
 }
 
-/// What the server's journal added up to.
+/// The totals of the server's journal.
 #[derive(Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct MeteredTotals {
     pub calls: u64,
@@ -62,7 +62,7 @@ pub struct MeteredTotals {
 }
 
 const TEMPLATE: &str = "sentiment";
-/// Posts that stand in no data file of the template.
+/// Posts that are not in the template's data.
 const POSTS: &[&str] = &[
     "Withdrawals are frozen again and support has gone silent, I want my coins back",
     "The audit passed and the new wallet finally shipped, what a great week for holders",
@@ -101,10 +101,10 @@ impl DemoScript<'_> {
             report.calls.push(called(kind, &answer)?);
             log.answers.push(answer);
         }
-        // By a transfer of its own, for comparison.
+        // Paid by a transfer of its own, for comparison.
         let args = ["call", POSTS[0], "--url", &url, "--scheme", "exact"];
         log.answers.push(self.call(&project, &buyer, &args).await?);
-        buyer.call_often(&project, (&url, POSTS), &mut log).await?;
+        buyer.call_often(&project, &url, POSTS, &mut log).await?;
         let paid = buyer.paid(&project, &log).await?;
         self.print_line(&format!(
             "  {} calls from {} channels, {} of them streamed: {} dUSD",
@@ -117,7 +117,7 @@ impl DemoScript<'_> {
         self.tell_why(&buyer.program, &project, &log.answers[0])
             .await?;
         self.step(9, "Many payments become a few transactions", &[]);
-        let settled = self.tell_settled(&project, (server, &paid)).await?;
+        let settled = self.tell_settled(&project, server, &paid).await?;
         report.metered = Some(self.meter(&log)?);
         (report.paid, report.settled) = (Some(paid), Some(settled));
         self.step(10, "Contributors fetch what they are owed", &[]);
@@ -207,7 +207,7 @@ impl DemoScript<'_> {
         Ok(evaluated)
     }
 
-    /// Signs the adapter with a new account, registers it, and asks the registry what it knows.
+    /// Signs the adapter with a new account, registers it, and reads it back from the registry.
     async fn register(&self, project: &Path) -> Result<(DeployReport, PathBuf), Failure> {
         let account = ["wallet", "new", "creator", "--light-kdf"];
         self.step(
@@ -243,8 +243,8 @@ impl DemoScript<'_> {
         Ok((deployed, PathBuf::from(folder)))
     }
 
-    /// What the registry says about the adapter; `explore --verify` ends the demo when it is not
-    /// what the package says.
+    /// Prints the adapter's registry entry; `explore --verify` fails the demo if it does not match
+    /// the package.
     fn tell_registry(&self, known: &Value) -> Result<(), Failure> {
         let shares = "/adapters/0/releases/0/shares";
         let shares = known.pointer(shares).and_then(Value::as_array);
@@ -263,7 +263,7 @@ impl DemoScript<'_> {
         Ok(())
     }
 
-    /// Stops the demo's chain, if it got so far.
+    /// Stops the demo's chain, if it was started.
     pub async fn end_chain(&self) -> Result<(), Failure> {
         let dir = self.program.dir();
         self.program.run(dir, &["devnet", "stop"], false).await?;
@@ -301,7 +301,7 @@ impl DemoScript<'_> {
         Ok(result)
     }
 
-    /// Holds the answers' usage against what the server's journal recorded.
+    /// Compares the answers' usage with the server's journal.
     fn meter(&self, log: &CallLog) -> Result<MeteredTotals, Failure> {
         let metered = totals(&self.program.journal())?;
         let sum = |pointer: &str| {
@@ -326,7 +326,7 @@ impl DemoScript<'_> {
         Ok(metered)
     }
 
-    /// The last words.
+    /// Prints the closing lines.
     pub fn close(&self, report: &DemoReport, kept: Option<&Path>) {
         self.printer.line("");
         self.printer
@@ -340,7 +340,7 @@ impl DemoScript<'_> {
     }
 }
 
-/// Adds the journal up, after its hash chain has been checked from the first event.
+/// Sums up the journal, after verifying its hash chain.
 fn totals(journal: &Path) -> Result<MeteredTotals, Failure> {
     let mut journal = Journal::open_read_only(journal)?;
     journal.verify()?;

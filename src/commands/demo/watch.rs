@@ -1,15 +1,15 @@
-//! The demo behind the dashboard: the story is told while its journal is shown.
+//! The demo with the dashboard: the steps run while their journal is shown.
 
 use tokio::sync::mpsc;
 
 use super::{CommandContext, DemoReport, DemoScript, Failure, interrupted};
 use crate::commands::dash;
 
-/// Lines and batches of records that wait for the screen.
+/// Lines and batches of records queued for the screen.
 const WAITING: usize = 16;
 
-/// Tells the story until its end, then waits until the screen is closed; closing it before ends the
-/// story too.
+/// Runs the demo to its end, then waits until the screen is closed. Closing the screen earlier ends
+/// the demo too.
 pub(super) async fn run_watched(
     context: &CommandContext,
     script: &mut DemoScript<'_>,
@@ -18,7 +18,7 @@ pub(super) async fn run_watched(
     let clock = dash::follow(script.program.journal(), sender.clone())?;
     script.watcher = Some(sender.clone());
     let folder = script.program.dir().to_owned();
-    let screen = dash::run_screen(dash::demo_options(context)?, (feed, clock), folder);
+    let screen = dash::run_screen(dash::demo_options(context)?, feed, clock, folder);
     let mut screen = std::pin::pin!(screen);
     let told = tokio::select! {
         told = script.run_steps() => told,
@@ -31,7 +31,7 @@ pub(super) async fn run_watched(
         Ok(_) => "the demonstration is over; look around, q quits".to_owned(),
         Err(failure) => format!("the demonstration failed: {failure}"),
     };
-    // Whoever closed the screen in this very moment has seen enough.
+    // The user may have closed the screen in the meantime.
     let _ = sender.send(dash::remark_feed(last)).await;
     let closed = screen.await;
     script.watcher = None;

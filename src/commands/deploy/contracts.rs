@@ -1,4 +1,4 @@
-//! `deploy --contracts`: the set that every openlora network needs.
+//! `deploy --contracts`: deploys the contracts that every openlora network needs.
 
 use serde::Serialize;
 
@@ -20,7 +20,7 @@ pub struct ContractsReport {
 pub struct ContractAddress {
     name: &'static str,
     address: String,
-    /// The transaction that put it there; null when it was there before.
+    /// The deployment transaction; null if the contract already existed.
     tx: Option<String>,
 }
 

@@ -1,4 +1,5 @@
-//! The journal beside the chains: every relation between sums, and every difference with its calls.
+//! Compares the journal with the chains: every relation between sums, and every difference with its
+//! calls.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -18,7 +19,7 @@ use openlora_ledger::{
 };
 use openlora_payments::settlement::{audit::gather, check_genesis};
 
-/// How many calls of a finding are listed for a person; `--json` has all of them.
+/// How many calls of a finding are printed; `--json` has all of them.
 const LISTED: usize = 8;
 
 /// One receiver on one chain.
@@ -31,7 +32,7 @@ pub struct ReceiverAudit {
     #[schemars(with = "String")]
     pub token: Address,
     pub decimals: u8,
-    /// The block at which the chain was asked.
+    /// The block at which the chain was read.
     pub block: u64,
     pub checks: Vec<AuditRelation>,
     /// Every loss, difference and note.
@@ -43,7 +44,7 @@ pub struct ReceiverAudit {
 /// One relation; sums in base units.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct AuditRelation {
-    /// Such as "received = held + released".
+    /// For example "received = held + released".
     pub name: String,
     pub left: Amount,
     /// `=` or `≥`.
@@ -57,25 +58,25 @@ pub struct AuditRelation {
 pub struct AuditEntry {
     pub kind: FindingKind,
     pub severity: Severity,
-    /// Why calls cannot be collected.
+    /// Why the calls cannot be collected.
     pub cause: Option<LossCause>,
     /// 0x and 64 digits.
     pub channel: Option<String>,
-    /// Hash of the transaction that it is about.
+    /// Hash of the transaction concerned.
     pub tx: Option<String>,
-    /// The calls behind it, each with its part.
+    /// The calls that cause it, each with its part.
     pub calls: Vec<FoundCall>,
     pub expected: Amount,
     pub found: Amount,
-    /// The same in words.
+    /// The same as text.
     pub text: String,
 }
 
-/// What was audited, and what could not be.
+/// The audited receivers, and what could not be audited.
 #[derive(Debug, Default)]
 pub(super) struct AuditResults {
     pub audited: Vec<ReceiverAudit>,
-    /// Contradictions inside the journal, and chains that no network of the settings is.
+    /// Contradictions within the journal, and chains that are not configured.
     pub problems: Vec<String>,
 }
 
@@ -85,7 +86,7 @@ impl AuditResults {
     }
 }
 
-/// Asks every chain on which calls are paid.
+/// Reads every chain on which calls are paid.
 pub(super) async fn all(context: &CommandContext) -> Result<AuditResults, Failure> {
     let path = context.dirs.journal();
     let mut trail = AuditTrail::default();
@@ -94,7 +95,7 @@ pub(super) async fn all(context: &CommandContext) -> Result<AuditResults, Failur
     }
     let mut journal = Journal::open_read_only(&path)?;
     journal.replay(1, |record| trail.apply(record))?;
-    // A server may go on meanwhile: what it writes after this is told apart.
+    // A running server may write meanwhile; later records are recognised by this mark.
     trail.begin_reading_the_chain();
     let mut gathered = Vec::new();
     let mut missing = trail.chains();
@@ -133,7 +134,7 @@ pub(super) async fn all(context: &CommandContext) -> Result<AuditResults, Failur
     })
 }
 
-/// A chain that is gone has nothing to be held against.
+/// A chain that was reset cannot be compared.
 fn former(gone: &FormerChain) -> String {
     let genesis = gone
         .genesis
@@ -192,7 +193,7 @@ fn finding_entry(finding: &AuditFinding, decimals: u8) -> AuditEntry {
     }
 }
 
-/// What is the matter, with both sums and where.
+/// A finding as text, with both sums and its place.
 fn text(finding: &AuditFinding, decimals: u8) -> String {
     let amount = |amount: Amount| shown_amount(&amount.to_string(), decimals);
     let (expected, sum) = (amount(finding.expected), amount(finding.found));

@@ -1,4 +1,4 @@
-//! The sums: over today, seven and thirty days, and all time, per money and per chain.
+//! The sums over today, seven days, thirty days and all time, per token and per chain.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use openlora_ledger::{DayRange, ReceiverKey};
 /// What `earnings --json` prints. Amounts are in base units.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct EarningsReport {
-    /// Per money: amounts of equal symbol and decimals are added up over chains.
+    /// Per token: amounts with equal symbol and decimals are added over chains.
     pub tokens: Vec<TokenReport>,
     pub chains: Vec<ChainReport>,
     /// With `--by`.
@@ -26,7 +26,7 @@ pub struct EarningsReport {
     /// With `--audit`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audit: Option<Vec<ReceiverAudit>>,
-    /// With `--audit`: contradictions inside the journal, and what could not be audited.
+    /// With `--audit`: contradictions within the journal, and what could not be audited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audit_problems: Option<Vec<String>>,
 }
@@ -39,13 +39,13 @@ pub struct TokenReport {
     pub seven_days: PeriodReport,
     pub thirty_days: PeriodReport,
     pub all: PeriodReport,
-    /// Charged for refunds, besides what calls cost.
+    /// Refund fees, in addition to the charges of calls.
     pub refund_fees: Amount,
-    /// Charged and not yet at the receiver, as far as it can still arrive.
+    /// Charged and not yet at the receiver, as far as it can still be collected.
     pub pending: Amount,
-    /// Charged, and taken back by payers before it was claimed.
+    /// Charged, but withdrawn or refunded to payers before it was claimed.
     pub uncollectable: Amount,
-    /// At the receiver and not yet paid out.
+    /// At the receiver and not yet released.
     pub withdrawable: Amount,
 }
 
@@ -54,13 +54,14 @@ pub struct TokenReport {
 pub struct PeriodReport {
     pub calls: u64,
     pub charged: Amount,
-    /// Charged for refunds, besides what calls cost.
+    /// Refund fees, in addition to the charges of calls.
     pub refund_fees: Amount,
     pub settled: Amount,
     pub released: Amount,
-    /// Wei that this journal's transactions cost.
+    /// Gas cost of this journal's transactions in wei.
     pub gas_wei: Amount,
-    /// Charged, fees of refunds included, less gas at `pricing.coin`; negative when gas cost more. Null without that price.
+    /// Charged, including refund fees, minus gas at `pricing.coin`; negative if gas cost more. Null
+    /// without that price.
     #[schemars(with = "Option<String>")]
     pub net: Option<SignedAmount>,
 }
@@ -132,7 +133,7 @@ pub(super) fn build_report(
     })
 }
 
-/// The value of one coin of the chain in base units of the token.
+/// The price of one native coin in base units of the token.
 pub(in crate::commands) fn coin(
     context: &CommandContext,
     decimals: u8,
@@ -149,7 +150,7 @@ pub(in crate::commands) fn coin(
     context.settings.pricing.coin.as_ref().map(read).transpose()
 }
 
-/// Receivers of the same money.
+/// Receivers of the same token.
 struct MoneyGroup<'a> {
     income: &'a IncomeLedger,
     receivers: &'a [ReceiverKey],
@@ -210,7 +211,7 @@ fn chain(income: &IncomeLedger, receiver: &ReceiverKey) -> ChainReport {
     }
 }
 
-/// For a person.
+/// Prints the report as text.
 pub(super) fn print_report(printer: &Printer, report: &EarningsReport) {
     if report.tokens.is_empty() {
         printer.line("nothing was earned yet");

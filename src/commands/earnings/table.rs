@@ -20,13 +20,13 @@ use openlora_ledger::{CallsKey, DayRange, ReceiverKey};
 pub struct EarningsRow {
     /// The day, the adapter's name, or the account.
     pub key: String,
-    /// The money, such as `dUSD`.
+    /// The token's symbol, such as `dUSD`.
     pub symbol: String,
     pub decimals: u8,
-    /// None for contributors, whose part is not counted in calls.
+    /// None for contributors, whose share is not counted in calls.
     pub calls: Option<u64>,
     pub charged: Amount,
-    /// None where it is not known which payer's or adapter's money was settled.
+    /// None if it is unknown which payer's or adapter's money was settled.
     pub settled: Option<Amount>,
     pub released: Option<Amount>,
 }

@@ -1,4 +1,4 @@
-//! The project templates that the binary carries. A test compares this table with `templates/`.
+//! The embedded project templates. A test compares this table with `templates/`.
 
 /// A project that `init` can write.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! `receipts show --why`: whose data shaped an answer, as the server that gave it explains.
+//! `receipts show --why`: the contributors of an answer, as explained by the server that gave it.
 
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ use openlora_serve::attribution::published::{
     AttributionStage, PublishedAttribution, PublishedShare,
 };
 
-/// Asks the server that is named, the one that was paid, or the one that runs in this home.
+/// Asks the named server, the one that was paid, or the one that runs in this home.
 pub(super) async fn run(
     context: &CommandContext,
     id: &str,

@@ -1,4 +1,4 @@
-//! From the journal to what is published of it.
+//! Collects from the journal what is published.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,22 +10,22 @@ use openlora_ledger::{
     publication::{PublishedCall, event_id},
 };
 
-/// Most calls under one root.
+/// Maximum calls under one root.
 pub const LARGEST: usize = 8192;
 
-/// What is known of roots, releases and pools.
+/// The known roots, releases and pools.
 #[derive(Default)]
 pub struct RewardState {
     chain_id: u64,
     pub anchors: AnchorFacts,
-    /// What the chains have collected of the calls' charges.
+    /// The collected amounts of the calls' charges.
     pub collected: CollectedSums,
     /// By splitter.
     releases: BTreeMap<Address, ReleaseDeployment>,
     splits: BTreeMap<ReceiverKey, SplitRead>,
 }
 
-/// A call between its counting and its attribution.
+/// A call that is metered but not attributed yet.
 #[derive(Default)]
 struct PartialCall {
     charge: Option<CallCharge>,
@@ -48,7 +48,7 @@ impl RewardState {
         self.anchors.apply(event);
         self.collected.apply(event);
         match event {
-            // Splitters have one address on every chain.
+            // Splitters have the same address on every chain.
             Event::Deployed(release) => {
                 if let Ok(splitter) = release.splitter.parse() {
                     self.releases
@@ -66,14 +66,14 @@ impl RewardState {
         }
     }
 
-    /// Ids of the adapters that were released from here.
+    /// Ids of the adapters released from here.
     pub fn adapters(&self) -> BTreeSet<String> {
         let here = self.releases.values();
         let here = here.filter(|it| it.chain_id == self.chain_id);
         here.map(|it| it.adapter_id.clone()).collect()
     }
 
-    /// Up to which record a pool's calls are published.
+    /// The last record whose calls are published for a pool.
     pub fn published_through(&self, pool: ReceiverKey, server: Address) -> u64 {
         let pays = |split: &&SplitRead| {
             let mut parts = split.parts.iter();
@@ -87,7 +87,7 @@ impl RewardState {
         last.map_or(0, |it| it.through)
     }
 
-    /// Contributor pools on this chain.
+    /// The contributor pools on this chain.
     pub fn pools(&self) -> BTreeSet<ReceiverKey> {
         let here = self
             .splits
@@ -96,7 +96,7 @@ impl RewardState {
         here.flat_map(SplitRead::pools).collect()
     }
 
-    /// An adapter's paid and attributed calls after a record, in their order.
+    /// An adapter's paid and attributed calls after a record, in order.
     pub fn calls(
         &self,
         journal: &Journal,
@@ -128,7 +128,7 @@ impl RewardState {
                     calls.extend(self.call(record, attributed, half));
                 }
             }
-            // What was paid on a chain that is gone is no call of the one that took its id.
+            // Payments on a chain that was reset do not belong to the new chain with the same id.
             Event::ChainEnded { chain_id } => {
                 let is_gone = |charge: &CallCharge| charge.chain_id == *chain_id;
                 halves.retain(|_, half| !half.charge.as_ref().is_some_and(is_gone));

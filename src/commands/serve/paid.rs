@@ -1,5 +1,5 @@
-//! Selling calls: who is paid for each adapter, on which chains, by which account; and settling
-//! what was earned while the server runs.
+//! Paid serving: the payees of each adapter, the chains and the account, and settling while the
+//! server runs.
 
 use std::{
     collections::BTreeMap,
@@ -61,20 +61,20 @@ use openlora_release::deploy::{ReleasePayee, payee, quote};
 use openlora_serve::payment::{Currency, SalesConfig};
 use openlora_wallet::WalletAccount;
 
-/// Everything that a server which sells its calls needs.
+/// Everything that a server with paid calls needs.
 pub struct PaidServing {
     pub sales: SalesConfig,
     pub prices: PriceList,
     /// Names of the chains, the home chain first.
     pub networks: Vec<String>,
-    /// Who is paid on the home chain, by the adapter's digest.
+    /// The recipients on the home chain, by the adapter's digest.
     pub splits: BTreeMap<String, SplitRead>,
     treasurers: Vec<ChainOperator>,
     triggers: SettleTriggers,
     rounds: RewardSchedule,
 }
 
-/// A chain's desk, who settles there and who sees to rewards there.
+/// The settlement client, the settler and the reward publisher of a chain.
 #[derive(Clone)]
 struct ChainOperator {
     client: Arc<SettlementClient>,
@@ -82,27 +82,29 @@ struct ChainOperator {
     rewarder: Arc<RewardPublisher>,
 }
 
-/// What is known before anything is asked of a chain.
+/// The inputs that need no chain access.
 struct ServingPlan<'a> {
     context: &'a CommandContext,
     journal: &'a Journal,
     account: WalletAccount,
     chains: Vec<Chain>,
     snapshot: JournalSnapshot,
-    /// Under which others reach this server.
+    /// The public URL of this server.
     url: String,
 }
 
-/// Gets ready to sell the chosen adapters' calls.
+/// Prepares paid serving of the chosen adapters.
 ///
 /// # Errors
-/// An adapter is not registered or is served by somebody else, a chain cannot be reached, or the
+///
+/// An adapter is not registered or is served by another account, a chain cannot be reached, or the
 /// account cannot be unlocked.
 pub(super) async fn open(
     context: &CommandContext,
     journal: &Journal,
     chosen: &[ChosenAdapter],
-    (networks, password_file): (Vec<Network>, Option<&Path>),
+    networks: Vec<Network>,
+    password_file: Option<&Path>,
     url: &str,
 ) -> Result<PaidServing, Failure> {
     let mut chains = Vec::with_capacity(networks.len());
@@ -112,7 +114,7 @@ pub(super) async fn open(
     }
     let home = &chains[0].network;
     let signer = LockedSigner::choose(context, home)?;
-    // What a killed server left open is charged before anybody reads the ledger.
+    // Calls that a killed server left open are charged before the ledger is read.
     journal.recover("none").await?;
     for chain in &chains {
         check_chain(journal, chain, &context.printer).await?;
@@ -132,7 +134,7 @@ pub(super) async fn open(
 }
 
 impl ServingPlan<'_> {
-    /// Who is paid for each adapter, by the adapter's digest.
+    /// The payees of each adapter, by the adapter's digest.
     async fn payees(
         &self,
         chosen: &[ChosenAdapter],
@@ -146,8 +148,8 @@ impl ServingPlan<'_> {
         Ok(payees)
     }
 
-    /// Off a development chain nobody is paid whose address is a placeholder or has a key that
-    /// everybody knows, nor does such an account serve.
+    /// Outside development chains, refuses payees and serving accounts whose address is a
+    /// placeholder or has a published key.
     fn check_payees(
         &self,
         chosen: &[ChosenAdapter],
@@ -198,8 +200,8 @@ impl ServingPlan<'_> {
         })
     }
 
-    /// Creates splitters that are missing on other chains, after what an earlier process left
-    /// open, and writes down who is paid.
+    /// Recovers open transactions, creates missing splitters on other chains, and records the
+    /// recipients.
     async fn prepare(&self, payees: &BTreeMap<String, ReleasePayee>) -> Result<(), Failure> {
         let limits = limits(self.context)?;
         let printer = self.context.printer.clone();
@@ -346,10 +348,13 @@ impl ServingPlan<'_> {
                 SettlementClient::new(chain.clone(), self.account.clone(), records, options);
             let client = Arc::new(client);
             let settler = Arc::new(ChainSettler::new(Arc::clone(&client)));
-            let published = (log.clone(), address.clone());
-            let journal = self.journal.clone();
-            let rewarder =
-                RewardPublisher::new(journal, Arc::clone(&client), published, place == 0);
+            let rewarder = RewardPublisher::new(
+                self.journal.clone(),
+                Arc::clone(&client),
+                log.clone(),
+                address.clone(),
+                place == 0,
+            );
             ChainOperator {
                 client,
                 settler,
@@ -387,7 +392,7 @@ fn rules(context: &CommandContext) -> SponsorRules {
     }
 }
 
-/// What is done for each payer in a day.
+/// Daily limits of sponsored transactions per payer.
 fn allowance(context: &CommandContext) -> SponsorAllowance {
     let settings = &context.settings.serve;
     SponsorAllowance {
@@ -398,10 +403,9 @@ fn allowance(context: &CommandContext) -> SponsorAllowance {
     }
 }
 
-/// What may be paid for gas at payers' request in a day, in wei. Coins of a development chain are
-/// worth nothing.
+/// Daily budget for sponsored gas, in wei. Coins of a development chain have no value.
 fn gas_budget(context: &CommandContext, network: &Network) -> Result<Option<Amount>, Failure> {
-    /// What `serve.min_gas` is by default, for those who set it lower.
+    /// The default of `serve.min_gas`, for lower settings.
     const LEAST: Amount = Amount(1_000_000_000_000_000);
     const TIMES: u128 = 10;
     if let Some(stated) = &context.settings.serve.gas_budget {
@@ -414,7 +418,7 @@ fn gas_budget(context: &CommandContext, network: &Network) -> Result<Option<Amou
     Ok(Some(Amount(least.0.saturating_mul(TIMES))))
 }
 
-/// What the account keeps for its own gas, in wei.
+/// The gas reserve that the account keeps for itself, in wei.
 fn min_gas(context: &CommandContext) -> Result<Amount, Failure> {
     ether(&context.settings.serve.min_gas)
 }
@@ -427,7 +431,7 @@ fn ether(stated: &StatedSetting<String>) -> Result<Amount, Failure> {
     })
 }
 
-/// The settling of every chain, for whoever asks.
+/// The settlers of all chains, for settlement requests.
 struct ChainOperators(Vec<ChainOperator>);
 
 #[async_trait::async_trait]
@@ -455,8 +459,8 @@ impl Settler for ChainOperators {
     }
 }
 
-/// Time between two rounds, well within the delay of a payer's withdrawal: what is charged in
-/// between has to be claimed before the payer has it back.
+/// The interval between two rounds. It is well below the delay of a payer's withdrawal, because
+/// charges must be claimed before a withdrawal completes.
 pub(super) fn settle_every(context: &CommandContext) -> Result<Duration, Failure> {
     let settings = &context.settings.serve;
     let delay = settings.withdraw_delay;
@@ -488,8 +492,8 @@ impl PaidServing {
         self.treasurers.iter().map(id).collect()
     }
 
-    /// Watches the chains and settles what is earned until `stop`, then once more: each task says
-    /// whether it left nothing undone.
+    /// Watches the chains and settles earnings until `stop`, then once more. Each task returns
+    /// whether it completed everything.
     pub fn start(&self, stop: &CancellationToken) -> JoinSet<bool> {
         let mut tasks = JoinSet::new();
         for operator in &self.treasurers {
@@ -515,7 +519,7 @@ impl PaidServing {
         tasks
     }
 
-    /// Sums that are charged, could be claimed and are not, each with its chain.
+    /// Charged amounts that could be claimed and are not, each with its chain.
     pub fn unclaimed(&self) -> Vec<String> {
         let of_office = |operator: &ChainOperator| {
             let network = &operator.client.chain().network;

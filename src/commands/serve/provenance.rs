@@ -1,5 +1,5 @@
-//! Whose data a served adapter was trained on: from its package or its run, with the static shares
-//! that its pool has on the chain.
+//! The contributors of a served adapter: from its package or its run, with the static shares of its
+//! pool on the chain.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -22,9 +22,9 @@ use openlora_package::{
 };
 use openlora_train::run::lock::RunLock;
 
-/// Name of the folder with the tokens that wait, below the data directory.
+/// Folder of the tokens that wait for attribution, below the data directory.
 pub const VAULT: &str = "attribution-waiting";
-/// Licences that let anybody copy and show a text, by their SPDX identifiers.
+/// SPDX identifiers of licences that permit copying and showing a text.
 const OPEN: &[&str] = &[
     "0BSD",
     "Apache-2.0",
@@ -43,12 +43,13 @@ const OPEN: &[&str] = &[
 
 const RUN_LOCK: &str = "config.lock.toml";
 
-/// Everybody who contributed to an adapter, and the index over what they gave. Static shares are
-/// those of the pool where there is one, so that what is computed here is what the chain would pay.
-/// An index that cannot be used is told, and every call then has the static shares.
+/// The contributors of an adapter, and the index over their data. If there is a pool, its static
+/// shares are used, so that the result matches what the chain pays. If the index cannot be used, a
+/// warning is printed and every call gets the static shares.
 pub fn read_provenance(
     context: &CommandContext,
-    (base, adapter): (&BaseModel, &LoraAdapter),
+    base: &BaseModel,
+    adapter: &LoraAdapter,
     split: Option<&SplitRead>,
 ) -> Result<Provenance, Failure> {
     let mut contributors = adapter_contributors(&adapter.dir)?;
@@ -85,8 +86,8 @@ pub fn read_provenance(
     Ok(provenance)
 }
 
-/// Texts of the project's examples by SHA-256, of the sources whose licence lets everybody have
-/// them. Where the data is gone there are none.
+/// Texts of the project's examples by SHA-256, of sources with a permissive licence only. Empty if
+/// the data is missing.
 fn texts(context: &CommandContext) -> BTreeMap<String, String> {
     let sources = project::sources(context, &[]);
     let Ok(dataset) = dataset::load(&sources) else {
@@ -115,7 +116,7 @@ fn open(
     Ok((index, sketcher))
 }
 
-/// Adds an index, by its folder or its file, to be scored against.
+/// Adds an index, given as a folder or a file, for scoring.
 pub fn with_index(mut provenance: Provenance, path: &Path) -> Result<Provenance, Failure> {
     let path = match path.is_dir() {
         true => AttributionDir::new(path).index(),
@@ -127,7 +128,7 @@ pub fn with_index(mut provenance: Provenance, path: &Path) -> Result<Provenance,
     Ok(provenance)
 }
 
-/// Static shares as a pool has them.
+/// Replaces the static shares by those of a pool.
 pub fn take_static_shares(contributors: &mut Vec<Contributor>, split: &SplitRead) {
     let members = split.parts.iter().flat_map(|part| &part.members);
     let members: Vec<_> = members.collect();
@@ -153,7 +154,7 @@ pub fn take_static_shares(contributors: &mut Vec<Contributor>, split: &SplitRead
     }
 }
 
-/// The contributors of an adapter, as its package or its run states them.
+/// The contributors of an adapter as stated in its package or its run.
 pub(super) fn adapter_contributors(dir: &Path) -> Result<Vec<Contributor>, Failure> {
     if dir.join(MANIFEST_FILE).is_file() {
         return Ok(of_manifest(&package::read(dir)?.manifest));
@@ -168,7 +169,7 @@ pub(super) fn adapter_contributors(dir: &Path) -> Result<Vec<Contributor>, Failu
     }
 }
 
-/// The contributors as a package states them.
+/// The contributors as stated in a package.
 pub fn of_manifest(manifest: &Manifest) -> Vec<Contributor> {
     let owned = |contributor: &ManifestContributor| {
         let mut theirs = manifest.datasets.iter();

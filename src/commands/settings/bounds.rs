@@ -1,6 +1,6 @@
-//! What a project file may not say. Whoever works in somebody else's folder reads their file, so
-//! it lowers what its reader spends and never raises it, and chooses none of the reader's accounts
-//! against the reader's own word.
+//! Restrictions of project files. A user who works in a foreign folder reads a foreign project
+//! file. Such a file may lower the user's limits but not raise them, and it may choose an account
+//! only if the user has not.
 
 use std::cmp::Ordering;
 
@@ -10,7 +10,7 @@ use super::{
     value::{SettingOrigin, SettingValue, Values},
 };
 
-/// Settings that a project file may lower. One that is unset stands for another.
+/// Settings that a project file may only lower. An unset one takes the value of another.
 const LIMITS: &[(&str, Option<&str>)] = &[
     ("call.ask_above", None),
     ("call.budget", None),
@@ -20,10 +20,10 @@ const LIMITS: &[(&str, Option<&str>)] = &[
     ("deploy.max_fee", None),
 ];
 
-/// Settings that a project file says where its reader says nothing.
+/// Settings that a project file may set only if the user has not.
 const CHOICES: &[&str] = &["wallet.account"];
 
-/// Holds what a project file says against what holds without it.
+/// Checks the values of a project file against those that apply without it.
 pub(super) fn check(
     project: &[(&'static str, SettingValue, SettingOrigin)],
     own: &Values,
@@ -64,7 +64,7 @@ fn bound<'a>(name: &str, own: &'a Values) -> Option<&'a (SettingValue, SettingOr
     own.get(name).or_else(|| own.get((*otherwise)?))
 }
 
-/// What cannot be compared is not known to be lower.
+/// Values that cannot be compared are treated as higher.
 fn is_at_most(value: &SettingValue, limit: &SettingValue) -> bool {
     let order = match (value, limit) {
         (SettingValue::Integer(value), SettingValue::Integer(limit)) => Some(value.cmp(limit)),
@@ -74,7 +74,7 @@ fn is_at_most(value: &SettingValue, limit: &SettingValue) -> bool {
     order.is_some_and(Ordering::is_le)
 }
 
-/// Decimal numbers, as amounts are written, of any length.
+/// Compares decimal numbers of any length.
 fn compare(one: &str, other: &str) -> Option<Ordering> {
     let parts = |text: &str| {
         let (whole, part) = text.split_once('.').unwrap_or((text, ""));

@@ -1,4 +1,4 @@
-//! Where files live, and reading a settings file into located values.
+//! Locations of files, and parsing of settings files with positions.
 
 use std::{
     ops::Range,
@@ -64,7 +64,7 @@ pub enum SettingsError {
         expected: String,
         found: String,
     },
-    /// The table of settings accepts a value that its type has no room for.
+    /// The table of settings accepts a value that its type cannot represent.
     #[error("`{key}` has a value that cannot be used")]
     Untyped { key: &'static str },
     #[error("profile `{name}` is not defined in {place}")]
@@ -131,7 +131,7 @@ impl Explain for SettingsError {
     }
 }
 
-/// Folders that openlora keeps its own files in.
+/// The folders of openlora's own files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppDirs {
     pub config: PathBuf,
@@ -140,7 +140,7 @@ pub struct AppDirs {
 }
 
 impl AppDirs {
-    /// `OPENLORA_HOME` holds all three when set; else the platform's own places.
+    /// `OPENLORA_HOME` sets all three; otherwise the platform's directories are used.
     pub fn discover(home: Option<&Path>) -> Result<Self, SettingsError> {
         if let Some(home) = home {
             return Ok(Self {
@@ -191,7 +191,7 @@ pub fn find_project_file(start: &Path) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// What one settings file says.
+/// The content of one settings file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FileLayer {
     pub values: Vec<(&'static str, SettingValue, SettingOrigin)>,
@@ -199,7 +199,7 @@ pub struct FileLayer {
     pub networks: Vec<NetworkEntry>,
 }
 
-/// Reads a settings file strictly, with the keys of `[profile.NAME]` laid over it.
+/// Reads a settings file strictly, with the keys of `[profile.NAME]` applied on top.
 pub fn read_file(path: &Path, profile: Option<&str>) -> Result<FileLayer, SettingsError> {
     let text = std::fs::read_to_string(path).map_err(|error| SettingsError::Unreadable {
         path: path.to_owned(),
@@ -208,7 +208,7 @@ pub fn read_file(path: &Path, profile: Option<&str>) -> Result<FileLayer, Settin
     parse(path, &text, profile)
 }
 
-/// As [`read_file`], for text already read.
+/// Like [`read_file`], for text that was already read.
 pub fn parse(path: &Path, text: &str, profile: Option<&str>) -> Result<FileLayer, SettingsError> {
     redact::register_credentials(text);
     let reader = SettingsReader { path, text };
@@ -437,7 +437,7 @@ impl SettingsReader<'_> {
     }
 }
 
-/// A value as the person wrote it, on one line.
+/// A value as the user wrote it, on one line.
 fn describe_item(item: &Item) -> String {
     match item {
         Item::Value(value) => value
@@ -451,7 +451,7 @@ fn describe_item(item: &Item) -> String {
     }
 }
 
-/// The candidate that is most likely meant, if any is near enough.
+/// The closest candidate, if one is close enough.
 pub fn closest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
     candidates
         .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))

@@ -1,5 +1,5 @@
 //! The table of settings: their types, defaults and meanings. Validation, help, `config show` and
-//! the reference in the docs read it.
+//! the reference documentation use it.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -88,9 +88,10 @@ macro_rules! settings {
         }
 
         impl Settings {
-            /// Types what the layers say.
+            /// Converts the merged values to typed fields.
             ///
             /// # Errors
+            ///
             /// A value that its kind accepts does not fit the field's type; the error is its key.
             pub(super) fn typed(
                 values: Values,
@@ -417,7 +418,7 @@ pub fn find(name: &str) -> Option<&'static SettingKey> {
 }
 
 impl BaseSettings {
-    /// The base to open: a relative folder is taken from the file that names it.
+    /// The base to open: a relative folder is resolved against the file that names it.
     pub fn located(&self) -> String {
         let (id, folder) = (&self.id.value, self.id.path());
         let is_folder = id != "nano" && (id.starts_with('.') || folder.is_dir());

@@ -1,8 +1,8 @@
-//! Flags, environment and files become validated settings.
+//! Validated settings from flags, environment and files.
 //!
-//! Every key is a row of [`keys::KEYS`]. A value comes from the strongest layer that sets it
-//! (flag, `OPENLORA_*` variable, project file, user file, default) and remembers where that was,
-//! so that `config show --origin` can prove it.
+//! Every key is a row of [`keys::KEYS`]. A value comes from the strongest layer that sets it (flag,
+//! `OPENLORA_*` variable, project file, user file, default) and keeps its origin, which `config
+//! show --origin` prints.
 
 mod bounds;
 mod files;

@@ -1,4 +1,4 @@
-//! Laying the layers over one another.
+//! Merging of the layers.
 
 use std::{
     collections::BTreeMap,
@@ -94,7 +94,7 @@ impl SettingLayers {
     }
 }
 
-/// Variables with our prefix that are no settings.
+/// Variables with the prefix of settings that are no settings.
 const OTHER_VARIABLES: &[&str] = &[
     "OPENLORA_HOME",
     "OPENLORA_LOG",
@@ -103,7 +103,7 @@ const OTHER_VARIABLES: &[&str] = &[
     "OPENLORA_TOKEN_FILE",
 ];
 
-/// A misspelt variable would silently do nothing.
+/// Otherwise a misspelt variable would be ignored silently.
 fn check_variables(environment: &[(String, String)]) -> Result<(), SettingsError> {
     let known: Vec<String> = KEYS
         .iter()
@@ -135,7 +135,7 @@ fn read(
         })
 }
 
-/// A key's default; a test reads all of them, so a malformed one cannot ship.
+/// A key's default; a test reads all of them, so a malformed one cannot be released.
 pub fn default_of(key: &SettingKey) -> Option<SettingValue> {
     let item: toml_edit::Item = key.default?.parse::<toml_edit::Value>().ok()?.into();
     key.kind
@@ -144,18 +144,18 @@ pub fn default_of(key: &SettingKey) -> Option<SettingValue> {
 }
 
 impl Settings {
-    /// Whether a project file may say what stands in `text`.
+    /// Whether a project file with this text would be accepted.
     pub fn check_project(&self, file: &Path, text: &str) -> Result<(), SettingsError> {
         bounds::check(&parse(file, text, None)?.values, &self.own)
     }
 
-    /// Whether a key has the value that it has without the project file.
+    /// Whether a key has the same value without the project file.
     pub fn is_own(&self, name: &str) -> bool {
         let value = |values: &Values| values.get(name).map(|(value, _)| value.clone());
         value(&self.values) == value(&self.own)
     }
 
-    /// The value of a key and where it came from.
+    /// The value of a key and its origin.
     pub fn get(&self, name: &str) -> Option<&(SettingValue, SettingOrigin)> {
         self.values.get(name)
     }

@@ -1,4 +1,4 @@
-//! What a setting is in code: the types of the fields of [`super::Settings`].
+//! The Rust types of settings: the fields of [`super::Settings`].
 
 use std::{
     path::{Path, PathBuf},
@@ -7,8 +7,8 @@ use std::{
 
 use super::value::{SettingKind, SettingOrigin, SettingValue, Values};
 
-/// A setting together with its key and origin, for values that are only read later and whose
-/// errors name them: token amounts (their decimals are the token's), paths, chains.
+/// A setting with its key and origin, for values that are parsed later and whose errors must name
+/// them: token amounts (their decimals depend on the token), paths, chains.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StatedSetting<T> {
     pub value: T,
@@ -25,7 +25,7 @@ impl<T> StatedSetting<T> {
 }
 
 impl StatedSetting<String> {
-    /// The value as a path, absolute to where it was written.
+    /// The value as a path, resolved against its origin.
     pub fn path(&self) -> PathBuf {
         self.folder.join(&self.value)
     }
@@ -40,7 +40,8 @@ pub(super) struct Found<'a> {
 }
 
 impl Found<'_> {
-    /// Folder that relative paths refer to: that of the file which says so, or the working folder.
+    /// Folder that relative paths refer to: that of the file with the setting, or the working
+    /// folder.
     fn folder(&self) -> PathBuf {
         match self.origin {
             SettingOrigin::File { place } => {
@@ -57,10 +58,10 @@ impl Found<'_> {
 
 /// The type of a field of the settings.
 pub(super) trait FromSetting: Sized {
-    /// `None` when the value does not fit; [`SettingKind`] lets no such value through.
+    /// `None` if the value does not fit; [`SettingKind`] accepts no such value.
     fn from_setting(found: &Found<'_>) -> Option<Self>;
 
-    /// What the field is when nothing sets it.
+    /// The field's value if the setting is unset.
     fn unset() -> Option<Self> {
         None
     }
@@ -172,7 +173,7 @@ impl FromSetting for Vec<String> {
     }
 }
 
-/// Paths, absolute to where they were written.
+/// Paths, resolved against their origin.
 impl FromSetting for Vec<PathBuf> {
     fn from_setting(found: &Found<'_>) -> Option<Self> {
         let (texts, folder) = (Vec::<String>::from_setting(found)?, found.folder());
@@ -184,7 +185,7 @@ impl FromSetting for Vec<PathBuf> {
     }
 }
 
-/// Declares a setting that is one of a few words.
+/// Declares a setting with a fixed set of values.
 macro_rules! choice {
     ($(#[$meta:meta])* $name:ident { $($(#[$about:meta])* $variant:ident = $word:literal),+ }) => {
         $(#[$meta])*

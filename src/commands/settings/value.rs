@@ -1,4 +1,4 @@
-//! What a value of a setting is, what a kind accepts, and where a value came from.
+//! Values of settings, the values a kind accepts, and their origins.
 
 use std::{
     collections::BTreeMap,
@@ -43,7 +43,7 @@ pub enum SettingValue {
 }
 
 impl fmt::Display for SettingValue {
-    /// As it would stand in a settings file.
+    /// In the notation of a settings file.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Integer(value) => write!(f, "{value}"),
@@ -80,7 +80,7 @@ impl SettingValue {
 }
 
 impl SettingKind {
-    /// The words of an error's "must be …".
+    /// The completion of the error text "must be …".
     pub fn describe(&self) -> String {
         match self {
             Self::Integer { min, max } => format!("a whole number from {min} to {max}"),
@@ -92,8 +92,8 @@ impl SettingKind {
         }
     }
 
-    /// Checks a value against the kind; paths become absolute to `base`. The error is what was
-    /// found, as text.
+    /// Checks a value against the kind; paths are resolved against `base`. The error is a
+    /// description of what was found.
     pub(super) fn accept(&self, value: SettingValue, base: &Path) -> Result<SettingValue, String> {
         let refused = value.to_string();
         let accepted = match (self, value) {
@@ -129,7 +129,7 @@ impl SettingKind {
         accepted.ok_or(refused)
     }
 
-    /// Reads a flag's or a variable's text.
+    /// Parses a flag's or a variable's text.
     pub(super) fn read_text(&self, text: &str, base: &Path) -> Result<SettingValue, String> {
         let value = match self {
             Self::Integer { .. } => text.parse().ok().map(SettingValue::Integer),
@@ -159,7 +159,7 @@ fn split_list(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Which layer a value came from, strongest last.
+/// The layer of a value, strongest last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SettingOrigin {
     Default,
@@ -186,7 +186,7 @@ impl fmt::Display for SettingOrigin {
     }
 }
 
-/// One `[[data]]` entry, its path already relative to nothing.
+/// One `[[data]]` entry, with a resolved path.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct SourceEntry {
     pub path: PathBuf,
@@ -201,7 +201,7 @@ pub struct SourceEntry {
 pub struct NetworkEntry {
     pub name: String,
     pub values: Vec<(&'static str, SettingValue)>,
-    /// Whether the project file says so.
+    /// Whether the project file sets it.
     #[serde(skip)]
     pub by_project: bool,
 }

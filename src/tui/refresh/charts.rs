@@ -1,4 +1,4 @@
-//! Bars over time, and the lanes that payments flow through.
+//! Chart bars over time, and the lanes of the payment flow.
 
 use super::{DashModel, TokenMoney, heading::quantiles};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 use openlora_core::Amount;
 use openlora_ledger::state::board::{DurationHistogram, MICRO, PaceSlot, SlotRing};
 
-/// Slots of a window: the ring they are in, how many of its slots make a bar, how many bars.
+/// Bars of a window: slots per bar, number of bars, and a label.
 fn shape(window: ChartWindow) -> (u64, u64, &'static str) {
     match window {
         ChartWindow::Minute => (1, 60, "1 s"),
@@ -30,7 +30,7 @@ pub(super) fn charts(model: &DashModel, money: &TokenMoney) -> ChartView {
         ChartWindow::Month => &pace.days,
     };
     let (group, bars, step) = shape(model.window);
-    let (slots, from_ms) = grouped(ring, model.now_ms, (group, bars));
+    let (slots, from_ms) = grouped(ring, model.now_ms, group, bars);
     let each = |value: fn(&PaceSlot) -> u128| slots.iter().map(value).collect::<Vec<_>>();
     let charged: Vec<u128> = slots
         .iter()
@@ -77,8 +77,8 @@ fn bars_of(values: Vec<u128>, marked: Vec<u128>, shown: impl Fn(u128) -> String)
     }
 }
 
-/// The last `bars` bars of `group` slots each, the one that has just begun included.
-fn grouped(ring: &SlotRing, now_ms: u64, (group, bars): (u64, u64)) -> (Vec<PaceSlot>, u64) {
+/// The last `bars` bars of `group` slots each, including the current one.
+fn grouped(ring: &SlotRing, now_ms: u64, group: u64, bars: u64) -> (Vec<PaceSlot>, u64) {
     let last = now_ms / ring.width_ms / group;
     let first = (last + 1).saturating_sub(bars);
     let mut all = vec![PaceSlot::default(); bars as usize];
@@ -90,7 +90,7 @@ fn grouped(ring: &SlotRing, now_ms: u64, (group, bars): (u64, u64)) -> (Vec<Pace
     (all, first * group * ring.width_ms)
 }
 
-/// Lanes on each side; what does not fit shares the last one.
+/// Lanes on each side; further ones share the last lane.
 const LANES: usize = 8;
 
 pub(super) fn lanes(model: &DashModel, money: &TokenMoney) -> FlowLanes {
@@ -98,14 +98,14 @@ pub(super) fn lanes(model: &DashModel, money: &TokenMoney) -> FlowLanes {
     let rows = |group| {
         let mut rows = sums::rows(board, money, days, group);
         rows.sort_by(|a, b| b.micro.cmp(&a.micro).then_with(|| a.name.cmp(&b.name)));
-        // What nobody was credited with has no one to flow to.
+        // Unattributed amounts have no recipient to flow to.
         rows.retain(|row| row.name != REST);
         rows
     };
     let (payers, contributors) = (rows(SumGroup::Payer), rows(SumGroup::Contributor));
     let lane = |row: &sums::SumRow, name: String| FlowLane {
         name,
-        // Whole base units here; the sums have the exact ones.
+        // Rounded to whole base units; the sums pane has the exact amounts.
         amount: model.amount_shown(Amount(row.micro / MICRO), money.decimals),
     };
     let second = model.now_ms / 1_000;

@@ -14,7 +14,7 @@ use openlora_ledger::{
     state::board::{Board, DurationHistogram},
 };
 
-/// Wei in a millionth of a coin.
+/// Wei per millionth of a coin.
 const GAS_STEP: u128 = 1_000_000_000_000;
 
 pub(super) fn heading(model: &DashModel, money: &TokenMoney) -> HeadingView {
@@ -44,7 +44,7 @@ pub(super) fn heading(model: &DashModel, money: &TokenMoney) -> HeadingView {
         gross: amount(now.sums.charged),
         gas: match now.gas {
             Some(gas) => format!("−{}", amount(gas)),
-            // Millionths of a coin are enough to see; `earnings --json` has every wei.
+            // Millionths of a coin are precise enough here; `earnings --json` has the exact wei.
             None => format!("{} ETH", in_units(now.gas_wei.0.div_ceil(GAS_STEP), 6)),
         },
         settled: amount(now.sums.settled),
@@ -58,14 +58,15 @@ pub(super) fn heading(model: &DashModel, money: &TokenMoney) -> HeadingView {
         queue: figures::count(board.open.len() as u64),
         ..HeadingView::default()
     };
-    pace(model, (board, money), days, &mut heading);
+    pace(model, board, money, days, &mut heading);
     heading
 }
 
 /// Calls, errors, tokens and their price over the range; speed over the last ten seconds.
 fn pace(
     model: &DashModel,
-    (board, money): (&Board, &TokenMoney),
+    board: &Board,
+    money: &TokenMoney,
     days: DayRange,
     heading: &mut HeadingView,
 ) {
@@ -92,7 +93,7 @@ fn pace(
     heading.per_thousand = model.amount_shown(Amount(per_thousand), money.decimals);
 }
 
-/// `p50/p95` in milliseconds; a dash where there are none.
+/// `p50/p95` in milliseconds; a dash if there are none.
 pub(super) fn quantiles(durations: &DurationHistogram) -> String {
     let at = |permille| {
         let found = durations.quantile_ms(permille);
@@ -118,7 +119,7 @@ pub(super) fn adapter(board: &Board) -> String {
     format!("{}@{}{others}", text::clean(name), text::clean(&digest))
 }
 
-/// A token that the settings do not know is named by its address, shortened.
+/// A token that is not configured is named by its shortened address.
 fn symbol(money: &TokenMoney) -> String {
     match money.symbol.strip_prefix("units of ") {
         Some(address) => format!("units of {}", text::short_id(address)),
@@ -168,7 +169,7 @@ fn link(model: &DashModel, board: &Board) -> (StateTone, String) {
     }
 }
 
-/// Why payers' transactions are not sent, on the day (UTC) on which that was found.
+/// Why payers' transactions are not sent, on the day (UTC) on which this was detected.
 fn gas_alarm(model: &DashModel, board: &Board) -> Option<&'static str> {
     let alarm = board.gas_alarm?;
     let is_of_today = alarm.time_ms / DAY_MS == model.now_ms / DAY_MS;

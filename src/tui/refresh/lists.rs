@@ -1,4 +1,4 @@
-//! Rows: filtered, sorted, and of these the ones that fit.
+//! Rows of the panes: filtered, sorted, and limited to the visible ones.
 
 use super::{DashModel, TokenMoney};
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
 use openlora_core::Amount;
 use openlora_ledger::state::board::{Board, BoardCall, MICRO, PaymentStanding};
 
-/// Keeps the selected row where it is seen: the offset, and the row's place.
+/// Adjusts offset and position so that the selected row stays visible.
 fn placed(ids: &[&str], selection: &RowSelection, fits: usize) -> RowSelection {
     let mut next = selection.clone();
     if ids.is_empty() {
@@ -38,10 +38,12 @@ fn placed(ids: &[&str], selection: &RowSelection, fits: usize) -> RowSelection {
     next
 }
 
-/// The part of the rows that shows.
+/// The visible part of the rows.
 fn page<T, R>(
     rows: &[T],
-    (selection, fits, all): (&RowSelection, usize, usize),
+    selection: &RowSelection,
+    fits: usize,
+    all: usize,
     line: impl Fn(&T) -> R,
 ) -> ListPage<R> {
     let shown = rows.iter().skip(selection.offset).take(fits);
@@ -54,7 +56,7 @@ fn page<T, R>(
     }
 }
 
-/// The calls that pass the filter, sorted, each with what became of it.
+/// The calls that match the filter, sorted, each with its payment state.
 pub(crate) fn filtered_calls<'a>(
     model: &DashModel,
     board: &'a Board,
@@ -92,7 +94,9 @@ pub(super) fn calls(
     let selection = placed(&ids, model.selection(Pane::Calls), fits);
     let page = page(
         &calls,
-        (&selection, fits, board.calls.iter().len()),
+        &selection,
+        fits,
+        board.calls.iter().len(),
         |(call, standing)| {
             let charge = call.charge.as_ref();
             CallLine {
@@ -123,7 +127,7 @@ fn tokens(call: &BoardCall) -> String {
     )
 }
 
-/// A call's parts, and whether they are the final ones.
+/// A call's shares, and whether they are final.
 fn parts(call: &BoardCall) -> Option<(Vec<RewardPart>, bool)> {
     let named = |name: &str, ppm: u64| RewardPart {
         name: text::clean(name).into_owned(),
@@ -150,7 +154,7 @@ fn parts(call: &BoardCall) -> Option<(Vec<RewardPart>, bool)> {
     Some((parts, true))
 }
 
-/// The calls of which it is known whose data shaped them, the newest first unless sorted.
+/// The calls with an attribution, the newest first by default.
 fn attributed<'a>(
     model: &DashModel,
     board: &'a Board,
@@ -170,7 +174,7 @@ fn attributed<'a>(
     calls
 }
 
-/// The ids of a pane's rows, those that do not fit included.
+/// The ids of a pane's rows, including those that are not visible.
 pub(crate) fn ids(model: &DashModel, money: &TokenMoney, pane: Pane) -> Vec<String> {
     let of_calls = |calls: Vec<(&BoardCall, PaymentStanding)>| {
         let each = calls.iter();
@@ -201,7 +205,7 @@ pub(super) fn attribution(
     let calls = attributed(model, board, money.decimals);
     let ids: Vec<&str> = calls.iter().map(|(it, _)| it.request_id.as_str()).collect();
     let selection = placed(&ids, model.selection(Pane::Attribution), fits);
-    let page = page(&calls, (&selection, fits, all), |(call, _)| {
+    let page = page(&calls, &selection, fits, all, |(call, _)| {
         let (mut parts, settled) = parts(call).unwrap_or_default();
         parts.sort_by_key(|part| std::cmp::Reverse(part.ppm));
         let charge = call.charge.as_ref();
@@ -231,7 +235,7 @@ pub(crate) fn sorted_sums(model: &DashModel, money: &TokenMoney) -> Vec<SumRow> 
     if reversed {
         rows.reverse();
     }
-    // What belongs to nobody yet stands last, however rows are sorted.
+    // Unattributed amounts come last in every sort order.
     rows.sort_by_key(|row| row.name == REST);
     rows
 }
@@ -247,7 +251,7 @@ pub(super) fn sums(
         .fold(0u128, |sum, row| sum.saturating_add(row.micro));
     let ids: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
     let selection = placed(&ids, model.selection(Pane::Sums), fits);
-    let page = page(&rows, (&selection, fits, rows.len()), |row| SumLine {
+    let page = page(&rows, &selection, fits, rows.len(), |row| SumLine {
         id: row.name.clone(),
         name: match row.address {
             Some(address) if row.name == address.to_string() => row.name.clone(),

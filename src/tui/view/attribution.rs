@@ -1,4 +1,4 @@
-//! Whose data shaped each answer:
+//! The attribution of each answer to contributors:
 //!
 //! ```text
 //! ╭─ 4 Attribution ──────────────────────────────────── 210, by time ─╮
@@ -12,14 +12,14 @@ use ratatui::{layout::Rect, style::Style};
 use super::{BufferPen, DashModel, Pane, calls, framed};
 use crate::{figures, shown::AttributionLine};
 
-/// Cells of the bar, where the pane is narrow and where it is broad.
+/// Width of the bar in a narrow and in a wide pane.
 const BARS: (u16, u16) = (8, 12);
 const BROAD: u16 = 60;
 
 pub(super) fn draw(pen: &mut BufferPen, area: Rect, model: &DashModel) {
     let (palette, page) = (pen.palette(), &model.shown.attribution);
     let remark = calls::remark(model, Pane::Attribution, page);
-    let inner = framed(pen, area, (model, Pane::Attribution), &remark);
+    let inner = framed(pen, area, model, Pane::Attribution, &remark);
     if inner.height < 2 {
         return;
     }
@@ -43,7 +43,7 @@ pub(super) fn draw(pen: &mut BufferPen, area: Rect, model: &DashModel) {
     }
     let rows = page.rows.iter().zip(inner.y + 1..inner.bottom());
     for (at, (line, y)) in rows.enumerate() {
-        row(pen, (inner, y), line);
+        row(pen, Rect::new(inner.x, y, inner.width, 1), line);
         if page.selected == Some(at) && model.focus == Pane::Attribution {
             pen.restyle(Rect::new(inner.x, y, inner.width, 1), palette.selected);
             pen.text((inner.x, y), 1, "▸", palette.focus.patch(palette.selected));
@@ -51,10 +51,11 @@ pub(super) fn draw(pen: &mut BufferPen, area: Rect, model: &DashModel) {
     }
 }
 
-fn row(pen: &mut BufferPen, (inner, y): (Rect, u16), line: &AttributionLine) {
+fn row(pen: &mut BufferPen, area: Rect, line: &AttributionLine) {
+    let (left, y) = (area.x, area.y);
     let palette = pen.palette();
-    pen.text((inner.x + 1, y), 8, &line.time, palette.dim);
-    pen.right((inner.x + 10, y), 9, &line.amount, palette.money);
+    pen.text((left + 1, y), 8, &line.time, palette.dim);
+    pen.right((left + 10, y), 9, &line.amount, palette.money);
     let styles = [
         palette.accent,
         palette.money,
@@ -62,9 +63,9 @@ fn row(pen: &mut BufferPen, (inner, y): (Rect, u16), line: &AttributionLine) {
         palette.other,
         palette.dim,
     ];
-    let bar = if inner.width < BROAD { BARS.0 } else { BARS.1 };
-    stacked(pen, (inner.x + 20, y, bar), line, styles);
-    let (mut x, end) = (inner.x + 20 + bar + 1, inner.right());
+    let bar = if area.width < BROAD { BARS.0 } else { BARS.1 };
+    stacked(pen, Rect::new(left + 20, y, bar, 1), line, styles);
+    let (mut x, end) = (left + 20 + bar + 1, area.right());
     if !line.settled {
         x = pen.text((x, y), end.saturating_sub(x), "traced: ", palette.warn);
     }
@@ -79,21 +80,16 @@ fn row(pen: &mut BufferPen, (inner, y): (Rect, u16), line: &AttributionLine) {
     }
 }
 
-/// Parts side by side; each has a filling of its own, so that they differ without colour too.
-fn stacked(
-    pen: &mut BufferPen,
-    (x, y, cells): (u16, u16, u16),
-    line: &AttributionLine,
-    styles: [Style; 5],
-) {
+/// Adjacent segments, each with its own fill character, so that they differ without colour too.
+fn stacked(pen: &mut BufferPen, area: Rect, line: &AttributionLine, styles: [Style; 5]) {
     const FILLINGS: [&str; 5] = ["█", "▓", "▒", "░", "·"];
     let (mut from, mut sum) = (0u16, 0u64);
     for (at, part) in line.parts.iter().enumerate() {
         sum += part.ppm;
-        let to = (u64::from(cells) * sum.min(1_000_000) + 500_000) / 1_000_000;
+        let to = (u64::from(area.width) * sum.min(1_000_000) + 500_000) / 1_000_000;
         let at = at.min(FILLINGS.len() - 1);
         for cell in from..to as u16 {
-            pen.text((x + cell, y), 1, FILLINGS[at], styles[at]);
+            pen.text((area.x + cell, area.y), 1, FILLINGS[at], styles[at]);
         }
         from = from.max(to as u16);
     }

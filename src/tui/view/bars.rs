@@ -1,4 +1,4 @@
-//! Bars over time, in eighths of a cell.
+//! Bar charts over time, with a resolution of an eighth of a cell.
 
 use ratatui::{layout::Rect, style::Style};
 
@@ -7,13 +7,9 @@ use crate::shown::BarSeries;
 
 const EIGHTHS: [&str; 8] = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 
-/// Draws bars into an area, the newest at the right; marked parts lie at the bottom of their bar.
-pub(super) fn draw(
-    pen: &mut BufferPen,
-    area: Rect,
-    bars: &BarSeries,
-    (style, marked): (Style, Style),
-) {
+/// Draws bars into an area, the newest at the right; the highlighted part is at the bottom of each
+/// bar.
+pub(super) fn draw(pen: &mut BufferPen, area: Rect, bars: &BarSeries, style: Style, marked: Style) {
     let (columns, peak) = (columns(bars, area.width), bars.values.iter().max());
     let peak = match peak {
         Some(peak) if *peak > 0 && area.height > 0 => *peak,
@@ -23,7 +19,7 @@ pub(super) fn draw(
     for (x, bar) in columns {
         let value = bars.values.get(bar).copied().unwrap_or(0);
         let bad = bars.marked.get(bar).copied().unwrap_or(0);
-        // Anything at all shows as at least an eighth.
+        // Any positive value is at least an eighth.
         let eighths = |it: u128| it.saturating_mul(full).div_ceil(peak).min(full) as u16;
         let (high, low) = (eighths(value), eighths(bad));
         for row in 0..area.height {
@@ -38,7 +34,7 @@ pub(super) fn draw(
     }
 }
 
-/// Which bar each column shows: bars are spread over the width, with a gap where there is room.
+/// The bar of each column: bars are spread over the width, with gaps if there is room.
 fn columns(bars: &BarSeries, width: u16) -> Vec<(u16, usize)> {
     let count = bars.values.len().max(1);
     let wide = usize::from(width);
@@ -46,7 +42,7 @@ fn columns(bars: &BarSeries, width: u16) -> Vec<(u16, usize)> {
     let column = |x: usize| {
         let bar = x * count / wide.max(1);
         let begins = x == 0 || (x - 1) * count / wide.max(1) != bar;
-        // The first column of a broad bar stays empty.
+        // The first column of a wide bar stays empty.
         (per_bar < 3 || !begins).then_some((x as u16, bar))
     };
     (0..wide).filter_map(column).collect()

@@ -7,7 +7,7 @@
 //! ╰───────────────────────────────────────────────────────────────────────────╯
 //! ```
 
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 
 use super::{BufferPen, DashModel, Pane, framed};
 use crate::{
@@ -16,8 +16,8 @@ use crate::{
     theme::standing_words,
 };
 
-/// Columns in the order of the screen: name, cells on a narrow screen and on a broad one, whether
-/// its text ends at its end. The adapter's column takes what is left.
+/// Columns in display order: name, width on a narrow and on a wide screen, and whether the text is
+/// right-aligned. The adapter's column takes the remaining width.
 const COLUMNS: [(&str, u16, u16, bool); 8] = [
     ("time", 8, 8, false),
     ("payer", 11, 11, false),
@@ -29,10 +29,10 @@ const COLUMNS: [(&str, u16, u16, bool); 8] = [
     ("state", 10, 10, false),
 ];
 const ADAPTER: usize = 2;
-/// From so many cells on, a list is broad.
+/// Minimum width of a wide list, in cells.
 const BROAD: u16 = 90;
 
-/// What a list says of itself at the top right.
+/// The status text of a list, at its top right.
 pub(super) fn remark<T>(model: &DashModel, pane: Pane, page: &ListPage<T>) -> String {
     let sort = model.sort(pane);
     let by = sort_columns(pane).get(sort.column).copied().unwrap_or("");
@@ -44,8 +44,8 @@ pub(super) fn remark<T>(model: &DashModel, pane: Pane, page: &ListPage<T>) -> St
     format!("{filtered}, {by} {arrow}")
 }
 
-/// The cells of each column. Where there is no room for the adapter's, it is left out: most
-/// servers have one adapter, and the receipt names it.
+/// The width of each column. Without room, the adapter's column is left out: most servers have one
+/// adapter, and the receipt names it.
 fn widths(cells: u16) -> [u16; 8] {
     let mut widths = COLUMNS.map(|(_, narrow, broad, _)| match cells >= BROAD {
         true => broad,
@@ -60,7 +60,7 @@ fn widths(cells: u16) -> [u16; 8] {
 pub(super) fn draw(pen: &mut BufferPen, area: Rect, model: &DashModel) {
     let (palette, page) = (pen.palette(), &model.shown.calls);
     let remark = remark(model, Pane::Calls, page);
-    let inner = framed(pen, area, (model, Pane::Calls), &remark);
+    let inner = framed(pen, area, model, Pane::Calls, &remark);
     if inner.height < 2 {
         return;
     }
@@ -80,7 +80,7 @@ pub(super) fn draw(pen: &mut BufferPen, area: Rect, model: &DashModel) {
     }
     let rows = page.rows.iter().zip(inner.y + 1..inner.bottom());
     for (at, (line, y)) in rows.enumerate() {
-        row(pen, (inner, y), line, widths);
+        row(pen, Position::new(inner.x + 1, y), line, widths);
         if page.selected == Some(at) && model.focus == Pane::Calls {
             pen.restyle(Rect::new(inner.x, y, inner.width, 1), palette.selected);
             pen.text((inner.x, y), 1, "▸", palette.focus.patch(palette.selected));
@@ -88,7 +88,7 @@ pub(super) fn draw(pen: &mut BufferPen, area: Rect, model: &DashModel) {
     }
 }
 
-fn row(pen: &mut BufferPen, (inner, y): (Rect, u16), line: &CallLine, widths: [u16; 8]) {
+fn row(pen: &mut BufferPen, at: Position, line: &CallLine, widths: [u16; 8]) {
     let palette = pen.palette();
     let (sign, word) = standing_words(line.standing);
     let state = format!("{sign} {word}");
@@ -102,7 +102,7 @@ fn row(pen: &mut BufferPen, (inner, y): (Rect, u16), line: &CallLine, widths: [u
         (line.amount.as_str(), palette.money),
         (state.as_str(), palette.standing(line.standing)),
     ];
-    let mut x = inner.x + 1;
+    let Position { mut x, y } = at;
     for (((text, style), (_, _, _, right)), cells) in texts.into_iter().zip(COLUMNS).zip(widths) {
         match right {
             true => pen.right((x, y), cells, text, style),
@@ -114,7 +114,7 @@ fn row(pen: &mut BufferPen, (inner, y): (Rect, u16), line: &CallLine, widths: [u
     }
 }
 
-/// Why there is nothing.
+/// Explains why a list is empty.
 pub(super) fn empty(pen: &mut BufferPen, inner: Rect, model: &DashModel) {
     let palette = pen.palette();
     let (text, style) = match &model.filter.error {

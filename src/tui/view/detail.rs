@@ -1,6 +1,6 @@
-//! An opened row over the panes: fields, bars and headings, scrolled with j and k.
+//! The detail view over the panes: fields, bars and headings, scrolled with j and k.
 
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 
 use super::{BufferPen, DashModel, Pane};
 use crate::{figures, shown::DetailLine};
@@ -11,7 +11,9 @@ const BAR: u16 = 20;
 pub(super) fn draw(
     pen: &mut BufferPen,
     screen: Rect,
-    (model, pane, scroll): (&DashModel, Pane, usize),
+    model: &DashModel,
+    pane: Pane,
+    scroll: usize,
 ) {
     let palette = pen.palette();
     let area = model.overlay_area().intersection(screen);
@@ -20,14 +22,16 @@ pub(super) fn draw(
         Pane::Sums => " Days ",
         _ => " Call ",
     };
-    let inner = pen.frame(area, (title, "j k scroll, y copy, Esc back"), true);
+    let inner = pen.frame(area, title, "j k scroll, y copy, Esc back", true);
     let lines = model.detail.iter().skip(scroll);
     for (line, y) in lines.zip(inner.y..inner.bottom()) {
-        one(pen, (inner.x + 1, y), inner.width.saturating_sub(2), line);
+        let at = Position::new(inner.x + 1, y);
+        one(pen, at, inner.width.saturating_sub(2), line);
     }
 }
 
-fn one(pen: &mut BufferPen, (x, y): (u16, u16), cells: u16, line: &DetailLine) {
+fn one(pen: &mut BufferPen, at: Position, cells: u16, line: &DetailLine) {
+    let Position { x, y } = at;
     let palette = pen.palette();
     let rest = |from: u16| cells.saturating_sub(from);
     match line {

@@ -1,4 +1,4 @@
-//! Payments on their way, one particle each, wider and faster the larger it is:
+//! Animated payments, one particle each; larger payments are wider and faster:
 //!
 //! ```text
 //! ╭─ 5 Flow ───────────────────────────────────────────────────────────────────────╮
@@ -8,7 +8,7 @@
 //! ╰─────────────────────────────────────────────────────────────────────────────────╯
 //! ```
 
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 
 use super::{BufferPen, DashModel, Pane, framed};
 use crate::{
@@ -16,10 +16,10 @@ use crate::{
     text,
 };
 
-/// By width, the smallest first.
+/// By size, the smallest first.
 const DOTS: [&str; 4] = ["·", "•", "●", "◆"];
 
-/// Where things stand, from the left: names, lane, box, lane, names.
+/// Column positions from the left: names, lane, box, lane, names.
 struct FlowColumns {
     names: u16,
     lane: u16,
@@ -34,24 +34,25 @@ pub(super) fn draw(pen: &mut BufferPen, area: Rect, model: &DashModel) {
         (true, true) => "one particle per payment",
         (false, true) => "animation off",
     };
-    let inner = framed(pen, area, (model, Pane::Flow), remark);
+    let inner = framed(pen, area, model, Pane::Flow, remark);
     if inner.height < 1 || inner.width < 40 {
         return;
     }
     let columns = columns(inner, &lanes.model);
-    middle(pen, inner, (&columns, &lanes.model));
+    middle(pen, inner, &columns, &lanes.model);
     let (left, right) = (inner.x + 1, inner.right() - 1 - columns.names);
     for (at, y) in (inner.y..inner.bottom()).enumerate() {
         if let Some(lane) = lanes.payers.get(at) {
-            named(pen, (left, y), columns.names, lane);
-            wire(pen, (left + columns.names + 1, y), columns.lane);
+            named(pen, Position::new(left, y), columns.names, lane);
+            let from = Position::new(left + columns.names + 1, y);
+            wire(pen, from, columns.lane);
         }
         if let Some(lane) = lanes.contributors.get(at) {
-            wire(pen, (columns.out, y), columns.lane);
-            named(pen, (right, y), columns.names, lane);
+            wire(pen, Position::new(columns.out, y), columns.lane);
+            named(pen, Position::new(right, y), columns.names, lane);
         }
     }
-    dots(pen, inner, (&columns, lanes));
+    dots(pen, inner, &columns, lanes);
     if lanes.payers.is_empty() {
         let text = "no payment in this range yet";
         let palette = pen.palette();
@@ -78,8 +79,8 @@ fn columns(inner: Rect, name: &str) -> FlowColumns {
     }
 }
 
-/// The box in the middle, over the whole height.
-fn middle(pen: &mut BufferPen, inner: Rect, (columns, name): (&FlowColumns, &str)) {
+/// The box in the middle, over the full height.
+fn middle(pen: &mut BufferPen, inner: Rect, columns: &FlowColumns, name: &str) {
     let palette = pen.palette();
     let (x, width) = columns.middle;
     let area = Rect::new(x, inner.y, width, inner.height);
@@ -87,7 +88,7 @@ fn middle(pen: &mut BufferPen, inner: Rect, (columns, name): (&FlowColumns, &str
         pen.text((x, inner.y), width, name, palette.accent);
         return;
     }
-    pen.frame(area, ("", ""), false);
+    pen.frame(area, "", "", false);
     let used = (text::width(name) as u16).min(width.saturating_sub(2));
     let start = x + (width - used) / 2;
     pen.text(
@@ -98,7 +99,8 @@ fn middle(pen: &mut BufferPen, inner: Rect, (columns, name): (&FlowColumns, &str
     );
 }
 
-fn named(pen: &mut BufferPen, (x, y): (u16, u16), cells: u16, lane: &FlowLane) {
+fn named(pen: &mut BufferPen, at: Position, cells: u16, lane: &FlowLane) {
+    let Position { x, y } = at;
     let palette = pen.palette();
     let amount = (text::width(&lane.amount) as u16).min(cells / 2 + 2);
     pen.text(
@@ -110,7 +112,8 @@ fn named(pen: &mut BufferPen, (x, y): (u16, u16), cells: u16, lane: &FlowLane) {
     pen.right((x + cells - amount, y), amount, &lane.amount, palette.money);
 }
 
-fn wire(pen: &mut BufferPen, (x, y): (u16, u16), cells: u16) {
+fn wire(pen: &mut BufferPen, from: Position, cells: u16) {
+    let Position { x, y } = from;
     let palette = pen.palette();
     for at in 0..cells.saturating_sub(1) {
         pen.text((x + at, y), 1, "─", palette.line);
@@ -120,8 +123,8 @@ fn wire(pen: &mut BufferPen, (x, y): (u16, u16), cells: u16) {
     }
 }
 
-/// Lanes that do not fit share the last one that does.
-fn dots(pen: &mut BufferPen, inner: Rect, (columns, lanes): (&FlowColumns, &FlowLanes)) {
+/// Lanes without room share the last visible one.
+fn dots(pen: &mut BufferPen, inner: Rect, columns: &FlowColumns, lanes: &FlowLanes) {
     let palette = pen.palette();
     let fits = usize::from(inner.height);
     for dot in &lanes.dots {

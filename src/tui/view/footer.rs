@@ -1,4 +1,4 @@
-//! The last line: what is typed, a remark, or what goes on and the keys.
+//! The bottom line: text input, a notice, or the program's progress and the keys.
 
 use ratatui::layout::Rect;
 

@@ -1,4 +1,4 @@
-//! Above the panes:
+//! The header above the panes:
 //!
 //! ```text
 //! openlora · sentiment@9f2c · local 31337 · ● live 14:02:11 · up 3h12m          FROZEN, 12 new
@@ -24,7 +24,7 @@ pub(super) fn draw(pen: &mut BufferPen, layout: &ScreenLayout, model: &DashModel
     }
 }
 
-/// Pieces of one line, each with its style.
+/// Segments of a line, each with its style.
 type LinePieces<'a> = Vec<(&'a str, Style)>;
 
 fn line(pen: &mut BufferPen, layout: &ScreenLayout, y: u16, pieces: LinePieces) {
@@ -64,7 +64,7 @@ fn title(pen: &mut BufferPen, layout: &ScreenLayout, model: &DashModel) {
     }
 }
 
-/// Watermark and freezing, which must be seen before any figure.
+/// Watermark and frozen state, displayed before any figure.
 fn mark(model: &DashModel) -> String {
     let mut mark = model.options.watermark.clone().unwrap_or_default();
     if model.frozen.is_some() {

@@ -1,11 +1,11 @@
-//! Every key and what it does, searched while typing; made from the table of keys itself.
+//! The searchable help screen, generated from the table of keys.
 
 use ratatui::layout::Rect;
 
 use super::BufferPen;
 use crate::keymap::BINDINGS;
 
-pub(super) fn draw(pen: &mut BufferPen, screen: Rect, (query, scroll): (&str, usize)) {
+pub(super) fn draw(pen: &mut BufferPen, screen: Rect, query: &str, scroll: usize) {
     let palette = pen.palette();
     let wide = screen.width.min(84);
     let high = screen
@@ -19,7 +19,7 @@ pub(super) fn draw(pen: &mut BufferPen, screen: Rect, (query, scroll): (&str, us
         high,
     );
     pen.fill(area, palette.base);
-    let inner = pen.frame(area, (" Keys ", "Esc closes, type to search"), true);
+    let inner = pen.frame(area, " Keys ", "Esc closes, type to search", true);
     let (x, cells) = (inner.x + 1, inner.width.saturating_sub(2));
     let end = pen.text((x, inner.y), cells, "search: ", palette.dim);
     let end = pen.text((end, inner.y), cells, query, palette.base);

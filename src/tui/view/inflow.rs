@@ -1,4 +1,4 @@
-//! Money per slot of time:
+//! Income per time slot:
 //!
 //! ```text
 //! ╭─ 1 Inflow ────────────────── 1h, 1 min a bar ─╮
@@ -16,7 +16,7 @@ use crate::figures;
 pub(super) fn draw(pen: &mut BufferPen, area: Rect, model: &DashModel) {
     let (palette, charts) = (pen.palette(), &model.shown.charts);
     let remark = format!("{}, {} a bar", charts.window, charts.step);
-    let inner = framed(pen, area, (model, Pane::Inflow), &remark);
+    let inner = framed(pen, area, model, Pane::Inflow, &remark);
     if inner.height < 3 {
         return;
     }
@@ -37,7 +37,7 @@ pub(super) fn draw(pen: &mut BufferPen, area: Rect, model: &DashModel) {
         inner.width.saturating_sub(2),
         bottom - top,
     );
-    bars::draw(pen, chart, &charts.money, (palette.money, palette.money));
+    bars::draw(pen, chart, &charts.money, palette.money, palette.money);
     axis(pen, inner, model);
 }
 

@@ -37,12 +37,12 @@ pub fn draw(frame: &mut Frame, model: &DashModel) {
     draw_into(frame.buffer_mut(), area, model);
 }
 
-/// The same into any buffer.
+/// Draws into any buffer.
 pub fn draw_into(buffer: &mut Buffer, area: Rect, model: &DashModel) {
     let mut pen = BufferPen::new(buffer, model.palette);
     let palette = model.palette;
     pen.fill(area, palette.base);
-    // Between a resize and the message of it, the model's size is not the buffer's.
+    // Between a resize and its message, the model's size differs from the buffer's.
     let layout = ScreenLayout::divide((area.width, area.height), model.focus, model.expanded);
     if layout.form == LayoutForm::Small {
         return small(&mut pen, area);
@@ -65,14 +65,14 @@ pub fn draw_into(buffer: &mut Buffer, area: Rect, model: &DashModel) {
     footer::draw(&mut pen, layout.footer, model);
     match &model.overlay {
         PaneOverlay::None => {}
-        PaneOverlay::Help { query, scroll } => help::draw(&mut pen, area, (query, *scroll)),
+        PaneOverlay::Help { query, scroll } => help::draw(&mut pen, area, query, *scroll),
         PaneOverlay::Detail { pane, scroll, .. } => {
-            detail::draw(&mut pen, area, (model, *pane, *scroll));
+            detail::draw(&mut pen, area, model, *pane, *scroll);
         }
     }
 }
 
-/// What stands where nothing else fits.
+/// The message for a screen that is too small.
 fn small(pen: &mut BufferPen, area: Rect) {
     let palette = pen.palette();
     let lines = [
@@ -99,20 +99,15 @@ fn tabs(pen: &mut BufferPen, area: Rect, model: &DashModel) {
     }
 }
 
-/// Where the tab of a number begins.
+/// The start of a tab.
 fn share(width: u16, at: usize) -> u16 {
     let whole = usize::from(width) * at / PANES.len();
     u16::try_from(whole).unwrap_or(width)
 }
 
-/// A pane's frame with its number, name and a remark; returns what is inside.
-fn framed(
-    pen: &mut BufferPen,
-    area: Rect,
-    (model, pane): (&DashModel, Pane),
-    remark: &str,
-) -> Rect {
+/// Draws a pane's frame with its number, name and a remark; returns the inner area.
+fn framed(pen: &mut BufferPen, area: Rect, model: &DashModel, pane: Pane, remark: &str) -> Rect {
     let focused = model.focus == pane;
     let title = format!(" {} {} ", pane.number(), pane.name());
-    pen.frame(area, (&title, remark), focused)
+    pen.frame(area, &title, remark, focused)
 }

@@ -1,4 +1,4 @@
-//! Calls per slot of time, and how long they took:
+//! Calls per time slot, and their latency:
 //!
 //! ```text
 //! ╭─ 2 Calls + latency ───────── 1h, 1 min a bar ─╮
@@ -16,7 +16,7 @@ use super::{BufferPen, DashModel, Pane, bars, framed, inflow::axis};
 pub(super) fn draw(pen: &mut BufferPen, area: Rect, model: &DashModel) {
     let (palette, charts) = (pen.palette(), &model.shown.charts);
     let remark = format!("{}, {} a bar", charts.window, charts.step);
-    let inner = framed(pen, area, (model, Pane::Pace), &remark);
+    let inner = framed(pen, area, model, Pane::Pace, &remark);
     if inner.height < 3 {
         return;
     }
@@ -39,8 +39,8 @@ pub(super) fn draw(pen: &mut BufferPen, area: Rect, model: &DashModel) {
     };
     let fast = (bottom - top).saturating_sub(slow);
     let chart = Rect::new(x, top, cells, fast);
-    bars::draw(pen, chart, &charts.calls, (palette.accent, palette.bad));
+    bars::draw(pen, chart, &charts.calls, palette.accent, palette.bad);
     let chart = Rect::new(x, top + fast, cells, slow);
-    bars::draw(pen, chart, &charts.latency, (palette.other, palette.other));
+    bars::draw(pen, chart, &charts.latency, palette.other, palette.other);
     axis(pen, inner, model);
 }

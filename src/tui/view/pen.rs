@@ -1,6 +1,10 @@
-//! The one way to cells: every text is cleaned and clipped on its way there.
+//! The only access to screen cells: every text is sanitised and clipped before it is written.
 
-use ratatui::{buffer::Buffer, layout::Rect, style::Style};
+use ratatui::{
+    buffer::Buffer,
+    layout::{Position, Rect},
+    style::Style,
+};
 
 use crate::{
     text::{clean, clip, letter_width, width},
@@ -21,11 +25,11 @@ impl<'a> BufferPen<'a> {
         self.palette
     }
 
-    /// Empties an area.
+    /// Clears an area.
     pub fn fill(&mut self, area: Rect, style: Style) {
         let area = area.intersection(self.buffer.area);
         for y in area.top()..area.bottom() {
-            self.part((area.x, y));
+            self.part(area.x, y);
             for x in area.left()..area.right() {
                 if let Some(cell) = self.buffer.cell_mut((x, y)) {
                     cell.reset();
@@ -35,8 +39,9 @@ impl<'a> BufferPen<'a> {
         }
     }
 
-    /// Writes at most `cells` cells from a place on; returns where the text ended.
-    pub fn text(&mut self, (mut x, y): (u16, u16), cells: u16, text: &str, style: Style) -> u16 {
+    /// Writes at most `cells` cells starting at `at`; returns the column after the text.
+    pub fn text(&mut self, at: impl Into<Position>, cells: u16, text: &str, style: Style) -> u16 {
+        let Position { mut x, y } = at.into();
         let area = self.buffer.area;
         if y >= area.bottom() || x >= area.right() || cells == 0 {
             return x;
@@ -44,8 +49,8 @@ impl<'a> BufferPen<'a> {
         let cells = cells.min(area.right() - x);
         let text = clean(text);
         let text = clip(&text, usize::from(cells));
-        self.part((x, y));
-        // A letter per cell: what joins in a terminal would take other cells than it was given.
+        self.part(x, y);
+        // One character per cell: combining characters would take other cells than computed.
         for letter in text.chars() {
             if let Some(cell) = self.buffer.cell_mut((x, y)) {
                 cell.set_char(letter);
@@ -63,8 +68,8 @@ impl<'a> BufferPen<'a> {
         x
     }
 
-    /// A broad letter whose second cell is written over is gone from its first one too.
-    fn part(&mut self, (x, y): (u16, u16)) {
+    /// Clears a wide character whose second cell is about to be overwritten.
+    fn part(&mut self, x: u16, y: u16) {
         let Some(before) = x.checked_sub(1) else {
             return;
         };
@@ -76,21 +81,22 @@ impl<'a> BufferPen<'a> {
         }
     }
 
-    /// Writes so that the text ends at the end of `cells`.
-    pub fn right(&mut self, (x, y): (u16, u16), cells: u16, text: &str, style: Style) {
+    /// Writes right-aligned within `cells`.
+    pub fn right(&mut self, at: impl Into<Position>, cells: u16, text: &str, style: Style) {
+        let Position { x, y } = at.into();
         let text = clean(text);
         let text = clip(&text, usize::from(cells));
         let used = u16::try_from(width(&text)).unwrap_or(cells).min(cells);
         self.text((x + cells - used, y), used, &text, style);
     }
 
-    /// Lays a style over cells that are drawn already.
+    /// Changes the style of cells that are already drawn.
     pub fn restyle(&mut self, area: Rect, style: Style) {
         self.buffer.set_style(area, style);
     }
 
-    /// A frame with a title at its left and a remark at its right; returns what is inside.
-    pub fn frame(&mut self, area: Rect, (title, remark): (&str, &str), focused: bool) -> Rect {
+    /// Draws a frame with a title at the left and a remark at the right; returns the inner area.
+    pub fn frame(&mut self, area: Rect, title: &str, remark: &str, focused: bool) -> Rect {
         let line = match focused {
             true => self.palette.focus,
             false => self.palette.line,
@@ -129,9 +135,10 @@ impl<'a> BufferPen<'a> {
         Rect::new(area.x + 1, area.y + 1, area.width - 2, area.height - 2)
     }
 
-    /// A bar of eighths of a cell: `ppm` of `cells`.
-    pub fn meter(&mut self, (x, y): (u16, u16), cells: u16, ppm: u64, style: Style) {
+    /// A horizontal bar with a resolution of an eighth of a cell: `ppm` of `cells`.
+    pub fn meter(&mut self, at: impl Into<Position>, cells: u16, ppm: u64, style: Style) {
         const EIGHTHS: [&str; 7] = ["▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+        let Position { x, y } = at.into();
         let eighths = (u64::from(cells) * 8 * ppm.min(1_000_000)).div_ceil(1_000_000);
         let (whole, rest) = (eighths / 8, eighths % 8);
         for at in 0..whole {

@@ -1,4 +1,4 @@
-//! Sums by adapter, payer or contributor; the last line is their total, which is the headline:
+//! Sums by adapter, payer or contributor; the last line is their total, which equals the headline:
 //!
 //! ```text
 //! ╭─ 6 Sums ─────────────────────────────────────────── 4, amount ↓ ─╮
@@ -21,18 +21,19 @@ pub(super) fn draw(pen: &mut BufferPen, area: Rect, model: &DashModel) {
         total.group,
         calls::remark(model, Pane::Sums, page)
     );
-    let inner = framed(pen, area, (model, Pane::Sums), &remark);
+    let inner = framed(pen, area, model, Pane::Sums, &remark);
     if inner.height < 2 {
         return;
     }
     let columns = columns(inner);
-    head(pen, inner, (&columns, total.group));
+    head(pen, inner, &columns, total.group);
     let bottom = inner.bottom() - 1;
     let rows = page.rows.iter().zip(inner.y + 1..bottom);
     for (at, (line, y)) in rows.enumerate() {
-        row(pen, (inner, y), (&columns, line));
+        let area = Rect::new(inner.x, y, inner.width, 1);
+        row(pen, area, &columns, line);
         if page.selected == Some(at) && model.focus == Pane::Sums {
-            pen.restyle(Rect::new(inner.x, y, inner.width, 1), palette.selected);
+            pen.restyle(area, palette.selected);
             pen.text((inner.x, y), 1, "▸", palette.focus.patch(palette.selected));
         }
     }
@@ -50,7 +51,7 @@ const CALLS: u16 = 7;
 const AMOUNT: u16 = 18;
 const PART: u16 = 7;
 
-/// Where columns begin; the name takes what is left.
+/// Column positions; the name takes the remaining width.
 struct SumColumns {
     name: u16,
     calls: u16,
@@ -77,7 +78,7 @@ fn columns(inner: Rect) -> SumColumns {
     }
 }
 
-fn head(pen: &mut BufferPen, inner: Rect, (columns, group): (&SumColumns, &str)) {
+fn head(pen: &mut BufferPen, inner: Rect, columns: &SumColumns, group: &str) {
     let (dim, y) = (pen.palette().dim, inner.y);
     pen.text((inner.x + 1, y), columns.name, group, dim);
     pen.right((columns.calls, y), CALLS, "calls", dim);
@@ -85,15 +86,16 @@ fn head(pen: &mut BufferPen, inner: Rect, (columns, group): (&SumColumns, &str))
     pen.right((columns.part, y), PART, "part", dim);
 }
 
-fn row(pen: &mut BufferPen, (inner, y): (Rect, u16), (columns, line): (&SumColumns, &SumLine)) {
+fn row(pen: &mut BufferPen, area: Rect, columns: &SumColumns, line: &SumLine) {
+    let (x, y) = (area.x, area.y);
     let palette = pen.palette();
     let name = match (&line.paid, line.rest) {
         (_, true) => palette.dim,
         _ => palette.other,
     };
-    let end = pen.text((inner.x + 1, y), columns.name, &line.name, name);
+    let end = pen.text((x + 1, y), columns.name, &line.name, name);
     if let Some(paid) = &line.paid {
-        let left = (inner.x + 1 + columns.name).saturating_sub(end);
+        let left = (x + 1 + columns.name).saturating_sub(end);
         pen.text((end, y), left, &format!("  paid {paid}"), palette.dim);
     }
     pen.right((columns.calls, y), CALLS, &line.calls, palette.base);

@@ -1,10 +1,10 @@
-//! Where the tokens of answered calls wait for their attribution: one file per call in a folder of
-//! its own, readable by its owner alone, written before the call is counted and erased once its
+//! The queue of answered calls that wait for attribution: one file per call in a private folder,
+//! readable by its owner only. It is written before the call is metered, and erased once the
 //! attribution is in the journal.
 //!
-//! The journal decides what waits: every counted call without a final attribution. A file is only
-//! what is needed for more than the static shares, so a crash between any two steps loses nothing
-//! and repeats nothing. Scores, shares and money are unknown here.
+//! The journal determines what is pending: every metered call without a final attribution. Without
+//! its file, a call can only get the static shares. A crash between any two steps therefore loses
+//! and repeats nothing. This module does not know scores, shares or money.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -17,18 +17,18 @@ use sha2::{Digest, Sha256};
 
 use openlora_core::{atomic, private::files};
 
-/// What a call was asked and answered, as token ids.
+/// The prompt and the answer of a call, as token ids.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallTokens {
     pub prompt: Vec<u32>,
     pub answer: Vec<u32>,
 }
 
-/// Everything of a call that its attribution needs and the journal must not have.
+/// The data of a call that its attribution needs and the journal must not contain.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingTokens {
     pub request_id: String,
-    /// Several where several texts were classified in one call.
+    /// Several if one call classified several texts.
     pub exchanges: Vec<CallTokens>,
 }
 
@@ -39,7 +39,7 @@ pub struct PendingTokenStore {
 }
 
 impl PendingTokenStore {
-    /// Opens or makes the folder.
+    /// Opens or creates the folder.
     pub fn open(dir: &Path) -> io::Result<Self> {
         files::folder(dir)?;
         Ok(Self {
@@ -47,14 +47,14 @@ impl PendingTokenStore {
         })
     }
 
-    /// Keeps a call; it is on disk when this returns.
+    /// Stores a call; it is on disk when this returns.
     pub fn store_call(&self, kept: &PendingTokens) -> io::Result<()> {
         let bytes = serde_json::to_vec(kept)?;
         let path = self.path(&kept.request_id);
         atomic::replace_file(&path, &bytes, atomic::FileAccess::Owner)
     }
 
-    /// What is kept of a call. A file that cannot be read as one is as good as none.
+    /// The stored call. An unreadable file counts as absent.
     pub fn find(&self, request_id: &str) -> io::Result<Option<PendingTokens>> {
         match fs::read(self.path(request_id)) {
             Ok(bytes) => {
@@ -66,12 +66,12 @@ impl PendingTokenStore {
         }
     }
 
-    /// Overwrites a call's file and removes it; none being there is fine.
+    /// Overwrites and removes a call's file; a missing file is not an error.
     pub fn erase(&self, request_id: &str) -> io::Result<()> {
         erase(&self.path(request_id))
     }
 
-    /// Erases whatever belongs to none of the calls that wait, and drafts that were never finished.
+    /// Erases files of calls that are not pending, and unfinished drafts.
     pub fn retain<'a>(&self, waiting: impl Iterator<Item = &'a str>) -> io::Result<()> {
         let kept: Vec<PathBuf> = waiting.map(|id| self.path(id)).collect();
         for entry in fs::read_dir(&self.dir)? {

@@ -1,22 +1,22 @@
-//! From scores to the credit of each cluster of near-duplicates.
+//! The credit of each cluster of near-duplicates, from scores.
 //!
-//! Only a cluster's original has a score that counts, so copies earn nothing and change nothing.
-//! The noise is the median absolute deviation from zero, the score of an example without
-//! influence. What counts is the excess over three times the noise, so raising a score that counts
-//! never moves the noise; and it counts squared, because what an answer loses without its examples
-//! grows faster than their scores do: so says leaving contributors out, see the ground-truth bench.
-//! How far a single example can get is bounded where rows are made, by
+//! Only the score of a cluster's original counts, so copies earn nothing and change nothing. The
+//! noise is the median absolute deviation from zero, the score of an example without influence. The
+//! excess over three times the noise counts, so raising a counted score never moves the noise. The
+//! excess is squared, because the quality that an answer loses without its examples grows faster
+//! than their scores; the ground-truth bench, which leaves contributors out, shows this. The
+//! influence of a single example is bounded where rows are built, by
 //! [`LEVERAGE`](openlora_influence::LEVERAGE).
 
 use super::{ClusterExample, ShareFallback, WHOLE};
 
-/// Credit begins above so many times the noise.
+/// Credit starts above this multiple of the noise.
 pub const CLIP: u128 = 3;
 
-/// The largest absolute score that is added up; four billion of them still fit.
+/// The largest absolute score that is summed; the sum of four billion of them still fits.
 const LARGEST: u128 = 1 << 90;
 
-/// Bits of an excess that is squared; four billion squares still fit.
+/// Bits of an excess before squaring; the sum of four billion squares still fits.
 const PRECISION: u32 = 47;
 
 /// A cluster's original.
@@ -26,18 +26,18 @@ pub struct ClusterCredit {
     pub example: usize,
     pub contributor: u32,
     pub score: i128,
-    /// By how much the score stands out of the noise.
+    /// The score's excess over the noise threshold.
     pub excess: u128,
-    /// The square of that, in a unit that only has a meaning within one call.
+    /// The square of the excess, in a unit that is only meaningful within one call.
     pub credit: u128,
 }
 
-/// What every cluster is credited with.
+/// The credit of every cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterCredits {
-    /// In the order of their originals.
+    /// In the order of the originals.
     pub originals: Vec<ClusterCredit>,
-    /// Place of each example's cluster among the originals.
+    /// Position of each example's cluster among the originals.
     pub place: Vec<usize>,
     pub noise: u128,
 }
@@ -45,7 +45,8 @@ pub struct ClusterCredits {
 /// Clips the scores of clusters.
 ///
 /// # Errors
-/// The scores are not the examples', or too large to be scores.
+///
+/// The number of scores differs from the number of examples, or a score is out of range.
 pub fn credits(
     examples: &[ClusterExample],
     scores: &[i128],
@@ -107,7 +108,7 @@ pub fn noise(scores: impl Iterator<Item = i128>) -> u128 {
 }
 
 impl ClusterCredits {
-    /// Every original alike, before anything is scored.
+    /// Equal credit for every original, before anything is scored.
     pub fn equal(examples: &[ClusterExample]) -> Self {
         let mut found = originals(examples, &vec![0; examples.len()]);
         found.originals.iter_mut().for_each(|it| it.credit = 1);
@@ -118,19 +119,20 @@ impl ClusterCredits {
         self.originals.iter().map(|it| it.credit).sum()
     }
 
-    /// How much of all that was scored stands out of the noise: whole clusters count, so neither
-    /// copies nor the division of data among names change it.
+    /// The part of the total score that exceeds the noise. It is computed over whole clusters, so
+    /// neither copies nor the division of data among names change it.
     pub fn strength_ppm(&self) -> u64 {
         let above: u128 = self.originals.iter().map(|it| it.excess).sum();
         let sizes = self.originals.iter().map(|it| it.score.unsigned_abs());
         let all: u128 = sizes.sum();
-        // Fewer than 2^32 scores below 2^90 leave room for a factor of 2^6; a shift makes more.
+        // Fewer than 2^32 scores below 2^90 leave room for a factor of 2^6; a shift makes room for
+        // more.
         let shift = 128_u32.saturating_sub(all.leading_zeros() + 100);
         let ppm = ((above >> shift) * u128::from(WHOLE)).checked_div(all >> shift);
         u64::try_from(ppm.unwrap_or(0)).unwrap_or(WHOLE)
     }
 
-    /// The examples with the most credit, and their millionths of all of it.
+    /// The examples with the most credit, and their share of the total credit in millionths.
     pub fn largest(&self, count: usize) -> Vec<(usize, u32)> {
         let total = self.total();
         let mut order: Vec<&ClusterCredit> =

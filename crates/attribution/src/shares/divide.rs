@@ -1,4 +1,4 @@
-//! Parts among beneficial owners, in fixed point, and how they are rounded to millionths.
+//! Fixed-point shares of beneficial owners, and their rounding to millionths.
 
 use std::collections::BTreeMap;
 
@@ -7,20 +7,20 @@ use sha2::{Digest, Sha256};
 use super::{Contributor, OwnerShare, ShareTable, WHOLE, credit::ClusterCredits};
 use openlora_core::Address;
 
-/// The whole of a part before it is rounded.
+/// The value of a whole share before rounding.
 pub const ONE: u128 = 1_000_000_000_000_000_000;
 
-/// Parties by whoever benefits.
+/// Contributors grouped by beneficial owner.
 pub(super) struct OwnerGroups<'a> {
-    /// The owner of each party.
+    /// The owner of each contributor.
     owner: Vec<usize>,
     owners: Vec<ShareOwner<'a>>,
 }
 
 struct ShareOwner<'a> {
-    /// Its first party.
+    /// Its first contributor.
     contributor: usize,
-    /// What tells it from others.
+    /// Its identity.
     identity: OwnerIdentity<'a>,
     rest: u128,
     barred: bool,
@@ -65,9 +65,9 @@ impl<'a> OwnerGroups<'a> {
         found
     }
 
-    /// Where a call was paid, who paid for it and who cannot be paid have no part, unless nobody
-    /// with a static share would be left: whoever has only copies is no reason to bar the payer,
-    /// and takes no part in the payer's place.
+    /// Excludes from a paid call its payer and owners that cannot be paid, unless no owner with a
+    /// static share would remain. An owner that has only copies does not count as remaining, and
+    /// takes no share in the payer's place.
     fn bar(&mut self, table: &ShareTable<'_>) {
         let Some(payer) = table.payer else { return };
         let mut payable = vec![false; self.owners.len()];
@@ -98,13 +98,13 @@ impl<'a> OwnerGroups<'a> {
         self.owners.len()
     }
 
-    /// The owner of a party that may have a part.
+    /// The owner of a contributor, if it is eligible.
     pub fn open(&self, contributor: u32) -> Option<usize> {
         let at = *self.owner.get(contributor as usize)?;
         (!self.owners[at].barred).then_some(at)
     }
 
-    /// Parts by credit; all zero when nobody who may have one was credited.
+    /// Shares by credit; all zero if no eligible owner has credit.
     pub fn of_credits(&self, credits: &ClusterCredits) -> Vec<u128> {
         let mut sums = vec![0_u128; self.count()];
         for original in &credits.originals {
@@ -115,7 +115,7 @@ impl<'a> OwnerGroups<'a> {
         normalised(&sums)
     }
 
-    /// The largest owner's sum of scores over all absolute sums.
+    /// The largest owner's sum of scores divided by the sum of all absolute scores.
     pub fn confidence(&self, credits: &ClusterCredits) -> u32 {
         let mut sums = vec![0_i128; self.count()];
         for original in &credits.originals {
@@ -136,7 +136,7 @@ impl<'a> OwnerGroups<'a> {
         u32::try_from(ppm.unwrap_or(0)).unwrap_or(WHOLE as u32)
     }
 
-    /// The static parts; equal ones where nobody who may have a part has a static one.
+    /// The static shares; equal ones if no eligible owner has a static share.
     pub fn static_parts(&self) -> Vec<u128> {
         let weights = |of: fn(&ShareOwner<'_>) -> u128| -> Vec<u128> {
             let each = self.owners.iter();
@@ -149,13 +149,13 @@ impl<'a> OwnerGroups<'a> {
         }
     }
 
-    /// Parts of which the evidence decides `ppm` and the static parts the rest.
+    /// A blend of evidence with weight `ppm` and the static shares with the rest.
     pub fn shrunk(&self, found: &[u128], ppm: u128) -> Vec<u128> {
         blend(found, &self.static_parts(), ppm)
     }
 
-    /// Millionths by largest remainder; of equal remainders the one whose hash with the event is
-    /// smaller comes first, which nobody can choose who does not choose the event.
+    /// Millionths by largest remainder. Ties go to the owner with the smaller hash with the event,
+    /// which only the choice of the event could influence.
     pub fn rounded(&self, weights: &[u128], event: &[u8; 32]) -> Vec<OwnerShare> {
         let total: u128 = weights.iter().sum();
         if total == 0 {
@@ -197,17 +197,17 @@ fn identity(contributor: &Contributor) -> OwnerIdentity<'_> {
     }
 }
 
-/// Weights as parts of [`ONE`], rounded down.
+/// Weights as fractions of [`ONE`], rounded down.
 pub(super) fn normalised(weights: &[u128]) -> Vec<u128> {
     let total: u128 = weights.iter().sum();
-    // The whole has 60 bits, so 68 are left for a weight.
+    // The whole has 60 bits, which leaves 68 for a weight.
     let shift = 128_u32.saturating_sub(total.leading_zeros() + 66);
     let total = total >> shift;
     let part = |weight: &u128| ((weight >> shift) * ONE).checked_div(total).unwrap_or(0);
     weights.iter().map(part).collect()
 }
 
-/// `ppm` of one and the rest of the other.
+/// A blend of `one` with weight `ppm` and `other` with the rest.
 pub(super) fn blend(one: &[u128], other: &[u128], ppm: u128) -> Vec<u128> {
     let whole = u128::from(WHOLE);
     let both = one.iter().zip(other);

@@ -1,9 +1,9 @@
 //! From an index's integers to shares: clip per cluster of near-duplicates, blend with the traced
 //! spans, shrink towards the static shares, group by beneficial owner, round.
 //!
-//! Pure integer arithmetic without files, clock, randomness or floats: whoever has the index's
-//! rows and a call's sketch gets the same shares to the millionth, on any machine. Names, prompts
-//! and money are unknown here; see [`openlora_ledger`] for the money.
+//! Pure integer arithmetic without files, clock, randomness or floats: the same index rows and
+//! sketch give the same shares to the millionth on any machine. This module does not know names,
+//! prompts or money; see [`openlora_ledger`] for the money.
 
 mod credit;
 mod divide;
@@ -14,50 +14,50 @@ pub use trace::{LEAST_SPAN, TRACE_CEILING};
 
 use openlora_core::Address;
 
-/// Parts of a whole are counted in millionths.
+/// Shares are counted in millionths.
 pub const WHOLE: u64 = 1_000_000;
 
-/// How many of the examples that shaped an answer are named.
+/// How many of the most influential examples are named.
 const NAMED: usize = 8;
 
-/// Part of the scores' absolute sum that must survive clipping for the evidence alone to decide.
+/// The part of the scores' absolute sum that must survive clipping for the evidence alone to
+/// decide.
 pub const FULL_STRENGTH_PPM: u64 = 50_000;
 
-/// Somebody who contributed data.
+/// A contributor of training data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contributor {
     pub name: String,
-    /// Where it is paid.
+    /// Its payout address.
     pub address: Option<Address>,
-    /// Who benefits, where that is somebody else than who is paid.
+    /// The beneficial owner, if it is not the payout address.
     pub owner: Option<Address>,
-    /// Its part when calls are not attributed; any unit.
+    /// Its share when calls are not attributed; in any unit.
     pub static_ppm: u64,
 }
 
 /// One example of the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClusterExample {
-    /// Index into the parties.
+    /// Index into the contributors.
     pub contributor: u32,
-    /// Near-duplicates have the same; the first example of a cluster is the original.
+    /// Near-duplicates have the same cluster; the first example of a cluster is the original.
     pub cluster: u32,
 }
 
 /// A run of tokens that the answer shares with the training text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedSpan {
-    /// First token of it in the answer.
+    /// Its first token in the answer.
     pub start: u32,
     pub tokens: u32,
-    /// Different documents among the first 1024 occurrences.
+    /// Distinct documents among the first 1024 occurrences.
     pub documents: u32,
-    /// The first of those by their place in the training set, at most 64, as indices into the
-    /// examples.
+    /// The first of those in training set order, at most 64, as indices into the examples.
     pub examples: Vec<u32>,
 }
 
-/// What an index says of one call.
+/// The evidence of an index about one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShareEvidence<'a> {
     pub examples: &'a [ClusterExample],
@@ -67,35 +67,35 @@ pub struct ShareEvidence<'a> {
     pub answer_tokens: u32,
 }
 
-/// Why the static shares are taken instead of evidence.
+/// Why the static shares are used instead of evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ShareFallback {
-    /// There is no index of the adapter.
+    /// The adapter has no index.
     MissingIndex,
     /// The index belongs to other weights.
     StaleIndex,
-    /// Nothing was answered.
+    /// The answer is empty.
     EmptyAnswer,
-    /// The server died before the answer's tokens were safe.
+    /// The server died before the answer's tokens were stored.
     Interrupted,
-    /// The answer's tokens cannot be had from this engine.
+    /// This engine does not provide the answer's tokens.
     NoTokens,
-    /// A gradient was no number.
+    /// A gradient is not finite.
     NotANumber,
     /// The gradient of the answer could not be computed.
     SketchFailed,
-    /// A score beyond what is added up.
+    /// A score is out of range.
     OutOfRange,
-    /// The scores do not belong to the index's examples.
+    /// The number of scores differs from the number of examples.
     Mismatch,
-    /// No example stands out of the noise.
+    /// No example exceeds the noise.
     NoSurvivingScore,
-    /// All evidence is for whoever paid for the call.
+    /// All evidence belongs to the payer of the call.
     SelfDealing,
 }
 
 impl ShareFallback {
-    /// As events and logs spell it.
+    /// The name in events and logs.
     pub fn word(self) -> &'static str {
         match self {
             Self::MissingIndex => "missing_index",
@@ -113,43 +113,44 @@ impl ShareFallback {
     }
 }
 
-/// Who may share in a call.
+/// The contributors that may share in a call.
 #[derive(Clone, Copy, Debug)]
 pub struct ShareTable<'a> {
-    /// Names the call; breaks ties.
+    /// Identifies the call; breaks ties.
     pub event: [u8; 32],
     pub contributors: &'a [Contributor],
-    /// Who paid for the call; its own data earns it nothing then.
+    /// The payer of the call; its own data then earns nothing.
     pub payer: Option<Address>,
 }
 
-/// An owner's part.
+/// The share of an owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnerShare {
-    /// The owner's first party.
+    /// The owner's first contributor.
     pub contributor: usize,
     pub ppm: u32,
 }
 
-/// What became of a call.
+/// The result of dividing a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ShareOutcome {
-    /// In the order of the parties; they sum to a million, or there are none.
+    /// In the order of the contributors; the shares sum to a million, or there are none.
     pub shares: Vec<OwnerShare>,
     pub fallback: Option<ShareFallback>,
-    /// How far one owner stands out: the largest sum of scores over all absolute sums.
+    /// How clearly one owner stands out: the largest sum of scores divided by the sum of all
+    /// absolute scores.
     pub confidence_ppm: u32,
-    /// How much of the shares the evidence decides.
+    /// The weight of the evidence in the shares.
     pub evidence_ppm: u32,
-    /// How much of the evidence the spans decide.
+    /// The weight of the spans in the evidence.
     pub trace_ppm: u32,
-    /// Examples that counted most and their part of the scores' credit.
+    /// The most influential examples and their part of the total credit.
     pub examples: Vec<(usize, u32)>,
 }
 
-/// Divides a call. Whoever paid for it is left out as long as somebody else is there, and so are,
-/// where it was paid, owners that cannot be paid: a call can never return to its payer through the
-/// contributors' part what the payer put in, however it was made up.
+/// Divides a call. The payer is excluded as long as another eligible owner exists, and so are, in a
+/// paid call, owners that cannot be paid. A payer can therefore never recover its payment through
+/// the contributors' share, however the call was composed.
 pub fn divide_call(
     table: &ShareTable<'_>,
     evidence: Result<&ShareEvidence<'_>, ShareFallback>,
@@ -176,7 +177,7 @@ pub fn divide_call(
 
 type FallbackOutcome = (ShareFallback, ShareOutcome);
 
-/// The owners' parts by evidence alone, in units of [`divide::ONE`], and how it is to be used.
+/// The owners' shares by evidence alone, in units of [`divide::ONE`], and its weight.
 fn weigh(
     owners: &divide::OwnerGroups<'_>,
     evidence: &ShareEvidence<'_>,
@@ -207,7 +208,7 @@ fn weigh(
     Ok((found, settled))
 }
 
-/// A smooth step from nothing to everything: 3x² − 2x³.
+/// A smooth step from zero to one: 3x² − 2x³.
 fn evidence_ppm(strength_ppm: u64) -> u32 {
     let whole = u128::from(WHOLE);
     let x = (u128::from(strength_ppm) * whole / u128::from(FULL_STRENGTH_PPM)).min(whole);
@@ -215,11 +216,12 @@ fn evidence_ppm(strength_ppm: u64) -> u32 {
     u32::try_from(step).unwrap_or(WHOLE as u32)
 }
 
-/// What can be said before any score is known: shares by the spans, as far as they cover the
-/// answer, and static ones for the rest; and the covered part in millionths.
+/// The shares before any score is known: by the spans as far as they cover the answer, and static
+/// for the rest. Also returns the covered part in millionths.
 pub fn provisional(
     table: &ShareTable<'_>,
-    (examples, spans): (&[ClusterExample], &[SharedSpan]),
+    examples: &[ClusterExample],
+    spans: &[SharedSpan],
     answer_tokens: u32,
 ) -> (Vec<OwnerShare>, u32) {
     let owners = divide::OwnerGroups::from_table(table);

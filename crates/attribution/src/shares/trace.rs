@@ -1,5 +1,5 @@
-//! What the spans say: never for anybody whose data has no influence on the answer, and at most so
-//! much of the evidence as they cover of the answer.
+//! Evidence from spans. Only owners whose data influenced the answer gain from it, and its weight
+//! is at most the part of the answer that the spans cover.
 
 use super::{
     ShareEvidence, SharedSpan, WHOLE,
@@ -7,25 +7,25 @@ use super::{
     divide::{self, OwnerGroups},
 };
 
-/// Shorter spans are everybody's.
+/// Shorter spans are common phrases.
 pub const LEAST_SPAN: u32 = 6;
-/// The most of the evidence that spans may decide, in millionths.
+/// The maximum weight of spans in the evidence, in millionths.
 pub const TRACE_CEILING: u64 = 500_000;
 
-/// Weights of spans are counted in parts of this.
+/// Fixed-point unit of span weights.
 const UNIT: u128 = 1 << 32;
 
 pub(super) struct TraceShares {
     /// By owner, in units of [`divide::ONE`].
     pub parts: Vec<u128>,
-    /// How much of the evidence they decide.
+    /// Their weight in the evidence.
     pub ppm: u32,
 }
 
-/// A span's weight is its length over the number of documents that hold it. Each original among
-/// them that influenced the answer gets one document's part, so that copies pay nobody more; and
-/// only that part of the span counts as covered, so that a phrase which stands everywhere, or in
-/// documents of no influence, decides next to nothing.
+/// The weight of a span is its length divided by the number of documents that contain it. Each
+/// original among them that influenced the answer gets one document's part, so copies earn nothing
+/// more. Only that part of the span counts as covered, so a phrase that occurs everywhere, or in
+/// documents without influence, has almost no weight.
 pub(super) fn weigh_spans(
     owners: &OwnerGroups<'_>,
     evidence: &ShareEvidence<'_>,
@@ -72,7 +72,8 @@ fn clusters(span: &SharedSpan, credits: &ClusterCredits) -> Vec<usize> {
     found
 }
 
-/// Copies do not make a phrase common; where not all documents are listed, they cannot be told.
+/// Copies do not make a phrase common. If not all documents are listed, copies cannot be
+/// recognised.
 fn documents(span: &SharedSpan, originals: &[usize]) -> u128 {
     let listed = span.examples.len() as u128;
     match u128::from(span.documents) > listed {

@@ -1,4 +1,4 @@
-//! Solidity's declarations of what this program calls, decodes and hashes.
+//! Solidity declarations of everything that this program calls, decodes and hashes.
 #![allow(
     clippy::too_many_arguments,
     reason = "events and structs have as many fields as the contracts give them"

@@ -1,5 +1,5 @@
-//! What a contract says when it refuses: any error of any committed artifact by its name, with
-//! its values named as in the source.
+//! Decoding of contract errors: any error of any committed artifact by name, with its parameters
+//! named as in the source.
 
 use std::{collections::BTreeMap, sync::OnceLock};
 
@@ -31,7 +31,7 @@ fn known() -> &'static BTreeMap<[u8; 4], Error> {
     })
 }
 
-/// Revert data in words: `ShareSumInvalid(found 999999, expected 1000000)`.
+/// Revert data as text: `ShareSumInvalid(found 999999, expected 1000000)`.
 pub fn explain(data: &[u8]) -> String {
     if data.is_empty() {
         return "it gives no reason".to_owned();
@@ -41,7 +41,7 @@ pub fn explain(data: &[u8]) -> String {
     if let Some(text) = error.and_then(|error| worded(error, data)) {
         return text;
     }
-    // What is left are the two errors that the language has.
+    // The remaining ones are the two errors built into Solidity.
     match GenericContractError::abi_decode(data) {
         Ok(ContractError::Revert(revert)) => format!("\"{}\"", revert.reason),
         Ok(ContractError::Panic(panic)) => panic.to_string(),

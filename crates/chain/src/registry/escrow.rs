@@ -1,4 +1,4 @@
-//! Solidity's declarations of x402's batch-settlement escrow, and of contracts that sign
+//! Solidity declarations of the x402 batch-settlement escrow, and of contracts that sign
 //! (ERC-1271).
 #![allow(
     clippy::too_many_arguments,
@@ -71,7 +71,7 @@ impl From<&ledger::ChannelTerms> for ChannelConfig {
             receiver: config.receiver.into(),
             receiverAuthorizer: config.receiver_authorizer.into(),
             token: config.token.into(),
-            // A delay that does not fit is refused by the contract, as any above 30 days.
+            // A delay that does not fit is refused by the contract, like any above 30 days.
             withdrawDelay: U40::saturating_from(config.withdraw_delay),
             salt: config.salt.0.into(),
         }

@@ -1,4 +1,4 @@
-//! How the registry numbers adapters, and how such a number is written.
+//! Adapter ids of the registry and their text form.
 
 use alloy::primitives::{B256, U256};
 

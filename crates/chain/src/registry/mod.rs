@@ -1,5 +1,5 @@
-//! The contracts as Rust sees them: calls, events and what they answer, and the names of their
-//! errors. A test compares every selector with the committed artifacts.
+//! Rust bindings of the contracts: calls, events, return values and error names. A test compares
+//! every selector with the committed artifacts.
 
 mod bindings;
 mod errors;

@@ -1,4 +1,4 @@
-//! What can go wrong between signing a transaction and its receipt.
+//! Errors between signing a transaction and its receipt.
 
 use alloy::primitives::U256;
 
@@ -9,12 +9,12 @@ use openlora_core::{
 };
 use openlora_ledger::SponsorLimit;
 
-/// Why a transaction was not sent, or is not mined.
+/// Why a transaction was not sent or is not mined.
 #[derive(Debug, thiserror::Error)]
 pub enum TransactionError {
     #[error(transparent)]
     Wallet(#[from] WalletError),
-    /// The journal refuses: nothing may be sent.
+    /// The journal cannot record the transaction: it must not be sent.
     #[error("{}", .0.message)]
     Unrecorded(Failure),
     #[error(
@@ -54,14 +54,14 @@ pub enum TransactionError {
         deed: String,
         reason: String,
     },
-    /// Nothing is sent: enough was done for strangers today.
+    /// Not sent: the daily limit for sponsored transactions is reached.
     #[error("`{network}`: {deed} is not sent: {limit}")]
     Limited {
         network: String,
         deed: String,
         limit: SponsorLimit,
     },
-    /// It may be on its way or nowhere; the journal has it.
+    /// The outcome is unknown; the journal has the transaction.
     #[error("nobody knows whether `{network}` took the transaction {tx} for {deed}: {reason}")]
     Unknown {
         network: String,

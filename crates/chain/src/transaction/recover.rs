@@ -1,4 +1,4 @@
-//! What an earlier process left open: found out before anything new is signed.
+//! Recovery of the transactions that an earlier process left open, before anything new is signed.
 
 use alloy::{consensus::TxEnvelope, eips::eip2718::Decodable2718, hex, primitives::B256};
 
@@ -9,8 +9,8 @@ use super::{
 use crate::WalletError;
 use openlora_ledger::event::{TxIntent, TxOutcome};
 
-/// Settles every open intent of the sender's account on its chain: those mined are taken over,
-/// unknown ones are sent again byte for byte and waited for.
+/// Resolves every open intent of the sender's account on its chain. Mined transactions are
+/// recorded; unknown ones are submitted again byte for byte and awaited.
 pub async fn recover(
     sender: &TxSender<'_>,
     open: &[TxIntent],
@@ -21,7 +21,7 @@ pub async fn recover(
         .filter(|intent| intent.chain_id == chain && intent.from == account.to_string())
         .collect();
     drop_foreign(sender, &mut mine).await?;
-    // Attempts with the same nonce stay in their order.
+    // Attempts with the same nonce keep their order.
     mine.sort_by_key(|intent| intent.nonce);
     let mut mined = Vec::new();
     for same_nonce in mine.chunk_by(|a, b| a.nonce == b.nonce) {
@@ -30,10 +30,11 @@ pub async fn recover(
     Ok(mined)
 }
 
-/// Leaves out transactions of another chain with this id: sent here they would do something else.
+/// Skips transactions of another chain with the same id: sent here they would have another effect.
 ///
 /// # Errors
-/// It is another chain than they were signed for, and no development chain that began anew.
+///
+/// The transactions were signed for another chain, and it is no development chain that was reset.
 async fn drop_foreign(
     sender: &TxSender<'_>,
     mine: &mut Vec<&TxIntent>,
@@ -76,7 +77,7 @@ async fn recover_nonce(
                 .mined(attempt, &attempts, receipt, &last.purpose)
                 .await;
             return match ended {
-                // It is known and settled now; what is to be done is planned anew.
+                // The transaction is known and final; the caller plans again.
                 Err(TransactionError::Reverted { .. }) => Ok(None),
                 ended => ended.map(Some),
             };
@@ -93,7 +94,7 @@ async fn recover_nonce(
         return Ok(None);
     }
     let waiting = sender.chain.nonce(account, true).await?;
-    // A local chain that began anew has forgotten the transactions before this one.
+    // A local chain that was reset has lost the transactions before this one.
     if waiting < last.nonce && sender.chain.network.is_local() {
         for attempt in &attempts {
             sender
@@ -126,7 +127,7 @@ async fn send_again(
             return Ok(None);
         }
     }
-    // What was confirmed then, unless this command line says more.
+    // The fee limit that was confirmed then, unless this command line sets another.
     let offered = attempts.iter().map(|it| it.transaction.max_fee_per_gas);
     let cap = sender.limits.max_fee.or(offered.max()).unwrap_or_default();
     let ended = sender.wait(attempts, &last.purpose, cap).await;

@@ -1,4 +1,4 @@
-//! Signing, sending, waiting, and offering more when nobody mines it.
+//! Signing, submitting and awaiting transactions, and raising the fees of pending ones.
 
 use std::{
     sync::Arc,
@@ -25,23 +25,24 @@ use openlora_ledger::{
 use openlora_ports::FactLog;
 use openlora_wallet::WalletAccount;
 
-/// How much may be offered and how long is waited.
+/// The fee limit, and how long to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TxLimits {
-    /// Most wei per gas; twice what the chain asks for when `None`.
+    /// Most wei per gas; if `None`, twice the current fee.
     pub max_fee: Option<u128>,
-    /// After this long without being mined, a transaction offers more.
+    /// A transaction that is pending for this long offers higher fees.
     pub patience: Duration,
 }
 
 impl TxLimits {
-    /// How many times the patience a transaction is waited for.
+    /// How many patience periods a transaction is awaited.
     const ROUNDS: u32 = 10;
 
-    /// What to offer first, and the most that will ever be offered.
+    /// The first fee offer, and the maximum.
     ///
     /// # Errors
-    /// The chain asks for more than is allowed.
+    ///
+    /// The chain's current fee exceeds the maximum.
     pub async fn offer(&self, chain: &Chain) -> Result<(GasFees, u128), TransactionError> {
         let asked = chain.fees().await?;
         let cap = self
@@ -58,34 +59,34 @@ impl TxLimits {
     }
 }
 
-/// A call that changes the chain.
+/// A call that changes the state of the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TxSubmission {
     pub to: Address,
     pub data: Bytes,
     pub value: U256,
-    /// What it is for, in words: "registering tone 1.0.0".
+    /// Its purpose in words: "registering tone 1.0.0".
     pub label: String,
     pub gas: u64,
-    /// At whose request, where it is a stranger's.
+    /// The party that requested it, if the account sponsors its gas.
     pub sponsored: Option<Sponsored>,
 }
 
-/// A transaction that was mined and did what it should.
+/// A transaction that was mined successfully.
 #[derive(Clone, Debug)]
 pub struct MinedTx {
     pub tx: B256,
     pub receipt: TransactionReceipt,
 }
 
-/// What a person may want to know while waiting.
+/// Progress that a user may want to see while waiting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TxEvent {
     Sent {
         tx: B256,
         deed: String,
     },
-    /// Sent again with the same nonce.
+    /// Submitted again with the same nonce and higher fees.
     Replaced {
         tx: B256,
         deed: String,
@@ -102,7 +103,7 @@ pub enum TxEvent {
     },
 }
 
-/// A transaction that is on its way.
+/// A submitted transaction.
 #[derive(Debug)]
 #[must_use = "nobody waits for it yet"]
 pub struct SentTx {
@@ -121,13 +122,13 @@ impl SentTx {
     }
 }
 
-/// Reads the facts of a receipt, for whoever keeps it at hand.
+/// Extracts the facts of a receipt; in an `Arc`, so that it can be stored.
 pub type FactReader = Arc<dyn Fn(&TransactionReceipt) -> Vec<Event> + Send + Sync>;
 
-/// What a mined transaction's logs say, as facts to be written down before its end is.
+/// The facts in a mined transaction's logs, to be recorded before its end is.
 pub type LogFacts<'a> = &'a (dyn Fn(&TransactionReceipt) -> Vec<Event> + Sync);
 
-/// For transactions of which nothing but their end is written down.
+/// For transactions of which only the end is recorded.
 pub fn no_facts(_: &TransactionReceipt) -> Vec<Event> {
     Vec::new()
 }
@@ -140,7 +141,7 @@ pub(super) struct TxAttempt {
     pub sponsored: Option<Sponsored>,
 }
 
-/// Sends an account's transactions, one after the other.
+/// Sends an account's transactions one after the other.
 pub struct TxSender<'a> {
     pub chain: &'a Chain,
     pub account: &'a WalletAccount,
@@ -157,8 +158,8 @@ impl TxSender<'_> {
         self.finish(sent).await
     }
 
-    /// Sends a transaction with the account's next nonce, or `least` where the chain has not heard
-    /// yet of all that are on their way.
+    /// Sends a transaction with the account's next nonce, but at least `least`, because the chain
+    /// may not know all pending transactions yet.
     pub async fn dispatch(
         &self,
         call: &TxSubmission,
@@ -188,8 +189,10 @@ impl TxSender<'_> {
             access_list: Default::default(),
             input: call.data.clone(),
         };
-        let what = (call.label.as_str(), call.sponsored.clone());
-        let (attempt, taken) = self.sign_and_submit(transaction, what, None).await?;
+        let sponsored = call.sponsored.clone();
+        let (attempt, taken) = self
+            .sign_and_submit(transaction, &call.label, sponsored, None)
+            .await?;
         if let Err(reason) = taken {
             return self.refuse(&attempt, &call.label, reason).await;
         }
@@ -211,11 +214,12 @@ impl TxSender<'_> {
         self.wait(vec![sent.attempt], &sent.label, sent.cap).await
     }
 
-    /// Writes down and sends; the inner result is the node's word.
+    /// Records, signs and submits; the inner result is the node's response.
     async fn sign_and_submit(
         &self,
         mut transaction: TxEip1559,
-        (label, mut sponsored): (&str, Option<Sponsored>),
+        label: &str,
+        mut sponsored: Option<Sponsored>,
         replaces: Option<B256>,
     ) -> Result<(TxAttempt, Result<(), String>), TransactionError> {
         let account = self.account.address();
@@ -271,7 +275,7 @@ impl TxSender<'_> {
         }
     }
 
-    /// A node's plain no means that the transaction is nowhere.
+    /// A definite rejection by a node means that the transaction is not pending anywhere.
     async fn refuse(
         &self,
         attempt: &TxAttempt,
@@ -290,7 +294,7 @@ impl TxSender<'_> {
         })
     }
 
-    /// Waits until one of the attempts is mined; offers more whenever patience runs out.
+    /// Waits until one of the attempts is mined; raises the fees whenever patience runs out.
     pub(super) async fn wait(
         &self,
         mut attempts: Vec<TxAttempt>,
@@ -314,7 +318,7 @@ impl TxSender<'_> {
                 self.offer_more(&mut attempts, label, cap).await?;
                 bump_at += self.limits.patience;
             }
-            // An RPC over HTTP says nothing by itself: ask again, less and less often.
+            // HTTP RPCs send no notifications: poll with growing intervals.
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(1));
         }
@@ -335,7 +339,7 @@ impl TxSender<'_> {
         }
     }
 
-    /// Whether the chain waits for another transaction of the account, or took one.
+    /// Whether the account's nonce shows that another transaction is awaited or was mined.
     async fn check_nonce(&self, attempts: &[TxAttempt]) -> Result<(), TransactionError> {
         let Some(last) = attempts.last() else {
             return Ok(());
@@ -354,7 +358,7 @@ impl TxSender<'_> {
         if expected <= nonce {
             return Ok(());
         }
-        // Mined meanwhile, perhaps: the nonce is asked for after the receipts.
+        // It may have been mined meanwhile: the nonce was read after the receipts.
         for attempt in attempts {
             if self.chain.receipt(attempt.hash).await?.is_some() {
                 return Ok(());
@@ -394,8 +398,10 @@ impl TxSender<'_> {
             ..old.clone()
         };
         let replaced = last.hash;
-        let what = (label.as_str(), last.sponsored.clone());
-        let (attempt, taken) = self.sign_and_submit(next, what, Some(replaced)).await?;
+        let sponsored = last.sponsored.clone();
+        let (attempt, taken) = self
+            .sign_and_submit(next, &label, sponsored, Some(replaced))
+            .await?;
         match taken {
             Ok(()) => {
                 let tx = attempt.hash;
@@ -406,7 +412,7 @@ impl TxSender<'_> {
                 });
                 attempts.push(attempt);
             }
-            // The earlier one was mined meanwhile, or the node wants a larger step next time.
+            // The earlier attempt was mined meanwhile, or the node requires a larger fee increase.
             Err(reason) if is_final(&reason) => {
                 self.record_outcome(attempt.hash, TxOutcome::Refused, None)
                     .await?;
@@ -476,17 +482,17 @@ impl TxSender<'_> {
     }
 }
 
-/// What a mined transaction cost its sender, in wei.
+/// The fee of a mined transaction, in wei.
 fn fee(receipt: &TransactionReceipt) -> Amount {
     Amount(u128::from(receipt.gas_used).saturating_mul(receipt.effective_gas_price))
 }
 
-/// An eighth more, the least that nodes take for a replacement with a margin.
+/// Adds an eighth: the minimum increase that nodes require for a replacement, with a margin.
 fn raised(fee: u128) -> u128 {
     fee.saturating_add(fee.div_ceil(8)).saturating_add(1)
 }
 
-/// Whether a node says that it has the transaction already.
+/// Whether a node reports that it already has the transaction.
 pub(super) fn is_known(reason: &str) -> bool {
     let reason = reason.to_lowercase();
     ["already known", "already imported", "known transaction"]
@@ -494,8 +500,8 @@ pub(super) fn is_known(reason: &str) -> bool {
         .any(|word| reason.contains(word))
 }
 
-/// Whether a node's no is about the transaction itself, so that it will never be mined as it is.
-/// Anything else may come from a proxy that passed the transaction on.
+/// Whether a rejection concerns the transaction itself, so that it can never be mined unchanged.
+/// Any other error may come from a proxy that forwarded the transaction.
 pub(super) fn is_final(reason: &str) -> bool {
     let reason = reason.to_lowercase();
     [

@@ -1,5 +1,5 @@
-//! Files and folders of the owner alone: mode 0600 and 0700 from their first moment, whatever the
-//! process's umask is, and those of earlier versions tightened.
+//! Files and folders that only their owner can access. They have mode 0600 and 0700 from creation,
+//! whatever the umask is; the permissions of existing ones are tightened.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions},
@@ -10,26 +10,28 @@ use std::{
 
 const FILE: u32 = 0o600;
 const FOLDER: u32 = 0o700;
-/// Whatever the group and others may do.
+/// All permissions of the group and of others.
 const OTHERS: u32 = 0o077;
 
-/// Makes a folder and those above it that are missing. One that is there is what its owner made it.
+/// Creates a folder and its missing parents. The permissions of an existing folder are left as they
+/// are.
 pub fn new_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(FOLDER).create(path)
 }
 
-/// Makes a folder and those above it that are missing, or takes others' rights to one from them.
+/// Creates a folder and its missing parents, or removes the permissions of group and others from an
+/// existing one.
 pub fn folder(path: &Path) -> io::Result<()> {
     new_folder(path)?;
     tighten(path).map(drop)
 }
 
-/// Makes an empty file, or takes others' rights to one from them.
+/// Creates an empty file, or removes the permissions of group and others from an existing one.
 pub fn file(path: &Path) -> io::Result<()> {
     open(File::options().read(true).write(true).create(true), path).map(drop)
 }
 
-/// Opens a file as `options` say; nobody but its owner has rights to it.
+/// Opens a file with `options`; only its owner has permissions on it.
 pub fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     let file = options.mode(FILE).open(path)?;
     let mode = file.metadata()?.permissions().mode();
@@ -39,8 +41,8 @@ pub fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Takes others' rights to everything in a folder from them, and says to how many things they had
-/// some. Links are left alone.
+/// Removes the permissions of group and others from everything in a folder, and returns how many
+/// entries had any. Symbolic links are left alone.
 pub fn tighten_tree(path: &Path) -> io::Result<usize> {
     let mut tightened = usize::from(tighten(path)?);
     for entry in fs::read_dir(path)? {
@@ -55,12 +57,12 @@ pub fn tighten_tree(path: &Path) -> io::Result<usize> {
     Ok(tightened)
 }
 
-/// Whether group or others have any right to what is there.
+/// Whether the group or others have any permission on `path`.
 pub fn is_open_to_others(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| found.permissions().mode() & OTHERS != 0)
 }
 
-/// What the owner may do stays.
+/// The owner's permissions do not change.
 fn tighten(path: &Path) -> io::Result<bool> {
     let mode = fs::metadata(path)?.permissions().mode();
     let wide = mode & OTHERS != 0;

@@ -1,14 +1,15 @@
-//! Keys in memory: no core dump has them, and they are not swapped out.
+//! Secret keys in memory: excluded from core dumps and from swap.
 
 use std::{fmt, io, marker::PhantomData, ops::Deref, ptr};
 
 use memmap2::MmapMut;
 use zeroize::Zeroize;
 
-/// Has the system write no core dump of this process and of those it starts, and lets no other
-/// process of the same user attach to it.
+/// Disables core dumps of this process and its children, and prevents other processes of the same
+/// user from attaching to it.
 ///
 /// # Errors
+///
 /// The system refuses, which Linux does not.
 pub fn forbid_dumps() -> io::Result<()> {
     let none = libc::rlimit {
@@ -28,8 +29,8 @@ pub fn forbid_dumps() -> io::Result<()> {
     }
 }
 
-/// A value on pages of its own, which dumps leave out (`MADV_DONTDUMP`), which stay in memory where
-/// the system allows it (`mlock`), and which are wiped when it is dropped.
+/// A value on pages of its own. They are excluded from dumps (`MADV_DONTDUMP`), kept in memory
+/// where the system allows it (`mlock`), and wiped on drop.
 pub struct LockedMemory<T> {
     pages: MmapMut,
     holds: PhantomData<T>,
@@ -42,7 +43,8 @@ impl<T> LockedMemory<T> {
         let mut pages = MmapMut::map_anon(size_of::<T>().max(1))?;
         #[cfg(target_os = "linux")]
         pages.advise(memmap2::Advice::DontDump)?;
-        // A process may lock little; the key is as good in memory that could be swapped out.
+        // The limit on locked memory is small; without the lock the key may be swapped out, but
+        // still works.
         let _ = pages.lock();
         // SAFETY: the pages are writable, no smaller than the value, and aligned to a page.
         unsafe { pages.as_mut_ptr().cast::<T>().write(value) };
@@ -57,14 +59,14 @@ impl<T> Deref for LockedMemory<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: `new` has put a value there, which stays until this is dropped.
+        // SAFETY: `new` has put a value there, and it stays until `self` is dropped.
         unsafe { &*self.pages.as_ptr().cast::<T>() }
     }
 }
 
 impl<T> Drop for LockedMemory<T> {
     fn drop(&mut self) {
-        // SAFETY: the value is there and is not used again.
+        // SAFETY: the value is initialised and not used again.
         unsafe { ptr::drop_in_place(self.pages.as_mut_ptr().cast::<T>()) };
         self.pages.zeroize();
     }

@@ -1,7 +1,7 @@
-//! What stays between this program and its owner: addresses that carry credentials, files and
-//! folders that nobody else may read, and keys in memory.
+//! Confidential data: credentials in URLs, files and folders that only their owner may read, and
+//! keys in memory.
 //!
-//! Every other room may use it, so it knows none of them.
+//! Every other module may use this one, so it depends on none of them.
 
 pub mod files;
 pub mod memory;

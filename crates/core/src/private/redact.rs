@@ -1,9 +1,9 @@
-//! Credentials in addresses: `https://user:password@host`, `?apikey=…`, and keys in a path such as
-//! `/v3/0123456789abcdef…`.
+//! Redaction of credentials in URLs: `https://user:password@host`, `?apikey=…`, and keys in a path
+//! such as `/v3/0123456789abcdef…`.
 //!
-//! Every address that comes in by the command line, the environment or a settings file is
-//! remembered with what may be shown of it. Whatever is printed, logged or answered passes
-//! [`scrub`], so a library's own error text shows no more than ours.
+//! Every URL from the command line, the environment or a settings file is registered together with
+//! its redacted form. All output, logs and responses pass through [`scrub`], so that error texts of
+//! libraries are redacted too.
 
 use std::{
     borrow::Cow,
@@ -12,24 +12,24 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-/// Stands for what is left out.
+/// Replaces what is redacted.
 const HIDDEN: &str = "…";
-/// Shortest part of a path that can be a key.
+/// Shortest path segment that can be a key.
 const SHORTEST_KEY: usize = 16;
-/// Shortest credential that is looked for outside its address: shorter ones are words of any text.
+/// Shortest credential that is searched for outside its URL; shorter ones could be ordinary words.
 const SHORTEST_PART: usize = 8;
 
-/// What must not be shown, and what is shown instead; longer texts first.
+/// Registered secrets and their replacements; longer texts first.
 static KNOWN: RwLock<Vec<(String, String)>> = RwLock::new(Vec::new());
 
-/// An address, cut where its parts end.
+/// A URL, split into its parts.
 struct UrlParts<'a> {
     scheme: &'a str,
     credentials: Option<&'a str>,
     /// Host and port.
     host: &'a str,
     path: &'a str,
-    /// With its question mark, and with the fragment.
+    /// With its question mark and the fragment.
     query: &'a str,
 }
 
@@ -65,7 +65,7 @@ impl<'a> UrlParts<'a> {
         format!("{}{}{query}", self.origin(), path.join("/"))
     }
 
-    /// What may appear without its address around it.
+    /// Secret parts that may appear without the URL around them.
     fn parts(&self) -> Vec<String> {
         let mut parts = Vec::new();
         if let Some(credentials) = self.credentials {
@@ -86,12 +86,12 @@ impl<'a> UrlParts<'a> {
     }
 }
 
-/// `text` up to the first of `ends`, and the rest with it.
+/// `text` up to the first character of `ends`, and the rest including that character.
 fn cut<'a>(text: &'a str, ends: &[char]) -> (&'a str, &'a str) {
     text.split_at(text.find(ends).unwrap_or(text.len()))
 }
 
-/// Whether a part of a path is longer than a word and no word.
+/// Whether a path segment is too long and too irregular to be a word.
 fn is_key(part: &str) -> bool {
     let has = |kind: fn(&u8) -> bool| part.as_bytes().iter().any(kind);
     part.len() >= SHORTEST_KEY
@@ -99,18 +99,18 @@ fn is_key(part: &str) -> bool {
         && (has(u8::is_ascii_digit) || part.len() >= 2 * SHORTEST_KEY)
 }
 
-/// An address as it may be shown: without user, password, query and keys in its path. What is no
-/// address stays as it is.
+/// A URL as it may be displayed: without user, password, query and keys in its path. A text that is
+/// no URL is returned unchanged.
 pub fn address(text: &str) -> String {
     UrlParts::parse(text).map_or_else(|| text.to_owned(), |it| it.shown())
 }
 
-/// Whether an address carries anything that [`address`] leaves out.
+/// Whether a URL contains anything that [`address`] removes.
 pub fn has_credentials(text: &str) -> bool {
     address(text) != text
 }
 
-/// Remembers the credentials of all addresses in `text`.
+/// Registers the credentials of all URLs in `text`.
 pub fn register_credentials(text: &str) {
     for found in addresses(text) {
         let Some(address) = UrlParts::parse(found) else {
@@ -129,8 +129,8 @@ pub fn register_credentials(text: &str) {
     }
 }
 
-/// Remembers an address of which only scheme, host and port are shown: what follows them may be an
-/// access key of any form.
+/// Registers a URL of which only scheme, host and port may be displayed: the path may be an access
+/// key of any form.
 pub fn remember_endpoint(text: &str) {
     register_credentials(text);
     let Some(address) = UrlParts::parse(text) else {
@@ -143,7 +143,7 @@ pub fn remember_endpoint(text: &str) {
     }
 }
 
-/// `text` without any credentials of addresses.
+/// `text` without the credentials of any URL.
 pub fn scrub(text: &str) -> Cow<'_, str> {
     let mut scrubbed = Cow::Borrowed(text);
     let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
@@ -152,7 +152,7 @@ pub fn scrub(text: &str) -> Cow<'_, str> {
             scrubbed = Cow::Owned(scrubbed.replace(secret.as_str(), shown));
         }
     }
-    // Those that nobody has seen come in: an address that a server names, for one.
+    // URLs that were not registered, for example one named by a server.
     let strange: Vec<String> = addresses(&scrubbed)
         .filter(|it| UrlParts::parse(it).is_some_and(|it| it.credentials.is_some()))
         .map(str::to_owned)
@@ -163,7 +163,7 @@ pub fn scrub(text: &str) -> Cow<'_, str> {
     scrubbed
 }
 
-/// An address as it was written and as libraries write it.
+/// The URL as it was written and as libraries spell it.
 fn spellings(text: &str) -> Vec<String> {
     let mut all = vec![text.to_owned()];
     all.extend(reqwest::Url::parse(text).map(String::from));
@@ -177,7 +177,7 @@ fn keep(secret: String, shown: String) {
     known.sort_by_key(|(secret, _)| std::cmp::Reverse(secret.len()));
 }
 
-/// Every address in a text: it ends before white space and quotation marks.
+/// Every URL in a text. A URL ends before white space and quotation marks.
 fn addresses(text: &str) -> impl Iterator<Item = &str> {
     let ends = |letter: char| letter.is_whitespace() || "\"'`<>".contains(letter);
     text.match_indices("://").filter_map(move |(at, _)| {

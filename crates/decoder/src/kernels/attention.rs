@@ -20,12 +20,12 @@ pub struct AttentionHeads {
     pub heads: usize,
     pub kv_heads: usize,
     pub head_dim: usize,
-    /// A query sees itself and this many minus one tokens before it.
+    /// A query attends to itself and to this many minus one tokens before it.
     pub window: Option<usize>,
 }
 
 impl AttentionHeads {
-    /// First key that the query at `position` sees.
+    /// First key that the query at `position` attends to.
     pub fn first_key(&self, position: usize) -> usize {
         self.window
             .map_or(0, |window| (position + 1).saturating_sub(window))
@@ -39,7 +39,7 @@ impl AttentionHeads {
 /// Arguments q, k and v.
 pub struct AttentionOp {
     pub heads: AttentionHeads,
-    /// Row r is tokens offsets[r]..offsets[r+1]; rows do not see each other.
+    /// Row r is tokens offsets[r]..offsets[r+1]; rows do not attend to each other.
     pub offsets: Arc<Vec<usize>>,
 }
 
@@ -126,7 +126,7 @@ impl AttentionOp {
             .collect()
     }
 
-    /// Puts the groups' `[row length, width]` results side by side.
+    /// Concatenates the groups' `[row length, width]` results column-wise.
     fn assemble(&self, groups: &[Vec<f32>], width: usize) -> Vec<f32> {
         let kv_heads = self.heads.kv_heads;
         let tokens = self.offsets.last().copied().unwrap_or(0);
@@ -149,7 +149,7 @@ struct AttentionPass<'a> {
     v: &'a [f32],
 }
 
-/// A block of queries of one head, with the keys that any of them sees.
+/// A block of queries of one head, with all keys that any of them attends to.
 struct QueryBlock {
     queries: Range<usize>,
     keys: Range<usize>,

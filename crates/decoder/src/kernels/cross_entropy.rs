@@ -1,7 +1,8 @@
-//! The language-model head and its loss in one: Σ −log softmax(h·Wᵀ)[target] over chosen positions.
+//! The language-model head and its loss in one operation: Σ −log softmax(h·Wᵀ)[target] over chosen
+//! positions.
 //!
-//! Logits exist only for a few rows at a time. The gradients are computed while they are there, in
-//! the forward pass, and the backward pass only scales them.
+//! Logits exist only for a few rows at a time. The gradients are computed with them in the forward
+//! pass, and the backward pass only scales them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +12,7 @@ use rayon::prelude::*;
 use super::{linear::for_weight_blocks, matmul::*, numeric, output, tensor, values};
 use openlora_model::shapes::{logits_held, rows_at_once};
 
-/// Positions to learn at and the tokens to predict there.
+/// Loss positions, and the tokens to predict there.
 #[derive(Clone, Debug)]
 pub struct LossTargets {
     pub positions: Arc<Vec<usize>>,
@@ -23,7 +24,7 @@ struct LossGradients {
     weight: Option<Vec<f32>>,
 }
 
-/// What happens to the gradients.
+/// How the gradients are used.
 struct WantedGradients {
     hidden: bool,
     weight: bool,
@@ -38,7 +39,7 @@ pub struct FrozenHeadLoss {
 }
 
 impl FrozenHeadLoss {
-    /// Without gradients the backward pass is not available, and the forward pass is cheaper.
+    /// Without gradients, the forward pass is cheaper and the backward pass is not available.
     pub fn new(weight: Tensor, targets: LossTargets, with_gradients: bool) -> Self {
         Self {
             weight,
@@ -71,7 +72,7 @@ impl CustomOp1 for FrozenHeadLoss {
     }
 }
 
-/// Loss with a head that learns: arguments hidden and weight.
+/// Loss with a trainable head: arguments hidden and weight.
 pub struct HeadLoss {
     targets: LossTargets,
     gradients: Mutex<Option<LossGradients>>,

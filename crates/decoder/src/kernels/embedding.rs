@@ -1,4 +1,4 @@
-//! Looking tokens up in an embedding that learns.
+//! Look-up in a trainable embedding.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ pub struct EmbeddingLookup {
     pub ids: Arc<Vec<u32>>,
 }
 
-/// Rows `ids` of a table, one after the other.
+/// Rows `ids` of a table, concatenated.
 pub fn gather(table: &[f32], width: usize, ids: &[u32]) -> Vec<f32> {
     ids.iter()
         .flat_map(|&id| &table[id as usize * width..][..width])
@@ -33,7 +33,7 @@ impl CustomOp1 for EmbeddingLookup {
         )
     }
 
-    /// A token may occur often, so rows are added up one after the other.
+    /// A token may occur often, so rows are added sequentially.
     fn bwd(&self, table: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         let width = table.dims()[1];
         let grad = TensorRead::new(grad);

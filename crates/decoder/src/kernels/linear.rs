@@ -1,7 +1,7 @@
-//! Linear layers y = x·Wᵀ + b with W `[out, in]`: frozen, frozen with LoRA, and learning.
+//! Linear layers y = x·Wᵀ + b with W `[out, in]`: frozen, frozen with LoRA, and trainable.
 //!
-//! A frozen weight is no argument of its operation, so nobody computes, stores or asks for its
-//! gradient; candle's own matmul always computes both.
+//! A frozen weight is not an argument of its operation, so its gradient is never computed or
+//! stored; candle's own matmul always computes both.
 
 use candle_core::{
     CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Storage, Tensor,
@@ -18,10 +18,10 @@ use crate::{
     tap::{ModulePass, TappedModule},
 };
 
-/// Weights kept in bf16 are widened this many values at a time.
+/// Weights stored in bf16 are expanded in blocks of this many values.
 const WIDENED: usize = 1 << 20;
 
-/// y = x·Wᵀ + b with nothing to learn; W in f32 or bf16.
+/// y = x·Wᵀ + b without trainable parameters; W in f32 or bf16.
 pub struct FrozenLinear {
     pub weight: Tensor,
     pub bias: Option<Tensor>,
@@ -54,7 +54,7 @@ pub struct LoraLinear {
     pub bias: Option<Tensor>,
     pub scale: f32,
     pub dropout: Option<DropoutMask>,
-    /// Takes what the factors' gradients are made of; the factors then get none themselves.
+    /// Receives the terms of the factors' gradients; the factors then get no gradients.
     pub tap: Option<TappedModule>,
 }
 
@@ -196,7 +196,7 @@ impl LoraLinear {
     }
 }
 
-/// y = x·Wᵀ with a W that learns: arguments x and W.
+/// y = x·Wᵀ with a trainable W: arguments x and W.
 pub struct LinearOp;
 
 impl CustomOp2 for LinearOp {
@@ -250,7 +250,7 @@ impl CustomOp2 for LinearOp {
     }
 }
 
-/// y = x + b with a b that learns: arguments x and b.
+/// y = x + b with a trainable b: arguments x and b.
 pub struct AddBias;
 
 impl CustomOp2 for AddBias {
@@ -303,7 +303,7 @@ fn add_bias(y: &mut [f32], bias: &[f32]) {
     });
 }
 
-/// scale · a × b as a fresh row-major matrix.
+/// scale · a × b as a new row-major matrix.
 fn product(a: StridedMatrix<'_>, b: StridedMatrix<'_>, scale: f32) -> Vec<f32> {
     let mut out = vec![0f32; a.rows() * b.columns()];
     multiply(
@@ -358,8 +358,8 @@ fn frozen_backward(weight: &Tensor, grad: &[f32]) -> Result<Vec<f32>> {
     Ok(grad_x)
 }
 
-/// Calls `work(first_row, rows, values)` over the whole weight at once when it is f32, and over
-/// widened blocks of rows when it is bf16.
+/// Calls `work(first_row, rows, values)` over the whole weight at once if it is f32, or over
+/// expanded blocks of rows if it is bf16.
 pub(super) fn for_weight_blocks(
     weight: &Tensor,
     mut work: impl FnMut(usize, usize, &[f32]),

@@ -21,7 +21,7 @@ impl<'a> StridedMatrix<'a> {
         Self::strided(data, rows, columns, columns)
     }
 
-    /// Rows that start `row_stride` values apart.
+    /// Rows whose starts are `row_stride` values apart.
     pub fn strided(data: &'a [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
         assert!(
             fits(data.len(), rows, columns, row_stride),
@@ -44,7 +44,7 @@ impl<'a> StridedMatrix<'a> {
         self.columns
     }
 
-    /// The transpose, without moving anything.
+    /// The transpose, without copying.
     pub fn t(self) -> Self {
         Self {
             rows: self.columns,
@@ -85,13 +85,13 @@ impl<'a> MatmulTarget<'a> {
         }
     }
 
-    /// Adds to what is there instead of overwriting it.
+    /// Accumulates into `data` instead of overwriting it.
     pub fn adding(self) -> Self {
         Self { add: true, ..self }
     }
 }
 
-/// Whether a product may use all threads or stays on the calling one.
+/// Whether a product may use all threads or stays on the calling thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MatmulThreads {
     One,

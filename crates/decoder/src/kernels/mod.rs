@@ -1,9 +1,9 @@
 //! Fused CPU operations with explicit backward passes, as candle custom ops.
 //!
 //! Every operation works on f32, runs on rayon in blocks of fixed size, so that its bits do not
-//! depend on the number of threads, and keeps no more than its inputs for the backward pass. The
-//! same mathematics in plain tensor operations is in `plain`, for devices without these kernels;
-//! tests hold the two together. Nothing here knows models or files.
+//! depend on the number of threads, and keeps no more than its inputs for the backward pass.
+//! `plain` implements the same mathematics in tensor operations, for devices without these kernels;
+//! tests compare the two. This module does not know models or files.
 
 pub mod attention;
 pub mod cross_entropy;
@@ -22,8 +22,7 @@ use std::sync::RwLockReadGuard;
 use candle_core::{CpuStorage, Device, Layout, Result, Shape, Storage, Tensor};
 use rayon::prelude::*;
 
-/// Rows that one task works on: enough work to pay for a task, and never a function of the number
-/// of threads.
+/// Rows per task: enough work to justify a task, and never a function of the number of threads.
 const BLOCK_ROWS: usize = 32;
 
 /// The f32 values behind an argument of a forward pass.
@@ -34,7 +33,7 @@ fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     }
 }
 
-/// The f32 values behind a tensor, held for reading.
+/// The f32 values of a tensor, locked for reading.
 struct TensorRead<'a> {
     storage: RwLockReadGuard<'a, Storage>,
     layout: &'a Layout,
@@ -54,12 +53,12 @@ impl<'a> TensorRead<'a> {
     }
 }
 
-/// A fresh CPU tensor.
+/// A new CPU tensor.
 fn tensor(data: Vec<f32>, shape: impl Into<Shape>) -> Result<Tensor> {
     Tensor::from_vec(data, shape.into(), &Device::Cpu)
 }
 
-/// What a forward pass returns.
+/// The result of a forward pass.
 fn output(data: Vec<f32>, shape: impl Into<Shape>) -> Result<(CpuStorage, Shape)> {
     Ok((CpuStorage::F32(data), shape.into()))
 }

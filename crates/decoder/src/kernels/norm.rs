@@ -42,7 +42,7 @@ impl CustomOp1 for FrozenNorm {
     }
 }
 
-/// With a weight that learns: arguments x and weight.
+/// With a trainable weight: arguments x and weight.
 pub struct RmsNorm {
     pub eps: f32,
 }
@@ -137,7 +137,7 @@ impl NormPass<'_> {
         out
     }
 
-    /// Σ over rows of g∘n, in blocks added up in order.
+    /// Σ over rows of g∘n, in blocks summed in order.
     fn grad_weight(&self) -> Vec<f32> {
         let width = self.weight.len();
         let blocks: Vec<Vec<f32>> = self
@@ -159,7 +159,7 @@ impl NormPass<'_> {
     }
 }
 
-/// Adds partial sums up in order.
+/// Sums partial results in order.
 pub(super) fn sum_blocks(blocks: &[Vec<f32>], width: usize) -> Vec<f32> {
     blocks.iter().fold(vec![0f32; width], |mut total, block| {
         for (t, b) in total.iter_mut().zip(block) {

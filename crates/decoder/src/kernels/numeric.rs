@@ -1,6 +1,6 @@
-//! Reductions and exponentials that compilers can vectorise, with one fixed order of summation.
+//! Reductions and exponentials that compilers can vectorise, with a fixed order of summation.
 
-/// Partial sums kept side by side; a power of two that fills the widest vector registers.
+/// Number of partial sums; a power of two that fills the widest vector registers.
 const LANES: usize = 16;
 
 /// Σ aᵢ·bᵢ
@@ -27,7 +27,8 @@ fn fold2(a: &[f32], b: &[f32], step: impl Fn(f32, f32, f32) -> f32) -> f32 {
     lanes.iter().sum::<f32>() + rest
 }
 
-/// The largest value; −∞ for none. A NaN may or may not win, and shows in the sum that follows.
+/// The largest value; −∞ for an empty slice. The result with a NaN is unspecified, but the NaN
+/// appears in the sum that follows.
 pub fn max(a: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];
     let chunks = a.chunks_exact(LANES);
@@ -52,7 +53,7 @@ fn larger(a: f32, b: f32) -> f32 {
 /// eˣ to within two units in the last place; 0 below −87, NaN for NaN.
 ///
 /// Range reduction x = n·ln 2 + r with a polynomial on |r| ≤ ln 2 / 2 (Cephes `expf`). The standard
-/// library's exponential is a call that no loop around it can be vectorised over.
+/// library's exponential is a call that prevents the vectorisation of loops.
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0; // 1.5·2²³: adding it leaves the nearest integer in the low bits

@@ -1,5 +1,5 @@
-//! The kernels' mathematics in plain tensor operations: for devices without fused kernels, and the
-//! reference that tests hold the kernels against.
+//! The kernels' mathematics in plain tensor operations: for devices without fused kernels, and as
+//! the reference in tests.
 
 use candle_core::{D, DType, Result, Tensor};
 
@@ -21,7 +21,7 @@ pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
         .broadcast_mul(weight)
 }
 
-/// x `[tokens, heads · head_dim]`, each head turned by its token's angles.
+/// x `[tokens, heads · head_dim]`, each head rotated by its token's angles.
 pub fn rope(x: &Tensor, angles: &RopeAngles, positions: &[usize]) -> Result<Tensor> {
     let (tokens, width) = x.dims2()?;
     let half = angles.half;
@@ -60,7 +60,7 @@ fn log_softmax(x: &Tensor) -> Result<Tensor> {
     shifted.broadcast_sub(&shifted.exp()?.sum_keepdim(D::Minus1)?.log()?)
 }
 
-/// Causal attention of every row by itself.
+/// Causal attention of every row separately.
 pub fn attention(
     q: &Tensor,
     k: &Tensor,

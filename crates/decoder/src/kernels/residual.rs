@@ -5,10 +5,10 @@ use rayon::prelude::*;
 
 use super::{output, values};
 
-/// Values that one task works on.
+/// Values per task.
 const BLOCK: usize = 16_384;
 
-/// Arguments h and update, of one shape.
+/// Arguments h and update, of the same shape.
 pub struct ResidualAdd;
 
 impl CustomOp2 for ResidualAdd {

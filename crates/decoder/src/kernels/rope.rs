@@ -1,5 +1,5 @@
 //! Rotary position embedding in the half-split form of the HF checkpoints (arXiv:2104.09864): value
-//! i of a head turns together with value i + head_dim/2.
+//! i of a head is rotated together with value i + head_dim/2.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ pub struct RotaryEmbedding {
 }
 
 impl RotaryEmbedding {
-    /// Turns by the angle, or back by it.
+    /// Rotates by the angle, or back by it.
     fn rotate(&self, x: &[f32], width: usize, back: bool) -> Vec<f32> {
         let half = self.angles.half;
         let direction = if back { -1.0 } else { 1.0 };

@@ -5,10 +5,10 @@ use rayon::prelude::*;
 
 use super::{TensorRead, numeric::sigmoid, output, tensor, values};
 
-/// Values that one task works on.
+/// Values per task.
 const BLOCK: usize = 16_384;
 
-/// Arguments gate and up, of one shape.
+/// Arguments gate and up, of the same shape.
 pub struct SwiGlu;
 
 impl CustomOp2 for SwiGlu {

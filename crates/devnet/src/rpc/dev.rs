@@ -1,4 +1,4 @@
-//! Methods that only a development node has, under the names that anvil and Hardhat gave them.
+//! Methods of development nodes, with the names used by anvil and Hardhat.
 
 use alloy::{
     primitives::{Address, B256, Bytes, U256},
@@ -16,7 +16,7 @@ use crate::{
     pool::{PendingTx, recover},
 };
 
-/// Blocks that one call may mine.
+/// Maximum blocks that one call may mine.
 const MANY: u64 = 100_000;
 
 pub(super) fn pool_status(rpc_state: &mut RpcState, _: &RpcParams<'_>) -> RpcResult {
@@ -25,7 +25,7 @@ pub(super) fn pool_status(rpc_state: &mut RpcState, _: &RpcParams<'_>) -> RpcRes
     Ok(json!({ "pending": quantity(ready), "queued": quantity(all - ready) }))
 }
 
-/// The answer is the whole distance to the machine's clock.
+/// Returns the total offset from the system clock.
 pub(super) fn increase_time(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
     let seconds = params.small(0, "seconds")?.cast_signed();
     let clock = &mut rpc_state.chain.clock;
@@ -50,10 +50,10 @@ pub(super) fn next_timestamp(rpc_state: &mut RpcState, params: &RpcParams<'_>) -
     Ok(Value::Null)
 }
 
-/// Moves the clock, backwards too; the answer is the distance in seconds.
+/// Sets the clock, also backwards; returns the offset in seconds.
 pub(super) fn set_time(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
     let wanted = params.small(0, "timestamp")?;
-    // JavaScript's times are milliseconds.
+    // JavaScript times are in milliseconds.
     let seconds = if wanted > 1 << 40 {
         wanted / 1000
     } else {
@@ -183,7 +183,7 @@ pub(super) fn drop_transaction(rpc_state: &mut RpcState, params: &RpcParams<'_>)
     to_json(&dropped.then_some(hash))
 }
 
-/// `anvil_reorg(depth, [[transaction, block], …])`, a transaction raw or to be signed.
+/// `anvil_reorg(depth, [[transaction, block], …])`; a transaction is raw or to be signed.
 pub(super) fn reorganise(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
     let depth = params.small(0, "depth")?;
     let placed: Vec<(Value, u64)> = params.optional(1, "transactions")?.unwrap_or_default();

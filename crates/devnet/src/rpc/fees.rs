@@ -1,5 +1,4 @@
-//! What a transaction costs: EIP-1559 base fees that follow how full blocks were, and a constant
-//! suggestion for the tip.
+//! Transaction fees: EIP-1559 base fees that follow block usage, and a constant suggested tip.
 
 use alloy::{eips::BlockNumberOrTag, primitives::U256, rpc::types::FeeHistory};
 
@@ -9,12 +8,12 @@ use super::{
 };
 use crate::{chain::DevChain, store::StoredBlock};
 
-/// The tip that is suggested: one gwei.
+/// Suggested tip: one gwei.
 pub(super) const TIP: u128 = 1_000_000_000;
 /// Blocks that one fee history may cover.
 const HISTORY: u64 = 1024;
 
-/// What a legacy transaction should offer now.
+/// The gas price that a legacy transaction should offer.
 pub(super) fn suggested_price(chain: &DevChain) -> u128 {
     u128::from(chain.next_base_fee()) + TIP
 }
@@ -77,7 +76,7 @@ pub(super) fn history(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcRe
     to_json(&history)
 }
 
-/// The tips that were paid up to these shares of a block's gas.
+/// The tips at these percentiles of a block's gas.
 fn rewards(
     rpc_state: &RpcState,
     block: &StoredBlock,

@@ -1,5 +1,5 @@
-//! Filters that clients poll. A filter remembers how far it has read, not what it has to say, so
-//! that forgotten ones cost nothing; they end after five minutes without a question.
+//! Polled filters. A filter stores only the next block to read, so abandoned filters cost almost
+//! nothing; they expire five minutes after the last poll.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{RpcError, RpcParams, RpcResult, RpcState, read::to_json};
 
 const LIFETIME: Duration = Duration::from_secs(300);
-/// Filters that may be installed at once.
+/// Maximum number of installed filters.
 const MOST: usize = 10_000;
 
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ enum FilterKind {
 #[derive(Clone, Debug)]
 struct InstalledFilter {
     kind: FilterKind,
-    /// First block that it has not seen.
+    /// The next block to read.
     next: u64,
     asked: Instant,
 }
@@ -53,7 +53,7 @@ impl FilterTable {
         Ok(self.last_id)
     }
 
-    /// Blocks after this one are others now.
+    /// Rewinds filters after blocks beyond `block` were replaced.
     pub(super) fn back_to(&mut self, block: u64) {
         for installed in self.installed.values_mut() {
             installed.next = installed.next.min(block + 1);
@@ -87,7 +87,7 @@ pub(super) fn new_transactions(rpc_state: &mut RpcState, _: &RpcParams<'_>) -> R
     install(rpc_state, FilterKind::Transactions)
 }
 
-/// Ids of other nodes may be wider than ours; such a filter is not found.
+/// Other nodes may use larger ids; such a filter is not found.
 fn id(params: &RpcParams<'_>) -> Result<u64, RpcError> {
     let id = params.number(0, "filter")?;
     Ok(id.try_into().unwrap_or_default())

@@ -1,5 +1,5 @@
-//! JSON-RPC 2.0 over the chain: one table of methods, batches, and refusals in the shapes that
-//! unmodified Ethereum tools expect. Knows no transport.
+//! JSON-RPC 2.0 over the chain: one table of methods, batches, and errors in the form that
+//! unmodified Ethereum tools expect. Independent of the transport.
 
 mod dev;
 mod fees;
@@ -15,7 +15,7 @@ pub(super) use params::RpcParams;
 
 use super::{chain::DevChain, rpc_error::RpcError};
 
-/// What a method works on.
+/// The state that methods operate on.
 pub(super) struct RpcState {
     pub chain: DevChain,
     pub filters: FilterTable,
@@ -24,7 +24,7 @@ pub(super) struct RpcState {
 pub(super) type RpcResult = Result<Value, RpcError>;
 type RpcHandler = fn(&mut RpcState, &RpcParams<'_>) -> RpcResult;
 
-/// A method: its names, the most parameters that it takes, and what answers it.
+/// A method: its names, its maximum number of parameters, and its handler.
 pub(super) struct RpcMethod {
     pub names: &'static [&'static str],
     most: usize,
@@ -178,10 +178,10 @@ pub(super) const METHODS: &[RpcMethod] = &[
     method(&["anvil_nodeInfo"], 0, dev::node_info),
 ];
 
-/// A request's envelope, read as leniently as the specification lets one.
+/// A request's envelope, parsed as leniently as the specification permits.
 struct RpcRequest {
     id: Value,
-    /// Without an id nobody waits for an answer.
+    /// A request without an id gets no response.
     notification: bool,
     method: String,
     params: Value,
@@ -217,7 +217,7 @@ fn envelope(id: &Value, answer: RpcResult) -> Value {
     Value::Object(object)
 }
 
-/// Methods that only a connection can answer: it looks at each request first.
+/// Handles methods that only a connection can answer; it sees each request first.
 pub(super) type RpcIntercept<'a> = &'a mut dyn FnMut(&str, &RpcParams<'_>) -> Option<RpcResult>;
 
 impl RpcState {
@@ -228,7 +228,7 @@ impl RpcState {
         }
     }
 
-    /// Answers a body: one request or a batch. `None` when nobody waits for an answer.
+    /// Answers a body with one request or a batch. `None` if no response is due.
     pub(super) fn answer(&mut self, body: &[u8], intercept: RpcIntercept<'_>) -> Option<Value> {
         let Ok(value) = serde_json::from_slice::<Value>(body) else {
             return Some(envelope(&Value::Null, Err(RpcError::bad_request())));

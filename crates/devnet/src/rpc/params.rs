@@ -1,4 +1,4 @@
-//! Positional parameters and the refusals that name them.
+//! Positional parameters, and errors that name them.
 
 use alloy::primitives::U256;
 use serde::de::DeserializeOwned;
@@ -31,7 +31,7 @@ impl<'a> RpcParams<'a> {
         )))
     }
 
-    /// A parameter that must be there.
+    /// A required parameter.
     pub(in super::super) fn get<T: DeserializeOwned>(
         &self,
         index: usize,
@@ -47,7 +47,7 @@ impl<'a> RpcParams<'a> {
         read(value, index, name)
     }
 
-    /// A parameter that may be left out or null.
+    /// An optional parameter, absent or null.
     pub(in super::super) fn optional<T: DeserializeOwned>(
         &self,
         index: usize,
@@ -64,7 +64,7 @@ impl<'a> RpcParams<'a> {
         let value: Value = self.get(index, name)?;
         let number = match &value {
             Value::Number(number) => number.as_u64().map(U256::from),
-            // An odd number of digits is fine here, and so is no digit at all for zero.
+            // An odd number of digits is accepted, and so is the empty number for zero.
             Value::String(text) => text.parse().ok(),
             _ => None,
         };

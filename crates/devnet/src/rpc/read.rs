@@ -1,4 +1,4 @@
-//! Methods that change nothing.
+//! Methods without side effects.
 
 use alloy::{
     consensus::Transaction as _,
@@ -66,7 +66,7 @@ pub(super) fn block_number(rpc_state: &mut RpcState, _: &RpcParams<'_>) -> RpcRe
     Ok(quantity(rpc_state.chain.head().0))
 }
 
-/// The moment that a method's block parameter names.
+/// The point in history that a method's block parameter names.
 fn moment(
     rpc_state: &RpcState,
     params: &RpcParams<'_>,
@@ -188,7 +188,7 @@ pub(super) fn count_by_hash(rpc_state: &mut RpcState, params: &RpcParams<'_>) ->
     count(rpc_state, by_hash(rpc_state, params)?)
 }
 
-/// There are no uncles, only blocks to have none.
+/// There are no uncles; only the existence of the block is checked.
 fn no_uncles(block: Option<StoredBlock>) -> RpcResult {
     Ok(block.map_or(Value::Null, |_| quantity(0)))
 }
@@ -245,7 +245,7 @@ pub(super) fn receipt_of(rpc_state: &RpcState, hash: B256) -> RpcResult {
     receipt_view(&receipt, time)
 }
 
-/// Other development nodes add the block's time as a plain number.
+/// Like other development nodes, adds the block's time as a number.
 fn receipt_view(receipt: &alloy::rpc::types::TransactionReceipt, time: u64) -> RpcResult {
     let mut view = to_json(receipt)?;
     if let Value::Object(fields) = &mut view {
@@ -281,7 +281,7 @@ pub(super) fn estimate(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcR
     to_json(&U64::from(gas))
 }
 
-/// The gas price that a transaction paid; used where fees are summed up.
+/// The effective tip of a transaction, for fee statistics.
 pub(super) fn tip_of(
     rpc_state: &RpcState,
     block: &StoredBlock,

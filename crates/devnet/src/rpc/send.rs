@@ -1,4 +1,4 @@
-//! Methods that send and sign; the node signs for the development accounts only.
+//! Methods that send and sign; the node signs only for the development accounts.
 
 use alloy::{
     consensus::{SignableTransaction, TxEnvelope, TypedTransaction},
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{header::GAS_LIMIT, pool::PendingTx, query::StateMoment, simulate::SimulatedCall};
 
-/// Reads a signed transaction.
+/// Decodes a signed transaction.
 pub(super) fn decode(raw: &Bytes) -> Result<TxEnvelope, RpcError> {
     if raw.is_empty() {
         return Err(RpcError::invalid("Empty transaction data"));
@@ -34,7 +34,7 @@ pub(super) fn raw(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult
     to_json(&rpc_state.chain.submit(decode(&raw)?)?)
 }
 
-/// EIP-7966: the receipt is the answer; a transaction that has to wait has none.
+/// EIP-7966: returns the receipt; a transaction that stays pending has none.
 pub(super) fn raw_sync(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
     let raw: Bytes = params.get(0, "transaction")?;
     let hash = rpc_state.chain.submit(decode(&raw)?)?;
@@ -73,7 +73,7 @@ pub(super) fn sign_transaction(rpc_state: &mut RpcState, params: &RpcParams<'_>)
     )))
 }
 
-/// Fills a request in and signs it.
+/// Completes a request and signs it.
 pub(super) fn prepare(
     rpc_state: &mut RpcState,
     request: TransactionRequest,
@@ -94,7 +94,7 @@ pub(super) fn prepare(
     }
     let transaction = fill(rpc_state, request, sender)?;
     let signature = if impersonated {
-        // Nobody signed; the sender in its place makes hashes differ between accounts.
+        // There is no signature; the sender in its place makes hashes differ between accounts.
         Signature::new(U256::ONE, U256::from_be_slice(sender.as_slice()), false)
     } else {
         let signer = rpc_state.chain.accounts.signer(sender);
@@ -135,7 +135,7 @@ fn fill(
             request: request.clone(),
             ..SimulatedCall::default()
         };
-        // A transaction that fails is sent all the same: its receipt says so.
+        // A failing transaction is still sent; its receipt reports the failure.
         let gas = rpc_state.chain.estimate(StateMoment::Pending, &call);
         request.gas = Some(gas.unwrap_or(GAS_LIMIT));
     }
@@ -158,7 +158,7 @@ pub(super) fn sign(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResul
     sign_message(rpc_state, address, &params.get(1, "message")?)
 }
 
-/// The same with its first two parameters the other way round; a password is not asked for.
+/// Like `eth_sign` with the first two parameters swapped; the password is ignored.
 pub(super) fn personal_sign(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
     let address: Address = params.get(1, "address")?;
     sign_message(rpc_state, address, &params.get(0, "message")?)

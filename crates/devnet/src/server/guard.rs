@@ -1,4 +1,4 @@
-//! Who may speak to the chain: programs on this machine, and pages that this machine serves.
+//! Access control: only programs on this machine, and pages served by this machine.
 
 use axum::{
     extract::Request,
@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-/// Refuses foreign hosts and origins, and lets pages from loopback read the answers.
+/// Rejects foreign hosts and origins, and allows pages from loopback to read responses (CORS).
 pub(super) async fn local_only(request: Request, next: Next) -> Response {
     let headers = request.headers();
     let host = headers
@@ -55,7 +55,7 @@ fn allow(headers: &mut HeaderMap, origin: HeaderValue) {
     headers.insert(header::VARY, HeaderValue::from_static("origin"));
 }
 
-/// `host` or `host:port`, the host being this machine.
+/// Whether `host` or `host:port` is loopback.
 fn is_loopback(authority: &str) -> bool {
     let host = match authority.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),

@@ -1,8 +1,8 @@
-//! The chain behind HTTP and WebSocket on loopback. One thread owns the chain and takes jobs in
-//! order; the connections only parse bytes and wait.
+//! Serves the chain over HTTP and WebSocket on loopback. One thread owns the chain and processes
+//! jobs in order; the connections only parse bytes and wait.
 //!
-//! A page on the web must not reach a chain on this machine: requests have to name loopback as
-//! their host (against DNS rebinding) and, where a browser says so, come from loopback.
+//! A web page must not reach a chain on this machine: requests must name loopback as their host
+//! (against DNS rebinding) and, if the browser sends an origin, come from loopback.
 
 mod guard;
 mod socket;
@@ -32,7 +32,7 @@ use openlora_core::error::{ExitClass, Explain};
 /// Largest request body: a batch of large deployments.
 const LARGEST_BODY: usize = 16 << 20;
 
-/// Header that proves to `/stop` that the caller may read the chain's folder.
+/// Header that proves to `/stop` that the client can read the chain's folder.
 pub const TOKEN_HEADER: &str = "x-openlora-devnet";
 
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -65,7 +65,7 @@ enum NodeMessage {
     Stop,
 }
 
-/// The way to the thread that owns the chain.
+/// A handle to the chain's thread.
 #[derive(Clone)]
 pub struct NodeHandle {
     jobs: mpsc::Sender<NodeMessage>,
@@ -73,7 +73,7 @@ pub struct NodeHandle {
     token: Arc<str>,
 }
 
-/// A node that listens.
+/// A listening node.
 pub struct RunningNode {
     node: NodeHandle,
     listener: TcpListener,
@@ -82,22 +82,22 @@ pub struct RunningNode {
 }
 
 impl NodeHandle {
-    /// Does a job on the chain's thread; `None` once the node has stopped.
+    /// Runs a job on the chain's thread; `None` once the node has stopped.
     async fn ask<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut RpcState) -> T + Send + 'static,
     ) -> Option<T> {
         let (sender, receiver) = oneshot::channel();
         let job: NodeJob = Box::new(move |rpc_state| {
-            // A connection that went away does not wait for its answer.
+            // A closed connection does not wait for its response.
             let _ = sender.send(job(rpc_state));
         });
         self.jobs.send(NodeMessage::Work(job)).ok()?;
         receiver.await.ok()
     }
 
-    /// Answers a JSON-RPC body: with nothing when nobody waits for an answer, and with `None`
-    /// once the node has stopped.
+    /// Answers a JSON-RPC body: an empty text if no response is due, and `None` once the node has
+    /// stopped.
     pub async fn answer(&self, body: Bytes) -> Option<String> {
         let answer = self
             .ask(move |rpc_state| rpc_state.answer(&body, &mut |_, _| None))
@@ -107,7 +107,7 @@ impl NodeHandle {
 }
 
 impl RunningNode {
-    /// Listens on loopback and moves the chain to its thread. `token` is what `/stop` asks for.
+    /// Listens on loopback and moves the chain to its thread. `/stop` requires `token`.
     pub async fn start(chain: DevChain, port: u16, token: &str) -> Result<Self, ServerError> {
         let bind = |error: std::io::Error| ServerError::Bind {
             port,
@@ -119,7 +119,7 @@ impl RunningNode {
         let address = listener.local_addr().map_err(bind)?;
         let (jobs, inbox) = mpsc::channel();
         let stop = CancellationToken::new();
-        // However the thread ends, the server ends with it.
+        // The server stops when the thread ends for any reason.
         let ended = stop.clone().drop_guard();
         let thread = std::thread::Builder::new()
             .name("devchain".to_owned())
@@ -162,7 +162,7 @@ impl RunningNode {
         let served = axum::serve(self.listener, router(self.node))
             .with_graceful_shutdown(stop.cancelled_owned())
             .await;
-        // The thread is gone already when it has nothing more to do.
+        // The thread may have ended already.
         let _ = jobs.send(NodeMessage::Stop);
         let thread = self.thread;
         let joined = tokio::task::spawn_blocking(move || thread.join()).await;
@@ -204,7 +204,7 @@ async fn answer(State(node): State<NodeHandle>, body: Result<Bytes, BytesRejecti
     }
 }
 
-/// A WebSocket begins with a GET; any other GET is a person with a browser.
+/// A WebSocket starts with a GET; any other GET comes from a browser.
 async fn greet(
     State(node): State<NodeHandle>,
     upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,

@@ -21,7 +21,7 @@ enum SubscriptionTopic {
 #[derive(Clone, Debug)]
 struct Subscription {
     topic: SubscriptionTopic,
-    /// The newest block when it began: what came before is not news.
+    /// The newest block at the start of the subscription; earlier blocks are not reported.
     since: u64,
 }
 
@@ -32,7 +32,7 @@ struct SubscriptionTable {
     last_id: u64,
 }
 
-/// Serves a connection until either side ends it.
+/// Serves a connection until one side closes it.
 pub(super) async fn serve(mut socket: WebSocket, node: NodeHandle) {
     let Some(mut notices) = node.ask(|rpc_state| rpc_state.chain.subscribe()).await else {
         return;
@@ -49,7 +49,7 @@ pub(super) async fn serve(mut socket: WebSocket, node: NodeHandle) {
                         }
                     }
                 }
-                // Silence about missed blocks would be worse than an ended connection.
+                // The connection is closed, because silently missed blocks would be worse.
                 Err(RecvError::Lagged(_) | RecvError::Closed) => break,
             },
             message = socket.recv() => {
@@ -68,7 +68,7 @@ pub(super) async fn serve(mut socket: WebSocket, node: NodeHandle) {
             }
         }
     }
-    // The other side may be gone already.
+    // The peer may have closed the connection already.
     let _ = socket.send(Message::Close(None)).await;
 }
 
@@ -123,7 +123,7 @@ impl SubscriptionTable {
         Ok(json!(self.open.remove(&id).is_some()))
     }
 
-    /// What is to be sent about a notice, in the order of the subscriptions.
+    /// The messages for a notice, in the order of the subscriptions.
     fn messages(&self, notice: &Arc<BlockNotice>) -> Vec<Value> {
         let number = notice.header.as_ref().map(|header| header.number);
         self.open

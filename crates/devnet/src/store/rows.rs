@@ -1,4 +1,4 @@
-//! Values as rows and rows as values.
+//! Conversion between values and rows.
 
 use alloy::primitives::{Address, B256, U256};
 use rusqlite::{Connection, Row, Transaction, params};
@@ -114,8 +114,8 @@ pub(super) fn transaction_row(row: &Row<'_>) -> rusqlite::Result<StoredTransacti
     })
 }
 
-/// SQLite's integers are signed. Steps, numbers and gas never reach the sign; nonces that do come
-/// back as they went in.
+/// SQLite's integers are signed. Steps, numbers and gas never reach the sign bit; nonces that do
+/// are restored unchanged.
 pub(super) fn signed(number: u64) -> i64 {
     number.cast_signed()
 }

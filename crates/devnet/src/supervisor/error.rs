@@ -1,4 +1,4 @@
-//! Why a chain cannot be started, found or stopped.
+//! Errors of starting, finding and stopping a chain.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! A chain's folder: its state, its locks, its log, and where it answers.
+//! A chain's folder: its state, its locks, its log, and its endpoint file.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -29,7 +29,7 @@ impl ChainDir {
         self.0.join("chain.sqlite")
     }
 
-    /// What the process said, this time and before.
+    /// The output of the process, current and earlier.
     pub fn log(&self) -> PathBuf {
         self.0.join("log")
     }
@@ -46,7 +46,7 @@ impl ChainDir {
         self.0.join("endpoint.json")
     }
 
-    /// Only its owner may look in: the file with the endpoint can stop the chain.
+    /// Private, because the endpoint file allows its reader to stop the chain.
     pub(super) fn create(&self) -> Result<(), SupervisorError> {
         files::folder(&self.0).map_err(SupervisorError::io("create the folder", &self.0))
     }
@@ -70,7 +70,7 @@ impl ChainDir {
         serde_json::from_str(&text).ok()
     }
 
-    /// Readers see the old endpoint or the new one, never a part.
+    /// Written atomically: readers see the old or the new endpoint.
     pub(super) fn write_endpoint(&self, endpoint: &ChainEndpoint) -> Result<(), SupervisorError> {
         let path = self.endpoint_file();
         let text = serde_json::to_string(endpoint)
@@ -80,7 +80,7 @@ impl ChainDir {
     }
 
     pub(super) fn remove_endpoint(&self) {
-        // A left one names a process that holds no lock any more, so nobody believes it.
+        // A stale file names a process without the lock and is ignored.
         let _ = std::fs::remove_file(self.endpoint_file());
     }
 
@@ -100,7 +100,7 @@ impl ChainDir {
         Ok(())
     }
 
-    /// The log, opened for adding to it; a large one begins anew.
+    /// The log, opened for appending; a large one is truncated.
     pub(super) fn open_log(&self) -> Result<File, SupervisorError> {
         const LARGE: u64 = 4 << 20;
         let path = self.log();
@@ -116,7 +116,7 @@ impl ChainDir {
     }
 }
 
-/// An advisory lock, held as long as this lives.
+/// An advisory lock, held until dropped.
 #[derive(Debug)]
 pub(super) struct ChainLock {
     file: File,
@@ -129,7 +129,7 @@ impl ChainLock {
         files::open(&mut options, path).map_err(SupervisorError::io("open", path))
     }
 
-    /// Takes the lock, or says that it is taken.
+    /// Takes the lock, or returns that it is taken.
     pub(super) fn take(path: &Path) -> Result<Option<Self>, SupervisorError> {
         let file = Self::open(path)?;
         match file.try_lock() {
@@ -139,7 +139,8 @@ impl ChainLock {
         }
     }
 
-    /// Whether somebody holds the lock. Those who only ask share it and do not see one another.
+    /// Whether another process holds the lock. Probes take a shared lock, so they do not block each
+    /// other.
     fn is_taken(path: &Path) -> Result<bool, SupervisorError> {
         let file = Self::open(path)?;
         match file.try_lock_shared() {
@@ -159,7 +160,7 @@ impl ChainLock {
         Ok(Self { file })
     }
 
-    /// Says in the file who holds the lock.
+    /// Writes the id of the lock's holder to the file.
     pub(super) fn sign(&mut self, path: &Path) -> Result<(), SupervisorError> {
         let failed = || SupervisorError::io("write", path);
         self.file.set_len(0).map_err(failed())?;
@@ -170,13 +171,13 @@ impl ChainLock {
 }
 
 impl Drop for ChainLock {
-    /// Unlocks by word: closing would leave the lock with a child that shares the file.
+    /// Unlocks explicitly: closing would leave the lock with a child process that shares the file.
     fn drop(&mut self) {
         let _ = self.file.unlock();
     }
 }
 
-/// A secret that cannot be guessed.
+/// An unpredictable token.
 pub(super) fn fresh_token() -> Result<String, SupervisorError> {
     let path = Path::new("/dev/urandom");
     let mut bytes = [0; 16];

@@ -1,4 +1,4 @@
-//! The chain's own process, whoever started it.
+//! The process of a chain, whether started by the user or in the background.
 
 use std::{path::Path, time::Duration};
 
@@ -62,8 +62,7 @@ pub async fn foreground(
     })
 }
 
-/// Takes the lock. Somebody who only asks whether it is taken has it for a moment; a running chain
-/// has it for good.
+/// Takes the lock. A probe holds it only briefly; a running chain holds it permanently.
 async fn alone(path: &Path) -> Result<Option<ChainLock>, SupervisorError> {
     for _ in 0..10 {
         if let Some(lock) = ChainLock::take(path)? {

@@ -1,4 +1,4 @@
-//! Starting the chain's process: this very program, detached, its words in the log file.
+//! Starts the chain's process: this same program, detached, with its output in the log file.
 
 use std::process::Stdio;
 
@@ -11,14 +11,14 @@ use tokio::{
 
 use super::{CHANGE, ChainEndpoint, error::SupervisorError, files::ChainDir};
 
-/// The error that a child with `--json` ends with.
+/// The final error of a child process with `--json`.
 #[derive(Deserialize)]
 struct ChildError {
     message: String,
     hint: Option<String>,
 }
 
-/// Starts a process and returns once it answers. The caller holds the lock of starters.
+/// Starts a process and returns once it answers. The caller must hold the starters' lock.
 pub(super) async fn launch(
     folder: &ChainDir,
     chain_id: u64,
@@ -30,7 +30,7 @@ pub(super) async fn launch(
     ))?;
     let log = folder.open_log()?;
     let said_before = log.metadata().map_or(0, |found| found.len());
-    // The child works in the folder, where a relative path would mean something else.
+    // The child runs in the folder, where a relative path would be resolved differently.
     let folder_path = std::path::absolute(folder.path())
         .map_err(SupervisorError::io("find the folder", folder.path()))?;
     let home = folder_path.parent().and_then(std::path::Path::parent);
@@ -40,7 +40,7 @@ pub(super) async fn launch(
         .args(["--port", &port.to_string()])
         .arg("--data")
         .arg(home.unwrap_or(&folder_path))
-        // No project and no terminal of the starter reach into the chain's life.
+        // The chain is independent of the starter's project and terminal.
         .current_dir(&folder_path)
         .process_group(0)
         .stdin(Stdio::null())
@@ -50,7 +50,7 @@ pub(super) async fn launch(
         .map_err(SupervisorError::io("start", &program))?;
     let mut line = String::new();
     if let Some(stdout) = child.stdout.take() {
-        // One line says that the chain is up; the end of the stream, that it never will be.
+        // One line signals that the chain is ready; the end of the stream means that it failed.
         let mut stdout = BufReader::new(stdout);
         let read = timeout(CHANGE, stdout.read_line(&mut line)).await;
         if read.is_err() {
@@ -69,7 +69,7 @@ pub(super) async fn launch(
     }
 }
 
-/// What the child said last.
+/// The last error output of the child.
 fn failure(folder: &ChainDir, chain_id: u64, said_before: u64) -> SupervisorError {
     let log = std::fs::read_to_string(folder.log()).unwrap_or_default();
     let said = log.get(said_before as usize..).unwrap_or(&log);

@@ -1,8 +1,8 @@
-//! One process per home and chain id: found, started, stopped.
+//! One process per home and chain id: finding, starting and stopping it.
 //!
-//! A running chain holds the lock in its folder; the system drops it with the process, so that
-//! what a killed one left behind is taken over. Whoever starts one holds a second lock meanwhile,
-//! so that of two starters one waits for the other's chain.
+//! A running chain holds the lock in its folder. The system releases the lock when the process
+//! ends, so a killed chain can be replaced. A starting process holds a second lock, so that a
+//! concurrent starter waits for its chain.
 
 mod error;
 mod files;
@@ -20,19 +20,19 @@ pub use foreground::{ForegroundChain, foreground};
 use super::server::TOKEN_HEADER;
 use files::ChainLock;
 
-/// How long a running chain may take to answer before it counts as stuck.
+/// Timeout for a response of a running chain.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a chain may take to start or to stop.
+/// Timeout for starting or stopping a chain.
 const CHANGE: Duration = Duration::from_secs(15);
 
-/// The chain id that is meant when none is named.
+/// The default chain id.
 pub const CHAIN_ID: u64 = 31_337;
 /// Its port; further chain ids have the ports after it.
 const PORT: u16 = 8545;
 /// Chain ids that have a port of their own.
 const PORTS: u64 = 64;
 
-/// Where a chain answers.
+/// The endpoints of a chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChainEndpoint {
     /// JSON-RPC over HTTP.
@@ -41,26 +41,26 @@ pub struct ChainEndpoint {
     pub ws: String,
     pub chain_id: u64,
     pub pid: u32,
-    /// What `/stop` asks for.
+    /// The token that `/stop` requires.
     pub(super) token: String,
-    /// Whether this very call started it.
+    /// Whether this call started it.
     #[serde(skip)]
     pub started: bool,
 }
 
-/// What is known of a chain.
+/// The status of a chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChainStatus {
     /// It answers.
     Running(ChainEndpoint),
-    /// A process holds the lock and does not answer: it is starting, stopping or stuck.
+    /// A process holds the lock but does not answer: it is starting, stopping or blocked.
     Silent {
         pid: Option<u32>,
     },
     Stopped,
 }
 
-/// The port of a chain id that nothing else was said about; 0 takes a free one.
+/// The default port of a chain id; 0 selects a free port.
 pub fn usual_port(chain_id: u64) -> u16 {
     match chain_id.checked_sub(CHAIN_ID) {
         Some(distance) if distance < PORTS => PORT + distance as u16,
@@ -68,7 +68,7 @@ pub fn usual_port(chain_id: u64) -> u16 {
     }
 }
 
-/// Is the chain up?
+/// The status of the chain.
 pub async fn status(home: &Path, chain_id: u64) -> Result<ChainStatus, SupervisorError> {
     let folder = ChainDir::new(home, chain_id);
     if !folder.is_locked()? {
@@ -83,7 +83,7 @@ pub async fn status(home: &Path, chain_id: u64) -> Result<ChainStatus, Superviso
     }
 }
 
-/// The chain's endpoint; starts it in a process of its own when it is not running.
+/// The chain's endpoint; starts a separate process if it is not running.
 pub async fn ensure_running(
     home: &Path,
     chain_id: u64,
@@ -96,14 +96,14 @@ pub async fn ensure_running(
     folder.create()?;
     let starting = folder.start_lock();
     let _turn = blocking(move || ChainLock::wait(&starting)).await?;
-    // Another starter may have been faster, or a chain in the foreground just comes up.
+    // Another process may have started it, or a foreground chain is just starting.
     if let Some(endpoint) = settled(home, chain_id).await? {
         return Ok(endpoint);
     }
     launch::launch(&folder, chain_id, port).await
 }
 
-/// Waits until the chain either answers or is gone.
+/// Waits until the chain either answers or has stopped.
 async fn settled(home: &Path, chain_id: u64) -> Result<Option<ChainEndpoint>, SupervisorError> {
     let deadline = tokio::time::Instant::now() + CHANGE;
     loop {
@@ -113,13 +113,13 @@ async fn settled(home: &Path, chain_id: u64) -> Result<Option<ChainEndpoint>, Su
             ChainStatus::Silent { pid } if tokio::time::Instant::now() > deadline => {
                 return Err(SupervisorError::Stuck { chain_id, pid });
             }
-            // Nothing tells when a foreign process begins to answer; ask again shortly.
+            // A foreign process sends no signal when it is ready: poll again.
             ChainStatus::Silent { .. } => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }
 }
 
-/// Stops the chain; returns after its file is closed. Says whether it was running.
+/// Stops the chain; returns after its file is closed, with whether it was running.
 pub async fn stop(home: &Path, chain_id: u64) -> Result<bool, SupervisorError> {
     let folder = ChainDir::new(home, chain_id);
     let Some(endpoint) = settled(home, chain_id).await? else {
@@ -149,7 +149,7 @@ pub async fn reset(home: &Path, chain_id: u64) -> Result<Option<ChainEndpoint>, 
     stop(home, chain_id).await?;
     let folder = ChainDir::new(home, chain_id);
     folder.create()?;
-    // Nobody starts a chain on a file that is being deleted.
+    // The lock prevents a start while the files are deleted.
     let path = folder.lock();
     let _alone = blocking(move || ChainLock::wait(&path)).await?;
     folder.delete_state()?;
@@ -172,7 +172,7 @@ async fn answers(endpoint: &ChainEndpoint) -> bool {
     asked.is_ok_and(|response| response.status().is_success())
 }
 
-/// Waiting for a lock takes a thread.
+/// Waiting for a lock blocks a thread.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, SupervisorError> + Send + 'static,
 ) -> Result<T, SupervisorError> {

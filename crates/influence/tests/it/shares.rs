@@ -543,11 +543,11 @@ fn spans_pay_by_rarity_and_only_who_has_influence() {
         contributors: &world.parties,
         payer: None,
     };
-    let (shares, covered) = provisional(&table, (&world.examples, &world.spans), 10);
+    let (shares, covered) = provisional(&table, &world.examples, &world.spans, 10);
     assert_eq!(covered, 800_000);
     let parts: Vec<u32> = shares.iter().map(|share| share.ppm).collect();
     assert_eq!(parts, [50_000, 50_000, 50_000, 850_000]);
-    let (shares, covered) = provisional(&table, (&world.examples, &[]), 10);
+    let (shares, covered) = provisional(&table, &world.examples, &[], 10);
     assert_eq!((shares.len(), covered), (4, 0));
 }
 

@@ -1,20 +1,20 @@
-//! The task card: what PEFT's files do not say about an adapter that openlora trained.
+//! The task card: what PEFT's files do not state about an adapter trained by openlora.
 
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::Task;
 
-/// Name of the card beside the PEFT files.
+/// Name of the card next to the PEFT files.
 pub const TASK_FILE: &str = "openlora_task.json";
 
-/// What the adapter was trained for, and on which base.
+/// The task and the base model of the training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TaskCard {
     /// Name of the adapter.
     pub name: String,
     pub task: Task,
-    /// As the trainer was told: `nano`, a folder, or a Hub id.
+    /// The base as the trainer was given it: `nano`, a folder, or a Hub id.
     pub base_id: String,
     /// SHA-256, hex, over the base's configuration, weights and tokenizer.
     pub base_digest: String,
@@ -25,7 +25,7 @@ impl TaskCard {
         serde_json::from_slice(bytes).map_err(|error| error.to_string())
     }
 
-    /// The card as it is written: indented JSON with a final line end.
+    /// The serialised card: indented JSON with a final line end.
     pub(super) fn to_bytes(&self) -> Result<Vec<u8>, String> {
         let mut bytes = serde_json::to_vec_pretty(self).map_err(|error| error.to_string())?;
         bytes.push(b'\n');

@@ -12,7 +12,8 @@ use crate::ModuleShape;
 /// Checks names and shapes against the linear layers of a base.
 ///
 /// # Errors
-/// No module in common, a module that the base lacks, or factors of other shapes.
+///
+/// No common module, a module that the base lacks, or factors with other shapes.
 pub fn check_against(adapter: &LoraAdapter, modules: &[ModuleShape]) -> Result<(), AdapterError> {
     let known: BTreeMap<&str, &ModuleShape> =
         modules.iter().map(|m| (m.path.as_str(), m)).collect();
@@ -22,10 +23,11 @@ pub fn check_against(adapter: &LoraAdapter, modules: &[ModuleShape]) -> Result<(
     })
 }
 
-/// Checks that the adapter was trained on exactly this base, as far as its task card tells.
+/// Checks that the adapter was trained on exactly this base, according to its task card.
 ///
 /// # Errors
-/// The card names another base digest. Without a card nothing can be said, and nothing is.
+///
+/// The card names another base digest. An adapter without a card is accepted.
 pub fn verify_base(adapter: &LoraAdapter, base_digest: &str) -> Result<(), AdapterError> {
     match &adapter.task {
         Some(card) if card.base_digest != base_digest => Err(AdapterError::Base {

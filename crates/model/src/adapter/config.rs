@@ -1,24 +1,23 @@
 //! `adapter_config.json` as PEFT writes it.
 //!
-//! Keys that this version does not know are accepted, because every PEFT release adds some; keys
-//! that are known to change the arithmetic in a way that plain LoRA factors cannot express are
-//! refused with the reason.
+//! Unknown keys are accepted, because every PEFT release adds some. Keys that are known to change
+//! the computation in a way that plain LoRA factors cannot express are refused with the reason.
 
 use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::{error::ConfigProblem, tensors::unique_pairs};
 
-/// Which modules an adapter names.
+/// The modules that an adapter targets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TargetModules {
-    /// Whole paths or their last words.
+    /// Full paths or their last components.
     List(Vec<String>),
-    /// A regular expression over the whole path, or the word `all-linear`.
+    /// A regular expression over the full path, or the word `all-linear`.
     Pattern(String),
 }
 
-/// The part of the configuration that decides what the factors mean.
+/// The part of the configuration that determines the meaning of the factors.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PeftConfig {
     pub r: usize,
@@ -74,7 +73,7 @@ const MUST_BE_OFF: &[(&str, &str)] = &[
     ("megatron_config", "it is split for Megatron"),
 ];
 
-/// Initialisations that leave the base as it was.
+/// Initialisations that leave the base unchanged.
 const NEUTRAL_INITS: &[&str] = &["gaussian", "eva", "orthogonal", "mica"];
 
 impl PeftConfig {
@@ -98,7 +97,7 @@ impl PeftConfig {
         })
     }
 
-    /// Rank that the configuration gives `module`, and the key that says so.
+    /// The rank of `module` according to the configuration, and the key that sets it.
     pub(super) fn rank_of(&self, module: &str) -> Result<(usize, &'static str), ConfigProblem> {
         Ok(
             match first_match("rank_pattern", &self.rank_pattern, module)? {
@@ -108,7 +107,7 @@ impl PeftConfig {
         )
     }
 
-    /// Factor that multiplies B·A in `module`, whose rank is `rank`.
+    /// The factor that multiplies B·A in `module` of rank `rank`.
     pub(super) fn scale_of(&self, module: &str, rank: usize) -> Result<f64, ConfigProblem> {
         let alpha =
             first_match("alpha_pattern", &self.alpha_pattern, module)?.unwrap_or(self.lora_alpha);
@@ -120,14 +119,14 @@ impl PeftConfig {
         })
     }
 
-    /// Whether `target_modules` names `module`, by PEFT's rule: a list holds whole paths or
-    /// dotted ends of them, a text is a regular expression over the whole path.
+    /// Whether `target_modules` includes `module`, by PEFT's rule: a list contains full paths or
+    /// dotted suffixes; a text is a regular expression over the full path.
     pub(super) fn targets(&self, module: &str) -> bool {
         match &self.target_modules {
             TargetModules::List(names) => names.iter().any(|name| ends_with_path(module, name)),
             TargetModules::Pattern(pattern) if pattern == "all-linear" => true,
-            // Python knows look-around and this engine does not; the tensors say which modules
-            // are adapted, so an unreadable pattern costs only this cross-check.
+            // Python supports look-around and this engine does not. The tensors state which modules
+            // are adapted, so an unreadable pattern only loses this cross-check.
             TargetModules::Pattern(pattern) => {
                 Regex::new(&format!("^(?:{pattern})$")).map_or(true, |regex| regex.is_match(module))
             }
@@ -135,7 +134,7 @@ impl PeftConfig {
     }
 }
 
-/// `path` itself or one of its ends after a dot.
+/// Whether `end` is `path` itself or one of its suffixes after a dot.
 fn ends_with_path(path: &str, end: &str) -> bool {
     path.strip_suffix(end)
         .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
@@ -163,7 +162,7 @@ fn first_match<V: Copy>(
     Ok(None)
 }
 
-/// The regex crate draws the pattern over several lines; the last one says what is wrong.
+/// The regex crate shows the pattern over several lines; the last line states the error.
 fn last_line(error: &regex::Error) -> String {
     let text = error.to_string();
     let line = text.lines().last().unwrap_or_default();

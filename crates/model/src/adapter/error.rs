@@ -1,11 +1,11 @@
-//! What can be wrong with an adapter, in words that name the file, the tensor or key, what was
-//! expected and what was found.
+//! Errors of adapters. The messages name the file, the tensor or key, what was expected and what
+//! was found.
 
 use std::path::PathBuf;
 
 use openlora_core::error::{ExitClass, Explain, describe_io};
 
-/// Every way in which reading, checking or writing an adapter fails.
+/// Errors of reading, checking and writing an adapter.
 #[derive(Debug, thiserror::Error)]
 pub enum AdapterError {
     #[error("cannot {deed} {}: {}", path.display(), describe_io(source))]

@@ -20,7 +20,7 @@ pub struct AdapterModule {
     /// Path in the base, such as `model.layers.0.self_attn.q_proj`.
     pub path: String,
     pub rank: usize,
-    /// What multiplies B·A: alpha/rank, or alpha/√rank with rsLoRA, with this module's own alpha.
+    /// The scale of B·A: alpha/rank, or alpha/√rank with rsLoRA, with this module's own alpha.
     pub scale: f64,
     pub in_dim: usize,
     pub out_dim: usize,
@@ -57,7 +57,7 @@ fn factor_name(path: &str, factor: LoraFactor) -> String {
     format!("{PREFIX}{path}.{}.weight", factor.name())
 }
 
-/// Either half of what an adapter says may be at fault.
+/// An error in the configuration or in the weights.
 pub(super) enum PairingProblem {
     Config(ConfigProblem),
     Factors(FactorProblem),
@@ -75,15 +75,15 @@ impl From<FactorProblem> for PairingProblem {
     }
 }
 
-/// A module's tensors on the way in; `raw` is its path as the file spells it, which is what the
-/// configuration's patterns were written for.
+/// The tensors of a module while reading. `raw` is its path as spelt in the file, which the
+/// configuration's patterns refer to.
 #[derive(Default)]
 struct ModuleTensors {
     raw: String,
     factors: BTreeMap<LoraFactor, (String, HostTensor)>,
 }
 
-/// Modules with their shapes and scales, and the tensors under their present-day names.
+/// Modules with their shapes and scales, and the tensors under their current names.
 pub(super) type PairedTensors = (Vec<AdapterModule>, BTreeMap<String, HostTensor>);
 
 pub(super) fn pair(
@@ -102,7 +102,7 @@ pub(super) fn pair(
     Ok((modules, named))
 }
 
-/// Refuses an adapter that cannot change any answer.
+/// Refuses an adapter that cannot change the output of the model.
 pub(super) fn check_alive(
     modules: &[AdapterModule],
     tensors: &BTreeMap<String, HostTensor>,
@@ -183,8 +183,8 @@ fn module(
         (Some(a), Some(b)) => (a, b),
         (a, _) => return Err(unpaired(path, a.is_some()).into()),
     };
-    let [a_rank, in_dim] = two_dimensions(a)?;
-    let [out_dim, b_rank] = two_dimensions(b)?;
+    let [a_rank, in_dim] = two_dimensions(&a.0, &a.1)?;
+    let [out_dim, b_rank] = two_dimensions(&b.0, &b.1)?;
     let (rank, origin) = config.rank_of(&slot.raw)?;
     for ((name, tensor), found) in [(a, a_rank), (b, b_rank)] {
         if found != rank {
@@ -225,9 +225,9 @@ fn unpaired(module: &str, has_a: bool) -> FactorProblem {
     }
 }
 
-fn two_dimensions((name, tensor): &(String, HostTensor)) -> Result<[usize; 2], FactorProblem> {
+fn two_dimensions(name: &str, tensor: &HostTensor) -> Result<[usize; 2], FactorProblem> {
     <[usize; 2]>::try_from(tensor.shape.as_slice()).map_err(|_| FactorProblem::Dimensions {
-        name: name.clone(),
+        name: name.to_owned(),
         found: tensor.shape.clone(),
     })
 }

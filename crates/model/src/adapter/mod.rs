@@ -1,9 +1,8 @@
-//! Adapters as PEFT keeps them in a directory: strict reading, checking against a base,
-//! normalising and writing.
+//! PEFT adapter directories: strict reading, checking against a base, normalising and writing.
 //!
-//! An adapter that loads and does nothing, or loads as something else, is the worst outcome, so
-//! reading refuses whatever cannot be represented exactly. This room knows files, names, shapes
-//! and factors; it knows neither how a model computes nor who serves it.
+//! An adapter that silently has no effect, or another effect than intended, is the worst outcome.
+//! Reading therefore refuses everything that cannot be represented exactly. This module knows
+//! files, names, shapes and factors, but neither model computation nor serving.
 
 mod card;
 mod check;

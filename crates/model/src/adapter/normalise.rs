@@ -1,5 +1,5 @@
-//! Folds everything that PEFT's configuration can say about scales and ranks into the tensors,
-//! for readers that know only `r`, `lora_alpha` and a list of modules.
+//! Folds all scales and ranks of PEFT's configuration into the tensors, for readers that know only
+//! `r`, `lora_alpha` and a list of modules.
 
 use std::collections::BTreeMap;
 
@@ -17,8 +17,8 @@ pub struct NormalisedAdapter {
 }
 
 impl NormalisedAdapter {
-    /// What the adapter adds to the weight of `module`: shape `[out, in]` and the row-major
-    /// elements, or nothing when it does not adapt that module.
+    /// The change of the weight of `module`: shape `[out, in]` and the row-major elements; none if
+    /// the adapter does not target that module.
     pub fn delta(&self, module: &str) -> Option<([usize; 2], Vec<f32>)> {
         let a = self.tensors.get(&format!("{module}.lora_A.weight"))?;
         let b = self.tensors.get(&format!("{module}.lora_B.weight"))?;
@@ -46,13 +46,14 @@ fn product(b: &[f32], a: &[f32], inner: usize, columns: usize) -> Vec<f32> {
     out
 }
 
-/// Gives every module the largest rank (padded with zeros, which add nothing) and one scale.
+/// Gives every module the largest rank, padded with zeros, and one scale.
 ///
-/// When all modules share a scale the factors stay as they are; otherwise each module's scale
-/// goes into its B and alpha equals r.
+/// If all modules share a scale, the factors stay unchanged. Otherwise each module's scale is
+/// multiplied into its B, and alpha equals r.
 ///
 /// # Errors
-/// None today: reading has refused whatever cannot be normalised.
+///
+/// None at present: reading has refused whatever cannot be normalised.
 pub fn normalise(adapter: &LoraAdapter) -> Result<NormalisedAdapter, AdapterError> {
     let r = adapter
         .modules

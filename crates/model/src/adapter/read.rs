@@ -20,7 +20,7 @@ pub const CONFIG_FILE: &str = "adapter_config.json";
 pub const WEIGHTS_FILE: &str = "adapter_model.safetensors";
 const PICKLES: &[&str] = &["adapter_model.bin", "adapter_model.pt", "adapter_model.pth"];
 
-/// An adapter that was read and found sound.
+/// An adapter that was read and validated.
 #[derive(Clone, Debug)]
 pub struct LoraAdapter {
     pub config: PeftConfig,
@@ -30,16 +30,17 @@ pub struct LoraAdapter {
     pub tensors: BTreeMap<String, HostTensor>,
     /// See [`digest`].
     pub digest: String,
-    /// What the adapter was trained for; absent when it was made elsewhere.
+    /// What the adapter was trained for; absent for an adapter of another program.
     pub task: Option<TaskCard>,
     pub dir: PathBuf,
 }
 
-/// Reads the PEFT files of `dir`, and the task card beside them if there is one.
+/// Reads the PEFT files of `dir`, and the task card if there is one.
 ///
 /// # Errors
-/// Whatever makes the adapter mean something else than plain LoRA factors on linear layers,
-/// among it an adapter that changes nothing.
+///
+/// Anything that plain LoRA factors on linear layers cannot represent, and an adapter that changes
+/// nothing.
 pub fn read(dir: &Path) -> Result<LoraAdapter, AdapterError> {
     atomic::recover_folder(dir).map_err(|source| AdapterError::Io {
         deed: "recover",
@@ -68,7 +69,7 @@ pub fn read(dir: &Path) -> Result<LoraAdapter, AdapterError> {
 
 type DecodedAdapter = (PeftConfig, Vec<AdapterModule>, BTreeMap<String, HostTensor>);
 
-/// Everything but liveness: a file that passes can be read by PEFT and means what it says.
+/// All checks except for an effect: a file that passes can be read by PEFT with the same meaning.
 pub(super) fn decode(
     dir: &Path,
     config: &[u8],

@@ -1,6 +1,7 @@
-//! The safetensors container, read strictly: one owner for every data byte, one tensor per name,
-//! finite values. The format is documented at <https://github.com/huggingface/safetensors>; the
-//! crate of that name silently keeps the last of two equal names, so the header is scanned here.
+//! Strict reading of the safetensors container: every data byte belongs to one tensor, names are
+//! unique, and values are finite. The format is documented at
+//! <https://github.com/huggingface/safetensors>. The crate of that name silently keeps the last of
+//! two equal names, so the header is parsed here.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -39,7 +40,7 @@ impl FactorDtype {
     }
 }
 
-/// A tensor in ordinary memory: row-major, little-endian bytes.
+/// A tensor in main memory: row-major, little-endian bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostTensor {
     pub dtype: FactorDtype,
@@ -109,7 +110,7 @@ struct HeaderEntry {
     data_offsets: (u64, u64),
 }
 
-/// A JSON object whose keys are kept in order, equal ones too.
+/// A JSON object that preserves the order of keys and duplicates.
 struct OrderedPairs<V>(Vec<(String, V)>);
 
 impl<'de, V: Deserialize<'de>> Deserialize<'de> for OrderedPairs<V> {

@@ -1,5 +1,4 @@
-//! Writes an adapter directory: the bytes depend on the request alone, and the directory appears
-//! whole or not at all.
+//! Writes an adapter directory atomically. The bytes depend on the request only.
 
 use std::{
     collections::BTreeMap,
@@ -33,14 +32,14 @@ pub struct WriteRequest {
     pub alpha: f64,
     pub dropout: f32,
     pub rslora: bool,
-    /// Last words of the adapted modules (`q_proj`), or whole paths.
+    /// Last components of the adapted modules (`q_proj`), or full paths.
     pub target_modules: Vec<String>,
     /// Factors by their PEFT names.
     pub tensors: BTreeMap<String, HostTensor>,
     pub task: Option<TaskCard>,
 }
 
-/// What was written.
+/// The result of writing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WrittenAdapter {
     pub dir: PathBuf,
@@ -48,10 +47,11 @@ pub struct WrittenAdapter {
     pub digest: String,
 }
 
-/// Writes the PEFT files and the task card to `dir`, replacing an adapter that is there.
+/// Writes the PEFT files and the task card to `dir`, and replaces an existing adapter.
 ///
 /// # Errors
-/// Factors that would not be read back, a directory that holds something else, or the disk.
+///
+/// Factors that could not be read back, a directory with other content, or the disk.
 pub fn write(dir: &Path, request: &WriteRequest) -> Result<WrittenAdapter, AdapterError> {
     let config = config_bytes(request);
     let weights = weights_bytes(dir, request)?;
@@ -133,7 +133,7 @@ fn config_bytes(request: &WriteRequest) -> Vec<u8> {
     format!("{config:#}").into_bytes()
 }
 
-/// PEFT types alpha as an integer, so a whole one is written as such.
+/// PEFT declares alpha as an integer, so a whole number is written as one.
 fn number(alpha: f64) -> Value {
     let whole = alpha.fract() == 0.0 && alpha.abs() < 1e15;
     if whole {
@@ -168,7 +168,7 @@ fn weights_bytes(dir: &Path, request: &WriteRequest) -> Result<Vec<u8>, AdapterE
     safetensors::serialize(views, Some(metadata)).map_err(refused)
 }
 
-/// Only an adapter directory, an empty one or nothing is ever replaced.
+/// Only an adapter directory, an empty directory or nothing is replaced.
 fn check_replaceable(dir: &Path) -> Result<(), AdapterError> {
     let io = |source| AdapterError::Io {
         deed: "read",

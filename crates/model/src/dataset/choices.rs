@@ -1,14 +1,13 @@
-//! Which label a model would give when it may only answer with one of them.
+//! The label that a model would choose if it could answer only with one of the given labels.
 //!
-//! The labels' tokens form a trie. At every node where labels part, the probability is shared
-//! among the children alone (a softmax over their logits); a label's likelihood is the product
-//! along its path. That is what decoding constrained to the labels would draw from, and the
-//! likelihoods of all labels sum to 1. Labels that differ in their first token, the usual case,
-//! need one forward pass over the prompt.
+//! The labels' tokens form a trie. At every branching node, the probability is distributed among
+//! the children only (a softmax over their logits); a label's likelihood is the product along its
+//! path. This equals decoding constrained to the labels, and the likelihoods sum to 1. Labels that
+//! differ in their first token, the usual case, need one forward pass over the prompt.
 
 use openlora_core::error::{ExitClass, Explain};
 
-/// Two labels that no token tells apart.
+/// Two labels with the same tokens.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("label `{label}` and label `{other}` are the same tokens for this base")]
 pub struct SameLabels {
@@ -26,17 +25,17 @@ impl Explain for SameLabels {
     }
 }
 
-/// One prompt and what each label would be as its continuation, the end of the answer included,
-/// so that no label is the beginning of another.
+/// One prompt with each label as its continuation, including the end-of-answer token, so that no
+/// label is a prefix of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LabelChoices {
-    /// Tokens shared by all labels: the prompt, and more when labels begin alike.
+    /// Tokens shared by all labels: the prompt, and more if the labels have a common prefix.
     pub prefix: Vec<u32>,
     /// Remaining tokens per label.
     pub tails: Vec<Vec<u32>>,
 }
 
-/// A place where labels part.
+/// A branching node of the trie.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LabelFork {
     /// Tokens after the prefix.
@@ -64,7 +63,7 @@ impl LabelChoices {
         Ok(Self { prefix, tails })
     }
 
-    /// Every place where labels part, the root first.
+    /// Every branching node, the root first.
     pub fn forks(&self) -> Vec<LabelFork> {
         let longest = self.tails.iter().map(Vec::len).max().unwrap_or(0);
         let mut forks: Vec<LabelFork> = Vec::new();
@@ -131,7 +130,8 @@ fn shared_length(sequences: &[Vec<u32>]) -> usize {
         rest.iter()
             .all(|s| s.get(*position) == first.get(*position))
     };
-    // The last token of a sequence stays in its tail, so that a single label has one too.
+    // The last token of a sequence stays in its tail, so that the tail of a single label is not
+    // empty.
     let most = sequences
         .iter()
         .map(|s| s.len().saturating_sub(1))

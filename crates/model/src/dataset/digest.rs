@@ -1,7 +1,7 @@
-//! Digests over what rows say, whatever format they came in.
+//! Digests over the content of rows, independent of their file format.
 //!
-//! One line of JSON per row: `kind` first, then the fields in the order of [`TrainingExample`], no spaces,
-//! and a line feed. The digest is the SHA-256 of those lines, so `sha256sum` can check it.
+//! One line of JSON per row: `kind` first, then the fields in the order of [`TrainingExample`], no
+//! spaces, and a line feed. The digest is the SHA-256 of those lines, so `sha256sum` can check it.
 
 use sha2::{Digest, Sha256};
 
@@ -18,7 +18,7 @@ pub(super) fn of_rows<'a>(rows: impl Iterator<Item = &'a DataRow>) -> String {
 
 /// The canonical line of one example, with its line feed.
 pub(super) fn canonical_line(example: &TrainingExample) -> String {
-    // Texts under text keys: nothing in an example can fail to become JSON.
+    // An example contains only texts under text keys, so serialisation cannot fail.
     serde_json::to_string(example).unwrap_or_default() + "\n"
 }
 

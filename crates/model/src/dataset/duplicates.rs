@@ -1,8 +1,8 @@
-//! Rows that say the same, or nearly the same, within and across training, validation and test.
+//! Duplicate and near-duplicate rows within and across training, validation and test data.
 //!
-//! Two rows are near duplicates when their sets of words have a Jaccard similarity of 0.9 or more.
+//! Two rows are near duplicates if their sets of words have a Jaccard similarity of 0.9 or more.
 //! The search is exact: sets that similar must share one of their rarest words (prefix filtering:
-//! Chaudhuri et al. 2006, Bayardo et al. 2007), so only rows that do are compared.
+//! Chaudhuri et al. 2006, Bayardo et al. 2007), so only such rows are compared.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -23,20 +23,20 @@ pub struct RowPlace {
     pub at: String,
 }
 
-/// A row and the earliest row that it repeats best.
+/// A row and the most similar earlier row.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
 pub struct DuplicateRow {
     pub first: RowPlace,
     pub second: RowPlace,
     /// Jaccard similarity of the words; 1 for equal texts.
     pub similarity: f64,
-    /// Whether the two are in different parts, so that a score would be flattered.
+    /// Whether the two are in different parts, which would inflate an evaluation.
     pub leaks: bool,
     /// The labels, when they differ.
     pub labels: Option<(String, String)>,
 }
 
-/// Finds every row that repeats an earlier one, in the order of parts and rows.
+/// Finds every duplicate of an earlier row, in the order of parts and rows.
 pub fn find(parts: &[DatasetPart<'_>]) -> Vec<DuplicateRow> {
     let rows: Vec<RowText<'_>> = parts.iter().flat_map(entries).collect();
     let sets = word_sets(&rows);
@@ -58,8 +58,8 @@ pub fn find(parts: &[DatasetPart<'_>]) -> Vec<DuplicateRow> {
     found
 }
 
-/// For each row the first row of its cluster: near duplicates, and those of those. A row without
-/// any is its own.
+/// For each row, the first row of its cluster: the transitive closure of near duplicates. A row
+/// without any is its own cluster.
 pub fn clusters(dataset: &Dataset) -> Vec<usize> {
     let part = DatasetPart { name: "", dataset };
     let rows = entries(&part);
@@ -80,8 +80,8 @@ pub fn clusters(dataset: &Dataset) -> Vec<usize> {
     roots
 }
 
-/// How many rows of each source are the first to say what they say. Copies and near duplicates,
-/// of the same source or an earlier one, count for the first alone.
+/// The number of distinct rows of each source. Copies and near duplicates, within a source or of an
+/// earlier one, count for the first row only.
 pub fn distinct(dataset: &Dataset) -> Vec<usize> {
     let mut counts = vec![0; dataset.sources.len()];
     for (at, root) in clusters(dataset).into_iter().enumerate() {
@@ -92,8 +92,8 @@ pub fn distinct(dataset: &Dataset) -> Vec<usize> {
     counts
 }
 
-/// What counts as the text of a row: all that a person or a model wrote in it, in lower case and
-/// with single spaces, without characters that nobody sees; a label is no part of it.
+/// The text of a row for comparison: all content except the label, in lower case, with single
+/// spaces and without invisible characters.
 pub(super) fn normal_text(example: &TrainingExample) -> String {
     let words = |text: &str| -> Vec<String> {
         let seen = text.replace(invisible, "");
@@ -112,8 +112,8 @@ pub(super) fn normal_text(example: &TrainingExample) -> String {
     joined.join(" ")
 }
 
-/// Soft hyphens, joiners, direction marks and the like: a copy with some of them still says the
-/// same.
+/// Soft hyphens, joiners, direction marks and the like: copies that differ only in these are
+/// duplicates.
 fn invisible(letter: char) -> bool {
     matches!(
         letter,

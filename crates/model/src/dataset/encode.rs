@@ -1,8 +1,8 @@
-//! Rows become token ids and a loss mask.
+//! Encodes rows as token ids and a loss mask.
 //!
-//! A conversation is written with the base's chat template as one text and tokenised once, as it
-//! will be when the model is asked. What is learned is found by writing the conversation up to
-//! each answer: that must be a beginning of the whole, and what follows it is the answer.
+//! A conversation is rendered with the base's chat template as one text and tokenised once, as it
+//! is at inference. The trained part is found by rendering the conversation up to each answer: that
+//! text must be a prefix of the whole, and the answer follows it.
 
 use std::ops::Range;
 
@@ -14,19 +14,19 @@ use crate::{
     text::{ChatMessage, ModelTextError, TextCodec, TokenPiece},
 };
 
-/// Token ids of a row, and which of them are predicted and count in the loss.
+/// Token ids of a row, and which of them are targets of the loss.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodedRow {
     pub ids: Vec<u32>,
-    /// As long as `ids`; the first is never set, as nothing comes before it.
+    /// As long as `ids`; the first is never set, because no token precedes it.
     pub targets: Vec<bool>,
 }
 
-/// Which tokens are learned.
+/// The tokens that the loss covers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LossOn {
-    /// Every answer of the assistant with the token that ends it, a completion, a plain text.
+    /// Every answer of the assistant with its end token, a completion, or a plain text.
     #[default]
     Completion,
     /// Everything.
@@ -43,8 +43,9 @@ pub struct EncodeOptions {
 /// Encodes one row.
 ///
 /// # Errors
-/// When the row does not fit the template, is longer than `max_len`, or leaves nothing to learn;
-/// each names the row's path:line.
+///
+/// The row does not fit the template, is longer than `max_len`, or has no target; each error names
+/// the row's path:line.
 pub fn encode_row(
     codec: &TextCodec,
     task: &Task,
@@ -55,7 +56,7 @@ pub fn encode_row(
     encode(codec, task, &row.example, options).map_err(|fault| dataset.row_error(row, fault))
 }
 
-/// Encodes every row, in order; the first fault ends it.
+/// Encodes every row in order; stops at the first error.
 pub fn encode_all(
     codec: &TextCodec,
     task: &Task,
@@ -69,14 +70,14 @@ pub fn encode_all(
         .collect()
 }
 
-/// A run of tokens that are all learned or all not.
+/// A run of tokens that are all targets or all not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct TextSegment {
     pub text: String,
     pub learned: bool,
 }
 
-/// A row as the model sees it, in runs of learned and given tokens.
+/// A row as the model sees it, in runs of target and other tokens.
 pub fn segments(
     codec: &TextCodec,
     task: &Task,
@@ -92,10 +93,10 @@ pub fn segments(
     shown.map_err(|fault| dataset.row_error(row, fault))
 }
 
-/// A row's text before it is cut into tokens.
+/// A row's text before tokenisation.
 struct TextLayout {
     text: String,
-    /// Byte ranges of completions, in order; left out where everything is learned anyway.
+    /// Byte ranges of completions, in order; unused if every token is a target.
     learned: Vec<Range<usize>>,
     chat: bool,
 }
@@ -128,7 +129,7 @@ fn tokens(
     Ok((encoded, pieces))
 }
 
-/// Cuts the text where learned tokens begin and end; tokens that stand for no text are spelt out.
+/// Cuts the text at the borders of target runs; tokens without text are spelt out.
 fn cut(
     codec: &TextCodec,
     text: &str,
@@ -179,7 +180,7 @@ fn lay_out(
             (prompt.as_str(), completion.as_str())
         }
         TrainingExample::Text { text } => ("", text.as_str()),
-        // A task that knows no conversation admits no such row.
+        // A task without conversations admits no such row.
         TrainingExample::Chat { .. } | TrainingExample::Labelled { .. } => ("", ""),
     };
     let text = format!("{prompt}{learned}");
@@ -191,7 +192,7 @@ fn lay_out(
     })
 }
 
-/// Text that spells a special token would end or open a message in the middle of another.
+/// Text that spells a special token could end or open a message inside another.
 fn check_special_tokens(codec: &TextCodec, messages: &[ChatMessage]) -> Result<(), RowFault> {
     for message in messages {
         if let Some(token) = codec.special_inside(&message.content) {
@@ -214,7 +215,7 @@ fn answers(messages: &[ChatMessage]) -> impl Iterator<Item = usize> + '_ {
         .map(|(at, _)| at)
 }
 
-/// Where the answers are in the whole text.
+/// The byte ranges of the answers in the rendered text.
 fn locate(
     codec: &TextCodec,
     messages: &[ChatMessage],
@@ -226,8 +227,8 @@ fn locate(
     }
 }
 
-/// Answers as what the whole has beyond the conversation that asks for them; `None` when some
-/// part written alone is not a beginning of the whole.
+/// Finds each answer as the part that follows the rendered conversation before it; `None` if some
+/// partial rendering is not a prefix of the whole.
 fn by_prefixes(
     codec: &TextCodec,
     messages: &[ChatMessage],
@@ -246,8 +247,9 @@ fn by_prefixes(
     Ok(Some(learned))
 }
 
-/// Answers by writing the conversation once more with a mark in place of each, for templates that
-/// shorten earlier answers (Qwen3 drops their thoughts); `None` when the two do not agree.
+/// Finds answers by rendering the conversation once more with a marker in place of each, for
+/// templates that shorten earlier answers (Qwen3 drops their reasoning); `None` if the two
+/// renderings do not match.
 fn by_marks(
     codec: &TextCodec,
     messages: &[ChatMessage],
@@ -280,7 +282,7 @@ fn by_marks(
     Ok((whole[start..] == *rest).then_some(learned))
 }
 
-/// An answer as the template wrote it: as it stands, or without the space around it.
+/// An answer as the template rendered it: unchanged, or without surrounding white space.
 fn written<'a>(content: &'a str, tail: &str) -> Option<&'a str> {
     [content, content.trim()]
         .into_iter()
@@ -290,7 +292,7 @@ fn written<'a>(content: &'a str, tail: &str) -> Option<&'a str> {
 fn targets(codec: &TextCodec, layout: &TextLayout, pieces: &[TokenPiece]) -> Vec<bool> {
     let mut targets = vec![false; pieces.len()];
     for range in &layout.learned {
-        // A token that reaches across the border holds the beginning of the answer.
+        // A token that spans the border contains the beginning of the answer.
         let inside =
             |piece: &TokenPiece| piece.span.start < range.end && piece.span.end > range.start;
         let first = pieces.iter().position(inside);
@@ -298,7 +300,7 @@ fn targets(codec: &TextCodec, layout: &TextLayout, pieces: &[TokenPiece]) -> Vec
         let (Some(first), Some(last)) = (first, last) else {
             continue;
         };
-        // Nothing is written after the token that ends an answer, so nothing there is learned.
+        // The template adds text after the end token, which the model does not generate.
         let ends = |piece: &TokenPiece| layout.chat && codec.is_special(piece.id);
         let end = pieces[first..=last]
             .iter()
@@ -309,7 +311,7 @@ fn targets(codec: &TextCodec, layout: &TextLayout, pieces: &[TokenPiece]) -> Vec
     targets
 }
 
-/// Ends a plain text, leaves out what follows the last learned token of a chat, and clears the
+/// Adds the end token of a plain text, drops what follows the last target of a chat, and clears the
 /// first target.
 fn close(codec: &TextCodec, layout: &TextLayout, encoded: &mut EncodedRow) {
     if layout.chat {

@@ -1,4 +1,4 @@
-//! What can be wrong with data files and their rows.
+//! Errors of data files and their rows.
 
 use std::path::PathBuf;
 
@@ -56,7 +56,7 @@ pub enum DataError {
     BadSplit { rows: usize, valid: f64, test: f64 },
 }
 
-/// What is wrong with one row.
+/// An error of one row.
 #[derive(Debug, thiserror::Error)]
 pub enum RowFault {
     #[error("broken JSON at column {column}: {reason}")]
@@ -171,7 +171,7 @@ impl Explain for DataError {
 }
 
 impl RowFault {
-    /// What to type or change next.
+    /// What the user can do or change.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Json { .. } => "each line must hold one complete JSON object",

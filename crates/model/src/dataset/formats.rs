@@ -1,4 +1,4 @@
-//! Opens a data file, tells its format from its first bytes and reads its rows one by one.
+//! Opens a data file, detects its format from its first bytes and reads its rows one by one.
 
 mod guard;
 mod jsonl;
@@ -12,11 +12,11 @@ use serde_json::{Map, Value};
 use super::{DataError, RowFault, RowShape, TrainingExample};
 use openlora_core::error::describe_io;
 
-/// A row before it has a meaning: its line and its fields.
+/// An uninterpreted row: its line and its fields.
 type RawRecord = (usize, Map<String, Value>);
-/// Records as they are read; an error that ends the reading is the last item.
+/// Records in file order; a fatal error is the last item.
 type RawRecords<'a> = Box<dyn Iterator<Item = Result<RawRecord, DataError>> + 'a>;
-/// A row's line and what it teaches.
+/// A row's line and its example.
 type ReadRow = Result<(usize, TrainingExample), DataError>;
 
 const PARQUET_MAGIC: &[u8] = b"PAR1";
@@ -129,7 +129,7 @@ fn at(path: &Path, line: usize, fault: RowFault) -> DataError {
     }
 }
 
-/// Turns records into examples and holds a file to one format.
+/// Converts records to examples, and requires one format per file.
 struct RowReader<'a> {
     path: &'a Path,
     records: RawRecords<'a>,

@@ -1,4 +1,4 @@
-//! A data file as a run locked it: what a package and its static shares are made from.
+//! A data file as locked by a run; packages and static shares are made from it.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,13 +13,13 @@ pub struct LockedSource {
     pub license: Option<String>,
     pub weight: f64,
     pub rows: usize,
-    /// Of these, rows that no earlier row says too, or nearly: what static shares count. Runs of
-    /// older versions do not say it, and count all rows.
+    /// Of these, rows without an exact or near duplicate in an earlier row; static shares count
+    /// these. Runs of older versions do not state it, and count all rows.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub distinct: Option<usize>,
     /// Over the file's normalised examples, hex.
     pub sha256: String,
-    /// Bytes of the normalised examples; runs of older versions do not say it.
+    /// Bytes of the normalised examples; runs of older versions do not state it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub bytes: Option<u64>,
 }

@@ -1,8 +1,9 @@
-//! Data files become examples, a task and token rows with a loss mask.
+//! Datasets: reads data files into examples, derives the task, and encodes rows as tokens with a
+//! loss mask.
 //!
-//! Formats are recognised by what a file holds, not by its name. Every row keeps its source and
-//! line, so that each fault names path:line; nothing is dropped in silence. Knows the tokenizer
-//! through [`TextCodec`](crate::text::TextCodec) only, and no weights, settings or runs.
+//! Formats are detected from the content of a file, not from its name. Every row keeps its source
+//! and line, so that each error names path:line; nothing is dropped silently. This module knows the
+//! tokenizer through [`TextCodec`](crate::text::TextCodec) only, and no weights, settings or runs.
 
 pub mod choices;
 mod digest;
@@ -30,7 +31,7 @@ pub use task::{Task, TaskOptions};
 
 use crate::text::ChatMessage;
 
-/// A data file and who provided it.
+/// A data file and its contributor.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DataSource {
     pub path: PathBuf,
@@ -56,7 +57,7 @@ impl DataSource {
     }
 }
 
-/// What one row teaches. Line ends are `\n`; labels have no space around them.
+/// One training example. Line ends are `\n`; labels have no surrounding white space.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum TrainingExample {
@@ -67,7 +68,7 @@ pub enum TrainingExample {
 }
 
 impl TrainingExample {
-    /// The word for this kind of row in messages.
+    /// The name of this kind of row in messages.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Chat { .. } => "chat",
@@ -77,7 +78,7 @@ impl TrainingExample {
         }
     }
 
-    /// The row as one line of JSON in the format that it is read back from, without a line end.
+    /// The row as one line of JSON that can be read back, without a line end.
     pub fn to_json_line(&self) -> String {
         let value = match self {
             Self::Chat { messages } => json!({ "messages": messages }),
@@ -90,7 +91,7 @@ impl TrainingExample {
         value.to_string()
     }
 
-    /// SHA-256 of its canonical line: what the row is called where it cannot be shown.
+    /// SHA-256 of its canonical line; identifies the row where its text cannot be shown.
     pub fn content_hash(&self) -> [u8; 32] {
         Sha256::digest(digest::canonical_line(self)).into()
     }
@@ -104,7 +105,7 @@ impl TrainingExample {
     }
 }
 
-/// An example and where it came from.
+/// An example and its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataRow {
     pub example: TrainingExample,
@@ -126,7 +127,7 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Puts rows and sources together and computes the digests.
+    /// Combines rows and sources, and computes the digests.
     pub fn new(sources: Vec<DataSource>, rows: Vec<DataRow>) -> Self {
         let digest = digest::of_rows(rows.iter());
         let of_source = |index| digest::of_rows(rows.iter().filter(|row| row.source == index));
@@ -139,12 +140,12 @@ impl Dataset {
         }
     }
 
-    /// Bytes of the lines that the digest of a source is over.
+    /// Bytes of the lines that a source's digest covers.
     pub fn source_size(&self, index: usize) -> u64 {
         digest::size_of_rows(self.rows.iter().filter(|row| row.source == index))
     }
 
-    /// The fault of a row as an error that names its place.
+    /// An error of a row with its path:line.
     pub fn row_error(&self, row: &DataRow, fault: RowFault) -> DataError {
         let path = self.sources[row.source].path.clone();
         DataError::Row {
@@ -163,7 +164,8 @@ impl Dataset {
 /// Reads every source.
 ///
 /// # Errors
-/// The first fault: a file that cannot be read or recognised, or a row that is not valid.
+///
+/// The first error: a file that cannot be read or recognised, or an invalid row.
 pub fn load(sources: &[DataSource]) -> Result<Dataset, DataError> {
     if sources.is_empty() {
         return Err(DataError::NoSources);
@@ -175,18 +177,18 @@ pub fn load(sources: &[DataSource]) -> Result<Dataset, DataError> {
     }
 }
 
-/// What reading on after faults found.
+/// The result of reading with collected errors.
 #[derive(Debug, Default)]
 pub struct DataInspection {
-    /// The rows without fault.
+    /// The valid rows.
     pub dataset: Dataset,
-    /// At most the limit for each file, in the order of files and lines.
+    /// In the order of files and lines, at most the limit per file.
     pub errors: Vec<DataError>,
     /// Files in which reading stopped at the limit.
     pub cut_short: Vec<PathBuf>,
 }
 
-/// Reads every source and goes on after a fault, up to `limit` faults in each file.
+/// Reads every source and continues after an error, up to `limit` errors per file.
 pub fn inspect(sources: &[DataSource], limit: usize) -> DataInspection {
     let mut found = DataInspection::default();
     let mut rows = Vec::new();

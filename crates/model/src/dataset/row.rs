@@ -1,4 +1,4 @@
-//! One row: which format its keys belong to, and the example that they make.
+//! One row: its format, and conversion to an example.
 
 use serde_json::{Map, Value};
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::text::ChatMessage;
 
-/// Keys that change what a row means and that are not understood here.
+/// Keys that would change the meaning of a row and are not supported.
 const UNSUPPORTED: &[&str] = &["tools", "functions"];
 const UNSUPPORTED_IN_MESSAGES: &[&str] = &["tool_calls", "function_call", "weight"];
 
@@ -63,8 +63,8 @@ impl RowShape {
     }
 }
 
-/// A key one slip away from a known one that the row lacks is taken for a slip: read as an extra
-/// key it would silently change what the row teaches.
+/// A key that differs by one typing error from a known missing key is an error: as an unknown key
+/// it would silently change the example.
 fn check_spelling<'a>(keys: impl Iterator<Item = &'a str> + Clone) -> Result<(), RowFault> {
     for key in keys
         .clone()
@@ -149,7 +149,7 @@ fn wrong_type(field: &str, expected: &'static str, value: &Value) -> RowFault {
     }
 }
 
-/// What a JSON value is, in words.
+/// The name of a JSON value's type.
 pub(super) fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -161,7 +161,7 @@ pub(super) fn type_name(value: &Value) -> &'static str {
     }
 }
 
-/// Instruction, with the input below it when there is one, and the output as the answer.
+/// Instruction, followed by the input if there is one; the output is the answer.
 fn alpaca(get: &RowFields<'_>) -> Result<TrainingExample, RowFault> {
     let mut request = get.text("instruction")?;
     if let Some(input) = get.optional("input")? {

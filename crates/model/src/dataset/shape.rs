@@ -1,4 +1,4 @@
-//! Row formats, and the keys by which they are known.
+//! Row formats, and the keys that identify them.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use std::fmt;
 pub const FORMATS: &str = "messages, conversations, instruction and output, prompt and \
     completion, text and label, or text";
 
-/// How the keys of a row are arranged.
+/// The layout of a row's keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowShape {
     Chat,
@@ -17,7 +17,7 @@ pub enum RowShape {
     Text,
 }
 
-/// Keys by which a format is known, the strongest first, and the format's name.
+/// Keys that identify a format, the strongest first, and the format's name.
 pub(super) const SHAPES: &[(RowShape, &str, &[&str])] = &[
     (RowShape::Chat, "messages", &["messages"]),
     (RowShape::ShareGpt, "conversations", &["conversations"]),

@@ -1,8 +1,8 @@
 //! Splits rows into training, validation and test rows.
 //!
-//! A row's place is decided by a hash of its text and the seed, not by its position: reordering
-//! the files changes nothing, adding rows moves few, and rows with the same text stay together.
-//! Every label is split in the same proportions.
+//! The part of a row is determined by a hash of its text and the seed, not by its position:
+//! reordering the files changes nothing, adding rows moves few, and rows with the same text stay
+//! together. Every label is split in the same proportions.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::{DataError, Dataset, duplicates::normal_text};
 
-/// What goes where; what is left is for training.
+/// The fractions of the parts; the rest is for training.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DataSplitOptions {
     /// Fraction of the rows for validation.
@@ -28,13 +28,14 @@ pub struct DataSplit {
     pub test: Vec<usize>,
 }
 
-/// Rows with one text, by the hash that orders them.
+/// Rows with the same text, by the hash that orders them.
 type TextGroups = BTreeMap<[u8; 32], Vec<usize>>;
 
 /// Splits a dataset.
 ///
 /// # Errors
-/// When a fraction is not within 0 and 1, or no row is left to train on.
+///
+/// A fraction is not between 0 and 1, or no row is left for training.
 pub fn split(dataset: &Dataset, options: &DataSplitOptions) -> Result<DataSplit, DataError> {
     let DataSplitOptions { valid, test, .. } = *options;
     let bad = || DataError::BadSplit {
@@ -85,7 +86,7 @@ fn key(text: &str, seed: u64) -> [u8; 32] {
         .into()
 }
 
-/// Deals the groups of one stratum, in the order of their hashes, until each quota is met.
+/// Assigns the groups of one stratum, in the order of their hashes, until each quota is met.
 fn deal(groups: TextGroups, options: &DataSplitOptions, split: &mut DataSplit) {
     let rows = groups.values().map(Vec::len).sum::<usize>() as f64;
     let quota = |fraction: f64| (rows * fraction).round() as usize;

@@ -1,4 +1,4 @@
-//! Figures about the rows of a dataset: sources, labels and lengths.
+//! Statistics of the rows of a dataset: sources, labels and lengths.
 
 use std::collections::BTreeMap;
 
@@ -17,12 +17,12 @@ pub struct TokenLengths {
     pub median: usize,
     pub p95: usize,
     pub max: usize,
-    /// All tokens, and those that are learned.
+    /// All tokens, and those that are targets.
     pub tokens: usize,
     pub learned: usize,
 }
 
-/// One source in figures.
+/// Statistics of one source.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct SourceFigures {
     pub path: String,
@@ -34,7 +34,7 @@ pub struct SourceFigures {
     pub digest: String,
 }
 
-/// Figures of each source, in order.
+/// Statistics of each source, in order.
 pub fn of_sources(dataset: &Dataset) -> Vec<SourceFigures> {
     let figures = dataset.sources.iter().zip(&dataset.source_digests);
     figures
@@ -62,8 +62,8 @@ fn count<'a>(labels: impl Iterator<Item = &'a str>) -> BTreeMap<String, usize> {
     counts
 }
 
-/// Lengths of all rows in tokens, over-long ones included, and the faults of rows that are too
-/// long or cannot be encoded at all.
+/// Lengths of all rows in tokens, including over-long ones, and the errors of rows that are too
+/// long or cannot be encoded.
 pub fn lengths(
     codec: &TextCodec,
     task: &Task,

@@ -1,11 +1,11 @@
-//! What an adapter learns to do, settled from the wish and the data.
+//! The task of an adapter, resolved from options and data.
 
 use serde::{Deserialize, Serialize};
 
 use super::{DataError, DataRow, Dataset, RowFault, TrainingExample};
 use crate::text::ChatMessage;
 
-/// What a row teaches, and so how a request is put to the model.
+/// The kind of task, which also determines the prompt of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Task {
@@ -14,27 +14,27 @@ pub enum Task {
         labels: Vec<String>,
         instruction: String,
     },
-    /// Answers in a conversation. The instruction is the system message of rows without one.
+    /// Answers in a conversation. Rows without a system message get the instruction as one.
     Chat { instruction: Option<String> },
-    /// Continues a text as it stands, without a chat template.
+    /// Continues a text without a chat template.
     Text,
 }
 
-/// What settings and flags say about the task.
+/// The task options from settings and flags.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TaskOptions {
-    /// `classify`, `chat` or `text`; found from the data when unset.
+    /// `classify`, `chat` or `text`; derived from the data if unset.
     pub task: Option<String>,
-    /// In the order in which they are shown; found from the data when empty.
+    /// In display order; derived from the data if empty.
     pub labels: Vec<String>,
     pub instruction: Option<String>,
 }
 
 impl Task {
-    /// Settles the task and checks that every row fits it.
+    /// Resolves the task and checks that every row fits it.
     ///
-    /// Without a wish, labelled rows make a classifier, plain text a text task, and chats and
-    /// prompt/completion pairs a chat. Labels without an order given are sorted.
+    /// By default, labelled rows make a classifier, plain text a text task, and chats and
+    /// prompt/completion pairs a chat. Labels derived from the data are sorted.
     pub fn resolve(dataset: &Dataset, wanted: &TaskOptions) -> Result<Self, DataError> {
         let task = match wanted.task.as_deref() {
             Some(name) => Self::named(name, dataset, wanted)?,
@@ -44,7 +44,7 @@ impl Task {
         Ok(task)
     }
 
-    /// Checks that every row fits this task, as for held-out files.
+    /// Checks that every row fits this task, for example of held-out files.
     pub fn check(&self, dataset: &Dataset) -> Result<(), DataError> {
         for row in &dataset.rows {
             self.check_row(&row.example)
@@ -53,7 +53,7 @@ impl Task {
         Ok(())
     }
 
-    /// The word for the task in settings.
+    /// The name of the task in settings.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Classify { .. } => "classify",
@@ -62,7 +62,7 @@ impl Task {
         }
     }
 
-    /// The messages that put a text to the model.
+    /// The messages that present a text to the model.
     pub fn prompt_messages(&self, text: &str) -> Vec<ChatMessage> {
         let mut messages: Vec<ChatMessage> = self
             .instruction()
@@ -82,7 +82,7 @@ impl Task {
         }
     }
 
-    /// The conversation that a row teaches; `None` for a row that is learned as plain text.
+    /// The conversation of a row; `None` for a row trained as plain text.
     pub(super) fn messages(&self, example: &TrainingExample) -> Option<Vec<ChatMessage>> {
         let answered = |prompt: &str, answer: &str| {
             let mut messages = self.prompt_messages(prompt);
@@ -157,7 +157,7 @@ fn message(role: &str, content: &str) -> ChatMessage {
     }
 }
 
-/// The task that the first row asks for.
+/// The task implied by the first row.
 fn found_task(dataset: &Dataset) -> Result<&'static str, DataError> {
     let first = dataset.rows.first().map(|row: &DataRow| &row.example);
     match first.ok_or(DataError::NoSources)? {

@@ -1,4 +1,4 @@
-//! Watching a transfer: what arrives, whether it still does, and whether it is what was announced.
+//! Monitoring of a transfer: its progress, a timeout, and the check of its digest.
 
 use std::{
     path::Path,
@@ -41,21 +41,21 @@ pub fn check_digest(path: &Path) -> Result<(), HubProblem> {
     }
 }
 
-/// Removes a file that is not what it should be, so that the next attempt starts afresh.
+/// Removes an invalid file, so that the next attempt starts from the beginning.
 pub fn discard(path: &Path) {
-    // What cannot be removed is found wrong again next time.
+    // If it cannot be removed, the next check finds it invalid again.
     let _ = path.canonicalize().and_then(std::fs::remove_file);
     let _ = std::fs::remove_file(path);
 }
 
-/// Counts what arrives and passes it on.
+/// Counts received bytes and forwards them.
 #[derive(Clone)]
 pub struct DownloadMeter {
     reports: Sender<DownloadProgress>,
     started: Instant,
     size: Arc<AtomicU64>,
     received: Arc<AtomicU64>,
-    /// Milliseconds from `started` to the last sign of life.
+    /// Milliseconds from `started` to the last received data.
     heard: Arc<AtomicU64>,
 }
 
@@ -76,7 +76,7 @@ impl DownloadMeter {
             .store(self.started.elapsed().as_millis() as u64, Ordering::Relaxed);
     }
 
-    /// Ends when nothing has arrived for too long.
+    /// Completes when nothing has arrived for too long.
     pub async fn silence(&self) {
         let heard = || Duration::from_millis(self.heard.load(Ordering::Relaxed));
         while self.started.elapsed() < heard() + super::SILENCE {
@@ -99,7 +99,7 @@ impl Progress for DownloadMeter {
     async fn init(&mut self, size: usize, file: &str) {
         self.hear();
         self.size.store(size as u64, Ordering::Relaxed);
-        // Nobody listening is no reason to stop.
+        // A missing listener does not stop the transfer.
         self.reports
             .send(DownloadProgress::Started {
                 file: file.to_owned(),

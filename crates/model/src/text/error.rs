@@ -1,4 +1,4 @@
-//! What can go wrong with a base's tokenizer and chat template.
+//! Errors of a base's tokenizer and chat template.
 
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,7 @@
-//! Chat templates: Jinja as `transformers` runs it, with the Python methods that templates use.
+//! Chat templates: Jinja as in `transformers`, with the Python methods that templates use.
 //!
-//! A template comes from `chat_template.jinja` or from `chat_template` in
-//! `tokenizer_config.json` (a text, or a list of named ones of which `default` is taken).
+//! A template comes from `chat_template.jinja` or from `chat_template` in `tokenizer_config.json`
+//! (a text, or a list of named ones of which `default` is used).
 
 use std::path::{Path, PathBuf};
 
@@ -34,7 +34,7 @@ impl SpecialTokens {
     }
 }
 
-/// A token of `tokenizer_config.json`: its text, or an object that holds the text as `content`.
+/// A token of `tokenizer_config.json`: its text, or an object with the text in `content`.
 pub(super) fn token_name(settings: &Value, key: &str) -> Option<String> {
     let token = settings.get(key)?;
     token
@@ -76,7 +76,7 @@ impl ChatTemplate {
         let names = &self.names;
         let values = context! {
             messages, add_generation_prompt,
-            // An adapter is trained on answers, not on thoughts.
+            // An adapter is trained on answers, not on reasoning.
             enable_thinking => false,
             ..token_values(names)
         };
@@ -89,7 +89,7 @@ impl ChatTemplate {
     }
 }
 
-/// Tokens that a base lacks stay undefined, as templates test for that.
+/// Tokens that a base lacks stay undefined, because templates test for that.
 fn token_values(names: &SpecialTokens) -> minijinja::Value {
     let pairs = [
         ("bos_token", &names.bos),
@@ -133,10 +133,11 @@ fn default_source(named: &[Value]) -> Option<String> {
     entry.get("template")?.as_str().map(str::to_owned)
 }
 
-/// The environment of `transformers`: blocks trimmed, and templates may refuse a conversation.
+/// The template environment of `transformers`: blocks are trimmed, and templates may raise an
+/// error.
 ///
-/// `strftime_now` is left out on purpose: templates then fall back to a fixed date, so that the
-/// same data trains the same adapter tomorrow.
+/// `strftime_now` is omitted deliberately: templates then use a fixed date, so that training stays
+/// reproducible.
 fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_trim_blocks(true);
@@ -151,8 +152,8 @@ fn environment() -> Environment<'static> {
     environment
 }
 
-/// `{% generation %}` marks answers for `transformers`; as a plain block it keeps the white-space
-/// control of its tags.
+/// `{% generation %}` marks answers for `transformers`; it is replaced by a plain block with the
+/// same white-space control.
 fn without_generation_tags(source: &str) -> String {
     let mut out = String::with_capacity(source.len());
     let mut rest = source;
@@ -175,7 +176,7 @@ fn without_generation_tags(source: &str) -> String {
     out
 }
 
-/// The reason without the name that the engine gives to the template.
+/// The reason without the engine's name of the template.
 fn explain(error: &Error) -> String {
     let reason = error
         .detail()

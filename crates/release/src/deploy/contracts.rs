@@ -1,4 +1,4 @@
-//! Putting the set of contracts on a chain, each at the address that it has everywhere.
+//! Deploys the contracts to a chain, each at the same address on every chain.
 
 use alloy::primitives::{Bytes, U256};
 
@@ -10,19 +10,19 @@ use openlora_chain::{
 use openlora_contracts::{ContractDeployment, DEPLOYER, SALT, deployments};
 use openlora_core::Address;
 
-/// The contract that only development chains get: anyone can mint it.
+/// The contract that is deployed on development chains only; anyone can mint its token.
 const TOKEN: &str = "DevelopmentToken";
 
-/// A contract of the set on a chain.
+/// A deployed contract of the set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeployedContract {
     pub name: &'static str,
     pub address: Address,
-    /// The transaction that put it there; `None` when it was there before.
+    /// The deployment transaction; `None` if the contract already existed.
     pub tx: Option<String>,
 }
 
-/// The set of this network, in order, and the steps for what is missing.
+/// The contracts of this network in order, and the deployment steps for missing ones.
 pub async fn missing_contracts(
     chain: &Chain,
 ) -> Result<(Vec<ContractDeployment>, Vec<DeployStep>), DeployError> {
@@ -60,7 +60,7 @@ fn step(deployment: &ContractDeployment) -> DeployStep {
     }
 }
 
-/// The whole set where nothing is missing.
+/// The whole set if nothing is missing.
 pub fn already_there(set: &[ContractDeployment]) -> Vec<DeployedContract> {
     let placed = |deployment: &ContractDeployment| DeployedContract {
         name: deployment.name,
@@ -70,10 +70,10 @@ pub fn already_there(set: &[ContractDeployment]) -> Vec<DeployedContract> {
     set.iter().map(placed).collect()
 }
 
-/// What a development chain gives an account that has nothing.
+/// The balance that a development chain gives to an empty account.
 pub const FUNDS: U256 = U256::from_limbs([10_000_000_000_000_000_000, 0, 0, 0]);
 
-/// The gift of a development account.
+/// The transfer from a development account.
 pub fn funding(account: Address) -> TxSubmission {
     TxSubmission {
         to: account,
@@ -85,7 +85,7 @@ pub fn funding(account: Address) -> TxSubmission {
     }
 }
 
-/// Sends what is missing; afterwards every contract of the set has code at its address.
+/// Sends the missing deployments; afterwards every contract of the set has code at its address.
 pub async fn deploy_contracts(
     sender: &TxSender<'_>,
     set: &[ContractDeployment],

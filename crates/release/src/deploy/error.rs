@@ -1,4 +1,4 @@
-//! Why a release cannot be brought into a registry.
+//! Why a release cannot be registered.
 
 use openlora_chain::{WalletError, transaction::TransactionError};
 use openlora_contracts::ArtifactError;

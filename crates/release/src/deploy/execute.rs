@@ -1,4 +1,4 @@
-//! What the plan costs, carrying it out, and reading from the chain what came of it.
+//! Quotes a plan, executes it, and reads its result from the chain.
 
 use alloy::{
     primitives::{B256, U256},
@@ -20,12 +20,12 @@ use openlora_core::Address;
 use openlora_ledger::event::{Event, ReleaseDeployment};
 use openlora_ports::FactLog;
 
-/// What a plan may cost.
+/// The cost limits of a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeeQuote {
     pub submissions: Vec<TxSubmission>,
     pub fees: GasFees,
-    /// Most wei per gas that will ever be offered.
+    /// Maximum wei per unit of gas.
     pub cap: u128,
 }
 
@@ -34,17 +34,17 @@ impl FeeQuote {
         self.submissions.iter().map(|it| it.gas).sum()
     }
 
-    /// Most wei that all of it can cost.
+    /// Maximum total cost in wei.
     pub fn most(&self) -> U256 {
         U256::from(self.gas()) * U256::from(self.cap)
     }
 
-    /// The cap as an amount of wei.
+    /// The maximum fee as an amount of wei.
     pub fn cap_as_amount(&self) -> U256 {
         U256::from(self.cap)
     }
 
-    /// Checks that the account holds what the first offers may cost.
+    /// Checks that the account's balance covers the first fee offers.
     pub fn afford(
         &self,
         chain: &Chain,
@@ -66,7 +66,7 @@ impl FeeQuote {
     }
 }
 
-/// Estimates every step. A step that would fail says why, and nothing was spent.
+/// Estimates every step. If a step would revert, returns the reason; nothing was spent.
 pub async fn quote(
     chain: &Chain,
     account: Address,
@@ -84,7 +84,7 @@ pub async fn quote(
             data: step.data.clone(),
             value: U256::ZERO,
             label: step.deed.clone(),
-            // The chain may be in another state by then; what is not used is not paid.
+            // The state of the chain may change until then; unused gas is not paid.
             gas: estimate + estimate / 5,
             sponsored: None,
         });
@@ -96,7 +96,7 @@ pub async fn quote(
     })
 }
 
-/// Sends every step and writes down the release.
+/// Sends every step and records the release.
 pub async fn carry_out(
     sender: &TxSender<'_>,
     params: &ReleaseParams,
@@ -122,12 +122,12 @@ pub async fn carry_out(
             append_release(sender.facts, &deployment).await?;
             Ok(deployment)
         }
-        // Only the server was missing.
+        // Only the server authorisation was missing.
         None => find_release(sender.chain, params, plan).await,
     }
 }
 
-/// Writes a release down.
+/// Records a release in the journal.
 pub async fn append_release(
     facts: &dyn FactLog,
     deployment: &ReleaseDeployment,
@@ -138,7 +138,7 @@ pub async fn append_release(
     kept.map_err(TransactionError::Unrecorded)
 }
 
-/// A `ReleasePublished` and the transaction that it stands in.
+/// A `ReleasePublished` event and its transaction.
 struct ReleaseEvent {
     event: Registry::ReleasePublished,
     tx: B256,
@@ -157,7 +157,7 @@ fn publication(receipt: &TransactionReceipt, plan: &DeployPlan) -> Option<Releas
     })
 }
 
-/// The release that stands in the registry already, by its event.
+/// An already registered release, found by its event.
 pub async fn find_release(
     chain: &Chain,
     params: &ReleaseParams,

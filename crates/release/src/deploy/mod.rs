@@ -1,7 +1,7 @@
-//! Bringing a package into a registry: what is there, what is to be done about it (pure), what
-//! that costs, and doing it.
+//! Registration of a package: observe the registry, plan the steps (pure), quote them, and execute
+//! them.
 //!
-//! Everything is planned from what the chain says, so running it again does only what is left.
+//! Everything is planned from the on-chain state, so running it again does only what is left.
 
 mod contracts;
 mod error;

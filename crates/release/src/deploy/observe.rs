@@ -1,4 +1,4 @@
-//! What the chain holds of a release: its adapter, its pool.
+//! The on-chain state of a release: its adapter and its pool.
 
 use alloy::primitives::U256;
 
@@ -21,21 +21,21 @@ use openlora_chain::{
 };
 use openlora_core::Address;
 
-/// What the person wants, and what the journal remembers.
+/// The user's options, and the adapters known to the journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeployOptions {
-    /// Who may serve; the publisher when left out.
+    /// The account that may serve; the publisher by default.
     pub server: Option<Address>,
     /// The adapter to publish a version of.
     pub adapter: Option<U256>,
     /// Adapters of this name that this journal has registered, newest first.
     pub remembered: Vec<U256>,
-    /// For 1 000 generated tokens, in base units of a token with six decimals.
+    /// Per 1 000 generated tokens, in base units of a token with six decimals.
     pub price: u128,
 }
 
 impl DeployContext {
-    /// The contracts of the network, with code where they should be.
+    /// The network's contracts, after checking that they have code.
     pub async fn observe(
         chain: &Chain,
         account: Address,
@@ -59,7 +59,7 @@ impl DeployContext {
     }
 }
 
-/// Refuses to go on without code at `address`.
+/// Fails if there is no code at `address`.
 pub async fn require(
     chain: &Chain,
     contract: &'static str,
@@ -76,7 +76,7 @@ pub async fn require(
     })
 }
 
-/// Where the planned version will be paid; the registry's own factory says it.
+/// The splitter address of the planned version, as computed by the registry's factory.
 pub async fn splitter(
     chain: &Chain,
     registry: Address,
@@ -98,7 +98,7 @@ pub async fn splitter(
     Ok(found.await?.into())
 }
 
-/// The registry's record of an adapter, when there is one.
+/// The registry's entry of an adapter, if there is one.
 pub async fn adapter(
     chain: &Chain,
     registry: Address,
@@ -117,7 +117,7 @@ pub async fn adapter(
     }
 }
 
-/// Looks up what concerns the release.
+/// Reads the state of the release.
 pub async fn observe(
     chain: &Chain,
     params: &ReleaseParams,
@@ -137,7 +137,7 @@ pub async fn observe(
             };
             let asked = chain.read("predict of the pool factory", place.pool_factory, &asked);
             let address = asked.await.map_err(|error| match error {
-                // It knows no call of this form.
+                // The contract does not support this call.
                 WalletError::Reverted { reason, .. } if reason == "it gives no reason" => {
                     DeployError::EarlierFactory {
                         network: chain.network.name.clone(),

@@ -1,7 +1,7 @@
-//! Who is paid for an adapter version, and that the chain agrees, before any money is taken.
+//! The payees of an adapter version, checked against the chain before any payment is accepted.
 //!
-//! A splitter's address depends on its origin and its shares alone, so one that stands where the
-//! factory says it would is the right one, on every chain.
+//! A splitter's address depends only on its origin and its shares. A splitter at the address that
+//! the factory computes is therefore the right one, on every chain.
 
 use alloy::{
     primitives::{B256, U256},
@@ -42,7 +42,8 @@ pub struct ReleasePayee {
 /// that `server` may serve it.
 ///
 /// # Errors
-/// The chain says something else than the journal, the adapter is paused, or somebody else serves.
+///
+/// The chain contradicts the journal, the adapter is paused, or another account serves it.
 pub async fn payee(
     home: &Chain,
     deployment: &ReleaseDeployment,
@@ -154,8 +155,8 @@ async fn predicted(
     Ok(found.await?.into())
 }
 
-/// Recipients that are contributor pools say who their contributors are; any other contract is
-/// one recipient like a person.
+/// The contributors of recipients that are contributor pools; any other contract counts as a single
+/// recipient.
 async fn pools(home: &Chain, shares: &[Share]) -> Result<Vec<(Address, Vec<Share>)>, DeployError> {
     let mut found = Vec::new();
     for share in shares {
@@ -174,7 +175,7 @@ async fn pools(home: &Chain, shares: &[Share]) -> Result<Vec<(Address, Vec<Share
 }
 
 impl ReleasePayee {
-    /// Everybody whom the splitter pays, with the contributors of those that are pools.
+    /// All recipients of the splitter, with the contributors of pools.
     pub fn recipients(&self) -> impl Iterator<Item = (Address, Vec<Address>)> {
         self.shares.iter().map(|share| {
             let pool = self
@@ -187,11 +188,11 @@ impl ReleasePayee {
         })
     }
 
-    /// What is to be done on a chain before money is taken there: nothing when the splitter
-    /// stands.
+    /// The steps needed on a chain before it can accept payments; none if the splitter exists.
     ///
     /// # Errors
-    /// The chain's factory would put it elsewhere, so money sent to its address would be lost.
+    ///
+    /// The chain's factory computes another address, so money sent to this address would be lost.
     pub async fn missing_on(&self, chain: &Chain) -> Result<Option<DeployStep>, DeployError> {
         let found = predicted(chain, &self.origin, &self.shares).await?;
         if found != self.splitter {
@@ -224,7 +225,7 @@ impl ReleasePayee {
         }))
     }
 
-    /// The split as a fact about the splitter on one chain.
+    /// The split as an event about the splitter on one chain.
     pub fn split(&self, chain_id: u64, token: Address) -> SplitRead {
         let part = |share: &Share| {
             let recipient = Address::from(share.recipient);

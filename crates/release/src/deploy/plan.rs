@@ -1,4 +1,5 @@
-//! What is to be done, from a release and from what the chain holds. Pure: no chain, no clock.
+//! Plans the steps of a release from its parameters and the on-chain state. Pure: no chain access,
+//! no clock.
 
 use alloy::{
     primitives::{B256, Bytes, U256, keccak256},
@@ -12,11 +13,11 @@ use openlora_chain::registry::{
 use openlora_core::Address;
 use openlora_package::manifest::CONTRIBUTORS;
 
-/// How long contributors may contest an allotment, in seconds.
+/// The challenge period of an allotment, in seconds.
 pub const POOL_DELAY: u32 = 24 * 60 * 60;
-/// How many of the static shares refuse an allotment, in ppm: more than half.
+/// The static shares that must contest an allotment to reject it, in ppm: more than half.
 pub const POOL_QUORUM: u32 = 500_001;
-/// Most recipients of a splitter or pool.
+/// Maximum recipients of a splitter or pool.
 const MOST: usize = 200;
 
 /// The contract that pays the contributors.
@@ -27,15 +28,15 @@ pub struct PlannedPool {
     pub salt: B256,
 }
 
-/// Who is paid. Shares are sorted by recipient; the pool's is added once its address is known.
+/// The recipients. Shares are sorted by recipient; the pool's is added once its address is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RevenuePayout {
     direct: Vec<Share>,
-    /// The contributors' part, in ppm, and the pool that divides it.
+    /// The contributors' share in ppm, and the pool that divides it.
     pub pool: Option<(u32, PlannedPool)>,
 }
 
-/// What the chain holds already.
+/// The on-chain state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RegistryState {
     pub adapter: Option<SeenAdapter>,
@@ -49,18 +50,18 @@ pub struct SeenAdapter {
     pub owner: Address,
     pub version: u32,
     pub manifest_sha256: B256,
-    /// Whether the wished server may serve it.
+    /// Whether the requested server may already serve it.
     pub has_server: bool,
 }
 
-/// What happens in the registry.
+/// The steps needed in the registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RegistryAction {
-    /// The newest version is this very release.
+    /// The newest version is exactly this release.
     Nothing,
     Register,
     Publish,
-    /// The release is there, and its server is not.
+    /// The release is registered, but its server is not authorised.
     Authorise,
 }
 
@@ -70,28 +71,28 @@ pub struct DeployStep {
     pub to: Address,
     pub contract: &'static str,
     pub data: Bytes,
-    /// In words: "registering tone 1.0.0".
+    /// A description: "registering tone 1.0.0".
     pub deed: String,
-    /// The call's name and its arguments, decoded.
+    /// The call's name and its decoded arguments.
     pub call: String,
     pub arguments: Vec<(&'static str, String)>,
 }
 
-/// All that is to be done, in order.
+/// All steps, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeployPlan {
     pub action: RegistryAction,
     pub adapter_id: U256,
-    /// The version that the release has afterwards.
+    /// The version number of the release afterwards.
     pub version: u32,
     pub shares: Vec<Share>,
     pub steps: Vec<DeployStep>,
-    /// Where the version will be paid, when it is new.
+    /// The splitter of a new version.
     pub splitter: Option<Address>,
 }
 
 impl DeployPlan {
-    /// Whether a version is to be made.
+    /// Whether a new version is registered.
     pub fn is_new(&self) -> bool {
         matches!(
             self.action,
@@ -99,7 +100,7 @@ impl DeployPlan {
         )
     }
 
-    /// Notes where the version will be paid, for whoever signs it.
+    /// Sets the splitter of the version, so that it can be shown before signing.
     pub fn paid_at(mut self, splitter: Address) -> Self {
         self.splitter = Some(splitter);
         if let Some(last) = self.steps.last_mut() {
@@ -110,14 +111,14 @@ impl DeployPlan {
     }
 }
 
-/// Where things are and what is wished.
+/// Addresses and options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeployContext {
     pub registry: Address,
     pub pool_factory: Address,
     pub account: Address,
     pub server: Address,
-    /// For 1 000 generated tokens, in base units of a token with six decimals.
+    /// Per 1 000 generated tokens, in base units of a token with six decimals.
     pub price: u128,
 }
 
@@ -143,7 +144,7 @@ fn sorted(what: &'static str, mut shares: Vec<Share>) -> Result<Vec<Share>, Depl
     Ok(shares)
 }
 
-/// Divides the release's split into recipients that are known and the pool.
+/// Divides the release's split into direct recipients and the pool.
 pub fn payout(params: &ReleaseParams) -> Result<RevenuePayout, DeployError> {
     let mut payout = RevenuePayout {
         direct: Vec::new(),
@@ -192,13 +193,13 @@ impl RevenuePayout {
     }
 }
 
-/// The id of an adapter: its publisher and the digest of its first weights.
+/// The id of an adapter: a hash of its publisher and the digest of its first weights.
 pub fn id_of(publisher: Address, weights_sha256: B256) -> U256 {
     let publisher = alloy::primitives::Address::from(publisher);
     U256::from_be_bytes(keccak256((publisher, weights_sha256).abi_encode()).0)
 }
 
-/// What is to be done.
+/// Computes the plan.
 pub fn plan(
     params: &ReleaseParams,
     payout: &RevenuePayout,
@@ -289,7 +290,7 @@ fn create_pool(
     }
 }
 
-/// Price and place of download are stated by later releases of this program.
+/// Releases of this version do not state price and download location.
 fn release(params: &ReleaseParams, price: u128) -> Release {
     Release {
         manifestSha256: params.manifest_sha256,

@@ -1,4 +1,4 @@
-//! What of a package goes into the registry.
+//! The release parameters read from a package.
 
 use alloy::primitives::B256;
 
@@ -9,7 +9,7 @@ use openlora_package::{
     manifest::{ManifestContributor, SplitShare},
 };
 
-/// The file whose digest, with the publisher, makes an adapter's id.
+/// The file whose digest, together with the publisher, determines an adapter's id.
 const WEIGHTS: &str = "adapter_model.safetensors";
 
 /// A release to be registered.

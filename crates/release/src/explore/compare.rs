@@ -1,4 +1,4 @@
-//! A package beside what the registry says of it, check by check.
+//! Compares a package with its registry entry, check by check.
 
 use alloy::hex;
 
@@ -28,7 +28,7 @@ pub fn compare(explored: &RegistryReport, package: &Package) -> PackageVerificat
         let mut releases = adapter.releases.iter();
         releases.any(|release| release.manifest_sha256 == manifest)
     };
-    // Anyone may register the same manifest; the publisher's own adapter is meant.
+    // Anyone may register the same manifest; only the publisher's own adapter counts.
     let publisher = params.publisher.to_string();
     let own = |adapter: &&AdapterView| adapter.publisher == publisher;
     let mut candidates: Vec<&AdapterView> = explored.adapters.iter().filter(named).collect();
@@ -79,10 +79,11 @@ pub fn compare(explored: &RegistryReport, package: &Package) -> PackageVerificat
     ])
 }
 
-/// What of a package differs from an adapter's releases; none when there is no such adapter.
+/// The differences between a package and an adapter's releases; none if there is no such adapter.
 ///
 /// # Errors
-/// The RPC, or no registry.
+///
+/// The RPC fails, or there is no registry.
 pub async fn against_releases(
     chain: &Chain,
     id: AdapterId,
@@ -174,7 +175,7 @@ fn newest(adapter: &AdapterView, release: &ReleaseView) -> Result<(), String> {
     }
 }
 
-/// The signature is the publisher's, for this very registry.
+/// Checks that the signature is the publisher's and is valid for this registry.
 fn signature(explored: &RegistryReport, package: &Package) -> Result<(), String> {
     let Some(envelope) = &package.envelope else {
         return Err("the package is not signed".to_owned());
@@ -195,7 +196,7 @@ fn signature(explored: &RegistryReport, package: &Package) -> Result<(), String>
     envelope.verify(&SignerRecovery)
 }
 
-/// The first release's weights and the publisher make the id.
+/// Checks that the first release's weights and the publisher give the id.
 fn adapter_id(
     adapter: &AdapterView,
     release: &ReleaseView,

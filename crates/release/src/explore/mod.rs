@@ -1,6 +1,6 @@
-//! What a registry knows, read from any RPC: events for history, views for the present.
+//! Reads a registry from any RPC: events for the history, views for the current state.
 //!
-//! Nothing here believes a local file; [`compare`] holds a package against what was read.
+//! Local files are not trusted here; [`compare`] checks a package against what was read.
 
 mod compare;
 mod read;
@@ -13,7 +13,7 @@ pub use read::{ExploreQuery, explore};
 
 use openlora_package::verify::PackageVerification;
 
-/// The registry's adapters as of one block.
+/// The registry's adapters at one block.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RegistryReport {
     pub network: String,
@@ -31,7 +31,7 @@ pub struct RegistryReport {
 pub struct AdapterView {
     pub adapter_id: String,
     pub publisher: String,
-    /// Who may publish versions now.
+    /// The account that may publish versions.
     pub owner: String,
     /// Digest of the first release's weights.
     pub weights_sha256: String,
@@ -41,7 +41,7 @@ pub struct AdapterView {
     pub registered_at: u64,
     /// Oldest first.
     pub releases: Vec<ReleaseView>,
-    /// Who may serve it now.
+    /// Accounts that may serve it.
     pub servers: Vec<String>,
     pub anchored: Vec<AnchoredView>,
 }
@@ -54,7 +54,7 @@ pub struct ReleaseView {
     pub manifest_sha256: String,
     pub base_root: String,
     pub datasets_root: String,
-    /// For 1 000 generated tokens, in base units of a token with six decimals.
+    /// Per 1 000 generated tokens, in base units of a token with six decimals.
     pub price: String,
     pub uri: String,
     pub splitter: String,
@@ -68,8 +68,7 @@ pub struct ReleaseView {
 pub struct ShareView {
     pub recipient: String,
     pub ppm: u32,
-    /// When the recipient is a contributors' pool: who is in it, and how much of it is theirs
-    /// while nothing else is allotted.
+    /// If the recipient is a contributor pool: its members and their static shares.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pool: Option<PoolView>,
 }
@@ -78,7 +77,7 @@ pub struct ShareView {
 pub struct PoolView {
     pub operator: String,
     pub delay_seconds: u32,
-    /// How many of the shares refuse an allotment; null for a pool of earlier contracts.
+    /// The shares needed to reject an allotment; null for a pool of earlier contracts.
     pub quorum_ppm: Option<u32>,
     pub shares: Vec<ShareView>,
 }
@@ -89,16 +88,17 @@ pub struct AdapterRevenue {
     pub token: String,
     pub symbol: String,
     pub decimals: u8,
-    /// Ever received by the splitter.
+    /// Total received by the splitter.
     pub received: String,
-    /// Fetched by recipients.
+    /// Released to recipients.
     pub released: String,
     /// Still in the splitter.
     pub pending: String,
 }
 
-/// What one server has anchored of an adapter. How many calls and what they cost is the server's
-/// own word: the chain has the roots, and `audit` computes the rest from the published log.
+/// What one server has anchored for an adapter. The number of calls and their charge are the
+/// server's claims: the chain has only the roots, and `audit` recomputes the rest from the
+/// published log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct AnchoredView {
     pub server: String,

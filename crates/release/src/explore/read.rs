@@ -1,4 +1,4 @@
-//! Reading events in order, and what only views tell.
+//! Reads events in order, and what only views provide.
 
 use std::collections::BTreeMap;
 
@@ -28,14 +28,15 @@ use openlora_core::Address;
 pub struct ExploreQuery {
     /// One adapter; all of them when `None`.
     pub adapter: Option<U256>,
-    /// The first block to look at; found by itself for one adapter.
+    /// The first block to read; found automatically for one adapter.
     pub from_block: u64,
 }
 
 /// Reads the registry of the chain's network.
 ///
 /// # Errors
-/// The RPC, no registry, or no such adapter.
+///
+/// The RPC fails, there is no registry, or no such adapter.
 pub async fn explore(chain: &Chain, query: &ExploreQuery) -> Result<RegistryReport, DeployError> {
     let registry = chain.network.contracts.registry.unwrap_or_default();
     deploy::require(chain, "OpenLoraRegistry", registry).await?;
@@ -72,7 +73,7 @@ async fn first_block(
     }
 }
 
-/// What the events say, in the order of registration.
+/// The history from events, in the order of registration.
 async fn history(
     chain: &Chain,
     registry: Address,
@@ -179,7 +180,7 @@ fn anchored(all: &mut Vec<AnchoredView>, event: &AttributionAnchor::Anchored) {
     });
 }
 
-/// What the views say now.
+/// Adds the current state from views.
 async fn complete(
     chain: &Chain,
     registry: Address,
@@ -226,7 +227,7 @@ fn share_view(share: &Share) -> ShareView {
     }
 }
 
-/// A share, with the pool behind it when its recipient is one.
+/// A share, with its pool if its recipient is one.
 async fn with_pool(
     chain: &Chain,
     pools: &mut BTreeMap<RawAddress, Option<PoolView>>,
@@ -274,7 +275,7 @@ async fn pool(chain: &Chain, address: Address) -> Result<Option<PoolView>, Walle
     }))
 }
 
-/// What the splitter took and gave, when the network has a token.
+/// The amounts received and released by the splitter, if the network has a token.
 async fn revenue(chain: &Chain, splitter: Address) -> Result<Option<AdapterRevenue>, WalletError> {
     let Some(token) = &chain.network.token else {
         return Ok(None);

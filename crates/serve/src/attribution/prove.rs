@@ -91,7 +91,7 @@ fn traced(ended: &EndedCall, index: &dyn AttributionIndex, kept: &PendingTokens)
         contributors,
         payer: ended.payer,
     };
-    let (found, covered_ppm) = shares::provisional(&table, (index.examples(), &spans), before);
+    let (found, covered_ppm) = shares::provisional(&table, index.examples(), &spans, before);
     CallTraced {
         request_id: ended.request_id.clone(),
         adapter_digest: digest.clone(),

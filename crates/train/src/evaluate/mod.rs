@@ -1,7 +1,7 @@
-//! How well a decoder does on held-out rows, with and without its adapter.
+//! Evaluation of a decoder on held-out rows, with and without its adapter.
 //!
-//! Labelled rows are judged by constrained label likelihood (see [`LabelChoices`]), everything else
-//! by the mean loss on its target tokens.
+//! Labelled rows are scored by constrained label likelihood (see [`LabelChoices`]), all others by
+//! the mean loss on their target tokens.
 
 pub mod scores;
 
@@ -23,10 +23,10 @@ use openlora_model::{
     text::TextCodec,
 };
 
-/// Tokens of one forward pass.
+/// Tokens per forward pass.
 const BATCH_TOKENS: usize = 4096;
 
-/// Figures of one model over one set.
+/// Metrics of one model on one set.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(untagged)]
 pub enum EvalFigures {
@@ -34,7 +34,7 @@ pub enum EvalFigures {
     Text(TextFigures),
 }
 
-/// Figures of a model that writes.
+/// Metrics of text generation.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct TextFigures {
     pub rows: u64,
@@ -46,20 +46,20 @@ pub struct TextFigures {
     pub perplexity: f64,
 }
 
-/// An adapter's figures and, to compare, those of its base.
+/// An adapter's metrics and, for comparison, those of its base.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct EvalReport {
     #[serde(flatten)]
     pub adapter: EvalFigures,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base: Option<EvalFigures>,
-    /// What the adapter gains over the base: accuracy, or nats of loss.
+    /// The improvement over the base: accuracy, or nats of loss.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gain: Option<f64>,
 }
 
 impl EvalFigures {
-    /// What this model gains over `base`: accuracy for labels, saved nats per token for text.
+    /// The improvement over `base`: accuracy for labels, reduction of nats per token for text.
     pub fn gain_over(&self, base: &Self) -> Option<f64> {
         match (self, base) {
             (Self::Labels(mine), Self::Labels(theirs)) => Some(mine.accuracy - theirs.accuracy),
@@ -79,7 +79,7 @@ pub enum EvalSet {
 }
 
 impl EvalSet {
-    /// Encodes the rows; a bad one is an error naming its file and line.
+    /// Encodes the rows; an invalid one is an error naming its file and line.
     pub fn new(
         codec: &TextCodec,
         task: &Task,
@@ -122,7 +122,7 @@ impl EvalSet {
         }
     }
 
-    /// Judges the decoder as it stands. `progress` hears the rows done and the rows in all.
+    /// Evaluates the decoder. `progress` receives the completed and the total number of rows.
     pub fn evaluate(
         &self,
         decoder: &mut Decoder,
@@ -147,7 +147,7 @@ impl EvalSet {
         }
     }
 
-    /// Judges the decoder with its adapter and, with `with_base`, without.
+    /// Evaluates the decoder with its adapter and, if `with_base`, also without.
     pub fn compare(
         &self,
         decoder: &mut Decoder,
@@ -172,7 +172,7 @@ impl EvalSet {
     }
 }
 
-/// Runs `body` while every B factor is zero, which is the base alone.
+/// Runs `body` while every B factor is zero, which gives the base model.
 fn without_adapter<T>(
     decoder: &mut Decoder,
     body: impl FnOnce(&mut Decoder) -> Result<T, TrainError>,
@@ -209,7 +209,7 @@ pub fn loss_over(
     Ok((sum, targets))
 }
 
-/// What turns labelled rows into choices.
+/// Converts labelled rows to choices.
 struct LabelledSet<'a> {
     codec: &'a TextCodec,
     task: &'a Task,
@@ -219,14 +219,14 @@ struct LabelledSet<'a> {
 }
 
 impl LabelledSet<'_> {
-    /// The row's true label and its choices: the row encoded with every label in turn.
+    /// The row's true label and its choices: the row encoded with each label.
     fn item(&self, row: &DataRow) -> Result<(usize, LabelChoices), TrainError> {
         let TrainingExample::Labelled { text, label } = &row.example else {
             return Err(TrainError::EvalNeeds {
                 what: "rows with a text and a label",
             });
         };
-        // The task's check has refused unknown labels before.
+        // The task's check has already refused unknown labels.
         let truth = self.labels.iter().position(|known| known == label);
         let sequence = |label: &String| {
             let example = TrainingExample::Labelled {
@@ -252,7 +252,7 @@ impl LabelledSet<'_> {
     }
 }
 
-/// A sequence whose next-token logits are wanted: item, fork, tokens.
+/// A query for next-token logits: item, fork, tokens.
 struct LogitQuery {
     item: usize,
     fork: LabelFork,
@@ -285,7 +285,7 @@ fn answers(
     Ok(items.iter().zip(&logits).map(answer).collect())
 }
 
-/// All questions in order, in groups of about [`BATCH_TOKENS`].
+/// All queries in order, in groups of about [`BATCH_TOKENS`].
 fn questions(items: &[(usize, LabelChoices)]) -> Vec<Vec<LogitQuery>> {
     let (mut groups, mut held) = (vec![Vec::new()], 0);
     for (item, (_, choices)) in items.iter().enumerate() {

@@ -1,26 +1,26 @@
-//! Figures of a classifier, from counts alone.
+//! Classification metrics, computed from counts.
 
 use serde::Serialize;
 
-/// How one label was found.
+/// Metrics of one label.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct ClassScore {
     pub label: String,
-    /// Rows that truly have the label.
+    /// Rows with this true label.
     pub support: u64,
-    /// Of the rows given the label, the share that has it; 0 when none was given it.
+    /// The share of rows predicted as this label that have it; 0 if none was predicted.
     pub precision: f64,
-    /// Of the rows that have the label, the share given it; 0 when none has it.
+    /// The share of rows with this label that were predicted as it; 0 if there are none.
     pub recall: f64,
     pub f1: f64,
 }
 
-/// Figures over a labelled set.
+/// Metrics over a labelled set.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct LabelScores {
     pub rows: u64,
     pub accuracy: f64,
-    /// Unweighted mean of the F1 of the labels that occur, in truth or in answers.
+    /// Unweighted mean of the F1 of all labels that occur as truth or prediction.
     pub macro_f1: f64,
     pub labels: Vec<String>,
     /// `confusion[truth][answer]`, in the order of `labels`.

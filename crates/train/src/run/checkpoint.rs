@@ -1,4 +1,4 @@
-//! Checkpoints: weights, optimizer and everything else that decides the next step.
+//! Checkpoints: weights, optimizer and all other state that determines the next step.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -17,11 +17,11 @@ use openlora_core::atomic;
 
 type CheckpointResult<T> = Result<T, TrainError>;
 
-/// Shares of the steps whose checkpoints are kept for good, optimizer included: attribution
-/// needs the second moments along the way. Of the threes that the ground-truth bench compared, these
-/// were the truest over all its worlds.
+/// Fractions of the steps whose checkpoints are kept permanently, optimizer included: attribution
+/// needs the second moments during training. Of the triples compared in the ground-truth bench,
+/// this was the most accurate over all its worlds.
 pub const MILESTONES: [f64; 3] = [0.20, 0.35, 0.50];
-/// Checkpoints that are kept because they are the newest.
+/// Number of newest checkpoints that are kept.
 const NEWEST: usize = 2;
 
 /// The best validation so far.
@@ -31,21 +31,21 @@ pub struct BestValidation {
     pub validation_loss: f64,
 }
 
-/// What a checkpoint knows besides tensors.
+/// The state of a checkpoint besides tensors.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CheckpointState {
     pub step: u64,
-    /// Of the whole run.
+    /// Steps of the whole run.
     pub steps: u64,
     pub cursor: RowCursor,
-    /// Micro-batches seen: the counter that dropout noise is drawn from.
+    /// Number of micro-batches so far: the counter of the dropout noise.
     pub micro_batches: u64,
     pub tokens: u64,
-    /// Spent in steps, by all processes together.
+    /// Time spent in steps by all processes.
     pub seconds: f64,
     pub watchdog: LossWatchdog,
     pub best: Option<BestValidation>,
-    /// Validations without gain since the best.
+    /// Validations without improvement since the best.
     pub stale: u64,
     /// Length of `metrics.jsonl`, in bytes.
     pub metrics: u64,
@@ -59,7 +59,7 @@ const WEIGHTS: &str = "weights.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const STATE: &str = "state.json";
 
-/// The steps that [`MILESTONES`] stand for in a run of `steps`.
+/// The steps of [`MILESTONES`] in a run of `steps`.
 pub fn milestones(steps: u64) -> Vec<u64> {
     MILESTONES
         .iter()
@@ -67,7 +67,7 @@ pub fn milestones(steps: u64) -> Vec<u64> {
         .collect()
 }
 
-/// Writes a checkpoint; it exists completely or not at all.
+/// Writes a checkpoint atomically.
 pub fn save(
     run: &RunDir,
     state: &CheckpointState,
@@ -90,7 +90,7 @@ pub fn save(
     Ok(path)
 }
 
-/// A checkpoint read back and checked.
+/// A loaded and verified checkpoint.
 #[derive(Debug)]
 pub struct LoadedCheckpoint {
     pub state: CheckpointState,
@@ -98,14 +98,14 @@ pub struct LoadedCheckpoint {
     pub optimizer: HashMap<String, Tensor>,
 }
 
-/// Finishes what a crash of the run's process interrupted.
+/// Completes what a crash of the run's process interrupted.
 pub fn recover(run: &RunDir) -> CheckpointResult<()> {
     let path = run.checkpoints();
     atomic::recover_folders(&path).map_err(|error| TrainError::io("recover", &path, error))?;
     let entries = fs::read_dir(&path).map_err(|error| TrainError::io("read", &path, error))?;
     for name in entries.flatten().map(|entry| entry.file_name()) {
         let text = name.to_string_lossy();
-        // As earlier versions named their drafts.
+        // The draft names of earlier versions.
         if text.starts_with(".step-") && text.ends_with(".part") {
             files::clear(&path.join(&name))?;
         }
@@ -118,7 +118,7 @@ pub fn newest(run: &RunDir) -> CheckpointResult<Option<u64>> {
     Ok(steps(run)?.into_iter().max())
 }
 
-/// Reads the checkpoint of `step`; damage is an error naming the file.
+/// Loads the checkpoint of `step`; damage is an error naming the file.
 pub fn load(run: &RunDir, step: u64) -> CheckpointResult<LoadedCheckpoint> {
     let path = folder(run, step);
     let file = path.join(STATE);
@@ -133,7 +133,7 @@ pub fn load(run: &RunDir, step: u64) -> CheckpointResult<LoadedCheckpoint> {
     })
 }
 
-/// Removes what is neither new, nor best, nor a milestone.
+/// Removes checkpoints that are neither new, nor best, nor a milestone.
 pub fn prune(run: &RunDir, steps_of_run: u64, best: Option<u64>) -> CheckpointResult<()> {
     let mut found = steps(run)?;
     found.sort_unstable();

@@ -1,4 +1,4 @@
-//! Files of a run: whole or not at all, with errors that name them.
+//! Atomic file operations of a run, with errors that name the files.
 
 use std::{fs, path::Path};
 
@@ -30,7 +30,7 @@ pub fn create_folder(path: &Path) -> RunFileResult<()> {
     fs::create_dir_all(path).map_err(|error| TrainError::io("create", path, error))
 }
 
-/// Removes a folder; none being there is fine.
+/// Removes a folder; a missing folder is not an error.
 pub fn clear(path: &Path) -> RunFileResult<()> {
     atomic::remove_folder(path).map_err(|error| TrainError::io("remove", path, error))
 }

@@ -1,7 +1,7 @@
-//! `config.lock.toml`: everything that decides the result of a run, and nothing else.
+//! `config.lock.toml`: everything that determines the result of a run, and nothing else.
 //!
-//! No time, path of the machine or name of the run is in it: two runs with the same lock on the
-//! same kind of machine give the same adapter, byte for byte.
+//! It contains no time, no local path and no run name: two runs with the same lock on the same kind
+//! of machine give the same adapter, byte for byte.
 
 use std::path::Path;
 
@@ -14,10 +14,10 @@ use openlora_model::dataset::{LockedSource, Task};
 /// The locked inputs of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunLock {
-    /// Of openlora.
+    /// Version of openlora.
     pub version: String,
     pub name: String,
-    /// Settings that flags gave; a resume need not repeat them.
+    /// Settings given as flags; a resume need not repeat them.
     #[serde(default)]
     pub flags: Vec<String>,
     pub base: LockedBase,
@@ -41,7 +41,7 @@ pub struct LockedDigests {
     pub base: String,
     /// Over the normalised training examples.
     pub data: String,
-    /// Over the normalised validation examples, when they are a file of their own.
+    /// Over the normalised validation examples, if they have their own file.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub validation: Option<String>,
 }
@@ -59,7 +59,8 @@ impl RunLock {
             .map_err(|error| TrainError::damaged(path, error.message().to_owned()))
     }
 
-    /// Refuses to continue `run`, begun with `self`, when what decides the result has changed.
+    /// Refuses to continue `run`, started with `self`, if an input that determines the result has
+    /// changed.
     pub fn require_same(&self, now: &Self, run: &str) -> Result<(), TrainError> {
         let changed = |what: String, was: String, is: String| {
             Err(TrainError::Changed {

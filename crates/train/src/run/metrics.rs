@@ -1,7 +1,8 @@
 //! `metrics.jsonl`: one line per step and per validation.
 //!
-//! The file grows by appending; a checkpoint remembers its length, and resuming cuts back to it,
-//! so that an interrupted run leaves the same lines as an uninterrupted one (times apart).
+//! The file is appended to. A checkpoint stores its length, and resuming truncates it to that
+//! length, so that an interrupted run gives the same lines as an uninterrupted one (except for
+//! times).
 
 use std::{
     fs::{File, OpenOptions},
@@ -34,7 +35,7 @@ pub struct MetricsFile {
 }
 
 impl MetricsFile {
-    /// Opens the file and cuts it to `length` bytes, what a checkpoint has seen of it.
+    /// Opens the file and truncates it to `length` bytes, as stored in a checkpoint.
     pub fn open(path: &Path, length: u64) -> Result<Self, TrainError> {
         let open = || {
             let mut file = OpenOptions::new()
@@ -71,7 +72,7 @@ impl MetricsFile {
     }
 }
 
-/// Reads all lines back.
+/// Reads all lines.
 pub fn read(path: &Path) -> Result<Vec<MetricsLine>, TrainError> {
     let bytes = files::read(path)?;
     let text = String::from_utf8_lossy(&bytes);

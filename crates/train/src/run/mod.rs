@@ -1,11 +1,11 @@
-//! The run directory: what a training leaves behind and what it needs to continue.
+//! The run directory: the results of a training, and its state for resuming.
 //!
 //! ```text
 //! runs/latest                 name of the newest run
-//! runs/<id>/config.lock.toml  settings and digests that decide the result
+//! runs/<id>/config.lock.toml  settings and digests that determine the result
 //! runs/<id>/metrics.jsonl     a line per step and validation
-//! runs/<id>/loss.svg          the same as a drawing
-//! runs/<id>/result.json       when it ended and how good it is
+//! runs/<id>/loss.svg          the loss curves as a chart
+//! runs/<id>/result.json       end time and evaluation
 //! runs/<id>/checkpoints/step-N/{weights,optimizer}.safetensors, state.json
 //! runs/<id>/adapter/          the result, in PEFT format
 //! ```

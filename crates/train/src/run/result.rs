@@ -1,7 +1,7 @@
-//! `result.json`: what a finished run came to, written after its evaluation.
+//! `result.json`: the result of a finished run, written after its evaluation.
 //!
-//! The lock says what went in, the metrics how it went; this says when it ended and how good it
-//! is. Runs of older versions lack it.
+//! The lock contains the inputs, the metrics the progress; this file contains the end time and the
+//! evaluation. Runs of older versions lack it.
 
 use std::{
     path::Path,
@@ -27,19 +27,19 @@ pub struct RunResult {
     pub metrics: Vec<RunMetric>,
 }
 
-/// A figure over held-out rows.
+/// A metric over held-out rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunMetric {
     pub name: String,
     pub value: f64,
     pub rows: u64,
-    /// The base's own figure, where it was measured.
+    /// The base's value, if it was measured.
     pub base: Option<f64>,
 }
 
 impl RunResult {
-    /// The end of a run, now.
+    /// The result of a run that ends now.
     pub fn now(report: Option<&EvalReport>) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         Self {
@@ -55,7 +55,7 @@ impl RunResult {
         files::replace(&path, text.as_bytes())
     }
 
-    /// The result of a run that has one.
+    /// The result of a run, if it has one.
     pub fn read(run: &RunDir) -> Result<Option<Self>, TrainError> {
         let path = run.path().join(super::RESULT);
         if !path.exists() {

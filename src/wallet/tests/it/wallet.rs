@@ -320,7 +320,7 @@ fn a_keystore_is_private_and_never_overwritten() {
     let store = store(&home);
     let key = SecretKey::from_hex(KEY).unwrap();
     let entry = store
-        .create("a", &key, (&password("one"), KdfStrength::Standard))
+        .create("a", &key, &password("one"), KdfStrength::Standard)
         .unwrap();
     assert_eq!(
         (mode(&entry.path), mode(&home.path().join("keys"))),
@@ -330,7 +330,8 @@ fn a_keystore_is_private_and_never_overwritten() {
     let again = store.create(
         "a",
         &SecretKey::random().unwrap(),
-        (&password("two"), KdfStrength::Light),
+        &password("two"),
+        KdfStrength::Light,
     );
     assert_eq!(
         again.unwrap_err().to_string(),

@@ -1,4 +1,4 @@
-//! The latest calls one by one, with what is known of each.
+//! The latest calls with all that is known of each.
 
 use std::collections::VecDeque;
 
@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// How many calls are kept one by one.
+/// How many calls are kept individually.
 pub const KEPT_CALLS: usize = 512;
 
 /// A metered call.
@@ -34,7 +34,7 @@ pub struct BoardCall {
     pub attribution: Option<CallAttribution>,
 }
 
-/// What the answer repeats of the training text.
+/// The verbatim spans that the answer shares with the training text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallTrace {
     pub covered_ppm: u32,
@@ -42,10 +42,10 @@ pub struct CallTrace {
     pub shares: Vec<ContributorShare>,
 }
 
-/// Whose data shaped the answer.
+/// The attribution of a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallAttribution {
-    /// Of the record that says so.
+    /// Sequence of the attribution's record.
     pub sequence: u64,
     pub method: AttributionMethod,
     pub fallback: Option<String>,
@@ -59,7 +59,7 @@ pub struct CallAttribution {
     pub lag_milliseconds: u64,
 }
 
-/// What became of a call's payment.
+/// The state of a call's payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PaymentStanding {
     /// Calls are free here.
@@ -70,9 +70,10 @@ pub enum PaymentStanding {
     Claimed,
     /// At the receiver.
     Settled,
-    /// The engine failed or the server died, and nothing is charged: the payer keeps it all.
+    /// The engine failed or the server died, and nothing was charged: the payer keeps the full
+    /// amount.
     Refunded,
-    /// The same where nobody was going to pay.
+    /// The same for a call without a payment.
     Failed,
 }
 
@@ -110,7 +111,7 @@ impl BoardCall {
         })
     }
 
-    /// Whether the engine or the server gave up on it.
+    /// Whether the engine or the server aborted the call.
     pub fn has_failed(&self) -> bool {
         matches!(self.finish, FinishReason::Failed | FinishReason::Recovered)
     }
@@ -153,7 +154,7 @@ impl LatestCalls {
         }
     }
 
-    /// The first attribution of a call is its only one.
+    /// Only the first attribution of a call counts.
     pub(super) fn attribute(&mut self, attributed: &CallAttributed, sequence: u64) {
         let call = self.get_mut(&attributed.request_id);
         if let Some(call) = call.filter(|call| call.attribution.is_none()) {

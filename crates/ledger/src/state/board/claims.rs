@@ -1,4 +1,4 @@
-//! Which calls' money is claimed and settled: a voucher's total covers every call up to it.
+//! Claims and settlements per call: a voucher's total covers every call up to it.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -11,8 +11,7 @@ use crate::{
 };
 use openlora_core::Amount;
 
-/// Claims remembered per channel; calls are only kept while they are recent, so older claims
-/// have nothing left to say but their total.
+/// Claims kept per channel. Only recent calls are kept, so of older claims only the total matters.
 const KEPT_CLAIMS: usize = 8;
 
 /// One claim of a channel.
@@ -22,11 +21,11 @@ struct ChannelClaim {
     total: Amount,
     tx: String,
     receiver: ReceiverKey,
-    /// The transaction that sent the money on.
+    /// The settlement transaction.
     settled: Option<String>,
 }
 
-/// Claims per channel, and the channels whose money still waits in the escrow.
+/// Claims per channel, and the channels whose claimed money is still in the escrow.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BoardClaims {
     channels: BTreeMap<ChannelKey, VecDeque<ChannelClaim>>,
@@ -41,7 +40,7 @@ impl BoardClaims {
                 channel: row.channel,
             };
             let claims = self.channels.entry(key).or_default();
-            // Noted again by a process that was killed in between.
+            // Recorded twice because a process was killed in between.
             if claims.iter().any(|it| it.total >= row.total) {
                 continue;
             }
@@ -61,7 +60,7 @@ impl BoardClaims {
         }
     }
 
-    /// A settlement sends on everything that was claimed for the receiver so far.
+    /// A settlement transfers everything claimed for the receiver so far.
     pub(super) fn apply_settlement(&mut self, settled: &ReceiverSettled) {
         for key in self.waiting.remove(&settled.receiver).unwrap_or_default() {
             let claims = self.channels.get_mut(&key);
@@ -95,7 +94,7 @@ impl BoardClaims {
         if charge.amount.is_zero() {
             return (PaymentStanding::Refunded, None);
         }
-        // An exact payment was a transfer before the call.
+        // An `exact` payment is a transfer before the call.
         if charge.scheme == PaymentScheme::Exact {
             return (PaymentStanding::Settled, None);
         }

@@ -1,7 +1,8 @@
-//! Who got which part of what was charged, in millionths of base units, by day and receiver.
+//! The attributed parts of charges, in millionths of base units, by day and receiver.
 //!
-//! The parts of a call sum to a million times its charge, so what nobody was credited with yet is
-//! the rest: charged less attributed. An attribution counts on the day of its call.
+//! The parts of a call sum to a million times its charge. The difference between charged and
+//! attributed amounts is therefore not attributed yet. An attribution counts on the day of its
+//! call.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -15,11 +16,11 @@ use crate::{
 };
 use openlora_core::{Address, Amount};
 
-/// Parts of a base unit in which attributions count.
+/// Millionths per base unit, the resolution of attributions.
 pub const MICRO: u128 = 1_000_000;
 
-/// Charged calls that an attribution is awaited for; later ones push the oldest out, whose money
-/// then stays with nobody in particular.
+/// How many charged calls may await their attribution. Further ones evict the oldest, whose charges
+/// then remain unattributed.
 const AWAITED: usize = 4096;
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -29,7 +30,7 @@ struct ShareKey {
     recipient: String,
 }
 
-/// What one recipient was credited with.
+/// The amounts attributed to one recipient.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecipientCredit {
     pub calls: u64,
@@ -50,7 +51,7 @@ pub struct ContributorBoard {
     shares: BTreeMap<ShareKey, RecipientCredit>,
     awaited: BTreeMap<String, AwaitedPayout>,
     order: VecDeque<String>,
-    /// From the pools.
+    /// Paid by the pools.
     #[serde(with = "pairs")]
     paid: BTreeMap<(ReceiverKey, Address), Amount>,
 }
@@ -74,7 +75,7 @@ impl ContributorBoard {
         self.awaited.insert(call.request_id.clone(), awaited);
     }
 
-    /// Only parts that sum to what was charged count: money is neither made nor lost here.
+    /// Only parts that sum to the charge are accepted, so that amounts are conserved.
     pub(super) fn attribute(&mut self, attributed: &CallAttributed) {
         let Some(awaited) = self.awaited.remove(&attributed.request_id) else {
             return;
@@ -108,7 +109,7 @@ impl ContributorBoard {
         }
     }
 
-    /// What each recipient of some receivers was credited with over some days.
+    /// The amounts attributed to each recipient of some receivers over some days.
     pub fn shares(
         &self,
         receivers: &[ReceiverKey],
@@ -126,7 +127,7 @@ impl ContributorBoard {
         sums
     }
 
-    /// What an account was paid from the pools of a token, over all time.
+    /// The amount that the pools of a token paid to an account, over all time.
     pub fn paid(&self, account: Address, chain_id: u64, token: Address) -> Amount {
         let of = self.paid.iter().filter(|((pool, paid), _)| {
             *paid == account && pool.chain_id == chain_id && pool.token == token

@@ -1,8 +1,8 @@
-//! What a dashboard shows, folded from records: money, pace, the latest calls and what became of
-//! each, who got which part, and the transactions that moved it.
+//! The dashboard's state, folded from records: money, throughput, the latest calls and their
+//! payment states, attributions, and the transactions that moved money.
 //!
-//! Bounded however long the journal is: single calls are kept while they are recent, everything
-//! older is in sums per second, minute, hour and day. Stored and read back it is the same board.
+//! Its size is bounded for journals of any length: recent calls are kept individually, older ones
+//! as sums per second, minute, hour and day. Serialization preserves it exactly.
 
 mod calls;
 mod claims;
@@ -27,30 +27,30 @@ use crate::{
     },
 };
 
-/// How many transactions and roots are remembered one by one.
+/// How many transactions and roots are kept individually.
 pub const KEPT_NOTES: usize = 64;
 
-/// Everything on the screen, up to one record.
+/// The state of the dashboard up to one record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Board {
-    /// The last record that was folded in; 0 before the first.
+    /// The last folded record; 0 before the first.
     pub sequence: u64,
     pub time_ms: u64,
-    /// Its chain hash, hex; tells one journal's board from another's.
+    /// Its chain hash, hex; identifies the journal.
     pub hash: String,
     pub earnings: Earnings,
     pub metered: u64,
     pub adapters: BTreeMap<String, LoadedAdapter>,
     pub deployment: Option<ReleaseDeployment>,
-    /// The latest server.
+    /// The latest server session.
     pub session: Option<ServerSession>,
-    /// When calls were accepted that are not counted yet, by request id.
+    /// Acceptance times of calls that are not metered yet, by request id.
     pub open: BTreeMap<String, u64>,
     pub pace: CallPace,
     pub calls: LatestCalls,
     pub claims: BoardClaims,
     pub contributors: ContributorBoard,
-    /// The latest, oldest first.
+    /// The latest roots, oldest first.
     pub roots: VecDeque<RootAnchored>,
     pub proposed: VecDeque<ContributionsProposed>,
     pub paid_out: VecDeque<ContributionClaimed>,
@@ -60,15 +60,15 @@ pub struct Board {
     pub gas_alarm: Option<GasAlarm>,
 }
 
-/// Why payers' deposits and refunds were not sent, and since when.
+/// Why payers' deposits and refunds are not sent, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GasAlarm {
     pub time_ms: u64,
-    /// The day's budget is spent; the account runs low otherwise.
+    /// The daily budget is spent; otherwise the account's balance is low.
     pub is_budget: bool,
 }
 
-/// A transaction of this journal.
+/// A transaction recorded in this journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BoardTransaction {
     pub tx: String,
@@ -80,7 +80,7 @@ pub struct BoardTransaction {
 }
 
 impl Board {
-    /// Folds in the next record.
+    /// Applies the next record.
     pub fn apply(&mut self, record: &EventRecord) -> ApplyOutcome {
         let applied = ApplyOutcome::after(self.sequence, record);
         if applied == ApplyOutcome::Folded {
@@ -131,7 +131,7 @@ impl Board {
         }
     }
 
-    /// What happened on a chain.
+    /// Applies an on-chain event.
     fn fold_chain(&mut self, record: &EventRecord) {
         match &record.event {
             Event::Claimed(it) => self.claims.claim(it),
@@ -200,7 +200,7 @@ impl Board {
         self.calls.push(call);
     }
 
-    /// A process that was killed may note a payment twice; its transaction tells.
+    /// A killed process may record a payment twice; the transaction identifies it.
     fn pay_out(&mut self, paid: &ContributionClaimed) {
         let known = |it: &ContributionClaimed| {
             (&it.tx, it.pool, it.contributor) == (&paid.tx, paid.pool, paid.contributor)
@@ -211,7 +211,7 @@ impl Board {
         }
     }
 
-    /// What became of a call's payment, and the transaction that says so.
+    /// The state of a call's payment, and the transaction that proves it.
     pub fn payment_standing(&self, call: &BoardCall) -> (PaymentStanding, Option<&str>) {
         let exact = call
             .charge
@@ -223,7 +223,7 @@ impl Board {
         self.claims.payment_standing(call)
     }
 
-    /// The root that holds a call's attribution.
+    /// The root that contains a call's attribution.
     pub fn root_of(&self, call: &BoardCall) -> Option<&RootAnchored> {
         let attributed = call.attribution.as_ref()?.sequence;
         self.roots.iter().find(|root| root.through >= attributed)

@@ -1,4 +1,4 @@
-//! How much came in when: calls, tokens, durations and money per second, minute, hour and day.
+//! Throughput: calls, tokens, durations and money per second, minute, hour and day.
 
 use std::collections::VecDeque;
 
@@ -8,10 +8,10 @@ use super::BoardCall;
 use crate::ReceiverKey;
 use openlora_core::Amount;
 
-/// Durations, counted in steps of at most an eighth: exact below 16 ms.
+/// A histogram of durations with a relative bucket width of at most one eighth; exact below 16 ms.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DurationHistogram {
-    /// Step and count, by step.
+    /// Pairs of bucket and count, sorted by bucket.
     counts: Vec<(u16, u32)>,
 }
 
@@ -37,7 +37,7 @@ impl DurationHistogram {
         self.counts.iter().map(|entry| u64::from(entry.1)).sum()
     }
 
-    /// A duration that at least `permille` of them do not exceed, rounded up to its step's end.
+    /// The quantile `permille` of the durations, rounded up to the end of its bucket.
     pub fn quantile_ms(&self, permille: u64) -> Option<u64> {
         let wanted = (self.count() * permille).div_ceil(1000).max(1);
         let mut seen = 0;
@@ -48,7 +48,7 @@ impl DurationHistogram {
     }
 }
 
-/// Steps of one below 16, then eight steps per power of two.
+/// Buckets of width one below 16, then eight buckets per power of two.
 fn step_of(milliseconds: u64) -> u16 {
     if milliseconds < 16 {
         return milliseconds as u16;
@@ -58,7 +58,7 @@ fn step_of(milliseconds: u64) -> u16 {
     (16 + (power - 4) * 8 + eighth) as u16
 }
 
-/// The longest duration of a step.
+/// The longest duration of a bucket.
 fn end_of(step: u16) -> u64 {
     let step = u64::from(step);
     if step < 16 {
@@ -68,7 +68,7 @@ fn end_of(step: u16) -> u64 {
     ((9 + eighth) << (power - 3)) - 1
 }
 
-/// What came in within one unit of time.
+/// The activity within one unit of time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaceSlot {
     /// Units of time since 1970.
@@ -106,7 +106,7 @@ impl PaceSlot {
         }
     }
 
-    /// Charged for some receivers.
+    /// Charges of some receivers.
     pub fn charged(&self, receivers: &[ReceiverKey]) -> Amount {
         let of = self.charged.iter().filter(|it| receivers.contains(&it.0));
         of.map(|it| it.1).sum()
@@ -127,11 +127,11 @@ impl PaceSlot {
     }
 }
 
-/// The latest slots of one width; slots in which nothing happened are left out.
+/// The latest slots of one width; empty slots are left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlotRing {
     pub width_ms: u64,
-    /// Slots older than this many are forgotten.
+    /// How many slots are kept.
     keep: u64,
     slots: VecDeque<PaceSlot>,
 }
@@ -169,7 +169,7 @@ impl SlotRing {
     }
 }
 
-/// The same calls at four widths.
+/// The same calls at four slot widths.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallPace {
     pub seconds: SlotRing,

@@ -1,4 +1,4 @@
-//! Calls into a reader that panics on some damaged files.
+//! Calls a reader that panics on some damaged files.
 
 use std::{
     cell::Cell,
@@ -10,8 +10,8 @@ thread_local! {
     static GUARDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What `read` returns, or nothing when it panicked; then its message is not shown either, since
-/// the caller says what is wrong with the file.
+/// The result of `read`, or none if it panicked. The panic message is suppressed, because the
+/// caller reports the error of the file.
 pub(super) fn catch_panic<T>(read: impl FnOnce() -> T) -> Option<T> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

@@ -1,4 +1,4 @@
-//! JSON Lines: one object a line. Blank lines hold nothing and count as lines.
+//! JSON Lines: one object per line. Blank lines are skipped but counted.
 
 use std::{fmt, path::Path};
 
@@ -42,7 +42,8 @@ fn record(line: &str, number: usize) -> Result<RawRecord, RowFault> {
     }
 }
 
-/// The reason without `at line 1 column N`: the line is the file's, the column stands apart.
+/// The reason without `at line 1 column N`: the line is reported as that of the file, the column
+/// separately.
 fn reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.rfind(" at line ")
@@ -50,7 +51,7 @@ fn reason(error: &serde_json::Error) -> String {
         .to_owned()
 }
 
-/// JSON in which a key that occurs twice is an error: one of its values would be lost.
+/// JSON in which a duplicate key is an error, because one of its values would be lost.
 struct StrictJson(Value);
 
 impl<'de> Deserialize<'de> for StrictJson {

@@ -19,7 +19,7 @@ use super::{
 };
 use openlora_core::error::describe_io;
 
-/// The records of a file that begins as Parquet does; records count from 1.
+/// The records of a file with Parquet's magic bytes; records count from 1.
 pub(super) fn records(path: &Path) -> Result<RawRecords<'_>, DataError> {
     let file = File::open(path).map_err(|error| DataError::Unreadable {
         path: path.to_path_buf(),
@@ -58,7 +58,7 @@ pub(super) fn records(path: &Path) -> Result<RawRecords<'_>, DataError> {
 struct ParquetTable {
     rows: RowIter<'static>,
     read: usize,
-    /// Number of rows that the file says it has.
+    /// Number of rows according to the file's metadata.
     expected: i64,
     stopped: bool,
 }
@@ -85,7 +85,7 @@ impl ParquetTable {
     }
 }
 
-/// The schema without columns that no format knows; those may have types that cannot be read.
+/// The schema without columns unknown to all formats; those may have types that cannot be read.
 fn known_columns(schema: &Type) -> Result<Type, ParquetError> {
     let known = |field: &&Arc<Type>| RowShape::known_keys().any(|key| key == field.name());
     let fields = schema.get_fields().iter().filter(known).cloned().collect();
@@ -100,14 +100,14 @@ fn object(row: &Row) -> Result<Map<String, Value>, RowFault> {
         .collect()
 }
 
-/// A field as JSON. Only texts, lists and structs matter to a format; of the rest the kind of
-/// value is enough to name it in an error.
+/// A field as JSON. Formats use only texts, lists and structs; of other values only the type is
+/// needed for an error.
 fn value(name: &str, field: &Field) -> Result<Value, RowFault> {
     Ok(match field {
         Field::Null => Value::Null,
         Field::Bool(value) => Value::Bool(*value),
         Field::Str(text) => Value::String(text.clone()),
-        // Some writers leave out the mark that says the bytes are text.
+        // Some writers omit the annotation that the bytes are text.
         Field::Bytes(bytes) => match std::str::from_utf8(bytes.data()) {
             Ok(text) => Value::String(text.to_owned()),
             Err(_) => {

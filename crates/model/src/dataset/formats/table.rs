@@ -72,7 +72,7 @@ impl<'a> CsvTable<'a> {
             .iter()
             .filter(|byte| **byte == b'"')
             .count();
-        // The reader takes an unclosed quotation mark to reach to the end of the file.
+        // The reader would extend an unclosed quotation mark to the end of the file.
         if quotes % 2 == 1 {
             self.stopped = true;
             return Some(Err(at(self.path, line, RowFault::OpenQuote)));
@@ -89,14 +89,14 @@ impl<'a> CsvTable<'a> {
         self.header.iter().cloned().zip(values).collect()
     }
 
-    /// Where the reader stands in the text.
+    /// The reader's position in the text.
     fn offset(&self) -> usize {
         let byte = usize::try_from(self.reader.position().byte());
         byte.unwrap_or(usize::MAX).min(self.text.len())
     }
 
-    /// The line of the record that begins at `offset`, past the line ends that the reader left
-    /// before it; its own count lags behind after `\r\n`.
+    /// The line of the record that begins at `offset`, after line ends that the reader left before
+    /// it; its own count is wrong after `\r\n`.
     fn line_at(&mut self, offset: usize) -> usize {
         let bytes = &self.text;
         let ends = bytes[offset..]

@@ -108,17 +108,17 @@ async fn a_projection_counts_only_for_its_own_journal() {
         projection::load::<Board>(&kept, &mut reader, form).unwrap()
     };
     assert_eq!(load("a"), None);
-    projection::store(&kept, (3, &board.hash), "a", &board).unwrap();
+    projection::store(&kept, 3, &board.hash, "a", &board).unwrap();
     assert_eq!(load("a"), Some((3, board.clone())));
     assert_eq!(load("b"), None);
     // Of a record that another journal has in that place.
-    projection::store(&kept, (3, &records[3].hash), "a", &board).unwrap();
+    projection::store(&kept, 3, &records[3].hash, "a", &board).unwrap();
     assert_eq!(load("a"), None);
     // Of a record that is not there yet.
-    projection::store(&kept, (6, &board.hash), "a", &board).unwrap();
+    projection::store(&kept, 6, &board.hash, "a", &board).unwrap();
     assert_eq!(load("a"), None);
     // Changed by somebody.
-    projection::store(&kept, (3, &board.hash), "a", &board).unwrap();
+    projection::store(&kept, 3, &board.hash, "a", &board).unwrap();
     let text = std::fs::read_to_string(&kept).unwrap();
     std::fs::write(&kept, text.replace("\"metered\":0", "\"metered\":7")).unwrap();
     assert_eq!(load("a"), None);
