@@ -16,8 +16,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use openlora_model::{dataset::{DataSource, Dataset, Task, TaskOptions, encode::encode_all, load}, BaseRequest, WeightPrecision, open_base, text::TextCodec};
-use openlora_influence::{AttributionDir, BuiltIndex, CheckpointFacts, DAMPING, GradientInputs, GradientSketch, GradientSketcher, IndexBinding, IndexContributor, IndexDraft, IndexFile, IndexJob, IndexMethod, IndexParameters, IndexedExample, QuantisedRows, SuffixArray, WIDTH, adapter_digest, build, kernels};
+use openlora_influence::{
+    AttributionDir, BuiltIndex, CheckpointFacts, DAMPING, GradientInputs, GradientSketch,
+    GradientSketcher, IndexBinding, IndexContributor, IndexDraft, IndexFile, IndexJob, IndexMethod,
+    IndexParameters, IndexedExample, QuantisedRows, SuffixArray, WIDTH, adapter_digest, build,
+    kernels,
+};
+use openlora_model::{
+    BaseRequest, WeightPrecision,
+    dataset::{DataSource, Dataset, Task, TaskOptions, encode::encode_all, load},
+    open_base,
+    text::TextCodec,
+};
 use openlora_train::{RunDir, RunStart, TrainConfig, TrainFlow, TrainInputs, train};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -16,12 +16,20 @@ use alloy::{
     sol_types::SolCall,
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use openlora_core::{Address as Account, Amount, Word};
-use openlora_ledger::ChannelTerms;
+use openlora_chain::{
+    development,
+    network::{Network, NetworkOptions},
+    registry::{OpenLoraRegistry, Registration, Release, Share},
+};
 use openlora_contracts as contracts;
+use openlora_core::{Address as Account, Amount, Word};
 use openlora_devnet::{ChainOptions, DevChain, NodeHandle, RunningNode, local_genesis};
-use openlora_chain::{development, network::{Network, NetworkOptions}, registry::{OpenLoraRegistry, Registration, Release, Share}};
-use openlora_payments::x402::{digest::EscrowDomain, signature::{recover, sign}, wire::{BatchPayload, PaymentPayload, SchemePayload, Voucher, VoucherAction}};
+use openlora_ledger::ChannelTerms;
+use openlora_payments::x402::{
+    digest::EscrowDomain,
+    signature::{recover, sign},
+    wire::{BatchPayload, PaymentPayload, SchemePayload, Voucher, VoucherAction},
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;

@@ -8,10 +8,18 @@ use std::{
 };
 
 use criterion::Criterion;
-use openlora_ledger::{event::{CallKind, Event, EventRecord, FinishReason, TokenUsage}, CallCharge, CallWork, CheckedPayment, PaymentScheme, PriceList};
-use openlora_journal::{Journal, JournalEntry, JournalStore, SqliteStore, projection};
 use openlora_core::{Address, Amount, Word};
-use openlora_tui::{model::{DashModel, DashOptions, SumRange}, theme::{ColourDepth, Theme}, update::{DashMessage, update}, view};
+use openlora_journal::{Journal, JournalEntry, JournalStore, SqliteStore, projection};
+use openlora_ledger::{
+    CallCharge, CallWork, CheckedPayment, PaymentScheme, PriceList,
+    event::{CallKind, Event, EventRecord, FinishReason, TokenUsage},
+};
+use openlora_tui::{
+    model::{DashModel, DashOptions, SumRange},
+    theme::{ColourDepth, Theme},
+    update::{DashMessage, update},
+    view,
+};
 use ratatui::{Terminal, TerminalOptions, Viewport, backend::CrosstermBackend, layout::Rect};
 use tokio::{runtime::Runtime, time::interval};
 

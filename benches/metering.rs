@@ -10,10 +10,23 @@ use std::{
 use criterion::{Criterion, Throughput};
 use futures::StreamExt;
 use openlora_attribution::Provenance;
-use openlora_engine::{Engine, EngineError, EngineLimits, GenerationStep, GenerationStream, LabelProbabilities, Prompt, SamplingParams};
-use openlora_ledger::{event::{CallKind, FinishReason}, PriceList};
+use openlora_engine::{
+    Engine, EngineError, EngineLimits, GenerationStep, GenerationStream, LabelProbabilities,
+    Prompt, SamplingParams,
+};
 use openlora_journal::Journal;
-use openlora_serve::{AdapterRegistry, ServedAdapter, attribution::{AttributionConfig, AttributionService}, gate::QueueGate, meter::{Admission, CallMeter, CallReservation}, metrics::ServerMetrics, request_id::RequestId};
+use openlora_ledger::{
+    PriceList,
+    event::{CallKind, FinishReason},
+};
+use openlora_serve::{
+    AdapterRegistry, ServedAdapter,
+    attribution::{AttributionConfig, AttributionService},
+    gate::QueueGate,
+    meter::{Admission, CallMeter, CallReservation},
+    metrics::ServerMetrics,
+    request_id::RequestId,
+};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 

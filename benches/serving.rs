@@ -46,8 +46,11 @@ use std::{hint::black_box, sync::Arc};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures::{StreamExt, future::join_all};
 use openlora_engine::{Engine, GenerationStep, Prompt, SamplingParams};
-use openlora_ledger::{event::{CallKind, Event, FinishReason, TokenUsage}, state::{ApplyOutcome, JournalSnapshot}};
 use openlora_journal::Journal;
+use openlora_ledger::{
+    event::{CallKind, Event, FinishReason, TokenUsage},
+    state::{ApplyOutcome, JournalSnapshot},
+};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 

@@ -6,7 +6,12 @@ use candle_core::Tensor;
 use openlora_decoder::{Decoder, TokenBatch};
 use openlora_influence::{GradientCheckpoint, GradientInputs};
 use openlora_model::LoraConfig;
-use openlora_train::{RateCurve, RateSchedule, TrainRows, adamw::AdamWOptions, order::{OrderWalk, RowCursor, RowOrder, generator, shuffle}, step::{NoiseState, TrainStepper}};
+use openlora_train::{
+    RateCurve, RateSchedule, TrainRows,
+    adamw::AdamWOptions,
+    order::{OrderWalk, RowCursor, RowOrder, generator, shuffle},
+    step::{NoiseState, TrainStepper},
+};
 use serde::{Deserialize, Serialize};
 
 /// How every training of a world is done.

@@ -2,10 +2,17 @@
 
 use std::{collections::HashMap, fs, path::PathBuf, sync::Arc};
 
-use openlora_attribution::{AttributionIndex, queue::CallTokens, shares::{Contributor, ShareEvidence, ShareTable, divide_call}};
-use openlora_model::{dataset::DataSource, BaseModel, WeightPrecision, text::TextCodec};
+use openlora_attribution::{
+    AttributionIndex,
+    queue::CallTokens,
+    shares::{Contributor, ShareEvidence, ShareTable, divide_call},
+};
 use openlora_decoder::{Decoder, TokenBatch};
-use openlora_influence::{AttributionDir, ContributorIndex, DAMPING, GradientInputs, GradientPass, GradientSketcher, IndexFile, IndexJob, IndexMethod, WIDTH, build, influence_rows};
+use openlora_influence::{
+    AttributionDir, ContributorIndex, DAMPING, GradientInputs, GradientPass, GradientSketcher,
+    IndexFile, IndexJob, IndexMethod, WIDTH, build, influence_rows,
+};
+use openlora_model::{BaseModel, WeightPrecision, dataset::DataSource, text::TextCodec};
 use openlora_train::run::checkpoint::MILESTONES;
 use serde::Serialize;
 use serde_json::{Map, Value, json};

@@ -6,7 +6,14 @@
 
 use std::path::{Path, PathBuf};
 
-use openlora_model::{dataset::{DataRow, DataSource, Dataset, Task, TaskOptions, TrainingExample, encode::{EncodeOptions, EncodedRow, LossOn, encode_row}, load}, text::TextCodec};
+use openlora_model::{
+    dataset::{
+        DataRow, DataSource, Dataset, Task, TaskOptions, TrainingExample,
+        encode::{EncodeOptions, EncodedRow, LossOn, encode_row},
+        load,
+    },
+    text::TextCodec,
+};
 use openlora_train::{TrainRows, order};
 
 /// A training set whose contributors are known, and what it is asked.

@@ -7,6 +7,8 @@ use std::borrow::Cow;
 
 use ratatui::text::Span;
 
+use openlora_core::private::foreign_text::is_steering;
+
 /// Stands for a letter that cannot be shown safely.
 const DOT: char = '·';
 
@@ -22,7 +24,7 @@ fn shown(letter: char) -> Option<char> {
     if letter.is_ascii() {
         return Some(if letter.is_control() { DOT } else { letter });
     }
-    if letter.is_control() || is_unsafe(letter) {
+    if is_steering(letter) || is_unsafe(letter) {
         return Some(DOT);
     }
     match letter_width(letter) {

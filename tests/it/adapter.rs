@@ -6,7 +6,13 @@ mod written;
 use std::path::{Path, PathBuf};
 
 use openlora_core::error::Explain;
-use openlora_model::{adapter::{self, AdapterError, CONFIG_FILE, FactorDtype, TASK_FILE, TargetModules, TaskCard, WEIGHTS_FILE}, ModuleShape};
+use openlora_model::{
+    ModuleShape,
+    adapter::{
+        self, AdapterError, CONFIG_FILE, FactorDtype, TASK_FILE, TargetModules, TaskCard,
+        WEIGHTS_FILE,
+    },
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

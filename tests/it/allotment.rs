@@ -3,8 +3,18 @@
 
 use std::collections::BTreeMap;
 
-use openlora_ledger::{event::{AttributedAmount, AttributionMethod, CallAttributed, CallKind, ChannelRefunded, ChannelsClaimed, ClaimedRow, ContributorShare, Event, EventRecord, FinishReason, PaymentReceived, ReceiverObserved, ReceiverSettled, SplitMember, SplitPart, SplitRead, TokenUsage}, AttributedCall, CallCharge, ChannelKey, CollectedSums, ExactKey, PaymentScheme, PoolAllotment, ReceiverKey, ReceiverView, StatedContributions, apportion, divide, publication::{ContributorOwed, PoolContributions, event_id}};
 use openlora_core::{Address, Amount, Word};
+use openlora_ledger::{
+    AttributedCall, CallCharge, ChannelKey, CollectedSums, ExactKey, PaymentScheme, PoolAllotment,
+    ReceiverKey, ReceiverView, StatedContributions, apportion, divide,
+    event::{
+        AttributedAmount, AttributionMethod, CallAttributed, CallKind, ChannelRefunded,
+        ChannelsClaimed, ClaimedRow, ContributorShare, Event, EventRecord, FinishReason,
+        PaymentReceived, ReceiverObserved, ReceiverSettled, SplitMember, SplitPart, SplitRead,
+        TokenUsage,
+    },
+    publication::{ContributorOwed, PoolContributions, event_id},
+};
 use openlora_payments::rewards::{allot, contributions_tree};
 use proptest::prelude::*;
 

@@ -4,10 +4,10 @@
 use std::{cell::RefCell, collections::BTreeMap, fs, path::PathBuf};
 
 use alloy::sol_types::SolCall;
-use openlora_ledger::{event::Event, publication::PoolContributions};
-use openlora_core::Address;
-use openlora_contracts::ESCROW;
 use openlora_chain::registry::BatchSettlementEscrow as Escrow;
+use openlora_contracts::ESCROW;
+use openlora_core::Address;
+use openlora_ledger::{event::Event, publication::PoolContributions};
 use serde_json::{Value, json};
 
 use crate::{

@@ -9,8 +9,16 @@ mod truth;
 
 use std::path::Path;
 
-use openlora_model::{dataset::{DataRow, DataSource, Dataset}, BaseModel, BaseRequest, WeightPrecision, open_base};
-use openlora_influence::{AttributionDir, BuiltIndex, CheckpointFacts, GradientInputs, IndexBinding, IndexContributor, IndexDraft, IndexFile, IndexJob, IndexMethod, IndexParameters, IndexedExample, QuantisedRows as IndexRows, SuffixArray, adapter_digest, build};
+use openlora_influence::{
+    AttributionDir, BuiltIndex, CheckpointFacts, GradientInputs, IndexBinding, IndexContributor,
+    IndexDraft, IndexFile, IndexJob, IndexMethod, IndexParameters, IndexedExample,
+    QuantisedRows as IndexRows, SuffixArray, adapter_digest, build,
+};
+use openlora_model::{
+    BaseModel, BaseRequest, WeightPrecision,
+    dataset::{DataRow, DataSource, Dataset},
+    open_base,
+};
 use openlora_train::{RunDir, RunStart, TrainConfig, TrainFlow, TrainInputs, TrainRows, train};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -4,12 +4,22 @@
 use std::sync::Arc;
 
 use alloy::{primitives::Bytes, sol_types::SolCall};
-use openlora_ledger::{event::{CallKind, Event, FinishReason, TokenUsage}, CallCharge, ChannelTerms, DayRange, Earnings, PaymentScheme, ReceiverKey, findings::{AuditFinding, FindingKind, LedgerAudit, LossCause, Severity}};
-use openlora_core::{Address, Amount, Word};
-use openlora_ports::FactLog;
-use openlora_contracts::ESCROW;
-use openlora_payments::{payer::{PaymentRecord, PaymentStatus, audit::{ComparisonResult as Finds, against_chain, agreed}}, settlement::{ChainSettlement, ChainSettler, LeftOut, SettleRound}};
 use openlora_chain::registry::{BatchSettlementEscrow as Escrow, ChannelVoucher, VoucherClaim};
+use openlora_contracts::ESCROW;
+use openlora_core::{Address, Amount, Word};
+use openlora_ledger::{
+    CallCharge, ChannelTerms, DayRange, Earnings, PaymentScheme, ReceiverKey,
+    event::{CallKind, Event, FinishReason, TokenUsage},
+    findings::{AuditFinding, FindingKind, LedgerAudit, LossCause, Severity},
+};
+use openlora_payments::{
+    payer::{
+        PaymentRecord, PaymentStatus,
+        audit::{ComparisonResult as Finds, against_chain, agreed},
+    },
+    settlement::{ChainSettlement, ChainSettler, LeftOut, SettleRound},
+};
+use openlora_ports::FactLog;
 use serde_json::{Value, json};
 
 use crate::{

@@ -3,8 +3,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use openlora_ledger::{event::{CallKind, ChannelOpened, ChannelRefunded, ChannelsClaimed, ClaimedRow, Event, EventRecord, FinishReason, PaymentReceived, ReceiverSettled, ShareReleased, TokenUsage}, CallCharge, CallWork, ChannelKey, ChannelTerms, ChannelView, CheckedPayment, DayRange, Earnings, ExactKey, PaymentScheme, PriceList, ReceiverKey, ReceiverView, findings::{FindingKind, LossCause, Severity}, reconcile::{ChainEvidence, ChannelEvidence, LoggedAuthorization, LoggedRelease, LoggedSum, LoggedTransfer, PaidBack, reconcile}, trail::AuditTrail};
 use openlora_core::{Address, Amount, Word};
+use openlora_ledger::{
+    CallCharge, CallWork, ChannelKey, ChannelTerms, ChannelView, CheckedPayment, DayRange,
+    Earnings, ExactKey, PaymentScheme, PriceList, ReceiverKey, ReceiverView,
+    event::{
+        CallKind, ChannelOpened, ChannelRefunded, ChannelsClaimed, ClaimedRow, Event, EventRecord,
+        FinishReason, PaymentReceived, ReceiverSettled, ShareReleased, TokenUsage,
+    },
+    findings::{FindingKind, LossCause, Severity},
+    reconcile::{
+        ChainEvidence, ChannelEvidence, LoggedAuthorization, LoggedRelease, LoggedSum,
+        LoggedTransfer, PaidBack, reconcile,
+    },
+    trail::AuditTrail,
+};
 use proptest::prelude::*;
 
 const CHAIN: u64 = 31_337;

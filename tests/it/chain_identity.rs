@@ -3,13 +3,22 @@
 
 use std::{fs, time::Duration};
 
-use openlora_core::{error::{ExitClass, Failure}, Amount, Word};
-use openlora_ledger::event::Event;
+use openlora_chain::{
+    network::{Network, NetworkOptions},
+    provider::Chain,
+    transaction::{TxLimits, TxSender, no_facts, recover},
+};
+use openlora_core::{
+    Amount, Word,
+    error::{ExitClass, Failure},
+};
 use openlora_journal::Journal;
+use openlora_ledger::event::Event;
+use openlora_payments::settlement::{
+    ChainFailure, ChainSettlement, ChainSettler, TxHistory, identify,
+};
 use openlora_ports::FactLog;
 use openlora_serve::access::AccessToken;
-use openlora_chain::{network::{Network, NetworkOptions}, provider::Chain, transaction::{TxLimits, TxSender, no_facts, recover}};
-use openlora_payments::settlement::{ChainFailure, ChainSettlement, ChainSettler, TxHistory, identify};
 use serde_json::{Value, json};
 
 use crate::{

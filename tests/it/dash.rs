@@ -11,9 +11,15 @@ mod terminal;
 
 use std::path::{Path, PathBuf};
 
-use openlora_ledger::{event::EventRecord, state::board::Board};
 use openlora_core::Address;
-use openlora_tui::{key::KeyPress, model::{DashModel, DashOptions, FeedLink}, money::ChainToken, theme::{ColourDepth, Theme}, update::{DashMessage, update}};
+use openlora_ledger::{event::EventRecord, state::board::Board};
+use openlora_tui::{
+    key::KeyPress,
+    model::{DashModel, DashOptions, FeedLink},
+    money::ChainToken,
+    theme::{ColourDepth, Theme},
+    update::{DashMessage, update},
+};
 
 /// Where the scenarios are; `make.py` there writes them.
 pub fn folder() -> PathBuf {

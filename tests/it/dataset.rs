@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use openlora_core::error::Explain;
-use openlora_model::{dataset::{self, DataError, DataSource, Dataset, Task, TaskOptions, TrainingExample}, text::ChatMessage};
+use openlora_model::{
+    dataset::{self, DataError, DataSource, Dataset, Task, TaskOptions, TrainingExample},
+    text::ChatMessage,
+};
 use proptest::prelude::*;
 
 /// Writes a file and returns it as the only source.

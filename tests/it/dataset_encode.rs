@@ -3,7 +3,13 @@
 use std::path::Path;
 
 use openlora_core::error::Explain;
-use openlora_model::{dataset::{DataRow, Task, TrainingExample, encode::{EncodeOptions, LossOn, encode_row, segments}}, text::{ChatMessage, TextCodec}};
+use openlora_model::{
+    dataset::{
+        DataRow, Task, TrainingExample,
+        encode::{EncodeOptions, LossOn, encode_row, segments},
+    },
+    text::{ChatMessage, TextCodec},
+};
 use proptest::prelude::*;
 
 use crate::{

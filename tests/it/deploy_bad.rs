@@ -3,11 +3,18 @@
 use std::fs;
 
 use alloy::sol_types::SolCall;
+use openlora_chain::registry::{OpenLoraRegistry as Registry, Share};
 use openlora_core::error::Explain;
 use openlora_ledger::event::{Event, TxOutcome};
-use openlora_package::{build::{PackageMetadata, RevenueSplitOptions}, read, release::SigningDomain};
-use openlora_release::{deploy::{DeployContext, ReleaseParams, id_of, payout, registration}, eip712::AccountSigner};
-use openlora_chain::registry::{OpenLoraRegistry as Registry, Share};
+use openlora_package::{
+    build::{PackageMetadata, RevenueSplitOptions},
+    read,
+    release::SigningDomain,
+};
+use openlora_release::{
+    deploy::{DeployContext, ReleaseParams, id_of, payout, registration},
+    eip712::AccountSigner,
+};
 use serde_json::json;
 
 use crate::{
@@ -593,8 +600,7 @@ fn a_signature_that_is_missing_or_for_another_registry_is_told() {
     let draft = crate::package::drafted(&own_about("1.0.0")).unwrap();
     let signer = crate::deploy_support::account(crate::deploy_support::OWN_KEY);
     let place = desk.path().join("elsewhere");
-    openlora_package::write(&place, &draft, Some((&domain, &AccountSigner(&signer))))
-        .unwrap();
+    openlora_package::write(&place, &draft, Some((&domain, &AccountSigner(&signer)))).unwrap();
     let same = |name: &str| read(&desk.path().join(name)).unwrap().manifest_sha256;
     assert_eq!(same("first"), same("elsewhere"));
     assert_eq!(
@@ -674,20 +680,14 @@ fn nobody_is_paid_at_a_placeholder_or_a_published_account_for_real_money() {
         "a development account whose key is published, so that anybody can spend from it";
     let (desk, chain) = at_embedded();
     let signer = crate::deploy_support::account(crate::deploy_support::OWN_KEY);
-    let place =
-        |name: &str, change: &dyn Fn(&mut openlora_package::manifest::Manifest)| {
-            let registry = contract("OpenLoraRegistry").parse().unwrap();
-            let domain = SigningDomain::for_registry(31_337, Some(registry));
-            let mut draft = crate::package::drafted(&own_about("1.0.0")).unwrap();
-            change(&mut draft.manifest);
-            let place = desk.path().join(name);
-            openlora_package::write(
-                &place,
-                &draft,
-                Some((&domain, &AccountSigner(&signer))),
-            )
-            .unwrap();
-        };
+    let place = |name: &str, change: &dyn Fn(&mut openlora_package::manifest::Manifest)| {
+        let registry = contract("OpenLoraRegistry").parse().unwrap();
+        let domain = SigningDomain::for_registry(31_337, Some(registry));
+        let mut draft = crate::package::drafted(&own_about("1.0.0")).unwrap();
+        change(&mut draft.manifest);
+        let place = desk.path().join(name);
+        openlora_package::write(&place, &draft, Some((&domain, &AccountSigner(&signer)))).unwrap();
+    };
     let ones = "0x1111111111111111111111111111111111111111";
     let known = ADDRESS;
     place("contributor", &|m| {

@@ -8,11 +8,21 @@ use alloy::{
     sol,
     sol_types::{Eip712Domain, SolCall, SolError, SolEvent, SolStruct, eip712_domain},
 };
-use openlora_ledger::{event::{Event, EventRecord, ReleaseDeployment, TxIntent, TxOutcome}, state::{ApplyOutcome, JournalSnapshot}};
-use openlora_package::{read, release::ReleaseStatement};
+use openlora_chain::registry::{
+    AttributionAnchor, BatchSettlementEscrow as Escrow, ContributorPool, ContributorPoolFactory,
+    DevelopmentToken, OpenLoraRegistry as Registry, RevenueSplitter, RevenueSplitterFactory, Token,
+    explain,
+};
 use openlora_contracts::ABIS;
-use openlora_release::{deploy::{DeployContext, ReleaseParams, id_of, payout, registration}, eip712::{digest, typed_release}};
-use openlora_chain::registry::{AttributionAnchor, BatchSettlementEscrow as Escrow, ContributorPool, ContributorPoolFactory, DevelopmentToken, OpenLoraRegistry as Registry, RevenueSplitter, RevenueSplitterFactory, Token, explain};
+use openlora_ledger::{
+    event::{Event, EventRecord, ReleaseDeployment, TxIntent, TxOutcome},
+    state::{ApplyOutcome, JournalSnapshot},
+};
+use openlora_package::{read, release::ReleaseStatement};
+use openlora_release::{
+    deploy::{DeployContext, ReleaseParams, id_of, payout, registration},
+    eip712::{digest, typed_release},
+};
 use serde_json::{Value, json};
 
 use crate::{

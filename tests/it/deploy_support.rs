@@ -9,10 +9,10 @@ use std::{
 };
 
 use axum::{Router, body::Bytes, response::IntoResponse};
-use openlora_ledger::event::{Event, EventRecord};
-use openlora_journal::Journal;
-use openlora_package::{build::PackageMetadata, release::SigningDomain, write};
 use openlora_contracts::deployments;
+use openlora_journal::Journal;
+use openlora_ledger::event::{Event, EventRecord};
+use openlora_package::{build::PackageMetadata, release::SigningDomain, write};
 use openlora_release::eip712::AccountSigner;
 use openlora_wallet::{ImportedSecret, WalletAccount, parse_secret};
 use serde_json::{Value, json};

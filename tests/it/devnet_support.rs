@@ -8,7 +8,9 @@ use std::{
     thread::JoinHandle,
 };
 
-use openlora_devnet::{ChainOptions, DevChain, GenesisState, NodeHandle, RunningNode, local_genesis};
+use openlora_devnet::{
+    ChainOptions, DevChain, GenesisState, NodeHandle, RunningNode, local_genesis,
+};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 

@@ -2,8 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use openlora_ledger::{event::{AttributedAmount, AttributionMethod, CallAttributed, CallKind, ChannelObserved, ChannelsClaimed, ClaimedRow, Event, EventRecord, FinishReason, PaymentReceived, ReceiverSettled, ShareReleased, SplitMember, SplitPart, SplitRead, TokenUsage, TxIntent, TxOutcome}, CallCharge, CallWork, ChannelKey, ChannelView, CheckedPayment, DayRange, Earnings, ExactKey, PaymentScheme, PriceList, ReceiverKey};
 use openlora_core::{Address, Amount, Word};
+use openlora_ledger::{
+    CallCharge, CallWork, ChannelKey, ChannelView, CheckedPayment, DayRange, Earnings, ExactKey,
+    PaymentScheme, PriceList, ReceiverKey,
+    event::{
+        AttributedAmount, AttributionMethod, CallAttributed, CallKind, ChannelObserved,
+        ChannelsClaimed, ClaimedRow, Event, EventRecord, FinishReason, PaymentReceived,
+        ReceiverSettled, ShareReleased, SplitMember, SplitPart, SplitRead, TokenUsage, TxIntent,
+        TxOutcome,
+    },
+};
 
 const DAY_MS: u64 = 86_400_000;
 /// 2026-01-31.

@@ -5,11 +5,20 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use openlora_core::error::Failure;
-use openlora_model::{adapter::{self, HostTensor}, BaseModel, ModelConfig, WeightPrecision, modules, text::{ChatMessage, TextCodec}};
 use openlora_decoder::{Decoder, LoraFactors, TokenBatch};
-use openlora_engine::{Engine, EngineError, GenerationStep, LabelProbabilities, Prompt, SamplingParams};
+use openlora_engine::{
+    Engine, EngineError, GenerationStep, LabelProbabilities, Prompt, SamplingParams,
+};
 use openlora_ledger::event::{FinishReason, TokenUsage};
-use openlora_mistral::{EngineLoader, EngineSpec, LoadedEngine, MachineLimits, Quant, resolve_quant};
+use openlora_mistral::{
+    EngineLoader, EngineSpec, LoadedEngine, MachineLimits, Quant, resolve_quant,
+};
+use openlora_model::{
+    BaseModel, ModelConfig, WeightPrecision,
+    adapter::{self, HostTensor},
+    modules,
+    text::{ChatMessage, TextCodec},
+};
 use serde_json::Value;
 
 use crate::waiting;

@@ -2,7 +2,11 @@
 
 use std::{fs, path::Path};
 
-use openlora::commands::{completions::{SHELLS, completion_script, manual}, schemas::SCHEMAS, settings::{KEYS, default_of, variable_of}};
+use openlora::commands::{
+    completions::{SHELLS, completion_script, manual},
+    schemas::SCHEMAS,
+    settings::{KEYS, default_of, variable_of},
+};
 use openlora_core::error::EXIT_CLASSES;
 use tempfile::TempDir;
 

@@ -10,8 +10,11 @@ use std::{
 
 use futures::{future::join_all, poll};
 use openlora_core::error::Explain;
+use openlora_journal::{
+    AppendOutcome, CachedResponse, Journal, JournalEntry, JournalError, JournalHead, JournalStore,
+    MemoryStore, SqliteStore, StoreReader,
+};
 use openlora_ledger::event::{CallKind, Event, FinishReason, TokenUsage};
-use openlora_journal::{AppendOutcome, CachedResponse, Journal, JournalEntry, JournalError, JournalHead, JournalStore, MemoryStore, SqliteStore, StoreReader};
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;

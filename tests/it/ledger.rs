@@ -3,8 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use openlora_ledger::{event::{CallKind, ChannelObserved, ChannelOpened, Event, FinishReason, ReceiverObserved, TokenUsage}, CallCharge, CallWork, ChannelKey, ChannelTerms, ChannelView, CheckedPayment, Ledger, PaymentScheme, PriceList, ReceiverKey, ReceiverView};
 use openlora_core::{Address, Amount, Word};
+use openlora_ledger::{
+    CallCharge, CallWork, ChannelKey, ChannelTerms, ChannelView, CheckedPayment, Ledger,
+    PaymentScheme, PriceList, ReceiverKey, ReceiverView,
+    event::{
+        CallKind, ChannelObserved, ChannelOpened, Event, FinishReason, ReceiverObserved, TokenUsage,
+    },
+};
 use openlora_payments::settlement::select;
 use proptest::prelude::*;
 

@@ -8,7 +8,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use openlora_model::{adapter::TaskCard, dataset::Task, BaseModel};
+use openlora_model::{BaseModel, adapter::TaskCard, dataset::Task};
 use serde_json::Value;
 
 use crate::support::{Invocation, openlora};

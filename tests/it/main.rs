@@ -38,6 +38,7 @@ mod devnet_support;
 mod docs;
 mod earnings;
 mod engine;
+mod foreign_text;
 mod golden;
 mod hostile_mix;
 mod house;

@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, path::Path};
 
 use openlora_core::error::{ExitClass, Explain, Failure};
 use openlora_decoder::{Decoder, DecoderError, TokenBatch};
-use openlora_model::{BaseModel, BaseRequest, LoraConfig, ModelConfig, ModelError, RopeScaling, WeightPrecision, estimate_memory, lora_parameters, open_base, parameters, unpack::{EmbeddedFile, unpack}};
+use openlora_model::{
+    BaseModel, BaseRequest, LoraConfig, ModelConfig, ModelError, RopeScaling, WeightPrecision,
+    estimate_memory, lora_parameters, open_base, parameters,
+    unpack::{EmbeddedFile, unpack},
+};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use tempfile::TempDir;
 

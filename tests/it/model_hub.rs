@@ -17,7 +17,10 @@ use axum::{
     routing::get,
 };
 use openlora_core::error::{ExitClass, Failure};
-use openlora_model::{DownloadProgress, ModelError, hub::{HubRequest, HubSnapshot, fetch}};
+use openlora_model::{
+    DownloadProgress, ModelError,
+    hub::{HubRequest, HubSnapshot, fetch},
+};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 

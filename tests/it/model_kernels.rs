@@ -4,7 +4,13 @@
 use std::{collections::BTreeMap, path::Path};
 
 use candle_core::{Tensor, Var};
-use openlora_decoder::{Decoder, ModelParameter, SaveType, TokenBatch, kernels::{matmul::{MatmulTarget, MatmulThreads, StridedMatrix, multiply}, numeric}};
+use openlora_decoder::{
+    Decoder, ModelParameter, SaveType, TokenBatch,
+    kernels::{
+        matmul::{MatmulTarget, MatmulThreads, StridedMatrix, multiply},
+        numeric,
+    },
+};
 use openlora_model::{BaseModel, LoraConfig, ModelConfig, WeightPrecision};
 
 use crate::golden::assert_close;

@@ -7,14 +7,33 @@ use std::{
     sync::OnceLock,
 };
 
-use openlora_core::{error::Explain, Address};
-use openlora_model::{adapter, dataset::{DataSource, load}, BaseModel};
 use openlora::runtime::finished::FinishedRun;
+use openlora_chain::{
+    development,
+    network::{Network, NetworkOptions},
+};
+use openlora_core::{Address, error::Explain};
 use openlora_ledger::apportion;
-use openlora_package::{BaseFacts, Manifest, PackageError, RunFacts, WrittenPackage, build::{PackageDraft, PackageMetadata, PackageParts, RevenueSplitOptions, draft}, manifest::Digest, read, release::SigningDomain, sign, verify::{CheckStatus, LocalEvidence, PackageVerification, TrustLabel, verify}, write};
-use openlora_train::{RunDir, RunStart, TrainConfig, TrainFlow, run::{lock::RunLock, result::RunResult}, train};
-use openlora_chain::{development, network::{Network, NetworkOptions}};
+use openlora_model::{
+    BaseModel, adapter,
+    dataset::{DataSource, load},
+};
+use openlora_package::{
+    BaseFacts, Manifest, PackageError, RunFacts, WrittenPackage,
+    build::{PackageDraft, PackageMetadata, PackageParts, RevenueSplitOptions, draft},
+    manifest::Digest,
+    read,
+    release::SigningDomain,
+    sign,
+    verify::{CheckStatus, LocalEvidence, PackageVerification, TrustLabel, verify},
+    write,
+};
 use openlora_release::eip712::{AccountSigner, SignerRecovery};
+use openlora_train::{
+    RunDir, RunStart, TrainConfig, TrainFlow,
+    run::{lock::RunLock, result::RunResult},
+    train,
+};
 use openlora_wallet::WalletAccount;
 use proptest::prelude::*;
 use tempfile::TempDir;

@@ -3,7 +3,13 @@
 use std::{fs, path::Path};
 
 use alloy::primitives::{Signature, U256, uint};
-use openlora_package::{Manifest, PackageError, ReleaseEnvelope, build::{PackageMetadata, RevenueSplitOptions}, check_paths, verify::CheckStatus, whole::WholeNumber};
+use openlora_package::{
+    Manifest, PackageError, ReleaseEnvelope,
+    build::{PackageMetadata, RevenueSplitOptions},
+    check_paths,
+    verify::CheckStatus,
+    whole::WholeNumber,
+};
 use serde_json::Value;
 use tempfile::TempDir;
 

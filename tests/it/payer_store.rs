@@ -4,11 +4,34 @@
 use std::{collections::BTreeSet, sync::Barrier};
 
 use alloy::{primitives::Bytes, sol_types::SolCall};
+use openlora_chain::{
+    balance::amount,
+    development,
+    network::{Network, NetworkOptions as NetworkWish, PaymentToken},
+    provider::Chain,
+    registry::DevelopmentToken,
+};
+use openlora_contracts::ESCROW;
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::PaymentScheme;
-use openlora_chain::{balance::amount, development, network::{Network, NetworkOptions as NetworkWish, PaymentToken}, provider::Chain, registry::DevelopmentToken};
-use openlora_contracts::ESCROW;
-use openlora_payments::{payer::{CallOrder, ChannelRequirements, DepositStage, FinishedPayment, Payer, PayerChannel, PayerChannelState, PayerError, PayerStore, PaymentOffer, PaymentRecord, PaymentStatus, SchemeChoice, SellerRoute, SentPayment, TokenName, choose}, x402::{binding::{BindingDomain, RefundRequest, RequestBinding, extension, is_marked, request_hash}, digest::EscrowDomain, signature::{self, recover}, wire::{BatchPayload, PaymentPayload, PaymentRequired, SchemePayload, SettleResponse, VoucherAction}}};
+use openlora_payments::{
+    payer::{
+        CallOrder, ChannelRequirements, DepositStage, FinishedPayment, Payer, PayerChannel,
+        PayerChannelState, PayerError, PayerStore, PaymentOffer, PaymentRecord, PaymentStatus,
+        SchemeChoice, SellerRoute, SentPayment, TokenName, choose,
+    },
+    x402::{
+        binding::{
+            BindingDomain, RefundRequest, RequestBinding, extension, is_marked, request_hash,
+        },
+        digest::EscrowDomain,
+        signature::{self, recover},
+        wire::{
+            BatchPayload, PaymentPayload, PaymentRequired, SchemePayload, SettleResponse,
+            VoucherAction,
+        },
+    },
+};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 

@@ -12,9 +12,11 @@ use alloy::{
     sol,
     sol_types::{SolCall, SolValue},
 };
-use openlora_core::Address;
+use openlora_chain::registry::{
+    ContributorPool, ContributorPoolFactory, DevelopmentToken, OpenLoraRegistry, PoolEntry, Share,
+};
 use openlora_contracts::DEPLOYER;
-use openlora_chain::registry::{ContributorPool, ContributorPoolFactory, DevelopmentToken, OpenLoraRegistry, PoolEntry, Share};
+use openlora_core::Address;
 use serde_json::{Value, json};
 
 use crate::{

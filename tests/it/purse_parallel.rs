@@ -16,7 +16,10 @@ use axum::{
     routing::{get, post},
 };
 use openlora_core::{Amount, Word};
-use openlora_payments::{payer::PayerStore, x402::wire::{PaymentPayload, PaymentRequired, SchemePayload, SettleResponse}};
+use openlora_payments::{
+    payer::PayerStore,
+    x402::wire::{PaymentPayload, PaymentRequired, SchemePayload, SettleResponse},
+};
 use serde_json::json;
 use tokio::{runtime::Runtime, sync::Barrier};
 

@@ -6,9 +6,13 @@ use alloy::{
     primitives::{Address as RawAddress, B256, U256},
     sol_types::SolValue,
 };
-use openlora_ledger::{event::{AttributedAmount, ContributorShare, SplitMember, SplitPart, SplitRead}, CallCharge, MOST_ENTRIES, PaymentScheme, ReceiverKey, divide, next_tranche};
-use openlora_core::{Address, Amount, Word};
 use openlora_chain::merkle::{MerkleTree, leaf, root_from_proof};
+use openlora_core::{Address, Amount, Word};
+use openlora_ledger::{
+    CallCharge, MOST_ENTRIES, PaymentScheme, ReceiverKey, divide,
+    event::{AttributedAmount, ContributorShare, SplitMember, SplitPart, SplitRead},
+    next_tranche,
+};
 use proptest::prelude::*;
 use serde::Deserialize;
 

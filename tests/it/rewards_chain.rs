@@ -5,13 +5,32 @@ use std::{collections::BTreeMap, process::Stdio, sync::Arc, time::Duration};
 
 use alloy::{primitives::U256, sol_types::SolCall};
 use openlora::commands::rewards::{RewardPublisher, RewardSchedule};
-use openlora_attribution::{LogFolder, call_shares::{ShareInputs, by_sketch, shares_to_event}, shares::{Contributor, ShareFallback}};
-use openlora_ledger::{event::{AttributionMethod, CallAttributed, CallKind, Event, FinishReason, PaymentReceived, SplitRead, TokenUsage}, CallCharge, ExactKey, PaymentScheme, ReceiverKey, divide, publication::event_id};
-use openlora_journal::Journal;
-use openlora_core::{Address, Amount, Word};
+use openlora_attribution::{
+    LogFolder,
+    call_shares::{ShareInputs, by_sketch, shares_to_event},
+    shares::{Contributor, ShareFallback},
+};
+use openlora_chain::{
+    network::{Network, NetworkOptions},
+    provider::Chain as Connected,
+    registry::{ContributorPool, DevelopmentToken, Token, parse_id},
+};
 use openlora_contracts::{COLLECTOR, DEPLOYER, ESCROW, SALT, deployments, runtime_code};
-use openlora_chain::{network::{Network, NetworkOptions}, provider::Chain as Connected, registry::{ContributorPool, DevelopmentToken, Token, parse_id}};
-use openlora_payments::{rewards::{pool_of, server_facts, split_of}, settlement::ChainSettler, x402::wire::ExactPayload};
+use openlora_core::{Address, Amount, Word};
+use openlora_journal::Journal;
+use openlora_ledger::{
+    CallCharge, ExactKey, PaymentScheme, ReceiverKey, divide,
+    event::{
+        AttributionMethod, CallAttributed, CallKind, Event, FinishReason, PaymentReceived,
+        SplitRead, TokenUsage,
+    },
+    publication::event_id,
+};
+use openlora_payments::{
+    rewards::{pool_of, server_facts, split_of},
+    settlement::ChainSettler,
+    x402::wire::ExactPayload,
+};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;

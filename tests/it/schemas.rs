@@ -9,8 +9,8 @@ use std::{
 };
 
 use openlora::commands::schemas::SCHEMAS;
-use openlora_ledger::event::Event;
 use openlora_journal::Journal;
+use openlora_ledger::event::Event;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -6,8 +6,11 @@ use std::sync::{
 };
 
 use futures::StreamExt;
+use openlora_journal::{
+    AppendOutcome, Journal, JournalEntry, JournalError, JournalHead, JournalStore, MemoryStore,
+    StoreReader,
+};
 use openlora_ledger::event::{CallKind, Event, EventRecord, FinishReason, TokenUsage};
-use openlora_journal::{AppendOutcome, Journal, JournalEntry, JournalError, JournalHead, JournalStore, MemoryStore, StoreReader};
 use serde_json::{Value, json};
 
 use crate::serve_support::{

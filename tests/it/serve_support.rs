@@ -16,11 +16,20 @@ use std::{
 use crate::waiting;
 use futures::StreamExt;
 use openlora_attribution::Provenance;
-use openlora_model::dataset::Task;
-use openlora_engine::{Engine, EngineError, EngineLimits, GenerationStep, GenerationStream, LabelProbabilities, Prompt, SamplingParams, TokenLogprob};
-use openlora_ledger::{event::{Event, EventRecord, FinishReason, TokenUsage}, PriceList};
+use openlora_engine::{
+    Engine, EngineError, EngineLimits, GenerationStep, GenerationStream, LabelProbabilities,
+    Prompt, SamplingParams, TokenLogprob,
+};
 use openlora_journal::Journal;
-use openlora_serve::{BoundSocket, ConnectionLimits, ServeError, ServeInputs, ServeLimits, ServedAdapter, Server, StopHandle, access::AccessRules, attribution::AttributionConfig};
+use openlora_ledger::{
+    PriceList,
+    event::{Event, EventRecord, FinishReason, TokenUsage},
+};
+use openlora_model::dataset::Task;
+use openlora_serve::{
+    BoundSocket, ConnectionLimits, ServeError, ServeInputs, ServeLimits, ServedAdapter, Server,
+    StopHandle, access::AccessRules, attribution::AttributionConfig,
+};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 

@@ -4,11 +4,16 @@
 use std::{sync::Arc, time::Duration};
 
 use alloy::{primitives::U256, sol, sol_types::SolCall};
-use openlora_core::{Address, Amount};
-use openlora_ledger::{findings::{FindingKind, Severity}, trail::AuditTrail};
-use openlora_contracts::ESCROW;
 use openlora_chain::registry::BatchSettlementEscrow as Escrow;
-use openlora_payments::settlement::{ChainSettlement, ChainSettler, MovedMoney, SettleTriggers, due, shares};
+use openlora_contracts::ESCROW;
+use openlora_core::{Address, Amount};
+use openlora_ledger::{
+    findings::{FindingKind, Severity},
+    trail::AuditTrail,
+};
+use openlora_payments::settlement::{
+    ChainSettlement, ChainSettler, MovedMoney, SettleTriggers, due, shares,
+};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 

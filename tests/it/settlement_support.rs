@@ -9,13 +9,27 @@ use alloy::{
     sol,
     sol_types::{Eip712Domain, SolCall, SolStruct, eip712_domain},
 };
-use openlora_ledger::{event::{CallKind, ChannelOpened, Event, EventRecord, FinishReason, TokenUsage}, CallWork, ChannelKey, ChannelTerms, CheckedPayment, Ledger, PaymentScheme, PriceList, ReceiverKey, findings::LedgerAudit, trail::AuditTrail};
-use openlora_journal::Journal;
-use openlora_core::{Address, Amount, Word};
-use openlora_ports::FactLog;
+use openlora_chain::{
+    network::{Network, NetworkOptions},
+    provider::Chain as Connected,
+    registry::{ContributorPoolFactory, Origin, RevenueSplitterFactory, Share},
+    transaction::TxLimits,
+};
 use openlora_contracts::{COLLECTOR, DEPLOYER, ESCROW, SALT, deployments, runtime_code};
-use openlora_chain::{network::{Network, NetworkOptions}, provider::Chain as Connected, registry::{ContributorPoolFactory, Origin, RevenueSplitterFactory, Share}, transaction::TxLimits};
-use openlora_payments::settlement::{ChainSettlement, DepositPermit, LedgerLog, SettlementClient, SettlementOptions, SettlementRecords, TransferPermit, TxHistory, audit};
+use openlora_core::{Address, Amount, Word};
+use openlora_journal::Journal;
+use openlora_ledger::{
+    CallWork, ChannelKey, ChannelTerms, CheckedPayment, Ledger, PaymentScheme, PriceList,
+    ReceiverKey,
+    event::{CallKind, ChannelOpened, Event, EventRecord, FinishReason, TokenUsage},
+    findings::LedgerAudit,
+    trail::AuditTrail,
+};
+use openlora_payments::settlement::{
+    ChainSettlement, DepositPermit, LedgerLog, SettlementClient, SettlementOptions,
+    SettlementRecords, TransferPermit, TxHistory, audit,
+};
+use openlora_ports::FactLog;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 

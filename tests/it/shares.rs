@@ -1,8 +1,11 @@
 //! From scores to shares: the properties that everybody may rely on, and what attacks gain.
 
-use openlora_attribution::shares::{ClusterExample, Contributor, ShareEvidence, ShareFallback, ShareOutcome, ShareTable, SharedSpan, WHOLE, credits, divide_call, noise, provisional};
-use openlora_influence::{Curvature, DAMPING, limit, precondition};
+use openlora_attribution::shares::{
+    ClusterExample, Contributor, ShareEvidence, ShareFallback, ShareOutcome, ShareTable,
+    SharedSpan, WHOLE, credits, divide_call, noise, provisional,
+};
 use openlora_core::Address;
+use openlora_influence::{Curvature, DAMPING, limit, precondition};
 use proptest::prelude::*;
 
 const EVENT: [u8; 32] = [7; 32];

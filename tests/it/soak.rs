@@ -20,8 +20,8 @@ use std::{
 };
 
 use futures::StreamExt;
-use openlora_ledger::event::{Event, TokenUsage};
 use openlora_journal::Journal;
+use openlora_ledger::event::{Event, TokenUsage};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};

@@ -1,7 +1,13 @@
 //! The fold: live equals replayed, from any stored point, and nothing counts twice.
 
-use openlora_ledger::{event::{CallKind, Event, EventRecord, FinishReason, TokenUsage}, state::{ApplyOutcome, CallTotals, JournalSnapshot, LATENCY_BOUNDS_MS, LatencyHistogram, LoadedAdapter, OpenCall, RECENT_CALLS, RECENT_SESSIONS, ServerSession}};
 use openlora_journal::{AppendOutcome, Journal, JournalEntry, JournalStore, MemoryStore};
+use openlora_ledger::{
+    event::{CallKind, Event, EventRecord, FinishReason, TokenUsage},
+    state::{
+        ApplyOutcome, CallTotals, JournalSnapshot, LATENCY_BOUNDS_MS, LatencyHistogram,
+        LoadedAdapter, OpenCall, RECENT_CALLS, RECENT_SESSIONS, ServerSession,
+    },
+};
 use proptest::{prelude::*, sample::select};
 
 fn metered(id: &str, adapter: &str, completion_tokens: u64, milliseconds: u64) -> Event {

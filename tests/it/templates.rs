@@ -12,8 +12,8 @@ use std::{
     sync::LazyLock,
 };
 
-use openlora_model::dataset::{self, DataSource, Dataset, Task, TaskOptions, TrainingExample};
 use openlora::commands::settings::keys;
+use openlora_model::dataset::{self, DataSource, Dataset, Task, TaskOptions, TrainingExample};
 use regex::Regex;
 use serde_json::Value;
 

@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use openlora_core::error::Explain;
-use openlora_model::{bpe::{self, train_tokenizer}, text::{ChatMessage, TextCodec}};
+use openlora_model::{
+    bpe::{self, train_tokenizer},
+    text::{ChatMessage, TextCodec},
+};
 use serde_json::{Value, json};
 
 /// A small tokenizer of our own, for tests that need some codec.

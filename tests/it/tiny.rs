@@ -5,8 +5,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use openlora_model::{dataset::{DataSource, Task, TaskOptions, load}, BaseModel, text::TextCodec};
-use openlora_train::{TrainConfig, TrainInputs, base::{BaseBuild, BaseShape, train_base}};
+use openlora_model::{
+    BaseModel,
+    dataset::{DataSource, Task, TaskOptions, load},
+    text::TextCodec,
+};
+use openlora_train::{
+    TrainConfig, TrainInputs,
+    base::{BaseBuild, BaseShape, train_base},
+};
 
 const WORDS: [&str; 8] = [
     "lamp", "boat", "tree", "road", "ship", "wall", "door", "coat",

@@ -6,8 +6,19 @@ use std::{
 };
 
 use openlora_core::error::{ExitClass, Explain};
-use openlora_model::{adapter, dataset::{DataSource, load}, BaseModel};
-use openlora_train::{RunDir, RunOutcome, RunStart, TrainConfig, TrainError, TrainEvent, TrainFlow, TrainInputs, base::{BaseBuild, train_base}, estimate::estimate, evaluate::{EvalFigures, EvalSet}, load_with_adapter, run::{checkpoint, lock::RunLock}, train};
+use openlora_model::{
+    BaseModel, adapter,
+    dataset::{DataSource, load},
+};
+use openlora_train::{
+    RunDir, RunOutcome, RunStart, TrainConfig, TrainError, TrainEvent, TrainFlow, TrainInputs,
+    base::{BaseBuild, train_base},
+    estimate::estimate,
+    evaluate::{EvalFigures, EvalSet},
+    load_with_adapter,
+    run::{checkpoint, lock::RunLock},
+    train,
+};
 use serde_json::Value;
 use tempfile::TempDir;
 

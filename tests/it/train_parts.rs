@@ -4,7 +4,16 @@ use std::collections::HashMap;
 
 use candle_core::{Device, Tensor, Var};
 use openlora_model::dataset::choices::{LabelChoices, LabelFork, arg_max};
-use openlora_train::{RateCurve, RateSchedule, TrainConfig, ValidationOptions, adamw::{AdamW, AdamWOptions}, chart::{LossChart, draw}, evaluate::scores::LabelScores, gradients::{ParameterGradients, clip_factor}, order::{OrderWalk, RowCursor, RowOrder}, plan::RunPlan, watchdog::{LossVerdict, LossWatchdog}};
+use openlora_train::{
+    RateCurve, RateSchedule, TrainConfig, ValidationOptions,
+    adamw::{AdamW, AdamWOptions},
+    chart::{LossChart, draw},
+    evaluate::scores::LabelScores,
+    gradients::{ParameterGradients, clip_factor},
+    order::{OrderWalk, RowCursor, RowOrder},
+    plan::RunPlan,
+    watchdog::{LossVerdict, LossWatchdog},
+};
 use proptest::prelude::*;
 
 fn close(a: f64, b: f64, tolerance: f64) -> bool {

@@ -2,9 +2,16 @@
 
 use std::{fs, path::Path};
 
+use openlora_chain::{
+    balance::in_units,
+    development,
+    network::{Network, NetworkOptions, PRESETS},
+};
 use openlora_core::error::Explain;
-use openlora_chain::{balance::in_units, development, network::{Network, NetworkOptions, PRESETS}};
-use openlora_wallet::{DEFAULT_PATH, ImportedSecret, KdfStrength, KeystoreDir, KeystoreError, Password, SecretKey, parse_secret};
+use openlora_wallet::{
+    DEFAULT_PATH, ImportedSecret, KdfStrength, KeystoreDir, KeystoreError, Password, SecretKey,
+    parse_secret,
+};
 use tempfile::TempDir;
 
 pub const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
@@ -374,8 +381,8 @@ fn amounts_are_shown_exactly() {
 
 #[test]
 fn addresses_that_are_nobodys_or_everybodys_are_known() {
-    use openlora_core::Address;
     use openlora_chain::development::{UnownedAddress, unowned};
+    use openlora_core::Address;
     let of = |text: &str| unowned(text.parse().unwrap());
     for placeholder in [
         "0x0000000000000000000000000000000000000000",

@@ -3,9 +3,16 @@
 
 use std::{fs, path::Path, process::Command};
 
+use openlora_chain::{
+    development,
+    network::{Network, NetworkOptions},
+};
 use openlora_core::Address;
-use openlora_package::{ReleaseEnvelope, release::{Bytes32, ReleaseMessage, ReleaseStatement, SigningDomain}, whole::WholeNumber};
-use openlora_chain::{development, network::{Network, NetworkOptions}};
+use openlora_package::{
+    ReleaseEnvelope,
+    release::{Bytes32, ReleaseMessage, ReleaseStatement, SigningDomain},
+    whole::WholeNumber,
+};
 use openlora_release::eip712;
 use openlora_wallet::{KdfStrength, KeystoreDir, SecretKey};
 use tempfile::TempDir;

@@ -2,8 +2,16 @@
 
 use openlora_core::{Address, Amount};
 use openlora_ledger::ChannelTerms;
+use openlora_payments::{
+    settlement::{ChainSettlement, TransferPermit},
+    x402::{
+        FacilitatorService, Reason,
+        digest::{ClaimEntry, EscrowDomain},
+        signature::sign,
+        wire::VoucherAction,
+    },
+};
 use openlora_ports::{Facilitator, FacilitatorError, PaymentGateway};
-use openlora_payments::{settlement::{ChainSettlement, TransferPermit}, x402::{FacilitatorService, Reason, digest::{ClaimEntry, EscrowDomain}, signature::sign, wire::VoucherAction}};
 use serde_json::{Value, json};
 
 use crate::{

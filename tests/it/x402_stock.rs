@@ -9,9 +9,9 @@ use std::{
 };
 
 use alloy::{primitives::Bytes, sol_types::SolCall};
+use openlora_chain::{balance::amount, registry::DevelopmentToken};
 use openlora_core::Amount;
 use openlora_ledger::PaymentScheme;
-use openlora_chain::{balance::amount, registry::DevelopmentToken};
 use openlora_payments::payer::{PayerStore, PaymentRecord, PaymentStatus};
 use regex::Regex;
 use serde_json::{Value, json};

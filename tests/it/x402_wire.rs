@@ -9,10 +9,17 @@ use alloy::{
     sol_types::SolCall,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use openlora_contracts::{COLLECTOR, ESCROW};
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::ChannelTerms;
-use openlora_contracts::{COLLECTOR, ESCROW};
-use openlora_payments::x402::{digest::{ClaimEntry, EscrowDomain, TokenDomain, deposit_nonce}, signature::{SignatureFault, recover, sign}, wire::{BatchPayload, Erc3009, LONGEST_HEADER, PaymentPayload, PaymentRequired, SchemePayload, SettleResponse, TransferAuthorization, VoucherAction, WireProblem, chain_id}};
+use openlora_payments::x402::{
+    digest::{ClaimEntry, EscrowDomain, TokenDomain, deposit_nonce},
+    signature::{SignatureFault, recover, sign},
+    wire::{
+        BatchPayload, Erc3009, LONGEST_HEADER, PaymentPayload, PaymentRequired, SchemePayload,
+        SettleResponse, TransferAuthorization, VoucherAction, WireProblem, chain_id,
+    },
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -141,8 +141,9 @@ pub trait PaymentGateway: Send + Sync {
     }
 }
 
-/// A payer's open tab: one call that is allowed for and not yet charged. Dropped, it charges
-/// nothing.
+/// A payment that is checked and not yet charged, with its channel's lock. What is charged is what
+/// the journal says: the guard is dropped once the charge is durable, and the next call of the
+/// channel reads the ledger. Dropped before, it charges nothing.
 #[async_trait::async_trait]
 pub trait PaymentGuard: Send + Sync {
     /// The call is counted under this id.
@@ -153,8 +154,8 @@ pub trait PaymentGuard: Send + Sync {
 
     fn payment(&self) -> &CheckedPayment;
 
-    /// The reservation is durable. What can be relied on only once it is claimed is claimed when
-    /// this returns.
+    /// The reservation is durable, and the ledger has it. What can be relied on only once it is
+    /// claimed is claimed when this returns.
     async fn reserved(&mut self) -> Result<(), PaymentDemand>;
 
     /// The value of `PAYMENT-RESPONSE` for a charge.
@@ -165,9 +166,12 @@ pub trait PaymentGuard: Send + Sync {
         None
     }
 
-    /// The charge is durable, in the journal's record, and `answered` says whether the call ended
-    /// by the payer's or the model's doing: the next call of the channel may follow.
-    fn capture(self: Box<Self>, charge: &CallCharge, answered: bool);
+    /// Whether the ledger has the reservation and would take the charge: no call is answered whose
+    /// charge it would not.
+    ///
+    /// # Errors
+    /// What contradicts it, and the charge of nothing that fits.
+    fn check_charge(&self, charge: &CallCharge) -> Result<(), (String, Box<CallCharge>)>;
 }
 
 /// Why a facilitator has no answer.

@@ -15,6 +15,7 @@ use crate::commands::{CommandContext, payer};
 use openlora_core::{
     Amount,
     error::{ExitClass, Failure},
+    private::foreign_text::clean_line,
 };
 use openlora_payments::{
     payer::{
@@ -345,7 +346,7 @@ impl CallPurchase<'_> {
 fn shown_price(payer: &Payer, offer: &PaymentOffer, order: &CallOrder) -> String {
     format!(
         "{} costs up to {} on {}, paid by {}",
-        order.seller.adapter,
+        clean_line(&order.seller.adapter),
         payer.money(offer.terms.amount),
         payer.chain.network.name,
         offer.terms.scheme

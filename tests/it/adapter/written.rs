@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use openlora_model::adapter::{self, CONFIG_FILE, FactorDtype, HostTensor, NormalisedAdapter, TargetModules, WEIGHTS_FILE, WriteRequest};
+use openlora_model::adapter::{
+    self, CONFIG_FILE, FactorDtype, HostTensor, NormalisedAdapter, TargetModules, WEIGHTS_FILE,
+    WriteRequest,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

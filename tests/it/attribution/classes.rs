@@ -3,8 +3,14 @@
 
 use std::path::Path;
 
-use openlora_model::{dataset::{DataSource, Dataset, Task, TaskOptions, encode::encode_all, load}, WeightPrecision, text::TextCodec};
-use openlora_influence::{AttributionDir, GradientInputs, GradientSketcher, IndexFile, IndexJob, IndexMethod, build};
+use openlora_influence::{
+    AttributionDir, GradientInputs, GradientSketcher, IndexFile, IndexJob, IndexMethod, build,
+};
+use openlora_model::{
+    WeightPrecision,
+    dataset::{DataSource, Dataset, Task, TaskOptions, encode::encode_all, load},
+    text::TextCodec,
+};
 use openlora_train::{RunDir, RunStart, TrainConfig, TrainFlow, TrainInputs, TrainRows, train};
 use tempfile::TempDir;
 

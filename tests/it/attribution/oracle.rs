@@ -4,9 +4,15 @@
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use candle_core::{Device, Tensor, safetensors};
-use openlora_model::{dataset::{DataSource, Dataset, encode::EncodedRow}, BaseModel, ModelConfig, WeightPrecision};
 use openlora_decoder::{Decoder, TokenBatch};
-use openlora_influence::{GradientCheckpoint, GradientInputs, GradientPass, GradientSketch, IndexJob, IndexMethod, influence_rows};
+use openlora_influence::{
+    GradientCheckpoint, GradientInputs, GradientPass, GradientSketch, IndexJob, IndexMethod,
+    influence_rows,
+};
+use openlora_model::{
+    BaseModel, ModelConfig, WeightPrecision,
+    dataset::{DataSource, Dataset, encode::EncodedRow},
+};
 use openlora_train::TrainRows;
 use serde::Deserialize;
 

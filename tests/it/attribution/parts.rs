@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use openlora_decoder::{Decoder, TokenBatch};
-use openlora_influence::{Curvature, GradientPass, GradientSketch, GradientSketcher, IndexFile, IndexMethod, LEVERAGE, Projector, SuffixArray, gradient_rows, kernels, limit, precondition};
+use openlora_influence::{
+    Curvature, GradientPass, GradientSketch, GradientSketcher, IndexFile, IndexMethod, LEVERAGE,
+    Projector, SuffixArray, gradient_rows, kernels, limit, precondition,
+};
 use openlora_model::WeightPrecision;
 use proptest::prelude::*;
 use tempfile::TempDir;

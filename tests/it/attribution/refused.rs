@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use openlora_influence::{AttributionDir, AttributionError, GradientSketch, GradientSketcher, IndexError, IndexFile, IndexMethod, build};
+use openlora_influence::{
+    AttributionDir, AttributionError, GradientSketch, GradientSketcher, IndexError, IndexFile,
+    IndexMethod, build,
+};
 use tempfile::TempDir;
 
 use super::{Trained, random_draft, written};

@@ -1,8 +1,19 @@
 //! The fold behind the screen: sums that agree to the unit, and a stored board that is the same.
 
-use openlora_ledger::{event::{Event, EventRecord}, Earnings, state::{ApplyOutcome, board::{Board, DurationHistogram, KEPT_CALLS, MICRO, PaymentStanding}}};
 use openlora_journal::{Journal, projection};
-use openlora_tui::{model::SumRange, money::token_moneys, sums::{self, SumGroup}};
+use openlora_ledger::{
+    Earnings,
+    event::{Event, EventRecord},
+    state::{
+        ApplyOutcome,
+        board::{Board, DurationHistogram, KEPT_CALLS, MICRO, PaymentStanding},
+    },
+};
+use openlora_tui::{
+    model::SumRange,
+    money::token_moneys,
+    sums::{self, SumGroup},
+};
 
 use super::{fold, model, scenario, token};
 use openlora_tui::theme::Theme;

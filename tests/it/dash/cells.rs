@@ -2,7 +2,13 @@
 
 use std::{cell::RefCell, io::Write, rc::Rc};
 
-use openlora_tui::{model::DashModel, text::{clean, clip, width}, theme::Theme, update::{DashMessage, update}, view};
+use openlora_tui::{
+    model::DashModel,
+    text::{clean, clip, width},
+    theme::Theme,
+    update::{DashMessage, update},
+    view,
+};
 use proptest::prelude::*;
 use ratatui::{Terminal, TerminalOptions, Viewport, backend::CrosstermBackend, layout::Rect};
 

@@ -1,6 +1,17 @@
 //! The state machine, key by key.
 
-use openlora_tui::{action::DashAction, effect::DashEffect, key::KeyPress, keymap::{BINDINGS, KeyMatch, find}, layout::{PANES, Pane}, model::{ChartWindow, DashModel, PaneOverlay, SumRange}, money::AmountUnits, sums::SumGroup, theme::Theme, update::{DashMessage, update}};
+use openlora_tui::{
+    action::DashAction,
+    effect::DashEffect,
+    key::KeyPress,
+    keymap::{BINDINGS, KeyMatch, find},
+    layout::{PANES, Pane},
+    model::{ChartWindow, DashModel, PaneOverlay, SumRange},
+    money::AmountUnits,
+    sums::SumGroup,
+    theme::Theme,
+    update::{DashMessage, update},
+};
 
 use super::{model, press, scenario};
 

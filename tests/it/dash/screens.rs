@@ -2,7 +2,14 @@
 //! `REGENERATE=1 scripts/test dash` writes them again.
 
 use openlora_ledger::event::EventRecord;
-use openlora_tui::{key::KeyPress, layout::{PANES, Pane}, model::{DashModel, FeedLink}, theme::{THEMES, Theme}, update::{DashMessage, update}, view};
+use openlora_tui::{
+    key::KeyPress,
+    layout::{PANES, Pane},
+    model::{DashModel, FeedLink},
+    theme::{THEMES, Theme},
+    update::{DashMessage, update},
+    view,
+};
 use ratatui::{buffer::Buffer, layout::Rect};
 use sha2::{Digest, Sha256};
 

@@ -3,11 +3,17 @@
 use std::{fs, sync::Mutex};
 
 use clap::CommandFactory;
-use openlora::commands::{cli::Cli, settings::{KEYS, SettingKey, SettingKind, keys::{DATA_FIELDS, NETWORK_FIELDS}}};
+use openlora::commands::{
+    cli::Cli,
+    settings::{
+        KEYS, SettingKey, SettingKind,
+        keys::{DATA_FIELDS, NETWORK_FIELDS},
+    },
+};
 use openlora_core::error::EXIT_CLASSES;
+use openlora_payments::x402::Reason;
 use openlora_serve::{ROUTES, RouteAudience};
 use openlora_tui::keymap::BINDINGS;
-use openlora_payments::x402::Reason;
 use regex::Regex;
 
 use super::{read, root};

@@ -13,8 +13,8 @@ use super::{checkpoint, metered, place, refused, reserved, reserved_by, said, st
 use crate::support::{on_small_disk, small_disk};
 use crate::waiting;
 use futures::future::join_all;
-use openlora_ledger::event::{CallKind, Event, EventRecord, FinishReason, TokenUsage};
 use openlora_journal::{Journal, MemoryStore};
+use openlora_ledger::event::{CallKind, Event, EventRecord, FinishReason, TokenUsage};
 
 const RECOVERABLE: &[(&str, &str, &[u64])] = &[
     ("dead", "a", &[4, 9]),

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use openlora_ledger::event::Event;
 use openlora_journal::Journal;
+use openlora_ledger::event::Event;
 use rusqlite::Connection;
 
 use super::{metered, place, refused, said};

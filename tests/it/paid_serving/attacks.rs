@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::future::join_all;
-use openlora_engine::{Engine, EngineError, EngineLimits, GenerationStream, LabelProbabilities, Prompt, SamplingParams};
-use openlora_ledger::event::{Event, FinishReason, TokenUsage};
 use openlora_core::Amount;
+use openlora_engine::{
+    Engine, EngineError, EngineLimits, GenerationStream, LabelProbabilities, Prompt, SamplingParams,
+};
+use openlora_ledger::event::{Event, FinishReason, TokenUsage};
 use openlora_payments::x402::Reason;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;

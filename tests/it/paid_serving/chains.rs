@@ -1,11 +1,14 @@
 //! One server that sells on two chains: the same splitter is paid on both, and each chain's money
 //! is accounted for by itself.
 
-use openlora_ledger::event::Event;
+use openlora_chain::{
+    network::{Network, NetworkOptions},
+    provider::Chain,
+};
 use openlora_core::Address;
-use openlora_release::deploy::payee;
-use openlora_chain::{network::{Network, NetworkOptions}, provider::Chain};
+use openlora_ledger::event::Event;
 use openlora_payments::x402::{Reason, digest::EscrowDomain};
+use openlora_release::deploy::payee;
 use serde_json::json;
 
 use super::shop::{CHAIN, COST, Call, Payer, QUOTE, Setup, Shop, cost, token};

@@ -6,8 +6,10 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use openlora_journal::{
+    AppendOutcome, JournalEntry, JournalError, JournalHead, JournalStore, SqliteStore, StoreReader,
+};
 use openlora_ledger::event::{Event, EventRecord};
-use openlora_journal::{AppendOutcome, JournalEntry, JournalError, JournalHead, JournalStore, SqliteStore, StoreReader};
 use serde_json::{Value, json};
 
 use super::shop::{COST, Call, Payer, QUOTE, Setup, Shop, charges, cost};

@@ -6,11 +6,18 @@ use alloy::{
     sol,
     sol_types::SolCall,
 };
+use openlora_chain::registry::{BatchSettlementEscrow as Escrow, DevelopmentToken};
+use openlora_contracts::ESCROW;
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::ChannelTerms;
-use openlora_contracts::ESCROW;
-use openlora_chain::registry::{BatchSettlementEscrow as Escrow, DevelopmentToken};
-use openlora_payments::{settlement::ChainSettlement, x402::{ContractPayers, Reason, SponsorRules, digest::EscrowDomain, wire::{BatchPayload, SchemePayload, Voucher, VoucherAction}}};
+use openlora_payments::{
+    settlement::ChainSettlement,
+    x402::{
+        ContractPayers, Reason, SponsorRules,
+        digest::EscrowDomain,
+        wire::{BatchPayload, SchemePayload, Voucher, VoucherAction},
+    },
+};
 use serde_json::{Value, json};
 
 use super::shop::{CHAIN, Call, Payer, QUOTE, Setup, Shop, cost, required, token};

@@ -4,12 +4,18 @@
 use std::{sync::Arc, time::Duration};
 
 use alloy::sol_types::SolCall;
-use openlora_ledger::{event::{FinishReason, TokenUsage}, CallCharge, CheckedPayment};
-use openlora_core::Amount;
-use openlora_ports::{OfferedCall, PaymentDemand, PaymentGateway, PaymentGuard, RefundAnswer};
-use openlora_contracts::ESCROW;
 use openlora_chain::registry::BatchSettlementEscrow as Escrow;
-use openlora_payments::{settlement::{ChainSettlement, ChainSettler, SettleTriggers}, x402::Reason};
+use openlora_contracts::ESCROW;
+use openlora_core::Amount;
+use openlora_ledger::{
+    CallCharge, CheckedPayment,
+    event::{FinishReason, TokenUsage},
+};
+use openlora_payments::{
+    settlement::{ChainSettlement, ChainSettler, SettleTriggers},
+    x402::Reason,
+};
+use openlora_ports::{OfferedCall, PaymentDemand, PaymentGateway, PaymentGuard, RefundAnswer};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -168,8 +174,8 @@ impl PaymentGuard for HastyTab {
         Some(Duration::from_secs(1))
     }
 
-    fn capture(self: Box<Self>, charge: &CallCharge, answered: bool) {
-        self.0.capture(charge, answered);
+    fn check_charge(&self, charge: &CallCharge) -> Result<(), (String, Box<CallCharge>)> {
+        self.0.check_charge(charge)
     }
 }
 

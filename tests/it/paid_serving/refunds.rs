@@ -1,8 +1,8 @@
 //! Refunds over HTTP: whoever deposits and asks for it back, again and again, pays for the gas or
 //! meets the day's limit.
 
-use openlora_ledger::{event::Event, SponsorAllowance, SponsoredDeed};
 use openlora_core::Amount;
+use openlora_ledger::{SponsorAllowance, SponsoredDeed, event::Event};
 use serde_json::{Value, json};
 
 use super::shop::{CHAIN, CHAT, COST, Call, Payer, QUOTE, Setup, Shop, offer, required};
@@ -113,6 +113,7 @@ fn strangers_cannot_spend_more_gas_than_the_days_budget() {
             deposits_daily: 100,
             refunds_daily: 4,
             unsigned_refunds_daily: 1,
+            ..SponsorAllowance::UNLIMITED
         },
         ..Setup::of(&market)
     };

@@ -13,16 +13,44 @@ use alloy::{
     primitives::{B256, Bytes, U256},
     sol_types::SolCall,
 };
-use openlora_core::{error::Failure, Address, Amount, Word};
-use openlora_engine::Engine;
-use openlora_ledger::{event::{Event, EventRecord}, ChannelKey, ChannelTerms, Ledger, PriceList, SponsorAllowance, trail::AuditTrail};
-use openlora_journal::{Journal, JournalStore, SqliteStore};
-use openlora_ports::{PaymentGateway, Settler};
-use openlora_serve::{BoundSocket, ServeInputs, ServeLimits, Server, StopHandle, attribution::AttributionConfig, payment::{Currency, SalesConfig}};
+use axum::Router;
+use openlora_chain::{
+    network::Network, provider::Chain, registry::DevelopmentToken, transaction::TxLimits,
+};
 use openlora_contracts::{COLLECTOR, ESCROW};
+use openlora_core::{Address, Amount, Word, error::Failure};
+use openlora_engine::Engine;
+use openlora_journal::{Journal, JournalStore, SqliteStore};
+use openlora_ledger::{
+    ChannelKey, ChannelTerms, Ledger, PriceList, SponsorAllowance,
+    event::{Event, EventRecord},
+    trail::AuditTrail,
+};
+use openlora_payments::{
+    settlement::{
+        ChainSettlement, ChainSettler, DepositPermit, SettlementClient, SettlementOptions,
+        SettlementRecords, TxHistory,
+        audit::{AuditFigures, audit},
+        identify,
+    },
+    x402::{
+        ChainOffer, FacilitatorService, SellerConfig as Stalls, SponsorRules, X402Seller,
+        binding::{BindingDomain, RefundFee, RefundRequest, RequestBinding, request_hash},
+        digest::{EscrowDomain, TokenDomain, deposit_nonce},
+        signature,
+        wire::{
+            BatchPayload, DepositAuthorization, DepositPart, Erc3009, ExactPayload, SchemePayload,
+            TransferAuthorization, Voucher, VoucherAction,
+        },
+    },
+};
+use openlora_ports::{PaymentGateway, Settler};
+use openlora_serve::{
+    BoundSocket, ServeInputs, ServeLimits, Server, StopHandle,
+    attribution::AttributionConfig,
+    payment::{Currency, SalesConfig},
+};
 use openlora_wallet::WalletAccount;
-use openlora_chain::{network::Network, provider::Chain, registry::DevelopmentToken, transaction::TxLimits};
-use openlora_payments::{settlement::{ChainSettlement, ChainSettler, DepositPermit, SettlementClient, SettlementOptions, SettlementRecords, TxHistory, audit::{AuditFigures, audit}, identify}, x402::{ChainOffer, FacilitatorService, SellerConfig as Stalls, SponsorRules, X402Seller, binding::{BindingDomain, RefundFee, RefundRequest, RequestBinding, request_hash}, digest::{EscrowDomain, TokenDomain, deposit_nonce}, signature, wire::{BatchPayload, DepositAuthorization, DepositPart, Erc3009, ExactPayload, SchemePayload, TransferAuthorization, Voucher, VoucherAction}}};
 use serde_json::{Value, json};
 use tokio::{runtime::Runtime, sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -72,6 +100,7 @@ pub struct Setup {
     pub key: &'static str,
     pub rules: SponsorRules,
     pub refund_fee: Amount,
+    pub min_exact: Amount,
     pub allowance: SponsorAllowance,
     pub cashier: AroundCashier,
     pub engine: AroundEngine,
@@ -96,6 +125,7 @@ impl Setup {
             key: OWN_KEY,
             rules: RULES,
             refund_fee: Amount::ZERO,
+            min_exact: Amount::ZERO,
             allowance: SponsorAllowance::UNLIMITED,
             cashier: Box::new(|cashier| cashier),
             engine: Box::new(|engine| engine),
@@ -125,6 +155,8 @@ impl Settler for Idle {
 /// A running server with its desks.
 pub struct Shop {
     pub server: TestServer,
+    /// The server's routes without its sockets.
+    pub router: Router,
     pub desks: Vec<Arc<SettlementClient>>,
     book: Arc<RwLock<Ledger>>,
     watched: CancellationToken,
@@ -171,7 +203,7 @@ impl Shop {
         }
         let counters: Vec<ChainOffer> = desks
             .iter()
-            .map(|it| counter(it, setup.refund_fee))
+            .map(|it| counter(it, (setup.refund_fee, setup.min_exact)))
             .collect();
         let own = account(setup.key).address();
         let digest = |name: &str| format!("{name}0digest");
@@ -181,11 +213,11 @@ impl Shop {
             offers: counters.clone(),
             account: own,
             facts: Arc::new(journal.clone()),
+            ledger: Arc::clone(&book) as _,
             rules: setup.rules,
         };
-        let known = book.read().unwrap().clone();
         let sales = SalesConfig {
-            gateway: (setup.cashier)(Arc::new(X402Seller::new(stalls, known))),
+            gateway: (setup.cashier)(Arc::new(X402Seller::new(stalls))),
             facilitator: Arc::new(FacilitatorService::new(counters, own)),
             settler: Arc::new(Idle),
             currency: Currency {
@@ -199,8 +231,10 @@ impl Shop {
             let (desk, stop) = (Arc::clone(desk), watched.clone());
             watchers.spawn(async move { desk.watch(stop).await });
         }
+        let (server, router) = serve(journal, sales, setup.limits, &setup.engine).await;
         Self {
-            server: serve(journal, sales, setup.limits, &setup.engine).await,
+            server,
+            router,
             desks,
             book,
             watched,
@@ -349,7 +383,7 @@ async fn desk(
     Arc::new(SettlementClient::new(chain, account(key), records, options))
 }
 
-fn counter(desk: &Arc<SettlementClient>, refund_fee: Amount) -> ChainOffer {
+fn counter(desk: &Arc<SettlementClient>, (refund_fee, min_exact): (Amount, Amount)) -> ChainOffer {
     ChainOffer {
         settlement: Arc::clone(desk) as _,
         token: token(),
@@ -358,7 +392,7 @@ fn counter(desk: &Arc<SettlementClient>, refund_fee: Amount) -> ChainOffer {
         withdraw_delay: 900,
         min_deposit: Amount(MIN_DEPOSIT),
         refund_fee,
-        min_gas: Amount(1),
+        min_exact,
     }
 }
 
@@ -367,7 +401,7 @@ async fn serve(
     sales: SalesConfig,
     limits: ServeLimits,
     layer: &AroundEngine,
-) -> TestServer {
+) -> (TestServer, Router) {
     let (steps, begun) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
     let mut adapters = adapters(&steps, &begun);
     for adapter in &mut adapters {
@@ -384,7 +418,8 @@ async fn serve(
     let stop = StopHandle::default();
     let server = Server::new(bound, goods, journal.clone(), limits, stop.clone());
     let server = server.await.unwrap();
-    TestServer {
+    let router = server.router();
+    let server = TestServer {
         address: server.address(),
         journal,
         stop,
@@ -392,7 +427,8 @@ async fn serve(
         begun,
         running: tokio::spawn(server.run()),
         client: client(),
-    }
+    };
+    (server, router)
 }
 
 pub fn client() -> reqwest::Client {

@@ -3,9 +3,17 @@
 use std::net::IpAddr;
 
 use futures::StreamExt;
-use openlora_ledger::{disclosure, event::{CallKind, ChannelOpened, Event, EventRecord, TxIntent}, CallWork, ChannelKey, ChannelTerms, CheckedPayment, PaymentScheme, PriceList};
 use openlora_core::{Address, Amount, Word};
-use openlora_serve::{ApiRoute, ROUTES, RouteAudience, access::{AccessRules, AccessToken, FacilitatorAccess}, payment::resource, proxies::{TrustedProxies, client_address}};
+use openlora_ledger::{
+    CallWork, ChannelKey, ChannelTerms, CheckedPayment, PaymentScheme, PriceList, disclosure,
+    event::{CallKind, ChannelOpened, Event, EventRecord, TxIntent},
+};
+use openlora_serve::{
+    ApiRoute, ROUTES, RouteAudience,
+    access::{AccessRules, AccessToken, FacilitatorAccess},
+    payment::resource,
+    proxies::{TrustedProxies, client_address},
+};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 

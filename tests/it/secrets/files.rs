@@ -9,8 +9,8 @@ use std::{
 };
 
 use openlora_core::private::files;
-use openlora_ledger::event::Event;
 use openlora_journal::Journal;
+use openlora_ledger::event::Event;
 
 use crate::{
     live::{serve_args, write_adapters},

@@ -80,6 +80,8 @@ pub enum ShareFallback {
     Interrupted,
     /// The answer's tokens cannot be had from this engine.
     NoTokens,
+    /// The payer asked for static shares, so that nothing about the texts is published.
+    PayerChoice,
     /// A gradient was no number.
     NotANumber,
     /// The gradient of the answer could not be computed.
@@ -103,6 +105,7 @@ impl ShareFallback {
             Self::EmptyAnswer => "empty_answer",
             Self::Interrupted => "interrupted",
             Self::NoTokens => "no_tokens",
+            Self::PayerChoice => "payer_choice",
             Self::NotANumber => "not_a_number",
             Self::SketchFailed => "sketch_failed",
             Self::OutOfRange => "out_of_range",
