@@ -135,6 +135,7 @@ impl Counter {
         };
         let pass = self.gate.enter("bench", 1).await.expect("a turn is free");
         let reservation = CallReservation {
+            static_shares: false,
             slot,
             fingerprint: imprint,
             adapter: Arc::clone(&self.adapter),

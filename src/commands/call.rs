@@ -11,11 +11,13 @@ use std::io::{IsTerminal, Read};
 use serde_json::{Value, json};
 
 use super::{CommandContext, payer::PayerRequest};
-use crate::commands::printer::escape_controls;
 pub use answer::CallResult;
 use answer::{AdapterAnswer, LabelProbability};
 use client::{CallParams, ServerClient, text_at};
-use openlora_core::error::{ExitClass, ExitStatus, Failure};
+use openlora_core::{
+    error::{ExitClass, ExitStatus, Failure},
+    private::foreign_text::clean_line,
+};
 use openlora_payments::payer::{PayerStore, SchemeChoice};
 use pay::{PaidResponse, buy, resume};
 
@@ -46,6 +48,8 @@ pub struct CallRequest {
     pub system: Option<String>,
     /// Print the answer while it is streamed, as on a terminal.
     pub stream: bool,
+    /// Ask for static shares: the server computes and publishes no sketch of the call.
+    pub static_shares: bool,
     pub scheme: SchemeChoice,
     pub payer: PayerRequest,
 }
@@ -128,7 +132,7 @@ fn check_amount(name: &str, amount: Option<&str>) -> Result<(), Failure> {
 /// The requested adapter, or the only one.
 fn choose<'a>(models: &'a [Value], wanted: Option<&str>) -> Result<&'a Value, Failure> {
     let names: Vec<&str> = models.iter().map(|model| text_at(model, "id")).collect();
-    let served = names.join(", ");
+    let served = clean_line(&names.join(", ")).into_owned();
     match (wanted, models) {
         (Some(name), _) => models
             .iter()
@@ -139,7 +143,7 @@ fn choose<'a>(models: &'a [Value], wanted: Option<&str>) -> Result<&'a Value, Fa
                     format!("the server has no adapter `{name}`"),
                 );
                 failure.with_hint(match closest(name, &names) {
-                    Some(other) => format!("did you mean `{other}`?"),
+                    Some(other) => format!("did you mean `{}`?", clean_line(other)),
                     None => format!("served there: {served}"),
                 })
             }),
@@ -191,6 +195,9 @@ async fn chat(
     if let Some(temperature) = request.temperature {
         body["temperature"] = json!(temperature);
     }
+    if request.static_shares {
+        body["attribution"] = json!("static");
+    }
     let printer = &context.printer;
     let live = !printer.is_json() && std::io::stdout().is_terminal();
     let stream = request.stream || live;
@@ -233,7 +240,10 @@ async fn classify(
             "leave {flag} out, or ask for a chat with --kind chat"
         )));
     }
-    let body = json!({ "model": model["id"], "input": prompt });
+    let mut body = json!({ "model": model["id"], "input": prompt });
+    if request.static_shares {
+        body["attribution"] = json!("static");
+    }
     let wanted = CallParams {
         adapter: text_at(model, "id").to_owned(),
         path: CLASSIFY.to_owned(),
@@ -321,7 +331,7 @@ impl CallSession<'_> {
             .and_then(Value::as_str);
         let text = text.unwrap_or_default().to_owned();
         if !self.context.printer.is_json() {
-            self.context.printer.line(escape_controls(&text));
+            self.context.printer.text(&text);
         }
         Ok(CompleteAnswer {
             answer,
@@ -338,7 +348,7 @@ impl CallSession<'_> {
             let mut ranked: Vec<&LabelProbability> = labels.iter().collect();
             ranked.sort_by(|left, right| right.probability.total_cmp(&left.probability));
             for LabelProbability { label, probability } in ranked {
-                let line = format!("{probability:.4}  {}", escape_controls(label));
+                let line = format!("{probability:.4}  {label}");
                 self.context.printer.line(line);
             }
         }
@@ -401,8 +411,10 @@ impl CallSession<'_> {
             });
         } else {
             context.printer.note(format!(
-                "{} + {} tokens, paid {shown}, receipt {id}",
-                usage.prompt_tokens, usage.completion_tokens
+                "{} + {} tokens, paid {shown}, receipt {}",
+                usage.prompt_tokens,
+                usage.completion_tokens,
+                clean_line(&id)
             ));
         }
         closed.map_or(Ok(()), |closed| closed.shown_to_caller())

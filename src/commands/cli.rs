@@ -672,6 +672,7 @@ pub struct CallArgs {
     /// Ask again for the answer to a call that was paid and not answered, with the same payment
     #[arg(long, value_name = "ID", conflicts_with_all = [
         "prompt", "url", "adapter", "kind", "max_tokens", "temperature", "system", "stream",
+        "static_shares",
     ])]
     pub again: Option<String>,
     /// Server address; the project's own when left out
@@ -702,6 +703,9 @@ pub struct CallArgs {
     /// Show the answer while it comes, as a terminal does anyway
     #[arg(long)]
     pub stream: bool,
+    /// Have contributors credited by static shares, so that no sketch of the call is published
+    #[arg(long)]
+    pub static_shares: bool,
     /// How to pay: from a channel, or with one transfer; what the server offers when auto
     #[arg(long, value_name = "NAME", default_value = "auto")]
     pub scheme: SchemeArg,

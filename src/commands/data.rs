@@ -15,7 +15,10 @@ pub use split::{SplitReport, SplitRequest, split};
 
 use super::{CommandContext, project};
 use crate::commands::settings::{LossTokens, Settings};
-use openlora_core::error::{ExitClass, ExitStatus, Failure};
+use openlora_core::{
+    error::{ExitClass, ExitStatus, Failure},
+    private::foreign_text::clean_text,
+};
 use openlora_model::{
     dataset::{
         self, DataRow, DataSource, Dataset, Task,
@@ -113,7 +116,7 @@ fn print_preview(context: &CommandContext, shown: &[RowPreview]) {
             .iter()
             .map(|segment| painted(context, segment))
             .collect();
-        context.printer.line(painted.trim_end_matches('\n'));
+        context.printer.painted(painted.trim_end_matches('\n'));
     }
 }
 
@@ -123,11 +126,11 @@ fn painted(context: &CommandContext, segment: &TextSegment) -> String {
         TextSegment {
             text,
             learned: false,
-        } => text.clone(),
+        } => clean_text(text).into_owned(),
         TextSegment { text, .. } if context.printer.paints() => {
             context.printer.paint(LEARNED, text)
         }
-        TextSegment { text, .. } => format!("[[{text}]]"),
+        TextSegment { text, .. } => format!("[[{}]]", clean_text(text)),
     }
 }
 

@@ -48,7 +48,7 @@ fn heading(printer: &Printer, rows: u64, compared: bool) {
     } else {
         String::new()
     };
-    printer.line(printer.paint(BOLD, &format!("{rows:<14}{:>10}{base}", "adapter")));
+    printer.painted(&printer.paint(BOLD, &format!("{rows:<14}{:>10}{base}", "adapter")));
 }
 
 fn figure(printer: &Printer, name: &str, adapter: f64, base: Option<f64>, digits: usize) {

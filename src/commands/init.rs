@@ -169,6 +169,6 @@ fn report(context: &CommandContext, template: &ProjectTemplate, dir: &Path) {
         format!("cd {shown} && ")
     };
     context.printer.note(format!(
-        "next:\n  {enter}openlora data check\n  openlora train\n  openlora deploy\n  openlora serve --local"
+        "next:\n{enter}openlora data check\nopenlora train\nopenlora deploy\nopenlora serve --local"
     ));
 }

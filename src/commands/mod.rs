@@ -28,7 +28,7 @@ mod guard;
 pub mod init;
 mod journal;
 mod money;
-mod network;
+pub mod network;
 pub mod package;
 mod payer;
 mod project;

@@ -26,8 +26,14 @@ pub fn named(context: &CommandContext, name: &str) -> Result<Network, Failure> {
         return Err(unknown(context, name));
     }
     let mut options = NetworkOptions::default();
-    for (field, value) in tables.iter().flat_map(|entry| &entry.values) {
-        wish_for(&mut options, field, value);
+    for entry in tables {
+        for (field, value) in &entry.values {
+            // That real money needs no confirmation is the user's to say.
+            let lowers = *field == "mainnet" && *value == SettingValue::Boolean(false);
+            if !(entry.by_project && lowers) {
+                wish_for(&mut options, field, value);
+            }
+        }
     }
     let mut network = Network::resolve(name, &options)?;
     with_known_contracts(&mut network)?;

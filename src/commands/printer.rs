@@ -13,7 +13,13 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use openlora_core::{error::Failure, private::redact};
+use openlora_core::{
+    error::Failure,
+    private::{
+        foreign_text::{clean_line, clean_painted, clean_record, clean_text, escape_json},
+        redact,
+    },
+};
 
 /// When output is coloured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,12 +47,6 @@ pub struct Printer {
     stderr_color: bool,
     animated: bool,
     accessible: bool,
-}
-
-/// Replaces control characters, so that foreign text cannot control the terminal.
-pub fn escape_controls(text: &str) -> String {
-    let steers = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
-    text.replace(steers, "\u{fffd}")
 }
 
 /// An error as `--json` writes it to stderr.
@@ -101,23 +101,34 @@ impl Printer {
 
     /// Paints text for stdout when colour is on.
     pub fn paint(&self, style: Style, text: &str) -> String {
-        painted(self.stdout_color, style, text)
+        painted(self.stdout_color, style, &clean_text(text))
     }
 
     /// One line of the result.
     pub fn line(&self, text: impl AsRef<str>) {
-        self.write_stdout(&format!("{}\n", text.as_ref()));
+        self.write_stdout(&format!("{}\n", clean_line(text.as_ref())));
     }
 
-    /// A piece of the result without a line end, shown at once (streamed answers).
+    /// A part of the result whose pieces were painted; what others have written in it is cleaned
+    /// by whoever composes it.
+    pub fn painted(&self, text: &str) {
+        self.write_stdout(&format!("{}\n", clean_painted(text)));
+    }
+
+    /// The part of the result that has several lines by nature, such as an answer.
+    pub fn text(&self, text: &str) {
+        self.write_stdout(&format!("{}\n", clean_text(text)));
+    }
+
+    /// A piece of such a text without a line end, shown at once (streamed answers).
     pub fn piece(&self, text: &str) {
-        self.write_stdout(text);
+        self.write_stdout(&clean_text(text));
     }
 
     /// The result as one JSON value on one line.
     pub fn json<T: Serialize>(&self, value: &T) {
         match serde_json::to_string(value) {
-            Ok(text) => self.write_stdout(&format!("{text}\n")),
+            Ok(text) => self.write_stdout(&format!("{}\n", escape_json(&text))),
             Err(error) => self.warn(format!("the result cannot be written as JSON: {error}")),
         }
     }
@@ -125,26 +136,26 @@ impl Printer {
     /// A note for the user.
     pub fn note(&self, text: impl AsRef<str>) {
         if self.verbosity >= Verbosity::Normal {
-            self.write_stderr(&format!("{}\n", escape_controls(text.as_ref())));
+            self.write_stderr(&format!("{}\n", remark(text.as_ref())));
         }
     }
 
     /// A note that is shown only with `-v`.
     pub fn detail(&self, text: impl AsRef<str>) {
         if self.verbosity >= Verbosity::Verbose {
-            self.write_stderr(&format!("{}\n", escape_controls(text.as_ref())));
+            self.write_stderr(&format!("{}\n", remark(text.as_ref())));
         }
     }
 
     pub fn warn(&self, text: impl AsRef<str>) {
         let label = painted(self.stderr_color, WARNING, "warning:");
-        self.write_stderr(&format!("{label} {}\n", escape_controls(text.as_ref())));
+        self.write_stderr(&format!("{label} {}\n", remark(text.as_ref())));
     }
 
     pub fn hint(&self, text: impl AsRef<str>) {
         if self.verbosity >= Verbosity::Normal {
             let label = painted(self.stderr_color, HINT, "hint:");
-            self.write_stderr(&format!("{label} {}\n", escape_controls(text.as_ref())));
+            self.write_stderr(&format!("{label} {}\n", remark(text.as_ref())));
         }
     }
 
@@ -158,15 +169,15 @@ impl Printer {
                 hint: failure.hint.as_deref(),
             };
             if let Ok(text) = serde_json::to_string(&envelope) {
-                self.write_stderr(&format!("{text}\n"));
+                self.write_stderr(&format!("{}\n", escape_json(&text)));
             }
             return;
         }
         let label = painted(self.stderr_color, ERROR, "error:");
-        self.write_stderr(&format!("{label} {}\n", escape_controls(&failure.message)));
+        self.write_stderr(&format!("{label} {}\n", remark(&failure.message)));
         if let Some(hint) = &failure.hint {
             let label = painted(self.stderr_color, HINT, "hint:");
-            self.write_stderr(&format!("{label} {}\n", escape_controls(hint)));
+            self.write_stderr(&format!("{label} {}\n", remark(hint)));
         }
     }
 
@@ -216,8 +227,9 @@ pub struct LogWriter;
 
 impl Write for LogWriter {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let text = String::from_utf8_lossy(bytes);
-        std::io::stderr().write_all(redact::scrub(&text).as_bytes())?;
+        // One write is one record.
+        let record = clean_record(&String::from_utf8_lossy(bytes));
+        std::io::stderr().write_all(redact::scrub(&record).as_bytes())?;
         Ok(bytes.len())
     }
 
@@ -231,6 +243,12 @@ fn exit_on_broken_pipe(written: std::io::Result<()>) {
     if written.is_err_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) {
         std::process::exit(0);
     }
+}
+
+/// A remark for stderr: lines after the first are indented, so that no quoted text looks like a
+/// line of this program.
+fn remark(text: &str) -> String {
+    clean_text(text).replace('\n', "\n  ")
 }
 
 fn painted(on: bool, style: Style, text: &str) -> String {

@@ -9,7 +9,6 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{CommandContext, network};
-use crate::commands::printer::escape_controls;
 use openlora_chain::provider::Chain;
 use openlora_core::{
     Amount,
@@ -102,9 +101,7 @@ pub async fn show_receipt(
         .map_or_else(|| "not said yet".to_owned(), |paid| paid.to_string());
     printer.line(format!(
         "{} from {} at {}",
-        kept.id,
-        escape_controls(&kept.adapter),
-        kept.server
+        kept.id, kept.adapter, kept.server
     ));
     printer.line(format!(
         "paid {paid} of {} base units of {} signed for, to {}",
@@ -154,10 +151,7 @@ pub fn pending(context: &CommandContext) -> Result<ExitStatus, Failure> {
     for it in &waiting {
         printer.line(format!(
             "{}  {} at {}, at most {} base units",
-            it.id,
-            escape_controls(&it.adapter),
-            it.server,
-            it.quote
+            it.id, it.adapter, it.server, it.quote
         ));
     }
     printer.hint(match waiting.is_empty() {

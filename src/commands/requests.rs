@@ -219,6 +219,7 @@ impl From<CallArgs> for CallRequest {
             temperature: args.temperature,
             system: args.system,
             stream: args.stream,
+            static_shares: args.static_shares,
             scheme: match args.scheme {
                 SchemeArg::Auto => SchemeChoice::Auto,
                 SchemeArg::Exact => SchemeChoice::Only(PaymentScheme::Exact),

@@ -59,11 +59,12 @@ pub fn line(model: &DashModel, record: &EventRecord) -> Option<String> {
         Event::Released(it) => format!("paid out {} to {} in {}", amount(it.amount), it.to, it.tx),
         Event::RefundCharged(it) => format!("charged {} for a refund", amount(it.amount)),
         Event::GasLow { chain_id, .. } => format!(
-            "ALARM: too little is left for gas on chain {chain_id}: deposits and refunds are not sent"
+            "ALARM: too little is left for gas on chain {chain_id}: deposits, refunds and \
+             transfers are not sent"
         ),
         Event::GasBudgetSpent { chain_id, .. } => format!(
-            "ALARM: the day's gas budget is spent on chain {chain_id}: deposits and refunds are not \
-             sent until tomorrow (UTC)"
+            "ALARM: the day's gas budget is spent on chain {chain_id}: deposits, refunds \
+             and transfers are not sent until tomorrow (UTC)"
         ),
         Event::Refunded(it) => format!("refunded {} in {}", amount(it.amount), it.tx),
         Event::Anchored(it) => {

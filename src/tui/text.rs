@@ -7,7 +7,9 @@ use std::borrow::Cow;
 
 use ratatui::text::Span;
 
-/// Replaces a character that cannot be displayed safely.
+use openlora_core::private::foreign_text::is_steering;
+
+/// Stands for a letter that cannot be shown safely.
 const DOT: char = '·';
 
 /// Keeps only characters to which every terminal gives one or two cells.
@@ -22,7 +24,7 @@ fn shown(letter: char) -> Option<char> {
     if letter.is_ascii() {
         return Some(if letter.is_control() { DOT } else { letter });
     }
-    if letter.is_control() || is_unsafe(letter) {
+    if is_steering(letter) || is_unsafe(letter) {
         return Some(DOT);
     }
     match letter_width(letter) {

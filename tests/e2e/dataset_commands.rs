@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path};
 
+use openlora_core::private::foreign_text::is_steering;
 use serde_json::{Value, json};
 
 use crate::paths::repository;
@@ -180,6 +181,54 @@ fn a_project_without_data_says_how_to_name_some() {
              hint: name files with --data, or as [[data]] entries in openlora.toml\n",
         );
     }
+}
+
+/// Rows, labels and names of others, on the terminal of whoever looks at them.
+#[test]
+fn a_contributors_rows_do_not_steer_the_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let posing = "hello \u{1b}]52;c;eA==\u{7}\u{1b}[2J\u{202e}\r\u{9b}31m\u{8}";
+    let rows = |label: &str| {
+        let row = json!({ "text": posing, "label": label });
+        format!("{row}\n{}\n", json!({ "text": "plain", "label": "down" }))
+    };
+    let settings = format!(
+        "[project]\ntask = \"classify\"\nlabels = [\"up\", \"down\"]\n\
+         [[data]]\npath = \"ann.jsonl\"\ncontributor = {}\n",
+        json!("A\u{202e}nn")
+    );
+    project(dir, &settings, &[("ann.jsonl", &rows("up"))]);
+    let steers = |text: &str| {
+        let letters = text.chars();
+        let steering = letters.filter(|it| is_steering(*it) && *it != '\n');
+        steering.collect::<String>()
+    };
+    for colour in ["never", "auto"] {
+        for args in [&["data", "preview"][..], &["data", "check"]] {
+            let all = ["--color", colour].into_iter().chain(args.iter().copied());
+            let run = openlora(dir).args(all).run();
+            assert_eq!(steers(&(run.stdout + &run.stderr)), "", "{args:?}");
+        }
+    }
+    // Of what is coloured only the colour is left.
+    let painted = openlora(dir)
+        .args(["--color", "always", "data", "preview"])
+        .run();
+    let painted = painted.succeeds().stdout;
+    let plain = painted
+        .replace("\u{1b}[1m\u{1b}[32m", "")
+        .replace("\u{1b}[0m", "");
+    assert_eq!(steers(&plain), "", "{painted:?}");
+    assert!(plain.contains("hello \u{fffd}]52;c;eA=="), "{plain:?}");
+    fs::write(
+        dir.join("ann.jsonl"),
+        rows("\u{1b}[2J\u{1b}[1;1Hall is fine"),
+    )
+    .unwrap();
+    let run = data(dir, &["check"]);
+    assert_ne!(run.code, 0);
+    assert_eq!(steers(&(run.stdout + &run.stderr)), "");
 }
 
 #[test]

@@ -77,6 +77,8 @@ const HOSTILE_DATA: Address = Address([0xa2; 20]);
 enum Stage {
     Opened,
     Secured,
+    /// In the journal alone: nobody waits for the rest.
+    Written,
     Reserved,
 }
 
@@ -110,6 +112,12 @@ enum Step {
         quote: u128,
         exact: bool,
         stage: Stage,
+    },
+    /// A stream is hung up on right after its reservation, before it begins.
+    HangUp {
+        who: usize,
+        quote: u128,
+        exact: bool,
     },
     End {
         pick: usize,
@@ -182,6 +190,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|(who, quote, tokens)| Step::Exact { who, quote, tokens }),
         3 => (who(), quote(), prop::bool::weighted(0.3), stage)
             .prop_map(|(who, quote, exact, stage)| Step::Begin { who, quote, exact, stage }),
+        2 => (who(), quote(), prop::bool::weighted(0.3))
+            .prop_map(|(who, quote, exact)| Step::HangUp { who, quote, exact }),
         2 => (pick(), tokens()).prop_map(|(pick, tokens)| Step::End { pick, tokens }),
         2 => (pick(), tokens()).prop_map(|(pick, tokens)| Step::Again { pick, tokens }),
         5 => (pick(), theft).prop_map(|(pick, theft)| Step::Steal { pick, theft }),
@@ -189,9 +199,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|(who, quote, ours_first)| Step::Twice { who, quote, ours_first }),
         1 => (who(), quote(), any::<bool>())
             .prop_map(|(who, quote, late)| Step::Overtake { who, quote, late }),
-        1 => (who(), prop::option::of(1..2_000_u128), prop::bool::weighted(0.4))
+        2 => (who(), prop::option::of(1..2_000_u128), prop::bool::weighted(0.4))
             .prop_map(|(who, part, cut)| Step::Refund { who, part, cut }),
-        1 => who().prop_map(|who| Step::Expel { who }),
+        2 => who().prop_map(|who| Step::Expel { who }),
         2 => (who(), tokens()).prop_map(|(who, tokens)| Step::Leave { who, tokens }),
         1 => tokens().prop_map(|tokens| Step::Crash { tokens }),
         1 => Just(Step::Round),
@@ -344,7 +354,7 @@ fn rules() -> SponsorRules {
 
 /// A server over what its journal has.
 fn stand(market: &Arc<Market>, owner: (&str, Journal)) -> Stand {
-    Stand::over(market, owner, rules()).charging_by(rules(), Amount(REFUND_FEE), Amount(1))
+    Stand::over(market, owner, rules()).charging_by(rules(), Amount(REFUND_FEE))
 }
 
 impl<'a> Play<'a> {
@@ -413,6 +423,11 @@ impl<'a> Play<'a> {
             } => {
                 if let Some(at) = self.asks(who, quote, exact) {
                     self.begins(at, stage);
+                }
+            }
+            Step::HangUp { who, quote, exact } => {
+                if let Some(at) = self.asks(who, quote, exact) {
+                    self.hangs_up(at);
                 }
             }
             Step::End { pick, tokens } => {
@@ -518,8 +533,11 @@ impl<'a> Play<'a> {
             if stage != Stage::Opened {
                 tab.commit().await?;
             }
-            if stage == Stage::Reserved {
+            if matches!(stage, Stage::Written | Stage::Reserved) {
                 stand.reserve(&sale, &*tab).await;
+            }
+            // What a contract pays is claimed whoever waits.
+            if stage == Stage::Reserved || stage == Stage::Written && tab.payment().collected {
                 tab.reserved().await?;
             }
             Ok::<_, PaymentDemand>(tab)
@@ -533,7 +551,7 @@ impl<'a> Play<'a> {
             (asked.owed, asked.public) = (true, true);
             self.moved[who] += asked.max;
         }
-        if stage == Stage::Reserved {
+        if matches!(stage, Stage::Written | Stage::Reserved) {
             self.reserved += 1;
             asked.public = true;
             if asked.transfer.is_none() {
@@ -556,7 +574,7 @@ impl<'a> Play<'a> {
                         self.scene.happens("cut off");
                         drop(running);
                     }
-                    Stage::Reserved => {
+                    Stage::Written | Stage::Reserved => {
                         self.scene.happens("left running");
                         self.running.push(running);
                     }
@@ -564,6 +582,29 @@ impl<'a> Play<'a> {
             }
             Err(unpaid) => self.leaves_out(is_refused, unpaid),
         }
+    }
+
+    /// Nothing is computed and nothing charged, in the journal as in the ledger.
+    fn hangs_up(&mut self, at: usize) {
+        let asked = &self.asked[at];
+        let is_refused = asked.transfer.is_none() && self.leaving[asked.who];
+        match self.opens(at, Stage::Written) {
+            Ok(running) => {
+                assert!(!is_refused, "a payer who leaves is served");
+                self.scene.happens("hung up on");
+                self.ends(running, 0);
+            }
+            Err(unpaid) => self.leaves_out(is_refused, unpaid),
+        }
+        self.total_is_one(self.asked[at].who);
+    }
+
+    /// What a payer is told of its channel is what the ledger has, and what it counts itself.
+    fn total_is_one(&self, who: usize) {
+        let key = channel_key(channel_id(&self.party(who).config));
+        let ledger = self.one.seller.ledger.ledger();
+        let charged = ledger.channels.get(&key).map(|it| it.charged.amount().0);
+        assert_eq!(charged.unwrap_or_default(), self.charged[who]);
     }
 
     fn leaves_out(&self, is_refused: bool, unpaid: PaymentDemand) {
@@ -808,6 +849,14 @@ impl<'a> Play<'a> {
         let shown = self.charged[who];
         // A contract signs for no fee: it stays in the channel.
         let signs = who != CONTRACT;
+        // Most parts are all but a rest that is below the next refund's fee.
+        let view = self.view(who);
+        let paid = self.paid_nonce[who] == Some(view.refund_nonce) && signs;
+        let free = (view.balance.0 - shown).saturating_sub(if paid { 0 } else { REFUND_FEE });
+        let part = part.map(|part| match part {
+            0..1_500 => free.saturating_sub(part % REFUND_FEE).max(1),
+            part => part,
+        });
         let fee = signs.then(|| fee_of(by, shown, REFUND_FEE));
         let request = asked(&self.one, by, |it| {
             it.amount = part.map(Amount);
@@ -818,9 +867,7 @@ impl<'a> Play<'a> {
         let payload = batch(&party.config, shown, signature, deed);
         let header = extended(&self.one.header(&probe, &payload), &request);
         let before = self.scene.market.balance(party.account());
-        let view = self.view(who);
         let rest = view.balance.0 - shown;
-        let paid = self.paid_nonce[who] == Some(view.refund_nonce) && signs;
         let due = if paid { 0 } else { REFUND_FEE };
         let refused = match rest {
             0 => Some(Reason::RefundEmpty),
@@ -865,6 +912,10 @@ impl<'a> Play<'a> {
             Reason::RefundRequest.code()
         );
         self.scene.happens("refund replayed");
+        let left = self.view(who).balance.0 - self.charged[who];
+        if (1..=REFUND_FEE).contains(&left) {
+            self.refund(who, None, false);
+        }
     }
 
     fn pays_fee(&mut self, who: usize, nonce: u64) {
@@ -903,7 +954,8 @@ impl<'a> Play<'a> {
         let before = self.scene.market.balance(party.account());
         let view = self.view(who);
         let rest = view.balance.0 - spent;
-        let is_claimed = !view.claimed.is_zero() && max <= view.claimed.0;
+        let known = self.published(who).max(view.claimed.0);
+        let is_claimed = known > 0 && max <= known;
         let refunded = stand.wait(stand.till.refund(&probe, &header));
         let after = self.scene.market.balance(party.account());
         let may = max == spent && rest > REFUND_FEE && !is_claimed;
@@ -914,6 +966,39 @@ impl<'a> Play<'a> {
             true => "refund by a stranger",
             false => "refund refused to a stranger",
         });
+    }
+
+    /// The highest voucher of a payer's channel that the calldata of claims has told everybody.
+    fn published(&self, who: usize) -> u128 {
+        let rpc = &self.scene.market.rpc;
+        let payer = self.party(who).account();
+        let number = |value: &Value| {
+            let text = value.as_str().unwrap().trim_start_matches("0x");
+            u64::from_str_radix(text, 16).unwrap()
+        };
+        let mut highest = 0;
+        for block in 0..=number(&rpc.ok("eth_blockNumber", json!([]))) {
+            let block = rpc.ok(
+                "eth_getBlockByNumber",
+                json!([format!("0x{block:x}"), true]),
+            );
+            for tx in block["transactions"].as_array().unwrap() {
+                let data = hex::decode(tx["input"].as_str().unwrap()).unwrap();
+                let parts = match Escrow::multicallCall::abi_decode(&data) {
+                    Ok(all) => all.data,
+                    Err(_) => vec![data.into()],
+                };
+                let claims = parts
+                    .iter()
+                    .filter_map(|it| Escrow::claimCall::abi_decode(it).ok());
+                for claim in claims.flat_map(|it| it.voucherClaims) {
+                    if Address::from(claim.voucher.channel.payer) == payer {
+                        highest = highest.max(claim.voucher.maxClaimableAmount);
+                    }
+                }
+            }
+        }
+        highest
     }
 
     /// The payer withdraws by itself, and the seller claims before the delay is over.
@@ -1324,4 +1409,4 @@ fn nobody_gains_or_loses_by_anybodys_tricks() {
 }
 
 /// How many kinds of deeds there are.
-const KINDS: usize = 33;
+const KINDS: usize = 34;

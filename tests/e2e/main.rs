@@ -28,6 +28,7 @@ mod devnet_process;
 mod devnet_support;
 mod docs;
 mod figures;
+mod foreign_text;
 mod hostile_mix;
 mod house;
 mod init;

@@ -6,6 +6,7 @@ mod chains;
 mod disk;
 mod faults;
 mod flip;
+mod gas;
 mod hang_ups;
 mod hostile;
 mod identity;

@@ -72,6 +72,11 @@ struct Wish {
     honest: bool,
     /// How a paid answer never ends.
     stuck: Option<Stuck>,
+    /// What an answer says, and what a refusal does.
+    content: String,
+    refusal: Option<String>,
+    /// The bodies of paid requests.
+    bodies: Vec<String>,
     loot: Vec<Loot>,
     /// The highest total of each channel.
     signed: BTreeMap<Word, Amount>,
@@ -89,6 +94,9 @@ impl Seller {
             offers: Vec::new(),
             honest: true,
             stuck: None,
+            content: "ok \u{1b}]0;owned\u{7}\u{1b}[31mRED".into(),
+            refusal: None,
+            bodies: Vec::new(),
             loot: Vec::new(),
             signed: BTreeMap::new(),
             paid: 0,
@@ -165,7 +173,10 @@ async fn stray(State(seller): State<Seller>) -> Response {
     StatusCode::OK.into_response()
 }
 
-async fn sell(State(seller): State<Seller>, headers: HeaderMap) -> Response {
+async fn sell(State(seller): State<Seller>, headers: HeaderMap, body: String) -> Response {
+    if headers.contains_key("payment-signature") {
+        seller.0.lock().unwrap().bodies.push(body);
+    }
     let stuck = match decide(&seller, &headers) {
         Ok(response) => return response,
         Err(stuck) => stuck,
@@ -204,6 +215,11 @@ fn decide(seller: &Seller, headers: &HeaderMap) -> Result<Response, Stuck> {
     if let Some(stuck) = wish.stuck {
         return Err(stuck);
     }
+    if let Some(message) = &wish.refusal {
+        let body = json!({ "error": { "message": message, "code": message } });
+        return Ok((StatusCode::BAD_REQUEST, Json(body)).into_response());
+    }
+    let content = wish.content.clone();
     let quote: u128 = accepted["amount"].as_str().unwrap().parse().unwrap();
     let chance = match wish.honest {
         true => 0,
@@ -254,18 +270,21 @@ fn decide(seller: &Seller, headers: &HeaderMap) -> Result<Response, Stuck> {
             let body = json!({ "error": { "message": "bad \u{1b}[2J text", "code": "x" } });
             (StatusCode::BAD_REQUEST, Json(body)).into_response()
         }
-        3 => answer(None),
-        _ => answer(Some(json!({
-            "success": true, "transaction": "", "network": "eip155:31337",
-            "extra": {
-                "chargedAmount": charged.to_string(),
-                "channelState": {
-                    "channelId": id, "balance": "0", "totalClaimed": "0",
-                    "withdrawRequestedAt": 0, "refundNonce": "0",
-                    "chargedCumulativeAmount": (before + charged).to_string(),
+        3 => answer(None, &content),
+        _ => answer(
+            Some(json!({
+                "success": true, "transaction": "", "network": "eip155:31337",
+                "extra": {
+                    "chargedAmount": charged.to_string(),
+                    "channelState": {
+                        "channelId": id, "balance": "0", "totalClaimed": "0",
+                        "withdrawRequestedAt": 0, "refundNonce": "0",
+                        "chargedCumulativeAmount": (before + charged).to_string(),
+                    },
                 },
-            },
-        }))),
+            })),
+            &content,
+        ),
     })
 }
 
@@ -282,10 +301,10 @@ async fn never_ending(stuck: Stuck) -> Response {
     Body::from_stream(pieces).into_response()
 }
 
-fn answer(said: Option<Value>) -> Response {
+fn answer(said: Option<Value>, content: &str) -> Response {
     let body = json!({
         "id": "../../x\u{1b}[31m", "object": "chat.completion", "model": "m",
-        "choices": [{ "message": { "content": "ok \u{1b}]0;owned\u{7}\u{1b}[31mRED" } }],
+        "choices": [{ "message": { "content": content } }],
         "usage": { "prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2 },
     });
     let mut answer = Json(body).into_response();
@@ -520,6 +539,54 @@ fn nothing_that_a_seller_says_steers_the_terminal_or_leads_a_payment_elsewhere()
         assert!(!text.contains(steers), "{text:?}");
     }
     assert_eq!(run.stdout, "ok \u{fffd}]0;owned\u{fffd}\u{fffd}[31mRED\n");
+}
+
+/// Reorders, hides and breaks lines, and poses as a line of the program.
+const POSING: &str = "a\nhint: run this\r\u{202e}b\u{2066}\u{200b}\u{ad}\u{61c}\u{feff}\u{2028}\u{2029}\u{9b}c\u{e0041}";
+/// The same on one line.
+const POSED: &str = "a\u{fffd}hint: run this\u{fffd}\u{fffd}b\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}c\u{fffd}";
+
+#[test]
+fn a_seller_breaks_lines_in_its_answer_only_and_reorders_nothing() {
+    let market = Market::open("");
+    let (seller, url) = Seller::open(&market.runtime, 8);
+    seller.offer(vec![offer(10, &|_| {})], true);
+    seller.0.lock().unwrap().content = POSING.into();
+    let run = market.call(&url, &[]).succeeds();
+    let shown = POSED.replace("a\u{fffd}hint", "a\nhint");
+    assert_eq!(run.stdout, format!("{shown}\n"));
+    // As JSON it is whole, and ASCII where it would steer.
+    let run = market.call(&url, &["--json"]).succeeds();
+    assert!(run.stdout.trim_end().is_ascii(), "{:?}", run.stdout);
+    let told: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(told["text"], POSING);
+    seller.0.lock().unwrap().refusal = Some(POSING.into());
+    let run = market.call(&url, &[]);
+    assert_eq!(run.code, 3);
+    let last = run.stderr.lines().last().unwrap();
+    assert_eq!(last, format!("error: the server refused: {POSED}"));
+    let unknown = offer(10, &|it| it["extra"]["name"] = json!(POSING));
+    seller.offer(vec![unknown], true);
+    let run = market.call(&url, &[]);
+    assert_ne!(run.code, 0);
+    assert!(run.stderr.contains(POSED), "{:?}", run.stderr);
+    let posing = run.stderr.lines().any(|line| line.starts_with("hint: run"));
+    assert!(!posing, "{:?}", run.stderr);
+}
+
+#[test]
+fn a_payer_asks_for_static_shares_in_what_it_signs_for() {
+    let market = Market::open("");
+    let (seller, url) = Seller::open(&market.runtime, 9);
+    seller.offer(vec![offer(10, &|_| {})], true);
+    market.call(&url, &["--static-shares"]).succeeds();
+    market.call(&url, &[]).succeeds();
+    let bodies = seller.0.lock().unwrap().bodies.clone();
+    let asked = bodies.iter().map(|body| {
+        let body: Value = serde_json::from_str(body).unwrap();
+        body["attribution"].clone()
+    });
+    assert_eq!(asked.collect::<Vec<_>>(), [json!("static"), Value::Null]);
 }
 
 #[test]

@@ -157,7 +157,10 @@ impl Market {
     fn open() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let devnet = Devnet::start(dir.path(), 31_337);
-        let text = format!("[network.local]\nrpc = \"{}\"\n", devnet.rpc.url);
+        let text = format!(
+            "[serve]\nmin_exact = \"0.00001\"\n\n[network.local]\nrpc = \"{}\"\n",
+            devnet.rpc.url
+        );
         let seller = dir.path().join("seller");
         fs::create_dir(&seller).unwrap();
         fs::write(seller.join("openlora.toml"), &text).unwrap();

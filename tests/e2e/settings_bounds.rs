@@ -13,6 +13,12 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
+use openlora::commands::{
+    CommandContext, network,
+    printer::{ColorChoice, Printer, Verbosity},
+    settings::{AppDirs, SettingLayers, read_file},
+};
+
 use crate::support::{Run, openlora};
 
 fn write(dir: &Path, project: &str, own: &str) {
@@ -66,7 +72,7 @@ fn asks() -> String {
 }
 
 /// Key, what a project may say, what it may not, the reader's own, and what that allows.
-const LIMITS: [(&str, &str, &str, &str, &str); 13] = [
+const LIMITS: [(&str, &str, &str, &str, &str); 14] = [
     (
         "call.budget",
         "\"0.5\"",
@@ -143,6 +149,13 @@ const LIMITS: [(&str, &str, &str, &str, &str); 13] = [
         "90001",
         "90000",
         "at most 90000 (OWN)",
+    ),
+    (
+        "call.max_refund_fee",
+        "\"0.01\"",
+        "\"0.02\"",
+        "",
+        "at most \"0.01\" (default)",
     ),
     (
         "deploy.max_fee",
@@ -264,6 +277,63 @@ fn a_project_file_does_not_say_where_real_money_is() {
         write(dir, &text, &format!("[network.{name}]\n{table}"));
         let run = openlora(dir).args(open).run();
         assert!(!run.stderr.contains("a project file"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_project_file_does_not_name_the_server_that_is_paid() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let call = || openlora(dir).args(["call", "hello"]).run();
+    let named = "[serve]\nhost = \"192.0.2.1\"\nport = 9\n";
+    write(dir, named, "");
+    call().fails(
+        3,
+        &format!(
+            "error: {}: `serve.host` of a project file names another machine: expected an address \
+             of this one, found 192.0.2.1\n\
+             hint: if you mean to call it, add --url http://192.0.2.1:9/\n",
+            dir.join("openlora.toml").display()
+        ),
+    );
+    // Their own address and this machine's are called: nobody is there.
+    write(dir, "[serve]\nhost = \"127.0.0.1\"\nport = 9\n", "");
+    let run = call();
+    assert_eq!(run.code, 5, "{}", run.stderr);
+}
+
+#[test]
+fn a_project_file_does_not_make_real_money_a_toy() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let context = |project: &str, own: &str| {
+        write(dir, project, own);
+        let layers = SettingLayers {
+            user: read_file(&dir.join("home/config/config.toml"), None).unwrap(),
+            project: read_file(&dir.join("openlora.toml"), None).unwrap(),
+            working_dir: dir.to_owned(),
+            ..SettingLayers::default()
+        };
+        CommandContext {
+            printer: Printer::new(false, Verbosity::Quiet, ColorChoice::Never, true),
+            settings: layers.resolve().unwrap(),
+            dirs: AppDirs::discover(Some(&dir.join("home"))).unwrap(),
+            offline: true,
+            no_input: true,
+            yes: false,
+        }
+    };
+    let lowered = "[network.base]\nmainnet = false\n";
+    let mine = "[network.mine]\nchain_id = 8453\nrpc = \"http://127.0.0.1:1\"\n";
+    for (name, project, own, mainnet) in [
+        ("base", lowered, "", true),
+        ("base", lowered, lowered, false),
+        ("mine", mine, "", true),
+        ("mine", &format!("{mine}mainnet = false\n"), "", true),
+        ("mine", mine, "[network.mine]\nmainnet = false\n", false),
+    ] {
+        let found = network::named(&context(project, own), name).unwrap();
+        assert_eq!(found.mainnet, mainnet, "{project}{own}");
     }
 }
 

@@ -41,7 +41,7 @@ impl Market {
         let dir = tempfile::tempdir().unwrap();
         let devnet = Devnet::start(dir.path(), 31_337);
         let text = format!(
-            "[serve]\nmin_deposit = \"0.00015\"\nrefund_fee = \"0.00001\"\n\n[network.local]\nrpc = \"{}\"\n",
+            "[serve]\nmin_deposit = \"0.00015\"\nmin_exact = \"0.00001\"\nrefund_fee = \"0.00001\"\n\n[network.local]\nrpc = \"{}\"\n",
             devnet.rpc.url
         );
         fs::write(dir.path().join("openlora.toml"), text).unwrap();

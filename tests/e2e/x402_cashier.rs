@@ -1526,7 +1526,7 @@ fn a_refund_that_nobody_can_sign_for_leaves_its_fee_in_the_channel() {
     let buyer = stand.market.buyer(1, 10_000);
     let config = buyer.config(1);
     let paid = deposit(&buyer, &config, 1_000, (6_000, 1));
-    let stand = stand.charging(Amount(500), Amount(1));
+    let stand = stand.charging(Amount(500));
     stand.call(&sale(1_000), &paid, 400).unwrap();
     let probe = sale(1);
     let offer = stand.offers(&probe)[0].clone();
@@ -1545,8 +1545,16 @@ fn a_refund_that_nobody_can_sign_for_leaves_its_fee_in_the_channel() {
         .call(&sale(500), &voucher(&buyer, &config, 900), 1_000)
         .unwrap();
     let sent = stand.market.sent();
+    // The first refund's claim has published a voucher over 1000, which is above this one.
     assert_eq!(
         refusal(ask(900, None).unwrap_err()),
+        stand.because(&probe, Reason::RefundClaimed)
+    );
+    stand
+        .call(&sale(500), &voucher(&buyer, &config, 1_400), 1_000)
+        .unwrap();
+    assert_eq!(
+        refusal(ask(1_400, None).unwrap_err()),
         stand.because(&probe, Reason::ChannelRefundLimit)
     );
     assert_eq!(stand.market.sent(), sent);
@@ -1561,7 +1569,7 @@ fn a_refund_pays_its_fee_to_the_receiver() {
     let config = buyer.config(1);
     let channel = channel_id(&config);
     let paid = deposit(&buyer, &config, 1_000, (6_000, 1));
-    let stand = stand.charging(Amount(500), Amount(1));
+    let stand = stand.charging(Amount(500));
     stand.call(&sale(1_000), &paid, 400).unwrap();
     let probe = sale(1);
     let by = (&buyer, &config);
@@ -1695,8 +1703,8 @@ fn a_fee_is_taken_once_whatever_becomes_of_its_refund() {
             false => Act::Forward,
         }
     });
-    let fee = (Amount(500), Amount(1));
-    let stand = Stand::through(market, &proxy.url, |_| {}).charging(fee.0, fee.1);
+    let fee = Amount(500);
+    let stand = Stand::through(market, &proxy.url, |_| {}).charging(fee);
     let buyer = stand.market.buyer(1, 10_000);
     let config = buyer.config(1);
     let paid = deposit(&buyer, &config, 1_000, (6_000, 1));
@@ -1716,7 +1724,7 @@ fn a_fee_is_taken_once_whatever_becomes_of_its_refund() {
     dead.store(false, Ordering::SeqCst);
     // Another process, which knows the journal alone. The same request again, or one without a
     // fee, is made for what was paid.
-    let stand = stand.again().charging(fee.0, fee.1);
+    let stand = stand.again().charging(fee);
     let again = ask(&stand, own()).unwrap();
     assert_eq!(
         (&again.body["amount"], &again.body["fee"]),
@@ -1856,15 +1864,22 @@ fn a_restart_gives_no_payer_its_limits_anew() {
 
 #[test]
 fn a_low_account_sends_nothing_for_payers() {
-    let stand = Stand::new();
+    let floor = 10_u128.pow(18);
+    let limits = SponsorAllowance {
+        min_gas: Amount(floor),
+        ..SponsorAllowance::UNLIMITED
+    };
+    let stand = Stand::on(Market::embedded(), |options| options.allowance = limits);
     let buyer = stand.market.buyer(1, 10_000);
     let config = buyer.config(1);
     let paid = deposit(&buyer, &config, 1_000, (6_000, 1));
     let once = exact(&buyer.transfer(1_000, 1));
     let channel = buyer.config(2);
     stand.seller.opens(&buyer, &channel, 3_000);
-    let stand = stand.charging(Amount::ZERO, Amount(u128::MAX));
     assert_eq!(stand.till.warnings(), Vec::<String>::new());
+    // Nothing but the floor is left.
+    let left = json!([OWN, format!("{floor:#x}")]);
+    stand.market.rpc.ok("anvil_setBalance", left);
     let sent = stand.market.sent();
     let stopped = json!({
         "unavailable": "Transactions of payers are not sent now.",

@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -24,7 +24,7 @@ use openlora_ledger::{
     event::{CallKind, Event, FinishReason, TokenUsage},
 };
 use openlora_payments::{
-    settlement::{DepositPermit, SettlementOptions, TransferPermit},
+    settlement::{DepositPermit, LedgerView, SettlementOptions, TransferPermit},
     x402::{
         ChainOffer, ContractPayers, Reason, SellerConfig, SponsorRules, X402Seller,
         binding::request_hash,
@@ -89,9 +89,8 @@ impl Stand {
         let network = market.network(market.chain.url());
         let opening = Seller::over(&network, owner, |options| options.fresh = Duration::ZERO);
         let seller = market.runtime.block_on(opening).on(&market.runtime);
-        let book = seller.ledger.ledger();
         Self {
-            till: till(market, &seller, book, rules),
+            till: till(market, &seller, rules),
             market: Arc::clone(market),
             seller,
         }
@@ -104,8 +103,7 @@ impl Stand {
     ) -> Self {
         let market = market.into();
         let seller = market.seller_through(url, adjust);
-        let book = seller.ledger.ledger();
-        let till = till(&market, &seller, book, RULES);
+        let till = till(&market, &seller, RULES);
         Self {
             till,
             market,
@@ -131,29 +129,29 @@ impl Stand {
 
     /// One that remembers this.
     pub fn with(&self, book: Ledger) -> Arc<X402Seller> {
-        till(&self.market, &self.seller, book, RULES)
+        let remembered = Arc::new(Mutex::new(book));
+        let counters = self.counters();
+        till_at(counters, &self.market, (&self.seller, remembered), RULES)
     }
 
-    /// With a till that takes `fee` for refunds, and sends for payers above so much gas money.
-    pub fn charging(self, fee: Amount, min_gas: Amount) -> Self {
-        self.charging_by(RULES, fee, min_gas)
+    /// With a till that takes `fee` for refunds.
+    pub fn charging(self, fee: Amount) -> Self {
+        self.charging_by(RULES, fee)
     }
 
-    pub fn charging_by(mut self, rules: SponsorRules, fee: Amount, min_gas: Amount) -> Self {
-        let book = self.seller.ledger.ledger();
+    pub fn charging_by(mut self, rules: SponsorRules, fee: Amount) -> Self {
         let mut counters = counters(&self.market, &self.seller);
         for counter in &mut counters {
             counter.refund_fee = fee;
-            counter.min_gas = min_gas;
         }
-        self.till = till_at(counters, &self.market, (&self.seller, book), rules);
+        let ledger = Arc::clone(&self.seller.ledger) as _;
+        self.till = till_at(counters, &self.market, (&self.seller, ledger), rules);
         self
     }
 
     /// With a till that keeps other rules.
     pub fn ruled(mut self, rules: SponsorRules) -> Self {
-        let book = self.seller.ledger.ledger();
-        self.till = till(&self.market, &self.seller, book, rules);
+        self.till = till(&self.market, &self.seller, rules);
         self
     }
 
@@ -306,9 +304,10 @@ impl Stand {
             response_hash: "00".into(),
             charge: Some(Box::new(charge.clone())),
         };
-        self.seller.ledger.keep(metered).await.unwrap();
+        assert_eq!(tab.check_charge(&charge), Ok(()));
         let response = decoded(&tab.response(&charge));
-        tab.capture(&charge, finish.is_answer());
+        self.seller.ledger.keep(metered).await.unwrap();
+        drop(tab);
         response
     }
 
@@ -390,18 +389,19 @@ fn counters(market: &Market, seller: &Seller) -> Vec<ChainOffer> {
         withdraw_delay: 900,
         min_deposit: Amount(MIN_DEPOSIT),
         refund_fee: Amount::ZERO,
-        min_gas: Amount(1),
+        min_exact: Amount::ZERO,
     }]
 }
 
-fn till(market: &Market, seller: &Seller, book: Ledger, rules: SponsorRules) -> Arc<X402Seller> {
-    till_at(counters(market, seller), market, (seller, book), rules)
+fn till(market: &Market, seller: &Seller, rules: SponsorRules) -> Arc<X402Seller> {
+    let ledger = Arc::clone(&seller.ledger) as _;
+    till_at(counters(market, seller), market, (seller, ledger), rules)
 }
 
 fn till_at(
     counters: Vec<ChainOffer>,
     market: &Market,
-    (seller, book): (&Seller, Ledger),
+    (seller, ledger): (&Seller, Arc<dyn LedgerView>),
     rules: SponsorRules,
 ) -> Arc<X402Seller> {
     let stalls = [(DIGEST, market.splitter), (OTHER_DIGEST, OTHER_SPLITTER)];
@@ -411,9 +411,10 @@ fn till_at(
         offers: counters,
         account: seller.desk.account(),
         facts: Arc::clone(&seller.ledger) as _,
+        ledger,
         rules,
     };
-    Arc::new(X402Seller::new(shop, book))
+    Arc::new(X402Seller::new(shop))
 }
 
 /// A call that costs `quote` when all of its 1000 tokens come.

@@ -155,6 +155,7 @@ impl ShareFallback {
             Self::EmptyAnswer,
             Self::Interrupted,
             Self::NoTokens,
+            Self::PayerChoice,
             Self::NotANumber,
             Self::SketchFailed,
         ];

@@ -143,6 +143,12 @@ fn usdc_name(network: &str) -> String {
     }
 }
 
+/// Whether a preset says that this chain is a mainnet.
+fn holds_real_money(chain_id: u64) -> bool {
+    let mut presets = PRESETS.iter();
+    presets.any(|preset| preset.mainnet && preset.chain_id == chain_id)
+}
+
 impl Network {
     /// The network `name`: its preset with the overrides of `options`.
     pub fn resolve(name: &str, options: &NetworkOptions) -> Result<Self, WalletError> {
@@ -187,9 +193,9 @@ impl Network {
                 .clone()
                 .or(preset.map(|preset| preset.rpc.to_owned()))
                 .ok_or_else(|| missing("rpc"))?,
-            mainnet: options
-                .mainnet
-                .unwrap_or(preset.is_some_and(|preset| preset.mainnet)),
+            mainnet: options.mainnet.unwrap_or(
+                preset.is_some_and(|preset| preset.mainnet) || holds_real_money(chain_id),
+            ),
             token,
             confirmations: CONFIRMATIONS,
             contracts: NetworkContracts {

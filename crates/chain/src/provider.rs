@@ -149,7 +149,54 @@ impl Chain {
         asked.map_err(|error| self.refused("eth_estimateGas", deed, &error))
     }
 
-    /// Why a mined transaction reverted: the same call is simulated on top of its block.
+    /// As [`Self::simulate`], with sender, gas and fees as they will be, on top of what waits: code
+    /// that asks about them is told the truth.
+    pub async fn simulate_as_sent(
+        &self,
+        (from, to): (Address, Address),
+        data: &Bytes,
+        deed: &str,
+        limits: (u64, GasFees),
+    ) -> Result<Bytes, WalletError> {
+        let request = as_sent((from, to), data, limits);
+        let asked = self.provider.call(request).block(BlockId::pending()).await;
+        asked.map_err(|error| self.refused_within("eth_call", deed, limits.0, &error))
+    }
+
+    /// As [`Self::estimate`], in the way of [`Self::simulate_as_sent`]; what needs more gas fails.
+    pub async fn estimate_as_sent(
+        &self,
+        (from, to): (Address, Address),
+        data: &Bytes,
+        deed: &str,
+        limits: (u64, GasFees),
+    ) -> Result<u64, WalletError> {
+        let request = as_sent((from, to), data, limits);
+        let asked = self.provider.estimate_gas(request);
+        let asked = asked.block(BlockId::pending()).await;
+        asked.map_err(|error| self.refused_within("eth_estimateGas", deed, limits.0, &error))
+    }
+
+    /// Nodes have several words for a call that needs more gas than it is given.
+    fn refused_within(
+        &self,
+        method: &'static str,
+        deed: &str,
+        gas: u64,
+        error: &TransportError,
+    ) -> WalletError {
+        let message = error.as_error_resp().map(|it| it.message.to_lowercase());
+        let words = ["out of gas", "outofgas", "exceeds allowance"];
+        match message.is_some_and(|text| words.iter().any(|word| text.contains(word))) {
+            true => WalletError::Reverted {
+                deed: deed.to_owned(),
+                reason: format!("it takes more than {gas} gas"),
+            },
+            false => self.refused(method, deed, error),
+        }
+    }
+
+    /// Why a mined transaction failed: the same call again on top of its block.
     pub async fn revert_reason(
         &self,
         from: Address,
@@ -336,7 +383,21 @@ impl Chain {
     }
 }
 
-/// Whether a node reports that the contract code itself failed.
+fn as_sent(
+    (from, to): (Address, Address),
+    data: &Bytes,
+    (gas, fees): (u64, GasFees),
+) -> TransactionRequest {
+    TransactionRequest::default()
+        .from(from.into())
+        .to(to.into())
+        .input(data.clone().into())
+        .gas_limit(gas)
+        .max_fee_per_gas(fees.max_fee)
+        .max_priority_fee_per_gas(fees.priority)
+}
+
+/// Whether a node says that the contract's code itself failed.
 fn is_fault(message: &str) -> bool {
     let message = message.to_lowercase();
     [

@@ -10,7 +10,7 @@ mod recover;
 mod sender;
 
 pub use error::TransactionError;
-pub use recover::recover;
+pub use recover::{greatest_cost, recover};
 pub use sender::{
     FactReader, LogFacts, MinedTx, SentTx, TxEvent, TxLimits, TxSender, TxSubmission, no_facts,
 };

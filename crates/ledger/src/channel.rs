@@ -66,6 +66,10 @@ pub enum TotalBreach {
     SettledAboveClaimed { settled: Amount, claimed: Amount },
     #[error("{released} released is more than {settled} settled")]
     ReleasedAboveSettled { released: Amount, settled: Amount },
+    #[error("a charge begins at {begins}, and {charged} are charged")]
+    BeginsElsewhere { begins: Amount, charged: Amount },
+    #[error("no call is reserved for the charge")]
+    NotReserved,
     #[error("the total {total} cannot grow by {amount}")]
     Overflow { total: Amount, amount: Amount },
 }

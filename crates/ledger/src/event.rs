@@ -117,7 +117,10 @@ pub enum Event {
     /// The gas fee of a channel's next refund. Written before the refund is submitted, and at most
     /// once per refund.
     RefundCharged(Box<RefundCharged>),
-    /// The uncharged balance was refunded to a payer.
+    /// These vouchers are about to stand in the calldata of a claim, where everybody finds them:
+    /// written before the transaction is sent.
+    VouchersPublished(Box<VouchersPublished>),
+    /// A payer got back what was not charged.
     Refunded(Box<ChannelRefunded>),
     /// The recipients of an adapter version, as read from its splitter.
     SplitRead(Box<SplitRead>),
@@ -128,8 +131,8 @@ pub enum Event {
         /// Wei.
         left: Amount,
     },
-    /// The daily budget for sponsored gas is spent: deposits and refunds wait until the next day.
-    /// At most once a day.
+    /// What an account may pay in a day for gas at strangers' request is spent: deposits, refunds and
+    /// transfers wait for the next day. At most once a day.
     GasBudgetSpent {
         chain_id: u64,
         account: Address,
@@ -380,6 +383,20 @@ pub struct PaymentReceived {
     pub tx: String,
     pub block: u64,
     pub block_hash: Word,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VouchersPublished {
+    pub chain_id: u64,
+    pub vouchers: Vec<PublishedVoucher>,
+}
+
+/// A voucher that others may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishedVoucher {
+    pub channel: Word,
+    /// What it allows, whatever is claimed with it.
+    pub maximum: Amount,
 }
 
 /// One channel of a claim.

@@ -13,7 +13,10 @@ use super::{
     ClaimedStage, ExactKey, PaymentScheme, ReceiverKey, RetryProof, SponsoredBook, StageTotal,
     TotalBreach,
 };
-use crate::event::{ClearingStage, Event, PaymentBound, PaymentClearing, RefundCharged};
+use crate::event::{
+    ChannelsClaimed, ClearingStage, Event, PaymentBound, PaymentClearing, RefundCharged,
+    VouchersPublished,
+};
 use openlora_core::{Amount, Word};
 
 /// How many vouchers per channel are remembered for repeated requests.
@@ -73,6 +76,12 @@ pub struct LedgerChannel {
     pub refund_fees: Amount,
     #[serde(default)]
     pub paid_refund: Option<PaidRefund>,
+    /// The highest maximum of a voucher that stood in the calldata of a claim, mined or not.
+    #[serde(default)]
+    pub highest_published: Amount,
+    /// Whether vouchers are written down before they are published; earlier versions did not.
+    #[serde(default)]
+    pub announces_vouchers: bool,
 }
 
 impl LedgerChannel {
@@ -90,10 +99,54 @@ impl LedgerChannel {
             owed: BTreeMap::new(),
             refund_fees: Amount::ZERO,
             paid_refund: None,
+            highest_published: Amount::ZERO,
+            announces_vouchers: false,
         }
     }
 
-    /// Whether the fee of this refund is paid.
+    /// The maximum up to which others may have a voucher: all that was claimed, and the highest
+    /// voucher that a claim was made with.
+    pub fn published(&self) -> Amount {
+        let claimed = self.view.as_ref().map_or(Amount::ZERO, |view| view.claimed);
+        claimed.max(self.highest_published)
+    }
+
+    /// Whether it is written down that others may have a voucher over so much.
+    pub fn has_announced(&self, maximum: Amount) -> bool {
+        self.announces_vouchers && maximum <= self.highest_published
+    }
+
+    fn publish(&mut self, maximum: Amount) {
+        self.highest_published = self.highest_published.max(maximum);
+    }
+
+    /// A claim is mined. Its calldata had the highest voucher of then; a journal of an earlier
+    /// version does not say which, so it is the highest of now.
+    fn claim(&mut self) {
+        if !self.announces_vouchers {
+            self.publish(self.authorised.amount());
+        }
+    }
+
+    /// Whether a charge continues the channel's total, within what its payer signed for, and its
+    /// call is reserved.
+    ///
+    /// # Errors
+    /// The rule that it would break.
+    pub fn check_charge(&self, request_id: &str, charge: &CallCharge) -> Result<(), TotalBreach> {
+        let begins = charge.cumulative.saturating_sub(charge.amount);
+        let charged = self.charged.amount();
+        if begins != charged {
+            return Err(TotalBreach::BeginsElsewhere { begins, charged });
+        }
+        if !self.open.contains_key(request_id) {
+            return Err(TotalBreach::NotReserved);
+        }
+        self.charged.charge(charge.amount, self.authorised)?;
+        Ok(())
+    }
+
+    /// Whether the refund of this number is paid for.
     pub fn has_paid_refund(&self, nonce: u64) -> bool {
         self.paid_refund.is_some_and(|it| it.nonce == nonce)
     }
@@ -347,6 +400,8 @@ impl Ledger {
             Event::ChainEnded { chain_id } => self.end(*chain_id),
             Event::PaymentBound(bound) => self.bind(bound),
             Event::RefundCharged(fee) => self.charge_refund(fee),
+            Event::VouchersPublished(published) => self.publish(published),
+            Event::Claimed(claimed) => self.claim(claimed),
             Event::Refunded(refunded) => {
                 if let Some(channel) = self.channels.get_mut(&refunded.key) {
                     channel.give_away();
@@ -364,12 +419,47 @@ impl Ledger {
                 charge: Some(charge),
                 ..
             } => self.charge(request_id, charge, finish.is_answer()),
-            // A payment that was reverted and has paid for nothing yet.
-            Event::Reorganised { chain_id, txs } => self.exact.retain(|key, paid| {
-                let undone = key.chain_id == *chain_id && txs.contains(&paid.tx);
-                !undone || paid.request_id.is_some()
-            }),
+            Event::Reorganised { chain_id, txs } => self.undo(*chain_id, txs),
             _ => {}
+        }
+    }
+
+    /// Payments that never happened and paid for nothing yet. Their signatures were public, so
+    /// each still belongs to its request.
+    fn undo(&mut self, chain_id: u64, txs: &[String]) {
+        let bound = &mut self.bound;
+        self.exact.retain(|key, paid| {
+            let undone = key.chain_id == chain_id && txs.contains(&paid.tx);
+            let kept = !undone || paid.request_id.is_some();
+            if let (false, Some(hash)) = (kept, &paid.request_hash) {
+                bound.insert(*key, hash.clone());
+            }
+            kept
+        });
+    }
+
+    fn publish(&mut self, published: &VouchersPublished) {
+        for voucher in &published.vouchers {
+            let key = ChannelKey {
+                chain_id: published.chain_id,
+                channel: voucher.channel,
+            };
+            if let Some(channel) = self.channels.get_mut(&key) {
+                channel.announces_vouchers = true;
+                channel.publish(voucher.maximum);
+            }
+        }
+    }
+
+    fn claim(&mut self, claimed: &ChannelsClaimed) {
+        for row in &claimed.rows {
+            let key = ChannelKey {
+                chain_id: claimed.receiver.chain_id,
+                channel: row.channel,
+            };
+            if let Some(channel) = self.channels.get_mut(&key) {
+                channel.claim();
+            }
         }
     }
 

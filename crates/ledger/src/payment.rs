@@ -83,10 +83,19 @@ impl CheckedPayment {
         self.before.saturating_add(self.quote)
     }
 
-    /// The charge of a call that ended with `finish`. It never exceeds the quote, and is zero if
-    /// nothing was delivered for a reason that is not the payer's.
+    /// Whether the whole quote is paid before the call, however much of it the answer takes.
+    pub fn is_paid_whole(&self) -> bool {
+        self.collected || self.scheme == PaymentScheme::Exact
+    }
+
+    /// What the call costs, having ended so: never more than the quote, and nothing when nothing
+    /// was delivered through no doing of the payer's.
     pub fn charge(&self, usage: TokenUsage, finish: FinishReason) -> CallCharge {
-        let amount = self.cost(usage, finish);
+        self.charge_of(self.cost(usage, finish))
+    }
+
+    /// What the call costs where that is known.
+    pub fn charge_of(&self, amount: Amount) -> CallCharge {
         CallCharge {
             scheme: self.scheme,
             chain_id: self.chain_id,

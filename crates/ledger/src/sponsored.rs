@@ -1,9 +1,9 @@
-//! Transactions whose gas a server pays on request of others: submitted deposits, refunds, and
-//! payments cleared for other sellers. Their daily cost is folded from the journal, so a restart or
-//! a crash does not reset it.
+//! Transactions that a server pays for at strangers' request: deposits and transfers that it submits,
+//! refunds that it sends, and whatever it clears for other sellers. What they cost in a day is folded from
+//! the journal, so neither a restart nor a crash resets it.
 //!
-//! A pending transaction counts with its maximum cost from when it is recorded, a mined one with
-//! its actual cost. Claims are not included, because they earn money.
+//! A transaction counts with the most that it may cost from the moment when it is written down, and
+//! with what it did cost once it is mined, whether or not it reverted. Claims are not here: they earn.
 
 use std::collections::BTreeMap;
 
@@ -19,10 +19,17 @@ use openlora_core::{Address, Amount, Word};
 pub struct SponsorAllowance {
     /// Wei over all payers; unlimited if absent.
     pub gas_budget: Option<Amount>,
-    /// Per payer.
+    /// Wei that stay in the account for our own transactions, or more where the claims that are due
+    /// cost more.
+    pub min_gas: Amount,
+    /// Whether money of accounts with code is left alone: their code runs at our cost.
+    pub refuses_contracts: bool,
+    /// For one payer.
     pub deposits_daily: u32,
-    /// Per payer. Signed and unsigned refunds are counted separately, so that other parties cannot
-    /// use up the payer's own limit.
+    /// For one payer, whoever is paid; claims before a call included.
+    pub transfers_daily: u32,
+    /// For one payer; signed and unsigned ones are counted apart, so that nobody else uses up the
+    /// payer's own.
     pub refunds_daily: u32,
     /// Per channel.
     pub unsigned_refunds_daily: u32,
@@ -31,7 +38,10 @@ pub struct SponsorAllowance {
 impl SponsorAllowance {
     pub const UNLIMITED: Self = Self {
         gas_budget: None,
+        min_gas: Amount::ZERO,
+        refuses_contracts: false,
         deposits_daily: u32::MAX,
+        transfers_daily: u32::MAX,
         refunds_daily: u32::MAX,
         unsigned_refunds_daily: u32::MAX,
     };
@@ -51,8 +61,21 @@ pub enum SponsorLimit {
         budget: Amount,
         day: u64,
     },
+    #[error(
+        "the account has {left} wei beside what is on its way, and {floor} of them stay for its own \
+         claims: {reserve} more are too much"
+    )]
+    Floor {
+        left: Amount,
+        reserve: Amount,
+        floor: Amount,
+    },
+    #[error("the payer is an account with code, which would run at our cost")]
+    Contract,
     #[error("the payer has had its deposits of the day")]
     Deposits,
+    #[error("the payer has had its transfers of the day")]
+    Transfers,
     #[error("the payer has had its refunds of the day")]
     Refunds,
     #[error("the channel has had its unsigned refunds of the day")]
@@ -63,6 +86,8 @@ pub enum SponsorLimit {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct PartyCounts {
     deposits: u32,
+    #[serde(default)]
+    transfers: u32,
     signed_refunds: u32,
     unsigned_refunds: u32,
 }
@@ -231,9 +256,8 @@ impl SponsoredDay {
     fn count(&mut self, sponsored: &Sponsored, change: impl Fn(u32) -> u32) {
         if let Some(party) = sponsored.party {
             let counts = self.parties.entry(party).or_default();
-            if let Some(count) = counts.count_of(sponsored.deed) {
-                *count = change(*count);
-            }
+            let count = counts.count_of(sponsored.deed);
+            *count = change(*count);
         }
         if let (SponsoredDeed::UnsignedRefund, Some(channel)) = (sponsored.deed, sponsored.channel)
         {
@@ -248,12 +272,16 @@ impl SponsoredDay {
         allowance: &SponsorAllowance,
     ) -> Result<(), SponsorLimit> {
         let of_party = asked.party.and_then(|it| self.parties.get(&it).copied());
-        let count = of_party.and_then(|mut it| it.count_of(asked.deed).copied());
-        let count = count.unwrap_or_default();
+        let count = of_party.map_or(0, |mut it| *it.count_of(asked.deed));
         let of_channel = asked.channel.and_then(|it| self.channels.get(&it).copied());
         match asked.deed {
             SponsoredDeed::Deposit if count >= allowance.deposits_daily => {
                 Err(SponsorLimit::Deposits)
+            }
+            SponsoredDeed::Transfer | SponsoredDeed::PrepaidClaim | SponsoredDeed::Clearing
+                if count >= allowance.transfers_daily =>
+            {
+                Err(SponsorLimit::Transfers)
             }
             SponsoredDeed::SignedRefund | SponsoredDeed::UnsignedRefund
                 if count >= allowance.refunds_daily =>
@@ -271,12 +299,14 @@ impl SponsoredDay {
 }
 
 impl PartyCounts {
-    fn count_of(&mut self, deed: SponsoredDeed) -> Option<&mut u32> {
+    fn count_of(&mut self, deed: SponsoredDeed) -> &mut u32 {
         match deed {
-            SponsoredDeed::Deposit => Some(&mut self.deposits),
-            SponsoredDeed::SignedRefund => Some(&mut self.signed_refunds),
-            SponsoredDeed::UnsignedRefund => Some(&mut self.unsigned_refunds),
-            SponsoredDeed::Clearing => None,
+            SponsoredDeed::Deposit => &mut self.deposits,
+            SponsoredDeed::SignedRefund => &mut self.signed_refunds,
+            SponsoredDeed::UnsignedRefund => &mut self.unsigned_refunds,
+            SponsoredDeed::Transfer | SponsoredDeed::PrepaidClaim | SponsoredDeed::Clearing => {
+                &mut self.transfers
+            }
         }
     }
 }

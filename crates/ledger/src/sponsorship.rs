@@ -9,7 +9,11 @@ use openlora_core::{Address, Amount, Word};
 #[serde(rename_all = "snake_case")]
 pub enum SponsoredDeed {
     Deposit,
-    /// A refund that the payer requested with a signature.
+    /// A payment of the `exact` scheme to ourselves.
+    Transfer,
+    /// Of a voucher that a contract decides about, before its call.
+    PrepaidClaim,
+    /// By a request that the payer's side signed for this refund.
     SignedRefund,
     /// A refund requested by a voucher alone, which others than the payer may have.
     UnsignedRefund,

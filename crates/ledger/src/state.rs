@@ -240,6 +240,7 @@ impl JournalSnapshot {
             | Event::Settled(_)
             | Event::Released(_)
             | Event::RefundCharged(_)
+            | Event::VouchersPublished(_)
             | Event::GasBudgetSpent { .. }
             | Event::Refunded(_)
             | Event::SplitRead(_)

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::manifest::{Manifest, WeightsOrigin};
+use openlora_core::private::foreign_text::is_steering;
 use openlora_model::adapter::LoraAdapter;
 
 /// SPDX's term for an unstated licence.
@@ -92,7 +93,7 @@ fn data(text: &mut String, manifest: &Manifest) {
 
 /// A cell of a table on one line.
 fn escaped(cell: &str) -> String {
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    let plain = |c: char| if is_steering(c) { ' ' } else { c };
     cell.chars()
         .map(plain)
         .collect::<String>()

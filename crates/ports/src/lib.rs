@@ -143,7 +143,9 @@ pub trait PaymentGateway: Send + Sync {
     }
 }
 
-/// A payer's open tab: one call that is reserved and not yet charged. Dropping it charges nothing.
+/// A payment that is checked and not yet charged, with its channel's lock. What is charged is what
+/// the journal says: the guard is dropped once the charge is durable, and the next call of the
+/// channel reads the ledger. Dropped before, it charges nothing.
 #[async_trait::async_trait]
 pub trait PaymentGuard: Send + Sync {
     /// Sets the id under which the call is metered.
@@ -154,8 +156,8 @@ pub trait PaymentGuard: Send + Sync {
 
     fn payment(&self) -> &CheckedPayment;
 
-    /// Called once the reservation is durable. Funds that are safe only after a claim are claimed
-    /// when this returns.
+    /// The reservation is durable, and the ledger has it. What can be relied on only once it is
+    /// claimed is claimed when this returns.
     async fn reserved(&mut self) -> Result<(), PaymentDemand>;
 
     /// The value of `PAYMENT-RESPONSE` for a charge.
@@ -166,9 +168,12 @@ pub trait PaymentGuard: Send + Sync {
         None
     }
 
-    /// Called once the charge is durable in the journal's record. `answered` states whether the
-    /// call was ended by the payer or the model. The channel is then free for its next call.
-    fn capture(self: Box<Self>, charge: &CallCharge, answered: bool);
+    /// Whether the ledger has the reservation and would take the charge: no call is answered whose
+    /// charge it would not.
+    ///
+    /// # Errors
+    /// What contradicts it, and the charge of nothing that fits.
+    fn check_charge(&self, charge: &CallCharge) -> Result<(), (String, Box<CallCharge>)>;
 }
 
 /// Why a facilitator cannot answer.

@@ -16,10 +16,7 @@ use super::{
 };
 use openlora_core::Address;
 use openlora_engine::Prompt;
-use openlora_ledger::{
-    CallWork,
-    event::{CallKind, FinishReason},
-};
+use openlora_ledger::{CallWork, event::CallKind};
 use openlora_ports::{OfferedCall, PaymentDemand, PaymentGuard, Presenter};
 
 /// A call that may go on.
@@ -190,18 +187,12 @@ impl AppState {
             kind,
             prompt_tokens,
             accepted: intake.accepted,
+            static_shares: intake.static_shares,
             permit,
             guard,
             prompts,
         };
-        let mut call = self.meter.reserve(reservation).await?;
-        match call.collect().await {
-            Ok(()) => Ok(call),
-            Err(why) => {
-                call.finish(FinishReason::Failed, None).await?;
-                Err(unpaid(why))
-            }
-        }
+        self.meter.reserve(reservation).await
     }
 }
 

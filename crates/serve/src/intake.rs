@@ -34,6 +34,8 @@ pub struct CallIntake {
     pub digest: Word,
     pub adapter: Arc<ServedAdapter>,
     pub accepted: Instant,
+    /// The payer wants no sketch of this call computed or published.
+    pub static_shares: bool,
     /// The value of `PAYMENT-SIGNATURE`.
     pub payment: Option<String>,
     /// The address that was called, as the caller wrote it.
@@ -70,6 +72,7 @@ impl CallIntake {
         }
         let fields = BodyFields::parse(&body.bytes)?;
         let adapter = app.adapters.find(fields.required_string("model")?)?;
+        let static_shares = fields.is_word("attribution", "static")?;
         let digest = request_digest(parts.method.as_str(), parts.uri.path(), &body.bytes);
         let fingerprint = app
             .meter
@@ -86,6 +89,7 @@ impl CallIntake {
             digest,
             adapter,
             accepted,
+            static_shares,
             payment,
             resource,
             address,

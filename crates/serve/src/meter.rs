@@ -2,8 +2,13 @@
 //!
 //! A call is reserved durably before the model runs, checkpointed while text is generated, and
 //! metered durably before the caller learns that it ended. Dropping a [`ReservedCall`] counts what was
-//! generated so far. What a dead process left open is metered at the next
-//! start from its last checkpoint. The meter knows neither HTTP bodies nor the engine.
+//! generated so far, and nothing where the model never began. What a dead process left open is
+//! metered at the next start from its last checkpoint. The meter knows neither HTTP bodies nor the
+//! engine.
+//!
+//! From its reservation to its count a call owns its payment's guard, and both are written by tasks
+//! that nobody who waits can interrupt. The journal's writer folds each into the ledger, which has
+//! the only copy of what a channel is charged, before the guard lets go of the channel.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -25,6 +30,7 @@ use super::{
     fingerprint::RequestFingerprint,
     gate::Permit,
     metrics::ServerMetrics,
+    payment::unpaid,
     receipt::{self, already_metered},
     request_id::RequestId,
 };
@@ -32,7 +38,7 @@ use openlora_core::Address;
 use openlora_engine::Prompt;
 use openlora_journal::{CachedResponse, Journal, JournalEntry, JournalError, LARGEST_ENCLOSURE};
 use openlora_ledger::{
-    CheckedPayment,
+    CallCharge, CheckedPayment,
     event::{CallKind, Event, EventRecord, FinishReason, TokenUsage},
 };
 use openlora_ports::{PaymentDemand, PaymentGuard, Presenter};
@@ -86,16 +92,20 @@ pub struct CallReservation {
     pub kind: CallKind,
     pub prompt_tokens: u64,
     pub accepted: Instant,
+    /// No sketch of the call is computed.
+    pub static_shares: bool,
     pub permit: Permit,
     /// What pays for the call; none where calls are free.
     pub guard: Option<Box<dyn PaymentGuard>>,
     pub prompts: Vec<Prompt>,
 }
 
-/// A reserved call. Dropped without [`ReservedCall::finish`], it counts as disconnected.
+/// A reserved call. Dropped without [`ReservedCall::finish`], it counts as disconnected, and as
+/// failed where the model had not begun.
 pub struct ReservedCall {
     /// Taken when the call is settled.
     open: Option<ReservedState>,
+    begun: bool,
     usage: TokenUsage,
     checkpointed: (u64, Instant),
 }
@@ -108,10 +118,13 @@ struct ReservedState {
     adapter: Arc<ServedAdapter>,
     kind: CallKind,
     accepted: Instant,
+    static_shares: bool,
     reserved: Instant,
     first_token: Option<Duration>,
     delivered: Sha256,
     guard: Option<Box<dyn PaymentGuard>>,
+    /// What the call costs, once it is known.
+    charge: Option<CallCharge>,
     prompts: Vec<Prompt>,
     /// One per prompt.
     answers: Vec<String>,
@@ -245,12 +258,24 @@ impl CallMeter {
         self.admit(&own, id, fingerprint).await
     }
 
-    /// Writes the reservation durably; only then may the model run.
+    /// Writes the reservation durably, and claims what can be relied on only once it is claimed;
+    /// only then may the model run.
     pub async fn reserve(&self, reservation: CallReservation) -> Result<ReservedCall, ApiError> {
         let inner = Arc::clone(&self.inner);
-        // In a task of its own, so that a caller who leaves while the disk is busy cannot leave
-        // the reservation without its count: the task's result is then dropped, and counts.
-        let reserved = tokio::spawn(async move { inner.reserve(reservation).await }).await;
+        // In a task of its own, so that a caller who leaves while the disk or the chain is busy
+        // cannot leave the reservation without its count: the task's result is then dropped, and
+        // counts as a call that never began.
+        let reserving = async move {
+            let mut call = inner.reserve(reservation).await?;
+            match call.collect().await {
+                Ok(()) => Ok(call),
+                Err(why) => {
+                    call.finish(FinishReason::Failed, None).await?;
+                    Err(unpaid(why))
+                }
+            }
+        };
+        let reserved = tokio::spawn(reserving).await;
         reserved.unwrap_or_else(|_| Err(unwritable()))
     }
 
@@ -334,6 +359,7 @@ impl MeterInner {
             kind,
             prompt_tokens,
             accepted,
+            static_shares,
             permit,
             guard,
             prompts,
@@ -364,10 +390,12 @@ impl MeterInner {
             adapter,
             kind,
             accepted,
+            static_shares,
             reserved: Instant::now(),
             first_token: None,
             delivered,
             guard,
+            charge: None,
             answers: vec![String::new(); prompts.len()],
             prompts,
         };
@@ -377,6 +405,7 @@ impl MeterInner {
         };
         Ok(ReservedCall {
             open: Some(open),
+            begun: false,
             usage,
             checkpointed: (0, Instant::now()),
         })
@@ -384,6 +413,11 @@ impl MeterInner {
 }
 
 impl ReservedCall {
+    /// The model is at work: from here on the caller pays for what is done, whatever it does.
+    pub const fn begin(&mut self) {
+        self.begun = true;
+    }
+
     /// Notes that the model produced its first token.
     pub fn first_token(&mut self) {
         if let Some(open) = &mut self.open {
@@ -423,7 +457,23 @@ impl ReservedCall {
 
     /// What will be counted if the call ends as `finish` now.
     pub fn usage(&self, finish: FinishReason) -> TokenUsage {
-        counted(self.usage, finish)
+        counted(self.usage, self.ended(finish))
+    }
+
+    /// How a call ended: where nothing was computed nothing is charged, so a caller who left before
+    /// the model began has a call that failed.
+    fn ended(&self, finish: FinishReason) -> FinishReason {
+        match finish {
+            FinishReason::Disconnected if !self.begun => FinishReason::Failed,
+            finish => finish,
+        }
+    }
+
+    /// Whether the whole answer is paid for already, so that a caller who leaves is owed it.
+    pub fn is_paid_whole(&self) -> bool {
+        let open = self.open.as_ref();
+        let guard = open.and_then(|open| open.guard.as_ref());
+        guard.is_some_and(|guard| guard.payment().is_paid_whole())
     }
 
     /// When the call has to end, whatever is missing of its answer.
@@ -433,14 +483,14 @@ impl ReservedCall {
     }
 
     /// What the payer is told of its payment if the call ends as `finish` now.
-    pub fn payment_response(&self, finish: FinishReason) -> Option<String> {
-        let guard = self.open.as_ref()?.guard.as_ref()?;
-        let charge = guard.payment().charge(self.usage(finish), finish);
-        Some(guard.response(&charge))
+    pub fn payment_response(&mut self, finish: FinishReason) -> Option<String> {
+        let (usage, finish) = (self.usage(finish), self.ended(finish));
+        let open = self.open.as_mut()?;
+        let charge = open.charge(usage, finish)?;
+        Some(open.guard.as_ref()?.response(&charge))
     }
 
-    /// Claims what can be relied on only once it is claimed.
-    pub async fn collect(&mut self) -> Result<(), PaymentDemand> {
+    async fn collect(&mut self) -> Result<(), PaymentDemand> {
         match self.open.as_mut().and_then(|open| open.guard.as_mut()) {
             Some(guard) => guard.reserved().await,
             None => Ok(()),
@@ -456,7 +506,8 @@ impl ReservedCall {
         let Some(open) = self.open.take() else {
             return Err(unwritable());
         };
-        let usage = counted(self.usage, finish);
+        let (usage, finish) = (self.usage(finish), self.ended(finish));
+        let answer = answer.filter(|_| finish.is_answer());
         let (sender, metered) = tokio::sync::oneshot::channel();
         // A task of its own: a caller who leaves now cannot interrupt the count.
         tokio::spawn(open.finalize(usage, finish, answer, Some(sender)));
@@ -467,10 +518,11 @@ impl ReservedCall {
 impl Drop for ReservedCall {
     fn drop(&mut self) {
         let Some(open) = self.open.take() else { return };
-        let usage = counted(self.usage, FinishReason::Disconnected);
+        let usage = self.usage(FinishReason::Disconnected);
+        let finish = self.ended(FinishReason::Disconnected);
         // Without a runtime the process is ending; the next start meters the reservation.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(open.finalize(usage, FinishReason::Disconnected, None, None));
+            runtime.spawn(open.finalize(usage, finish, None, None));
         }
     }
 }
@@ -487,15 +539,35 @@ impl ReservedState {
         }
     }
 
-    /// Writes the count, again and again if need be, and frees the id. The first outcome goes to
-    /// whoever waits.
+    /// What the call costs; computed once.
+    fn charge(&mut self, usage: TokenUsage, finish: FinishReason) -> Option<CallCharge> {
+        let payment = self.guard.as_ref()?.payment();
+        let charge = self
+            .charge
+            .get_or_insert_with(|| payment.charge(usage, finish));
+        Some(charge.clone())
+    }
+
+    /// Writes the count, again and again if need be, frees the payment's channel and then the id.
+    /// The first outcome goes to whoever waits; a call whose charge the ledger would not take is
+    /// counted as failed, and not answered.
     async fn finalize(
-        self,
-        usage: TokenUsage,
-        finish: FinishReason,
-        answer: Option<FinishedAnswer>,
+        mut self,
+        mut usage: TokenUsage,
+        mut finish: FinishReason,
+        mut answer: Option<FinishedAnswer>,
         mut waiting: Option<tokio::sync::oneshot::Sender<Option<EventRecord>>>,
     ) {
+        let mut charge = self.charge(usage, finish);
+        if let (Some(guard), Some(asked)) = (&self.guard, &charge)
+            && let Err((breach, nothing)) = guard.check_charge(asked)
+        {
+            let id = self.slot.id().as_str();
+            tracing::error!(%breach, id, "a call is not answered, because its charge does not fit");
+            (usage, finish) = (TokenUsage::default(), FinishReason::Failed);
+            charge = Some(*nothing);
+            (answer, waiting) = (None, None);
+        }
         let Self {
             inner,
             slot,
@@ -504,18 +576,17 @@ impl ReservedState {
             adapter,
             kind,
             accepted,
+            static_shares,
             reserved: _,
             first_token,
             delivered,
             guard,
+            charge: _,
             prompts,
             answers,
         } = self;
         // The model has stopped: the next call need not wait for the disk.
         drop(permit);
-        let charge = guard
-            .as_ref()
-            .map(|guard| guard.payment().charge(usage, finish));
         let payer = charge.as_ref().filter(|it| !it.amount.is_zero());
         let ended = EndedCall {
             request_id: slot.id().as_str().to_owned(),
@@ -523,6 +594,7 @@ impl ReservedState {
             prompts,
             answers,
             finish,
+            static_shares,
             payer: payer.map(|charge| charge.payer),
         };
         let traced = inner.attributions.prove(ended).await;
@@ -538,7 +610,7 @@ impl ReservedState {
             first_token_milliseconds: first_token.map(milliseconds),
             request_hash: slot.hash().to_owned(),
             response_hash: hex::encode(delivered.finalize()),
-            charge: charge.clone().map(Box::new),
+            charge: charge.map(Box::new),
         };
         let enclosure = answer
             .as_ref()
@@ -548,9 +620,8 @@ impl ReservedState {
             match inner.append_count(count.clone(), traced.clone()).await {
                 Ok(record) => {
                     inner.metrics.metered(&record.event);
-                    if let (Some(guard), Some(charge)) = (guard, charge) {
-                        guard.capture(&charge, finish.is_answer());
-                    }
+                    // The ledger has the charge: the channel's next call may begin.
+                    drop(guard);
                     slot.complete(answer);
                     inner
                         .open

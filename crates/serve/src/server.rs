@@ -192,6 +192,11 @@ impl Server {
         self.bound.address
     }
 
+    /// The routes, for callers who reach them without a socket.
+    pub fn router(&self) -> Router {
+        router(self.app.clone())
+    }
+
     /// Serves until told to stop, then until every call is metered.
     pub async fn run(self) -> Result<(), ServeError> {
         let Self {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::commands::CommandContext;
 use openlora_core::{
     error::{ExitClass, Failure},
-    private::redact,
+    private::{foreign_text::clean_line, redact},
 };
 use openlora_payments::{
     payer::CallOrder,
@@ -247,7 +247,10 @@ impl ServerClient {
         if status.is_redirection() {
             let to = response.headers().get("location");
             let to = to.map_or_else(String::new, |to| {
-                format!(" to {}", String::from_utf8_lossy(to.as_bytes()))
+                format!(
+                    " to {}",
+                    clean_line(&String::from_utf8_lossy(to.as_bytes()))
+                )
             });
             let message = format!(
                 "the server at {} sends callers on{to}, and payments do not follow",
@@ -305,7 +308,10 @@ pub fn refused(status: StatusCode, error: &Value) -> Failure {
     };
     Failure::new(
         class,
-        format!("the server refused: {}", text_at(error, "message")),
+        format!(
+            "the server refused: {}",
+            clean_line(text_at(error, "message"))
+        ),
     )
 }
 
@@ -363,7 +369,19 @@ fn own(context: &CommandContext) -> Result<Url, Failure> {
         )
         .with_hint("name the server with --url, as `openlora serve` printed it"));
     }
-    parse(&format!("http://{host}:{port}"))
+    let url = parse(&format!("http://{host}:{port}"))?;
+    if is_local(&url) || context.settings.is_own("serve.host") {
+        return Ok(url);
+    }
+    let file = context.settings.project_file.clone().unwrap_or_default();
+    let message = format!(
+        "{}: `serve.host` of a project file names another machine: expected an address of this \
+         one, found {}",
+        file.display(),
+        clean_line(&host)
+    );
+    Err(Failure::new(ExitClass::BadInput, message)
+        .with_hint(format!("if you mean to call it, add --url {url}")))
 }
 
 fn is_local(url: &Url) -> bool {

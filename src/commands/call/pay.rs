@@ -14,6 +14,7 @@ use crate::commands::{CommandContext, payer};
 use openlora_core::{
     Amount,
     error::{ExitClass, Failure},
+    private::foreign_text::clean_line,
 };
 use openlora_payments::{
     payer::{
@@ -346,7 +347,7 @@ impl CallPurchase<'_> {
 fn shown_price(payer: &Payer, offer: &PaymentOffer, order: &CallOrder) -> String {
     format!(
         "{} costs up to {} on {}, paid by {}",
-        order.seller.adapter,
+        clean_line(&order.seller.adapter),
         payer.money(offer.terms.amount),
         payer.chain.network.name,
         offer.terms.scheme

@@ -4,7 +4,7 @@ use reqwest::Response;
 use serde_json::{Value, json};
 
 use super::client::{LARGEST, ServerClient, refused};
-use crate::commands::printer::{Printer, escape_controls};
+use crate::commands::printer::Printer;
 use openlora_core::error::{ExitClass, Failure};
 
 /// The longest line of a stream, in bytes.
@@ -98,7 +98,7 @@ pub async fn print_stream(
         for text in events.feed(&bytes)? {
             let shown = screen.add(&text);
             if !printer.is_json() {
-                printer.piece(&escape_controls(&shown));
+                printer.piece(&shown);
             }
             events.text.push_str(&text);
         }

@@ -72,7 +72,7 @@ pub fn print(context: &CommandContext, report: &DataReport) {
         .filter(|block| !block.is_empty())
         .map(|block| block.join("\n"))
         .collect();
-    printer.line(blocks.join("\n\n"));
+    printer.text(&blocks.join("\n\n"));
 }
 
 fn source_lines(report: &DataReport) -> Vec<String> {

@@ -108,6 +108,8 @@ impl DemoBinary {
             .env("OPENLORA_HOME", self.dir.join(self.home))
             // A chain of its own on a free port.
             .env("OPENLORA_DEVNET_PORT", "0")
+            // One tiny call is paid by a transfer of its own, for comparison.
+            .env("OPENLORA_SERVE_MIN_EXACT", "0.00001")
             .env("OPENLORA_PASSWORD_FILE", self.dir.join(PASSWORD_FILE))
             .stdin(Stdio::null())
             .kill_on_drop(true);

@@ -52,7 +52,7 @@ impl DemoScript<'_> {
         }
         match self.printer.is_json() {
             true => self.printer.note(line),
-            false => self.printer.line(line),
+            false => self.printer.painted(line),
         }
     }
 }

@@ -6,10 +6,13 @@ use super::unknown;
 use crate::commands::{
     CommandContext,
     call::client::{ServerClient, is_id},
-    printer::{Printer, escape_controls},
+    printer::Printer,
     running_server::RunningServer,
 };
-use openlora_core::error::{ExitClass, ExitStatus, Failure};
+use openlora_core::{
+    error::{ExitClass, ExitStatus, Failure},
+    private::foreign_text::clean_line,
+};
 use openlora_ledger::event::{AttributionMethod, TracedSpan};
 use openlora_payments::payer::PayerStore;
 use openlora_serve::attribution::published::{
@@ -59,7 +62,10 @@ async fn ask(
     if !status.is_success() {
         let why = body.pointer("/error/message").and_then(Value::as_str);
         let asked = client.url(&path);
-        let message = why.map_or_else(|| format!("{asked} answers {status}"), str::to_owned);
+        let message = why.map_or_else(
+            || format!("{asked} answers {status}"),
+            |why| clean_line(why).into_owned(),
+        );
         let class = match status.as_u16() {
             404 => ExitClass::BadInput,
             _ => ExitClass::Network,
@@ -74,7 +80,7 @@ fn percent(ppm: u32) -> String {
 }
 
 fn print_attribution(printer: &Printer, found: &PublishedAttribution) {
-    let line = |text: String| printer.line(escape_controls(&text));
+    let line = |text: String| printer.line(text);
     let adapter = found.adapter.as_deref().unwrap_or("its adapter");
     match found.stage {
         AttributionStage::Final => line(format!("{} by {adapter}: {}", found.id, how(found))),

@@ -276,12 +276,9 @@ impl ServingPlan<'_> {
             offers,
             account: self.account.address(),
             facts: Arc::new(self.journal.clone()),
+            ledger: Arc::clone(&ledger) as Arc<dyn LedgerView>,
             rules: rules(self.context),
         };
-        let known = ledger
-            .read()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .clone();
         let triggers = SettleTriggers {
             threshold: amount(&self.context.settings.serve.settle_at, &money)?,
             interval: settle_every(self.context)?,
@@ -292,7 +289,7 @@ impl ServingPlan<'_> {
         Ok(PaidServing {
             splits: splits.collect(),
             sales: SalesConfig {
-                gateway: Arc::new(X402Seller::new(seller, known)),
+                gateway: Arc::new(X402Seller::new(seller)),
                 facilitator: Arc::new(facilitator),
                 settler: Arc::new(ChainOperators(operators.clone())),
                 currency: Currency {
@@ -323,7 +320,7 @@ impl ServingPlan<'_> {
         let limits = limits(self.context)?;
         let log = LogFolder::at(&self.context.dirs.data.join(LOG));
         let address = public_url(self.context)?.unwrap_or_else(|| self.url.clone());
-        let allowance = allowance(self.context);
+        let allowance = allowance(self.context)?;
         let networks = self.chains.iter().map(|chain| &chain.network);
         let gas_budgets: Vec<Option<Amount>> = networks
             .map(|network| gas_budget(self.context, network))
@@ -376,7 +373,7 @@ impl ServingPlan<'_> {
             withdraw_delay: settings.withdraw_delay.as_secs(),
             min_deposit: amount(&settings.min_deposit, token)?,
             refund_fee: amount(&settings.refund_fee, token)?,
-            min_gas: min_gas(self.context)?,
+            min_exact: amount(&settings.min_exact, token)?,
         })
     }
 }
@@ -392,15 +389,18 @@ fn rules(context: &CommandContext) -> SponsorRules {
     }
 }
 
-/// Daily limits of sponsored transactions per payer.
-fn allowance(context: &CommandContext) -> SponsorAllowance {
+/// What is done for each payer in a day.
+fn allowance(context: &CommandContext) -> Result<SponsorAllowance, Failure> {
     let settings = &context.settings.serve;
-    SponsorAllowance {
+    Ok(SponsorAllowance {
         gas_budget: None,
+        min_gas: min_gas(context)?,
+        refuses_contracts: settings.contract_payers == ContractPayerPolicy::Refuse,
         deposits_daily: settings.deposits_daily,
+        transfers_daily: settings.transfers_daily,
         refunds_daily: settings.refunds_daily,
         unsigned_refunds_daily: 1,
-    }
+    })
 }
 
 /// Daily budget for sponsored gas, in wei. Coins of a development chain have no value.

@@ -17,6 +17,7 @@ const LIMITS: &[(&str, Option<&str>)] = &[
     ("call.max_locked", None),
     ("call.max_deposit", Some("call.ask_above")),
     ("call.max_delay", None),
+    ("call.max_refund_fee", None),
     ("deploy.max_fee", None),
 ];
 

@@ -240,6 +240,10 @@ settings! {
             "least deposit into a channel, in token units";
         deposits_daily: u32 = integer(0, LARGE), Some("100"),
             "deposits that are put on the chain for one payer in a day (UTC)";
+        min_exact: StatedSetting<String> = SettingKind::Text, Some("\"0.0005\""),
+            "least price of a call that a transfer of its own (`exact`) is offered for, in token units";
+        transfers_daily: u32 = integer(0, LARGE), Some("100"),
+            "transfers (`exact`) that are put on the chain for one payer in a day (UTC)";
         refunds_daily: u32 = integer(0, LARGE), Some("4"),
             "refunds that are made for one payer in a day (UTC)";
         refund_fee: StatedSetting<String> = SettingKind::Text, Some("\"0.0001\""),
@@ -247,11 +251,11 @@ settings! {
         refund_pause: Duration = integer(0, 3600), Some("3"),
             "seconds in which a paid call ends a refund that others than the payer may have asked for";
         contract_payers: ContractPayerPolicy = ContractPayerPolicy::KIND, Some("\"refuse\""),
-            "vouchers that the payer's contract decides about: refused, or claimed before the call";
+            "payers that are contracts: refused, or their vouchers claimed before the call";
         min_gas: StatedSetting<String> = SettingKind::Text, Some("\"0.001\""),
-            "what the account keeps for its own gas, in ETH, before it sends payers' transactions";
+            "what the account keeps for its own gas at least, in ETH, when it sends payers' transactions; more where the claims that are due cost more";
         gas_budget: Option<StatedSetting<String>> = SettingKind::Text, None,
-            "most that payers' deposits and refunds may cost in a day (UTC) on each chain, in ETH; unset: ten times `serve.min_gas`, and no limit on a development chain";
+            "most that payers' deposits, refunds and transfers may cost in a day (UTC) on each chain, in ETH; unset: ten times `serve.min_gas`, and no limit on a development chain";
         anchor_at: u64 = integer(1, LARGE), Some("1024"),
             "attributed calls that are worth a root on the chain";
         anchor_every: Duration = integer(1, LARGE), Some("3600"),

@@ -8,7 +8,10 @@ use std::{
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use futures::StreamExt;
@@ -178,7 +181,12 @@ impl PaymentGateway for DeadlyCashier {
         let tab = self.cashier.open(sale, payment).await?;
         dies(&self.point, "after open");
         let point = Arc::clone(&self.point);
-        Ok(Box::new(DeadlyTab { tab, point }))
+        Ok(Box::new(DeadlyTab {
+            tab,
+            point,
+            ends: AtomicBool::new(false),
+            last: DiesLast(None),
+        }))
     }
 
     async fn refund(
@@ -193,6 +201,9 @@ impl PaymentGateway for DeadlyCashier {
 struct DeadlyTab {
     tab: Box<dyn PaymentGuard>,
     point: Arc<str>,
+    ends: AtomicBool,
+    /// Dropped after the tab.
+    last: DiesLast,
 }
 
 #[async_trait::async_trait]
@@ -224,11 +235,29 @@ impl PaymentGuard for DeadlyTab {
         self.tab.time_limit()
     }
 
-    fn capture(self: Box<Self>, charge: &CallCharge, answered: bool) {
-        dies(&self.point, "before close");
-        self.tab.capture(charge, answered);
-        // The answer is not yet written.
-        dies(&self.point, "after close");
+    fn check_charge(&self, charge: &CallCharge) -> Result<(), (String, Box<CallCharge>)> {
+        self.ends.store(true, Ordering::SeqCst);
+        self.tab.check_charge(charge)
+    }
+}
+
+/// A call that ended lets go of its channel; the answer is not yet written.
+impl Drop for DeadlyTab {
+    fn drop(&mut self) {
+        if self.ends.load(Ordering::SeqCst) {
+            dies(&self.point, "before close");
+            self.last.0 = Some(Arc::clone(&self.point));
+        }
+    }
+}
+
+struct DiesLast(Option<Arc<str>>);
+
+impl Drop for DiesLast {
+    fn drop(&mut self) {
+        if let Some(point) = &self.0 {
+            dies(point, "after close");
+        }
     }
 }
 

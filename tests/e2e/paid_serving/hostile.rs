@@ -13,7 +13,7 @@ use openlora_contracts::ESCROW;
 use openlora_core::Amount;
 use openlora_journal::{Journal, SqliteStore};
 use openlora_ledger::{
-    CallWork, ChannelKey, ChannelView, CheckedPayment, PaymentScheme,
+    CallWork, ChannelKey, ChannelView, CheckedPayment, Ledger, PaymentScheme,
     event::{CallKind, ChannelObserved, ChannelOpened, Event, FinishReason, TokenUsage},
 };
 use openlora_payments::x402::{
@@ -199,6 +199,78 @@ fn pays(refund: &Value) -> Value {
     let mut voucher = refund.clone();
     voucher["type"] = json!("voucher");
     voucher
+}
+
+#[test]
+fn a_voucher_from_calldata_is_worth_nothing_above_what_was_claimed_with_it() {
+    let market = Market::embedded();
+    let mut shop = Shop::of(&market);
+    let payer = Payer::new(&market, 1, 10_000);
+    // It allows 750, and 250 are claimed with it.
+    let first = Call::usual().with(json!({ "max_tokens": 7 }));
+    let paid = shop.payment(&first, &payer.deposit(750, 5_000));
+    assert_eq!(cost(&shop.send(&first, Some(&paid))), COST);
+    let own = shop.payment(&first, &payer.voucher(750));
+    assert_eq!(shop.send(&first, Some(&own)).status, 200);
+    shop.settled();
+    let claim = published(&market).remove(0);
+    let taken = |deed| found(&payer, 750, claim.signature.clone(), deed);
+    let (stolen, close) = (
+        taken(VoucherAction::Voucher),
+        taken(VoucherAction::Refund { amount: None }),
+    );
+    let classify = |text: &str| Call {
+        path: "/v1/classify",
+        body: json!({ "model": "filter", "input": text }),
+        id: None,
+    };
+    // No answer for a guess, no refund, and no voucher of the payer's; also after a restart, and
+    // when the payer's newest voucher is for exactly what is charged.
+    let mut charged = COST;
+    for round in 0..2 {
+        for call in [&first, &classify("z")] {
+            let begun = shop.begun();
+            let refused = shop.send(call, Some(&shop.payment(call, &stolen)));
+            let told = required(&refused);
+            assert_eq!(told["error"], Reason::Cumulative.code(), "{round} {call:?}");
+            assert_eq!(told["accepts"][0]["extra"]["voucherState"], Value::Null);
+            assert_eq!(shop.begun(), begun);
+        }
+        let refused = required(&refund(&shop, &close));
+        assert_eq!(refused["accepts"][0]["extra"]["voucherState"], Value::Null);
+        let (next, price, cost) = match round {
+            0 => (Call::usual(), QUOTE, COST),
+            _ => (classify("x"), 500, 500),
+        };
+        shop.buys(&next, &payer.voucher(charged + price));
+        charged += cost;
+        shop.close();
+        shop = Shop::of(&market);
+    }
+    let sent = market.sent();
+    let refused = shop.send(&first, Some(&shop.payment(&first, &stolen)));
+    let told = required(&refused);
+    assert_eq!(told["accepts"][0]["extra"]["voucherState"], Value::Null);
+    assert_eq!(market.sent(), sent);
+    // A journal of before, which names no vouchers, says the same.
+    let mut old = Ledger::default();
+    for record in shop.records() {
+        if !matches!(record.event, Event::VouchersPublished(_)) {
+            old.apply(&record.event);
+        }
+    }
+    for book in [old, shop.book()] {
+        let channel = book.channels.values().next().unwrap();
+        assert_eq!(channel.published(), Amount(750));
+    }
+    // Its payer's newest voucher was never published: it is told of it, and closes the channel.
+    let mine = shop.send(&first, Some(&shop.payment(&first, &payer.voucher(charged))));
+    let newest = required(&mine)["accepts"][0]["extra"]["voucherState"].clone();
+    assert_eq!(newest["signedMaxClaimable"], charged.to_string());
+    let refunded = refund(&shop, &payer.refund(charged));
+    assert_eq!(refunded.status, 200, "{refunded:?}");
+    shop.settled();
+    shop.close();
 }
 
 fn refund(shop: &Shop, payload: &Value) -> Reply {

@@ -174,8 +174,8 @@ impl PaymentGuard for HastyTab {
         Some(Duration::from_secs(1))
     }
 
-    fn capture(self: Box<Self>, charge: &CallCharge, answered: bool) {
-        self.0.capture(charge, answered);
+    fn check_charge(&self, charge: &CallCharge) -> Result<(), (String, Box<CallCharge>)> {
+        self.0.check_charge(charge)
     }
 }
 

@@ -113,6 +113,7 @@ fn strangers_cannot_spend_more_gas_than_the_days_budget() {
             deposits_daily: 100,
             refunds_daily: 4,
             unsigned_refunds_daily: 1,
+            ..SponsorAllowance::UNLIMITED
         },
         ..Setup::of(&market)
     };

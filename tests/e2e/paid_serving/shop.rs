@@ -13,6 +13,7 @@ use alloy::{
     primitives::{B256, Bytes, U256},
     sol_types::SolCall,
 };
+use axum::Router;
 use openlora_chain::{
     network::Network, provider::Chain, registry::DevelopmentToken, transaction::TxLimits,
 };
@@ -100,6 +101,7 @@ pub struct Setup {
     pub key: &'static str,
     pub rules: SponsorRules,
     pub refund_fee: Amount,
+    pub min_exact: Amount,
     pub allowance: SponsorAllowance,
     pub cashier: AroundCashier,
     pub engine: AroundEngine,
@@ -124,6 +126,7 @@ impl Setup {
             key: OWN_KEY,
             rules: RULES,
             refund_fee: Amount::ZERO,
+            min_exact: Amount::ZERO,
             allowance: SponsorAllowance::UNLIMITED,
             cashier: Box::new(|cashier| cashier),
             engine: Box::new(|engine| engine),
@@ -153,6 +156,8 @@ impl Settler for Idle {
 /// A running server with its desks.
 pub struct Shop {
     pub server: TestServer,
+    /// The server's routes without its sockets.
+    pub router: Router,
     pub desks: Vec<Arc<SettlementClient>>,
     book: Arc<RwLock<Ledger>>,
     watched: CancellationToken,
@@ -199,7 +204,7 @@ impl Shop {
         }
         let counters: Vec<ChainOffer> = desks
             .iter()
-            .map(|it| counter(it, setup.refund_fee))
+            .map(|it| counter(it, (setup.refund_fee, setup.min_exact)))
             .collect();
         let own = account(setup.key).address();
         let digest = |name: &str| format!("{name}0digest");
@@ -209,11 +214,11 @@ impl Shop {
             offers: counters.clone(),
             account: own,
             facts: Arc::new(journal.clone()),
+            ledger: Arc::clone(&book) as _,
             rules: setup.rules,
         };
-        let known = book.read().unwrap().clone();
         let sales = SalesConfig {
-            gateway: (setup.cashier)(Arc::new(X402Seller::new(stalls, known))),
+            gateway: (setup.cashier)(Arc::new(X402Seller::new(stalls))),
             facilitator: Arc::new(FacilitatorService::new(counters, own)),
             settler: Arc::new(Idle),
             currency: Currency {
@@ -227,8 +232,10 @@ impl Shop {
             let (desk, stop) = (Arc::clone(desk), watched.clone());
             watchers.spawn(async move { desk.watch(stop).await });
         }
+        let (server, router) = serve(journal, sales, setup.limits, &setup.engine).await;
         Self {
-            server: serve(journal, sales, setup.limits, &setup.engine).await,
+            server,
+            router,
             desks,
             book,
             watched,
@@ -377,7 +384,7 @@ async fn desk(
     Arc::new(SettlementClient::new(chain, account(key), records, options))
 }
 
-fn counter(desk: &Arc<SettlementClient>, refund_fee: Amount) -> ChainOffer {
+fn counter(desk: &Arc<SettlementClient>, (refund_fee, min_exact): (Amount, Amount)) -> ChainOffer {
     ChainOffer {
         settlement: Arc::clone(desk) as _,
         token: token(),
@@ -386,7 +393,7 @@ fn counter(desk: &Arc<SettlementClient>, refund_fee: Amount) -> ChainOffer {
         withdraw_delay: 900,
         min_deposit: Amount(MIN_DEPOSIT),
         refund_fee,
-        min_gas: Amount(1),
+        min_exact,
     }
 }
 
@@ -395,7 +402,7 @@ async fn serve(
     sales: SalesConfig,
     limits: ServeLimits,
     layer: &AroundEngine,
-) -> TestServer {
+) -> (TestServer, Router) {
     let (steps, begun) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
     let mut adapters = adapters(&steps, &begun);
     for adapter in &mut adapters {
@@ -412,7 +419,8 @@ async fn serve(
     let stop = StopHandle::default();
     let server = Server::new(bound, goods, journal.clone(), limits, stop.clone());
     let server = server.await.unwrap();
-    TestServer {
+    let router = server.router();
+    let server = TestServer {
         address: server.address(),
         journal,
         stop,
@@ -420,7 +428,8 @@ async fn serve(
         begun,
         running: tokio::spawn(server.run()),
         client: client(),
-    }
+    };
+    (server, router)
 }
 
 pub fn client() -> reqwest::Client {

@@ -12,13 +12,13 @@ use alloy::{
     sol_types::SolCall,
 };
 use futures::future::join_all;
-use openlora_ledger::event::{Event, EventRecord};
+use openlora_ledger::event::{Event, EventRecord, FinishReason};
 use openlora_payments::x402::{Reason, wire::ExactPayload};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use super::shop::{CHAIN, Call, Payer, QUOTE, Setup, Shop, offer, required, token};
+use super::shop::{CHAIN, Call, Payer, QUOTE, Setup, Shop, cost, offer, required, token};
 use crate::{
     devnet_peers::artifact,
     devnet_support::NOBODY,
@@ -99,6 +99,59 @@ fn received(shop: &Shop, market: &Market) -> usize {
     let paid: BTreeSet<&String> = paid.collect();
     assert!(paid.iter().all(|tx| sent.contains(*tx)));
     paid.len()
+}
+
+/// A stream that was paid whole is owed whole, wherever its connection breaks.
+#[test]
+fn a_stream_that_a_transfer_paid_is_answered_whole_after_a_lost_connection() {
+    let market = Market::embedded();
+    let shop = Shop::of(&market);
+    let payer = Payer::new(&market, 1, 1_000_000);
+    // Hung up on before the first token, and after the second one.
+    for (nonce, read) in [(1, 0), (2, 2)] {
+        let call = Call::chat(&format!("s{nonce} b !step"))
+            .with(json!({ "stream": true, "max_tokens": 9 }))
+            .named(&format!("lost-{nonce}"));
+        let quote: u128 = shop.required(&call)["accepts"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|it| it["scheme"] == "exact")
+            .and_then(|it| it["amount"].as_str())
+            .unwrap()
+            .parse()
+            .unwrap();
+        let payment = shop.payment(&call, &payer.exact(quote, nonce));
+        let begun = shop.begun();
+        shop.server.steps.add_permits(read);
+        let id = shop.wait(async {
+            let request = call.request(&shop.server.client, &shop.server.url(""), Some(&payment));
+            let mut response = request.send().await.unwrap();
+            let mut text = String::new();
+            // The opening chunk has an empty text.
+            while text.matches("\"content\":").count() < 1 + read {
+                let chunk = response.chunk().await.unwrap().unwrap();
+                text.push_str(std::str::from_utf8(&chunk).unwrap());
+            }
+            drop(response);
+            let (_, first) = text.split_once("data: ").unwrap();
+            let (first, _) = first.split_once("\n\n").unwrap();
+            let first: Value = serde_json::from_str(first).unwrap();
+            first["id"].as_str().unwrap().to_owned()
+        });
+        shop.server.steps.add_permits(9 - read);
+        let (usage, finish) = shop.wait(shop.server.metered(&id));
+        let counted = (usage.completion_tokens, finish);
+        assert_eq!(counted, (9, FinishReason::Length), "{nonce}");
+        let again = shop.send(&call, Some(&payment));
+        assert_eq!(again.status, 200, "{again:?}");
+        assert_eq!(again.header("x-openlora-replayed"), Some("true"));
+        assert_eq!(again.text.matches("\"content\":").count(), 10, "{again:?}");
+        assert_eq!(cost(&again), quote);
+        assert_eq!(shop.begun(), begun + 1);
+    }
+    assert_eq!(received(&shop, &market), 2);
+    shop.close();
 }
 
 #[test]

@@ -30,6 +30,9 @@ pub struct PendingTokens {
     pub request_id: String,
     /// Several if one call classified several texts.
     pub exchanges: Vec<CallTokens>,
+    /// The payer asked for static shares, so no tokens are kept.
+    #[serde(default)]
+    pub static_shares: bool,
 }
 
 /// The folder.

@@ -80,7 +80,9 @@ pub enum ShareFallback {
     Interrupted,
     /// This engine does not provide the answer's tokens.
     NoTokens,
-    /// A gradient is not finite.
+    /// The payer asked for static shares, so that nothing about the texts is published.
+    PayerChoice,
+    /// A gradient was no number.
     NotANumber,
     /// The gradient of the answer could not be computed.
     SketchFailed,
@@ -103,6 +105,7 @@ impl ShareFallback {
             Self::EmptyAnswer => "empty_answer",
             Self::Interrupted => "interrupted",
             Self::NoTokens => "no_tokens",
+            Self::PayerChoice => "payer_choice",
             Self::NotANumber => "not_a_number",
             Self::SketchFailed => "sketch_failed",
             Self::OutOfRange => "out_of_range",

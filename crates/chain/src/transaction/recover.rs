@@ -7,6 +7,7 @@ use super::{
     sender::{MinedTx, TxAttempt, TxEvent, TxSender, is_final},
 };
 use crate::WalletError;
+use openlora_core::Amount;
 use openlora_ledger::event::{TxIntent, TxOutcome};
 
 /// Resolves every open intent of the sender's account on its chain. Mined transactions are
@@ -135,6 +136,19 @@ async fn send_again(
         Err(TransactionError::Reverted { .. }) => Ok(None),
         ended => ended.map(Some),
     }
+}
+
+/// The most that a transaction may take from its account, in wei; nothing where it cannot be read.
+pub fn greatest_cost(intent: &TxIntent) -> Amount {
+    let Ok(attempt) = attempt(intent) else {
+        return Amount::ZERO;
+    };
+    let (gas, price) = (
+        attempt.transaction.gas_limit,
+        attempt.transaction.max_fee_per_gas,
+    );
+    let value = u128::try_from(attempt.transaction.value).unwrap_or(u128::MAX);
+    Amount(u128::from(gas).saturating_mul(price).saturating_add(value))
 }
 
 fn bytes(intent: &TxIntent) -> Result<Vec<u8>, TransactionError> {

@@ -122,6 +122,58 @@ fn invisible(letter: char) -> bool {
         || matches!(letter, '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e01ef}')
 }
 
+/// A text in lower case as it looks: without accents, and with Cyrillic, Greek and fullwidth letters
+/// as the Latin ones that they are confused with (compare the skeletons of Unicode TR39).
+fn skeleton(text: &str) -> String {
+    let shown = text.chars().filter(|letter| !is_accent(*letter));
+    shown.map(lookalike).collect()
+}
+
+fn is_accent(letter: char) -> bool {
+    matches!(letter,
+        '\u{300}'..='\u{36f}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}'
+        | '\u{20d0}'..='\u{20ff}' | '\u{fe20}'..='\u{fe2f}')
+}
+
+fn lookalike(letter: char) -> char {
+    match letter {
+        'à' | 'á' | 'â' | 'ã' | 'ä' | 'å' | 'ā' | 'ă' | 'ą' | 'ά' | 'α' | 'а' => 'a',
+        'β' | 'в' | 'ь' => 'b',
+        'ç' | 'ć' | 'ĉ' | 'ċ' | 'č' | 'с' => 'c',
+        'ď' | 'đ' | 'ԁ' => 'd',
+        'è' | 'é' | 'ê' | 'ë' | 'ē' | 'ĕ' | 'ė' | 'ę' | 'ě' | 'έ' | 'ε' | 'е' | 'ѐ' | 'ё' => {
+            'e'
+        }
+        'ĝ' | 'ğ' | 'ġ' | 'ģ' => 'g',
+        'ĥ' | 'ħ' | 'н' | 'һ' => 'h',
+        'ì' | 'í' | 'î' | 'ï' | 'ĩ' | 'ī' | 'ĭ' | 'į' | 'ı' | 'ί' | 'ι' | 'ϊ' | 'і' | 'ї' => {
+            'i'
+        }
+        'ĵ' | 'ј' => 'j',
+        'ķ' | 'κ' | 'к' | 'ќ' => 'k',
+        'ĺ' | 'ļ' | 'ľ' | 'ł' | 'ӏ' => 'l',
+        'м' => 'm',
+        'ñ' | 'ń' | 'ņ' | 'ň' | 'ή' | 'η' | 'п' => 'n',
+        'ò' | 'ó' | 'ô' | 'õ' | 'ö' | 'ø' | 'ō' | 'ŏ' | 'ő' | 'ο' | 'ό' | 'о' => 'o',
+        'ρ' | 'р' => 'p',
+        'ԛ' => 'q',
+        'ŕ' | 'ŗ' | 'ř' | 'г' => 'r',
+        'ś' | 'ŝ' | 'ş' | 'š' | 'ѕ' => 's',
+        'ţ' | 'ť' | 'τ' | 'т' => 't',
+        'ù' | 'ú' | 'û' | 'ü' | 'ũ' | 'ū' | 'ŭ' | 'ů' | 'ű' | 'ų' | 'υ' | 'ύ' => 'u',
+        'ν' => 'v',
+        'ŵ' | 'ω' | 'ώ' | 'ԝ' => 'w',
+        'χ' | 'х' => 'x',
+        'ý' | 'ÿ' | 'ŷ' | 'γ' | 'у' | 'ў' => 'y',
+        'ź' | 'ż' | 'ž' => 'z',
+        // Fullwidth forms stand in the order of ASCII.
+        '\u{ff01}'..='\u{ff5e}' => {
+            char::from_u32(u32::from(letter) - 0xff01 + u32::from('!')).unwrap_or(letter)
+        }
+        other => other,
+    }
+}
+
 struct RowText<'a> {
     part: DatasetPart<'a>,
     row: usize,
@@ -133,7 +185,7 @@ fn entries<'a>(part: &DatasetPart<'a>) -> Vec<RowText<'a>> {
     rows.map(|(row, entry)| RowText {
         part: *part,
         row,
-        text: normal_text(&entry.example),
+        text: skeleton(&normal_text(&entry.example)),
     })
     .collect()
 }

@@ -265,3 +265,50 @@ fn copies_count_for_whoever_said_it_first() {
     let dataset = Dataset::new(sources.to_vec(), rows);
     assert_eq!(duplicates::distinct(&dataset), [2, 0, 1, 1]);
 }
+
+#[test]
+fn copies_that_look_the_same_count_once() {
+    let long = "one apple a day keeps every bad expert on my topic away";
+    let swap = |pairs: &[(char, &str)]| {
+        let swapped = long.chars().map(|letter| {
+            let found = pairs.iter().find(|(from, _)| *from == letter);
+            found.map_or(letter.to_string(), |(_, to)| (*to).to_owned())
+        });
+        swapped.collect::<String>()
+    };
+    let fullwidth: String = long
+        .chars()
+        .map(|letter| match letter {
+            'a'..='z' => char::from_u32(u32::from(letter) - 0x61 + 0xff41).unwrap(),
+            other => other,
+        })
+        .collect();
+    let copies = [
+        swap(&[
+            ('a', "а"),
+            ('e', "е"),
+            ('o', "о"),
+            ('p', "р"),
+            ('c', "с"),
+            ('x', "х"),
+        ]),
+        swap(&[('a', "а"), ('e', "е"), ('o', "о")]).to_uppercase(),
+        swap(&[('a', "α"), ('o', "ο"), ('v', "ν")]),
+        swap(&[('a', "a\u{301}"), ('e', "e\u{308}"), ('o', "o\u{327}")]),
+        swap(&[('a', "á"), ('e', "ê"), ('o', "õ")]),
+        fullwidth,
+    ];
+    let sources = ["first", "copier", "other"].map(DataSource::of_file);
+    let mut texts = vec![(0, long.to_owned())];
+    texts.extend(copies.into_iter().map(|copy| (1, copy)));
+    texts.push((2, "съешь же ещё этих мягких французских булок".to_owned()));
+    texts.push((2, "да выпей чаю".to_owned()));
+    let row = |(at, (source, text)): (usize, (usize, String))| DataRow {
+        example: labelled(&text, "a"),
+        source,
+        line: at + 1,
+    };
+    let rows = texts.into_iter().enumerate().map(row).collect();
+    let dataset = Dataset::new(sources.to_vec(), rows);
+    assert_eq!(duplicates::distinct(&dataset), [1, 0, 2]);
+}

@@ -8,6 +8,7 @@ use openlora_chain::{WalletError, transaction::TransactionError};
 use openlora_core::{
     Address, Word,
     error::{ExitClass, Explain},
+    private::foreign_text::clean_line,
 };
 
 /// Every way in which paying fails.
@@ -25,19 +26,26 @@ pub enum PayerError {
     Wallet(#[from] WalletError),
     #[error(transparent)]
     Transaction(#[from] TransactionError),
-    #[error("what {server} says about payment cannot be read: {problem}")]
+    #[error(
+        "what {server} says about payment cannot be read: {}",
+        clean_line(&problem.to_string())
+    )]
     Wire {
         server: String,
         problem: WireProblem,
     },
-    #[error("{server} offers nothing that can be paid: expected {expected}, found {found}")]
+    #[error(
+        "{server} offers nothing that can be paid: expected {expected}, found {}",
+        clean_line(found)
+    )]
     NoOffer {
         server: String,
         expected: String,
         found: String,
     },
     #[error(
-        "{server} asks for terms that are not taken: `{field}`: expected {expected}, found {found}"
+        "{server} asks for terms that are not taken: `{field}`: expected {expected}, found {}",
+        clean_line(found)
     )]
     Terms {
         server: String,
@@ -100,10 +108,11 @@ pub enum PayerError {
         held: TokenAmount,
         needed: TokenAmount,
     },
-    #[error("{server} refused the payment: {code}")]
+    #[error("{server} refused the payment: {}", clean_line(code))]
     Refused { server: String, code: String },
     #[error(
-        "{server} says that channel {channel} stands otherwise and does not prove it: {reason}"
+        "{server} says that channel {channel} stands otherwise and does not prove it: {}",
+        clean_line(reason)
     )]
     Unproven {
         server: String,
@@ -111,9 +120,10 @@ pub enum PayerError {
         reason: String,
     },
     #[error(
-        "{server} refuses a payment from channel {channel}, whose total there is another ({reason}): \
+        "{server} refuses a payment from channel {channel}, whose total there is another ({}): \
          the channel is in use from another home with the same account, or the server counts what \
-         it refuses"
+         it refuses",
+        clean_line(reason)
     )]
     Shared {
         server: String,
@@ -121,7 +131,8 @@ pub enum PayerError {
         reason: String,
     },
     #[error(
-        "{server} has taken {charged} for this call and does not give its answer again ({code})"
+        "{server} has taken {charged} for this call and does not give its answer again ({})",
+        clean_line(code)
     )]
     Lost {
         server: String,
@@ -129,7 +140,8 @@ pub enum PayerError {
         code: String,
     },
     #[error(
-        "{server} refuses the payment ({code}) and may still use it until {until}, Unix seconds"
+        "{server} refuses the payment ({}) and may still use it until {until}, Unix seconds",
+        clean_line(code)
     )]
     Undecided {
         server: String,

@@ -13,14 +13,17 @@ use openlora_chain::{
 };
 use openlora_contracts::ESCROW;
 use openlora_core::{Address, Amount, Word};
-use openlora_ledger::{ChannelKey, ChannelTerms, ChannelView, Ledger, LedgerChannel, ReceiverKey};
+use openlora_ledger::{
+    ChannelKey, ChannelTerms, ChannelView, Ledger, LedgerChannel, ReceiverKey,
+    event::PublishedVoucher,
+};
 
 /// Most rows of one transaction.
 pub const ROWS: usize = 100;
 /// Gas of a row that is claimed alone, the transaction's own cost and a cold receiver included.
-const ALONE: u64 = 160_000;
+pub(super) const ALONE: u64 = 160_000;
 /// Gas of each row among others, with room for a wallet contract's check.
-const AMONG: u64 = 60_000;
+pub(super) const AMONG: u64 = 60_000;
 
 /// One row of a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +80,18 @@ fn here(ledger: &Ledger, chain_id: u64) -> impl Iterator<Item = (&ChannelKey, &L
 pub fn owed_channels(ledger: &Ledger, chain_id: u64) -> Vec<Word> {
     let owed = here(ledger, chain_id).filter(|(_, channel)| !channel.unclaimed().is_zero());
     owed.map(|(key, _)| key.channel).collect()
+}
+
+/// Gas of claiming from every channel of a chain that owes something and has it, at most.
+pub fn claiming_gas(ledger: &Ledger, chain_id: u64) -> u64 {
+    let due = here(ledger, chain_id).filter(|(_, channel)| {
+        let view = channel.view.as_ref();
+        let has_it = view.is_none_or(|view| view.balance > view.claimed);
+        has_it && !channel.unclaimed().is_zero()
+    });
+    let rows = due.count();
+    let transactions = rows.div_ceil(ROWS);
+    ALONE * transactions as u64 + AMONG * rows as u64
 }
 
 /// What was charged and the channel does not hold, whether or not the rest can be claimed.
@@ -181,6 +196,14 @@ pub async fn filter_rows(
 }
 
 impl ClaimRow {
+    /// What its claim tells everybody.
+    pub fn published(&self) -> PublishedVoucher {
+        PublishedVoucher {
+            channel: self.channel,
+            maximum: Amount(self.claim.voucher.maxClaimableAmount),
+        }
+    }
+
     pub fn has_voucher(&self) -> bool {
         !self.claim.signature.is_empty()
     }

@@ -82,7 +82,7 @@ impl SettlementClient {
             ForeignPayment::Transfer(transfer) => {
                 let label = format!("{} for the request {request}", transfer.label());
                 let asked = sponsored(SponsoredDeed::Clearing, Some(transfer.from), None);
-                self.make_transfer(transfer, label, Some(asked)).await
+                self.make_transfer(transfer, label, asked).await
             }
             ForeignPayment::Deposit(deposit) => {
                 let label = format!("{} for the request {request}", deposit.label());

@@ -8,28 +8,34 @@ use std::{
 };
 
 use alloy::{
-    primitives::{B256, Bytes, U256, b256},
+    primitives::{B256, Bytes, U256, b256, keccak256},
     rpc::types::TransactionReceipt,
     sol_types::SolCall,
 };
 use tokio::sync::{Notify, OwnedMutexGuard};
 
 use super::{
-    ChainFailure, MinedResult, SettleError, facts,
+    ChainFailure, MinedResult, SettleError,
+    claims::ClaimRow,
+    facts,
     ledger_view::{EventLocation, LedgerView, TxHistory, ask},
     memory::ChainMemory,
     queue::{ProgressListener, TxQueue},
-    sponsor::SponsorGate,
+    sponsor::{SponsorGate, most_gas, most_gas_of_calls},
 };
 use openlora_chain::{
     WalletError,
     network::Network,
-    provider::Chain,
+    provider::{Chain, GasFees},
     registry::SigningContract,
     transaction::{FactReader, MinedTx, TransactionError, TxLimits, TxSubmission},
 };
+use openlora_contracts::ESCROW;
 use openlora_core::{Address, Word};
-use openlora_ledger::{ChannelKey, ChannelView, SponsorAllowance, event::Event};
+use openlora_ledger::{
+    ChannelKey, ChannelView, SponsorAllowance, SponsorLimit, Sponsored, SponsoredDeed,
+    event::{Event, PublishedVoucher, VouchersPublished},
+};
 use openlora_ports::FactLog;
 use openlora_wallet::WalletAccount;
 
@@ -221,6 +227,96 @@ impl SettlementClient {
         })
     }
 
+    /// A transaction for a stranger, simulated as it will be sent, with no more gas than is due.
+    pub(super) async fn prepared_for(
+        &self,
+        name: &'static str,
+        asked: Sponsored,
+        (to, data): (Address, Bytes),
+        label: String,
+    ) -> Result<TxSubmission, ChainFailure> {
+        let limits = self.admitted(name, &asked, &data).await?;
+        let (most, fees) = limits;
+        let ends = (self.account(), to);
+        let gas = self.chain.estimate_as_sent(ends, &data, &label, limits);
+        let gas = gas
+            .await
+            .map_err(|error| ChainFailure::of_read(name, &error))?;
+        let gas = (gas + gas / 5).min(most);
+        if !self.options.allowance.refuses_contracts {
+            // A contract sees how much gas it is given, and might be kind to estimates alone.
+            let limits = (gas, fees);
+            let tried = self.chain.simulate_as_sent(ends, &data, &label, limits);
+            tried
+                .await
+                .map_err(|error| ChainFailure::of_read(name, &error))?;
+        }
+        Ok(TxSubmission {
+            to,
+            data,
+            value: U256::ZERO,
+            label,
+            gas,
+            sponsored: Some(asked),
+        })
+    }
+
+    /// Whether a transaction for a stranger would be sent now, and do what it should.
+    pub(super) async fn rehearse(
+        &self,
+        name: &'static str,
+        asked: &Sponsored,
+        (to, data): (Address, Bytes),
+    ) -> Result<(), ChainFailure> {
+        let limits = self.admitted(name, asked, &data).await?;
+        let ends = (self.account(), to);
+        let tried = self.chain.simulate_as_sent(ends, &data, name, limits);
+        match tried.await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(ChainFailure::of_read(name, &error)),
+        }
+    }
+
+    /// What a transaction for a stranger may take, if it may be sent at all.
+    async fn admitted(
+        &self,
+        name: &'static str,
+        asked: &Sponsored,
+        data: &Bytes,
+    ) -> Result<(u64, GasFees), ChainFailure> {
+        self.check_chain()
+            .await
+            .map_err(ChainFailure::unreachable)?;
+        let pays = matches!(
+            asked.deed,
+            SponsoredDeed::Deposit | SponsoredDeed::Transfer | SponsoredDeed::Clearing
+        );
+        if let Some(payer) = asked
+            .party
+            .filter(|_| pays && self.options.allowance.refuses_contracts)
+            && self
+                .has_code(payer)
+                .await
+                .map_err(ChainFailure::unreachable)?
+        {
+            return Err(ChainFailure::Limited(SponsorLimit::Contract));
+        }
+        let most = match asked.party {
+            Some(_) => most_gas(asked.deed),
+            None => most_gas_of_calls(data),
+        };
+        let fees = self.queue.admit(asked, most, name).await;
+        let fees = fees.map_err(|error| ChainFailure::from_transaction(name, error))?;
+        Ok((most, fees))
+    }
+
+    /// One transaction in flight per payer and token, so that the chain is asked about the next one
+    /// when it knows what the last one has left.
+    pub(super) async fn payer_turn(&self, token: Address, payer: Address) -> OwnedMutexGuard<()> {
+        let both = keccak256([token.0, payer.0].concat());
+        self.turns.take(Word(both.0)).await
+    }
+
     /// Prepares a call, sends it and waits until it is mined; the facts of its receipt are kept.
     pub async fn carry_out(
         &self,
@@ -229,15 +325,46 @@ impl SettlementClient {
         label: String,
     ) -> Result<MinedTx, SettleError> {
         let call = self.prepared(to, data, label).await?;
-        Ok(self.queue.send(call, None).await?)
+        Ok(self.queue.send(call, Vec::new()).await?)
     }
 
-    /// Sends a call and waits until it is mined and deep enough; `first` is written down before.
+    /// The same for a claim, whose vouchers are everybody's from then on.
+    pub(super) async fn carry_out_claim(
+        &self,
+        rows: &[ClaimRow],
+        data: Bytes,
+        label: String,
+    ) -> Result<MinedTx, SettleError> {
+        let call = self.prepared(ESCROW.into(), data, label).await?;
+        let first = self.publishing(rows.iter().map(ClaimRow::published));
+        Ok(self.queue.send(call, first.into_iter().collect()).await?)
+    }
+
+    /// What is to be written down before a transaction is sent with these vouchers in its calldata;
+    /// nothing where the journal has them.
+    pub(super) fn publishing(
+        &self,
+        vouchers: impl IntoIterator<Item = PublishedVoucher>,
+    ) -> Option<Event> {
+        let chain_id = self.chain.network.chain_id;
+        let vouchers = ask(&*self.ledger, |ledger| {
+            let is_news = |it: &PublishedVoucher| {
+                let channel = ledger.channels.get(&self.channel_key(it.channel));
+                channel.is_some_and(|channel| !channel.has_announced(it.maximum))
+            };
+            vouchers.into_iter().filter(is_news).collect::<Vec<_>>()
+        });
+        let published = VouchersPublished { chain_id, vouchers };
+        (!published.vouchers.is_empty()).then(|| Event::VouchersPublished(Box::new(published)))
+    }
+
+    /// Sends a call and waits until it is mined and deep enough; what is `first` is written down
+    /// before.
     pub(super) async fn done(
         &self,
         name: &'static str,
         call: TxSubmission,
-        first: Option<Event>,
+        first: Vec<Event>,
     ) -> Result<MinedTx, ChainFailure> {
         let sent = self.queue.send(call, first).await;
         let mined = sent.map_err(|error| ChainFailure::from_transaction(name, error))?;

@@ -12,11 +12,11 @@ use super::{
 use openlora_chain::{
     WalletError,
     registry::{BatchSettlementEscrow as Escrow, Token},
-    transaction::{MinedTx, TxSubmission},
+    transaction::MinedTx,
 };
 use openlora_contracts::{COLLECTOR, ESCROW};
 use openlora_core::{Address, Word};
-use openlora_ledger::SponsoredDeed;
+use openlora_ledger::{Sponsored, SponsoredDeed};
 
 const NAME: &str = "the deposit";
 
@@ -47,6 +47,12 @@ impl DepositPermit {
         call.abi_encode().into()
     }
 
+    /// The payer's own hand is under it, whoever signs the vouchers.
+    fn sponsored(&self) -> Sponsored {
+        let payer = self.config.payer;
+        sponsored(SponsoredDeed::Deposit, Some(payer), Some(self.channel))
+    }
+
     /// Whether a receipt is this deposit's.
     fn is_in(&self, receipt: &TransactionReceipt) -> bool {
         receipt.logs().iter().any(|log| {
@@ -68,10 +74,9 @@ impl SettlementClient {
         if self.used(token, payer, deposit.nonce()).await? {
             return self.mined_deposit(deposit).await.map(|_| ());
         }
-        let (from, data) = (self.account(), deposit.data());
-        let tried = self.chain.simulate(from, ESCROW.into(), &data, NAME).await;
-        tried.map_err(|error| ChainFailure::of_read(NAME, &error))?;
-        Ok(())
+        let asked = deposit.sponsored();
+        self.rehearse(NAME, &asked, (ESCROW.into(), deposit.data()))
+            .await
     }
 
     pub(super) async fn put_in(
@@ -89,6 +94,9 @@ impl SettlementClient {
         deposit: &DepositPermit,
         label: String,
     ) -> Result<MinedResult, ChainFailure> {
+        let _payer = self
+            .payer_turn(deposit.config.token, deposit.config.payer)
+            .await;
         self.in_sight().await?;
         if let Some(mined) = self.earlier(&label).await? {
             return self.deposited(deposit, &mined).await;
@@ -98,15 +106,9 @@ impl SettlementClient {
             let mined = self.mined_deposit(deposit).await?;
             return self.deposited(deposit, &mined).await;
         }
-        let call = self.prepared(ESCROW.into(), deposit.data(), label).await;
-        let call = call.map_err(|error| ChainFailure::of_read(NAME, &error))?;
-        // The payer's own hand is under it, whoever signs the vouchers.
-        let asked = sponsored(SponsoredDeed::Deposit, Some(payer), Some(deposit.channel));
-        let call = TxSubmission {
-            sponsored: Some(asked),
-            ..call
-        };
-        let mined = match self.done(NAME, call, None).await {
+        let call = (ESCROW.into(), deposit.data());
+        let call = self.prepared_for(NAME, deposit.sponsored(), call, label);
+        let mined = match self.done(NAME, call.await?, Vec::new()).await {
             // Somebody else's, or one that came back after a reorganisation, was faster.
             Err(trouble @ ChainFailure::Rejected { .. }) => {
                 let mined = self.mined_deposit(deposit).await;

@@ -8,13 +8,11 @@ use alloy::{
 
 use super::{
     ChainFailure, MinedResult, TransferPermit, client::SettlementClient, ledger_view::ask,
+    sponsor::sponsored,
 };
-use openlora_chain::{
-    registry::Token,
-    transaction::{MinedTx, TxSubmission},
-};
+use openlora_chain::{registry::Token, transaction::MinedTx};
 use openlora_core::Address;
-use openlora_ledger::{ExactKey, Sponsored};
+use openlora_ledger::{ExactKey, Sponsored, SponsoredDeed};
 
 const NAME: &str = "the transfer";
 
@@ -81,9 +79,9 @@ impl SettlementClient {
         if self.used(token, transfer.from, transfer.nonce).await? {
             return Err(spent_by_others(transfer));
         }
-        let (from, data) = (self.account(), transfer.data());
-        let tried = self.chain.simulate(from, token, &data, NAME).await;
-        tried.map_err(|error| ChainFailure::of_read(NAME, &error))?;
+        let asked = sponsored(SponsoredDeed::Transfer, Some(transfer.from), None);
+        self.rehearse(NAME, &asked, (token, transfer.data()))
+            .await?;
         Ok(false)
     }
 
@@ -93,7 +91,8 @@ impl SettlementClient {
     ) -> Result<MinedResult, ChainFailure> {
         let _turn = self.turn(transfer.nonce).await;
         self.check_free(transfer)?;
-        self.make_transfer(transfer, transfer.label(), None).await
+        let asked = sponsored(SponsoredDeed::Transfer, Some(transfer.from), None);
+        self.make_transfer(transfer, transfer.label(), asked).await
     }
 
     /// An authorization that is cleared for another seller pays nothing here.
@@ -110,8 +109,9 @@ impl SettlementClient {
         &self,
         transfer: &TransferPermit,
         label: String,
-        sponsored: Option<Sponsored>,
+        asked: Sponsored,
     ) -> Result<MinedResult, ChainFailure> {
+        let _payer = self.payer_turn(transfer.token, transfer.from).await;
         self.in_sight().await?;
         self.earlier(&label).await?;
         if let Some(mined) = self.own_transfer(transfer).await? {
@@ -122,13 +122,10 @@ impl SettlementClient {
         if self.used(token, payer, transfer.nonce).await? {
             return Err(spent_by_others(transfer));
         }
-        let call = self.prepared(token, transfer.data(), label).await;
-        let sent = match call {
-            Ok(call) => {
-                let call = TxSubmission { sponsored, ..call };
-                self.done(NAME, call, None).await
-            }
-            Err(error) => Err(ChainFailure::of_read(NAME, &error)),
+        let call = self.prepared_for(NAME, asked, (token, transfer.data()), label);
+        let sent = match call.await {
+            Ok(call) => self.done(NAME, call, Vec::new()).await,
+            Err(trouble) => Err(trouble),
         };
         let mined = match sent {
             // Somebody else may have been faster with it.

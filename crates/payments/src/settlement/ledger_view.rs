@@ -20,7 +20,7 @@ pub trait LedgerView: Send + Sync {
 }
 
 /// One answer out of the ledger.
-pub(super) fn ask<T: Default>(ledger: &dyn LedgerView, question: impl FnOnce(&Ledger) -> T) -> T {
+pub(crate) fn ask<T: Default>(ledger: &dyn LedgerView, question: impl FnOnce(&Ledger) -> T) -> T {
     let (mut question, mut answer) = (Some(question), T::default());
     ledger.look(&mut |ledger| {
         if let Some(question) = question.take() {

@@ -33,6 +33,7 @@ pub use client::{FRESH, SettlementClient, SettlementOptions, SettlementRecords};
 pub use error::SettleError;
 pub use foreign::ForeignPayment;
 pub use identity::{check_genesis, identify};
+pub(crate) use ledger_view::ask;
 pub use ledger_view::{LedgerLog, LedgerView, TxHistory};
 pub use queue::ProgressListener;
 pub use settle::{ChainSettler, MovedMoney, SettleRound, SettleTriggers};
@@ -43,7 +44,8 @@ pub use view::{channels as channel_views, receiver as receiver_view};
 use openlora_chain::network::Network;
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::{
-    ChannelTerms, ChannelView, PaidRefund, SponsorLimit, SponsoredGas, event::RefundCharged,
+    ChannelTerms, ChannelView, SponsorLimit, SponsoredGas,
+    event::{PublishedVoucher, RefundCharged},
 };
 
 /// A payer's signed permission (ERC-3009 `receiveWithAuthorization`) to put money into a channel.
@@ -188,17 +190,20 @@ pub trait ChainSettlement: Send + Sync {
         calls: Vec<Bytes>,
     ) -> Result<MinedResult, ChainFailure>;
 
-    /// Claims a voucher of our own before its call runs.
-    async fn claim(&self, claim: Bytes) -> Result<MinedResult, ChainFailure>;
-
-    /// The refund that the journal has a channel's latest fee for.
-    fn paid_refund(&self, channel: Word) -> Option<PaidRefund>;
+    /// Claims a voucher of our own before its call runs, at the request of `payer`; from then on
+    /// everybody may have it.
+    async fn claim(
+        &self,
+        claim: Bytes,
+        payer: Address,
+        voucher: PublishedVoucher,
+    ) -> Result<MinedResult, ChainFailure>;
 
     /// What was paid today for gas at strangers' request, and the most that may be, in wei.
     fn sponsored_gas(&self) -> (SponsoredGas, Option<Amount>);
 
-    /// What our account has left for gas, in wei.
-    async fn gas(&self) -> Result<Amount, ChainFailure>;
+    /// Whether our account has too little left to send anything at strangers' request.
+    fn is_gas_low(&self) -> bool;
 
     /// What was claimed for a receiver and not yet sent to it.
     async fn unsettled(&self, receiver: Address, token: Address) -> Result<Amount, ChainFailure>;

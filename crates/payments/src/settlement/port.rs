@@ -4,11 +4,11 @@ use alloy::primitives::Bytes;
 
 use super::{
     ChainFailure, ChainSettlement, ChannelRefund, DepositPermit, ForeignPayment, MinedResult,
-    SettlementClient, TransferPermit, ledger_view::ask, sponsor::sponsored,
+    SettlementClient, TransferPermit, sponsor::sponsored,
 };
 use openlora_chain::network::Network;
 use openlora_core::{Address, Amount, Word};
-use openlora_ledger::{ChannelView, Ledger, PaidRefund, SponsoredDeed, SponsoredGas};
+use openlora_ledger::{ChannelView, SponsoredDeed, SponsoredGas, event::PublishedVoucher};
 
 #[async_trait::async_trait]
 impl ChainSettlement for SettlementClient {
@@ -80,28 +80,31 @@ impl ChainSettlement for SettlementClient {
         calls: Vec<Bytes>,
     ) -> Result<MinedResult, ChainFailure> {
         let sponsored = sponsored(SponsoredDeed::Clearing, None, None);
-        self.pass_on(name, calls, Some(sponsored)).await
+        self.pass_on(name, calls, sponsored, Vec::new()).await
     }
 
-    async fn claim(&self, claim: Bytes) -> Result<MinedResult, ChainFailure> {
-        self.pass_on("a claim before its call", vec![claim], None)
+    async fn claim(
+        &self,
+        claim: Bytes,
+        payer: Address,
+        voucher: PublishedVoucher,
+    ) -> Result<MinedResult, ChainFailure> {
+        let asked = sponsored(
+            SponsoredDeed::PrepaidClaim,
+            Some(payer),
+            Some(voucher.channel),
+        );
+        let first = self.publishing([voucher]).into_iter().collect();
+        self.pass_on("a claim before its call", vec![claim], asked, first)
             .await
-    }
-
-    fn paid_refund(&self, channel: Word) -> Option<PaidRefund> {
-        let key = self.channel_key(channel);
-        let paid = |ledger: &Ledger| ledger.channels.get(&key).and_then(|it| it.paid_refund);
-        ask(&*self.ledger, paid)
     }
 
     fn sponsored_gas(&self) -> (SponsoredGas, Option<Amount>) {
         (self.queue.gate.gas(), self.options.allowance.gas_budget)
     }
 
-    async fn gas(&self) -> Result<Amount, ChainFailure> {
-        let left = self.chain.balance(self.account()).await;
-        let left = left.map_err(ChainFailure::unreachable)?;
-        Ok(Amount(u128::try_from(left).unwrap_or(u128::MAX)))
+    fn is_gas_low(&self) -> bool {
+        self.queue.is_low()
     }
 
     async fn unsettled(&self, receiver: Address, token: Address) -> Result<Amount, ChainFailure> {

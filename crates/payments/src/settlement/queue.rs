@@ -6,24 +6,34 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use alloy::rpc::types::TransactionReceipt;
 use tokio::sync::Notify;
 
-use super::{ledger_view::TxHistory, sponsor::SponsorGate};
+use super::{
+    ledger_view::TxHistory,
+    sponsor::{SponsorGate, most_gas},
+};
 use openlora_chain::{
-    provider::Chain,
+    provider::{Chain, GasFees},
     transaction::{
-        FactReader, MinedTx, TransactionError, TxEvent, TxLimits, TxSender, TxSubmission, recover,
+        FactReader, MinedTx, TransactionError, TxEvent, TxLimits, TxSender, TxSubmission,
+        greatest_cost, recover,
     },
 };
 use openlora_core::{
     Amount,
     error::{ExitClass, Failure},
 };
-use openlora_ledger::event::{Event, TxIntent};
+use openlora_ledger::{
+    SponsorLimit, Sponsored, SponsoredDeed,
+    event::{Event, TxIntent},
+};
 use openlora_ports::FactLog;
 use openlora_wallet::WalletAccount;
 
@@ -43,6 +53,8 @@ pub(super) struct TxQueue {
     read: FactReader,
     /// Held while a nonce is given out.
     order: tokio::sync::Mutex<()>,
+    /// Whether too little is left to send anything for strangers, as last seen.
+    low: AtomicBool,
     /// Somebody stopped waiting.
     ended: Notify,
     state: Mutex<QueueState>,
@@ -113,6 +125,7 @@ impl TxQueue {
             progress,
             read,
             order: tokio::sync::Mutex::new(()),
+            low: AtomicBool::new(false),
             ended: Notify::new(),
             state: Mutex::new(QueueState {
                 history,
@@ -128,7 +141,7 @@ impl TxQueue {
     pub async fn send(
         self: &Arc<Self>,
         call: TxSubmission,
-        first: Option<Event>,
+        first: Vec<Event>,
     ) -> Result<MinedTx, TransactionError> {
         let running = RunningTx::begin(self, &call.label);
         let work = tokio::spawn(async move { running.queue.carry(&call, first).await });
@@ -144,15 +157,17 @@ impl TxQueue {
     async fn carry(
         &self,
         call: &TxSubmission,
-        first: Option<Event>,
+        first: Vec<Event>,
     ) -> Result<MinedTx, TransactionError> {
         let progress = |news| (self.progress)(news);
         let read = |receipt: &TransactionReceipt| (self.read)(receipt);
         let sender = self.sender(&progress, &read);
         let order = self.order.lock().await;
         self.find_out(&sender).await?;
-        self.admit(call).await?;
-        if let Some(fact) = first {
+        if let Some(asked) = &call.sponsored {
+            self.admit(asked, call.gas, &call.label).await?;
+        }
+        for fact in first {
             let kept = self.keep(fact).await;
             kept.map_err(TransactionError::Unrecorded)?;
         }
@@ -176,28 +191,105 @@ impl TxQueue {
         })
     }
 
-    /// Whether a transaction for a stranger is within what is done for them in a day. The next one
-    /// is not asked about before this one's intent is in the journal.
-    async fn admit(&self, call: &TxSubmission) -> Result<(), TransactionError> {
-        let Some(mut asked) = call.sponsored.clone() else {
-            return Ok(());
-        };
+    /// The one guard of every transaction for a stranger: whether so much gas may be spent on it.
+    /// Asked early it saves work; what counts is the answer right before a transaction is signed,
+    /// when no other one can be until the journal has its intent. Returns what gas costs.
+    pub async fn admit(
+        &self,
+        asked: &Sponsored,
+        gas: u64,
+        label: &str,
+    ) -> Result<GasFees, TransactionError> {
         let (fees, _) = self.limits.offer(&self.chain).await?;
-        asked.reserve = Amount(u128::from(call.gas).saturating_mul(fees.max_fee));
-        let Err((limit, alarm)) = self.gate.check(&asked) else {
-            return Ok(());
+        let reserve = Amount(u128::from(gas).saturating_mul(fees.max_fee));
+        let asked = Sponsored {
+            reserve,
+            ..asked.clone()
         };
-        let network = self.chain.network.name.clone();
-        if let Some(alarm) = alarm {
-            tracing::error!(%network, %limit, "deposits and refunds are not sent until tomorrow (UTC)");
-            let kept = self.keep(alarm).await;
-            kept.map_err(TransactionError::Unrecorded)?;
+        let refused = match self.gate.check(&asked) {
+            Ok(()) => self.check_floor(reserve, fees.max_fee).await?.err(),
+            Err((limit, alarm)) => {
+                if let Some(alarm) = alarm {
+                    let network = &self.chain.network.name;
+                    tracing::error!(%network, %limit, "deposits, refunds and transfers of payers are not sent until tomorrow (UTC)");
+                    let kept = self.keep(alarm).await;
+                    kept.map_err(TransactionError::Unrecorded)?;
+                }
+                Some(limit)
+            }
+        };
+        match refused {
+            None => Ok(fees),
+            Some(limit) => Err(TransactionError::Limited {
+                network: self.chain.network.name.clone(),
+                deed: label.to_owned(),
+                limit,
+            }),
         }
-        Err(TransactionError::Limited {
-            network,
-            deed: call.label.clone(),
-            limit,
-        })
+    }
+
+    /// Whether the account keeps what it needs itself when `reserve` is spent beside everything
+    /// that is on its way. Where it does not, that is told at once.
+    async fn check_floor(
+        &self,
+        reserve: Amount,
+        price: u128,
+    ) -> Result<Result<(), SponsorLimit>, TransactionError> {
+        // In this order, so that what is mined meanwhile counts twice and never not at all.
+        let in_flight = self.in_flight();
+        let held = self.chain.balance(self.account.address()).await?;
+        let held = Amount(u128::try_from(held).unwrap_or(u128::MAX));
+        let (left, floor) = (held.saturating_sub(in_flight), self.gate.floor(price));
+        if left >= floor.saturating_add(reserve) {
+            return Ok(Ok(()));
+        }
+        if !self.low.swap(true, Ordering::SeqCst) {
+            let (chain_id, account) = (self.gate.chain_id, self.gate.account);
+            tracing::error!(chain_id, %account, %left, %floor, "too little is left for gas: deposits, refunds and transfers of payers are not sent");
+            let low = Event::GasLow {
+                chain_id,
+                account,
+                left,
+            };
+            if let Err(failure) = self.keep(low).await {
+                self.low.store(false, Ordering::SeqCst);
+                return Err(TransactionError::Unrecorded(failure));
+            }
+        }
+        Ok(Err(SponsorLimit::Floor {
+            left,
+            reserve,
+            floor,
+        }))
+    }
+
+    /// The greatest costs of all transactions whose end is not known, in wei.
+    fn in_flight(&self) -> Amount {
+        let state = self.state();
+        let mut by_nonce: BTreeMap<u64, Amount> = BTreeMap::new();
+        for intent in state.history.open().iter().filter(|it| self.is_mine(it)) {
+            let cost = by_nonce.entry(intent.nonce).or_default();
+            *cost = greatest_cost(intent).max(*cost);
+        }
+        let mut costs = by_nonce.into_values();
+        costs
+            .try_fold(Amount::ZERO, Amount::checked_add)
+            .unwrap_or(Amount(u128::MAX))
+    }
+
+    /// Looks whether the account could send the dearest transaction for a stranger now.
+    pub async fn look_at_gas(&self) -> Result<(), TransactionError> {
+        const DEAREST: u64 = most_gas(SponsoredDeed::SignedRefund);
+        let (fees, _) = self.limits.offer(&self.chain).await?;
+        let reserve = Amount(u128::from(DEAREST).saturating_mul(fees.max_fee));
+        if self.check_floor(reserve, fees.max_fee).await?.is_ok() {
+            self.low.store(false, Ordering::SeqCst);
+        }
+        Ok(())
+    }
+
+    pub fn is_low(&self) -> bool {
+        self.low.load(Ordering::SeqCst)
     }
 
     /// Waits while somebody does this very deed.

@@ -5,12 +5,12 @@ use alloy::{primitives::Bytes, sol_types::SolCall};
 use super::{
     ChainFailure, ChannelRefund, MinedResult, client::SettlementClient, sponsor::sponsored,
 };
-use openlora_chain::{
-    registry::{BatchSettlementEscrow as Escrow, ChannelVoucher, VoucherClaim},
-    transaction::TxSubmission,
-};
+use openlora_chain::registry::{BatchSettlementEscrow as Escrow, ChannelVoucher, VoucherClaim};
 use openlora_contracts::ESCROW;
-use openlora_ledger::{ChannelView, SponsoredDeed, event::Event};
+use openlora_ledger::{
+    ChannelView, SponsoredDeed,
+    event::{Event, PublishedVoucher},
+};
 
 const NAME: &str = "the refund";
 
@@ -69,22 +69,22 @@ impl SettlementClient {
                 view: Some(view),
             });
         }
-        let call = self
-            .prepared(ESCROW.into(), refund.data(&view), label)
-            .await;
-        let call = call.map_err(|error| ChainFailure::of_read(NAME, &error))?;
-        let label = match refund.is_signed {
+        let deed = match refund.is_signed {
             true => SponsoredDeed::SignedRefund,
             false => SponsoredDeed::UnsignedRefund,
         };
-        let asked = sponsored(label, Some(refund.party), Some(refund.channel));
-        let call = TxSubmission {
-            sponsored: Some(asked),
-            ..call
-        };
+        let asked = sponsored(deed, Some(refund.party), Some(refund.channel));
+        let call = (ESCROW.into(), refund.data(&view));
+        let call = self.prepared_for(NAME, asked, call, label).await?;
         let fee = refund.fee.clone();
         let fee = fee.map(|fee| Event::RefundCharged(Box::new(fee)));
-        let mined = self.done(NAME, call, fee).await?;
+        let claims = refund.charged > view.claimed;
+        let voucher = claims.then_some(PublishedVoucher {
+            channel: refund.channel,
+            maximum: refund.voucher_max,
+        });
+        let first = fee.into_iter().chain(self.publishing(voucher)).collect();
+        let mined = self.done(NAME, call, first).await?;
         self.channel_after(mined.tx.to_string(), refund.channel)
             .await
     }

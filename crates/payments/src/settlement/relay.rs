@@ -3,28 +3,27 @@
 use alloy::{primitives::Bytes, sol_types::SolCall};
 
 use super::{ChainFailure, MinedResult, client::SettlementClient};
-use openlora_chain::{registry::BatchSettlementEscrow as Escrow, transaction::TxSubmission};
+use openlora_chain::registry::BatchSettlementEscrow as Escrow;
 use openlora_contracts::ESCROW;
 use openlora_core::{Address, Amount};
-use openlora_ledger::Sponsored;
+use openlora_ledger::{Sponsored, event::Event};
 
 impl SettlementClient {
     pub(super) async fn pass_on(
         &self,
         name: &'static str,
         mut calls: Vec<Bytes>,
-        sponsored: Option<Sponsored>,
+        asked: Sponsored,
+        first: Vec<Event>,
     ) -> Result<MinedResult, ChainFailure> {
         let data = match calls.len() {
             1 => calls.remove(0),
             _ => Escrow::multicallCall { data: calls }.abi_encode().into(),
         };
-        let call = self.prepared(ESCROW.into(), data, format!("{name} for others"));
-        let call = call
-            .await
-            .map_err(|error| ChainFailure::of_read(name, &error))?;
-        let call = TxSubmission { sponsored, ..call };
-        let tx = self.done(name, call, None).await?.tx.to_string();
+        let label = format!("{name} for others");
+        let call = self.prepared_for(name, asked, (ESCROW.into(), data), label);
+        let call = call.await?;
+        let tx = self.done(name, call, first).await?.tx.to_string();
         // What it did to channels in sight is seen before anybody asks.
         match self.advance(&[]).await {
             Ok(_) => Ok(MinedResult { tx, view: None }),

@@ -120,7 +120,7 @@ impl ChainSettler {
             }
             claimed.extend(batch.iter().map(|row| row.channel));
             let (data, label) = (claims::data(&batch), claims::claim_label(&batch));
-            match self.send(ESCROW.into(), data, label).await {
+            match client.carry_out_claim(&batch, data, label).await {
                 Ok(mined) => done.claims.extend(self.claims_of(&mined)),
                 // A row that passed a moment ago: the halves find out which.
                 Err(SettleError::Transaction(TransactionError::Reverted { reason, .. })) => {

@@ -7,7 +7,10 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use super::ledger_view::{LedgerView, ask};
+use super::{
+    claims,
+    ledger_view::{LedgerView, ask},
+};
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::{
     SponsorAllowance, SponsorLimit, Sponsored, SponsoredDeed, SponsoredGas, event::Event,
@@ -53,7 +56,39 @@ pub(super) fn sponsored(
     }
 }
 
+/// The most gas that a transaction of this kind is given: three times what it takes for accounts
+/// without code. So nobody's contract burns much of ours, and chains that count gas in another way
+/// have room.
+pub(super) const fn most_gas(deed: SponsoredDeed) -> u64 {
+    match deed {
+        SponsoredDeed::Transfer | SponsoredDeed::Clearing => 3 * 85_000,
+        SponsoredDeed::Deposit => 3 * 140_000,
+        SponsoredDeed::SignedRefund
+        | SponsoredDeed::UnsignedRefund
+        | SponsoredDeed::PrepaidClaim => 3 * claims::ALONE,
+    }
+}
+
+/// As [`most_gas`], for calls to the escrow that other sellers have signed: by the room that their
+/// rows take.
+pub(super) fn most_gas_of_calls(data: &[u8]) -> u64 {
+    /// Bytes of a claim's row with the shortest signature.
+    const ROW: usize = 512;
+    let rows = (data.len() / ROW).min(claims::ROWS);
+    most_gas(SponsoredDeed::UnsignedRefund) + claims::AMONG * rows as u64
+}
+
 impl SponsorGate {
+    /// Wei that stay in the account when gas has this price: what is charged can be claimed, however
+    /// many channels it is in.
+    pub fn floor(&self, price: u128) -> Amount {
+        let gas = ask(&*self.books, |ledger| {
+            claims::claiming_gas(ledger, self.chain_id)
+        });
+        let claims = Amount(u128::from(gas).saturating_mul(price));
+        claims.max(self.allowance.min_gas)
+    }
+
     /// Whether a transaction may be sent; where it may not, what is to be written down about it.
     pub fn check(&self, asked: &Sponsored) -> Result<(), (SponsorLimit, Option<Event>)> {
         ask(&*self.books, |ledger| {

@@ -30,6 +30,8 @@ use openlora_ports::FactLog;
 
 /// Age in seconds of a newest block that is no news any more, on chains that others keep going.
 const OLDEST: u64 = 300;
+/// Looks per look at what is left for gas.
+const GAS_ROUNDS: u64 = 4;
 /// Channels and receivers that one request for logs names.
 const NAMED: usize = 256;
 
@@ -49,12 +51,19 @@ impl SettlementClient {
     /// Looks again and again until told to stop.
     pub async fn watch(&self, stop: CancellationToken) {
         let mut blind = false;
-        loop {
+        for round in 0_u64.. {
             let looked = self.advance(&[]).await;
             if let (false, Err(trouble)) = (blind, &looked) {
                 tracing::warn!("{}: {trouble}", self.chain.network.name);
             }
             blind = looked.is_err();
+            // Whoever runs the server is told before a payer finds out.
+            if !blind
+                && round % GAS_ROUNDS == 0
+                && let Err(trouble) = self.queue.look_at_gas().await
+            {
+                tracing::debug!("{}: {trouble}", self.chain.network.name);
+            }
             // An RPC over HTTP says nothing by itself.
             tokio::select! {
                 () = stop.cancelled() => return,

@@ -85,7 +85,7 @@ impl SellerState {
         Ok(ChannelGuard::new(behind, sale, session, deposit, payment))
     }
 
-    /// Takes the channel of a payer who was heard into our hands.
+    /// Locks the channel of a payer who was heard.
     pub async fn line(
         &self,
         taken: &TakenOffer,
@@ -96,11 +96,11 @@ impl SellerState {
             chain_id: taken.method.chain_id,
             channel: batch.voucher.channel_id,
         };
-        let held = self.channels.take(key).await.ok_or(PaymentRefusal::Busy)?;
-        let known = held.get().cloned();
+        let lock = self.channels.take(key).await.ok_or(PaymentRefusal::Busy)?;
+        let known = self.channel(&key);
         Ok(ChannelSession {
             key,
-            held,
+            _lock: lock,
             known: known.is_some(),
             channel: known.unwrap_or_else(|| LedgerChannel::new(config)),
         })

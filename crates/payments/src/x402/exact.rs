@@ -38,18 +38,19 @@ impl SellerState {
             None => {}
         }
         let key = method.exact_key(said);
-        let held = self.exact.take(key).await.ok_or(PaymentRefusal::Busy)?;
-        let paid = held.get().is_some();
+        let lock = self.exact.take(key).await.ok_or(PaymentRefusal::Busy)?;
+        let mined = self.paid(&key);
+        let paid = mined.is_some();
         // On its chain anybody finds a payment, and the request that it was for can be guessed.
         let own = binding.is_some() || self.is_own_retry(&key, &sale.presenter);
-        if let Some(used) = held.get().and_then(used) {
+        if let Some(used) = mined.as_ref().and_then(used) {
             return Err(match own {
                 true => PaymentRefusal::Used(used, Box::new(Reason::ExactUsed.into())),
                 false => PaymentRefusal::UsedByName(used, key.payer),
             });
         }
         // What is owed to another request can be had for this one by its payer alone.
-        let owner = self.bound(&key, held.get());
+        let owner = self.bound(&key);
         let others = owner.as_ref().is_some_and(|it| *it != sale.request_hash);
         if (others && binding.is_none()) || ((paid || owner.is_some()) && !own) {
             return Err(Reason::ExactUsed.into());
@@ -62,7 +63,7 @@ impl SellerState {
         let payment = payment(sale, method, exact);
         let behind = (Arc::clone(self), Arc::clone(method));
         let deed = (transfer, payment, binding.is_some());
-        Ok(TransferGuard::new(behind, sale, held, deed))
+        Ok(TransferGuard::new(behind, sale, lock, deed))
     }
 }
 

@@ -134,8 +134,6 @@ impl FacilitatorService {
         let good = asked.checked().await?;
         let owner = |refused| RejectedPayment(Some(good.payer), refused);
         let settlement = asked.method.settlement();
-        let funded = asked.method.funded().await;
-        funded.map_err(|(refused, _)| owner(refused))?;
         let (done, amount, channel) = match &good.action {
             ClearingAction::Nothing => return Err(owner(Reason::PayloadType.into())),
             ClearingAction::Transfer(transfer) => {
@@ -332,7 +330,6 @@ impl Facilitator for FacilitatorService {
             match SignedAction::parse(&request.payment.payload)? {
                 Some(signed) if request.requirements.scheme == BATCH_SETTLEMENT => {
                     let method = self.lane(&request)?;
-                    method.funded().await.map_err(|(refused, _)| refused)?;
                     Ok(actions::passed_on(&method, &signed).await?)
                 }
                 _ => self.cleared(&self.asked(request, digest)?).await,

@@ -1,6 +1,7 @@
-//! Things that one call at a time may hold: channels, and payments by `exact`.
+//! Locks by name: one call at a time holds a channel, or a payment by `exact`.
 //!
-//! What is held and was never put there disappears again, so that made-up names fill no memory.
+//! The locks hold no state. What is known of a channel or a payment is the ledger's record, which
+//! only the journal's events change. A lock that nobody holds is forgotten.
 
 use std::{
     collections::HashMap,
@@ -14,31 +15,29 @@ use tokio::sync::OwnedMutexGuard;
 /// How long a call waits for another of the same channel.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-type LockSlot<V> = Arc<tokio::sync::Mutex<Option<V>>>;
-type LockSlots<K, V> = Arc<Mutex<HashMap<K, LockSlot<V>>>>;
+type LockSlots<K> = Arc<Mutex<HashMap<K, Arc<tokio::sync::Mutex<()>>>>>;
 
-pub(super) struct KeyedLocks<K, V> {
-    slots: LockSlots<K, V>,
+pub(super) struct KeyedLocks<K> {
+    slots: LockSlots<K>,
 }
 
-/// A thing in one pair of hands, until dropped.
-pub(super) struct HeldLock<K: Hash + Eq, V> {
+/// One name's lock, held until dropped.
+pub(super) struct HeldLock<K: Hash + Eq> {
     key: K,
-    slots: LockSlots<K, V>,
+    slots: LockSlots<K>,
     /// Always there until the drop.
-    guard: Option<OwnedMutexGuard<Option<V>>>,
+    guard: Option<OwnedMutexGuard<()>>,
 }
 
-impl<K: Hash + Eq + Copy, V> KeyedLocks<K, V> {
-    pub fn new(things: impl IntoIterator<Item = (K, V)>) -> Self {
-        let slot = |(key, thing)| (key, Arc::new(tokio::sync::Mutex::new(Some(thing))));
+impl<K: Hash + Eq + Copy> KeyedLocks<K> {
+    pub fn new() -> Self {
         Self {
-            slots: Arc::new(Mutex::new(things.into_iter().map(slot).collect())),
+            slots: LockSlots::default(),
         }
     }
 
     /// Waits for its turn, but not for ever.
-    pub async fn take(&self, key: K) -> Option<HeldLock<K, V>> {
+    pub async fn take(&self, key: K) -> Option<HeldLock<K>> {
         let slot = Arc::clone(open(&self.slots).entry(key).or_default());
         let mut held = HeldLock {
             key,
@@ -50,27 +49,15 @@ impl<K: Hash + Eq + Copy, V> KeyedLocks<K, V> {
     }
 }
 
-impl<K: Hash + Eq, V> HeldLock<K, V> {
-    pub fn get(&self) -> Option<&V> {
-        self.guard.as_ref()?.as_ref()
-    }
-
-    pub fn put(&mut self, thing: V) {
-        if let Some(guard) = &mut self.guard {
-            **guard = Some(thing);
-        }
-    }
-}
-
-impl<K: Hash + Eq, V> Drop for HeldLock<K, V> {
+impl<K: Hash + Eq> Drop for HeldLock<K> {
     fn drop(&mut self) {
         drop(self.guard.take());
         let mut slots = open(&self.slots);
         // Alone in the map: nobody holds it or waits for it, and nobody can begin to now.
-        let forgotten = slots.get(&self.key).is_some_and(|slot| {
-            Arc::strong_count(slot) == 1 && slot.try_lock().is_ok_and(|thing| thing.is_none())
-        });
-        if forgotten {
+        if slots
+            .get(&self.key)
+            .is_some_and(|slot| Arc::strong_count(slot) == 1)
+        {
             slots.remove(&self.key);
         }
     }

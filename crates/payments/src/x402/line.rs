@@ -1,4 +1,4 @@
-//! A channel in our hands: what a voucher pays for there, and what its payer is told of it.
+//! A channel under its lock: what a voucher pays for there, and what its payer is told of it.
 
 use alloy::primitives::Bytes;
 
@@ -13,10 +13,11 @@ use openlora_core::{Amount, Word};
 use openlora_ledger::{ChannelKey, ChannelView, LedgerChannel};
 use openlora_ports::OfferedCall;
 
-/// A channel in our hands, as far as it is known.
+/// A channel under its lock. The ledger has the only copy of its state: what is here was read from
+/// there under the lock, is read again after each event, and is never written back.
 pub(super) struct ChannelSession {
     pub key: ChannelKey,
-    pub held: HeldLock<ChannelKey, LedgerChannel>,
+    pub _lock: HeldLock<ChannelKey>,
     pub channel: LedgerChannel,
     /// Whether it is in the journal.
     pub known: bool,
@@ -138,10 +139,11 @@ impl ChannelSession {
         }
     }
 
-    /// Whether a voucher may be one that a claim has put on the chain, where everybody finds it.
+    /// Whether a voucher may be one that stood in the calldata of a claim, where everybody finds
+    /// it, however little was claimed with it.
     pub fn is_public(&self, max: Amount) -> bool {
-        let view = self.channel.view.as_ref();
-        view.is_some_and(|view| !view.claimed.is_zero() && max <= view.claimed)
+        let published = self.channel.published();
+        !published.is_zero() && max <= published
     }
 
     /// Where we have the channel otherwise than its payer. The highest voucher is told to whoever

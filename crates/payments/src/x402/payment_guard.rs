@@ -1,5 +1,6 @@
-//! Open tabs: calls that are allowed for. A tab holds its channel or its authorization until it is
-//! closed or dropped; dropped, it charges nothing.
+//! Payments that are checked and not yet charged. A guard holds the lock of its channel or
+//! authorization until it is dropped. It changes no state: what was reserved and charged is what the
+//! journal's events say, and the ledger folds them before anybody can take the lock again.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,8 +20,8 @@ use crate::settlement::{ChainFailure, DepositPermit, TransferPermit};
 use openlora_chain::registry::{BatchSettlementEscrow as Escrow, ChannelVoucher, VoucherClaim};
 use openlora_core::Amount;
 use openlora_ledger::{
-    CallCharge, CheckedPayment, ExactKey, ExactPayment, WITHDRAW_SHARE,
-    event::{Event, PaymentBound},
+    CallCharge, CheckedPayment, ExactKey, LedgerChannel, WITHDRAW_SHARE,
+    event::{Event, PaymentBound, PublishedVoucher},
 };
 use openlora_ports::{OfferedCall, PaymentDemand, PaymentGuard};
 
@@ -66,13 +67,11 @@ impl ChannelGuard {
         let Some(deposit) = &self.deposit else {
             return Ok(());
         };
-        self.state.funded(&self.method).await?;
         let done = self.method.settlement().deposit(deposit).await;
         let done = done.map_err(PaymentRefusal::from_failure(Reason::DepositFailed))?;
         self.deposited = Some((deposit.amount, done.tx.clone()));
         self.deposit = None;
         self.method.look_again(&mut self.session, &done).await?;
-        self.session.held.put(self.session.channel.clone());
         // A token that keeps a part for itself has not paid in what it was asked to.
         self.session.check_held(self.payment.authorised())?;
         Ok(())
@@ -94,15 +93,20 @@ impl ChannelGuard {
         let call = Escrow::claimCall {
             voucherClaims: vec![row],
         };
-        let done = self
-            .method
-            .settlement()
-            .claim(call.abi_encode().into())
-            .await;
+        let voucher = PublishedVoucher {
+            channel: self.session.key.channel,
+            maximum: self.payment.authorised(),
+        };
+        let claim = call.abi_encode().into();
+        let settlement = self.method.settlement();
+        let done = settlement.claim(claim, config.payer, voucher).await;
         let done = done.map_err(PaymentRefusal::from_failure(Reason::ClaimRefused))?;
-        self.method.look_again(&mut self.session, &done).await?;
-        self.session.held.put(self.session.channel.clone());
-        Ok(())
+        self.method.look_again(&mut self.session, &done).await
+    }
+
+    /// The ledger's channel as it is now.
+    fn recorded(&self) -> Option<LedgerChannel> {
+        self.state.channel(&self.session.key)
     }
 }
 
@@ -122,9 +126,15 @@ impl PaymentGuard for ChannelGuard {
     }
 
     async fn reserved(&mut self) -> Result<(), PaymentDemand> {
-        let (id, hash) = (&self.sale.request_id, &self.sale.request_hash);
-        self.session.channel.reserve(id, hash, &self.payment);
-        self.session.held.put(self.session.channel.clone());
+        let most = self.payment.charge_of(self.payment.quote);
+        if let Err((breach, _)) = self.check_charge(&most) {
+            // Nothing is collected, so nothing is charged.
+            self.payment.collected = false;
+            return Err(self.state.unrecorded(&self.session.key, &breach));
+        }
+        if let Some(channel) = self.recorded() {
+            self.session.channel = channel;
+        }
         if !self.payment.collected {
             return Ok(());
         }
@@ -153,12 +163,20 @@ impl PaymentGuard for ChannelGuard {
         written(charge, tx, amount, extra)
     }
 
-    fn capture(mut self: Box<Self>, charge: &CallCharge, answered: bool) {
-        let id = &self.sale.request_id;
-        if let Err(breach) = self.session.channel.charge(id, charge, answered) {
-            tracing::error!(channel = %self.session.key, %breach, "a charge is out of order");
-        }
-        self.session.held.put(self.session.channel.clone());
+    fn check_charge(&self, charge: &CallCharge) -> Result<(), (String, Box<CallCharge>)> {
+        let (breach, charged) = match self.recorded() {
+            None => ("the channel is unknown".to_owned(), self.payment.before),
+            Some(channel) => match channel.check_charge(&self.sale.request_id, charge) {
+                Ok(()) => return Ok(()),
+                Err(breach) => (breach.to_string(), channel.charged.amount()),
+            },
+        };
+        let nothing = CallCharge {
+            amount: Amount::ZERO,
+            cumulative: charged,
+            ..charge.clone()
+        };
+        Err((breach, Box::new(nothing)))
     }
 
     /// What the call costs can be claimed until the channel's delay after the start of a
@@ -174,9 +192,10 @@ pub(super) struct TransferGuard {
     state: Arc<SellerState>,
     sale: OfferedCall,
     method: Arc<PaymentMethod>,
-    held: HeldLock<ExactKey, ExactPayment>,
-    /// Once the transfer is mined, and to the right receiver.
-    paid: Option<ExactPayment>,
+    /// Held until the guard is dropped.
+    _lock: HeldLock<ExactKey>,
+    /// The transaction, once it is mined and paid the right receiver.
+    paid: Option<String>,
     transfer: TransferPermit,
     payment: CheckedPayment,
     /// Whether the payment names its request.
@@ -187,14 +206,14 @@ impl TransferGuard {
     pub fn new(
         (state, method): (Arc<SellerState>, Arc<PaymentMethod>),
         sale: &OfferedCall,
-        held: HeldLock<ExactKey, ExactPayment>,
+        lock: HeldLock<ExactKey>,
         (transfer, payment, named): (TransferPermit, CheckedPayment, bool),
     ) -> Self {
         Self {
             state,
             sale: sale.clone(),
             method,
-            held,
+            _lock: lock,
             paid: None,
             transfer,
             payment,
@@ -203,21 +222,10 @@ impl TransferGuard {
     }
 
     async fn finish(&mut self) -> Result<(), PaymentRefusal> {
-        if self.held.get().is_none() {
-            self.state.funded(&self.method).await?;
-        }
         self.bind().await?;
         let done = self.method.settlement().transfer(&self.transfer).await;
         let done = done.map_err(PaymentRefusal::from_failure(Reason::ExactFailed))?;
-        let paid = ExactPayment {
-            amount: self.transfer.value,
-            tx: done.tx,
-            request_id: None,
-            request_hash: Some(self.sale.request_hash.clone()),
-        };
-        self.held.put(paid.clone());
-        self.state.release(&self.payment.exact_key());
-        self.paid = Some(paid);
+        self.paid = Some(done.tx);
         Ok(())
     }
 
@@ -225,7 +233,7 @@ impl TransferGuard {
     async fn bind(&self) -> Result<(), PaymentRefusal> {
         let key = self.payment.exact_key();
         let request_hash = self.sale.request_hash.clone();
-        if self.state.bound(&key, self.held.get()).as_ref() == Some(&request_hash) {
+        if self.state.bound(&key).as_ref() == Some(&request_hash) {
             return Ok(());
         }
         let bound = PaymentBound {
@@ -233,10 +241,8 @@ impl TransferGuard {
             request_hash,
             retry: (!self.named).then(|| retry(&self.sale.presenter)),
         };
-        let fact = Event::PaymentBound(Box::new(bound.clone()));
-        self.state.append_event(fact).await?;
-        self.state.bind(bound);
-        Ok(())
+        let fact = Event::PaymentBound(Box::new(bound));
+        self.state.append_event(fact).await
     }
 }
 
@@ -256,11 +262,13 @@ impl PaymentGuard for TransferGuard {
     }
 
     async fn reserved(&mut self) -> Result<(), PaymentDemand> {
-        Ok(())
+        let most = self.payment.charge_of(self.payment.quote);
+        let checked = self.check_charge(&most);
+        checked.map_err(|(breach, _)| self.state.unrecorded(&self.payment.exact_key(), &breach))
     }
 
     fn response(&self, charge: &CallCharge) -> String {
-        let tx = self.paid.as_ref().map(|paid| paid.tx.clone());
+        let tx = self.paid.clone();
         let extra = ResponseExtra {
             charged_amount: Some(charge.amount),
             ..ResponseExtra::default()
@@ -269,17 +277,21 @@ impl PaymentGuard for TransferGuard {
         written(charge, tx.unwrap_or_default(), amount, extra)
     }
 
-    fn capture(mut self: Box<Self>, charge: &CallCharge, _answered: bool) {
-        // Without a charge the payment still owes its payer the call.
-        if let Some(paid) = self.paid.take()
-            && !charge.amount.is_zero()
-        {
-            self.held.put(ExactPayment {
-                request_id: Some(self.sale.request_id.clone()),
-                request_hash: Some(self.sale.request_hash.clone()),
-                ..paid
-            });
+    fn check_charge(&self, charge: &CallCharge) -> Result<(), (String, Box<CallCharge>)> {
+        let paid = self.state.paid(&self.payment.exact_key());
+        let pays = paid.and_then(|paid| paid.request_id);
+        if charge.amount.is_zero() || pays.as_ref() == Some(&self.sale.request_id) {
+            return Ok(());
         }
+        let nothing = CallCharge {
+            amount: Amount::ZERO,
+            cumulative: Amount::ZERO,
+            ..charge.clone()
+        };
+        Err((
+            "no call is reserved for the payment".to_owned(),
+            Box::new(nothing),
+        ))
     }
 }
 

@@ -81,8 +81,8 @@ reasons! {
     VoucherSignature => "invalid_batch_settlement_evm_voucher_signature",
         "The voucher is not signed by the payer's authorizer.";
     ContractPayer => "invalid_openlora_contract_payer",
-        "Vouchers that a contract decides about are not taken here: name a payer authorizer, or pay \
-         by `exact`.";
+        "Neither vouchers that a contract decides about nor transfers and deposits from accounts with \
+         code are taken here: pay from an account without code.";
     RequestBinding => "invalid_openlora_request_binding",
         "The payment is bound to another request, or to none where its payer's always are.";
     RefundRequest => "invalid_openlora_refund_request",
@@ -93,6 +93,11 @@ reasons! {
     DepositLimit => "invalid_openlora_deposit_limit",
         "So many deposits a day are put on the chain for one payer: make this one yourself, or come \
          back tomorrow.";
+    TransferLimit => "invalid_openlora_transfer_limit",
+        "So many transfers a day are put on the chain for one payer: pay from a channel, or come back \
+         tomorrow.";
+    ExactTooSmall => "invalid_openlora_exact_too_small",
+        "The call costs too little for a transfer of its own: pay from a channel.";
     RefundLimit => "invalid_openlora_refund_limit",
         "So many refunds a day are made for one payer: withdraw from the escrow, or come back \
          tomorrow.";
@@ -102,7 +107,7 @@ reasons! {
     RefundCancelled => "invalid_openlora_refund_cancelled",
         "A call was paid from the channel meanwhile, so nothing is given back.";
     RefundClaimed => "invalid_openlora_refund_claimed",
-        "The voucher is claimed, so it is on the chain for everybody: sign a refund request \
+        "A claim has published the voucher, or one above it, for everybody: sign a refund request \
          (`openlora-refund`), or withdraw from the escrow.";
     RefundFee => "invalid_openlora_refund_fee",
         "What is left in the channel is not above the fee for a refund's gas, or the refund request \

@@ -1,5 +1,7 @@
 //! Giving back what is left in a channel, at its payer's wish.
 
+use std::sync::Arc;
+
 use alloy::{hex, primitives::Bytes};
 use serde_json::json;
 
@@ -29,7 +31,7 @@ impl SellerState {
     /// paid a call, which others can know: then whoever pays from the channel within a pause ends
     /// the refund.
     pub async fn give_back(
-        &self,
+        self: &Arc<Self>,
         taken: &TakenOffer,
         (batch, request): (&BatchPayload, Option<&RefundRequest>),
     ) -> Result<RefundAnswer, PaymentRefusal> {
@@ -53,22 +55,34 @@ impl SellerState {
                 (None, line.rest(amount, method.chain_offer.refund_fee)?)
             }
         };
-        self.funded(method).await?;
-        self.opened(&mut line).await?;
         let refund = ChannelRefund {
             // A contract's signature may be worth nothing when its fee is claimed.
             is_signed: request.is_some() && !line.channel.config.payer_authorizer.is_zero(),
-            ..line.refund(&batch.voucher, amount, fee)
+            ..line.refund(&batch.voucher, amount, fee)?
         };
+        let (state, method) = (Arc::clone(self), Arc::clone(method));
+        // In a task of its own, with the channel's lock: whoever asked may leave, and no call may
+        // be paid with money that is on its way back.
+        let sent = tokio::spawn(async move { state.send_refund(&method, line, refund).await });
+        sent.await.unwrap_or_else(|_| Err(PaymentRefusal::Busy))
+    }
+
+    async fn send_refund(
+        &self,
+        method: &PaymentMethod,
+        mut line: ChannelSession,
+        refund: ChannelRefund,
+    ) -> Result<RefundAnswer, PaymentRefusal> {
+        self.opened(&mut line).await?;
         let done = method.settlement().refund(&refund).await;
-        line.take_fee(method, &refund);
         let done = done.map_err(PaymentRefusal::from_failure(Reason::RefundRefused))?;
+        if let Some(recorded) = self.channel(&line.key) {
+            line.channel = recorded;
+        }
         method.look_again(&mut line, &done).await?;
-        line.channel.give_away();
-        line.held.put(line.channel.clone());
         self.sponsor.end(line.key);
         let fee = refund.fee.as_ref().map_or(Amount::ZERO, |fee| fee.amount);
-        refunded(&line, (amount, fee), &done)
+        refunded(&line, (refund.amount, fee), &done)
     }
 
     /// The channel with what the chain has of it now.
@@ -108,25 +122,30 @@ impl SellerState {
         Ok(session)
     }
 
-    /// Writes down a channel that the journal does not have, and what it holds, before anything
-    /// happens to it. Of channels in the journal the chain's side writes down every change.
+    /// Writes down a channel that the journal does not have, and what the chain has of it where
+    /// the ledger's total would begin elsewhere, before anything happens to it. Of channels in the
+    /// journal the chain's side writes down every other change.
     pub async fn opened(&self, session: &mut ChannelSession) -> Result<(), PaymentRefusal> {
-        if session.known {
-            return Ok(());
-        }
         let key = session.key;
-        let config = session.channel.config.clone();
-        let opened = ChannelOpened { key, config };
-        self.append_event(Event::ChannelOpened(Box::new(opened)))
-            .await?;
+        if !session.known {
+            let config = session.channel.config.clone();
+            let opened = ChannelOpened { key, config };
+            self.append_event(Event::ChannelOpened(Box::new(opened)))
+                .await?;
+            session.known = true;
+        }
+        let recorded = self.channel(&key);
+        let (viewed, charged) = recorded.map_or((false, Amount::ZERO), |it| {
+            (it.view.is_some(), it.charged.amount())
+        });
         let view = session.channel.view.clone();
-        if let Some(view) = view.filter(|view| !view.balance.is_zero()) {
+        if let Some(view) = view.filter(|view| !view.balance.is_zero())
+            && (!viewed || charged != session.channel.charged.amount())
+        {
             let observed = ChannelObserved { key, view };
             self.append_event(Event::ChannelObserved(Box::new(observed)))
                 .await?;
         }
-        session.known = true;
-        session.held.put(session.channel.clone());
         Ok(())
     }
 
@@ -257,20 +276,21 @@ impl ChannelSession {
         voucher: &Voucher,
         amount: Amount,
         fee: Option<RefundCharged>,
-    ) -> ChannelRefund {
+    ) -> Result<ChannelRefund, PaymentRefusal> {
         // As it is once the fee is charged.
         let mut channel = self.channel.clone();
         if let Some(fee) = &fee
             && let Err(breach) = channel.charge_refund(fee)
         {
-            tracing::error!(channel = %self.key, %breach, "a refund's fee is out of order");
+            tracing::error!(channel = %self.key, %breach, "a refund's fee does not fit");
+            return Err(Reason::Cumulative.into());
         }
         let signature: Bytes = channel.signature.parse().unwrap_or_default();
         let (voucher_max, voucher_signature) = match signature.is_empty() {
             true => (voucher.max_claimable_amount, voucher.signature.clone()),
             false => (channel.authorised.amount(), signature),
         };
-        ChannelRefund {
+        Ok(ChannelRefund {
             channel: self.key.channel,
             party: channel_owner(&channel.config),
             charged: channel.charged.amount(),
@@ -280,19 +300,7 @@ impl ChannelSession {
             voucher_signature,
             is_signed: false,
             fee,
-        }
-    }
-
-    /// Takes over a fee that was written down, whatever became of its refund.
-    fn take_fee(&mut self, method: &PaymentMethod, refund: &ChannelRefund) {
-        let Some(fee) = &refund.fee else { return };
-        let paid = method.settlement().paid_refund(self.key.channel);
-        if paid.is_some_and(|it| it.nonce == fee.refund_nonce)
-            && let Err(breach) = self.channel.charge_refund(fee)
-        {
-            tracing::error!(channel = %self.key, %breach, "a refund's fee is out of order");
-        }
-        self.held.put(self.channel.clone());
+        })
     }
 
     /// What is held and not charged.

@@ -76,6 +76,9 @@ impl From<SponsorLimit> for PaymentRefusal {
     fn from(limit: SponsorLimit) -> Self {
         match limit {
             SponsorLimit::GasBudget { .. } => Self::GasSpent,
+            SponsorLimit::Floor { .. } => Self::GasLow,
+            SponsorLimit::Contract => Reason::ContractPayer.into(),
+            SponsorLimit::Transfers => Reason::TransferLimit.into(),
             SponsorLimit::Deposits => Reason::DepositLimit.into(),
             SponsorLimit::Refunds => Reason::RefundLimit.into(),
             SponsorLimit::ChannelRefunds => Reason::ChannelRefundLimit.into(),

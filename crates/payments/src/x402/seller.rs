@@ -12,7 +12,6 @@ use super::{
     terms::{SellerConfig, SellerState, TakenOffer},
     wire::{PaymentPayload, SchemePayload},
 };
-use openlora_ledger::Ledger;
 use openlora_ports::{
     OfferedCall, PaymentDemand, PaymentGateway, PaymentGuard, RefundAnswer, Sponsorship,
 };
@@ -23,10 +22,9 @@ pub struct X402Seller {
 }
 
 impl X402Seller {
-    /// One that knows what the journal says of channels and payments.
-    pub fn new(seller: SellerConfig, ledger: Ledger) -> Self {
+    pub fn new(seller: SellerConfig) -> Self {
         Self {
-            state: Arc::new(SellerState::new(seller, ledger)),
+            state: Arc::new(SellerState::new(seller)),
         }
     }
 

@@ -1,10 +1,7 @@
 //! What is offered: one way to pay per chain and scheme, and whether a payer took the offer that
 //! is made now.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     checks::now_ms,
@@ -19,12 +16,9 @@ use super::{
         VERSION, WireProblem, chain_id, network,
     },
 };
-use crate::settlement::{ChainFailure, until_tomorrow};
+use crate::settlement::{ChainFailure, LedgerView, ask, until_tomorrow};
 use openlora_core::{Address, Amount};
-use openlora_ledger::{
-    ChannelKey, ExactKey, ExactPayment, Ledger, LedgerChannel, RetryProof,
-    event::{Event, PaymentBound},
-};
+use openlora_ledger::{ChannelKey, ExactKey, ExactPayment, LedgerChannel};
 use openlora_ports::{FactLog, OfferedCall, PaymentDemand, Presenter, Sponsorship};
 
 /// How many units above its price a call's total may be, where others have the totals below.
@@ -42,6 +36,8 @@ pub struct SellerConfig {
     /// Whose key claims and refunds.
     pub account: Address,
     pub facts: Arc<dyn FactLog>,
+    /// Sees at once what `facts` has kept: the only copy of what is known of channels and payments.
+    pub ledger: Arc<dyn LedgerView>,
     pub rules: SponsorRules,
 }
 
@@ -51,12 +47,9 @@ pub(super) struct SellerState {
     methods: Vec<Arc<PaymentMethod>>,
     account: Address,
     pub facts: Arc<dyn FactLog>,
-    pub channels: KeyedLocks<ChannelKey, LedgerChannel>,
-    pub exact: KeyedLocks<ExactKey, ExactPayment>,
-    /// For which request an authorization was sent to its chain, until its payment is there.
-    bound: Mutex<BTreeMap<ExactKey, String>>,
-    /// What repeats of authorizations show that name no request.
-    retries: Mutex<BTreeMap<ExactKey, RetryProof>>,
+    ledger: Arc<dyn LedgerView>,
+    pub channels: KeyedLocks<ChannelKey>,
+    pub exact: KeyedLocks<ExactKey>,
     pub sponsor: GasSponsor,
 }
 
@@ -67,17 +60,16 @@ pub(super) struct TakenOffer {
 }
 
 impl SellerState {
-    pub fn new(seller: SellerConfig, ledger: Ledger) -> Self {
+    pub fn new(seller: SellerConfig) -> Self {
         let method = |chain_offer| Arc::new(PaymentMethod::new(chain_offer));
         Self {
             pay_to: seller.pay_to,
             methods: seller.offers.into_iter().map(method).collect(),
             account: seller.account,
             facts: seller.facts,
-            channels: KeyedLocks::new(ledger.channels),
-            exact: KeyedLocks::new(ledger.exact),
-            bound: Mutex::new(ledger.bound),
-            retries: Mutex::new(ledger.retries),
+            ledger: seller.ledger,
+            channels: KeyedLocks::new(),
+            exact: KeyedLocks::new(),
             sponsor: GasSponsor::new(seller.rules),
         }
     }
@@ -88,59 +80,34 @@ impl SellerState {
         methods.any(|method| method.chain_offer.settlement.is_fresh())
     }
 
-    /// The request that an authorization is for, as far as it was sent or mined.
-    pub fn bound(&self, key: &ExactKey, paid: Option<&ExactPayment>) -> Option<String> {
-        match paid {
-            Some(paid) => paid.request_hash.clone(),
-            None => self.lock_bound().get(key).cloned(),
-        }
+    /// A channel as the ledger has it now.
+    pub fn channel(&self, key: &ChannelKey) -> Option<LedgerChannel> {
+        ask(&*self.ledger, |ledger| ledger.channels.get(key).cloned())
     }
 
-    pub fn bind(&self, bound: PaymentBound) {
-        let mut retries = self.lock_retries();
-        match bound.retry {
-            Some(retry) => retries.insert(bound.key, retry),
-            None => retries.remove(&bound.key),
-        };
-        drop(retries);
-        self.lock_bound().insert(bound.key, bound.request_hash);
+    /// A mined payment by `exact`.
+    pub fn paid(&self, key: &ExactKey) -> Option<ExactPayment> {
+        ask(&*self.ledger, |ledger| ledger.exact.get(key).cloned())
+    }
+
+    /// The request that an authorization is for, as far as it was sent or mined.
+    pub fn bound(&self, key: &ExactKey) -> Option<String> {
+        ask(&*self.ledger, |ledger| match ledger.exact.get(key) {
+            Some(paid) => paid.request_hash.clone(),
+            None => ledger.bound.get(key).cloned(),
+        })
     }
 
     /// Whether it is the payer who shows an authorization again that is on its chain by now.
     pub fn is_own_retry(&self, key: &ExactKey, presenter: &Presenter) -> bool {
-        let retries = self.lock_retries();
-        let retry = retries.get(key);
-        retry.is_some_and(|retry| is_shown(retry, presenter, now_ms()))
+        let retry = ask(&*self.ledger, |ledger| ledger.retries.get(key).cloned());
+        retry.is_some_and(|retry| is_shown(&retry, presenter, now_ms()))
     }
 
-    pub fn release(&self, key: &ExactKey) {
-        self.lock_bound().remove(key);
-    }
-
-    fn lock_retries(&self) -> MutexGuard<'_, BTreeMap<ExactKey, RetryProof>> {
-        self.retries.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn lock_bound(&self) -> MutexGuard<'_, BTreeMap<ExactKey, String>> {
-        self.bound.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether our account can pay for others' transactions; when it first cannot, that is told.
-    pub async fn funded(&self, method: &PaymentMethod) -> Result<(), PaymentRefusal> {
-        let Err((refused, news)) = method.funded().await else {
-            return Ok(());
-        };
-        if let Some(left) = news {
-            let (chain_id, account) = (method.chain_id, self.account);
-            tracing::error!(chain_id, %account, %left, "too little is left for gas: deposits, refunds and transfers of payers are not sent");
-            let low = Event::GasLow {
-                chain_id,
-                account,
-                left,
-            };
-            self.append_event(low).await?;
-        }
-        Err(refused)
+    /// The answer to a call whose reservation the ledger has otherwise: it must not run.
+    pub fn unrecorded(&self, key: &impl std::fmt::Display, breach: &str) -> PaymentDemand {
+        tracing::error!(payment = %key, breach, "a call was refused because its charge would not fit");
+        unavailable("The payment's record changed meanwhile.")
     }
 
     /// What whoever runs the server should see to.
@@ -148,13 +115,13 @@ impl SellerState {
         let (account, mut warnings) = (self.account, Vec::new());
         for method in &self.methods {
             let chain = method.chain_id;
-            if method.is_low() {
+            if method.settlement().is_gas_low() {
                 warnings.push(format!("Account {account} has too little left for gas on chain {chain}: deposits, refunds and transfers of payers are not sent."));
             }
             let (gas, budget) = method.settlement().sponsored_gas();
             if let Some(budget) = budget.filter(|_| gas.is_exhausted) {
                 let spent = gas.spent.saturating_add(gas.in_flight);
-                warnings.push(format!("Account {account} has paid {spent} wei of {budget} wei a day for gas at payers' request on chain {chain}: deposits and refunds are not sent until tomorrow (UTC)."));
+                warnings.push(format!("Account {account} has paid {spent} wei of {budget} wei a day for gas at payers' request on chain {chain}: deposits, refunds and transfers are not sent until tomorrow (UTC)."));
             }
         }
         warnings
@@ -168,7 +135,7 @@ impl SellerState {
                 chain_id: method.chain_id,
                 gas,
                 budget,
-                is_low: method.is_low(),
+                is_low: method.settlement().is_gas_low(),
             }
         });
         each.collect()
@@ -184,8 +151,20 @@ impl SellerState {
         let pairs = schemes
             .into_iter()
             .flat_map(|scheme| self.methods.iter().map(move |method| (scheme, method)));
+        // A transfer is to be worth its gas.
+        let pairs = pairs.filter(|(scheme, method)| {
+            *scheme != EXACT || sale.quote >= method.chain_offer.min_exact
+        });
         pairs.filter_map(move |(scheme, method)| {
             Some((method, self.offer(scheme, method, sale.quote, receiver?)))
+        })
+    }
+
+    fn is_below_exact(&self, sale: &OfferedCall, accepted: &PaymentRequirements) -> bool {
+        let asked = chain_id(&accepted.network);
+        let mut methods = self.methods.iter();
+        methods.any(|method| {
+            Some(method.chain_id) == asked && sale.quote < method.chain_offer.min_exact
         })
     }
 
@@ -234,6 +213,7 @@ impl SellerState {
         let Some((method, mut offer)) = found else {
             return Err(PaymentRefusal::Because(match accepted.scheme.as_str() {
                 BATCH_SETTLEMENT => Reason::BatchNetwork,
+                EXACT if self.is_below_exact(sale, &accepted) => Reason::ExactTooSmall,
                 EXACT => Reason::ExactNetwork,
                 _ => Reason::UnsupportedScheme,
             }));
@@ -286,7 +266,7 @@ impl SellerState {
             PaymentRefusal::GasLow => unavailable("Transactions of payers are not sent now."),
             PaymentRefusal::GasSpent => PaymentDemand::Stopped {
                 code: "gas_budget_spent",
-                message: "So much gas was paid for payers today that deposits and refunds are not sent until tomorrow (UTC)."
+                message: "So much gas was paid for payers today that deposits, refunds and transfers are not sent until tomorrow (UTC)."
                     .to_owned(),
                 retry_after: until_tomorrow(),
             },

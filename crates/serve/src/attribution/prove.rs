@@ -28,6 +28,8 @@ pub struct EndedCall {
     /// One per prompt, as far as there was one.
     pub answers: Vec<String>,
     pub finish: FinishReason,
+    /// The payer wants no sketch, so neither tokens nor spans are kept.
+    pub static_shares: bool,
     /// Who pays for it.
     pub payer: Option<Address>,
 }
@@ -38,8 +40,16 @@ impl AttributionService {
         let index = ended.adapter.provenance.index.clone().ok()?;
         let token_store = self.inner.config.token_store.clone()?;
         let found = tokio::task::spawn_blocking(move || {
+            if ended.static_shares {
+                let declined = PendingTokens {
+                    request_id: ended.request_id,
+                    exchanges: Vec::new(),
+                    static_shares: true,
+                };
+                return Some((None, declined));
+            }
             let kept = kept(&ended);
-            kept.map(|kept| (traced(&ended, &*index, &kept), kept))
+            kept.map(|kept| (Some(traced(&ended, &*index, &kept)), kept))
         });
         let (traced, kept) = found.await.ok().flatten()?;
         let kept = Arc::new(kept);
@@ -47,7 +57,7 @@ impl AttributionService {
             let (token_store, kept) = (token_store.clone(), Arc::clone(&kept));
             let work = tokio::task::spawn_blocking(move || token_store.store_call(&kept));
             match work.await {
-                Ok(Ok(())) => return Some(Event::Traced(Box::new(traced))),
+                Ok(Ok(())) => return traced.map(|traced| Event::Traced(Box::new(traced))),
                 Ok(Err(error)) => {
                     tracing::error!(%error, "a call's tokens wait for the disk");
                     tokio::time::sleep(RETRY_PAUSE).await;
@@ -71,6 +81,7 @@ fn kept(ended: &EndedCall) -> Option<PendingTokens> {
     (!exchanges.is_empty()).then(|| PendingTokens {
         request_id: ended.request_id.clone(),
         exchanges,
+        static_shares: false,
     })
 }
 

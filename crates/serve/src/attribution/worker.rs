@@ -189,6 +189,7 @@ impl AttributionService {
             _ => ShareFallback::NoTokens,
         };
         match found {
+            Ok(Some(kept)) if kept.static_shares => Err(ShareFallback::PayerChoice),
             Ok(Some(kept)) if kept.exchanges.iter().all(|it| it.answer.is_empty()) => {
                 Err(ShareFallback::EmptyAnswer)
             }

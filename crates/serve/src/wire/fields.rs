@@ -66,6 +66,15 @@ impl BodyFields {
             .transpose()
     }
 
+    /// Whether a field is there; the only value that it may have is `word`.
+    pub fn is_word(&self, name: &str, word: &str) -> Result<bool, ApiError> {
+        match self.string(name)? {
+            None => Ok(false),
+            Some(found) if found == word => Ok(true),
+            Some(found) => Err(wrong_value(name, &format!("`{word}`"), found)),
+        }
+    }
+
     /// A number within `min..=max`.
     pub fn number(&self, name: &str, min: f64, max: f64) -> Result<Option<f64>, ApiError> {
         let Some(value) = self.get(name) else {

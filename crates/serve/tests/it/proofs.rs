@@ -370,6 +370,52 @@ async fn spans_come_with_the_count_and_shares_after_it() {
     assert_eq!(files(), Vec::<std::path::PathBuf>::new());
 }
 
+/// Whoever wants nothing about its texts in the public log asks for static shares.
+#[tokio::test]
+async fn a_payer_has_its_call_attributed_without_a_sketch() {
+    let dir = tempfile::tempdir().unwrap();
+    let stub = Stub::new(true);
+    let server = start(Setup {
+        journal: test_journal(),
+        vault: Some(dir.path()),
+        witness: Ok(Arc::clone(&stub)),
+        most: 100,
+    })
+    .await;
+    let asked = |body: Value, how: &str| with(body, json!({ "attribution": how }));
+    let spam = json!({ "model": "filter", "input": "spam" });
+    server
+        .post_as("one", CHAT, &asked(said("a b"), "static"))
+        .await;
+    server
+        .post_as("two", "/v1/classify", &asked(spam, "static"))
+        .await;
+    for id in ["one", "two"] {
+        let found = attributed(&server.journal, id).await;
+        assert_eq!(found.fallback.as_deref(), Some("payer_choice"), "{id}");
+        assert_eq!(found.method, AttributionMethod::Static);
+        let told = (found.sketch, found.examples, found.answer_tokens);
+        assert_eq!(told, (None, Vec::new(), 0), "{id}");
+        let numbers = [found.confidence_ppm, found.evidence_ppm, found.trace_ppm];
+        assert_eq!(numbers, [0; 3], "{id}");
+        let shares: Vec<u32> = found.shares.iter().map(|it| it.ppm).collect();
+        assert_eq!(shares, [500_000, 500_000], "{id}");
+    }
+    let refused = server
+        .post_as("bad", CHAT, &asked(said("a b"), "none"))
+        .await;
+    assert_eq!(refused.status, 400);
+    assert_eq!(refused.json()["error"]["param"], "attribution");
+    let records = server.records().await;
+    let counts = ["call_metered", "attributed", "traced"].map(|kind| of_kind(&records, kind));
+    assert_eq!(counts, [2, 2, 0]);
+    assert_eq!(stub.sketched.load(Ordering::SeqCst), 0);
+    // An auditor accepts it without a sketch.
+    let known = ShareFallback::without_sketch("payer_choice");
+    assert_eq!(known, Some(ShareFallback::PayerChoice));
+    server.drain().await;
+}
+
 #[tokio::test]
 async fn a_gradient_that_is_no_number_falls_back() {
     let dir = tempfile::tempdir().unwrap();
@@ -511,7 +557,7 @@ async fn what_waits_survives_the_server() {
     // One that was never counted, and the tokens of one that are lost.
     let stray = PendingTokens {
         request_id: "stray".into(),
-        exchanges: Vec::new(),
+        ..PendingTokens::default()
     };
     PendingTokenStore::open(&vault)
         .unwrap()
