@@ -953,7 +953,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__call)
-            opts="-q -v -y -h -V --again --url --adapter --kind --max-price --max-deposit --max-tokens --temperature --system --stream --scheme --from --password-file --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --again --url --adapter --kind --max-price --max-deposit --max-tokens --temperature --system --stream --static-shares --scheme --from --password-file --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -734,6 +734,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand call" -l color -d 'Whe
 always\t''
 never\t''"
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l stream -d 'Show the answer while it comes, as a terminal does anyway'
+complete -c openlora -n "__fish_openlora_using_subcommand call" -l static-shares -d 'Have contributors credited by static shares, so that no sketch of the call is published'
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l json -d 'Print the result as JSON; implies --no-input'
 complete -c openlora -n "__fish_openlora_using_subcommand call" -s q -l quiet -d 'Say less on stderr'
 complete -c openlora -n "__fish_openlora_using_subcommand call" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'

@@ -1055,7 +1055,7 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (call)
 _arguments "${_arguments_options[@]}" : \
-'(--url --adapter --kind --max-tokens --temperature --system --stream)--again=[Ask again for the answer to a call that was paid and not answered, with the same payment]:ID:_default' \
+'(--url --adapter --kind --max-tokens --temperature --system --stream --static-shares)--again=[Ask again for the answer to a call that was paid and not answered, with the same payment]:ID:_default' \
 '--url=[Server address; the project'\''s own when left out]:URL:_default' \
 '--adapter=[Adapter to call; needed when the server has several]:NAME:_default' \
 '--kind=[Kind of call; what the adapter was trained for when left out]:KIND:(chat classify)' \
@@ -1072,6 +1072,7 @@ _arguments "${_arguments_options[@]}" : \
 '--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
 '--stream[Show the answer while it comes, as a terminal does anyway]' \
+'--static-shares[Have contributors credited by static shares, so that no sketch of the call is published]' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
 '(-v --verbose)--quiet[Say less on stderr]' \

@@ -104,7 +104,9 @@ impl Fair {
         let args = [
             "serve", "--local", "--json", "--port", "0", "--quant", "f32",
         ];
-        Live::of(self.desk.openlora(&args))
+        let command = self.desk.openlora(&args);
+        // One of the calls is paid by a small transfer.
+        Live::of(command.env("OPENLORA_SERVE_MIN_EXACT", "0.00001"))
     }
 
     fn ask(&self, server: &Live, call: &Call, payment: Option<&str>) -> Reply {

@@ -4,6 +4,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt,
     process::{Child, Command, Stdio},
 };
 
@@ -154,6 +155,10 @@ impl Market {
         let own = self.dir.path().join("home/config");
         fs::create_dir_all(&own).unwrap();
         fs::write(own.join("config.toml"), text).unwrap();
+        // Open ones are closed with a notice.
+        for (path, mode) in [(own.clone(), 0o700), (own.join("config.toml"), 0o600)] {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        }
     }
 
     fn openlora(&self, args: &[&str]) -> Invocation {

@@ -169,10 +169,9 @@ impl UnreadTable {
 
 impl AnswerWriter {
     pub fn write(&self, bytes: Bytes) {
-        let count = bytes.len();
-        if self.sender.send(bytes).is_ok() {
-            self.unread.add(self.id, count);
-        }
+        // Counted first: the reader may take them at once. If it is gone, so is its count.
+        self.unread.add(self.id, bytes.len());
+        let _ = self.sender.send(bytes);
     }
 
     /// Waits until nobody reads on.

@@ -116,6 +116,7 @@ const CHECKED: &[&str] = &[
     "benches",
     "completions",
     "contracts",
+    "crates",
     "docs",
     "schemas",
     "scripts",

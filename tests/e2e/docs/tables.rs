@@ -153,7 +153,7 @@ fn generated_table_of_keys_is_current() {
 }
 
 /// Where the events are defined.
-const EVENTS: &str = "src/runtime/event.rs";
+const EVENTS: &str = "crates/ledger/src/event.rs";
 
 #[test]
 fn generated_table_of_events_is_current() {
