@@ -81,8 +81,8 @@ fn signature(record: &PaymentRecord, channel: Option<&PayerChannel>) -> Comparis
 /// Seconds before a payment from which its transaction is looked for: clocks differ.
 const EARLIER: u64 = 24 * 3600;
 
-/// What all calls of a channel may have cost by our own records: what was charged, and the most
-/// that those may cost that nobody has answered for.
+/// The most that all calls of a channel may have cost by our own records: the charged amounts, plus
+/// the quotes of payments without an answer.
 pub fn agreed(spendings: &[PaymentRecord], charge: &CallCharge) -> Amount {
     let of_channel = spendings
         .iter()

@@ -138,9 +138,9 @@ fn of_escrow(call: &impl SolCall) -> ContractCall {
     }
 }
 
-/// A signed deposit, put on the chain by whoever pays the gas.
+/// A signed deposit. The account that submits it to the chain pays the gas.
 pub fn deposit(channel: &PayerChannel, pending: &PendingDeposit) -> ContractCall {
-    // What is in the purse was written by us.
+    // This program wrote the stored signature, so it is valid hexadecimal.
     let signature = hex::decode(&pending.signature).unwrap_or_default();
     let data = (
         U256::ZERO,

@@ -17,7 +17,7 @@ use openlora_core::{Address, Amount, Word};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DepositStage {
-    /// The chain has not shown it; whoever has the signature may still fetch it.
+    /// Not seen on the chain yet. A party that has the signature may still submit it.
     Open,
     Made,
     /// It ended unused.

@@ -21,7 +21,7 @@ impl FactLog for PayerStore {
 }
 
 impl PayerStore {
-    /// Transactions of which nobody knows the end yet.
+    /// Transactions whose outcome is not known yet.
     pub fn unsettled(&self) -> Result<Vec<TxIntent>, PayerError> {
         let all: Vec<Event> = self.read(|connection| {
             let mut all = connection.prepare_cached("SELECT body FROM facts ORDER BY number")?;

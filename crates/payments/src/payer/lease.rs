@@ -8,7 +8,7 @@ use std::{
 
 use openlora_core::private::files;
 
-/// Held until dropped; nobody else has it, in this process or another.
+/// An exclusive lock, held until dropped. It excludes other tasks and other processes.
 #[derive(Debug)]
 pub struct ChannelLease {
     file: File,
@@ -25,7 +25,7 @@ impl ChannelLease {
         }
     }
 
-    /// Waits for whoever has it.
+    /// Waits until the current holder releases it.
     pub(super) fn take(path: &Path) -> std::io::Result<Self> {
         let file = open(path)?;
         file.lock()?;

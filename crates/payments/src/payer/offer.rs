@@ -39,7 +39,7 @@ pub struct PaymentOffer {
 /// Takes the best offer.
 ///
 /// # Errors
-/// None fits, or one fits whose terms nobody should sign.
+/// No offer fits, or the terms of a fitting offer must not be signed.
 pub fn choose(
     required: &PaymentRequired,
     server: &str,
@@ -130,7 +130,7 @@ fn check(
             "none".to_owned(),
         ));
     };
-    // A signature in another name would be good for nothing, and nobody could tell what it is for.
+    // A signature under another domain name is invalid, and its purpose cannot be determined.
     for (field, found, known) in [
         ("extra.name", &name, &token.name),
         ("extra.version", &version, &token.version),

@@ -1,5 +1,5 @@
-//! Opening the file of a purse, which many processes share: WAL mode, every commit synced, readable by
-//! its owner alone. A file of an earlier format is brought to the present one.
+//! Opens the payer store's file, which many processes share: WAL mode, every commit synced,
+//! readable only by its owner. Migrates a file of an earlier format.
 
 use std::{path::Path, sync::Mutex, time::Duration};
 
@@ -25,14 +25,14 @@ const SCHEMA_3: &str = include_str!("schema_3.sql");
 const BUSY: Duration = Duration::from_secs(60);
 
 impl PayerStore {
-    /// The purse in the data folder `dir`, made when there is none.
+    /// Opens the payer store in the data folder `dir`. Creates it if there is none.
     pub fn open(dir: &Path) -> Result<Self, PayerError> {
         let path = dir.join("purse.db");
         let locks = dir.join("purse.locks");
         let io = |error: std::io::Error| unusable(&path, describe_io(&error));
         files::folder(dir).map_err(io)?;
         files::folder(&locks).map_err(io)?;
-        // Of several processes that find no purse, one makes it.
+        // If several processes find no store, one of them creates it.
         let _making = ChannelLease::take(&locks.join("purse")).map_err(io)?;
         // SQLite gives the files beside it the same mode.
         files::file(&path).map_err(io)?;

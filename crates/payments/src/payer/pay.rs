@@ -147,7 +147,7 @@ impl SentPayment {
 }
 
 impl PayerStore {
-    /// Reads what the chain has of a channel that nobody else uses, and keeps it.
+    /// Reads the chain's state of a leased channel and stores it.
     pub async fn observe(
         &self,
         chain: &Chain,
@@ -606,7 +606,7 @@ fn until(offer: &PaymentOffer) -> u64 {
 }
 
 fn part(pending: &PendingDeposit) -> DepositPart {
-    // What is in the purse was written by us.
+    // This program wrote the stored signature, so it is valid hexadecimal.
     let signature = hex::decode(&pending.signature).unwrap_or_default();
     DepositPart {
         amount: pending.amount,

@@ -26,7 +26,7 @@ const FEE: &str = "refund-fee-";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "is")]
 pub enum PaymentStatus {
-    /// Nobody has said yet: it may cost all that it allows.
+    /// No answer yet: it may cost up to its quote.
     Open,
     Charged {
         amount: Amount,
@@ -190,9 +190,9 @@ impl PayerStore {
         })
     }
 
-    /// The channel's total was `was` here and is known to be more or less now: signatures of
-    /// earlier calls that nobody answered cost what lies between their beginning and it. What they
-    /// do not explain is counted as a spending of its own.
+    /// Stores a channel whose total was recorded as `was` and is now known to be different. Earlier
+    /// payments without an answer are charged the difference between their starting total and the
+    /// new total. The part that they do not explain is recorded as a payment of its own.
     pub fn settle_doubts(&self, channel: &PayerChannel, was: Amount) -> Result<(), PayerError> {
         self.write(|transaction| {
             let explained = end_doubts(transaction, channel, (channel.charged, &|_| true))?;
@@ -221,7 +221,7 @@ impl PayerStore {
         })
     }
 
-    /// `exact` authorizations that nobody answered and that ended before `time`, Unix seconds.
+    /// `exact` authorizations without an answer that expired before `time`, Unix seconds.
     pub fn expired(
         &self,
         chain_id: u64,

@@ -100,8 +100,8 @@ impl Payer {
         }
     }
 
-    /// The server took no money: a voucher's next one takes its place. An `exact` authorization
-    /// counts until it ends, since whoever has it may still use it.
+    /// The server took no money. A refused voucher is replaced by the next one. An `exact`
+    /// authorization counts until it expires, since the server may still use it.
     pub fn refused(&self, mut sent: SentPayment, code: &str) -> Result<PayerError, PayerError> {
         // A refusal of what was sent before proves nothing: it may have been answered then.
         if !sent.repeated {

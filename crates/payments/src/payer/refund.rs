@@ -20,13 +20,13 @@ use openlora_contracts::ESCROW;
 use openlora_core::Amount;
 use openlora_ledger::PaymentScheme;
 
-/// How long a signed wish for a refund is good, in seconds; servers take no more than 600.
+/// Validity of a signed refund request, in seconds. Servers accept at most 600.
 const GOOD_FOR: u64 = 300;
 
 /// What a refund costs.
 struct Fee {
     spending: PaymentRecord,
-    /// An earlier request for the same refund has it in the purse.
+    /// An earlier request for the same refund recorded this fee in the store.
     is_recorded: bool,
 }
 

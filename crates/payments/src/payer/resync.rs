@@ -158,8 +158,8 @@ impl Payer {
         let (before, total) = (sent.record.before, found.total);
         let server = sent.offer.server.clone();
         if !sent.repeated {
-            // A signature over more than this payment allows was made before it, by a purse whose
-            // memory is lost.
+            // A signature over more than this payment allows was made earlier, with a payer store
+            // that has been lost.
             let max = before.saturating_add(sent.record.quote);
             if total <= before.max(sent.prior) || found.proof > max {
                 return Ok(());

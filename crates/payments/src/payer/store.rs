@@ -1,5 +1,4 @@
-//! Reading and changing the file of a purse, and the leases that go with it. Writers come one after
-//! the other.
+//! Reads and writes the payer store's file, and holds the leases for it. Writes are serialized.
 
 use std::{
     path::{Path, PathBuf},
@@ -88,7 +87,7 @@ impl PayerStore {
         ChannelLease::try_take(&path).map_err(|error| unusable(&path, describe_io(&error)))
     }
 
-    /// Waits until nobody else sends transactions of an account from here.
+    /// Waits until no other task or process with this store sends transactions of the account.
     pub async fn lease_account(
         &self,
         account: openlora_core::Address,

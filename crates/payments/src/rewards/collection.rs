@@ -34,7 +34,7 @@ pub async fn settled_on(chain: &Chain, receiver: ReceiverKey) -> Result<Amount, 
     Ok(receiver_view(chain, &head, receiver).await?.settled)
 }
 
-/// The transactions that used authorizations of a token; those that nobody used are left out.
+/// The transactions that used authorizations of a token. Unused authorizations are left out.
 pub async fn authorizations_on(
     chain: &Chain,
     token: Address,

@@ -110,7 +110,7 @@ pub fn server_facts(chain_id: u64, log: Arc<dyn PublishedLog>) -> FactReader {
     Arc::new(move |receipt| told_by(receipt, chain_id, &*log))
 }
 
-/// What contributors were paid by a transaction, whoever sent it.
+/// Payments to contributors in a transaction, whichever account sent it.
 pub fn claimed_by(receipt: &TransactionReceipt, chain_id: u64) -> Vec<Event> {
     let at = LogPosition::from_receipt(chain_id, receipt);
     let claimed = receipt.logs().iter().filter_map(|entry| {

@@ -39,8 +39,9 @@ fn hash(text: &str) -> Option<B256> {
     Some(bytes.into())
 }
 
-/// The root over whose data shaped a call: leaves (address contributor, uint256 ppm, uint256 micro),
-/// `micro` in millionths of the token's base unit. Zero where nobody has an address.
+/// The Merkle root over the contributors whose data shaped a call: leaves (address contributor,
+/// uint256 ppm, uint256 micro), `micro` in millionths of the token's base unit. Zero if no
+/// contributor has an address.
 pub fn contributions_root(shares: &[ContributorShare], amounts: &[AttributedAmount]) -> Word {
     let encoded = shares.iter().filter_map(|share| {
         let address = share.address?;
@@ -68,7 +69,7 @@ pub fn batch_tree(batch: &AnchoredBatch) -> Option<MerkleTree> {
     MerkleTree::new(&leaves.collect::<Option<Vec<B256>>>()?)
 }
 
-/// The tree over what contributors of a pool are owed; nothing when nobody is.
+/// The Merkle tree over what a pool owes its contributors; `None` if it owes nothing.
 pub fn contributions_tree(contributions: &PoolContributions) -> Option<MerkleTree> {
     let token = RawAddress::from(contributions.pool.token);
     let encoded = contributions.owed.iter().map(|owed| {

@@ -183,8 +183,8 @@ pub async fn owed(
     Ok(whole(found.await?))
 }
 
-/// What an allotment states after what was stated, of a pool in which `received` ever arrived;
-/// nothing where nobody is owed anything.
+/// The contributions that an allotment states after `stated`, for a pool that has received
+/// `received` in total; `None` if nothing is owed.
 pub fn allot(
     allotment: &PoolAllotment,
     stated: &StatedContributions,

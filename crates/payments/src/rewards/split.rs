@@ -42,7 +42,7 @@ pub async fn split_of(
     Ok((splitter, parts))
 }
 
-/// The contributors of a pool; nobody where the recipient is none.
+/// The contributors of a pool; empty if the recipient is not a pool.
 async fn members(chain: &Chain, recipient: Address) -> Result<Vec<SplitMember>, WalletError> {
     if !chain.has_code(recipient).await? {
         return Ok(Vec::new());

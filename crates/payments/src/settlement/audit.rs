@@ -149,7 +149,8 @@ impl EvidenceReader<'_> {
         Ok(seen)
     }
 
-    /// What the escrow would refuse to whoever may claim it, tried without being sent.
+    /// Simulates claims from their authorizers, without sending them. Returns the channels whose
+    /// claims the escrow would refuse, with the reasons.
     async fn refused(
         &self,
         seen: &BTreeMap<Word, ChannelEvidence>,

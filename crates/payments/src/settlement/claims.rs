@@ -1,6 +1,6 @@
 //! What there is to claim, by the ledger and the chain's totals, and which rows would pass.
 //!
-//! A row that the chain would refuse is left out and told, so that it never blocks the others.
+//! A row that the chain would refuse is left out and reported, so that it never blocks the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -41,7 +41,7 @@ use openlora_wallet::WalletAccount;
 
 /// How long a view may be served from memory: a small part of the shortest withdrawal delay.
 pub const FRESH: Duration = Duration::from_secs(30);
-/// After a failed look, whoever asks in this time is told so without another one.
+/// For this long after a failed chain read, requests get its error without another read.
 pub(super) const RETRY: Duration = Duration::from_secs(1);
 
 /// How a desk behaves.
@@ -56,7 +56,7 @@ pub struct SettlementOptions {
     pub fresh: Duration,
     /// How long a newest block below the last one may be an RPC's that lags, and no reorganisation.
     pub lag: Duration,
-    /// Told what a person may want to know while waiting.
+    /// Receives progress that a waiting user may want to see.
     pub progress: ProgressListener,
     /// Reads what this account's transactions do beyond settling, such as anchoring; without it
     /// those facts are lost.
@@ -101,7 +101,7 @@ pub struct SettlementClient {
     pub(super) ledger: Arc<dyn LedgerView>,
     pub(super) options: SettlementOptions,
     pub(super) memory: Arc<ChainMemory>,
-    /// Held by whoever looks.
+    /// Held while the chain is read.
     pub(super) eye: tokio::sync::Mutex<()>,
     /// A payer started to withdraw.
     pub(super) alarm: Notify,
@@ -189,7 +189,7 @@ impl SettlementClient {
         self.turns.take(of).await
     }
 
-    /// What became of an earlier attempt at a deed whose transaction had been lost from sight.
+    /// The outcome of an earlier attempt with this label, if its transaction was no longer tracked.
     pub(super) async fn earlier(&self, label: &str) -> Result<Option<MinedTx>, ChainFailure> {
         self.queue.until_idle(label).await;
         if self.queue.has_lost() {
@@ -420,7 +420,7 @@ impl SettlementClient {
 
     pub(super) async fn viewed(&self, channel: Word) -> Result<ChannelView, ChainFailure> {
         let key = self.channel_key(channel);
-        // Nobody begins to be served on what was so a moment ago.
+        // A cached view is not enough to begin service on a channel that the ledger does not know.
         let in_use = ask(&*self.ledger, |ledger| ledger.channels.contains_key(&key));
         let known = {
             let seen = self.memory.lock();
@@ -470,7 +470,7 @@ impl SettlementClient {
 /// ERC-1271's yes.
 const VALID: B256 = b256!("0x1626ba7e00000000000000000000000000000000000000000000000000000000");
 
-/// Locks by name, gone when nobody holds them.
+/// Locks by name. A lock is removed when no task holds it.
 #[derive(Default)]
 struct NamedLocks(Mutex<HashMap<Word, Arc<tokio::sync::Mutex<()>>>>);
 

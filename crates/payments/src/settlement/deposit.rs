@@ -47,7 +47,7 @@ impl DepositPermit {
         call.abi_encode().into()
     }
 
-    /// The payer's own hand is under it, whoever signs the vouchers.
+    /// The payer signs the deposit itself, even if another key signs the vouchers.
     fn sponsored(&self) -> Sponsored {
         let payer = self.config.payer;
         sponsored(SponsoredDeed::Deposit, Some(payer), Some(self.channel))
@@ -87,8 +87,8 @@ impl SettlementClient {
         self.make_deposit(deposit, deposit.label()).await
     }
 
-    /// Puts the money in, or finds that it is: whoever did, it is the payer's own channel that
-    /// has it.
+    /// Submits the deposit, or finds that it was already made. It does not matter who submitted it,
+    /// because the money is in the payer's own channel.
     pub(super) async fn make_deposit(
         &self,
         deposit: &DepositPermit,

@@ -147,9 +147,9 @@ impl SettlementClient {
         }
     }
 
-    /// The transaction of our own that moved the money, as far as it stands. Whoever else uses an
-    /// authorization has paid nobody: other servers may be paid through the same splitter, and
-    /// would each find the same transfer there.
+    /// Our own transaction that moved the money, if it is mined. A transfer that another party
+    /// submitted is not a payment to us: other servers may be paid through the same splitter, and
+    /// each would find the same transfer there.
     async fn own_transfer(
         &self,
         transfer: &TransferPermit,

@@ -1,5 +1,5 @@
-//! What a mined transaction did, as facts, read from its logs alone: the same receipt gives the
-//! same facts, whoever asks and whenever.
+//! Reads the facts of a mined transaction from its logs alone. The same receipt always gives the
+//! same facts.
 
 use alloy::{
     primitives::Address as RawAddress,
@@ -65,7 +65,7 @@ pub fn told_by(receipt: &TransactionReceipt, chain_id: u64, ledger: &Ledger) -> 
     facts
 }
 
-/// One fact per receiver; the rows name no receiver, so only channels of the ledger are told.
+/// One fact per receiver. Rows name no receiver, so only channels in the ledger are included.
 fn claims(receipt: &TransactionReceipt, place: &ReceiptLocation, ledger: &Ledger) -> Vec<Event> {
     let mut facts: Vec<ChannelsClaimed> = Vec::new();
     for log in of_escrow(receipt) {

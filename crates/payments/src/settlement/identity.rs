@@ -10,7 +10,7 @@ use openlora_core::{Word, error::Failure};
 use openlora_ledger::{Ledger, event::Event};
 use openlora_ports::FactLog;
 
-/// Latest facts whose blocks are looked for where nobody wrote down which chain they are of.
+/// How many of the latest facts to look up if the journal has no genesis hash for their chain.
 const WITNESSES: usize = 16;
 
 /// Holds a chain against what the journal says of its id, before anything is read of it or sent.
@@ -93,7 +93,7 @@ impl SettlementClient {
             None => {
                 let genesis = found;
                 let event = Event::ChainIdentified { chain_id, genesis };
-                // Whoever cannot write it down now is told so by what comes next.
+                // If this write fails, the next write reports the failure.
                 let _ = self.queue.keep(event).await;
                 Ok(())
             }

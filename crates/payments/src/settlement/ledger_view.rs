@@ -13,7 +13,7 @@ use openlora_ledger::{
 };
 use openlora_ports::FactLog;
 
-/// Whoever folds the journal as it grows.
+/// A ledger that is folded from the journal as the journal grows.
 pub trait LedgerView: Send + Sync {
     /// Shows the ledger with every fact in it that is durable by now.
     fn look(&self, look: &mut dyn FnMut(&Ledger));

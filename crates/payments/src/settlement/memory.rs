@@ -69,7 +69,7 @@ impl MemoryState {
         self.marks.push_back(location);
     }
 
-    /// Takes a new head in, and lets go of facts that nobody will undo.
+    /// Records a new head and drops facts that are too old to be reorganized.
     pub fn advance_head(&mut self, head: BlockHead) {
         self.head = Some(head);
         (self.looked, self.failed, self.lower) = (Some(Instant::now()), None, None);

@@ -1,6 +1,6 @@
 //! The chain's side of payments: what channels hold, and the transactions that move money.
 //!
-//! Whoever takes payments knows a chain through [`ChainSettlement`] alone. HTTP and the forms of
+//! Code that takes payments uses a chain only through [`ChainSettlement`]. HTTP and the formats of
 //! payment headers are unknown here.
 
 pub mod audit;
@@ -166,8 +166,8 @@ pub trait ChainSettlement: Send + Sync {
         signature: &[u8],
     ) -> Result<bool, ChainFailure>;
 
-    /// Whether a request for another seller's payment began to clear it and was never told of its
-    /// end. `Spent` where its authorization is not for this request to clear.
+    /// Whether a request for another seller's payment began to clear it and has not been answered
+    /// with the outcome. `Spent` if its authorization is not for this request to clear.
     async fn clearable(
         &self,
         payment: ForeignPayment<'_>,

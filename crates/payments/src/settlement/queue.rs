@@ -1,8 +1,9 @@
-//! One account's transactions on one chain: nonces are given out one after the other, and any
+//! Transactions of one account on one chain. Nonces are assigned one after the other, and any
 //! number of transactions wait for their blocks at once.
 //!
-//! Before a new nonce is given out, every open transaction that nobody waits for is found out
-//! about: those of an earlier process, and those whose sending or waiting failed.
+//! Before a new nonce is assigned, the outcome of every open transaction that no task waits for is
+//! looked up. These are transactions of an earlier process, and those whose sending or waiting
+//! failed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -37,10 +38,10 @@ use openlora_ledger::{
 use openlora_ports::FactLog;
 use openlora_wallet::WalletAccount;
 
-/// Told what a person may want to know while waiting.
+/// Receives progress that a waiting user may want to see.
 pub type ProgressListener = Arc<dyn Fn(TxEvent) + Send + Sync>;
 
-/// How many resolved transactions are remembered for whoever asks for the same deed again.
+/// How many resolved transactions are kept for a later request with the same label.
 const RESOLVED: usize = 256;
 
 pub(super) struct TxQueue {
@@ -82,7 +83,7 @@ impl Drop for AwaitedNonce<'_> {
     }
 }
 
-/// A deed that is being done, until dropped.
+/// Marks a transaction as running until dropped.
 struct RunningTx {
     queue: Arc<TxQueue>,
     label: String,
@@ -136,8 +137,8 @@ impl TxQueue {
         }
     }
 
-    /// Sends a transaction and waits until it is mined. It goes on when whoever asked goes away.
-    /// What is due `first` is written down once it is certain that the transaction may be sent.
+    /// Sends a transaction and waits until it is mined. Continues if the caller stops waiting. The
+    /// events in `first` are recorded once it is certain that the transaction may be sent.
     pub async fn send(
         self: &Arc<Self>,
         call: TxSubmission,
@@ -228,8 +229,8 @@ impl TxQueue {
         }
     }
 
-    /// Whether the account keeps what it needs itself when `reserve` is spent beside everything
-    /// that is on its way. Where it does not, that is told at once.
+    /// Whether the account keeps its own gas reserve if `reserve` is spent in addition to
+    /// everything in flight. If it does not, this is reported at once.
     async fn check_floor(
         &self,
         reserve: Amount,
@@ -292,7 +293,7 @@ impl TxQueue {
         self.low.load(Ordering::SeqCst)
     }
 
-    /// Waits while somebody does this very deed.
+    /// Waits while a transaction with this label is running.
     pub async fn until_idle(&self, label: &str) {
         loop {
             let mut ended = std::pin::pin!(self.ended.notified());
@@ -304,7 +305,7 @@ impl TxQueue {
         }
     }
 
-    /// Finds out what became of every open transaction that nobody waits for.
+    /// Looks up the outcome of every open transaction that no task waits for.
     pub async fn settle_lost(self: &Arc<Self>) -> Result<(), TransactionError> {
         if self.lost().is_empty() {
             return Ok(());
@@ -338,12 +339,12 @@ impl TxQueue {
         Ok(())
     }
 
-    /// Takes what became of a deed whose transaction had been lost from sight.
+    /// Takes the outcome of a transaction that was no longer tracked.
     pub fn resolved(&self, label: &str) -> Option<MinedTx> {
         self.state().resolved.remove(label)
     }
 
-    /// The transaction for a deed whose end is not known.
+    /// The hash of the transaction with this label whose outcome is not known.
     pub fn open(&self, label: &str) -> Option<String> {
         let state = self.state();
         let mut open = state.history.open().iter();

@@ -238,8 +238,8 @@ impl ChainSettler {
         }))
     }
 
-    /// Settles whenever there is reason to, until told to stop, and then once more. Says whether
-    /// that last time went well.
+    /// Settles on each trigger until `stop` is cancelled, and then once more. Returns whether the
+    /// last round succeeded.
     pub async fn run(&self, triggers: SettleTriggers, stop: CancellationToken) -> bool {
         /// Between a round that failed and the next, at least.
         const PAUSE: Duration = Duration::from_secs(10);

@@ -56,9 +56,9 @@ pub(super) fn sponsored(
     }
 }
 
-/// The most gas that a transaction of this kind is given: three times what it takes for accounts
-/// without code. So nobody's contract burns much of ours, and chains that count gas in another way
-/// have room.
+/// The gas limit of a transaction of this kind: three times the gas that accounts without code
+/// need. This bounds how much gas another party's contract can burn at our cost, and it leaves room
+/// for chains that count gas differently.
 pub(super) const fn most_gas(deed: SponsoredDeed) -> u64 {
     match deed {
         SponsoredDeed::Transfer | SponsoredDeed::Clearing => 3 * 85_000,

@@ -48,7 +48,7 @@ enum HeadChange {
 }
 
 impl SettlementClient {
-    /// Looks again and again until told to stop.
+    /// Reads the chain repeatedly until `stop` is cancelled.
     pub async fn watch(&self, stop: CancellationToken) {
         let mut blind = false;
         for round in 0_u64.. {
@@ -57,7 +57,7 @@ impl SettlementClient {
                 tracing::warn!("{}: {trouble}", self.chain.network.name);
             }
             blind = looked.is_err();
-            // Whoever runs the server is told before a payer finds out.
+            // The operator learns that gas is low before a payer does.
             if !blind
                 && round % GAS_ROUNDS == 0
                 && let Err(trouble) = self.queue.look_at_gas().await

@@ -24,8 +24,8 @@ use openlora_ledger::{ChannelKey, ChannelTerms, CheckedPayment, LedgerChannel, P
 use openlora_ports::OfferedCall;
 
 impl SellerState {
-    /// Steps 3 to 7 for a voucher, with or without a deposit. Whose voucher it is is known before
-    /// anything of the channel is compared or told.
+    /// Steps 3 to 7 for a voucher, with or without a deposit. The voucher's signer is verified
+    /// before any state of the channel is compared or disclosed.
     pub async fn open_batch(
         self: &Arc<Self>,
         sale: &OfferedCall,
@@ -56,7 +56,7 @@ impl SellerState {
         };
         if session.known {
             match session.price(bid, sale) {
-                // What may be told depends on what the chain shows of the channel now.
+                // What may be disclosed depends on the channel's current state on the chain.
                 Err(PaymentRefusal::Used(..) | PaymentRefusal::Stale(..)) if !bid.bound => {}
                 priced => _ = priced?,
             }
@@ -199,7 +199,7 @@ pub(super) fn receiving(
 }
 
 impl TakenOffer {
-    /// Whether a channel fits the offer, and its voucher is signed by whoever signs for its payer.
+    /// Checks that a channel fits the offer and that its payer's signer signed the voucher.
     pub async fn check_signer(&self, batch: &BatchPayload) -> Result<(), PaymentRefusal> {
         let (method, voucher) = (&self.method, &batch.voucher);
         let config = ChannelTerms::from(batch.config.clone());

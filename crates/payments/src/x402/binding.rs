@@ -36,9 +36,9 @@ static PAID_REFUND_REQUEST: LazyLock<B256> = LazyLock::new(|| {
     )
 });
 
-/// What salts of channels and nonces of authorizations begin with whose payer names the request of
-/// every payment. Nobody can leave the name out of a copy then, because payments are signed over
-/// the channel and the nonce.
+/// Prefix of the channel salts and authorization nonces of payers that bind every payment to its
+/// request. A copy of a payment cannot omit the binding, because payments are signed over the
+/// channel and the nonce.
 static MARK: LazyLock<[u8; 16]> = LazyLock::new(|| {
     let mut mark = [0; 16];
     mark.copy_from_slice(&keccak256("openlora: requests are named")[..16]);

@@ -62,8 +62,8 @@ pub(super) async fn check_voucher(
     }
 }
 
-/// Whether whoever signs for a channel's payer signed a digest: as the escrow sees it, which asks
-/// no contract where an authorizer is named, whatever code its account has.
+/// Whether the signer for a channel's payer signed a digest. This follows the escrow's rule: if the
+/// channel names an authorizer, no contract is asked, even if the authorizer's account has code.
 pub(super) async fn authorised(
     settlement: &dyn ChainSettlement,
     config: &ChannelTerms,

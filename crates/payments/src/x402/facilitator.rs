@@ -4,10 +4,10 @@
 //! authorizer, so none is offered to be delegated to. Only the tokens of our own counters are
 //! moved. Answers have the forms that stock sellers read.
 //!
-//! A payment is confirmed once: `/settle` says `success` to the first request with an
-//! authorization that nobody has used, and `invalid_exact_evm_nonce_already_used` to every request
-//! after that, this one included. Until then the same request, byte for byte, may be repeated: the
-//! first answer of success ends it, whether or not it arrives.
+//! A payment is confirmed once. `/settle` answers `success` to the first request with an unused
+//! authorization, and `invalid_exact_evm_nonce_already_used` to every request after that, including
+//! the same request. Until then the same request, byte for byte, may be repeated. The first answer
+//! of success ends this, whether or not it arrives.
 
 mod actions;
 
@@ -190,8 +190,8 @@ impl FacilitatorRequest {
         Ok((Value::Null, ClearingAction::Transfer(transfer)))
     }
 
-    /// Whether this very request was not told yet what became of the payment. One whose
-    /// authorization is used, or belongs to another request, is refused.
+    /// Whether this request began to clear the payment and has not been answered with the outcome.
+    /// A request is refused if its authorization is used or belongs to another request.
     async fn has_begun(&self, payment: ForeignPayment<'_>) -> Result<bool, PaymentRefusal> {
         let asked = self.method.settlement().clearable(payment, self.request);
         asked

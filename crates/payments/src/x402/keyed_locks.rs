@@ -1,7 +1,7 @@
-//! Locks by name: one call at a time holds a channel, or a payment by `exact`.
+//! Locks by key: one call at a time holds a channel or an `exact` payment.
 //!
-//! The locks hold no state. What is known of a channel or a payment is the ledger's record, which
-//! only the journal's events change. A lock that nobody holds is forgotten.
+//! The locks hold no state. The state of a channel or a payment is the ledger's record, which only
+//! the journal's events change. A lock is removed when no task holds it.
 
 use std::{
     collections::HashMap,
@@ -53,7 +53,8 @@ impl<K: Hash + Eq> Drop for HeldLock<K> {
     fn drop(&mut self) {
         drop(self.guard.take());
         let mut slots = open(&self.slots);
-        // Alone in the map: nobody holds it or waits for it, and nobody can begin to now.
+        // Only the map has it: no task holds it or waits for it, and none can start while the map
+        // is locked.
         if slots
             .get(&self.key)
             .is_some_and(|slot| Arc::strong_count(slot) == 1)

@@ -22,8 +22,8 @@ pub struct ChainOffer {
     pub withdraw_delay: u64,
     /// Deposits cost us gas.
     pub min_deposit: Amount,
-    /// And so do refunds. Whoever signs for a refund pays so much for it; of others so much stays in
-    /// the channel.
+    /// Refunds cost us gas too. A signed refund request pays this fee. For an unsigned request, the
+    /// same amount stays in the channel.
     pub refund_fee: Amount,
     /// Least price that a transfer of its own is offered for, as each costs us gas.
     pub min_exact: Amount,

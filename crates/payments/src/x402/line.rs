@@ -1,4 +1,4 @@
-//! A channel under its lock: what a voucher pays for there, and what its payer is told of it.
+//! A channel under its lock: checks what a voucher pays for, and states the channel to its payer.
 
 use alloy::primitives::Bytes;
 
@@ -94,9 +94,9 @@ impl ChannelSession {
         }
     }
 
-    /// To a total that nobody has. Stock clients repeat a call with the price that they read first
-    /// and the total that they are told now, so the step is in both; a client whose payment names
-    /// its request reads the price again.
+    /// Directs the payer to an unused total. Stock clients repeat a call with the price that they
+    /// read first and with the total in this answer, so the step is in both. A client whose payment
+    /// names its request reads the price again.
     fn led_on(
         &self,
         (plain, own): (Amount, bool),
@@ -146,8 +146,8 @@ impl ChannelSession {
         !published.is_zero() && max <= published
     }
 
-    /// Where we have the channel otherwise than its payer. The highest voucher is told to whoever
-    /// has shown to be its `own` side.
+    /// The refusal for a payer whose channel state differs from ours. It includes the highest
+    /// voucher only if the client has shown that it is the channel's `own` payer.
     pub fn stale(&self, reason: Reason, own: bool) -> PaymentRefusal {
         let charged = self.channel.charged.amount();
         self.correction(reason, (charged, Amount::ZERO), own)
@@ -168,7 +168,7 @@ impl ChannelSession {
         PaymentRefusal::Stale(reason, Box::new(correction))
     }
 
-    /// The channel as payers are told of it.
+    /// The channel state that is sent to payers.
     pub fn state(&self, charged: Amount) -> ChannelState {
         let view = self.channel.view.clone().unwrap_or_default();
         ChannelState {
@@ -202,7 +202,7 @@ pub(super) fn covers(view: &ChannelView, arriving: Amount, max: Amount) -> Resul
     Ok(())
 }
 
-/// A channel as others are told of it.
+/// The channel state that is sent to other parties.
 pub(super) fn state(channel: Word, view: &ChannelView) -> ChannelState {
     let withdrawal = view.withdrawal;
     ChannelState {

@@ -1,4 +1,4 @@
-//! Giving back what is left in a channel, at its payer's wish.
+//! Refunds the rest of a channel at its payer's request.
 
 use std::sync::Arc;
 
@@ -25,11 +25,13 @@ use openlora_ledger::{
 use openlora_ports::RefundAnswer;
 
 impl SellerState {
-    /// Claims what is charged and returns the rest. A signed request is the payer's own and of now,
-    /// and pays for the transaction: its fee is charged and claimed with what calls have cost. A
-    /// voucher alone cannot pay, so the fee stays in the channel, and refunds are few. A voucher for what is charged may be one that
-    /// paid a call, which others can know: then whoever pays from the channel within a pause ends
-    /// the refund.
+    /// Claims what is charged and returns the rest. A signed request is known to be the payer's own
+    /// and recent, and it pays for the transaction: its fee is charged and claimed together with
+    /// the cost of calls. A voucher alone cannot pay, so the fee stays in the channel, and the
+    /// number of such refunds is limited.
+    ///
+    /// A voucher for the charged amount may have paid a call, so other parties may know it. In that
+    /// case the refund waits, and a payment from the channel during this pause cancels it.
     pub async fn give_back(
         self: &Arc<Self>,
         taken: &TakenOffer,
@@ -61,8 +63,8 @@ impl SellerState {
             ..line.refund(&batch.voucher, amount, fee)?
         };
         let (state, method) = (Arc::clone(self), Arc::clone(method));
-        // In a task of its own, with the channel's lock: whoever asked may leave, and no call may
-        // be paid with money that is on its way back.
+        // Runs in its own task with the channel's lock. The caller may disconnect, and no call may
+        // be paid with money that is being refunded.
         let sent = tokio::spawn(async move { state.send_refund(&method, line, refund).await });
         sent.await.unwrap_or_else(|_| Err(PaymentRefusal::Busy))
     }
@@ -101,7 +103,7 @@ impl SellerState {
         Ok(session)
     }
 
-    /// The channel after the pause, if nobody has paid from it meanwhile.
+    /// The channel after the pause, if no call was paid from it meanwhile.
     async fn waited(
         &self,
         taken: &TakenOffer,

@@ -1,5 +1,6 @@
-//! Who may have the answer to a payment again that names no request and is on its chain, where
-//! anybody finds it: whoever shows the call's id, or comes soon enough from the same address.
+//! Decides which client may get an answer again if its payment names no request. Such a payment is
+//! public on its chain, so the client must show the call's id, or repeat the payment from the same
+//! address within a time limit.
 
 use subtle::{Choice, ConstantTimeEq};
 
@@ -14,7 +15,7 @@ pub const TIMEOUT_SECONDS: u64 = 300;
 /// the request's id, in milliseconds: a client that lost its answer before the headers has no id.
 const RETRY_MS: u64 = 1_000 * TIMEOUT_SECONDS;
 
-/// What is asked of whoever repeats a payment that this presenter shows first.
+/// What a client must show to repeat a payment that this presenter showed first.
 pub(super) fn retry(presenter: &Presenter) -> RetryProof {
     RetryProof {
         request_id: presenter.request_id.clone(),

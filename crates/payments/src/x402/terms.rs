@@ -110,7 +110,7 @@ impl SellerState {
         unavailable("The payment's record changed meanwhile.")
     }
 
-    /// What whoever runs the server should see to.
+    /// Conditions that the operator should correct.
     pub fn warnings(&self) -> Vec<String> {
         let (account, mut warnings) = (self.account, Vec::new());
         for method in &self.methods {
@@ -141,7 +141,7 @@ impl SellerState {
         each.collect()
     }
 
-    /// The offers for a sale, channels first; none when nobody is paid for the adapter.
+    /// The offers for a sale, channels first; empty if the adapter has no address to pay to.
     fn offers(
         &self,
         sale: &OfferedCall,
@@ -236,7 +236,7 @@ impl SellerState {
         }
     }
 
-    /// What a payer is told whose payment is not taken.
+    /// The answer to a payer whose payment is refused.
     pub fn unpaid(&self, sale: &OfferedCall, refused: PaymentRefusal) -> PaymentDemand {
         match refused {
             PaymentRefusal::Malformed(problem) => PaymentDemand::Malformed {

@@ -105,7 +105,7 @@ impl PaymentRequirements {
         read("accepted", value)
     }
 
-    /// The terms alone, without what a server told about a channel.
+    /// The terms alone, without the channel state that a server sent.
     pub fn terms(mut self) -> Self {
         self.extra.channel_state = None;
         self.extra.voucher_state = None;
