@@ -1,8 +1,8 @@
-//! Who may use which route: bearer tokens for whoever runs the server and for sellers that settle
-//! through it, and the rules that keep web pages away from both.
+//! Access to routes: bearer tokens for the operator and for sellers that settle through this
+//! server, and the rules that keep web pages away from both.
 //!
-//! Where a connection comes from proves nothing: a proxy on this machine brings strangers in under
-//! its own address, and so does every program of this machine's other users.
+//! The source address of a connection proves nothing. A proxy on this machine forwards requests of
+//! strangers from its own address, and programs of this machine's other users connect from it too.
 
 use std::{
     fmt, fs, io,
@@ -30,7 +30,7 @@ const BYTES: usize = 32;
 pub struct AccessToken(Arc<Zeroizing<String>>);
 
 impl AccessToken {
-    /// A new one, which nobody knows.
+    /// A new random token.
     ///
     /// # Errors
     /// The system has no randomness.
@@ -86,14 +86,16 @@ impl AccessToken {
         value
     }
 
-    /// What only a holder of the token can answer to `challenge`: a client asks for it before it
-    /// shows its own token, so that whoever sits on a dead server's port learns nothing.
+    /// The answer to `challenge` that only a holder of the token can compute. A client asks for it
+    /// before it sends its own token, so a program that took over a dead server's port learns
+    /// nothing.
     pub fn proof(&self, challenge: &str) -> String {
         hex::encode(self.mac(challenge).finalize().into_bytes())
     }
 
-    /// The same for whoever asked at `here`, the address that the server was reached at: handed on by
-    /// another program, it does not fit that program's own address. No challenge has a line end.
+    /// The same, bound to `here`, the address at which the client reached the server. If another
+    /// program relays the challenge, the proof does not fit that program's own address. No
+    /// challenge has a line end.
     pub fn proof_at(&self, challenge: &str, here: SocketAddr) -> String {
         self.proof(&placed(challenge, here))
     }
@@ -161,9 +163,9 @@ pub enum FacilitatorAccess {
 /// Who may use a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RouteAudience {
-    /// Whoever reaches the address.
+    /// Every client that reaches the address.
     Anyone,
-    /// Whoever has the operator's token, wherever the call comes from.
+    /// Clients with the operator's token, from any address.
     Operator,
     /// Sellers that settle through this server: by a token of their own, unless the operator lets
     /// everybody.
@@ -185,7 +187,7 @@ pub struct AccessRules {
 }
 
 impl AccessRules {
-    /// With tokens that nobody knows, no proxy and no name.
+    /// With new random tokens, no trusted proxy and no public host name.
     ///
     /// # Errors
     /// The system has no randomness.

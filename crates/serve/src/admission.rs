@@ -54,8 +54,8 @@ impl AppState {
         }
     }
 
-    /// Lets a call go on that is free or paid for. Whoever waits for a payer's channel gives its
-    /// turn to others meanwhile.
+    /// Starts a call that is free or paid for. While a call waits for its payer's channel, it gives
+    /// its turn to others.
     pub async fn open(
         &self,
         intake: &mut CallIntake,

@@ -116,7 +116,7 @@ pub fn frame(value: &Value) -> Bytes {
 pub struct FinishedAnswer {
     pub content_type: &'static str,
     pub body: Bytes,
-    /// What the payer is told of its payment: the value of `PAYMENT-RESPONSE`. A streamed answer
+    /// The result of the payment for the payer: the value of `PAYMENT-RESPONSE`. A streamed answer
     /// has it in its body.
     pub payment: Option<String>,
 }

@@ -140,7 +140,7 @@ impl IntoResponse for ApiError {
             Some(seconds) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             }
-            // The SDKs repeat every 409 unless told that it is final.
+            // The SDKs repeat every 409 unless this header says that it is final.
             None if self.status == StatusCode::CONFLICT => {
                 headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
             }

@@ -31,7 +31,7 @@ pub struct ServeLimits {
     pub max_tokens: usize,
 }
 
-/// How a running server is told to stop; cheap to clone.
+/// Stops a running server; cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct StopHandle {
     /// No new calls; running ones finish.

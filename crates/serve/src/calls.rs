@@ -52,7 +52,7 @@ enum CallEntry {
 /// What an id is at the moment it is asked for.
 #[derive(Debug)]
 pub enum IdClaim {
-    /// Nobody has it: the holder of the slot runs the call.
+    /// The id is free: the holder of the slot runs the call.
     Fresh(CallSlot),
     /// It was answered before.
     Held(FinishedAnswer),

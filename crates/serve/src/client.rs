@@ -1,5 +1,5 @@
-//! Who is at the other end of a connection, as limits count: an IPv4 address, or the /64 network
-//! of an IPv6 address, because whoever has one address of such a network has all of them.
+//! The client address that limits count by: an IPv4 address, or the /64 network of an IPv6 address,
+//! because a client with one address of such a network has all of them.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -22,8 +22,8 @@ pub struct LocalAddress(pub SocketAddr);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestClient(pub IpAddr);
 
-/// The other end says that it speaks for somebody else, and nobody named it as a proxy: its address
-/// is that of clients who have nothing to do with each other.
+/// Marks a request from a peer that forwards for other clients and is not a trusted proxy. Its
+/// address stands for clients that are unrelated to each other.
 #[derive(Clone, Copy, Debug)]
 pub struct Relayed;
 

@@ -1,8 +1,8 @@
-//! The open connections: how many there may be, and which one gives way when there are too many.
+//! Limits the number of open connections, and selects which one to close when there are too many.
 //!
-//! A connection that waits for a request, or whose request nobody has paid for, gives way to a new
-//! one: first those that never sent a complete request, then the ones idle longest, of the address
-//! that holds the most. Connections with work in progress are kept.
+//! A connection can be closed for a new one if it waits for a request or if its request is not paid
+//! for. Connections that never sent a complete request are closed first, then those idle longest,
+//! of the address that holds the most. Connections with work in progress are kept.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -5,7 +5,7 @@ use openlora_journal::JournalError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// The server cannot listen where it was told to.
+    /// The server cannot listen on the configured address.
     #[error("cannot listen on {place}: {}", describe_io(source))]
     Bind {
         place: String,

@@ -1,8 +1,9 @@
 //! What makes a repeated id the same call, and what keeps its answer from everybody else.
 //!
-//! An answer outlives the process so that whoever paid for it gets it after a crash too. It is
-//! sealed under a key that only the request gives: the disk holds neither the request nor the
-//! key, so a reader of the disk learns an answer only by guessing the whole request.
+//! An answer outlives the process, so that the client that paid for it gets it after a crash too.
+//! It is sealed under a key that can be derived only from the request. The disk holds neither the
+//! request nor the key, so a reader of the disk learns an answer only by guessing the whole
+//! request.
 
 use aes::{
     Aes256,

@@ -111,7 +111,7 @@ impl CallIntake {
         for prompt in prompts {
             self.check_length(prompt)?;
         }
-        // Where calls are free, whoever counts has a turn on an engine already.
+        // If calls are free, the request already has a turn on an engine.
         let _counting = match app.sales.is_some() {
             true => Some(app.quotes.enter(self.address).await?),
             false => None,

@@ -6,9 +6,9 @@
 //! metered at the next start from its last checkpoint. The meter knows neither HTTP bodies nor the
 //! engine.
 //!
-//! From its reservation to its count a call owns its payment's guard, and both are written by tasks
-//! that nobody who waits can interrupt. The journal's writer folds each into the ledger, which has
-//! the only copy of what a channel is charged, before the guard lets go of the channel.
+//! From its reservation to its count, a call owns its payment's guard. Both are written by tasks
+//! that a disconnecting caller cannot interrupt. The journal's writer folds each into the ledger,
+//! which has the only copy of what a channel is charged, before the guard releases the channel.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -180,7 +180,7 @@ impl CallMeter {
         RequestFingerprint::new(&self.inner.salt, parts)
     }
 
-    /// What a request shows of whoever sends it.
+    /// What a request shows of its sender.
     pub fn presenter(&self, id: &RequestId, address: Option<ClientAddress>) -> Presenter {
         let salted = |purpose: &[u8], text: &str| {
             hex::encode(
@@ -482,7 +482,7 @@ impl ReservedCall {
         Some(open.reserved + open.guard.as_ref()?.time_limit()?)
     }
 
-    /// What the payer is told of its payment if the call ends as `finish` now.
+    /// The payment response for the payer if the call ends with `finish` now.
     pub fn payment_response(&mut self, finish: FinishReason) -> Option<String> {
         let (usage, finish) = (self.usage(finish), self.ended(finish));
         let open = self.open.as_mut()?;
@@ -548,9 +548,9 @@ impl ReservedState {
         Some(charge.clone())
     }
 
-    /// Writes the count, again and again if need be, frees the payment's channel and then the id.
-    /// The first outcome goes to whoever waits; a call whose charge the ledger would not take is
-    /// counted as failed, and not answered.
+    /// Writes the count, with retries. Then frees the payment's channel, and then the id. The first
+    /// outcome goes to the waiting caller. A call whose charge the ledger refuses is counted as
+    /// failed and gets no answer.
     async fn finalize(
         mut self,
         mut usage: TokenUsage,
@@ -627,7 +627,7 @@ impl ReservedState {
                         .open
                         .send_modify(|open| *open = open.saturating_sub(1));
                     if let Some(waiting) = waiting.take() {
-                        // Nobody left to tell is a caller who went away; the count stands.
+                        // If this fails, the caller has disconnected; the count stands.
                         let _ = waiting.send(Some(record));
                     }
                     return;

@@ -84,8 +84,8 @@ impl Receipt {
         !self.finish.is_answer() && (!charged || payment.quote.is_zero())
     }
 
-    /// Whether whoever names the id can be told: those of paid calls are their payers' secrets.
-    /// Earlier versions had the payers' own ids there, which may be guessed.
+    /// Whether a client that names the id may read the receipt: ids of paid calls are secrets of
+    /// their payers. Earlier versions recorded the payers' own ids, which can be guessed.
     pub fn is_addressed(&self) -> bool {
         self.charge.is_none() || RequestId::is_secret(&self.request_id)
     }

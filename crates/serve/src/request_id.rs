@@ -40,8 +40,9 @@ impl RequestId {
         fits.then(|| Self(text.to_owned()))
     }
 
-    /// The id of a paid call: its payer's own, so that nobody meets another's, and nobody else can
-    /// name it, because the salt is the journal's secret. Each attempt at a call has one.
+    /// The id of a paid call. It depends on the payer, so ids of different payers do not collide.
+    /// Other parties cannot compute it, because the salt is the journal's secret. Each attempt at a
+    /// call has its own id.
     pub fn of_payer(salt: &[u8], payer: Address, (id, attempt): (&Self, u32)) -> Self {
         let hash = Sha256::new()
             .chain_update(salt)

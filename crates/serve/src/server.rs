@@ -197,7 +197,7 @@ impl Server {
         router(self.app.clone())
     }
 
-    /// Serves until told to stop, then until every call is metered.
+    /// Serves until it is stopped, and then until every call is metered.
     pub async fn run(self) -> Result<(), ServeError> {
         let Self {
             bound,

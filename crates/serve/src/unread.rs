@@ -1,8 +1,8 @@
 //! Answers that were generated and are not read yet.
 //!
-//! A reader who is slow costs the memory of its own answer, for a bounded time, and no turn on an
-//! engine. All unread answers together are bounded: beyond that the largest of them is cut off.
-//! Whoever is cut off gets its answer by repeating the request, as far as answers are kept.
+//! A slow reader costs the memory of its own answer for a bounded time, and no turn on an engine.
+//! The total size of unread answers is bounded: above the bound, the largest of them is cut off. A
+//! client whose answer is cut off gets it by repeating the request, as long as answers are kept.
 
 use std::{
     collections::BTreeMap,
@@ -174,7 +174,7 @@ impl AnswerWriter {
         let _ = self.sender.send(bytes);
     }
 
-    /// Waits until nobody reads on.
+    /// Waits until the reader stops reading.
     pub async fn reader_closed(&self) {
         self.gone.cancelled().await;
     }

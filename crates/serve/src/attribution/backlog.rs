@@ -21,7 +21,7 @@ pub(super) struct UnattributedCall {
     pub finish: FinishReason,
     pub completion_tokens: u64,
     pub charge: Option<CallCharge>,
-    /// Whose queue it is in; nobody's where calls are free.
+    /// The party whose queue it is in; `None` if calls are free.
     pub party: Option<Address>,
     /// Who is paid, as far as it was read.
     pub split: Option<SplitRead>,

@@ -1,9 +1,10 @@
 //! Attribution of counted calls: spans before a call is counted, shares after, in the order of
 //! counting, one final attribution per call whatever happens to the process.
 //!
-//! What waits is folded from the journal; the tokens lie in a vault. More than a bounded number of
-//! calls never wait: further ones are refused before anything is taken for them, those of whoever
-//! fills the queue first. HTTP, chains and what an index is made of are unknown here.
+//! Waiting calls are folded from the journal, and their tokens are kept in a vault. The number of
+//! waiting calls is bounded. Further calls are refused before anything is charged for them, first
+//! those of the party that fills the queue. HTTP, chains and the format of indexes are unknown
+//! here.
 
 mod backlog;
 pub(super) mod prove;

@@ -26,7 +26,7 @@ const SOON: Duration = Duration::from_millis(20);
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 impl AttributionService {
-    /// Attributes whatever waits until told to stop.
+    /// Attributes waiting calls until `stop` is cancelled.
     pub async fn run(&self, stop: CancellationToken) {
         loop {
             if lock(&self.inner.backlog).count() == 0 {

@@ -68,8 +68,8 @@ fn check(app: &AppState, route: &ApiRoute, request: &Request) -> Result<RequestI
     RequestId::from_headers(request.headers())
 }
 
-/// Says whom a request counts for. Whoever is no trusted proxy has no say in that: nothing behind
-/// the edge sees the headers in which it says so.
+/// Sets the client that a request counts for. A peer that is not a trusted proxy cannot change it:
+/// its forwarding headers are removed here, so no later handler sees them.
 fn place(app: &AppState, request: &mut Request) {
     let peer = request
         .extensions()

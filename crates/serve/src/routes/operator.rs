@@ -48,7 +48,7 @@ pub async fn ready(State(app): State<AppState>) -> Result<Json<Value>, ApiError>
         let message = "The journal cannot be written, so calls cannot be counted.";
         return Err(ApiError::unavailable("journal_unavailable", message));
     }
-    // Whoever has no call waiting is refused last.
+    // A payer without a waiting call is refused last.
     let newcomer = app.sales.as_ref().map(|_| Address::default());
     app.attributions.check_room(newcomer)?;
     if let Some(sales) = &app.sales {
