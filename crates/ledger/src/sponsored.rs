@@ -26,10 +26,10 @@ pub struct SponsorAllowance {
     pub refuses_contracts: bool,
     /// For one payer.
     pub deposits_daily: u32,
-    /// For one payer, whoever is paid; claims before a call included.
+    /// Per payer, over all receivers. Includes claims before a call.
     pub transfers_daily: u32,
-    /// For one payer; signed and unsigned ones are counted apart, so that nobody else uses up the
-    /// payer's own.
+    /// Per payer. Signed and unsigned refunds are counted separately, so that other parties cannot
+    /// use up the payer's signed refunds.
     pub refunds_daily: u32,
     /// Per channel.
     pub unsigned_refunds_daily: u32,
