@@ -1,6 +1,6 @@
-//! Calls that were paid and whose answers have not been shown. Such a call is asked for again with
-//! the same bytes and the same payment, so that a server that has answered it answers the same and
-//! nothing is paid twice.
+//! Paid calls whose answers have not been shown. Such a call is repeated with the same bytes and
+//! the same payment, so a server that has already answered it gives the same answer and no call is
+//! paid twice.
 
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};

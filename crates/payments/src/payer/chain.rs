@@ -16,7 +16,7 @@ use openlora_chain::{
 use openlora_contracts::{COLLECTOR, ESCROW};
 use openlora_core::{Address, Amount, Word};
 
-/// A channel as the escrow has it.
+/// The escrow's state of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChannelBalance {
     pub balance: Amount,
@@ -174,7 +174,7 @@ pub fn finalize_withdraw(channel: &PayerChannel) -> ContractCall {
     of_escrow(&call)
 }
 
-/// Development money, which anybody may make.
+/// Development money, which any account may mint.
 pub fn mint(token: Address, to: Address, amount: Amount) -> ContractCall {
     let call = DevelopmentToken::mintCall {
         to: to.into(),

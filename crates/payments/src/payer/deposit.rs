@@ -1,5 +1,6 @@
-//! What was put into channels. Money in a channel cannot be had back at once, so it counts against
-//! the budget of the day on which it was signed away, until it is back or can no longer be fetched.
+//! Deposits into channels. Money in a channel cannot be withdrawn at once. A deposit therefore
+//! counts against the budget of the day on which it was signed, until it is returned or can no
+//! longer be submitted.
 
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use super::{
 use crate::x402::digest::deposit_nonce;
 use openlora_core::{Address, Amount, Word};
 
-/// What is known of a signed deposit.
+/// The known outcome of a signed deposit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DepositStage {
@@ -90,7 +91,7 @@ impl PayerStore {
         })
     }
 
-    /// Signed deposits that the chain has not shown and that ended before `time`, Unix seconds.
+    /// Signed deposits that are not on the chain and that expired before `time`, Unix seconds.
     pub fn expired_deposits(
         &self,
         chain_id: u64,

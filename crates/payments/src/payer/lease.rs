@@ -1,5 +1,5 @@
-//! The right to use a channel, or to send an account's transactions: an advisory lock on a file,
-//! which the system drops with its process, so that what a killed one held is free at once.
+//! The exclusive right to use a channel, or to send an account's transactions. It is an advisory
+//! file lock, which the operating system releases when its process ends, even if it was killed.
 
 use std::{
     fs::{File, TryLockError},
@@ -15,7 +15,7 @@ pub struct ChannelLease {
 }
 
 impl ChannelLease {
-    /// None when somebody else has it.
+    /// `None` if another task or process holds it.
     pub(super) fn try_take(path: &Path) -> std::io::Result<Option<Self>> {
         let file = open(path)?;
         match file.try_lock() {

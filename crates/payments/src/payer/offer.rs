@@ -16,7 +16,7 @@ use openlora_ledger::{PaymentScheme, WITHDRAW_DELAY};
 /// What an offer without a delay of its own means, as stock clients take it.
 const USUAL_DELAY: u64 = 900;
 
-/// The scheme that a person wants.
+/// The payment scheme that the user selects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SchemeChoice {
     /// A channel where there is one.
@@ -177,8 +177,8 @@ fn without_states(raw: &Value) -> Value {
 }
 
 impl PaymentOffer {
-    /// The same offer as a later answer has it: the price and the least deposit may differ, and
-    /// nothing else. None where the answer has no such offer.
+    /// The same offer from a later answer. Only the price and the minimum deposit may differ.
+    /// `None` if the answer has no such offer.
     pub fn renewed(&self, required: &PaymentRequired) -> Option<Self> {
         let alike = |terms: &PaymentRequirements| {
             let mut same = terms.clone().terms();

@@ -34,7 +34,7 @@ impl PayerStore {
         files::folder(&locks).map_err(io)?;
         // If several processes find no store, one of them creates it.
         let _making = ChannelLease::take(&locks.join("purse")).map_err(io)?;
-        // SQLite gives the files beside it the same mode.
+        // SQLite gives its auxiliary files the same mode.
         files::file(&path).map_err(io)?;
         let connection = connect(&path).map_err(|error| unusable(&path, error.to_string()))?;
         let store = Self {

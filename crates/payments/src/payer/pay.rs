@@ -29,7 +29,7 @@ use openlora_wallet::WalletAccount;
 
 /// How many calls at the quoted price a deposit is for.
 const CALLS: u128 = 5;
-/// The longest that an authorization is good for, in seconds, whatever a server asks.
+/// The longest validity of an authorization, in seconds, whatever a server requests.
 const LONGEST: u64 = 3_600;
 /// A signed deposit that ends sooner than this is not sent again, in seconds.
 const MARGIN: u64 = 30;
@@ -106,7 +106,7 @@ pub struct SentPayment {
     pub(super) repeated: bool,
 }
 
-/// A payment whose end is known.
+/// A payment whose outcome is known.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FinishedPayment {
     pub number: PaymentNumber,
@@ -140,7 +140,7 @@ impl SentPayment {
         self.repeated
     }
 
-    /// The server may have had it before: from now on a refusal proves nothing.
+    /// The server may have received it before, so from now on a refusal proves nothing.
     pub fn repeat(&mut self) {
         self.repeated = true;
     }
@@ -310,7 +310,7 @@ impl Payer {
         })
     }
 
-    /// Finds out by the chain what became of authorizations that have ended since.
+    /// Reads from the chain the outcome of authorizations that have expired.
     async fn settle_expired(&self) -> Result<(), PayerError> {
         let ended = self.now().saturating_sub(SKEW);
         for (number, mut record) in self.store.expired(self.chain_id(), ended)? {

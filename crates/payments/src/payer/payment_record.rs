@@ -1,8 +1,9 @@
-//! What was signed away, and what became of it. A signature counts against its day's budget up to
-//! its limit from before it leaves the process until the server or the chain says otherwise.
+//! Records of signed payments and their outcomes. A signature counts against its day's budget up to
+//! its limit. It counts from before it leaves the process until the server or the chain shows its
+//! outcome.
 //!
-//! A channel counts on a day with what was put into it or with what calls from it cost, whichever
-//! is more: neither the money that leaves the account nor the calls exceed the budget.
+//! On each day, a channel counts with its deposits or with the cost of its calls, whichever is
+//! larger. Neither the money that leaves the account nor the calls exceed the budget.
 
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,7 @@ use openlora_ledger::{CallCharge, PaymentScheme};
 /// Begins ids of what refunds cost.
 const FEE: &str = "refund-fee-";
 
-/// What is known of a signature's end.
+/// The known outcome of a signed payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "is")]
 pub enum PaymentStatus {
@@ -205,7 +206,7 @@ impl PayerStore {
         })
     }
 
-    /// The chain shows the channel's deposit: it is no longer on its way to somebody else.
+    /// The chain shows the channel's deposit, so the deposit of open payments no longer counts.
     pub fn deposit_seen(
         &self,
         channel: &PayerChannel,

@@ -12,7 +12,7 @@ use openlora_core::Amount;
 use openlora_ledger::PaymentScheme;
 
 impl Payer {
-    /// Reads the server's `PAYMENT-RESPONSE`. What it says beyond what was signed is not believed:
+    /// Reads the server's `PAYMENT-RESPONSE`. A charge above the signed amount is not accepted, and
     /// the call then counts with its whole quote.
     pub async fn read_response(
         &self,
@@ -103,7 +103,7 @@ impl Payer {
     /// The server took no money. A refused voucher is replaced by the next one. An `exact`
     /// authorization counts until it expires, since the server may still use it.
     pub fn refused(&self, mut sent: SentPayment, code: &str) -> Result<PayerError, PayerError> {
-        // A refusal of what was sent before proves nothing: it may have been answered then.
+        // A refusal of a repeated payment proves nothing: it may have been answered the first time.
         if !sent.repeated {
             if sent.record.scheme == PaymentScheme::BatchSettlement {
                 sent.record.status = PaymentStatus::Void;

@@ -31,7 +31,8 @@ struct Fee {
 }
 
 impl Payer {
-    /// What the next refund from a channel costs, by the offer; to be shown before it is asked for.
+    /// The fee of the next refund from a channel, by the offer. It is shown before the refund is
+    /// requested.
     ///
     /// # Errors
     /// It is above what is allowed, or not worth it.
@@ -174,8 +175,8 @@ impl Payer {
         })
     }
 
-    /// Says that the payer itself wants the rest, now and once: vouchers are public after a claim,
-    /// and anybody could present one.
+    /// States that the payer itself requests the refund, now and once. Vouchers are public after a
+    /// claim, so another party could present one.
     fn refund_request(
         &self,
         channel: &PayerChannel,

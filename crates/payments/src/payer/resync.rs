@@ -1,5 +1,5 @@
-//! When a server knows a channel otherwise: what it says is believed as far as our own signature
-//! or the chain proves it.
+//! Resynchronises a channel with a server. If the server reports a different channel state, accept
+//! only what our signed vouchers or the chain confirm.
 
 use alloy::primitives::Bytes;
 
@@ -88,21 +88,21 @@ pub(super) fn is_of_total(code: &str) -> bool {
     matches!(found, Some((_, PaymentRemedy::Total)))
 }
 
-/// Whether a code is answered from another channel. The voucher that was refused stays claimable
-/// then, beside the one that follows it.
+/// Whether the remedy for a code is to pay from another channel. The refused voucher then stays
+/// claimable in addition to the one that replaces it.
 pub fn leaves_channel(code: Option<&str>) -> bool {
     let found = REMEDIES.iter().find(|(known, _)| Some(*known) == code);
     matches!(found, Some((_, PaymentRemedy::Other)))
 }
 
 impl Payer {
-    /// Thinks out another payment after a 402 to one, by `offer`. A voucher that was refused costs
-    /// nothing beside the one that takes its place, because both begin at the same total; so a
-    /// server that counts the refused one too is not followed.
+    /// Prepares another payment after a 402 answer to one, by `offer`. A refused voucher adds no
+    /// cost to the one that replaces it, because both begin at the same total. A server that counts
+    /// the refused one too is not followed.
     ///
     /// # Errors
-    /// The reason is none that another payment could mend, the server does not prove it, or the
-    /// payment may have been used.
+    /// No other payment can correct the error, the server does not prove its state, or the payment
+    /// may have been used.
     pub async fn correct(
         &self,
         mut sent: SentPayment,
@@ -199,8 +199,8 @@ impl Payer {
         }
     }
 
-    /// A transfer that was sent before is paid anew once the chain proves that it can no longer be
-    /// used.
+    /// A transfer that was sent before is paid again only when the chain proves that it can no
+    /// longer be used.
     async fn correct_transfer(
         &self,
         mut sent: SentPayment,
@@ -235,7 +235,7 @@ impl Payer {
         self.prepare(offer, sent.order, free).await
     }
 
-    /// From another channel: the refused voucher counts on, since the server has it.
+    /// Pays from another channel. The refused voucher still counts, since the server has it.
     async fn elsewhere(
         &self,
         sent: SentPayment,
@@ -262,7 +262,7 @@ impl Payer {
         self.store.settle_doubts(channel, was)
     }
 
-    /// The server's total of a channel, as far as our own signature or the chain proves it.
+    /// The server's total of a channel, as confirmed by our own signature or by the chain.
     async fn total(
         &self,
         channel: &mut PayerChannel,

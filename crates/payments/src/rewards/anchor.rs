@@ -28,8 +28,8 @@ pub async fn head(chain: &Chain, adapter: U256, server: Address) -> Result<Head,
     chain.read("headOf of the anchor", anchor, &call).await
 }
 
-/// Anchors a batch whose file is published; the chain refuses it unless its last root is the one
-/// before.
+/// Anchors a batch whose file is published. The chain refuses it unless the previous root of the
+/// batch is the last one on the chain.
 pub async fn publish_root(
     desk: &SettlementClient,
     (adapter, batch): (U256, &AnchoredBatch),

@@ -1,5 +1,5 @@
-//! What a chain says of the collection of calls: claims from channels, settled sums, and transfers
-//! by authorization. Nothing of a published log is believed here.
+//! The chain's record of collected calls: claims from channels, settled sums, and transfers by
+//! authorization. A published log is not trusted here.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! What was ever proposed to a pool, and what it had promised to whom before each proposal: from
-//! the chain's events alone.
+//! The proposals made to a pool, and what it had promised to each contributor before each proposal.
+//! Read from the chain's events alone.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,6 @@
-//! A contributor pool on its chain: how it stands, what its operator proposes to it, and what
-//! anybody does there. All of it needs an RPC and the pool's address, and nothing of its operator.
+//! A contributor pool on its chain: its state, its operator's proposals, and the actions that any
+//! account may take. All of this needs an RPC and the pool's address, and nothing from its
+//! operator.
 
 use std::{
     collections::BTreeMap,
@@ -55,7 +56,7 @@ pub struct WaitingProposal {
 }
 
 impl PoolState {
-    /// What nothing promises to anybody yet.
+    /// The received amount that is not promised to a contributor yet.
     pub fn unallotted(&self) -> Amount {
         self.received.saturating_sub(Amount(self.account.allotted))
     }
@@ -252,7 +253,7 @@ pub enum PoolCall<'a> {
     Fetch(Address, Amount),
     /// Gives what is due.
     Activate(&'a WaitingProposal),
-    /// Proposes entries whose sums are published under a root; for the operator.
+    /// Proposes entries whose sums are published under a root. Only for the operator.
     Propose(Word, &'a [PoolEntry]),
     /// Contests what waits.
     Contest,
@@ -308,7 +309,7 @@ impl PoolCall<'_> {
         (data.into(), deed)
     }
 
-    /// Does it as a server, whose desk keeps the facts.
+    /// Sends it from a server, whose settlement client records the facts.
     pub async fn carried_out(
         &self,
         desk: &SettlementClient,

@@ -1,8 +1,8 @@
 //! Reading what a chain has of a journal's receivers, for the audit in
 //! [`openlora_ledger::reconcile`].
 //!
-//! Everything is read as of one block. Nothing is compared here, and nothing of the journal is
-//! believed but which channels, payers and receivers to look for.
+//! Everything is read at one block. Nothing is compared here. The journal only says which channels,
+//! payers and receivers to look for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -166,7 +166,7 @@ impl EvidenceReader<'_> {
         let mut refused = Vec::new();
         for claimer in claimers {
             let (mut rows, _) = claims::select(&self.trail.ledger, chain_id, claimer, &views);
-            // Those without a voucher are found out without the chain.
+            // Rows without a voucher are found without the chain.
             rows.retain(|row| row.has_voucher());
             for batch in claims::batches(rows) {
                 let (_, left_out) = claims::filter_rows(self.chain, claimer, batch).await?;

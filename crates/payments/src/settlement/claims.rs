@@ -47,7 +47,7 @@ pub struct LeftOut {
     pub reason: String,
 }
 
-/// What there is to claim for `account`, whose channels hold what `views` says.
+/// The rows that `account` can claim, for channels with the state in `views`.
 pub fn select(
     ledger: &Ledger,
     chain_id: u64,

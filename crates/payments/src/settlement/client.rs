@@ -1,5 +1,5 @@
-//! The desk of one chain: what it is made of, and the questions that it answers without sending
-//! anything.
+//! The settlement client of one chain: its parts, and the queries that it answers without sending a
+//! transaction.
 
 use std::{
     collections::HashMap,
@@ -44,24 +44,24 @@ pub const FRESH: Duration = Duration::from_secs(30);
 /// For this long after a failed chain read, requests get its error without another read.
 pub(super) const RETRY: Duration = Duration::from_secs(1);
 
-/// How a desk behaves.
+/// Settings of a settlement client.
 #[derive(Clone)]
 pub struct SettlementOptions {
     pub limits: TxLimits,
     /// Blocks on top of a deposit or a payment before it counts; 0 on local chains.
     pub confirmations: u64,
-    /// Time between two looks.
+    /// Time between two reads of the chain.
     pub poll: Duration,
-    /// How long a look is good for.
+    /// How long a read of the chain stays valid.
     pub fresh: Duration,
-    /// How long a newest block below the last one may be an RPC's that lags, and no reorganisation.
+    /// How long a lower head counts as an RPC that lags, and not as a reorganisation.
     pub lag: Duration,
     /// Receives progress that a waiting user may want to see.
     pub progress: ProgressListener,
     /// Reads what this account's transactions do beyond settling, such as anchoring; without it
     /// those facts are lost.
     pub reader: Option<FactReader>,
-    /// What is done for strangers in a day.
+    /// Daily limits for sponsored transactions.
     pub allowance: SponsorAllowance,
 }
 
@@ -85,10 +85,10 @@ impl SettlementOptions {
     }
 }
 
-/// Where a desk writes, and what it reads of what is written.
+/// Where a settlement client writes its facts, and what it reads of them.
 pub struct SettlementRecords {
     pub facts: Arc<dyn FactLog>,
-    /// Sees at once what `facts` has kept.
+    /// Includes every fact as soon as `facts` has stored it.
     pub ledger: Arc<dyn LedgerView>,
     /// Of the journal so far.
     pub history: TxHistory,
@@ -173,7 +173,7 @@ impl SettlementClient {
         &self.chain
     }
 
-    /// Finds out what became of the transactions that an earlier process left open.
+    /// Looks up the outcome of the transactions that an earlier process left open.
     pub async fn recover(&self) -> Result<(), TransactionError> {
         self.check_chain().await?;
         self.queue.settle_lost().await
@@ -227,7 +227,7 @@ impl SettlementClient {
         })
     }
 
-    /// A transaction for a stranger, simulated as it will be sent, with no more gas than is due.
+    /// A sponsored transaction, simulated as it will be sent, with no more gas than its limit.
     pub(super) async fn prepared_for(
         &self,
         name: &'static str,
@@ -261,7 +261,7 @@ impl SettlementClient {
         })
     }
 
-    /// Whether a transaction for a stranger would be sent now, and do what it should.
+    /// Whether a sponsored transaction would be sent now and would succeed.
     pub(super) async fn rehearse(
         &self,
         name: &'static str,
@@ -277,7 +277,7 @@ impl SettlementClient {
         }
     }
 
-    /// What a transaction for a stranger may take, if it may be sent at all.
+    /// The gas limit and fees of a sponsored transaction, if it may be sent at all.
     async fn admitted(
         &self,
         name: &'static str,
@@ -328,7 +328,7 @@ impl SettlementClient {
         Ok(self.queue.send(call, Vec::new()).await?)
     }
 
-    /// The same for a claim, whose vouchers are everybody's from then on.
+    /// The same for a claim, which makes its vouchers public.
     pub(super) async fn carry_out_claim(
         &self,
         rows: &[ClaimRow],
@@ -402,7 +402,7 @@ impl SettlementClient {
         }
     }
 
-    /// Looks again where the last look is too old to take money on.
+    /// Reads the chain again if the last read is too old to take payments.
     pub(super) async fn in_sight(&self) -> Result<(), ChainFailure> {
         let fresh = self.memory.lock().is_fresh(self.options.fresh);
         match fresh {

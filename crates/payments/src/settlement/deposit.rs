@@ -109,7 +109,7 @@ impl SettlementClient {
         let call = (ESCROW.into(), deposit.data());
         let call = self.prepared_for(NAME, deposit.sponsored(), call, label);
         let mined = match self.done(NAME, call.await?, Vec::new()).await {
-            // Somebody else's, or one that came back after a reorganisation, was faster.
+            // Another submission was first: by another party, or our own after a reorganisation.
             Err(trouble @ ChainFailure::Rejected { .. }) => {
                 let mined = self.mined_deposit(deposit).await;
                 mined.map_err(|_| trouble)?

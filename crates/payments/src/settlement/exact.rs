@@ -128,7 +128,7 @@ impl SettlementClient {
             Err(trouble) => Err(trouble),
         };
         let mined = match sent {
-            // Somebody else may have been faster with it.
+            // Another party may have submitted it first.
             Err(trouble @ ChainFailure::Rejected { .. }) => {
                 let used = self.used(token, payer, transfer.nonce).await?;
                 return Err(match used {

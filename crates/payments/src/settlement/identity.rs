@@ -1,5 +1,5 @@
-//! Which chain it is: an id is no name, as a chain that began anew, a fork and another RPC have it
-//! too. The hash of the first block is, and every fact of the journal belongs to one.
+//! Identifies a chain by the hash of its first block. A chain id is not enough, because a restarted
+//! chain, a fork and another RPC have it too. Every fact of the journal belongs to one such hash.
 
 use super::{
     client::SettlementClient,
@@ -67,7 +67,7 @@ fn other(chain: &Chain, expected: Word, found: Word) -> WalletError {
     }
 }
 
-/// Whether a chain is the one that a ledger is about, as far as that is known.
+/// Whether a chain is the one that a ledger belongs to, if the ledger has its genesis hash.
 pub async fn check_genesis(chain: &Chain, ledger: &Ledger) -> Result<(), WalletError> {
     let Some(expected) = ledger.genesis.get(&chain.network.chain_id).copied() else {
         return Ok(());

@@ -82,15 +82,15 @@ impl<L: Send + Sync> LedgerView for LedgerLog<L> {
     }
 }
 
-/// Transactions whose end is not in the journal, and facts that are there of them already: fold
-/// every event in before anything is sent.
+/// Transactions whose outcome is not in the journal, and their facts that are there already. Fold
+/// in every event before anything is sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TxHistory {
     open: Vec<TxIntent>,
     told: Vec<Event>,
     /// Where the latest facts stand, oldest first.
     marks: VecDeque<EventLocation>,
-    /// Transactions whose blocks went away; their chain may take them again.
+    /// Transactions whose blocks were reorganised away. The chain may include them again.
     undone: BTreeSet<String>,
 }
 
@@ -104,7 +104,7 @@ pub(super) struct EventLocation {
 }
 
 impl TxHistory {
-    /// Facts whose blocks are looked at again when a process starts.
+    /// How many facts have their blocks checked again when a process starts.
     const MARKS: usize = 256;
 
     pub fn apply(&mut self, event: &Event) {

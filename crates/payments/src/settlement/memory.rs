@@ -28,11 +28,11 @@ pub(super) struct MemoryState {
     pub lower: Option<Instant>,
     pub channels: BTreeMap<Word, WatchedChannel>,
     pub marks: VecDeque<EventLocation>,
-    /// Transactions of marks whose blocks no look has seen yet.
+    /// Transactions of marks whose blocks have not been read yet.
     pub unseen: BTreeSet<String>,
 }
 
-/// A channel that is kept in sight.
+/// A channel whose state is watched.
 pub(super) struct WatchedChannel {
     pub view: ChannelView,
     /// Whether the journal says the same.

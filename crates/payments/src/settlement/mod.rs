@@ -86,7 +86,7 @@ pub struct ChannelRefund {
     pub charged: Amount,
     pub voucher_max: Amount,
     pub voucher_signature: Bytes,
-    /// Whose limits it is under.
+    /// The account whose limits apply.
     pub party: Address,
     /// Whether the payer's side signed for this very refund.
     pub is_signed: bool,
@@ -115,10 +115,10 @@ pub enum ChainFailure {
     /// Nothing happened: the authorization was used or cancelled, and not by this server for this.
     #[error("the authorization {nonce} was used or cancelled before")]
     Spent { nonce: Word },
-    /// Nothing happened: enough was done for strangers today.
+    /// Not sent: the daily limit for sponsored transactions is reached.
     #[error("{0}")]
     Limited(SponsorLimit),
-    /// A transaction is under way or lost from sight; asking again with the same thing goes on.
+    /// A transaction is pending or no longer tracked. Repeating the request continues it.
     #[error("it is not known yet what became of transaction {tx}")]
     Unknown { tx: String },
 }
@@ -128,7 +128,7 @@ pub enum ChainFailure {
 pub trait ChainSettlement: Send + Sync {
     fn network(&self) -> &Network;
 
-    /// Whether the chain was heard of lately enough to take payments.
+    /// Whether the last answer of the chain is recent enough to take payments.
     fn is_fresh(&self) -> bool;
 
     /// What a channel holds, by a view of the chain that is fresh enough to serve on; written to
@@ -149,9 +149,9 @@ pub trait ChainSettlement: Send + Sync {
     /// has made it already, or has begun to.
     async fn check_transfer(&self, transfer: &TransferPermit) -> Result<bool, ChainFailure>;
 
-    /// Puts a transfer on the chain and writes `PaymentReceived`. The same authorization a second
-    /// time is found, not repeated; one that somebody else has used is spent, whatever it moved:
-    /// only so does one transfer pay one call of one server.
+    /// Submits a transfer and writes `PaymentReceived`. If the same authorization comes again, its
+    /// transfer is found and not repeated. An authorization that another party has used is spent,
+    /// whatever it moved. This ensures that one transfer pays one call of one server.
     async fn transfer(&self, transfer: &TransferPermit) -> Result<MinedResult, ChainFailure>;
 
     /// Claims what is charged to a channel and returns the rest, or a part of it, to the payer.
@@ -190,8 +190,8 @@ pub trait ChainSettlement: Send + Sync {
         calls: Vec<Bytes>,
     ) -> Result<MinedResult, ChainFailure>;
 
-    /// Claims a voucher of our own before its call runs, at the request of `payer`; from then on
-    /// everybody may have it.
+    /// Claims a voucher of our own before its call runs, at the request of `payer`. The claim makes
+    /// the voucher public.
     async fn claim(
         &self,
         claim: Bytes,
@@ -199,10 +199,10 @@ pub trait ChainSettlement: Send + Sync {
         voucher: PublishedVoucher,
     ) -> Result<MinedResult, ChainFailure>;
 
-    /// What was paid today for gas at strangers' request, and the most that may be, in wei.
+    /// The gas that was paid today for sponsored transactions, and its daily limit, in wei.
     fn sponsored_gas(&self) -> (SponsoredGas, Option<Amount>);
 
-    /// Whether our account has too little left to send anything at strangers' request.
+    /// Whether our account has too little gas left for sponsored transactions.
     fn is_gas_low(&self) -> bool;
 
     /// What was claimed for a receiver and not yet sent to it.

@@ -52,26 +52,26 @@ pub(super) struct TxQueue {
     facts: Arc<dyn FactLog>,
     progress: ProgressListener,
     read: FactReader,
-    /// Held while a nonce is given out.
+    /// Held while a nonce is assigned.
     order: tokio::sync::Mutex<()>,
-    /// Whether too little is left to send anything for strangers, as last seen.
+    /// Whether too little gas was left for sponsored transactions at the last check.
     low: AtomicBool,
-    /// Somebody stopped waiting.
+    /// Notifies when a running transaction has ended.
     ended: Notify,
     state: Mutex<QueueState>,
 }
 
 struct QueueState {
     history: TxHistory,
-    /// Nonces of transactions that somebody waits for.
+    /// Nonces of transactions that a task waits for.
     awaited: BTreeSet<u64>,
-    /// What is being done, from the first step to the last.
+    /// Labels of running transactions, from the first step to the last.
     running: Vec<String>,
-    /// Transactions that were found out about, by what they were for.
+    /// Mined transactions that were looked up, by their labels.
     resolved: BTreeMap<String, MinedTx>,
 }
 
-/// A nonce that somebody waits for, until dropped.
+/// A nonce that a task waits for, until dropped.
 struct AwaitedNonce<'a> {
     queue: &'a TxQueue,
     nonce: u64,
@@ -192,9 +192,9 @@ impl TxQueue {
         })
     }
 
-    /// The one guard of every transaction for a stranger: whether so much gas may be spent on it.
-    /// Asked early it saves work; what counts is the answer right before a transaction is signed,
-    /// when no other one can be until the journal has its intent. Returns what gas costs.
+    /// The one check of every sponsored transaction: whether this much gas may be spent on it. An
+    /// early check only saves work. The check right before signing is the one that counts: no other
+    /// transaction can be signed until the journal has this one's intent. Returns the gas fees.
     pub async fn admit(
         &self,
         asked: &Sponsored,
@@ -264,7 +264,7 @@ impl TxQueue {
         }))
     }
 
-    /// The greatest costs of all transactions whose end is not known, in wei.
+    /// The maximum costs of all transactions whose outcome is not known, in wei.
     fn in_flight(&self) -> Amount {
         let state = self.state();
         let mut by_nonce: BTreeMap<u64, Amount> = BTreeMap::new();
@@ -278,7 +278,7 @@ impl TxQueue {
             .unwrap_or(Amount(u128::MAX))
     }
 
-    /// Looks whether the account could send the dearest transaction for a stranger now.
+    /// Checks whether the account could send the most expensive sponsored transaction now.
     pub async fn look_at_gas(&self) -> Result<(), TransactionError> {
         const DEAREST: u64 = most_gas(SponsoredDeed::SignedRefund);
         let (fees, _) = self.limits.offer(&self.chain).await?;

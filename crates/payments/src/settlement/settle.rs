@@ -370,7 +370,7 @@ impl ChainSettler {
     }
 }
 
-/// Receivers that the ledger knows on a desk's chain.
+/// Receivers in the ledger on a settlement client's chain.
 fn known_receivers(client: &SettlementClient) -> BTreeSet<ReceiverKey> {
     let here = client.chain.network.chain_id;
     ask(&*client.ledger, |ledger| receivers_of(ledger, here))

@@ -1,5 +1,5 @@
-//! What a splitter holds for whom, and what could be claimed, settled and paid out now: read from
-//! the chain, with nothing sent.
+//! The balances that a splitter holds for its members, and what could be claimed, settled and paid
+//! out now. Read from the chain, with nothing sent.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub struct SplitterShare {
     pub ppm: u32,
     /// The account's own.
     pub own: bool,
-    /// A contributor pool, which anybody may have fetch its share.
+    /// Whether it is a contributor pool. Any account may have a pool collect its share.
     pub pool: bool,
     /// Paid out so far, and what could be paid out now.
     pub released: Amount,

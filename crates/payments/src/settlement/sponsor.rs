@@ -1,6 +1,6 @@
-//! What is sent at strangers' request, and where that ends: everything that a desk's account pays
-//! for others passes here right before it is signed, so that no two of them fit where there is room
-//! for one.
+//! Limits for sponsored transactions. Everything that a settlement client's account pays for other
+//! parties is checked here right before it is signed, so that two transactions never use an
+//! allowance that has room for one.
 
 use std::{
     sync::Arc,
@@ -36,12 +36,13 @@ fn today() -> (u64, u64) {
     )
 }
 
-/// When a daily limit begins anew, in seconds.
+/// Seconds until the daily limits are reset.
 pub fn until_tomorrow() -> u64 {
     today().1
 }
 
-/// What somebody asks for now; what it may cost is known once it is to be signed.
+/// A sponsored transaction that is requested now. Its maximum cost is known when it is to be
+/// signed.
 pub(super) fn sponsored(
     label: SponsoredDeed,
     party: Option<Address>,

@@ -15,7 +15,7 @@ use openlora_contracts::ESCROW;
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::{ChannelView, PayerWithdrawal, ReceiverKey, ReceiverView};
 
-/// Channels that are asked about at once; each takes three reads.
+/// How many channels are read in one batch. Each takes three reads.
 const AT_ONCE: usize = 64;
 
 /// What channels hold at a block, in the order asked for. Of the balance only what stood there

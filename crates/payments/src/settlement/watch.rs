@@ -1,8 +1,8 @@
-//! Keeping the chain in sight: one look asks for the head, what happened to our channels since
-//! the last one, and whether blocks that we count on are still there.
+//! Keeps the state of the chain up to date. Each poll reads the head, the events of our channels
+//! since the last poll, and whether the blocks that we rely on still exist.
 //!
-//! Between looks everybody reads from memory. A view is refused when the chain has not answered
-//! for long, when the RPC stands behind what was seen before, or when its newest block is old.
+//! Between polls, all readers use the state in memory. A view is refused if the chain has not
+//! answered for long, if the RPC is behind what was seen before, or if its newest block is old.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -72,7 +72,7 @@ impl SettlementClient {
         }
     }
 
-    /// Looks once, now.
+    /// Polls once, now.
     pub async fn refresh(&self) -> Result<(), ChainFailure> {
         self.advance(&[]).await.map(|_| ())
     }
@@ -288,7 +288,7 @@ impl SettlementClient {
         Ok((found, receivers))
     }
 
-    /// Channels whose newest money was not deep enough at the last look.
+    /// Channels whose newest money was not deep enough at the last poll.
     fn unripe(&self, head: u64) -> Vec<Word> {
         let seen = self.memory.lock();
         let unripe = seen.channels.iter().filter(|(_, it)| head <= it.ripe_at);
@@ -323,7 +323,7 @@ impl SettlementClient {
         let mut alarming = false;
         for (at, (id, view)) in ids.iter().zip(views).enumerate() {
             let before = seen.channels.get(id);
-            // Anybody can ask for any id: what holds nothing is not worth a place.
+            // Clients can ask for any id, so an empty channel is not cached.
             let empty = view.balance.is_zero() && view.claimed.is_zero();
             if empty && before.is_none() && !in_book.contains(id) {
                 continue;

@@ -85,7 +85,7 @@ impl SellerState {
         Ok(ChannelGuard::new(behind, sale, session, deposit, payment))
     }
 
-    /// Locks the channel of a payer who was heard.
+    /// Locks the channel of a payer whose voucher was checked.
     pub async fn line(
         &self,
         taken: &TakenOffer,
@@ -106,9 +106,9 @@ impl SellerState {
         })
     }
 
-    /// The deposit, if it is still to be made. One that the chain has already, from an attempt
-    /// whose end the payer did not see, is refused there and may be too late by now, but its money
-    /// covers the voucher.
+    /// The deposit, if it is still to be made. The chain may already have it from an attempt whose
+    /// outcome the payer did not see. It would then be refused there, and it may have expired, but
+    /// its money covers the voucher.
     async fn arriving(
         &self,
         taken: &TakenOffer,
@@ -144,7 +144,7 @@ impl SellerState {
 }
 
 impl PaymentMethod {
-    /// A deposit whose terms and signature are in order.
+    /// A deposit with valid terms and a valid signature.
     pub async fn deposit(
         &self,
         channel: Word,
@@ -229,8 +229,8 @@ impl TakenOffer {
     }
 }
 
-/// Whose channel it is: its payer's where that signs its vouchers, and of payer and signer
-/// together otherwise, because the payer may know nothing of it.
+/// The account that a channel belongs to: the payer if it signs its own vouchers. Otherwise it is
+/// derived from payer and signer together, because the payer may not know about the channel.
 pub(super) fn channel_owner(config: &ChannelTerms) -> Address {
     let (payer, signer) = (config.payer, config.payer_authorizer);
     if signer.is_zero() || signer == payer {

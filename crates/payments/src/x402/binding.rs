@@ -1,9 +1,9 @@
-//! What payers of this program add to a payment, so that it is worth nothing to anybody else.
+//! Extensions that payers of this program add to a payment, so that other parties cannot reuse it.
 //!
-//! A voucher is public once it is claimed, and says nothing about the request that it pays. Two
-//! entries of a payment's `extensions` close that: one binds the payment to its request, the other
-//! says that the payer itself wants its channel's rest now. Stock servers know neither and stock
-//! clients send neither.
+//! A voucher is public once it is claimed, and it does not name the request that it pays. Two
+//! entries of a payment's `extensions` solve this. One binds the payment to its request. The other
+//! states that the payer itself requests a refund of its channel now. Stock servers do not read
+//! them, and stock clients do not send them.
 
 use std::sync::LazyLock;
 

@@ -15,7 +15,7 @@ use crate::settlement::{ChainFailure, ChainSettlement};
 use openlora_core::{Address, Word};
 use openlora_ledger::{ChannelTerms, WITHDRAW_DELAY};
 
-/// What an authorization still has to be good for, in seconds, so that it can be mined.
+/// The least remaining validity of an authorization, in seconds, so that it can be mined.
 const MARGIN_SECONDS: u64 = 6;
 
 /// Whether a channel's terms are those of an offer, and its id that of its terms.

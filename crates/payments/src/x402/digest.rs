@@ -204,7 +204,7 @@ impl TokenDomain {
         self.authorization(*RECEIVE, authorization)
     }
 
-    /// What lets anybody move the money to `to`.
+    /// The digest whose signature lets any account move the money to `to`.
     pub fn transfer(&self, authorization: &TransferAuthorization) -> Word {
         self.authorization(*TRANSFER, authorization)
     }

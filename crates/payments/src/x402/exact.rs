@@ -41,7 +41,7 @@ impl SellerState {
         let lock = self.exact.take(key).await.ok_or(PaymentRefusal::Busy)?;
         let mined = self.paid(&key);
         let paid = mined.is_some();
-        // On its chain anybody finds a payment, and the request that it was for can be guessed.
+        // A payment is public on its chain, and the request that it paid for can be guessed.
         let own = binding.is_some() || self.is_own_retry(&key, &sale.presenter);
         if let Some(used) = mined.as_ref().and_then(used) {
             return Err(match own {
@@ -49,14 +49,14 @@ impl SellerState {
                 false => PaymentRefusal::UsedByName(used, key.payer),
             });
         }
-        // What is owed to another request can be had for this one by its payer alone.
+        // Only the payer can use an authorization for this request if it is bound to another one.
         let owner = self.bound(&key);
         let others = owner.as_ref().is_some_and(|it| *it != sale.request_hash);
         if (others && binding.is_none()) || ((paid || owner.is_some()) && !own) {
             return Err(Reason::ExactUsed.into());
         }
         let transfer = method.transfer(exact);
-        // What we have put on the chain is found again before the call.
+        // A transfer that we have submitted is found again before the call.
         if !paid {
             method.check_transfer(&transfer).await?;
         }
@@ -67,7 +67,7 @@ impl SellerState {
     }
 }
 
-/// Whether an authorization pays what is asked for to whom it shall.
+/// Whether an authorization pays the required amount to the required receiver.
 pub(super) fn check_offer(
     said: &TransferAuthorization,
     offer: &PaymentRequirements,

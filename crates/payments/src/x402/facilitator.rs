@@ -67,7 +67,7 @@ enum ClearingAction {
     Nothing,
 }
 
-/// What is not good, and whose it is as far as that is known.
+/// The reason for a rejection, and the payer if it is known.
 struct RejectedPayment(Option<Address>, PaymentRefusal);
 
 impl From<PaymentRefusal> for RejectedPayment {
@@ -165,7 +165,7 @@ impl FacilitatorService {
 }
 
 impl FacilitatorRequest {
-    /// Everything that can be known of a payment before it is sent.
+    /// Makes every check that is possible before a payment is sent.
     async fn checked(&self) -> Result<VerifiedPayment, RejectedPayment> {
         let (payer, checked) = match &self.payload {
             SchemePayload::Exact(exact) => (exact.authorization.from, self.exact(exact).await),

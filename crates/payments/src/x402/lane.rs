@@ -1,4 +1,4 @@
-//! One way to be paid: a chain's counter, and what follows from it.
+//! One way to be paid: the offer on a chain, and the values derived from it.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ pub struct ChainOffer {
     pub min_exact: Amount,
 }
 
-/// A counter with what follows from it.
+/// A chain's offer with the values derived from it.
 pub(super) struct PaymentMethod {
     pub chain_offer: ChainOffer,
     pub chain_id: u64,

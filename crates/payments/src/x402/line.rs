@@ -139,8 +139,8 @@ impl ChannelSession {
         }
     }
 
-    /// Whether a voucher may be one that stood in the calldata of a claim, where everybody finds
-    /// it, however little was claimed with it.
+    /// Whether a voucher may have been published in the calldata of a claim. This holds for any
+    /// voucher up to the highest published one, even if less was claimed with it.
     pub fn is_public(&self, max: Amount) -> bool {
         let published = self.channel.published();
         !published.is_zero() && max <= published

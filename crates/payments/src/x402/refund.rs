@@ -246,8 +246,8 @@ impl TakenOffer {
 }
 
 impl ChannelSession {
-    /// A voucher that asks for a refund is for what is charged, so nothing is paid with it. One
-    /// that everybody can have found on the chain asks for nothing.
+    /// The voucher of a refund request is for the charged amount, so it pays for nothing. A voucher
+    /// that was published on the chain proves no request.
     fn check_charged(&self, voucher: &Voucher) -> Result<(), PaymentRefusal> {
         let max = voucher.max_claimable_amount;
         let public = self.is_public(max);
@@ -260,7 +260,7 @@ impl ChannelSession {
         }
     }
 
-    /// Whether a voucher for what is charged was never seen before, by anybody.
+    /// Whether a voucher for the charged amount has never been disclosed before.
     fn is_fresh(&self) -> bool {
         let view = self.channel.view.clone().unwrap_or_default();
         let known = self.known || (view.claimed.is_zero() && view.refund_nonce == 0);
@@ -319,7 +319,7 @@ impl ChannelSession {
         }
     }
 
-    /// What can be given back of what is asked for, beside the fee.
+    /// The part of the requested amount that can be refunded, after the fee.
     fn rest(&self, asked: Option<Amount>, fee: Amount) -> Result<Amount, PaymentRefusal> {
         let rest = self.left();
         let above = rest.saturating_sub(fee);

@@ -22,11 +22,11 @@ pub(super) enum PaymentRefusal {
     /// As `Used`, by a payment that may be a copy from its chain; with its payer.
     UsedByName(UsedVoucher, Address),
     Trouble(ChainFailure),
-    /// Somebody else uses the channel for too long.
+    /// Another call uses the channel for too long.
     Busy,
     /// Too little is left for gas to pay for others' transactions.
     GasLow,
-    /// What may be paid for gas at strangers' request is spent for today.
+    /// The daily gas budget for sponsored transactions is spent.
     GasSpent,
     /// A refund does not pay its fee.
     RefundFee {
@@ -87,7 +87,7 @@ impl From<SponsorLimit> for PaymentRefusal {
 }
 
 impl PaymentRefusal {
-    /// What the chain would not do has this reason; other trouble stays what it is.
+    /// Maps a chain's rejection to this reason. Other failures keep their own.
     pub fn from_failure(reason: Reason) -> impl FnOnce(ChainFailure) -> Self {
         move |trouble| match trouble {
             ChainFailure::Rejected { deed, reason: why } => {

@@ -11,8 +11,8 @@ use openlora_ports::Presenter;
 /// How long a payer's authorization shall be good, in seconds.
 pub const TIMEOUT_SECONDS: u64 = 300;
 
-/// How long after its first sight an authorization may be repeated from the same address without
-/// the request's id, in milliseconds: a client that lost its answer before the headers has no id.
+/// How long after it was first seen an authorization may be repeated from the same address without
+/// the request's id, in milliseconds. A client that lost its answer before the headers has no id.
 const RETRY_MS: u64 = 1_000 * TIMEOUT_SECONDS;
 
 /// What a client must show to repeat a payment that this presenter showed first.

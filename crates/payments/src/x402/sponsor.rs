@@ -23,7 +23,7 @@ pub enum ContractPayers {
 #[derive(Clone, Copy, Debug)]
 pub struct SponsorRules {
     pub contract_payers: ContractPayers,
-    /// How long a refund waits that somebody else may have asked for.
+    /// How long a refund waits if a party other than the payer may have requested it.
     pub refund_pause: Duration,
 }
 
@@ -42,7 +42,7 @@ struct WaitingRefund {
     since: Instant,
     /// Calls of the channel when it was asked for.
     calls: u64,
-    /// Somebody waits for it now.
+    /// A task waits for it now.
     held: bool,
 }
 

@@ -24,7 +24,7 @@ use openlora_ports::{FactLog, OfferedCall, PaymentDemand, Presenter, Sponsorship
 /// How many units above its price a call's total may be, where others have the totals below.
 pub(super) const LARGEST_STEP: u128 = 16;
 
-/// When to come back after trouble with a chain, in seconds.
+/// When to retry after a chain failure, in seconds.
 const RETRY_SECONDS: u64 = 5;
 
 /// Who sells what, and for which money.
@@ -33,10 +33,11 @@ pub struct SellerConfig {
     pub pay_to: BTreeMap<String, Address>,
     /// In the order in which they are offered.
     pub offers: Vec<ChainOffer>,
-    /// Whose key claims and refunds.
+    /// The account that claims and refunds.
     pub account: Address,
     pub facts: Arc<dyn FactLog>,
-    /// Sees at once what `facts` has kept: the only copy of what is known of channels and payments.
+    /// Includes every fact as soon as `facts` has stored it. It is the only copy of the state of
+    /// channels and payments.
     pub ledger: Arc<dyn LedgerView>,
     pub rules: SponsorRules,
 }
@@ -80,7 +81,7 @@ impl SellerState {
         methods.any(|method| method.chain_offer.settlement.is_fresh())
     }
 
-    /// A channel as the ledger has it now.
+    /// The ledger's current record of a channel.
     pub fn channel(&self, key: &ChannelKey) -> Option<LedgerChannel> {
         ask(&*self.ledger, |ledger| ledger.channels.get(key).cloned())
     }
@@ -90,7 +91,7 @@ impl SellerState {
         ask(&*self.ledger, |ledger| ledger.exact.get(key).cloned())
     }
 
-    /// The request that an authorization is for, as far as it was sent or mined.
+    /// The request that an authorization is bound to, if it was sent or mined.
     pub fn bound(&self, key: &ExactKey) -> Option<String> {
         ask(&*self.ledger, |ledger| match ledger.exact.get(key) {
             Some(paid) => paid.request_hash.clone(),
@@ -104,7 +105,7 @@ impl SellerState {
         retry.is_some_and(|retry| is_shown(&retry, presenter, now_ms()))
     }
 
-    /// The answer to a call whose reservation the ledger has otherwise: it must not run.
+    /// The answer to a call whose reservation the ledger contradicts: it must not run.
     pub fn unrecorded(&self, key: &impl std::fmt::Display, breach: &str) -> PaymentDemand {
         tracing::error!(payment = %key, breach, "a call was refused because its charge would not fit");
         unavailable("The payment's record changed meanwhile.")
@@ -127,7 +128,7 @@ impl SellerState {
         warnings
     }
 
-    /// What is paid for gas at strangers' request, by chain.
+    /// The gas that was paid for sponsored transactions, by chain.
     pub fn sponsorships(&self) -> Vec<Sponsorship> {
         let each = self.methods.iter().map(|method| {
             let (gas, budget) = method.settlement().sponsored_gas();
