@@ -180,7 +180,7 @@ pub struct AccessRules {
     /// For the facilitator's routes alone.
     pub sellers: AccessToken,
     pub facilitation: FacilitatorAccess,
-    /// Whose word on where a call comes from counts.
+    /// Proxies whose forwarding headers are trusted.
     pub proxies: TrustedProxies,
     /// The name under which others reach the server.
     pub public_host: Option<String>,

@@ -41,8 +41,8 @@ pub struct CallPrompts {
 }
 
 impl AppState {
-    /// Whether a free call runs or was answered before. Ids of paid calls are their payers' own,
-    /// so nothing is known of one before its payment is: nothing is answered by its id.
+    /// Whether a free call runs or was answered before. Ids of paid calls depend on their payers,
+    /// so a call is looked up by its id only after its payment is known.
     pub async fn admit(&self, intake: &CallIntake) -> Result<Option<Admission>, ApiError> {
         match self.sales {
             Some(_) => Ok(None),

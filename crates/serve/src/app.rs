@@ -21,7 +21,7 @@ use openlora_journal::Journal;
 /// Sizes that bound what callers can ask of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServeLimits {
-    /// Calls on engines at once.
+    /// Maximum number of concurrent calls on engines.
     pub max_concurrent: usize,
     /// Calls waiting for a turn.
     pub queue: usize,

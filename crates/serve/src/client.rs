@@ -18,7 +18,7 @@ pub struct PeerAddress(pub SocketAddr);
 #[derive(Clone, Copy, Debug)]
 pub struct LocalAddress(pub SocketAddr);
 
-/// Whom a request counts for; see [`client_address`](super::proxies::client_address).
+/// The client that a request counts for; see [`client_address`](super::proxies::client_address).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestClient(pub IpAddr);
 
@@ -56,7 +56,7 @@ impl ClientAddress {
         }
     }
 
-    /// Whom a request counts for; none where no connection brought it.
+    /// The client that a request counts for; `None` if it came over no connection.
     pub fn from_request(extensions: &Extensions) -> Option<Self> {
         extensions
             .get::<RequestClient>()

@@ -1,4 +1,4 @@
-//! What makes a repeated id the same call, and what keeps its answer from everybody else.
+//! Decides whether a repeated id is the same call, and keeps its answer secret from other clients.
 //!
 //! An answer outlives the process, so that the client that paid for it gets it after a crash too.
 //! It is sealed under a key that can be derived only from the request. The disk holds neither the

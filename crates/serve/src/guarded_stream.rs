@@ -1,9 +1,9 @@
-//! A socket that gives up on a client that does not read, and hands on only requests whose head
-//! was checked.
+//! A socket that drops a client that does not read, and passes on only requests whose head was
+//! checked.
 //!
-//! A head that is refused is replaced by a plain request, so that its refusal takes its turn
-//! behind the answers to earlier requests. Where bodies end is followed by their length; a chunked
-//! body is the last one of its connection.
+//! A refused head is replaced by a plain request, so that its refusal follows the answers to
+//! earlier requests. The end of a body is found by its length. A chunked body is the last one of
+//! its connection.
 
 use std::{
     io,

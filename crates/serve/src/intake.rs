@@ -66,7 +66,7 @@ impl CallIntake {
         let resource = payment::resource(&parts.headers, parts.uri.path());
         let body = body::read(&parts.headers, body, limit, &app.bodies).await?;
         let connection = parts.extensions.get::<Connection>().cloned();
-        // Until here, and without a payment, the connection gives way to others.
+        // Up to here, and without a payment, the connection may be closed for others.
         if let (Some(connection), true) = (&connection, app.sales.is_none() || payment.is_some()) {
             connection.keep_open();
         }

@@ -234,8 +234,8 @@ impl CallMeter {
         }
     }
 
-    /// The same for a paid call, whose id is its payer's own. What was paid and not answered, or
-    /// cost nothing, runs again.
+    /// The same for a paid call, whose id depends on its payer. A call that was paid and not
+    /// answered, or that cost nothing, runs again.
     pub async fn admit_paid(
         &self,
         id: &RequestId,
@@ -332,7 +332,8 @@ impl MeterInner {
         appended
     }
 
-    /// Appends a count. One that is there already (a commit whose answer was lost) is as good.
+    /// Appends a count. A count that is already there, from a commit whose answer was lost, is
+    /// accepted.
     async fn append_count(
         &self,
         count: JournalEntry,
@@ -642,7 +643,7 @@ impl ReservedState {
     }
 }
 
-/// An answer as it is kept for repeats that come after this process.
+/// An answer in the form in which it is stored for repeats after a restart.
 fn enclosure(
     id: &RequestId,
     fingerprint: &RequestFingerprint,

@@ -1,5 +1,5 @@
-//! Where a call comes from: the other end of the connection, or, behind a proxy that the operator
-//! named, whom that proxy names.
+//! The address that a call comes from: the peer of the connection or, behind a trusted proxy, the
+//! address that the proxy names.
 
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -12,7 +12,7 @@ pub const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for")
 pub const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 pub const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// What proxies say of a request; of anybody else it is removed.
+/// Headers that proxies add. They are removed from requests of all other peers.
 pub const FORWARDING: [HeaderName; 4] = [
     header::FORWARDED,
     FORWARDED_FOR,
@@ -20,7 +20,7 @@ pub const FORWARDING: [HeaderName; 4] = [
     FORWARDED_PROTO,
 ];
 
-/// Proxies whose word counts.
+/// Proxies whose forwarding headers are trusted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<AddressRange>);
 
@@ -104,7 +104,8 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &TrustedProxie
         (None, Some(standard)) => standard,
         (None, None) => return peer,
     };
-    // Each proxy adds whom it heard from at the end; what a stranger wrote stands before that.
+    // Each proxy appends the address of its peer. Untrusted entries from the client come before
+    // those.
     let mut nearest = peer;
     for ip in path.into_iter().rev() {
         let Some(ip) = ip else { return nearest };

@@ -1,5 +1,5 @@
-//! What prompts take, before anybody has paid: counted once per request, in a lane that leaves the
-//! processor to calls that are paid for, and within an allowance per address.
+//! Counts the tokens of prompts before payment: once per request, in a lane that leaves the
+//! processor to paid calls, and within an allowance per address.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -12,14 +12,15 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{api_error::ApiError, client::ClientAddress};
 
-/// Requests whose count is remembered, so that the paid repeat of a quoted request costs nothing.
+/// How many token counts are kept, so that the paid repeat of a quoted request is not counted
+/// again.
 const REMEMBERED: usize = 8192;
 
 /// Requests that may wait for their count, in all and of one address.
 const MOST_WAITING: usize = 128;
 const MOST_WAITING_PER_ADDRESS: usize = 16;
 
-/// What an address may send without payment: so many bytes at once, and so many a second.
+/// What an address may send without payment: bytes in one burst, and bytes per second.
 const ALLOWANCE: i64 = 8 << 20;
 const ALLOWANCE_PER_SECOND: i64 = 1 << 20;
 

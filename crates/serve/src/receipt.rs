@@ -1,4 +1,4 @@
-//! The receipt of a metered call, as the journal has it.
+//! The journal's receipt of a metered call.
 
 use axum::http::StatusCode;
 use schemars::JsonSchema;
@@ -201,7 +201,7 @@ pub fn unreadable(error: &JournalError) -> ApiError {
     ApiError::unavailable("journal_unavailable", message)
 }
 
-/// The answer to a repeated id whose call was metered and whose text is no longer held.
+/// The answer to a repeated id if its call was metered and its text is no longer kept.
 pub fn already_metered(receipt: &Receipt) -> ApiError {
     let message = format!(
         "The call with request id '{}' was already metered and its answer is no longer held.",

@@ -61,12 +61,12 @@ const BUFFER: usize = 96 * 1024;
 /// Longest time that writes to a client are blocked while it reads next to nothing.
 const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Time between two requests of a connection, once so many came at once: clients that wait for
-/// their answers never notice.
+/// Time between two requests of a connection after a burst. Clients that wait for their answers
+/// never notice it.
 const REQUEST_PACE: Duration = Duration::from_millis(10);
 const REQUEST_BURST: u32 = 100;
 
-/// Connections that are closed at once when the system has no room for a new one.
+/// How many connections are closed together when the system has no room for a new one.
 const MADE_ROOM: usize = 16;
 
 /// Bound on request bodies beyond the small ones, and on answers that are not read yet, in bytes.
@@ -91,7 +91,7 @@ pub struct BoundSocket {
 }
 
 impl BoundSocket {
-    /// Binds before anything is loaded, so that a taken port is known at once.
+    /// Binds before anything is loaded, so that a port conflict is reported at once.
     pub async fn new(host: &str, port: u16) -> Result<Self, ServeError> {
         let place = if host.contains(':') {
             format!("[{host}]:{port}")
@@ -233,7 +233,8 @@ impl Server {
                     None => turn_away(stream),
                 },
                 Err(error) => {
-                    // Out of file descriptors, or a client that was gone at once.
+                    // The process has no file descriptors left, or the client has already
+                    // disconnected.
                     tracing::warn!(%error, open = open.count(), "a connection was not accepted");
                     open.make_room(MADE_ROOM);
                     tokio::time::sleep(Duration::from_millis(50)).await;

@@ -8,7 +8,8 @@ use openlora_ledger::{
     event::{Event, EventRecord, FinishReason, SplitRead},
 };
 
-/// How many times the queue's length may wait so that other payers go on beside one who fills it.
+/// Multiple of the queue's length that may wait in all, so that one payer who fills the queue does
+/// not block others.
 const OVERDRAFT: usize = 4;
 
 /// A counted call without a final attribution.

@@ -140,7 +140,7 @@ impl AttributionService {
         let mut news = self.inner.journal.subscribe();
         while lock(&self.inner.backlog).count() > 0 {
             match tokio::time::timeout_at(deadline, news.recv()).await {
-                // News, and having missed some, both mean: look again.
+                // New events and missed events both mean that the backlog must be read again.
                 Ok(_) => {}
                 Err(_) => return,
             }

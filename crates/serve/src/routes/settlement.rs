@@ -1,5 +1,5 @@
-//! What is done about money beside calls: x402's facilitator, and settling and paying out on
-//! request. All of it costs this server gas, so only its operator may ask.
+//! Settlement routes apart from calls: x402's facilitator, and settling and paying out on request.
+//! All of them cost this server gas, so access to them is restricted.
 
 use std::time::Duration;
 
