@@ -163,7 +163,8 @@ impl Chain {
         asked.map_err(|error| self.refused_within("eth_call", deed, limits.0, &error))
     }
 
-    /// As [`Self::estimate`], in the way of [`Self::simulate_as_sent`]; what needs more gas fails.
+    /// As [`Self::estimate`], under the conditions of [`Self::simulate_as_sent`]. Fails if more gas
+    /// is needed.
     pub async fn estimate_as_sent(
         &self,
         (from, to): (Address, Address),
