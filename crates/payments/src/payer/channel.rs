@@ -175,8 +175,8 @@ pub struct LeasedChannel {
 }
 
 impl PayerStore {
-    /// A channel for a call that may cost `quote`: one with enough in it, else any that is free,
-    /// else a new one, which is empty. `but` is not taken.
+    /// Leases a channel for a call that may cost `quote`: one with enough money in it, else any
+    /// free one, else a new, empty one. `but` is not used.
     pub fn lease_for(
         &self,
         wanted: &ChannelRequirements,
@@ -229,7 +229,7 @@ impl PayerStore {
         })
     }
 
-    /// Every channel, the last used one first.
+    /// Every channel, most recently used first.
     pub fn channels(&self) -> Result<Vec<PayerChannel>, PayerError> {
         self.read(|connection| {
             let mut all =
@@ -239,7 +239,7 @@ impl PayerStore {
         })
     }
 
-    /// The channel that a text means: an id or its beginning.
+    /// The channel that a text identifies: an id or a prefix of it.
     pub fn channel_named(&self, text: &str) -> Result<PayerChannel, PayerError> {
         let all = self.channels()?;
         let mut meant = all.iter().filter(|it| it.id.to_string().starts_with(text));

@@ -1,5 +1,6 @@
-//! The transactions that a payer sends itself, written down like those of the journal: a server's
-//! journal has one writer, and a payer may be another process on the same machine.
+//! Transactions that a payer sends itself, recorded in the form that the journal uses. They are not
+//! in a server's journal, because it has one writer and a payer may be another process on the same
+//! machine.
 
 use rusqlite::params;
 

@@ -40,7 +40,7 @@ fn open(path: &Path) -> std::io::Result<File> {
 }
 
 impl Drop for ChannelLease {
-    /// By word: closing would leave the lock with a child process that still shares the file.
+    /// Explicit unlock: closing the file would leave the lock with a child process that shares it.
     fn drop(&mut self) {
         let _ = self.file.unlock();
     }

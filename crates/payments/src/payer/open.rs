@@ -17,11 +17,11 @@ const APPLICATION: i64 = 0x6f6c_7075;
 /// `user_version` of the file. A change of the schema raises it and brings a migration.
 const FORMAT: i64 = 3;
 const SCHEMA: &str = include_str!("schema.sql");
-/// What format 2 has more than format 1.
+/// What format 2 adds to format 1.
 const SCHEMA_2: &str = include_str!("schema_2.sql");
-/// What format 3 has more than format 2.
+/// What format 3 adds to format 2.
 const SCHEMA_3: &str = include_str!("schema_3.sql");
-/// How long a writer waits for the others.
+/// How long a writer waits for other writers.
 const BUSY: Duration = Duration::from_secs(60);
 
 impl PayerStore {

@@ -18,13 +18,13 @@ use crate::x402::{
 use openlora_core::Amount;
 use openlora_ledger::PaymentScheme;
 
-/// What can be done about a code of a 402.
+/// The remedy for an error code of a 402 answer.
 enum PaymentRemedy {
-    /// Go on from the total that the server proves.
+    /// Continue from the total that the server proves.
     Total,
-    /// Ask the chain what the channel holds.
+    /// Read the channel's state from the chain.
     Balance,
-    /// Another channel.
+    /// Pay from another channel.
     Other,
 }
 
@@ -64,7 +64,7 @@ const REMEDIES: &[(&str, PaymentRemedy)] = &[
     ),
 ];
 
-/// What a channel is found to have been charged.
+/// The charge of a channel that was found.
 #[derive(Clone, Copy)]
 struct FoundCharge {
     total: Amount,
@@ -73,7 +73,7 @@ struct FoundCharge {
 }
 
 impl FoundCharge {
-    /// What was claimed was signed for.
+    /// A claimed amount was signed for, so it is its own proof.
     fn of_chain(total: Amount) -> Self {
         Self {
             total,
@@ -82,7 +82,7 @@ impl FoundCharge {
     }
 }
 
-/// Whether a code says that a channel's total is another.
+/// Whether a code says that a channel has a different total.
 pub(super) fn is_of_total(code: &str) -> bool {
     let found = REMEDIES.iter().find(|(known, _)| *known == code);
     matches!(found, Some((_, PaymentRemedy::Total)))
@@ -147,8 +147,8 @@ impl Payer {
         Ok(prepared)
     }
 
-    /// Whether a total leaves room for the refused payment not to have been used; if so, it never
-    /// costs anything.
+    /// Checks that a total leaves room for the refused payment to be unused. If so, the refused
+    /// payment never costs anything.
     fn check_unused(
         &self,
         sent: &mut SentPayment,
@@ -168,7 +168,7 @@ impl Payer {
                 amount: total.saturating_sub(before).min(sent.record.quote),
             };
             self.store.finish_payment(sent.number, &sent.record, None)?;
-            // Two homes that do not know of each other sign the same total.
+            // Two payer stores that do not know of each other sign the same total.
             return Err(PayerError::Shared {
                 server,
                 channel: channel.id,
@@ -249,7 +249,7 @@ impl Payer {
         self.prepare_from(other, (offer, sent.order), free).await
     }
 
-    /// Takes over the server's total of a channel.
+    /// Adopts the server's total of a channel.
     pub async fn resynchronise(
         &self,
         leased: &mut LeasedChannel,
@@ -284,13 +284,13 @@ impl Payer {
                     reason,
                 })
             }
-            // A server without a voucher has nothing but the chain to go by, and so have we.
+            // A server without a voucher has only the chain's state, and so have we.
             _ => Ok(FoundCharge::of_chain(channel.claimed)),
         }
     }
 }
 
-/// The server's total, if a voucher of ours allows it.
+/// The server's total, if one of our vouchers allows it.
 fn proven(
     channel: &PayerChannel,
     state: &ChannelState,

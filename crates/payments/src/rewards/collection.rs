@@ -10,7 +10,7 @@ use openlora_chain::{WalletError, provider::Chain, registry::Token};
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::{ExactKey, ReceiverKey};
 
-/// Authorizations that one request for logs names.
+/// How many authorizations one request for logs names.
 const AT_ONCE: usize = 256;
 
 /// A transfer of a token.
@@ -21,7 +21,7 @@ pub struct TokenTransfer {
     pub amount: Amount,
 }
 
-/// What was claimed from channels so far, in the order asked for.
+/// The totals claimed from channels so far, in the requested order.
 pub async fn claimed_on(chain: &Chain, channels: &[Word]) -> Result<Vec<Amount>, WalletError> {
     let head = chain.head().await?;
     let views = channel_views(chain, &head, 0, channels).await?;
@@ -63,7 +63,7 @@ pub async fn authorizations_on(
     Ok(used)
 }
 
-/// What a transaction moved of a token.
+/// The transfers of a token in a transaction.
 pub async fn transfers_of(
     chain: &Chain,
     token: Address,

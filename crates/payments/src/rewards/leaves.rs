@@ -1,4 +1,4 @@
-//! From published files to trees.
+//! Builds Merkle trees from published files.
 
 use alloy::{
     primitives::{Address as RawAddress, B256, U256},
@@ -15,7 +15,7 @@ use openlora_ledger::{
     publication::{AnchoredBatch, PoolContributions, PublishedCall},
 };
 
-/// A call as it stands in the anchored tree; nothing when a field is no number.
+/// A call as a leaf of the anchored tree; `None` if a field is not a number.
 pub fn leaf_of(call: &PublishedCall) -> Option<AnchorLeaf> {
     let charge = &call.charge;
     Some(AnchorLeaf {
@@ -60,7 +60,7 @@ pub fn contributions_root(shares: &[ContributorShare], amounts: &[AttributedAmou
     Word(tree.map_or(B256::ZERO, |tree| tree.root()).0)
 }
 
-/// The tree over a batch; nothing when it is empty or a field is no number.
+/// The Merkle tree over a batch; `None` if it is empty or a field is not a number.
 pub fn batch_tree(batch: &AnchoredBatch) -> Option<MerkleTree> {
     let leaves = batch
         .calls
