@@ -58,15 +58,15 @@ pub struct SettlementOptions {
     pub lag: Duration,
     /// Receives progress that a waiting user may want to see.
     pub progress: ProgressListener,
-    /// Reads what this account's transactions do beyond settling, such as anchoring; without it
-    /// those facts are lost.
+    /// Reads the facts of this account's other transactions, such as anchoring. Without it those
+    /// facts are lost.
     pub reader: Option<FactReader>,
     /// Daily limits for sponsored transactions.
     pub allowance: SponsorAllowance,
 }
 
 impl SettlementOptions {
-    /// What suits a network.
+    /// The defaults for a network.
     pub fn for_network(network: &Network, limits: TxLimits) -> Self {
         let (poll, lag) = match network.is_local() {
             true => (Duration::from_millis(250), Duration::from_secs(1)),
@@ -90,7 +90,7 @@ pub struct SettlementRecords {
     pub facts: Arc<dyn FactLog>,
     /// Includes every fact as soon as `facts` has stored it.
     pub ledger: Arc<dyn LedgerView>,
-    /// Of the journal so far.
+    /// The transaction history of the journal so far.
     pub history: TxHistory,
 }
 
@@ -103,7 +103,7 @@ pub struct SettlementClient {
     pub(super) memory: Arc<ChainMemory>,
     /// Held while the chain is read.
     pub(super) eye: tokio::sync::Mutex<()>,
-    /// A payer started to withdraw.
+    /// Notified when a payer starts a withdrawal.
     pub(super) alarm: Notify,
     turns: NamedLocks,
 }
@@ -179,12 +179,13 @@ impl SettlementClient {
         self.queue.settle_lost().await
     }
 
-    /// Returns once a payer has started to withdraw since the last time.
+    /// Waits until a payer starts a withdrawal. Returns at once if one has started since the last
+    /// call.
     pub async fn withdrawal_started(&self) {
         self.alarm.notified().await;
     }
 
-    /// One at a time per authorization or channel.
+    /// A lock per authorization or channel.
     pub(super) async fn turn(&self, of: Word) -> OwnedMutexGuard<()> {
         self.turns.take(of).await
     }
@@ -206,7 +207,7 @@ impl SettlementClient {
         }
     }
 
-    /// A call with the gas that it takes now; one that would fail says why.
+    /// A call with its gas estimate. If it would fail, returns the reason.
     pub(super) async fn prepared(
         &self,
         to: Address,
@@ -221,7 +222,7 @@ impl SettlementClient {
             data,
             value: U256::ZERO,
             label,
-            // The chain may be in another state by then; what is not used is not paid.
+            // The chain's state may have changed by then. Unused gas is not paid.
             gas: gas + gas / 5,
             sponsored: None,
         })
@@ -244,7 +245,7 @@ impl SettlementClient {
             .map_err(|error| ChainFailure::of_read(name, &error))?;
         let gas = (gas + gas / 5).min(most);
         if !self.options.allowance.refuses_contracts {
-            // A contract sees how much gas it is given, and might be kind to estimates alone.
+            // A contract sees its gas limit, so it might succeed only in estimates.
             let limits = (gas, fees);
             let tried = self.chain.simulate_as_sent(ends, &data, &label, limits);
             tried
@@ -310,14 +311,15 @@ impl SettlementClient {
         Ok((most, fees))
     }
 
-    /// One transaction in flight per payer and token, so that the chain is asked about the next one
-    /// when it knows what the last one has left.
+    /// Allows one transaction in flight per payer and token, so that the next one is checked
+    /// against a chain state that includes the last one.
     pub(super) async fn payer_turn(&self, token: Address, payer: Address) -> OwnedMutexGuard<()> {
         let both = keccak256([token.0, payer.0].concat());
         self.turns.take(Word(both.0)).await
     }
 
-    /// Prepares a call, sends it and waits until it is mined; the facts of its receipt are kept.
+    /// Prepares a call, sends it and waits until it is mined. The facts of its receipt are
+    /// recorded.
     pub async fn carry_out(
         &self,
         to: Address,
@@ -340,8 +342,8 @@ impl SettlementClient {
         Ok(self.queue.send(call, first.into_iter().collect()).await?)
     }
 
-    /// What is to be written down before a transaction is sent with these vouchers in its calldata;
-    /// nothing where the journal has them.
+    /// The event to record before a transaction with these vouchers in its calldata is sent; `None`
+    /// if the journal has them.
     pub(super) fn publishing(
         &self,
         vouchers: impl IntoIterator<Item = PublishedVoucher>,
@@ -358,7 +360,7 @@ impl SettlementClient {
         (!published.vouchers.is_empty()).then(|| Event::VouchersPublished(Box::new(published)))
     }
 
-    /// Sends a call and waits until it is mined and deep enough; what is `first` is written down
+    /// Sends a call and waits until it is mined and deep enough. The events in `first` are recorded
     /// before.
     pub(super) async fn done(
         &self,
@@ -372,7 +374,8 @@ impl SettlementClient {
         Ok(mined)
     }
 
-    /// Waits until a mined transaction is deep enough; it is unknown again when its block goes.
+    /// Waits until a mined transaction is deep enough. If its block is reorganised away, its
+    /// outcome is unknown again.
     pub(super) async fn counted(&self, mined: &MinedTx) -> Result<(), ChainFailure> {
         if self.options.confirmations == 0 {
             return Ok(());
@@ -387,7 +390,8 @@ impl SettlementClient {
         }
     }
 
-    /// A channel after a transaction: mined, so whatever fails now is no failure of it.
+    /// Reads a channel after a mined transaction. A failure here is not a failure of the
+    /// transaction.
     pub(super) async fn channel_after(
         &self,
         tx: String,
@@ -459,7 +463,7 @@ impl SettlementClient {
         let (from, data) = (self.account(), Bytes::from(call.abi_encode()));
         let what = "isValidSignature of the payer";
         match self.chain.simulate(from, account, &data, what).await {
-            // Whatever else it says is no yes.
+            // Any other answer is a rejection.
             Ok(answer) => Ok(answer.get(..32) == Some(VALID.as_slice())),
             Err(WalletError::Reverted { .. }) => Ok(false),
             Err(error) => Err(error),
@@ -467,7 +471,7 @@ impl SettlementClient {
     }
 }
 
-/// ERC-1271's yes.
+/// The value by which ERC-1271 accepts a signature.
 const VALID: B256 = b256!("0x1626ba7e00000000000000000000000000000000000000000000000000000000");
 
 /// Locks by name. A lock is removed when no task holds it.

@@ -21,7 +21,7 @@ use openlora_ledger::{Sponsored, SponsoredDeed};
 const NAME: &str = "the deposit";
 
 impl DepositPermit {
-    /// The nonce that the payer's authorization has.
+    /// The nonce of the payer's authorization.
     pub fn nonce(&self) -> Word {
         Word(keccak256([self.channel.0, self.salt.0].concat()).0)
     }
@@ -53,7 +53,7 @@ impl DepositPermit {
         sponsored(SponsoredDeed::Deposit, Some(payer), Some(self.channel))
     }
 
-    /// Whether a receipt is this deposit's.
+    /// Whether a receipt contains this deposit.
     fn is_in(&self, receipt: &TransactionReceipt) -> bool {
         receipt.logs().iter().any(|log| {
             let event = Escrow::Deposited::decode_log(&log.inner);
@@ -67,7 +67,8 @@ impl DepositPermit {
 }
 
 impl SettlementClient {
-    /// A deposit that is mined already passes: it would be found.
+    /// Whether the deposit would succeed. A deposit that is already mined passes, because it would
+    /// be found.
     pub(super) async fn would_deposit(&self, deposit: &DepositPermit) -> Result<(), ChainFailure> {
         self.in_sight().await?;
         let (token, payer) = (deposit.config.token, deposit.config.payer);
@@ -176,7 +177,7 @@ impl SettlementClient {
         nonce: Word,
         valid_after: U256,
     ) -> Result<Option<MinedTx>, WalletError> {
-        /// Seconds that are looked back at most.
+        /// The longest time to search back, in seconds.
         const WEEK: u64 = 7 * 24 * 3600;
         let head = self.chain.head().await?;
         let since = u64::try_from(valid_after).unwrap_or(u64::MAX);
@@ -197,7 +198,7 @@ impl SettlementClient {
     }
 }
 
-/// Why an authorization is of no use.
+/// The reason for which an authorization cannot be used.
 fn spent(nonce: Word) -> String {
     format!("the authorization {nonce} was cancelled, or used for something else")
 }

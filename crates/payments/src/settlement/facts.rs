@@ -18,7 +18,7 @@ use openlora_ledger::{
     },
 };
 
-/// Where a receipt stands.
+/// The location of a receipt on its chain.
 struct ReceiptLocation {
     chain_id: u64,
     tx: String,
@@ -140,8 +140,8 @@ fn released(log: &Log, place: &ReceiptLocation) -> Option<Event> {
     })))
 }
 
-/// A transfer by authorization, where the transaction was nothing else: a deposit uses one too,
-/// but goes to the escrow.
+/// A transfer by authorization, if it is the only action of its transaction. A deposit also uses
+/// one, but transfers to the escrow.
 fn paid(log: &Log, receipt: &TransactionReceipt, place: &ReceiptLocation) -> Option<Event> {
     let used = Token::AuthorizationUsed::decode_log(&log.inner).ok()?;
     if receipt.to != Some(log.address()) {

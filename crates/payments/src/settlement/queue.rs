@@ -179,7 +179,7 @@ impl TxQueue {
         let _awaited = AwaitedNonce { queue: self, nonce };
         drop(order);
         sender.finish(sent).await.map_err(|error| match error {
-            // It is on its way, whatever else fails.
+            // The transaction was sent, whatever else fails.
             TransactionError::Wallet(_) | TransactionError::Unrecorded(_) => {
                 TransactionError::Unknown {
                     network: self.chain.network.name.clone(),
@@ -236,7 +236,8 @@ impl TxQueue {
         reserve: Amount,
         price: u128,
     ) -> Result<Result<(), SponsorLimit>, TransactionError> {
-        // In this order, so that what is mined meanwhile counts twice and never not at all.
+        // In this order, a transaction that is mined meanwhile is counted twice rather than not at
+        // all.
         let in_flight = self.in_flight();
         let held = self.chain.balance(self.account.address()).await?;
         let held = Amount(u128::try_from(held).unwrap_or(u128::MAX));
@@ -352,7 +353,7 @@ impl TxQueue {
             .map(|it| it.tx.clone())
     }
 
-    /// Whether a transaction of ours was mined once, and then was not.
+    /// Whether our transaction was mined and then undone by a reorganisation.
     pub fn is_undone(&self, tx: &str) -> bool {
         self.state().history.is_undone(tx)
     }
@@ -361,7 +362,7 @@ impl TxQueue {
         self.state().history.has_undone()
     }
 
-    /// What a receipt of ours says.
+    /// The facts of a receipt of ours.
     pub fn facts_of(&self, receipt: &TransactionReceipt) -> Vec<Event> {
         (self.read)(receipt)
     }
@@ -403,7 +404,7 @@ impl TxQueue {
     }
 }
 
-/// Remembers what is open as the journal does; a fact that is there already is not repeated.
+/// Tracks open transactions as the journal does. A fact that is already there is not repeated.
 #[async_trait::async_trait]
 impl FactLog for TxQueue {
     async fn keep(&self, event: Event) -> Result<(), Failure> {

@@ -1,4 +1,4 @@
-//! Calls to the escrow that others have signed: anyone may submit them, and here it is us.
+//! Submits calls to the escrow that other parties have signed. Any account may submit them.
 
 use alloy::{primitives::Bytes, sol_types::SolCall};
 

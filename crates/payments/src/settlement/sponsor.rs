@@ -18,7 +18,7 @@ use openlora_ledger::{
 
 const DAY_SECONDS: u64 = 86_400;
 
-/// Keeps a chain's account within what it may do for others.
+/// Keeps a chain's account within its limits for sponsored transactions.
 pub(super) struct SponsorGate {
     pub chain_id: u64,
     pub account: Address,
@@ -26,7 +26,7 @@ pub(super) struct SponsorGate {
     pub allowance: SponsorAllowance,
 }
 
-/// Days since 1970 (UTC), and the seconds that are left of this one.
+/// Days since 1970 (UTC), and the seconds left in the current day.
 fn today() -> (u64, u64) {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let seconds = since.map_or(0, |since| since.as_secs());
@@ -70,8 +70,8 @@ pub(super) const fn most_gas(deed: SponsoredDeed) -> u64 {
     }
 }
 
-/// As [`most_gas`], for calls to the escrow that other sellers have signed: by the room that their
-/// rows take.
+/// As [`most_gas`], for calls to the escrow that other sellers have signed: by the size of their
+/// rows.
 pub(super) fn most_gas_of_calls(data: &[u8]) -> u64 {
     /// Bytes of a claim's row with the shortest signature.
     const ROW: usize = 512;
@@ -80,8 +80,8 @@ pub(super) fn most_gas_of_calls(data: &[u8]) -> u64 {
 }
 
 impl SponsorGate {
-    /// Wei that stay in the account when gas has this price: what is charged can be claimed, however
-    /// many channels it is in.
+    /// The balance in wei that is kept at this gas price, so that all charges can be claimed from
+    /// however many channels.
     pub fn floor(&self, price: u128) -> Amount {
         let gas = ask(&*self.books, |ledger| {
             claims::claiming_gas(ledger, self.chain_id)
@@ -90,7 +90,7 @@ impl SponsorGate {
         claims.max(self.allowance.min_gas)
     }
 
-    /// Whether a transaction may be sent; where it may not, what is to be written down about it.
+    /// Checks whether a transaction may be sent. If not, returns the limit and the event to record.
     pub fn check(&self, asked: &Sponsored) -> Result<(), (SponsorLimit, Option<Event>)> {
         ask(&*self.books, |ledger| {
             let checked = ledger
@@ -102,7 +102,7 @@ impl SponsorGate {
         .unwrap_or(Ok(()))
     }
 
-    /// Once a day.
+    /// Recorded once per day.
     fn alarm(&self, limit: SponsorLimit) -> Option<Event> {
         let (chain_id, account) = (self.chain_id, self.account);
         match limit {

@@ -28,22 +28,22 @@ use openlora_ledger::{
 };
 use openlora_ports::FactLog;
 
-/// Age in seconds of a newest block that is no news any more, on chains that others keep going.
+/// Age in seconds at which a head is too old, on chains that other parties operate.
 const OLDEST: u64 = 300;
-/// Looks per look at what is left for gas.
+/// Number of polls per check of the gas balance.
 const GAS_ROUNDS: u64 = 4;
-/// Channels and receivers that one request for logs names.
+/// How many channels and receivers one request for logs names.
 const NAMED: usize = 256;
 
-/// What happened between two heads.
+/// The difference between two heads.
 enum HeadChange {
-    /// There was no look before.
+    /// There was no earlier poll.
     First,
     Nothing,
     Grown {
         after: u64,
     },
-    /// Blocks that were seen are not there any more.
+    /// Blocks that were seen no longer exist.
     Reorganised,
 }
 
@@ -64,7 +64,7 @@ impl SettlementClient {
             {
                 tracing::debug!("{}: {trouble}", self.chain.network.name);
             }
-            // An RPC over HTTP says nothing by itself.
+            // An RPC over HTTP sends no notifications.
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(self.options.poll) => {}
@@ -77,7 +77,7 @@ impl SettlementClient {
         self.advance(&[]).await.map(|_| ())
     }
 
-    /// One look; returns what the wanted channels hold.
+    /// Polls once. Returns the state of the wanted channels.
     pub(super) async fn advance(
         &self,
         wanted: &[Word],
@@ -133,7 +133,7 @@ impl SettlementClient {
         }
         unripe.retain(|id| !ids.contains(id));
         let changed = ids.len();
-        // What changed comes first: its depth counts from this head on.
+        // Changed channels come first: their depth counts from this head on.
         let ids: Vec<Word> = ids.into_iter().chain(unripe).collect();
         let depth = self.options.confirmations;
         let views = view::channels(&self.chain, &head, depth, &ids).await;
@@ -147,7 +147,7 @@ impl SettlementClient {
         Ok(views.filter(|(id, _)| wanted.contains(id)).collect())
     }
 
-    /// A chain that others keep going has a new block every few seconds.
+    /// A chain that other parties operate has a new block every few seconds.
     fn check_age(&self, head: &BlockHead) -> Result<(), ChainFailure> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let age = now.unwrap_or_default().as_secs().saturating_sub(head.time);
@@ -183,9 +183,9 @@ impl SettlementClient {
         })
     }
 
-    /// What to make of a newest block below the last one: another chain, a node that lags behind
-    /// the one that answered before, or, when it stays so, blocks that were taken back. Nothing
-    /// is served on the old ones meanwhile, unless they are too new to be counted on anyway.
+    /// Interprets a head below the last one. It is another chain, a node that lags behind the one
+    /// that answered before, or, if it stays so, a reorganisation. Until this is decided, views of
+    /// the missing blocks are not served, unless those blocks are too new to count anyway.
     async fn is_reorganised_below(&self, missing: u64) -> Result<bool, ChainFailure> {
         let since = {
             let mut seen = self.memory.lock();
@@ -205,7 +205,7 @@ impl SettlementClient {
         stands.map_err(ChainFailure::unreachable)
     }
 
-    /// Whether a fact stood in a block that was replaced before any look saw it.
+    /// Whether a fact was in a block that was replaced before a poll saw it.
     async fn is_moved(&self, head: &BlockHead) -> Result<bool, ChainFailure> {
         let unseen: Vec<EventLocation> = {
             let seen = self.memory.lock();
@@ -224,7 +224,7 @@ impl SettlementClient {
         Ok(false)
     }
 
-    /// Looks for every fact that is watched, and tells which did not happen.
+    /// Checks every watched fact and records those that were undone.
     async fn recheck(&self) -> Result<(), ChainFailure> {
         let marks: Vec<EventLocation> = self.memory.lock().marks.iter().cloned().collect();
         let mut gone = Vec::new();
@@ -257,7 +257,7 @@ impl SettlementClient {
         Ok(())
     }
 
-    /// Channels and receivers that the escrow says something of in these blocks.
+    /// Channels and receivers that the escrow's logs name in these blocks.
     async fn touched(
         &self,
         after: u64,
@@ -295,7 +295,7 @@ impl SettlementClient {
         unripe.map(|(id, _)| *id).collect()
     }
 
-    /// Channels of the ledger with something to lose.
+    /// Channels of the ledger with unclaimed charges.
     fn unclaimed(&self) -> Vec<Word> {
         let here = self.chain.network.chain_id;
         ask(&*self.ledger, |ledger| {
@@ -349,7 +349,7 @@ impl SettlementClient {
         }
     }
 
-    /// Writes down what the journal does not say yet of channels that it knows.
+    /// Writes the changed state of the ledger's channels to the journal.
     pub(super) async fn append_channels(&self, ids: &[Word]) -> Result<(), ChainFailure> {
         let here = self.chain.network.chain_id;
         for id in ids {
@@ -380,7 +380,7 @@ impl SettlementClient {
         Ok(())
     }
 
-    /// What a receiver has now, written down when it changed.
+    /// A receiver's current state, recorded if it changed.
     pub async fn observe_receiver(&self, key: ReceiverKey) -> Result<ReceiverView, ChainFailure> {
         let head = self.chain.head().await;
         let head = head.map_err(ChainFailure::unreachable)?;
@@ -407,7 +407,7 @@ impl SettlementClient {
         Ok(view)
     }
 
-    /// Whether a block is deep enough to count on, once it is; `false` when it is gone.
+    /// Waits until a block is deep enough. Returns `false` if it no longer exists.
     pub(super) async fn is_confirmed(&self, number: u64, hash: B256) -> Result<bool, ChainFailure> {
         let depth = self.options.confirmations;
         let started = Instant::now();
@@ -424,7 +424,7 @@ impl SettlementClient {
                     "{missing} blocks are missing"
                 )));
             }
-            // An RPC over HTTP says nothing by itself.
+            // An RPC over HTTP sends no notifications.
             tokio::time::sleep(self.options.poll).await;
         }
     }

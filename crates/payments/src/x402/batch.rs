@@ -1,4 +1,5 @@
-//! Payments from channels: the voucher against what is charged, signed for, and held on the chain.
+//! Payments from channels: checks a voucher against the charged amount, its signature, and the
+//! balance on the chain.
 
 use std::sync::Arc;
 
@@ -181,7 +182,7 @@ impl PaymentMethod {
     }
 }
 
-/// What a deposit's signature is over.
+/// The authorization that a deposit's payer signs.
 pub(super) fn receiving(
     config: &ChannelTerms,
     channel: Word,

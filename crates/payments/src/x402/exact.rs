@@ -1,5 +1,5 @@
-//! Payments of the `exact` scheme: one transfer for one call. One that was mined and not charged
-//! still owes its payer a call.
+//! Payments of the `exact` scheme: one transfer for one call. After a transfer that was mined and
+//! not charged, the server still owes its payer a call.
 
 use std::sync::Arc;
 
@@ -114,7 +114,7 @@ impl PaymentMethod {
         }
     }
 
-    /// Whether a payment that names its request names this one.
+    /// Whether a payment that names its request names this request.
     async fn check_bound(
         &self,
         exact: &ExactPayload,
@@ -133,7 +133,8 @@ impl PaymentMethod {
         }
     }
 
-    /// Whether a transfer can be made now, or was made by us already: then its time is no matter.
+    /// Checks that a transfer can be made now, or that we have already made it. In the second case
+    /// its validity time does not matter.
     pub async fn check_transfer(&self, transfer: &TransferPermit) -> Result<(), PaymentRefusal> {
         if !self.settlement().has_begun(transfer) {
             let (after, before) = (transfer.valid_after, transfer.valid_before);
@@ -146,7 +147,7 @@ impl PaymentMethod {
     }
 }
 
-/// The call that a payment has paid.
+/// The call that a payment has paid for.
 fn used(paid: &ExactPayment) -> Option<UsedVoucher> {
     Some(UsedVoucher {
         max: paid.amount,

@@ -1,8 +1,8 @@
-//! A facilitator: checks payments for other sellers, and puts them on chains at our cost of gas.
+//! A facilitator: checks payments for other sellers, and submits them to chains at our gas cost.
 //!
-//! It holds no key of theirs: claims and refunds need the signature of the seller's receiver
-//! authorizer, so none is offered to be delegated to. Only the tokens of our own counters are
-//! moved. Answers have the forms that stock sellers read.
+//! It holds no key of other sellers. Claims and refunds need the signature of the seller's receiver
+//! authorizer, so none is offered for delegation. Only the tokens of our own offers are moved.
+//! Answers have the format that stock sellers read.
 //!
 //! A payment is confirmed once. `/settle` answers `success` to the first request with an unused
 //! authorization, and `invalid_exact_evm_nonce_already_used` to every request after that, including
@@ -34,26 +34,27 @@ use openlora_core::{Address, Amount, Word};
 use openlora_ledger::ChannelTerms;
 use openlora_ports::{Facilitator, FacilitatorError};
 
-/// When to ask again for what the chain does not say now, in seconds.
+/// When to ask again if the outcome on the chain is not known, in seconds.
 const RETRY_SECONDS: u64 = 5;
 
-/// Clears payments for others.
+/// Clears payments for other sellers.
 pub struct FacilitatorService {
     methods: Vec<Arc<PaymentMethod>>,
-    /// Who pays for gas.
+    /// The account that pays for gas.
     account: Address,
 }
 
-/// A request for one of our lanes.
+/// A request for one of our payment methods.
 struct FacilitatorRequest {
     method: Arc<PaymentMethod>,
     offer: PaymentRequirements,
     payload: SchemePayload,
-    /// SHA-256 of the whole request: what is cleared for one is not cleared for another.
+    /// SHA-256 of the whole request. A payment that is cleared for one request is not cleared for
+    /// another.
     request: Word,
 }
 
-/// A payment that is good, and what is to be done for it.
+/// A valid payment, and the action that it requires.
 struct VerifiedPayment {
     payer: Address,
     extra: Value,
@@ -63,7 +64,7 @@ struct VerifiedPayment {
 enum ClearingAction {
     Transfer(TransferPermit),
     Deposit(DepositPermit),
-    /// A voucher is claimed by its seller later.
+    /// The seller claims a voucher later.
     Nothing,
 }
 
@@ -91,7 +92,7 @@ impl FacilitatorService {
         }
     }
 
-    /// The lane of a seller's offer, which the payer took.
+    /// The payment method of a seller's offer that the payer took.
     fn lane(&self, request: &ClearingRequest) -> Result<Arc<PaymentMethod>, PaymentRefusal> {
         let (accepted, wanted) = (request.payment.accepted()?, &request.requirements);
         let (scheme, elsewhere) = match wanted.scheme.as_str() {
@@ -129,7 +130,7 @@ impl FacilitatorService {
         })
     }
 
-    /// Sends what a payment asks for.
+    /// Submits the action of a payment.
     async fn cleared(&self, asked: &FacilitatorRequest) -> Result<SettleResponse, RejectedPayment> {
         let good = asked.checked().await?;
         let owner = |refused| RejectedPayment(Some(good.payer), refused);
@@ -233,7 +234,7 @@ impl FacilitatorRequest {
         };
         let max = voucher.max_claimable_amount;
         match covers(&view, arriving, max) {
-            // A refund pays nothing: all may be claimed already.
+            // A refund pays for nothing: everything may already be claimed.
             Err(Reason::BelowClaimed)
                 if matches!(batch.action, VoucherAction::Refund { .. }) && max == view.claimed => {}
             covered => covered?,
@@ -243,12 +244,12 @@ impl FacilitatorRequest {
     }
 }
 
-/// What tells a request from others.
+/// The hash that distinguishes a request from others.
 fn digest(body: &Value) -> Word {
     Word(Sha256::digest(body.to_string()).into())
 }
 
-/// An answer, or the reason that there is none.
+/// An answer, or the reason why there is none.
 fn said<T>(
     answer: Result<T, RejectedPayment>,
     good: impl FnOnce(T) -> Value,

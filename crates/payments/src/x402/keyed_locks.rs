@@ -12,7 +12,7 @@ use std::{
 
 use tokio::sync::OwnedMutexGuard;
 
-/// How long a call waits for another of the same channel.
+/// How long a call waits for another call on the same channel.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 type LockSlots<K> = Arc<Mutex<HashMap<K, Arc<tokio::sync::Mutex<()>>>>>;
@@ -21,11 +21,11 @@ pub(super) struct KeyedLocks<K> {
     slots: LockSlots<K>,
 }
 
-/// One name's lock, held until dropped.
+/// One key's lock, held until dropped.
 pub(super) struct HeldLock<K: Hash + Eq> {
     key: K,
     slots: LockSlots<K>,
-    /// Always there until the drop.
+    /// Present until the drop.
     guard: Option<OwnedMutexGuard<()>>,
 }
 
@@ -36,7 +36,7 @@ impl<K: Hash + Eq + Copy> KeyedLocks<K> {
         }
     }
 
-    /// Waits for its turn, but not for ever.
+    /// Waits for the lock, with a time limit.
     pub async fn take(&self, key: K) -> Option<HeldLock<K>> {
         let slot = Arc::clone(open(&self.slots).entry(key).or_default());
         let mut held = HeldLock {

@@ -13,8 +13,8 @@ use openlora_core::{Amount, Word};
 use openlora_ledger::{ChannelKey, ChannelView, LedgerChannel};
 use openlora_ports::OfferedCall;
 
-/// A channel under its lock. The ledger has the only copy of its state: what is here was read from
-/// there under the lock, is read again after each event, and is never written back.
+/// A channel under its lock. The ledger has the only copy of its state. This copy is read from the
+/// ledger under the lock, is read again after each event, and is never written back.
 pub(super) struct ChannelSession {
     pub key: ChannelKey,
     pub _lock: HeldLock<ChannelKey>,
@@ -23,25 +23,25 @@ pub(super) struct ChannelSession {
     pub known: bool,
 }
 
-/// Totals of one channel that are remembered.
+/// How many totals are kept per channel.
 const MOST_TOTALS: usize = 1024;
 
-/// What a payer offers for a call.
+/// A payer's payment for a call.
 #[derive(Clone, Copy)]
 pub(super) struct PaymentBid {
-    /// The total that it signed for.
+    /// The total that the payer signed.
     pub max: Amount,
-    /// Of the offer that it took.
+    /// The amount of the offer that the payer took.
     pub amount: Amount,
     /// Whether the payment names its request.
     pub bound: bool,
 }
 
 impl ChannelSession {
-    /// What a voucher pays for a call: it is for what is charged and this call, neither more nor
-    /// less. A total that was used belongs to the request that used it: the same one is known
-    /// again, and another one is led to a total that is above it by a unit or a few. Nothing is to
-    /// be paid for a request that is paid already and was not answered.
+    /// The amount that a voucher pays for a call. The voucher must be for the charged amount plus
+    /// this call, neither more nor less. A used total belongs to the request that used it. The same
+    /// request is recognised again, and another request is directed to a total that is one or a few
+    /// units higher. A request that is already paid and was not answered costs nothing.
     pub fn price(&self, bid: PaymentBid, sale: &OfferedCall) -> Result<Amount, PaymentRefusal> {
         let (channel, hash) = (&self.channel, &sale.request_hash);
         if channel.owed.get(&bid.max) == Some(hash) {
@@ -60,7 +60,8 @@ impl ChannelSession {
         let again = recent.rfind(|it| it.max == bid.max && it.request_hash == *hash);
         let again = again.filter(|_| own);
         if bid.amount != sale.quote && !stepped {
-            // A step was in the price of a call that is charged by now: the same bytes come again.
+            // The step was in the price of a call that is charged by now, and the same bytes come
+            // again.
             let otherwise = PaymentRefusal::Differs("amount");
             return Err(match again {
                 Some(used) => PaymentRefusal::Used(used.clone(), Box::new(otherwise)),
@@ -85,7 +86,7 @@ impl ChannelSession {
         }
     }
 
-    /// Totals that are allowed and not charged are kept, so there are only so many.
+    /// Totals that are allowed and not charged are kept, so their number is limited.
     pub fn check_room(&self, max: Amount) -> Result<(), Reason> {
         let used = &self.channel.used;
         match used.len() < MOST_TOTALS || used.contains_key(&max) {
@@ -118,7 +119,7 @@ impl ChannelSession {
         self.check_balance(voucher, Amount::ZERO).is_ok()
     }
 
-    /// The voucher is within what the channel holds, and above what is claimed.
+    /// Checks that the voucher is within the channel's balance and above the claimed amount.
     pub fn check_balance(&self, voucher: &Voucher, arriving: Amount) -> Result<(), PaymentRefusal> {
         let view = self.channel.view.clone().unwrap_or_default();
         let max = voucher.max_claimable_amount;
@@ -130,7 +131,7 @@ impl ChannelSession {
         }
     }
 
-    /// A deposit has arrived, and whole.
+    /// Checks that a deposit has arrived in full.
     pub fn check_held(&self, max: Amount) -> Result<(), Reason> {
         let view = self.channel.view.as_ref();
         match view.is_some_and(|view| view.balance >= max) {
@@ -186,7 +187,7 @@ impl ChannelSession {
     }
 }
 
-/// Whether what a channel holds, with what is arriving, covers a voucher.
+/// Whether a channel's balance, with an arriving deposit, covers a voucher.
 pub(super) fn covers(view: &ChannelView, arriving: Amount, max: Amount) -> Result<(), Reason> {
     let balance = view.balance.checked_add(arriving);
     let balance = balance.ok_or(Reason::DepositRefused)?;

@@ -33,7 +33,7 @@ pub(super) struct ChannelGuard {
     session: ChannelSession,
     /// Still to be made.
     deposit: Option<DepositPermit>,
-    /// What was deposited for this call, and its transaction.
+    /// The amount deposited for this call, and its transaction.
     deposited: Option<(Amount, String)>,
     payment: CheckedPayment,
 }
@@ -72,12 +72,12 @@ impl ChannelGuard {
         self.deposited = Some((deposit.amount, done.tx.clone()));
         self.deposit = None;
         self.method.look_again(&mut self.session, &done).await?;
-        // A token that keeps a part for itself has not paid in what it was asked to.
+        // A token that keeps a transfer fee has not deposited the full amount.
         self.session.check_held(self.payment.authorised())?;
         Ok(())
     }
 
-    /// Claims what the call may cost: later the payer's contract might say no.
+    /// Claims the maximum cost of the call, because the payer's contract might reject it later.
     async fn collect(&mut self) -> Result<(), PaymentRefusal> {
         let config = &self.session.channel.config;
         let row = VoucherClaim {
@@ -104,7 +104,7 @@ impl ChannelGuard {
         self.method.look_again(&mut self.session, &done).await
     }
 
-    /// The ledger's channel as it is now.
+    /// The ledger's current channel.
     fn recorded(&self) -> Option<LedgerChannel> {
         self.state.channel(&self.session.key)
     }
@@ -128,7 +128,7 @@ impl PaymentGuard for ChannelGuard {
     async fn reserved(&mut self) -> Result<(), PaymentDemand> {
         let most = self.payment.charge_of(self.payment.quote);
         if let Err((breach, _)) = self.check_charge(&most) {
-            // Nothing is collected, so nothing is charged.
+            // If nothing is collected, nothing is charged.
             self.payment.collected = false;
             return Err(self.state.unrecorded(&self.session.key, &breach));
         }

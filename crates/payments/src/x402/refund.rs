@@ -58,7 +58,7 @@ impl SellerState {
             }
         };
         let refund = ChannelRefund {
-            // A contract's signature may be worth nothing when its fee is claimed.
+            // A contract's signature may be invalid when its fee is claimed.
             is_signed: request.is_some() && !line.channel.config.payer_authorizer.is_zero(),
             ..line.refund(&batch.voucher, amount, fee)?
         };
@@ -87,7 +87,7 @@ impl SellerState {
         refunded(&line, (refund.amount, fee), &done)
     }
 
-    /// The channel with what the chain has of it now.
+    /// The channel with its current state on the chain.
     async fn seen(
         &self,
         taken: &TakenOffer,
@@ -124,9 +124,9 @@ impl SellerState {
         Ok(session)
     }
 
-    /// Writes down a channel that the journal does not have, and what the chain has of it where
-    /// the ledger's total would begin elsewhere, before anything happens to it. Of channels in the
-    /// journal the chain's side writes down every other change.
+    /// Records a channel that is not in the journal. Also records its state on the chain, if the
+    /// ledger's total would start elsewhere. Both happen before any other event of the channel. For
+    /// channels in the journal, the settlement client records every other change.
     pub async fn opened(&self, session: &mut ChannelSession) -> Result<(), PaymentRefusal> {
         let key = session.key;
         if !session.known {
@@ -176,7 +176,7 @@ impl PaymentMethod {
 }
 
 impl TakenOffer {
-    /// Whether the payer's side asks for the refund that is next, now.
+    /// Checks that the payer's signer requests the next refund, and that the request is valid now.
     async fn check_request(
         &self,
         session: &ChannelSession,
@@ -198,9 +198,9 @@ impl TakenOffer {
         }
     }
 
-    /// What a signed request pays for its refund, and what it gets back. A refund that is paid for
-    /// and was not made costs nothing again. A payer's contract pays nothing: it may say otherwise
-    /// when its voucher is claimed.
+    /// The fee and the returned amount of a signed refund request. A refund that was paid for and
+    /// not made costs nothing the second time. A payer with a contract pays no fee, because the
+    /// contract may reject the voucher when it is claimed.
     async fn paid(
         &self,
         session: &ChannelSession,
@@ -271,15 +271,15 @@ impl ChannelSession {
                 .contains_key(&self.channel.charged.amount())
     }
 
-    /// What is charged is claimed with the highest voucher, which every payer has signed that was
-    /// charged.
+    /// The refund's claim uses the highest voucher, which the payer of every charged channel has
+    /// signed.
     fn refund(
         &self,
         voucher: &Voucher,
         amount: Amount,
         fee: Option<RefundCharged>,
     ) -> Result<ChannelRefund, PaymentRefusal> {
-        // As it is once the fee is charged.
+        // The channel's state after the fee is charged.
         let mut channel = self.channel.clone();
         if let Some(fee) = &fee
             && let Err(breach) = channel.charge_refund(fee)
@@ -305,7 +305,7 @@ impl ChannelSession {
         })
     }
 
-    /// What is held and not charged.
+    /// The balance that is not charged.
     fn left(&self) -> Amount {
         let balance = self.channel.view.clone().unwrap_or_default().balance;
         balance.saturating_sub(self.channel.charged.amount())

@@ -8,7 +8,7 @@ use super::checks::now_ms;
 use openlora_ledger::RetryProof;
 use openlora_ports::Presenter;
 
-/// How long a payer's authorization shall be good, in seconds.
+/// The validity of a payer's authorization, in seconds.
 pub const TIMEOUT_SECONDS: u64 = 300;
 
 /// How long after it was first seen an authorization may be repeated from the same address without
@@ -24,7 +24,7 @@ pub(super) fn retry(presenter: &Presenter) -> RetryProof {
     }
 }
 
-/// Whether a presenter shows what is asked; takes the same time whatever that is.
+/// Whether a presenter meets the requirement. Takes constant time.
 pub(super) fn is_shown(retry: &RetryProof, presenter: &Presenter, now_ms: u64) -> bool {
     let equal = |one: &str, other: &str| one.as_bytes().ct_eq(other.as_bytes());
     let by_id = equal(&retry.request_id, &presenter.request_id);

@@ -117,7 +117,7 @@ impl PaymentMethod {
     }
 }
 
-/// A channel after what was done.
+/// A channel after the action.
 pub(super) fn channel_extra(channel: Word, view: &ChannelView) -> ResponseExtra {
     ResponseExtra {
         channel_state: Some(state(channel, view)),

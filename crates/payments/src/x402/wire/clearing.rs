@@ -44,7 +44,7 @@ pub enum SignedAction {
     Refund(Box<SignedRefund>),
 }
 
-/// What is left in a channel, given back after claims.
+/// A refund of the rest of a channel, after claims.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SignedRefund {
