@@ -25,7 +25,7 @@ use openlora_core::{atomic, private::files};
 /// Bytes of a token.
 const BYTES: usize = 32;
 
-/// A secret that lets its holder use routes.
+/// A secret token that gives access to routes.
 #[derive(Clone)]
 pub struct AccessToken(Arc<Zeroizing<String>>);
 
@@ -41,7 +41,7 @@ impl AccessToken {
         Ok(Self(Arc::new(Zeroizing::new(hex::encode(bytes.as_ref())))))
     }
 
-    /// The token in a file, made where there is none.
+    /// The token in a file. Creates the file if there is none.
     ///
     /// # Errors
     /// The file cannot be read or written, or holds no token.
@@ -70,16 +70,16 @@ impl AccessToken {
         text.trim().parse()
     }
 
-    /// Whether this is what was presented; takes the same time whatever that is.
+    /// Whether this token was presented. Takes constant time.
     fn is(&self, presented: &str) -> bool {
         let digest = |text: &str| Sha256::digest(text.as_bytes());
         digest(&self.0).ct_eq(&digest(presented)).into()
     }
 
-    /// The value of `Authorization` that presents it.
+    /// The value of `Authorization` with this token.
     pub fn bearer(&self) -> HeaderValue {
         let text = Zeroizing::new(format!("Bearer {}", self.0.as_str()));
-        // Hexadecimal digits are fit for a header.
+        // Hexadecimal digits are valid in a header.
         let value = HeaderValue::from_str(&text);
         let mut value = value.unwrap_or(HeaderValue::from_static(""));
         value.set_sensitive(true);
@@ -124,7 +124,7 @@ impl AccessToken {
     }
 }
 
-/// A challenge and an address, as both ends of a connection write it.
+/// A challenge and an address, in the form that both ends of a connection use.
 fn placed(challenge: &str, address: SocketAddr) -> String {
     let address = SocketAddr::new(address.ip().to_canonical(), address.port());
     format!("{challenge}\n{address}")
@@ -149,14 +149,14 @@ impl fmt::Debug for AccessToken {
     }
 }
 
-/// Whom the facilitator's routes serve.
+/// The clients that the facilitator's routes serve.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FacilitatorAccess {
     Off,
     /// Sellers that have the token.
     #[default]
     Token,
-    /// Everybody; each settlement costs this server gas.
+    /// All clients. Each settlement costs this server gas.
     Public,
 }
 
@@ -167,22 +167,22 @@ pub enum RouteAudience {
     Anyone,
     /// Clients with the operator's token, from any address.
     Operator,
-    /// Sellers that settle through this server: by a token of their own, unless the operator lets
-    /// everybody.
+    /// Sellers that settle through this server. They need a token of their own, unless the operator
+    /// makes the facilitator public.
     Sellers,
 }
 
-/// What decides who gets in.
+/// The rules that decide about access.
 #[derive(Clone, Debug)]
 pub struct AccessRules {
-    /// For `/operator/*`, `/events`, `/metrics` and the facilitator's routes.
+    /// Gives access to `/operator/*`, `/events`, `/metrics` and the facilitator's routes.
     pub operator: AccessToken,
-    /// For the facilitator's routes alone.
+    /// Gives access to the facilitator's routes only.
     pub sellers: AccessToken,
     pub facilitation: FacilitatorAccess,
     /// Proxies whose forwarding headers are trusted.
     pub proxies: TrustedProxies,
-    /// The name under which others reach the server.
+    /// The host name under which clients reach the server.
     pub public_host: Option<String>,
 }
 
@@ -218,8 +218,8 @@ impl AccessRules {
         }
     }
 
-    /// No web page may ask, whatever it got hold of: browsers send `Origin`, and a page that has its
-    /// own name lead to this machine (DNS rebinding) sends that name as `Host`.
+    /// Refuses requests from web pages. Browsers send `Origin`. A page whose own name resolves to
+    /// this machine (DNS rebinding) sends that name as `Host`.
     fn check_browser(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         let hosts: Vec<_> = headers.get_all(header::HOST).iter().collect();
         let known = hosts.iter().all(|host| {

@@ -1,4 +1,4 @@
-//! What every handler of a server shares: its parts, its limits and the signal to stop.
+//! State shared by all handlers of a server: its parts, its limits and the stop signal.
 
 use std::sync::Arc;
 
@@ -34,9 +34,9 @@ pub struct ServeLimits {
 /// Stops a running server; cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct StopHandle {
-    /// No new calls; running ones finish.
+    /// Stops accepting calls; running ones finish.
     pub draining: CancellationToken,
-    /// Running calls end now.
+    /// Ends running calls now.
     pub force_stop: CancellationToken,
 }
 
@@ -56,13 +56,13 @@ pub struct AppParts {
     pub bodies: BodyMemory,
     pub quotes: QuoteCounter,
     pub unread: Arc<UnreadAnswers>,
-    /// Absent where calls are free.
+    /// Absent if calls are free.
     pub sales: Option<SalesConfig>,
     pub access: AccessRules,
 }
 
 impl AppState {
-    /// What prices are in.
+    /// The currency of prices.
     pub fn currency(&self) -> Option<&Currency> {
         self.sales.as_ref().map(|sales| &sales.currency)
     }

@@ -10,7 +10,7 @@ use super::proxies::TrustedProxies;
 /// Leading bits of an IPv6 address that one subscriber shares.
 const NETWORK: u128 = !0 << 64;
 
-/// The other end of the connection.
+/// The peer address of the connection.
 #[derive(Clone, Copy, Debug)]
 pub struct PeerAddress(pub SocketAddr);
 
@@ -27,7 +27,7 @@ pub struct RequestClient(pub IpAddr);
 #[derive(Clone, Copy, Debug)]
 pub struct Relayed;
 
-/// The address that limits are kept by.
+/// The address that limits count by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientAddress {
     network: IpAddr,
@@ -35,7 +35,7 @@ pub struct ClientAddress {
 }
 
 impl ClientAddress {
-    /// The other end of a connection, which may be a trusted proxy's.
+    /// The address of a connection's peer, which may be a trusted proxy.
     pub fn of_peer(peer: SocketAddr, trusted: &TrustedProxies) -> Self {
         let mut address = Self::from_ip(peer.ip());
         address.is_shared |= trusted.contains(peer.ip().to_canonical());
@@ -63,12 +63,12 @@ impl ClientAddress {
             .map(|client| Self::from_ip(client.0))
     }
 
-    /// As text that tells it from others.
+    /// A text that identifies it.
     pub fn text(self) -> String {
         self.network.to_string()
     }
 
-    /// Loopback connections and those of trusted proxies speak for many clients.
+    /// Loopback connections and those of trusted proxies stand for many clients.
     pub fn is_shared(self) -> bool {
         self.is_shared
     }

@@ -1,4 +1,4 @@
-//! What keeps a server from starting or from keeping its journal, as an operator reads it.
+//! Errors that prevent a server from starting or from writing its journal, worded for the operator.
 
 use openlora_core::error::{ExitClass, Explain, describe_io};
 use openlora_journal::JournalError;

@@ -37,10 +37,10 @@ use openlora_ledger::{
     event::{FinishReason, TokenUsage},
 };
 
-/// Marks an answer that was given before under the same id.
+/// Marks an answer that is repeated for the same id.
 pub const REPLAYED: HeaderName = HeaderName::from_static("x-openlora-replayed");
 
-/// What is to be generated, and how the answer is written.
+/// What to generate, and the format of the answer.
 pub struct GenerationJob {
     pub form: AnswerForm,
     pub prompt: Prompt,
@@ -68,7 +68,7 @@ enum AnswerStep {
     Broken(ApiError),
 }
 
-/// Answers a request, or gives a repeated one its answer again.
+/// Answers a request, or sends the stored answer to a repeated one.
 pub async fn answer(
     app: &AppState,
     mut intake: CallIntake,
@@ -127,7 +127,7 @@ pub async fn answer(
     }
 }
 
-/// A call that is free or paid for, and has its turn.
+/// A call that is free or paid for, and has its engine turn.
 struct AdmittedCall {
     app: AppState,
     intake: CallIntake,
@@ -139,7 +139,7 @@ struct AdmittedCall {
 }
 
 impl AdmittedCall {
-    /// Reserves the call and sets the model to work.
+    /// Reserves the call and starts the model.
     async fn begin(self) -> Result<GenerationRun, ApiError> {
         let Self {
             app,
@@ -185,7 +185,7 @@ pub async fn finished(
     })
 }
 
-/// An answer as it leaves for the first time, within the memory for unread answers.
+/// An answer that is sent for the first time, within the memory for unread answers.
 pub fn deliver(app: &AppState, connection: Option<Connection>, answer: FinishedAnswer) -> Response {
     let bytes = answer.body.clone();
     let mut response = respond(answer);
@@ -223,7 +223,7 @@ pub fn respond(answer: FinishedAnswer) -> Response {
     response
 }
 
-/// An answer that is given again.
+/// An answer that is sent again.
 pub fn repeat(app: &AppState, answer: FinishedAnswer) -> Response {
     app.metrics.repeated();
     let mut response = respond(answer);
@@ -248,12 +248,12 @@ pub fn events(body: Body) -> Response {
 impl GenerationRun {
     async fn step(&mut self) -> AnswerStep {
         let deadline = self.call.deadline();
-        // Engines begin when they are first asked for a step.
+        // Engines begin at the first request for a step.
         self.call.begin();
         let next = tokio::select! {
             next = self.generation.next() => next,
             () = self.force_stop.cancelled() => return AnswerStep::Broken(hurried()),
-            // As if its limit of tokens were reached: what came is paid for.
+            // Ends as if the token limit was reached: the generated tokens are paid for.
             () = passed(deadline) => return AnswerStep::End(FinishReason::Length),
         };
         match next {
@@ -328,7 +328,7 @@ impl GenerationRun {
         }
         let paid_whole = self.call.is_paid_whole();
         let ended = loop {
-            // A reader who has left is seen before the model is asked for anything.
+            // A disconnected reader is detected before the model starts.
             let step = tokio::select! {
                 biased;
                 () = answer.reader_closed(), if !paid_whole => AnswerStep::End(FinishReason::Disconnected),
@@ -361,7 +361,7 @@ impl GenerationRun {
         answer.finish().await;
     }
 
-    /// Counts the call, and says how its stream ends.
+    /// Counts the call, and returns how its stream ends.
     async fn end(
         mut self,
         finish: FinishReason,
@@ -393,7 +393,7 @@ impl GenerationRun {
     }
 }
 
-/// Waits for a point in time; without one, for ever.
+/// Waits until a deadline; without one, forever.
 async fn passed(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
