@@ -24,7 +24,7 @@ pub const FORWARDING: [HeaderName; 4] = [
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<AddressRange>);
 
-/// Addresses that begin with the same bits.
+/// A range of addresses with a common prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct AddressRange {
     /// IPv4 as `::ffff:a.b.c.d`.
@@ -32,7 +32,7 @@ struct AddressRange {
     bits: u32,
 }
 
-/// What is wrong with a text that should name addresses.
+/// The error in a text that should name addresses.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected an address or a range such as 10.0.0.0/8, found `{found}`")]
 pub struct RangeProblem {
@@ -74,7 +74,7 @@ impl FromStr for AddressRange {
 
 impl TrustedProxies {
     /// # Errors
-    /// The first text that names no addresses.
+    /// Returns the first text that names no addresses.
     pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, RangeProblem> {
         let ranges = texts.into_iter().map(|text| text.trim().parse());
         ranges.collect::<Result<_, _>>().map(Self)
@@ -89,8 +89,8 @@ impl TrustedProxies {
     }
 }
 
-/// The address that a request counts for: the nearest one that is no trusted proxy's. A proxy that
-/// says nothing that can be read, or two different things, is itself the client.
+/// The address that a request counts for: the nearest one that is not a trusted proxy. If a proxy's
+/// headers are unreadable or contradict each other, the proxy itself is the client.
 pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &TrustedProxies) -> IpAddr {
     let peer = peer.to_canonical();
     if !trusted.contains(peer) {

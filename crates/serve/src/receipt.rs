@@ -77,8 +77,8 @@ impl Receipt {
         })
     }
 
-    /// Whether the call was cut off by our side and cost nothing, or is paid by what was paid for
-    /// it already.
+    /// Whether the call was cut off by the server and cost nothing, or is covered by what was
+    /// already paid for it.
     pub fn is_owed(&self, payment: &CheckedPayment) -> bool {
         let charged = self.charge.as_ref().is_some_and(|it| !it.amount.is_zero());
         !self.finish.is_answer() && (!charged || payment.quote.is_zero())

@@ -26,7 +26,7 @@ const LONGEST_READ: Duration = Duration::from_secs(600);
 /// An answer no larger than this goes straight to its connection.
 const SMALL: usize = 64 * 1024;
 
-/// All answers that are being read.
+/// All answers that are not fully read.
 #[derive(Debug)]
 pub struct UnreadAnswers {
     /// In bytes.
@@ -47,7 +47,7 @@ struct UnreadAnswer {
     connection: Option<Connection>,
 }
 
-/// Where an answer is written; never waits.
+/// The writing end of an answer; never waits.
 #[derive(Debug)]
 pub struct AnswerWriter {
     id: u64,
@@ -57,7 +57,7 @@ pub struct AnswerWriter {
     gone: CancellationToken,
 }
 
-/// Where it is read.
+/// The reading end of an answer.
 #[derive(Debug)]
 struct AnswerReader {
     id: u64,
@@ -74,7 +74,7 @@ impl UnreadAnswers {
         }
     }
 
-    /// An answer that is written in pieces, and the body that it becomes.
+    /// An answer that is written in pieces, and its body.
     pub fn answer(self: &Arc<Self>, connection: Option<Connection>) -> (AnswerWriter, Body) {
         let (sender, receiver) = mpsc::unbounded_channel();
         let gone = CancellationToken::new();
