@@ -109,8 +109,8 @@ impl Printer {
         self.write_stdout(&format!("{}\n", clean_line(text.as_ref())));
     }
 
-    /// A part of the result whose pieces were painted; what others have written in it is cleaned
-    /// by whoever composes it.
+    /// A part of the result with painted pieces. The caller cleans text from other parties before
+    /// it composes this part.
     pub fn painted(&self, text: &str) {
         self.write_stdout(&format!("{}\n", clean_painted(text)));
     }

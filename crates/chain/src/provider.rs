@@ -149,8 +149,8 @@ impl Chain {
         asked.map_err(|error| self.refused("eth_estimateGas", deed, &error))
     }
 
-    /// As [`Self::simulate`], with sender, gas and fees as they will be, on top of what waits: code
-    /// that asks about them is told the truth.
+    /// As [`Self::simulate`], but on top of pending transactions, with the sender, gas limit and
+    /// fees of the real transaction. Contract code that reads these values sees the real ones.
     pub async fn simulate_as_sent(
         &self,
         (from, to): (Address, Address),
@@ -163,7 +163,8 @@ impl Chain {
         asked.map_err(|error| self.refused_within("eth_call", deed, limits.0, &error))
     }
 
-    /// As [`Self::estimate`], in the way of [`Self::simulate_as_sent`]; what needs more gas fails.
+    /// As [`Self::estimate`], under the conditions of [`Self::simulate_as_sent`]. Fails if more gas
+    /// is needed.
     pub async fn estimate_as_sent(
         &self,
         (from, to): (Address, Address),

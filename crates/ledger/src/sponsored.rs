@@ -1,9 +1,10 @@
-//! Transactions that a server pays for at strangers' request: deposits and transfers that it submits,
-//! refunds that it sends, and whatever it clears for other sellers. What they cost in a day is folded from
-//! the journal, so neither a restart nor a crash resets it.
+//! Transactions that a server pays for at the request of other parties: deposits and transfers that
+//! it submits, refunds that it sends, and payments that it clears for other sellers. Their daily
+//! cost is folded from the journal, so neither a restart nor a crash resets it.
 //!
-//! A transaction counts with the most that it may cost from the moment when it is written down, and
-//! with what it did cost once it is mined, whether or not it reverted. Claims are not here: they earn.
+//! From the moment it is recorded, a transaction counts with its maximum cost. Once it is mined, it
+//! counts with its actual cost, whether or not it reverted. Claims are not included, because they
+//! earn money.
 
 use std::collections::BTreeMap;
 
@@ -26,10 +27,10 @@ pub struct SponsorAllowance {
     pub refuses_contracts: bool,
     /// For one payer.
     pub deposits_daily: u32,
-    /// For one payer, whoever is paid; claims before a call included.
+    /// Per payer, over all receivers. Includes claims before a call.
     pub transfers_daily: u32,
-    /// For one payer; signed and unsigned ones are counted apart, so that nobody else uses up the
-    /// payer's own.
+    /// Per payer. Signed and unsigned refunds are counted separately, so that other parties cannot
+    /// use up the payer's signed refunds.
     pub refunds_daily: u32,
     /// Per channel.
     pub unsigned_refunds_daily: u32,

@@ -1,8 +1,8 @@
-//! Who may use which route: bearer tokens for whoever runs the server and for sellers that settle
-//! through it, and the rules that keep web pages away from both.
+//! Access to routes: bearer tokens for the operator and for sellers that settle through this
+//! server, and the rules that keep web pages away from both.
 //!
-//! Where a connection comes from proves nothing: a proxy on this machine brings strangers in under
-//! its own address, and so does every program of this machine's other users.
+//! The source address of a connection proves nothing. A proxy on this machine forwards requests of
+//! strangers from its own address, and programs of this machine's other users connect from it too.
 
 use std::{
     fmt, fs, io,
@@ -25,12 +25,12 @@ use openlora_core::{atomic, private::files};
 /// Bytes of a token.
 const BYTES: usize = 32;
 
-/// A secret that lets its holder use routes.
+/// A secret token that gives access to routes.
 #[derive(Clone)]
 pub struct AccessToken(Arc<Zeroizing<String>>);
 
 impl AccessToken {
-    /// A new one, which nobody knows.
+    /// A new random token.
     ///
     /// # Errors
     /// The system has no randomness.
@@ -41,7 +41,7 @@ impl AccessToken {
         Ok(Self(Arc::new(Zeroizing::new(hex::encode(bytes.as_ref())))))
     }
 
-    /// The token in a file, made where there is none.
+    /// The token in a file. Creates the file if there is none.
     ///
     /// # Errors
     /// The file cannot be read or written, or holds no token.
@@ -70,30 +70,32 @@ impl AccessToken {
         text.trim().parse()
     }
 
-    /// Whether this is what was presented; takes the same time whatever that is.
+    /// Whether this token was presented. Takes constant time.
     fn is(&self, presented: &str) -> bool {
         let digest = |text: &str| Sha256::digest(text.as_bytes());
         digest(&self.0).ct_eq(&digest(presented)).into()
     }
 
-    /// The value of `Authorization` that presents it.
+    /// The value of `Authorization` with this token.
     pub fn bearer(&self) -> HeaderValue {
         let text = Zeroizing::new(format!("Bearer {}", self.0.as_str()));
-        // Hexadecimal digits are fit for a header.
+        // Hexadecimal digits are valid in a header.
         let value = HeaderValue::from_str(&text);
         let mut value = value.unwrap_or(HeaderValue::from_static(""));
         value.set_sensitive(true);
         value
     }
 
-    /// What only a holder of the token can answer to `challenge`: a client asks for it before it
-    /// shows its own token, so that whoever sits on a dead server's port learns nothing.
+    /// The answer to `challenge` that only a holder of the token can compute. A client asks for it
+    /// before it sends its own token, so a program that took over a dead server's port learns
+    /// nothing.
     pub fn proof(&self, challenge: &str) -> String {
         hex::encode(self.mac(challenge).finalize().into_bytes())
     }
 
-    /// The same for whoever asked at `here`, the address that the server was reached at: handed on by
-    /// another program, it does not fit that program's own address. No challenge has a line end.
+    /// The same, bound to `here`, the address at which the client reached the server. If another
+    /// program relays the challenge, the proof does not fit that program's own address. No
+    /// challenge has a line end.
     pub fn proof_at(&self, challenge: &str, here: SocketAddr) -> String {
         self.proof(&placed(challenge, here))
     }
@@ -122,7 +124,7 @@ impl AccessToken {
     }
 }
 
-/// A challenge and an address, as both ends of a connection write it.
+/// A challenge and an address, in the form that both ends of a connection use.
 fn placed(challenge: &str, address: SocketAddr) -> String {
     let address = SocketAddr::new(address.ip().to_canonical(), address.port());
     format!("{challenge}\n{address}")
@@ -147,45 +149,45 @@ impl fmt::Debug for AccessToken {
     }
 }
 
-/// Whom the facilitator's routes serve.
+/// The clients that the facilitator's routes serve.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FacilitatorAccess {
     Off,
     /// Sellers that have the token.
     #[default]
     Token,
-    /// Everybody; each settlement costs this server gas.
+    /// All clients. Each settlement costs this server gas.
     Public,
 }
 
 /// Who may use a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RouteAudience {
-    /// Whoever reaches the address.
+    /// Every client that reaches the address.
     Anyone,
-    /// Whoever has the operator's token, wherever the call comes from.
+    /// Clients with the operator's token, from any address.
     Operator,
-    /// Sellers that settle through this server: by a token of their own, unless the operator lets
-    /// everybody.
+    /// Sellers that settle through this server. They need a token of their own, unless the operator
+    /// makes the facilitator public.
     Sellers,
 }
 
-/// What decides who gets in.
+/// The rules that decide about access.
 #[derive(Clone, Debug)]
 pub struct AccessRules {
-    /// For `/operator/*`, `/events`, `/metrics` and the facilitator's routes.
+    /// Gives access to `/operator/*`, `/events`, `/metrics` and the facilitator's routes.
     pub operator: AccessToken,
-    /// For the facilitator's routes alone.
+    /// Gives access to the facilitator's routes only.
     pub sellers: AccessToken,
     pub facilitation: FacilitatorAccess,
-    /// Whose word on where a call comes from counts.
+    /// Proxies whose forwarding headers are trusted.
     pub proxies: TrustedProxies,
-    /// The name under which others reach the server.
+    /// The host name under which clients reach the server.
     pub public_host: Option<String>,
 }
 
 impl AccessRules {
-    /// With tokens that nobody knows, no proxy and no name.
+    /// With new random tokens, no trusted proxy and no public host name.
     ///
     /// # Errors
     /// The system has no randomness.
@@ -216,8 +218,8 @@ impl AccessRules {
         }
     }
 
-    /// No web page may ask, whatever it got hold of: browsers send `Origin`, and a page that has its
-    /// own name lead to this machine (DNS rebinding) sends that name as `Host`.
+    /// Refuses requests from web pages. Browsers send `Origin`. A page whose own name resolves to
+    /// this machine (DNS rebinding) sends that name as `Host`.
     fn check_browser(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         let hosts: Vec<_> = headers.get_all(header::HOST).iter().collect();
         let known = hosts.iter().all(|host| {

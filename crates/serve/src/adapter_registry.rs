@@ -1,4 +1,4 @@
-//! The adapters that are served, and how a request finds its own.
+//! The served adapters, and the lookup of a request's adapter.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use openlora_model::{dataset::Task, text::ChatMessage};
 /// Least similarity (Jaro-Winkler) at which a name is suggested.
 const SIMILAR: f64 = 0.7;
 
-/// Temperature where neither the caller nor the adapter's task says one, as in OpenAI's API.
+/// Temperature if neither the caller nor the adapter's task sets one, as in OpenAI's API.
 const DEFAULT_TEMPERATURE: f64 = 1.0;
 
 /// An adapter on its engine.
@@ -22,17 +22,17 @@ pub struct ServedAdapter {
     pub name: String,
     /// SHA-256 of the adapter's files, hex.
     pub digest: String,
-    /// What the operator calls this state of the adapter.
+    /// The operator's name for this state of the adapter.
     pub version: String,
     pub base_id: String,
     pub base_digest: String,
     pub task: Option<Task>,
     /// Unix time in seconds at which it was loaded.
     pub created: u64,
-    /// In base units; all zero where calls are free.
+    /// In base units; all zero if calls are free.
     pub prices: PriceList,
     pub engine: Arc<dyn Engine>,
-    /// Whose data it was trained on.
+    /// The contributors of its training data.
     pub provenance: Provenance,
 }
 

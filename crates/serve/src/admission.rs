@@ -1,5 +1,5 @@
-//! From a request to a call: whether it was answered before, is paid for and has a turn on an
-//! engine, and its reservation with the meter.
+//! Admits a request as a call: checks whether it was answered before, checks its payment, waits for
+//! an engine, and reserves the call with the meter.
 
 use std::sync::Arc;
 
@@ -19,21 +19,21 @@ use openlora_engine::Prompt;
 use openlora_ledger::{CallWork, event::CallKind};
 use openlora_ports::{OfferedCall, PaymentDemand, PaymentGuard, Presenter};
 
-/// A call that may go on.
+/// An admitted call.
 pub enum OpenedCall {
     Run(CallTicket),
     /// The call was answered before.
     Repeated(FinishedAnswer),
 }
 
-/// What a call needs to run: its id, its turn, and a tab where calls are paid.
+/// What a call needs to run: its id, its engine turn, and a payment guard if calls are paid.
 pub struct CallTicket {
     pub slot: CallSlot,
     pub permit: Permit,
     pub guard: Option<Box<dyn PaymentGuard>>,
 }
 
-/// What the model is asked in one call.
+/// The input of the model in one call.
 pub struct CallPrompts {
     pub kind: CallKind,
     pub prompts: Vec<Prompt>,
@@ -41,8 +41,8 @@ pub struct CallPrompts {
 }
 
 impl AppState {
-    /// Whether a free call runs or was answered before. Ids of paid calls are their payers' own,
-    /// so nothing is known of one before its payment is: nothing is answered by its id.
+    /// Whether a free call runs or was answered before. Ids of paid calls depend on their payers,
+    /// so a call is looked up by its id only after its payment is known.
     pub async fn admit(&self, intake: &CallIntake) -> Result<Option<Admission>, ApiError> {
         match self.sales {
             Some(_) => Ok(None),
@@ -54,8 +54,8 @@ impl AppState {
         }
     }
 
-    /// Lets a call go on that is free or paid for. Whoever waits for a payer's channel gives its
-    /// turn to others meanwhile.
+    /// Starts a call that is free or paid for. While a call waits for its payer's channel, it gives
+    /// its turn to others.
     pub async fn open(
         &self,
         intake: &mut CallIntake,
@@ -125,7 +125,7 @@ impl AppState {
         }))
     }
 
-    /// A turn on an engine where calls are free: there nothing else bounds the work before a call.
+    /// Waits for an engine turn if calls are free: nothing else bounds the work before such a call.
     pub async fn turn_if_free(
         &self,
         intake: &CallIntake,
@@ -138,8 +138,8 @@ impl AppState {
         Ok(Some(self.gate.enter(&intake.adapter.name, tokens).await?))
     }
 
-    /// A payment that was used for the same request gets the same answer; one that may be a copy
-    /// gets it by the call's id alone.
+    /// A payment that was used for the same request gets the same answer. A payment that may be a
+    /// copy gets it only with the call's id.
     async fn used(
         &self,
         intake: &CallIntake,
@@ -164,7 +164,7 @@ impl AppState {
         }
     }
 
-    /// Reserves a call that has a turn.
+    /// Reserves a call that has an engine turn.
     pub async fn reserve(
         &self,
         intake: &CallIntake,

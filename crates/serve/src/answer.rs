@@ -54,7 +54,7 @@ impl ChunkWriter {
         }
     }
 
-    /// What comes before the first text, if anything.
+    /// The event before the first text, if any.
     pub fn opening(&self, envelope: &AnswerEnvelope) -> Option<Bytes> {
         match self.form {
             AnswerForm::Chat => Some(frame(&chat::chunk(
@@ -85,7 +85,7 @@ impl ChunkWriter {
         frame(&chunk)
     }
 
-    /// Everything after the last text: the reason, the usage where wanted, and `[DONE]`.
+    /// Everything after the last text: the finish reason, the usage if requested, and `[DONE]`.
     pub fn ending(&self, envelope: &AnswerEnvelope) -> Bytes {
         let (closing, usage) = match self.form {
             AnswerForm::Chat => (
@@ -116,7 +116,7 @@ pub fn frame(value: &Value) -> Bytes {
 pub struct FinishedAnswer {
     pub content_type: &'static str,
     pub body: Bytes,
-    /// What the payer is told of its payment: the value of `PAYMENT-RESPONSE`. A streamed answer
+    /// The result of the payment for the payer: the value of `PAYMENT-RESPONSE`. A streamed answer
     /// has it in its body.
     pub payment: Option<String>,
 }

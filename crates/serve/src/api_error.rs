@@ -1,4 +1,4 @@
-//! A request that is not answered, as the OpenAI error envelope.
+//! Error answers in the OpenAI error envelope.
 //!
 //! Every status other than 2xx leaves the server through [`ApiError`], so that the envelope has
 //! one shape: `{"error":{"message","type","param","code"}}`, with `receipt` beside them where a
@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 use openlora_core::private::redact;
 use openlora_engine::EngineError;
 
-/// What a caller has to pay, on a 402.
+/// The payment terms of a 402 answer.
 const PAYMENT_REQUIRED: HeaderName = HeaderName::from_static("payment-required");
 
-/// Tells the OpenAI SDKs whether repeating the request can help.
+/// Tells the OpenAI SDKs whether a retry can succeed.
 pub const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// An error answer.
@@ -32,7 +32,7 @@ pub struct ApiError {
     pub retry_after: Option<u64>,
     /// What was metered under this request id.
     pub receipt: Option<Box<Value>>,
-    /// What would be accepted as payment: the value of `PAYMENT-REQUIRED`.
+    /// The accepted payments: the value of `PAYMENT-REQUIRED`.
     pub terms: Option<Box<str>>,
 }
 
@@ -79,8 +79,8 @@ impl ApiError {
         self
     }
 
-    /// The engine's error: a request it refuses is the caller's, the rest is ours and stays in
-    /// the log.
+    /// Maps an engine error. A request that the engine refuses is the caller's error. Any other
+    /// error is ours, and its details stay in the log.
     pub fn from_engine(error: &EngineError) -> Self {
         match error {
             EngineError::Invalid { message, parameter } => {
@@ -140,7 +140,7 @@ impl IntoResponse for ApiError {
             Some(seconds) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             }
-            // The SDKs repeat every 409 unless told that it is final.
+            // The SDKs repeat every 409 unless this header says that it is final.
             None if self.status == StatusCode::CONFLICT => {
                 headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
             }

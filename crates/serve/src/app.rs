@@ -1,4 +1,4 @@
-//! What every handler of a server shares: its parts, its limits and the signal to stop.
+//! State shared by all handlers of a server: its parts, its limits and the stop signal.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use openlora_journal::Journal;
 /// Sizes that bound what callers can ask of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServeLimits {
-    /// Calls on engines at once.
+    /// Maximum number of concurrent calls on engines.
     pub max_concurrent: usize,
     /// Calls waiting for a turn.
     pub queue: usize,
@@ -31,12 +31,12 @@ pub struct ServeLimits {
     pub max_tokens: usize,
 }
 
-/// How a running server is told to stop; cheap to clone.
+/// Stops a running server; cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct StopHandle {
-    /// No new calls; running ones finish.
+    /// Stops accepting calls; running ones finish.
     pub draining: CancellationToken,
-    /// Running calls end now.
+    /// Ends running calls now.
     pub force_stop: CancellationToken,
 }
 
@@ -56,13 +56,13 @@ pub struct AppParts {
     pub bodies: BodyMemory,
     pub quotes: QuoteCounter,
     pub unread: Arc<UnreadAnswers>,
-    /// Absent where calls are free.
+    /// Absent if calls are free.
     pub sales: Option<SalesConfig>,
     pub access: AccessRules,
 }
 
 impl AppState {
-    /// What prices are in.
+    /// The currency of prices.
     pub fn currency(&self) -> Option<&Currency> {
         self.sales.as_ref().map(|sales| &sales.currency)
     }

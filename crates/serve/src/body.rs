@@ -14,21 +14,21 @@ use super::api_error::ApiError;
 /// Longest time for a body to arrive.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// How much of a body that is too large is read and thrown away, so that the caller gets to read
-/// the answer instead of a broken connection.
+/// How much of a too large body is read and discarded, so that the caller can read the answer
+/// instead of getting a broken connection.
 const DISCARDED: usize = 32 << 20;
 
-/// Memory for bodies that are larger than this is shared.
+/// Bodies larger than this use the shared memory budget.
 const SMALL: usize = 16 * 1024;
 
-/// The unit in which it is shared.
+/// The unit of the shared memory budget.
 const UNIT: usize = 1024;
 
-/// Memory for large bodies, of all callers together.
+/// Memory budget for large bodies, over all callers.
 #[derive(Clone, Debug)]
 pub struct BodyMemory(Arc<Semaphore>);
 
-/// A body with its part of the memory.
+/// A body with its share of the memory budget.
 #[derive(Debug)]
 pub struct BufferedBody {
     pub bytes: Bytes,
@@ -40,7 +40,7 @@ impl BodyMemory {
         Self(Arc::new(Semaphore::new(bytes / UNIT)))
     }
 
-    /// Holds memory for a body of `length` bytes in all.
+    /// Reserves memory for a body of `length` bytes in total.
     fn grow(&self, held: &mut Option<OwnedSemaphorePermit>, length: usize) -> Result<(), ApiError> {
         let has = held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         let wants = length.saturating_sub(SMALL).div_ceil(UNIT);
@@ -61,7 +61,7 @@ impl BodyMemory {
     }
 }
 
-/// The length that a request's head announces, where it announces one.
+/// The length in a request's head, if it states one.
 pub fn content_length(headers: &HeaderMap) -> Option<usize> {
     let length = headers.get(header::CONTENT_LENGTH)?;
     length.to_str().ok()?.parse().ok()

@@ -1,7 +1,7 @@
 //! Which request ids are in flight, and the answers that are still held for repeats.
 //!
-//! One entry per id: running, or held with its answer. The answers are bounded in bytes; the
-//! least recently used goes first. What was metered long ago is the journal's to know.
+//! One entry per id: running, or held with its answer. The total size of answers is bounded, and
+//! the least recently used one is removed first. Older calls are only in the journal.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -14,10 +14,10 @@ use tokio::sync::watch;
 
 use super::{answer::FinishedAnswer, api_error::ApiError, request_id::RequestId};
 
-/// How long a repeat waits for the call that it repeats.
+/// How long a repeat waits for the original call.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// The share of the bound that a single answer may take.
+/// The fraction of the bound that a single answer may use.
 const LARGEST_SHARE: usize = 8;
 
 /// Ids in flight and answers held.
@@ -49,16 +49,16 @@ enum CallEntry {
     },
 }
 
-/// What an id is at the moment it is asked for.
+/// The state of an id when it is claimed.
 #[derive(Debug)]
 pub enum IdClaim {
-    /// Nobody has it: the holder of the slot runs the call.
+    /// The id is free: the holder of the slot runs the call.
     Fresh(CallSlot),
     /// It was answered before.
     Held(FinishedAnswer),
 }
 
-/// The running entry of an id; dropping it frees the id and wakes those who wait.
+/// The running entry of an id. Dropping it frees the id and wakes waiting repeats.
 #[derive(Debug)]
 pub struct CallSlot {
     calls: Arc<CallTable>,
@@ -82,8 +82,8 @@ impl CallTable {
         }
     }
 
-    /// Claims an id for a request; a repeat of a running call waits for its end. A refusal has the
-    /// id as its caller named it.
+    /// Claims an id for a request. A repeat of a running call waits for its end. An error names the
+    /// id as the caller wrote it.
     pub async fn claim(
         self: &Arc<Self>,
         id: &RequestId,
@@ -95,7 +95,7 @@ impl CallTable {
             match self.look(id, named, hash)? {
                 IdLookup::Claim(claim) => return Ok(claim),
                 IdLookup::Wait(mut ended) => {
-                    // The sender says nothing; its being dropped is the signal.
+                    // The sender sends nothing; dropping it is the signal.
                     let waited = tokio::time::timeout_at(deadline, ended.changed()).await;
                     waited.map_err(|_| in_flight(named))?.unwrap_or_default();
                 }

@@ -1,5 +1,5 @@
-//! Who is at the other end of a connection, as limits count: an IPv4 address, or the /64 network
-//! of an IPv6 address, because whoever has one address of such a network has all of them.
+//! The client address that limits count by: an IPv4 address, or the /64 network of an IPv6 address,
+//! because a client with one address of such a network has all of them.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -10,7 +10,7 @@ use super::proxies::TrustedProxies;
 /// Leading bits of an IPv6 address that one subscriber shares.
 const NETWORK: u128 = !0 << 64;
 
-/// The other end of the connection.
+/// The peer address of the connection.
 #[derive(Clone, Copy, Debug)]
 pub struct PeerAddress(pub SocketAddr);
 
@@ -18,16 +18,16 @@ pub struct PeerAddress(pub SocketAddr);
 #[derive(Clone, Copy, Debug)]
 pub struct LocalAddress(pub SocketAddr);
 
-/// Whom a request counts for; see [`client_address`](super::proxies::client_address).
+/// The client that a request counts for; see [`client_address`](super::proxies::client_address).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestClient(pub IpAddr);
 
-/// The other end says that it speaks for somebody else, and nobody named it as a proxy: its address
-/// is that of clients who have nothing to do with each other.
+/// Marks a request from a peer that forwards for other clients and is not a trusted proxy. Its
+/// address stands for clients that are unrelated to each other.
 #[derive(Clone, Copy, Debug)]
 pub struct Relayed;
 
-/// The address that limits are kept by.
+/// The address that limits count by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientAddress {
     network: IpAddr,
@@ -35,7 +35,7 @@ pub struct ClientAddress {
 }
 
 impl ClientAddress {
-    /// The other end of a connection, which may be a trusted proxy's.
+    /// The address of a connection's peer, which may be a trusted proxy.
     pub fn of_peer(peer: SocketAddr, trusted: &TrustedProxies) -> Self {
         let mut address = Self::from_ip(peer.ip());
         address.is_shared |= trusted.contains(peer.ip().to_canonical());
@@ -56,19 +56,19 @@ impl ClientAddress {
         }
     }
 
-    /// Whom a request counts for; none where no connection brought it.
+    /// The client that a request counts for; `None` if it came over no connection.
     pub fn from_request(extensions: &Extensions) -> Option<Self> {
         extensions
             .get::<RequestClient>()
             .map(|client| Self::from_ip(client.0))
     }
 
-    /// As text that tells it from others.
+    /// A text that identifies it.
     pub fn text(self) -> String {
         self.network.to_string()
     }
 
-    /// Loopback connections and those of trusted proxies speak for many clients.
+    /// Loopback connections and those of trusted proxies stand for many clients.
     pub fn is_shared(self) -> bool {
         self.is_shared
     }

@@ -1,8 +1,8 @@
-//! The open connections: how many there may be, and which one gives way when there are too many.
+//! Limits the number of open connections, and selects which one to close when there are too many.
 //!
-//! A connection that waits for a request, or whose request nobody has paid for, gives way to a new
-//! one: first those that never sent a complete request, then the ones idle longest, of the address
-//! that holds the most. Connections with work in progress are kept.
+//! A connection can be closed for a new one if it waits for a request or if its request is not paid
+//! for. Connections that never sent a complete request are closed first, then those idle longest,
+//! of the address that holds the most. Connections with work in progress are kept.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,11 +17,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::ClientAddress;
 
-/// How many connections there may be.
+/// The limits on connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionLimits {
     pub total: usize,
-    /// Of one address; loopback, where proxies are, is bounded by the total alone.
+    /// Limit per address. Loopback, where proxies run, has only the total limit.
     pub per_address: usize,
 }
 
@@ -43,10 +43,10 @@ pub struct Connections {
 
 #[derive(Debug, Default)]
 struct ConnectionTable {
-    /// Orders both arrivals and the moments at which connections became idle.
+    /// Orders arrivals and the times at which connections became idle.
     clock: u64,
     open: BTreeMap<u64, OpenConnection>,
-    /// Those that may be closed; the first of an address is the first to go.
+    /// Connections that may be closed; the first one of an address is closed first.
     idle: BTreeSet<IdleOrder>,
     per_address: BTreeMap<ClientAddress, usize>,
 }
@@ -54,12 +54,12 @@ struct ConnectionTable {
 #[derive(Debug)]
 struct OpenConnection {
     address: ClientAddress,
-    /// Its place among the idle; none while it is kept.
+    /// Its position among idle connections; `None` while it is in use.
     idle: Option<IdleOrder>,
     close: CancellationToken,
 }
 
-/// By address, then never served before served, then idle longest.
+/// By address, then never served before served, then by idle time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct IdleOrder {
     address: ClientAddress,
@@ -68,7 +68,7 @@ struct IdleOrder {
     id: u64,
 }
 
-/// A connection's place, which ends with the last clone of this.
+/// A connection's slot, which is freed with the last clone of this.
 #[derive(Clone, Debug)]
 pub struct Connection(Arc<ConnectionPlace>);
 
@@ -87,8 +87,8 @@ impl Connections {
         }
     }
 
-    /// Takes a connection in, closing another one where there is no room; none when all others
-    /// are at work.
+    /// Adds a connection, and closes another one if there is no room. `None` if all others are
+    /// busy.
     pub fn admit(self: &Arc<Self>, address: ClientAddress) -> Option<Connection> {
         let mut table = self.lock();
         let of_address = table.per_address.get(&address).copied().unwrap_or(0);
@@ -118,7 +118,7 @@ impl Connections {
         })))
     }
 
-    /// Closes up to `count` connections that wait, for when the system has no room for more.
+    /// Closes up to `count` idle connections when the system has no room for more.
     pub fn make_room(&self, count: usize) {
         let mut table = self.lock();
         for _ in 0..count {
@@ -143,7 +143,7 @@ impl ConnectionTable {
         self.clock
     }
 
-    /// Closes the idle connection of an address that goes first.
+    /// Closes the first idle connection of an address.
     fn evict(&mut self, address: ClientAddress) -> bool {
         let first = IdleOrder {
             address,
@@ -163,7 +163,7 @@ impl ConnectionTable {
         }
     }
 
-    /// The same, of the address with the most connections that has an idle one.
+    /// The same, for the address with the most connections that has an idle one.
     fn evict_greediest(&mut self) -> bool {
         let mut greediest: Option<(usize, ClientAddress)> = None;
         let mut next = self.idle.first().copied();
@@ -223,12 +223,12 @@ impl ConnectionTable {
 }
 
 impl Connection {
-    /// Keeps the connection until its answer is handed over: work was begun for it.
+    /// Keeps the connection open until its answer is sent, because work has begun for it.
     pub fn keep_open(&self) {
         self.0.connections.lock().work(self.0.id);
     }
 
-    /// Notes that an answer was handed over.
+    /// Records that an answer was sent.
     pub fn served(&self) {
         self.0.connections.lock().rest(self.0.id, true);
     }
@@ -253,7 +253,7 @@ impl Drop for ConnectionPlace {
     }
 }
 
-/// A body that tells its connection when it was handed over.
+/// A body that notifies its connection when it was sent.
 pub struct WatchedBody {
     body: Body,
     connection: Connection,

@@ -1,7 +1,7 @@
-//! File descriptors: every connection takes one, and most systems start programs with few.
+//! File descriptors. Every connection uses one, and most systems start programs with a low limit.
 
-/// Raises this process's limit to what the system lets it have, and tells how many connections
-/// that leaves room for; none where the system does not say.
+/// Raises this process's limit to the system's maximum. Returns how many connections fit into it;
+/// `None` if the system does not say.
 pub fn room_for_connections() -> Option<usize> {
     let mut limit = libc::rlimit {
         rlim_cur: 0,
@@ -19,7 +19,7 @@ pub fn room_for_connections() -> Option<usize> {
     usize::try_from(files).ok().map(connections_within)
 }
 
-/// A part is left for the journal, for models and for chains.
+/// Some descriptors are reserved for the journal, models and chains.
 fn connections_within(files: usize) -> usize {
     (files / 4 * 3).saturating_sub(32).max(8)
 }

@@ -1,11 +1,11 @@
-//! What keeps a server from starting or from keeping its journal, as an operator reads it.
+//! Errors that prevent a server from starting or from writing its journal, worded for the operator.
 
 use openlora_core::error::{ExitClass, Explain, describe_io};
 use openlora_journal::JournalError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// The server cannot listen where it was told to.
+    /// The server cannot listen on the configured address.
     #[error("cannot listen on {place}: {}", describe_io(source))]
     Bind {
         place: String,

@@ -1,8 +1,9 @@
-//! What makes a repeated id the same call, and what keeps its answer from everybody else.
+//! Decides whether a repeated id is the same call, and keeps its answer secret from other clients.
 //!
-//! An answer outlives the process so that whoever paid for it gets it after a crash too. It is
-//! sealed under a key that only the request gives: the disk holds neither the request nor the
-//! key, so a reader of the disk learns an answer only by guessing the whole request.
+//! An answer outlives the process, so that the client that paid for it gets it after a crash too.
+//! It is sealed under a key that can be derived only from the request. The disk holds neither the
+//! request nor the key, so a reader of the disk learns an answer only by guessing the whole
+//! request.
 
 use aes::{
     Aes256,
@@ -14,9 +15,9 @@ use sha2::{Digest, Sha256};
 
 use super::{answer::FinishedAnswer, request_id::RequestId};
 
-/// Bytes of the seal that an answer carries in front.
+/// Bytes of the seal at the start of a stored answer.
 const SEAL: usize = 32;
-/// In place of a length where there is nothing.
+/// Stands for a missing value instead of a length.
 const ABSENT: u32 = u32::MAX;
 
 /// A request's salted digest and its secret.
@@ -28,7 +29,7 @@ pub struct RequestFingerprint {
 }
 
 impl RequestFingerprint {
-    /// Of a request's parts; `salt` belongs to the journal that the call is written to.
+    /// The fingerprint of a request's parts; `salt` belongs to the call's journal.
     pub fn new(salt: &[u8], parts: &[&[u8]]) -> Self {
         let digest = |purpose: &[u8]| {
             let mut hasher = Sha256::new().chain_update(salt).chain_update(purpose);
@@ -44,7 +45,7 @@ impl RequestFingerprint {
         }
     }
 
-    /// The answer as only this request under this id opens it.
+    /// Seals the answer, so that only this request under this id can open it.
     pub fn seal(&self, id: &RequestId, answer: &FinishedAnswer) -> Vec<u8> {
         let mut text = encode(answer);
         let (mut cipher, mac) = self.keys(id);
@@ -54,7 +55,7 @@ impl RequestFingerprint {
         sealed
     }
 
-    /// The answer that was sealed; nothing when it was for another request, or is damaged.
+    /// Opens a sealed answer; `None` if it was for another request or is damaged.
     pub fn unseal(&self, id: &RequestId, sealed: &[u8]) -> Option<FinishedAnswer> {
         let (seal, text) = sealed.split_at_checked(SEAL)?;
         let (mut cipher, mac) = self.keys(id);

@@ -1,6 +1,6 @@
-//! How many calls run at once and how many may wait.
+//! Limits how many calls run at once and how many may wait.
 //!
-//! A call enters once it is paid for, or before its prompt is tokenised where calls are free, and
+//! A call enters once it is paid for or, if calls are free, before its prompt is tokenised. It
 //! leaves when the model stops, however slowly its answer is read. Counts per adapter feed the
 //! metrics.
 
@@ -22,7 +22,7 @@ pub struct AdapterLoad {
     pub waiting: usize,
 }
 
-/// The doorkeeper of the engines.
+/// Controls access to the engines.
 #[derive(Debug)]
 pub struct QueueGate {
     turns: Arc<TurnQueue>,
@@ -55,8 +55,8 @@ impl QueueGate {
         }
     }
 
-    /// Waits for a turn of a call of at most so many tokens: 429 when the queue is full, 503 once
-    /// the server drains.
+    /// Waits for the turn of a call with at most this many tokens: 429 if the queue is full, 503
+    /// once the server drains.
     pub async fn enter(self: &Arc<Self>, adapter: &str, tokens: u64) -> Result<Permit, ApiError> {
         if self.draining.is_cancelled() {
             return Err(draining());
@@ -132,7 +132,7 @@ impl Drop for QueuePlace<'_> {
     }
 }
 
-/// The answer to every new call once the server is on its way out.
+/// The answer to every new call once the server is stopping.
 pub fn draining() -> ApiError {
     ApiError::unavailable(
         "draining",

@@ -1,9 +1,9 @@
-//! A socket that gives up on a client that does not read, and hands on only requests whose head
-//! was checked.
+//! A socket that drops a client that does not read, and passes on only requests whose head was
+//! checked.
 //!
-//! A head that is refused is replaced by a plain request, so that its refusal takes its turn
-//! behind the answers to earlier requests. Where bodies end is followed by their length; a chunked
-//! body is the last one of its connection.
+//! A refused head is replaced by a plain request, so that its refusal follows the answers to
+//! earlier requests. The end of a body is found by its length. A chunked body is the last one of
+//! its connection.
 
 use std::{
     io,
@@ -27,17 +27,17 @@ use super::{
 /// Longest time for a head to arrive after its first byte.
 const LONGEST_HEAD: Duration = Duration::from_secs(10);
 
-/// Read from the socket at a time.
+/// How many bytes are read from the socket at a time.
 const PIECE: usize = 8 * 1024;
 
-/// Least bytes that a client reads in the time that writes to it may be blocked.
+/// The fewest bytes that a client must read while writes to it may be blocked.
 const LEAST_READ: u64 = 32 * 1024;
 
-/// What stands in for a head that is refused.
+/// The request that replaces a refused head.
 const SUBSTITUTE: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
 
-/// How much of what follows a refused head is thrown away, and for how long, so that the client
-/// gets to read the answer instead of a broken connection.
+/// How much after a refused head is discarded, and for how long, so that the client can read the
+/// answer instead of getting a broken connection.
 const DISCARDED: usize = 4 << 20;
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -61,10 +61,10 @@ pub struct GuardedStream {
     writing: WriteState,
 }
 
-/// What was read and not handed on.
+/// Bytes that were read and not passed on.
 struct ReadState {
     bytes: Vec<u8>,
-    /// How many of `bytes` may be handed on.
+    /// How many of `bytes` may be passed on.
     cleared: usize,
     place: ReadPlace,
     /// How many of `bytes` were searched for the end of a head.
@@ -78,9 +78,9 @@ struct ReadState {
 enum ReadPlace {
     Head,
     Body(u64),
-    /// Whatever comes belongs to the last request.
+    /// All further bytes belong to the last request.
     Rest,
-    /// Nothing is handed on any more; so much was thrown away.
+    /// Nothing more is passed on; this many bytes were discarded.
     Refused(usize),
 }
 
@@ -121,7 +121,7 @@ impl GuardedStream {
 }
 
 impl ReadState {
-    /// Clears what may be handed on; false when more must be read first.
+    /// Determines how many bytes may be passed on; `false` if more must be read first.
     fn advance(&mut self, last: &LastRequest) -> bool {
         match self.place {
             _ if self.bytes.is_empty() => false,
@@ -190,7 +190,7 @@ impl ReadState {
         self.place = ReadPlace::Refused(0);
     }
 
-    /// Gives up on a head that takes too long.
+    /// Refuses a head that takes too long.
     fn judge(&mut self, cx: &mut Context<'_>, last: &LastRequest) -> bool {
         if self.place != ReadPlace::Head || self.bytes.is_empty() {
             return false;
@@ -304,7 +304,7 @@ impl AsyncWrite for GuardedStream {
         }
         let mut rest = [0; PIECE];
         let mut rest = ReadBuf::new(&mut rest);
-        // Nothing is ever handed on from here, so this ends with the connection or its deadline.
+        // Nothing is passed on from here, so this ends with the connection or its deadline.
         while let Poll::Ready(read) = self.as_mut().poll_read(cx, &mut rest) {
             read?;
             if rest.filled().is_empty() {

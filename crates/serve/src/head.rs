@@ -1,5 +1,5 @@
-//! Request heads, checked before HTTP is spoken: what proxies could read in another way than we
-//! do is refused, and every refusal is an envelope.
+//! Checks request heads before HTTP is parsed. A head that proxies could parse differently is
+//! refused, and every refusal is an error envelope.
 //!
 //! RFC 9112: one Host (3.2), a length or a transfer coding but not both (6.1, 6.3), lines that end
 //! in CR LF (2.2). hyper would answer some of these with an empty body, and read the others.
@@ -14,23 +14,23 @@ pub const LARGEST_HEAD: usize = 64 * 1024;
 /// Longest request target in bytes.
 const LONGEST_TARGET: usize = 8 * 1024;
 
-/// Room for what else stands in the line of the target.
+/// Room for the rest of the request line.
 const METHOD_AND_VERSION: usize = 64;
 
-/// Most header fields; hyper takes no more either.
+/// Maximum number of header fields; hyper accepts no more either.
 const MOST_FIELDS: usize = 100;
 
-/// Where a request's body ends.
+/// How the end of a request's body is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyFraming {
-    /// So many bytes behind the head.
+    /// This many bytes after the head.
     Length(u64),
-    /// Where its chunks say.
+    /// By the chunked transfer coding.
     Chunked,
 }
 
-/// The length of the first head in `bytes`, if it is complete; the first `searched` of them hold
-/// no end, so that a head that comes byte by byte is not read again for each of them.
+/// The length of the first head in `bytes`, if it is complete. The first `searched` bytes hold no
+/// end, so that a head that arrives byte by byte is not searched again each time.
 pub fn end_of(bytes: &[u8], searched: usize) -> Option<usize> {
     let from = searched.saturating_sub(3);
     let news = bytes.get(from..)?;
@@ -78,7 +78,7 @@ pub fn check(head: &[u8]) -> Result<BodyFraming, ApiError> {
     framing(&found, is_http_11)
 }
 
-/// The fields that decide about framing and address.
+/// The fields that determine framing and host.
 #[derive(Default)]
 struct HeadFields<'a> {
     hosts: Vec<&'a [u8]>,
@@ -101,7 +101,7 @@ impl<'a> HeadFields<'a> {
     }
 }
 
-/// A line feed alone ends a line for some readers and not for others, and so does a lone return.
+/// Parsers disagree whether a bare line feed or a bare carriage return ends a line.
 fn check_lines(head: &[u8]) -> Result<(), ApiError> {
     let mut before = 0;
     for byte in head {

@@ -1,4 +1,5 @@
-//! A metered request as all its routes begin: body read, adapter found, id and hash known.
+//! The common first steps of metered routes: reads the body, finds the adapter, and determines the
+//! id and the hash.
 
 use std::{sync::Arc, time::Instant};
 
@@ -21,31 +22,31 @@ use openlora_core::Word;
 use openlora_engine::Prompt;
 use openlora_ledger::request_digest;
 
-/// What a body of unknown length counts for, in bytes.
+/// The bytes that a body of unknown length counts for.
 const UNANNOUNCED: usize = 64 * 1024;
 
 /// A request for a served adapter.
 pub struct CallIntake {
     pub id: RequestId,
     pub fields: BodyFields,
-    /// Of route and body: what makes a repeated id the same call.
+    /// The fingerprint of route and body: it makes a repeated id the same call.
     pub fingerprint: RequestFingerprint,
-    /// What a payment names that is bound to this request.
+    /// The request hash in a payment that is bound to this request.
     pub digest: Word,
     pub adapter: Arc<ServedAdapter>,
     pub accepted: Instant,
-    /// The payer wants no sketch of this call computed or published.
+    /// The payer requested that no sketch of this call is computed or published.
     pub static_shares: bool,
     /// The value of `PAYMENT-SIGNATURE`.
     pub payment: Option<String>,
     /// The address that was called, as the caller wrote it.
     pub resource: String,
-    /// Who asks, and on which connection; none where the request came over none.
+    /// The connection of the request; `None` if it came over no connection.
     pub address: Option<ClientAddress>,
     pub connection: Option<Connection>,
-    /// Where a repeat of the request is expected from; none where many clients have one address.
+    /// The address that a repeat is expected from; `None` if many clients share it.
     pub retry_address: Option<ClientAddress>,
-    /// Keeps the request's part of the memory for bodies.
+    /// Holds the request's share of the memory for bodies.
     _body: BufferedBody,
 }
 
@@ -66,7 +67,7 @@ impl CallIntake {
         let resource = payment::resource(&parts.headers, parts.uri.path());
         let body = body::read(&parts.headers, body, limit, &app.bodies).await?;
         let connection = parts.extensions.get::<Connection>().cloned();
-        // Until here, and without a payment, the connection gives way to others.
+        // Up to here, and without a payment, the connection may be closed for others.
         if let (Some(connection), true) = (&connection, app.sales.is_none() || payment.is_some()) {
             connection.keep_open();
         }
@@ -77,7 +78,7 @@ impl CallIntake {
         let fingerprint = app
             .meter
             .fingerprint(&[parts.uri.path().as_bytes(), &body.bytes]);
-        // The edge put the id there; a router without the edge still counts under a fresh one.
+        // The edge has set the id. Without the edge, the call is counted under a new one.
         let id = match parts.extensions.get::<RequestId>() {
             Some(id) => id.clone(),
             None => RequestId::from_headers(&parts.headers)?,
@@ -101,8 +102,8 @@ impl CallIntake {
 }
 
 impl CallIntake {
-    /// Tokens of the prompts, each of which must leave room for at least one more token. A request
-    /// is counted once; what can never fit is refused uncounted.
+    /// Counts the tokens of the prompts. Each prompt must leave room for at least one more token. A
+    /// request is counted once, and one that can never fit is refused without counting.
     pub async fn count(&self, app: &AppState, prompts: &[Prompt]) -> Result<u64, ApiError> {
         let hash = &self.fingerprint.hash;
         if let Some(tokens) = app.quotes.known(hash) {
@@ -111,7 +112,7 @@ impl CallIntake {
         for prompt in prompts {
             self.check_length(prompt)?;
         }
-        // Where calls are free, whoever counts has a turn on an engine already.
+        // If calls are free, the request already has a turn on an engine.
         let _counting = match app.sales.is_some() {
             true => Some(app.quotes.enter(self.address).await?),
             false => None,
@@ -121,7 +122,8 @@ impl CallIntake {
         Ok(tokens)
     }
 
-    /// A token stands for a bounded number of bytes.
+    /// Refuses a prompt that is too long in bytes, because a token stands for a bounded number of
+    /// bytes.
     fn check_length(&self, prompt: &Prompt) -> Result<(), ApiError> {
         let context = self.adapter.engine.limits().context_tokens;
         let Some(longest) = self.adapter.engine.longest_token() else {

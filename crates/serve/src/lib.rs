@@ -1,9 +1,9 @@
 //! Serving: the OpenAI-compatible HTTP surface and metering.
 //!
 //! A request passes its connection (its head), the edge (headers, audience, request id), the intake
-//! (body, adapter), the cashier, the gate (turns) and the meter (exactly one count per request id)
-//! before an engine sees it. Engines and payments are known by their ports only; the terminal, the
-//! command line and chains are unknown.
+//! (body, adapter), the payment, the gate (engine turns) and the meter (exactly one count per
+//! request id) before an engine gets it. Engines and payments are known only by their ports. The
+//! terminal, the command line and chains are unknown.
 
 pub mod access;
 pub mod adapter_registry;

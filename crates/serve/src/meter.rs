@@ -1,14 +1,14 @@
 //! Counting: exactly one `CallMetered` per request id, whatever happens to the connection.
 //!
 //! A call is reserved durably before the model runs, checkpointed while text is generated, and
-//! metered durably before the caller learns that it ended. Dropping a [`ReservedCall`] counts what was
-//! generated so far, and nothing where the model never began. What a dead process left open is
-//! metered at the next start from its last checkpoint. The meter knows neither HTTP bodies nor the
-//! engine.
+//! metered durably before the caller learns that it ended. Dropping a [`ReservedCall`] counts the
+//! tokens generated so far, and nothing if the model never began. Calls that a dead process left
+//! open are metered at the next start from their last checkpoint. The meter knows neither HTTP
+//! bodies nor the engine.
 //!
-//! From its reservation to its count a call owns its payment's guard, and both are written by tasks
-//! that nobody who waits can interrupt. The journal's writer folds each into the ledger, which has
-//! the only copy of what a channel is charged, before the guard lets go of the channel.
+//! From its reservation to its count, a call owns its payment's guard. Both are written by tasks
+//! that a disconnecting caller cannot interrupt. The journal's writer folds each into the ledger,
+//! which has the only copy of what a channel is charged, before the guard releases the channel.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -49,13 +49,13 @@ pub const CHECKPOINT_TOKENS: u64 = 16;
 /// Longest time between two checkpoints while tokens come.
 pub const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Pause before a count that the journal refused is offered again.
+/// Pause before a count is written again after a journal error.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// How often a call that came to nothing is tried again under its id.
+/// How many attempts a failed call has under its id.
 const ATTEMPTS: u32 = 1024;
 
-/// How long a refusal of the journal makes the server say that it is not ready.
+/// How long the server reports that it is not ready after a journal error.
 pub const REFUSAL_ECHO: Duration = Duration::from_secs(5);
 
 /// The one place where calls are counted; cheap to clone.
@@ -77,7 +77,7 @@ struct MeterInner {
     open: watch::Sender<usize>,
 }
 
-/// What a call is, before its prompt is counted.
+/// A call before its prompt is counted.
 #[derive(Debug)]
 pub enum Admission {
     Fresh(CallSlot),
@@ -95,13 +95,13 @@ pub struct CallReservation {
     /// No sketch of the call is computed.
     pub static_shares: bool,
     pub permit: Permit,
-    /// What pays for the call; none where calls are free.
+    /// The payment of the call; `None` if calls are free.
     pub guard: Option<Box<dyn PaymentGuard>>,
     pub prompts: Vec<Prompt>,
 }
 
-/// A reserved call. Dropped without [`ReservedCall::finish`], it counts as disconnected, and as
-/// failed where the model had not begun.
+/// A reserved call. If it is dropped without [`ReservedCall::finish`], it counts as disconnected,
+/// or as failed if the model had not begun.
 pub struct ReservedCall {
     /// Taken when the call is settled.
     open: Option<ReservedState>,
@@ -123,7 +123,7 @@ struct ReservedState {
     first_token: Option<Duration>,
     delivered: Sha256,
     guard: Option<Box<dyn PaymentGuard>>,
-    /// What the call costs, once it is known.
+    /// The charge of the call, once it is known.
     charge: Option<CallCharge>,
     prompts: Vec<Prompt>,
     /// One per prompt.
@@ -131,8 +131,8 @@ struct ReservedState {
 }
 
 impl CallMeter {
-    /// Meters what an earlier process left open, then counts for this one. `held` bounds the
-    /// answers kept for repeated ids, in bytes.
+    /// Meters the calls that an earlier process left open, then counts for this one. `held` bounds
+    /// the size of the answers kept for repeated ids, in bytes.
     pub async fn open(
         journal: Journal,
         (attributions, metrics): (AttributionService, ServerMetrics),
@@ -175,12 +175,12 @@ impl CallMeter {
         self.inner.calls.is_running(id)
     }
 
-    /// What tells a request from others, over its parts.
+    /// A hash over a request's parts that distinguishes it from others.
     pub fn fingerprint(&self, parts: &[&[u8]]) -> RequestFingerprint {
         RequestFingerprint::new(&self.inner.salt, parts)
     }
 
-    /// What a request shows of whoever sends it.
+    /// What a request shows of its sender.
     pub fn presenter(&self, id: &RequestId, address: Option<ClientAddress>) -> Presenter {
         let salted = |purpose: &[u8], text: &str| {
             hex::encode(
@@ -197,8 +197,7 @@ impl CallMeter {
         }
     }
 
-    /// Whether a payer's call was named so, in whichever attempt it was answered. Takes the same
-    /// time whatever it was named.
+    /// Whether a payer's call has this name, whichever attempt was answered. Takes constant time.
     pub fn is_named(&self, own: &RequestId, payer: Address, named: &RequestId) -> bool {
         let is = |attempt| {
             let id = RequestId::of_payer(&self.inner.salt, payer, (named, attempt));
@@ -209,7 +208,7 @@ impl CallMeter {
     }
 
     /// Decides whether a request runs, is a repeat with an answer that is still kept, or was
-    /// counted before. `named` is the id as its caller wrote it: that of a paid call is a secret.
+    /// counted before. `named` is the id as its caller wrote it; the id of a paid call is a secret.
     pub async fn admit(
         &self,
         id: &RequestId,
@@ -234,8 +233,8 @@ impl CallMeter {
         }
     }
 
-    /// The same for a paid call, whose id is its payer's own. What was paid and not answered, or
-    /// cost nothing, runs again.
+    /// The same for a paid call, whose id depends on its payer. A call that was paid and not
+    /// answered, or that cost nothing, runs again.
     pub async fn admit_paid(
         &self,
         id: &RequestId,
@@ -258,12 +257,12 @@ impl CallMeter {
         self.admit(&own, id, fingerprint).await
     }
 
-    /// Writes the reservation durably, and claims what can be relied on only once it is claimed;
-    /// only then may the model run.
+    /// Writes the reservation durably, and claims payments that are reliable only once they are
+    /// claimed. Only then may the model run.
     pub async fn reserve(&self, reservation: CallReservation) -> Result<ReservedCall, ApiError> {
         let inner = Arc::clone(&self.inner);
-        // In a task of its own, so that a caller who leaves while the disk or the chain is busy
-        // cannot leave the reservation without its count: the task's result is then dropped, and
+        // Runs in its own task, so that a caller who disconnects while the disk or the chain is
+        // busy cannot leave a reservation without its count. The task's result is then dropped, and
         // counts as a call that never began.
         let reserving = async move {
             let mut call = inner.reserve(reservation).await?;
@@ -286,7 +285,7 @@ impl CallMeter {
         let _ = open.wait_for(|open| *open == 0).await;
     }
 
-    /// Says in the journal that this server stopped of its own accord.
+    /// Records in the journal that this server was stopped in an orderly way.
     pub async fn close(&self) -> Result<(), ServeError> {
         let session = self.inner.session.clone();
         self.inner
@@ -306,7 +305,7 @@ impl MeterInner {
         Sha256::new().chain_update(&self.salt)
     }
 
-    /// The answer of a call that an earlier process, or this one long ago, has given.
+    /// The answer of a call that is in the journal and no longer in memory.
     async fn kept(
         &self,
         id: &RequestId,
@@ -322,7 +321,7 @@ impl MeterInner {
         self.noted(appended)
     }
 
-    /// Remembers whether the journal takes events.
+    /// Records whether the journal accepts events.
     fn noted(
         &self,
         appended: Result<EventRecord, JournalError>,
@@ -332,7 +331,8 @@ impl MeterInner {
         appended
     }
 
-    /// Appends a count. One that is there already (a commit whose answer was lost) is as good.
+    /// Appends a count. A count that is already there, from a commit whose answer was lost, is
+    /// accepted.
     async fn append_count(
         &self,
         count: JournalEntry,
@@ -413,12 +413,13 @@ impl MeterInner {
 }
 
 impl ReservedCall {
-    /// The model is at work: from here on the caller pays for what is done, whatever it does.
+    /// The model has started: from here on the caller pays for its work, even if the caller
+    /// disconnects.
     pub const fn begin(&mut self) {
         self.begun = true;
     }
 
-    /// Notes that the model produced its first token.
+    /// Records that the model produced its first token.
     pub fn first_token(&mut self) {
         if let Some(open) = &mut self.open {
             open.first_token
@@ -426,7 +427,7 @@ impl ReservedCall {
         }
     }
 
-    /// Counts text at the moment it is generated.
+    /// Counts text when it is generated.
     pub fn deliver(&mut self, text: &str, tokens: u64) {
         let Some(open) = &mut self.open else { return };
         open.delivered.update(text);
@@ -455,13 +456,13 @@ impl ReservedCall {
         }
     }
 
-    /// What will be counted if the call ends as `finish` now.
+    /// The usage that is counted if the call ends with `finish` now.
     pub fn usage(&self, finish: FinishReason) -> TokenUsage {
         counted(self.usage, self.ended(finish))
     }
 
-    /// How a call ended: where nothing was computed nothing is charged, so a caller who left before
-    /// the model began has a call that failed.
+    /// The final finish reason. If nothing was computed, nothing is charged, so a call whose caller
+    /// disconnected before the model began has failed.
     fn ended(&self, finish: FinishReason) -> FinishReason {
         match finish {
             FinishReason::Disconnected if !self.begun => FinishReason::Failed,
@@ -469,20 +470,21 @@ impl ReservedCall {
         }
     }
 
-    /// Whether the whole answer is paid for already, so that a caller who leaves is owed it.
+    /// Whether the whole answer is already paid for, so that a caller who disconnects can still get
+    /// it.
     pub fn is_paid_whole(&self) -> bool {
         let open = self.open.as_ref();
         let guard = open.and_then(|open| open.guard.as_ref());
         guard.is_some_and(|guard| guard.payment().is_paid_whole())
     }
 
-    /// When the call has to end, whatever is missing of its answer.
+    /// The deadline of the call, whatever is missing from its answer.
     pub fn deadline(&self) -> Option<Instant> {
         let open = self.open.as_ref()?;
         Some(open.reserved + open.guard.as_ref()?.time_limit()?)
     }
 
-    /// What the payer is told of its payment if the call ends as `finish` now.
+    /// The payment response for the payer if the call ends with `finish` now.
     pub fn payment_response(&mut self, finish: FinishReason) -> Option<String> {
         let (usage, finish) = (self.usage(finish), self.ended(finish));
         let open = self.open.as_mut()?;
@@ -497,7 +499,7 @@ impl ReservedCall {
         }
     }
 
-    /// Meters the call durably, then lets repeats have the answer.
+    /// Meters the call durably, then makes the answer available to repeats.
     pub async fn finish(
         mut self,
         finish: FinishReason,
@@ -509,7 +511,7 @@ impl ReservedCall {
         let (usage, finish) = (self.usage(finish), self.ended(finish));
         let answer = answer.filter(|_| finish.is_answer());
         let (sender, metered) = tokio::sync::oneshot::channel();
-        // A task of its own: a caller who leaves now cannot interrupt the count.
+        // Runs in its own task: a caller who disconnects now cannot interrupt the count.
         tokio::spawn(open.finalize(usage, finish, answer, Some(sender)));
         metered.await.unwrap_or(None).ok_or_else(unwritable)
     }
@@ -539,7 +541,7 @@ impl ReservedState {
         }
     }
 
-    /// What the call costs; computed once.
+    /// The charge of the call, computed once.
     fn charge(&mut self, usage: TokenUsage, finish: FinishReason) -> Option<CallCharge> {
         let payment = self.guard.as_ref()?.payment();
         let charge = self
@@ -548,9 +550,9 @@ impl ReservedState {
         Some(charge.clone())
     }
 
-    /// Writes the count, again and again if need be, frees the payment's channel and then the id.
-    /// The first outcome goes to whoever waits; a call whose charge the ledger would not take is
-    /// counted as failed, and not answered.
+    /// Writes the count, with retries. Then frees the payment's channel, and then the id. The first
+    /// outcome goes to the waiting caller. A call whose charge the ledger refuses is counted as
+    /// failed and gets no answer.
     async fn finalize(
         mut self,
         mut usage: TokenUsage,
@@ -627,7 +629,7 @@ impl ReservedState {
                         .open
                         .send_modify(|open| *open = open.saturating_sub(1));
                     if let Some(waiting) = waiting.take() {
-                        // Nobody left to tell is a caller who went away; the count stands.
+                        // If this fails, the caller has disconnected; the count stands.
                         let _ = waiting.send(Some(record));
                     }
                     return;
@@ -642,7 +644,7 @@ impl ReservedState {
     }
 }
 
-/// An answer as it is kept for repeats that come after this process.
+/// An answer in the form in which it is stored for repeats after a restart.
 fn enclosure(
     id: &RequestId,
     fingerprint: &RequestFingerprint,

@@ -1,4 +1,4 @@
-//! What `/metrics` shows, in the OpenMetrics text format.
+//! The content of `/metrics`, in the OpenMetrics text format.
 //!
 //! Token and call counts are fed with the very event that the journal took, so that they are the
 //! same numbers. Adapter gauges have the shape that vLLM gives them, for schedulers that read it.
@@ -139,7 +139,7 @@ impl ServerMetrics {
         );
     }
 
-    /// Takes in what is paid for gas at payers' request.
+    /// Sets the gas that was paid for sponsored transactions.
     pub fn observe_gas(&self, sponsorships: &[Sponsorship]) {
         for Sponsorship {
             chain_id,
@@ -212,12 +212,12 @@ impl ServerMetrics {
         self.responses.get_or_create(&labels).inc();
     }
 
-    /// Counts an answer that was given again.
+    /// Counts a repeated answer.
     pub fn repeated(&self) {
         self.repeats.inc();
     }
 
-    /// Takes in what is open at this moment.
+    /// Sets the numbers of open connections and of unread bytes.
     pub fn observe(&self, connections: usize, unread_bytes: usize) {
         let shown = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         self.connections.set(shown(connections));
@@ -236,7 +236,7 @@ fn seconds(milliseconds: u64) -> f64 {
     milliseconds as f64 / 1000.0
 }
 
-/// A word of the event vocabulary as the journal spells it.
+/// A word of the event vocabulary as the journal writes it.
 fn word(value: impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
@@ -252,7 +252,7 @@ fn call_labels(adapter: &str, kind: CallKind, finish: FinishReason) -> MetricLab
     ]
 }
 
-/// How far attribution is behind at this moment.
+/// Sets how far attribution is behind.
 struct AttributionGauges(AttributionService);
 
 impl fmt::Debug for AttributionGauges {
@@ -284,7 +284,7 @@ impl Collector for AttributionGauges {
     }
 }
 
-/// Who runs and who waits at this moment.
+/// Sets the numbers of running and waiting calls.
 #[derive(Debug)]
 struct AdapterGauges {
     gate: Arc<QueueGate>,

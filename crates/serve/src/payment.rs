@@ -1,6 +1,7 @@
-//! Payments as HTTP carries them: the headers, and a missing or wrong payment as an answer.
+//! Payments over HTTP: the headers, and the answer to a missing or wrong payment.
 //!
-//! Schemes, chains and signatures are the cashier's; here a payment is the text of a header.
+//! Schemes, chains and signatures belong to the payment gateway; here a payment is the text of a
+//! header.
 
 use std::sync::Arc;
 
@@ -13,19 +14,19 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use super::{api_error::ApiError, proxies};
 use openlora_ports::{Facilitator, PaymentDemand, PaymentGateway, Settler};
 
-/// What a caller pays with.
+/// The header with a caller's payment.
 pub const PAYMENT_SIGNATURE: HeaderName = HeaderName::from_static("payment-signature");
-/// What a caller has paid.
+/// The header with the result of a payment.
 pub const PAYMENT_RESPONSE: HeaderName = HeaderName::from_static("payment-response");
 
-/// The money that prices are in.
+/// The currency of prices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Currency {
     pub symbol: String,
     pub decimals: u8,
 }
 
-/// A server that sells its calls.
+/// A server with paid calls.
 #[derive(Clone)]
 pub struct SalesConfig {
     pub gateway: Arc<dyn PaymentGateway>,
@@ -34,7 +35,7 @@ pub struct SalesConfig {
     pub currency: Currency,
 }
 
-/// The payment that came with a request.
+/// The payment in a request.
 pub fn payment_header(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let mut values = headers.get_all(&PAYMENT_SIGNATURE).iter();
     let (first, second) = (values.next(), values.next());
@@ -54,21 +55,22 @@ pub fn payment_header(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
 /// The address that was called, as the caller wrote it.
 pub fn resource(headers: &HeaderMap, path: &str) -> String {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    // The edge leaves these only where a trusted proxy wrote them.
+    // The edge keeps these headers only if a trusted proxy wrote them.
     let host = text(proxies::FORWARDED_HOST).or(text(header::HOST));
     let secure = text(proxies::FORWARDED_PROTO).is_some_and(|it| it.eq_ignore_ascii_case("https"));
     let scheme = if secure { "https" } else { "http" };
     format!("{scheme}://{}{path}", host.unwrap_or("localhost"))
 }
 
-/// The value of `PAYMENT-RESPONSE` as the last event of a stream, after the SDKs' own end.
+/// The value of `PAYMENT-RESPONSE` as the last event of a stream, after the end that the SDKs
+/// expect.
 pub fn closing_event(response: &str) -> Bytes {
     let json = STANDARD.decode(response).unwrap_or_default();
     let json = String::from_utf8(json).unwrap_or_default();
     format!("event: payment-response\ndata: {json}\n\n").into()
 }
 
-/// A missing or wrong payment as HTTP says it.
+/// The HTTP answer to a missing or wrong payment.
 pub fn unpaid(why: PaymentDemand) -> ApiError {
     match why {
         PaymentDemand::Malformed { message } => malformed(message),

@@ -1,5 +1,5 @@
-//! Where a call comes from: the other end of the connection, or, behind a proxy that the operator
-//! named, whom that proxy names.
+//! The address that a call comes from: the peer of the connection or, behind a trusted proxy, the
+//! address that the proxy names.
 
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -12,7 +12,7 @@ pub const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for")
 pub const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 pub const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// What proxies say of a request; of anybody else it is removed.
+/// Headers that proxies add. They are removed from requests of all other peers.
 pub const FORWARDING: [HeaderName; 4] = [
     header::FORWARDED,
     FORWARDED_FOR,
@@ -20,11 +20,11 @@ pub const FORWARDING: [HeaderName; 4] = [
     FORWARDED_PROTO,
 ];
 
-/// Proxies whose word counts.
+/// Proxies whose forwarding headers are trusted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<AddressRange>);
 
-/// Addresses that begin with the same bits.
+/// A range of addresses with a common prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct AddressRange {
     /// IPv4 as `::ffff:a.b.c.d`.
@@ -32,7 +32,7 @@ struct AddressRange {
     bits: u32,
 }
 
-/// What is wrong with a text that should name addresses.
+/// The error in a text that should name addresses.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected an address or a range such as 10.0.0.0/8, found `{found}`")]
 pub struct RangeProblem {
@@ -74,7 +74,7 @@ impl FromStr for AddressRange {
 
 impl TrustedProxies {
     /// # Errors
-    /// The first text that names no addresses.
+    /// Returns the first text that names no addresses.
     pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, RangeProblem> {
         let ranges = texts.into_iter().map(|text| text.trim().parse());
         ranges.collect::<Result<_, _>>().map(Self)
@@ -89,8 +89,8 @@ impl TrustedProxies {
     }
 }
 
-/// The address that a request counts for: the nearest one that is no trusted proxy's. A proxy that
-/// says nothing that can be read, or two different things, is itself the client.
+/// The address that a request counts for: the nearest one that is not a trusted proxy. If a proxy's
+/// headers are unreadable or contradict each other, the proxy itself is the client.
 pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &TrustedProxies) -> IpAddr {
     let peer = peer.to_canonical();
     if !trusted.contains(peer) {
@@ -104,7 +104,8 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &TrustedProxie
         (None, Some(standard)) => standard,
         (None, None) => return peer,
     };
-    // Each proxy adds whom it heard from at the end; what a stranger wrote stands before that.
+    // Each proxy appends the address of its peer. Untrusted entries from the client come before
+    // those.
     let mut nearest = peer;
     for ip in path.into_iter().rev() {
         let Some(ip) = ip else { return nearest };

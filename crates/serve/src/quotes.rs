@@ -1,5 +1,5 @@
-//! What prompts take, before anybody has paid: counted once per request, in a lane that leaves the
-//! processor to calls that are paid for, and within an allowance per address.
+//! Counts the tokens of prompts before payment: once per request, in a lane that leaves the
+//! processor to paid calls, and within an allowance per address.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -12,21 +12,22 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{api_error::ApiError, client::ClientAddress};
 
-/// Requests whose count is remembered, so that the paid repeat of a quoted request costs nothing.
+/// How many token counts are kept, so that the paid repeat of a quoted request is not counted
+/// again.
 const REMEMBERED: usize = 8192;
 
-/// Requests that may wait for their count, in all and of one address.
+/// How many requests may wait for their count, in total and per address.
 const MOST_WAITING: usize = 128;
 const MOST_WAITING_PER_ADDRESS: usize = 16;
 
-/// What an address may send without payment: so many bytes at once, and so many a second.
+/// What an address may send without payment: bytes in one burst, and bytes per second.
 const ALLOWANCE: i64 = 8 << 20;
 const ALLOWANCE_PER_SECOND: i64 = 1 << 20;
 
-/// What a request costs of the allowance besides its bytes.
+/// The allowance that a request uses besides its bytes.
 const PER_REQUEST: i64 = 4096;
 
-/// Addresses that are kept apart; beyond that the fullest allowances are forgotten.
+/// How many addresses have separate allowances. Above that, the fullest allowances are removed.
 const MOST_ADDRESSES: usize = 16_384;
 
 /// Counts prompts for quotes.
@@ -50,7 +51,7 @@ struct QuoteCallers {
     all_waiting: usize,
 }
 
-/// Bytes that an address has left; below zero after a request larger than that.
+/// The bytes left to an address; below zero after a request that is larger than the allowance.
 #[derive(Clone, Copy, Debug)]
 struct ByteAllowance {
     left: i64,
@@ -97,8 +98,8 @@ impl QuoteCounter {
         }
     }
 
-    /// Charges a request without payment to the allowance of its address: 429 when that is used
-    /// up.
+    /// Charges a request without payment to the allowance of its address: 429 if the allowance is
+    /// used up.
     pub fn spend(&self, address: Option<ClientAddress>, bytes: usize) -> Result<(), ApiError> {
         let Some(address) = address else {
             return Ok(());
@@ -122,7 +123,7 @@ impl QuoteCounter {
         Err(ApiError::new(status, "unpaid_limit", message).retry_after(seconds))
     }
 
-    /// Waits to count a request's prompts: 429 when too many wait.
+    /// Waits to count a request's prompts: 429 if too many wait.
     pub async fn enter(
         &self,
         address: Option<ClientAddress>,
@@ -152,7 +153,7 @@ impl QuoteCounter {
 }
 
 impl QuoteCallers {
-    /// An allowance that is full again need not be kept.
+    /// A full allowance need not be kept.
     fn forget(&mut self) {
         if self.allowances.len() < MOST_ADDRESSES {
             return;

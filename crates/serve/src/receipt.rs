@@ -1,4 +1,4 @@
-//! The receipt of a metered call, as the journal has it.
+//! The journal's receipt of a metered call.
 
 use axum::http::StatusCode;
 use schemars::JsonSchema;
@@ -77,15 +77,15 @@ impl Receipt {
         })
     }
 
-    /// Whether the call was cut off by our side and cost nothing, or is paid by what was paid for
-    /// it already.
+    /// Whether the call was cut off by the server and cost nothing, or is covered by what was
+    /// already paid for it.
     pub fn is_owed(&self, payment: &CheckedPayment) -> bool {
         let charged = self.charge.as_ref().is_some_and(|it| !it.amount.is_zero());
         !self.finish.is_answer() && (!charged || payment.quote.is_zero())
     }
 
-    /// Whether whoever names the id can be told: those of paid calls are their payers' secrets.
-    /// Earlier versions had the payers' own ids there, which may be guessed.
+    /// Whether a client that names the id may read the receipt: ids of paid calls are secrets of
+    /// their payers. Earlier versions recorded the payers' own ids, which can be guessed.
     pub fn is_addressed(&self) -> bool {
         self.charge.is_none() || RequestId::is_secret(&self.request_id)
     }
@@ -201,7 +201,7 @@ pub fn unreadable(error: &JournalError) -> ApiError {
     ApiError::unavailable("journal_unavailable", message)
 }
 
-/// The answer to a repeated id whose call was metered and whose text is no longer held.
+/// The answer to a repeated id if its call was metered and its text is no longer kept.
 pub fn already_metered(receipt: &Receipt) -> ApiError {
     let message = format!(
         "The call with request id '{}' was already metered and its answer is no longer held.",

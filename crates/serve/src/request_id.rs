@@ -1,7 +1,7 @@
 //! The id under which a call is counted once: the caller's, or a fresh one.
 //!
-//! `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header, quoted or bare) goes before
-//! `X-Request-Id`, which proxies like to set.
+//! `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header, quoted or bare) has precedence
+//! over `X-Request-Id`, which proxies often set.
 
 use axum::http::{HeaderMap, StatusCode};
 use sha2::{Digest, Sha256};
@@ -15,7 +15,7 @@ pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Longest accepted id in bytes.
 const LONGEST: usize = 128;
 
-/// Digits of the ids of paid calls.
+/// Number of digits in the id of a paid call.
 const SECRET: usize = 32;
 
 /// A validated request id: 1 to 128 letters, digits and `-_.:~`.
@@ -40,8 +40,9 @@ impl RequestId {
         fits.then(|| Self(text.to_owned()))
     }
 
-    /// The id of a paid call: its payer's own, so that nobody meets another's, and nobody else can
-    /// name it, because the salt is the journal's secret. Each attempt at a call has one.
+    /// The id of a paid call. It depends on the payer, so ids of different payers do not collide.
+    /// Other parties cannot compute it, because the salt is the journal's secret. Each attempt at a
+    /// call has its own id.
     pub fn of_payer(salt: &[u8], payer: Address, (id, attempt): (&Self, u32)) -> Self {
         let hash = Sha256::new()
             .chain_update(salt)
@@ -54,7 +55,7 @@ impl RequestId {
         Self(text)
     }
 
-    /// Whether an id cannot be guessed: one of a paid call, or a UUID.
+    /// Whether an id cannot be guessed: the id of a paid call, or a UUID.
     pub fn is_secret(text: &str) -> bool {
         let hexadecimal = text.bytes().all(|byte| byte.is_ascii_hexdigit());
         (text.len() == SECRET && hexadecimal) || uuid::Uuid::try_parse(text).is_ok()

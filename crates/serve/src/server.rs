@@ -1,7 +1,8 @@
 //! The listening socket, its connections, and how they end.
 //!
-//! Draining stops accepting, lets running calls finish, then metering; hurrying cuts running
-//! calls short. Either way every reserved call is metered before [`Server::run`] returns.
+//! Draining stops accepting, lets running calls finish, and then finishes metering. Hurrying cuts
+//! running calls short. In both cases every reserved call is metered before [`Server::run`]
+//! returns.
 
 use std::{
     io::Write,
@@ -55,18 +56,18 @@ use openlora_ledger::event::Event;
 /// Longest time for a connection to idle.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Buffer of a connection; a head fits with the piece that follows it.
+/// Buffer of a connection. It holds a head and the next piece.
 const BUFFER: usize = 96 * 1024;
 
-/// Longest time that writes to a client are blocked while it reads next to nothing.
+/// Longest time that writes to a client may be blocked while it reads almost nothing.
 const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Time between two requests of a connection, once so many came at once: clients that wait for
-/// their answers never notice.
+/// Time between two requests of a connection after a burst. Clients that wait for their answers
+/// never notice it.
 const REQUEST_PACE: Duration = Duration::from_millis(10);
 const REQUEST_BURST: u32 = 100;
 
-/// Connections that are closed at once when the system has no room for a new one.
+/// How many connections are closed together when the system has no room for a new one.
 const MADE_ROOM: usize = 16;
 
 /// Bound on request bodies beyond the small ones, and on answers that are not read yet, in bytes.
@@ -76,7 +77,7 @@ const UNREAD_ANSWERS: usize = 128 << 20;
 /// Bound on answers held for repeated request ids, in bytes.
 const HELD_ANSWERS: usize = 32 << 20;
 
-/// After hurrying, the longest wait for the last counts to reach the journal.
+/// Longest wait for the last counts to reach the journal after hurrying.
 const LAST_COUNTS: Duration = Duration::from_secs(10);
 
 /// How long answers may be read after the last call is counted, and after hurrying.
@@ -91,7 +92,7 @@ pub struct BoundSocket {
 }
 
 impl BoundSocket {
-    /// Binds before anything is loaded, so that a taken port is known at once.
+    /// Binds before anything is loaded, so that a port conflict is reported at once.
     pub async fn new(host: &str, port: u16) -> Result<Self, ServeError> {
         let place = if host.contains(':') {
             format!("[{host}]:{port}")
@@ -112,10 +113,10 @@ impl BoundSocket {
     }
 }
 
-/// What a server has to offer.
+/// The parts of a server.
 pub struct ServeInputs {
     pub adapters: Vec<ServedAdapter>,
-    /// Absent where calls are free.
+    /// Absent if calls are free.
     pub sales: Option<SalesConfig>,
     pub attribution: AttributionConfig,
     pub access: AccessRules,
@@ -129,8 +130,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens the meter, which counts what an earlier process left open, and names the adapters in
-    /// the journal.
+    /// Opens the meter, which counts the calls that an earlier process left open, and records the
+    /// adapters in the journal.
     pub async fn new(
         bound: BoundSocket,
         inputs: ServeInputs,
@@ -155,7 +156,8 @@ impl Server {
                 })
                 .await?;
         }
-        // Prompts are counted one after another where calls are sold, so that payers have the rest.
+        // If calls are paid, prompts are counted one at a time, which leaves the processor to paid
+        // calls.
         let counting = match inputs.sales {
             Some(_) => 1,
             None => limits.max_concurrent,
@@ -182,7 +184,7 @@ impl Server {
         })
     }
 
-    /// Bounds the connections otherwise.
+    /// Sets other limits on connections.
     pub fn with_connections(mut self, limits: ConnectionLimits) -> Self {
         self.connections = limits;
         self
@@ -192,12 +194,12 @@ impl Server {
         self.bound.address
     }
 
-    /// The routes, for callers who reach them without a socket.
+    /// The routes, for callers that use them without a socket.
     pub fn router(&self) -> Router {
         router(self.app.clone())
     }
 
-    /// Serves until told to stop, then until every call is metered.
+    /// Serves until it is stopped, and then until every call is metered.
     pub async fn run(self) -> Result<(), ServeError> {
         let Self {
             bound,
@@ -233,7 +235,8 @@ impl Server {
                     None => turn_away(stream),
                 },
                 Err(error) => {
-                    // Out of file descriptors, or a client that was gone at once.
+                    // The process has no file descriptors left, or the client has already
+                    // disconnected.
                     tracing::warn!(%error, open = open.count(), "a connection was not accepted");
                     open.make_room(MADE_ROOM);
                     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -267,7 +270,7 @@ async fn finish(
     };
     tokio::select! {
         () = app.meter.idle() => {
-            // What waits longer than this waits for the next start.
+            // Calls that wait longer than this are attributed after the next start.
             tokio::select! {
                 () = app.attributions.settle_down(LAST_COUNTS) => {}
                 () = app.stop.force_stop.cancelled() => {}
@@ -282,7 +285,7 @@ async fn finish(
     }
 }
 
-/// Waits as long as clients may read answers of a server on its way out.
+/// Waits while clients may still read the answers of a server that is stopping.
 async fn last_reads(app: &AppState) {
     let counted = async {
         app.meter.idle().await;
@@ -298,7 +301,7 @@ async fn last_reads(app: &AppState) {
     }
 }
 
-/// Tells a client that every connection is at work.
+/// Tells a client that every connection is busy.
 fn turn_away(stream: TcpStream) {
     let message = "All connections of this server are in use; try again shortly.";
     let body = ApiError::unavailable("too_many_connections", message).envelope();
@@ -308,7 +311,7 @@ fn turn_away(stream: TcpStream) {
          content-length: {}\r\nretry-after: 1\r\nconnection: close\r\n\r\n{body}",
         body.len()
     );
-    // It fits into the empty buffer of a new socket; a client that is gone needs no answer.
+    // It fits into the empty buffer of a new socket; a disconnected client needs no answer.
     let _ = stream
         .into_std()
         .and_then(|mut stream| stream.write_all(answer.as_bytes()));
@@ -320,7 +323,7 @@ async fn serve(
     router: Router,
     app: AppState,
 ) {
-    // A connection that was only opened costs no buffers.
+    // A connection that was only opened uses no buffers.
     tokio::select! {
         begun = tokio::time::timeout(IDLE_TIMEOUT, stream.readable()) => match begun {
             Ok(Ok(())) => {}
@@ -329,7 +332,7 @@ async fn serve(
         () = place.closed() => return,
         () = app.stop.draining.cancelled() => return,
     }
-    // Tokens go out one by one; a delay for fuller packets would be seen by the reader.
+    // Tokens are sent one by one; the reader would notice a delay for fuller packets.
     let _ = stream.set_nodelay(true);
     let last = LastRequest::default();
     let here = stream.local_addr().ok();
@@ -374,7 +377,7 @@ async fn serve(
     }
 }
 
-/// How fast the requests of one connection follow each other (generic cell rate algorithm).
+/// Limits the rate of requests on one connection (generic cell rate algorithm).
 #[derive(Default)]
 struct RequestPace(Mutex<Option<Instant>>);
 

@@ -1,8 +1,8 @@
 //! Answers that were generated and are not read yet.
 //!
-//! A reader who is slow costs the memory of its own answer, for a bounded time, and no turn on an
-//! engine. All unread answers together are bounded: beyond that the largest of them is cut off.
-//! Whoever is cut off gets its answer by repeating the request, as far as answers are kept.
+//! A slow reader costs the memory of its own answer for a bounded time, and no turn on an engine.
+//! The total size of unread answers is bounded: above the bound, the largest of them is cut off. A
+//! client whose answer is cut off gets it by repeating the request, as long as answers are kept.
 
 use std::{
     collections::BTreeMap,
@@ -26,7 +26,7 @@ const LONGEST_READ: Duration = Duration::from_secs(600);
 /// An answer no larger than this goes straight to its connection.
 const SMALL: usize = 64 * 1024;
 
-/// All answers that are being read.
+/// All answers that are not fully read.
 #[derive(Debug)]
 pub struct UnreadAnswers {
     /// In bytes.
@@ -47,7 +47,7 @@ struct UnreadAnswer {
     connection: Option<Connection>,
 }
 
-/// Where an answer is written; never waits.
+/// The writing end of an answer; never waits.
 #[derive(Debug)]
 pub struct AnswerWriter {
     id: u64,
@@ -57,7 +57,7 @@ pub struct AnswerWriter {
     gone: CancellationToken,
 }
 
-/// Where it is read.
+/// The reading end of an answer.
 #[derive(Debug)]
 struct AnswerReader {
     id: u64,
@@ -74,7 +74,7 @@ impl UnreadAnswers {
         }
     }
 
-    /// An answer that is written in pieces, and the body that it becomes.
+    /// An answer that is written in pieces, and its body.
     pub fn answer(self: &Arc<Self>, connection: Option<Connection>) -> (AnswerWriter, Body) {
         let (sender, receiver) = mpsc::unbounded_channel();
         let gone = CancellationToken::new();
@@ -174,7 +174,7 @@ impl AnswerWriter {
         let _ = self.sender.send(bytes);
     }
 
-    /// Waits until nobody reads on.
+    /// Waits until the reader stops reading.
     pub async fn reader_closed(&self) {
         self.gone.cancelled().await;
     }

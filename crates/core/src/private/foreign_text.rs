@@ -1,15 +1,15 @@
 //! Texts of others (sellers, packages, logs, chains) on a terminal or in a log.
 //!
-//! Control characters steer a terminal, format characters reorder or hide what stands beside them,
-//! and line breaks let a text pose as lines of this program. All of them are replaced, except line
-//! breaks inside texts that have several lines by nature, such as an answer.
+//! Control characters can control a terminal, format characters can reorder or hide the text next
+//! to them, and line breaks let a text look like lines of this program. All of them are replaced.
+//! Only texts that have several lines by nature, such as an answer, keep their line breaks.
 
 use std::borrow::Cow;
 
 /// Stands for a character that is not shown.
 const REPLACEMENT: char = '\u{fffd}';
 
-/// Whether a character steers a terminal or changes how others are shown: the general categories
+/// Whether a character controls a terminal or changes how others are shown: the general categories
 /// Cc, Cf, Zl and Zp of Unicode 16, and the rest of the block of tags.
 pub fn is_steering(letter: char) -> bool {
     if letter.is_ascii() {

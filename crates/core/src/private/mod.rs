@@ -1,6 +1,6 @@
-//! What stays between this program and its owner: addresses that carry credentials, files and
-//! folders that nobody else may read, keys in memory, and terminals that texts of others must not
-//! steer.
+//! Protects the user's private data: addresses that carry credentials, files and folders that only
+//! their owner may read, keys in memory, and terminals that text from other parties must not
+//! control.
 //!
 //! Every other module may use this one, so it depends on none of them.
 

@@ -1,6 +1,6 @@
-//! Calls that were paid and whose answers have not been shown. Such a call is asked for again with
-//! the same bytes and the same payment, so that a server that has answered it answers the same and
-//! nothing is paid twice.
+//! Paid calls whose answers have not been shown. Such a call is repeated with the same bytes and
+//! the same payment, so a server that has already answered it gives the same answer and no call is
+//! paid twice.
 
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
@@ -13,17 +13,17 @@ use super::{
 };
 use openlora_core::Amount;
 
-/// What is bought: one request, byte for byte.
+/// The request that is paid for, byte for byte.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallOrder {
     pub request_id: String,
     pub seller: SellerRoute,
-    /// Where the server has it, without its query.
+    /// The request's path on the server, without its query.
     pub path: String,
     pub body: String,
 }
 
-/// What left this process for a call, and all that it takes to send it again.
+/// A request and payment that were sent, with everything needed to send them again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PaymentAttempt {
     /// Unix milliseconds.
@@ -38,7 +38,7 @@ pub struct PaymentAttempt {
 }
 
 impl PayerStore {
-    /// Every call that waits for its answer, the oldest first.
+    /// Every call that waits for its answer, oldest first.
     pub fn attempts(&self) -> Result<Vec<PaymentAttempt>, PayerError> {
         self.read(|connection| {
             let query = "SELECT body FROM attempts ORDER BY number";
@@ -48,7 +48,7 @@ impl PayerStore {
         })
     }
 
-    /// The call that a text means: its request id, or the beginning of it.
+    /// The call that a text identifies: its request id, or a prefix of it.
     pub fn attempt_named(&self, text: &str) -> Result<PaymentAttempt, PayerError> {
         let mut all = self.attempts()?;
         let is = |it: &PaymentAttempt| it.order.request_id.starts_with(text);
@@ -85,7 +85,7 @@ impl PayerStore {
     }
 }
 
-/// The last payment of a call takes the place of those before it.
+/// The last payment of a call replaces the earlier ones.
 pub(super) fn store_attempt(
     connection: &Connection,
     number: PaymentNumber,
@@ -97,7 +97,7 @@ pub(super) fn store_attempt(
     Ok(())
 }
 
-/// Calls on a chain that is gone have no answer.
+/// Calls on a replaced chain get no answer.
 pub(super) fn end(connection: &Connection, chain_id: u64) -> Result<(), StoreFault> {
     let delete = "DELETE FROM attempts WHERE number IN \
                   (SELECT number FROM spendings WHERE chain_id = ?1)";

@@ -1,20 +1,20 @@
-//! Whether a receipt says what we signed and the chain shows.
+//! Compares a receipt with our signatures and with the chain.
 
 use super::{PayerChannel, PayerError, PaymentRecord, PaymentStatus, chain, resync::check_voucher};
 use openlora_chain::provider::Chain;
 use openlora_core::Amount;
 use openlora_ledger::{CallCharge, PaymentScheme};
 
-/// What one comparison found.
+/// The result of one comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ComparisonResult {
     Fits,
     Differs(String),
-    /// What it needs is not here.
+    /// The data for this comparison is not available here.
     Unknown(String),
 }
 
-/// A comparison's name and what it found.
+/// A comparison's name and its result.
 pub type ComparisonLine = (&'static str, ComparisonResult);
 
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: &T, signed: &T) -> Option<String> {
@@ -78,11 +78,11 @@ fn signature(record: &PaymentRecord, channel: Option<&PayerChannel>) -> Comparis
     }
 }
 
-/// Seconds before a payment from which its transaction is looked for: clocks differ.
+/// How many seconds before a payment the search for its transaction starts, because clocks differ.
 const EARLIER: u64 = 24 * 3600;
 
-/// What all calls of a channel may have cost by our own records: what was charged, and the most
-/// that those may cost that nobody has answered for.
+/// The most that all calls of a channel may have cost by our own records: the charged amounts, plus
+/// the quotes of payments without an answer.
 pub fn agreed(spendings: &[PaymentRecord], charge: &CallCharge) -> Amount {
     let of_channel = spendings
         .iter()
@@ -95,8 +95,8 @@ pub fn agreed(spendings: &[PaymentRecord], charge: &CallCharge) -> Amount {
     cost.sum()
 }
 
-/// Compares a charge with what the chain shows of its channel or authorization; `agreed` is what
-/// all calls of the channel may have cost.
+/// Compares a charge with the chain's state of its channel or authorization. `agreed` is the most
+/// that all calls of the channel may have cost.
 pub async fn against_chain(
     charge: &CallCharge,
     (record, agreed): (&PaymentRecord, Amount),

@@ -1,5 +1,5 @@
-//! What may be spent in a day, and what may be in channels at the same time. For the day, a channel
-//! counts with what was put into it or with what calls from it cost, whichever is more.
+//! The limits on spending per day and on the total in channels. On each day, a channel counts with
+//! its deposits or with the cost of its calls, whichever is larger.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub(super) const DAY_MS: u64 = 86_400_000;
 /// A chain, a token, and a day since 1970.
 type BudgetDay = (u64, Address, u64);
 
-/// What may be spent in a day, and be in channels at the same time.
+/// The limits on spending in a day and on the total in channels.
 #[derive(Clone, Copy, Debug)]
 pub struct DailyBudget<'a> {
     pub limit: Amount,
@@ -27,7 +27,8 @@ pub struct DailyBudget<'a> {
     pub token: &'a PaymentToken,
 }
 
-/// What counts against a day's budget. An `exact` payment has a nonce where others have a channel.
+/// The costs that count against a day's budget. An `exact` payment has a nonce instead of a
+/// channel.
 pub(super) fn spent(
     connection: &Connection,
     (chain_id, token, day): BudgetDay,
@@ -54,7 +55,7 @@ pub(super) fn spent(
     Ok(each.fold(Amount::ZERO, Amount::saturating_add))
 }
 
-/// Makes a change, unless the day's budget, or what may be in channels, does not allow it.
+/// Makes a change, unless it exceeds the day's budget or the limit on the total in channels.
 pub(super) fn within_budget<T>(
     transaction: &Transaction,
     day: BudgetDay,
@@ -67,7 +68,7 @@ pub(super) fn within_budget<T>(
     let changed = change(transaction)?;
     let after = spent(transaction, day)?;
     check_locked(budget, (locked_before, in_channels(transaction)?))?;
-    // What was spent before a limit was lowered stands; only more is refused.
+    // If a limit is lowered, earlier spending stands; only further spending is refused.
     if after <= budget.limit || after <= before {
         return Ok(changed);
     }
@@ -81,13 +82,13 @@ pub(super) fn within_budget<T>(
 }
 
 impl PayerStore {
-    /// All that is in channels, over every seller.
+    /// The total in channels over all sellers.
     pub fn locked(&self, chain_id: u64, token: Address) -> Result<Amount, PayerError> {
         self.read(|connection| locked(connection, chain_id, token))
     }
 }
 
-/// What was put in before a limit was lowered stays; only more is refused.
+/// If a limit is lowered, earlier deposits stand; only further deposits are refused.
 pub(super) fn check_locked(
     budget: DailyBudget<'_>,
     (before, after): (Amount, Amount),

@@ -1,4 +1,4 @@
-//! What a payer asks the chain, and the calls by which it puts money in and takes it back itself.
+//! A payer's queries to the chain, and its own contract calls for deposits and withdrawals.
 
 use alloy::{
     primitives::{B256, Bytes, U256, hex},
@@ -16,14 +16,14 @@ use openlora_chain::{
 use openlora_contracts::{COLLECTOR, ESCROW};
 use openlora_core::{Address, Amount, Word};
 
-/// A channel as the escrow has it.
+/// The escrow's state of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChannelBalance {
     pub balance: Amount,
     pub claimed: Amount,
 }
 
-/// A withdrawal that waits for its delay.
+/// A withdrawal that waits for its delay to pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitingWithdrawal {
     pub amount: Amount,
@@ -59,7 +59,7 @@ pub async fn waiting(
     }))
 }
 
-/// The number that the channel's next refund has, which every refund moves on.
+/// The nonce of the channel's next refund. Every refund increments it.
 pub async fn refund_nonce(chain: &Chain, channel: Word) -> Result<u64, WalletError> {
     let asked = Escrow::refundNonceCall {
         channelId: channel.0.into(),
@@ -70,7 +70,7 @@ pub async fn refund_nonce(chain: &Chain, channel: Word) -> Result<u64, WalletErr
     Ok(found.saturating_to())
 }
 
-/// What an account has of a token.
+/// An account's balance of a token.
 pub async fn funds(chain: &Chain, token: Address, account: Address) -> Result<Amount, WalletError> {
     let asked = Token::balanceOfCall {
         account: account.into(),
@@ -79,7 +79,7 @@ pub async fn funds(chain: &Chain, token: Address, account: Address) -> Result<Am
     Ok(Amount(found.saturating_to()))
 }
 
-/// Whether an authorization was used, or taken back.
+/// Whether an authorization was used or cancelled.
 pub async fn is_used(
     chain: &Chain,
     token: Address,
@@ -95,8 +95,8 @@ pub async fn is_used(
         .await
 }
 
-/// Who got how much in the transaction that used an authorization, mined since `since` (Unix
-/// seconds); nothing where the authorization was only taken back.
+/// The receivers and amounts of the transaction that used an authorization, mined since `since`
+/// (Unix seconds). Empty if the authorization was only cancelled.
 pub async fn transfers_by(
     chain: &Chain,
     (token, payer, nonce): (Address, Address, Word),
@@ -124,7 +124,7 @@ pub async fn transfers_by(
     Ok(moved.collect())
 }
 
-/// A call of a contract, not sent yet.
+/// A contract call that has not been sent yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContractCall {
     to: Address,
@@ -138,9 +138,9 @@ fn of_escrow(call: &impl SolCall) -> ContractCall {
     }
 }
 
-/// A signed deposit, put on the chain by whoever pays the gas.
+/// A signed deposit. The account that submits it to the chain pays the gas.
 pub fn deposit(channel: &PayerChannel, pending: &PendingDeposit) -> ContractCall {
-    // What is in the purse was written by us.
+    // This program wrote the stored signature, so it is valid hexadecimal.
     let signature = hex::decode(&pending.signature).unwrap_or_default();
     let data = (
         U256::ZERO,
@@ -157,7 +157,7 @@ pub fn deposit(channel: &PayerChannel, pending: &PendingDeposit) -> ContractCall
     of_escrow(&call)
 }
 
-/// The start of taking back all that is not claimed.
+/// Starts the withdrawal of everything that is not claimed.
 pub fn initiate_withdraw(channel: &PayerChannel, amount: Amount) -> ContractCall {
     let call = Escrow::initiateWithdrawCall {
         config: (&channel.config).into(),
@@ -166,7 +166,7 @@ pub fn initiate_withdraw(channel: &PayerChannel, amount: Amount) -> ContractCall
     of_escrow(&call)
 }
 
-/// Its end, after the channel's delay.
+/// Finishes a withdrawal, after the channel's delay.
 pub fn finalize_withdraw(channel: &PayerChannel) -> ContractCall {
     let call = Escrow::finalizeWithdrawCall {
         config: (&channel.config).into(),
@@ -174,7 +174,7 @@ pub fn finalize_withdraw(channel: &PayerChannel) -> ContractCall {
     of_escrow(&call)
 }
 
-/// Development money, which anybody may make.
+/// Development money, which any account may mint.
 pub fn mint(token: Address, to: Address, amount: Amount) -> ContractCall {
     let call = DevelopmentToken::mintCall {
         to: to.into(),
@@ -186,7 +186,7 @@ pub fn mint(token: Address, to: Address, amount: Amount) -> ContractCall {
     }
 }
 
-/// A call that would go through now, with the gas it needs and a fifth more.
+/// A call that would succeed now, with its gas estimate plus a fifth.
 pub async fn submission(
     chain: &Chain,
     from: Address,

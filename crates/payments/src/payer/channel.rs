@@ -1,5 +1,5 @@
-//! The channels of a purse. Each is used by one call at a time, and one that is being refunded is
-//! never used again.
+//! Channels in the payer store. Only one call uses a channel at a time. A channel that is being
+//! refunded is never used again.
 
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
@@ -165,18 +165,18 @@ impl ChannelRequirements {
     }
 }
 
-/// A channel that nobody else uses.
+/// A channel leased for exclusive use.
 #[derive(Debug)]
 pub struct LeasedChannel {
     pub channel: PayerChannel,
-    /// Nothing was signed for it, so neither the purse nor the chain knows it.
+    /// Nothing was signed for it yet, so it is neither in the store nor on the chain.
     pub(super) is_new: bool,
     _lease: ChannelLease,
 }
 
 impl PayerStore {
-    /// A channel for a call that may cost `quote`: one with enough in it, else any that is free,
-    /// else a new one, which is empty. `but` is not taken.
+    /// Leases a channel for a call that may cost `quote`: one with enough money in it, else any
+    /// free one, else a new, empty one. `but` is not used.
     pub fn lease_for(
         &self,
         wanted: &ChannelRequirements,
@@ -199,7 +199,7 @@ impl PayerStore {
         self.lease_new(wanted)
     }
 
-    /// A new channel, which is empty. The purse keeps it with the first signature for it.
+    /// Leases a new, empty channel. The store keeps it with the first signature for it.
     pub fn lease_new(&self, wanted: &ChannelRequirements) -> Result<LeasedChannel, PayerError> {
         let channel = wanted.fresh();
         let lease = self.try_lease(&name(&channel))?;
@@ -213,7 +213,7 @@ impl PayerStore {
         })
     }
 
-    /// A known channel, as it is once nobody else uses it.
+    /// Leases a known channel and reads its state under the lease. Fails if another call uses it.
     pub fn lease(&self, chain_id: u64, id: Word) -> Result<LeasedChannel, PayerError> {
         let lease = self.try_lease(&format!("{chain_id}-{id}"))?;
         let _lease = lease.ok_or(PayerError::Busy { channel: id })?;
@@ -229,7 +229,7 @@ impl PayerStore {
         })
     }
 
-    /// Every channel, the last used one first.
+    /// Every channel, most recently used first.
     pub fn channels(&self) -> Result<Vec<PayerChannel>, PayerError> {
         self.read(|connection| {
             let mut all =
@@ -239,7 +239,7 @@ impl PayerStore {
         })
     }
 
-    /// The channel that a text means: an id or its beginning.
+    /// The channel that a text identifies: an id or a prefix of it.
     pub fn channel_named(&self, text: &str) -> Result<PayerChannel, PayerError> {
         let all = self.channels()?;
         let mut meant = all.iter().filter(|it| it.id.to_string().starts_with(text));

@@ -1,5 +1,6 @@
-//! What was put into channels. Money in a channel cannot be had back at once, so it counts against
-//! the budget of the day on which it was signed away, until it is back or can no longer be fetched.
+//! Deposits into channels. Money in a channel cannot be withdrawn at once. A deposit therefore
+//! counts against the budget of the day on which it was signed, until it is returned or can no
+//! longer be submitted.
 
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
@@ -13,18 +14,18 @@ use super::{
 use crate::x402::digest::deposit_nonce;
 use openlora_core::{Address, Amount, Word};
 
-/// What is known of a signed deposit.
+/// The known outcome of a signed deposit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DepositStage {
-    /// The chain has not shown it; whoever has the signature may still fetch it.
+    /// Not seen on the chain yet. A party that has the signature may still submit it.
     Open,
     Made,
-    /// It ended unused.
+    /// It expired unused.
     Void,
 }
 
-/// One signature by which money goes into a channel.
+/// One signature that authorizes a deposit into a channel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DepositRecord {
     /// Unix milliseconds.
@@ -37,7 +38,7 @@ pub struct DepositRecord {
     pub amount: Amount,
     /// Unix seconds.
     pub valid_before: u64,
-    /// What has come back of it on the day on which it was made.
+    /// The part of it that was returned on the day of the deposit.
     pub returned: Amount,
     pub stage: DepositStage,
 }
@@ -71,7 +72,7 @@ impl DepositRecord {
 }
 
 impl PayerStore {
-    /// Writes down a deposit that is not part of a call, before it is sent.
+    /// Records a deposit that is not part of a call, before it is sent.
     pub fn record_deposit(
         &self,
         channel: &PayerChannel,
@@ -90,7 +91,7 @@ impl PayerStore {
         })
     }
 
-    /// Signed deposits that the chain has not shown and that ended before `time`, Unix seconds.
+    /// Signed deposits that are not on the chain and that expired before `time`, Unix seconds.
     pub fn expired_deposits(
         &self,
         chain_id: u64,
@@ -104,7 +105,7 @@ impl PayerStore {
         Ok(open.into_iter().filter(|(_, it)| ended(it)).collect())
     }
 
-    /// Writes down how a deposit ended.
+    /// Records the outcome of a deposit.
     pub fn settle_deposit(
         &self,
         number: PaymentNumber,
@@ -113,7 +114,7 @@ impl PayerStore {
         self.write(|transaction| update(transaction, number, deposit))
     }
 
-    /// Money came back from a channel: what was put in today counts so much less.
+    /// Money was returned from a channel, so today's deposits count that much less.
     pub fn returned(&self, channel: &PayerChannel, amount: Amount) -> Result<(), PayerError> {
         self.write(|transaction| {
             let today = now_ms() / DAY_MS;
@@ -148,7 +149,7 @@ pub(super) fn made(
     Ok(())
 }
 
-/// The deposits that format 1 knew of as parts of channels only.
+/// The deposits that format 1 stored only as parts of channels.
 pub(super) fn take_over(connection: &Connection) -> Result<(), StoreFault> {
     let mut all = connection.prepare("SELECT body FROM channels")?;
     let bodies = all.query_map([], |row| row.get::<_, String>(0))?;
@@ -163,7 +164,7 @@ pub(super) fn take_over(connection: &Connection) -> Result<(), StoreFault> {
     Ok(())
 }
 
-/// What was put into channels of a chain that is gone counts on no day.
+/// Deposits into channels of a replaced chain count on no day.
 pub(super) fn end(connection: &Connection, chain_id: u64) -> Result<(), StoreFault> {
     let key = params![chain_id.cast_signed()];
     for (number, mut deposit) in rows(connection, "WHERE chain_id = ?1", key)? {

@@ -1,4 +1,4 @@
-//! What keeps a payer from paying.
+//! Errors of payments on the payer's side.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use openlora_core::{
     private::foreign_text::clean_line,
 };
 
-/// Every way in which paying fails.
+/// Every reason for which a payment fails.
 #[derive(Debug, thiserror::Error)]
 pub enum PayerError {
     #[error("the purse {}: {problem}", path.display())]

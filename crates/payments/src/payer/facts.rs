@@ -1,5 +1,6 @@
-//! The transactions that a payer sends itself, written down like those of the journal: a server's
-//! journal has one writer, and a payer may be another process on the same machine.
+//! Transactions that a payer sends itself, recorded in the form that the journal uses. They are not
+//! in a server's journal, because it has one writer and a payer may be another process on the same
+//! machine.
 
 use rusqlite::params;
 
@@ -21,7 +22,7 @@ impl FactLog for PayerStore {
 }
 
 impl PayerStore {
-    /// Transactions of which nobody knows the end yet.
+    /// Transactions whose outcome is not known yet.
     pub fn unsettled(&self) -> Result<Vec<TxIntent>, PayerError> {
         let all: Vec<Event> = self.read(|connection| {
             let mut all = connection.prepare_cached("SELECT body FROM facts ORDER BY number")?;

@@ -1,5 +1,5 @@
-//! Which chain a purse's channels are on: a development chain that begins anew has the id of the
-//! one that is gone, and nothing of its money.
+//! Checks which chain the channels of a payer store are on. A restarted development chain has the
+//! chain id of its predecessor but none of its balances.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -12,15 +12,15 @@ use super::{
 use openlora_chain::{WalletError, provider::Chain};
 use openlora_core::Word;
 
-/// Channels that are looked for where nobody wrote down which chain they are on.
+/// How many channels to look up if the store has no genesis hash for their chain.
 const WITNESSES: usize = 16;
 
 impl PayerStore {
-    /// Holds a chain against what is known of its id. What was on a development chain that is gone
-    /// has ended: it is neither paid from nor counted.
+    /// Compares a chain with the genesis hash that the store has for its id. If a development chain
+    /// was replaced, its channels are ended: they are neither paid from nor counted.
     ///
     /// # Errors
-    /// It is another chain than the one with the purse's money.
+    /// It is not the chain that holds the store's channels.
     pub async fn identify(&self, chain: &Chain) -> Result<(), PayerError> {
         let chain_id = chain.network.chain_id;
         let found = chain.genesis().await?;
@@ -51,7 +51,7 @@ impl PayerStore {
         })
     }
 
-    /// Whether a development chain has nothing in any channel that the purse put money into.
+    /// Whether a development chain has no balance in any channel that this store has funded.
     async fn is_gone(&self, chain: &Chain) -> Result<bool, PayerError> {
         let mut filled = self.channels()?;
         filled.retain(|it| {

@@ -1,5 +1,5 @@
-//! The right to use a channel, or to send an account's transactions: an advisory lock on a file,
-//! which the system drops with its process, so that what a killed one held is free at once.
+//! The exclusive right to use a channel, or to send an account's transactions. It is an advisory
+//! file lock, which the operating system releases when its process ends, even if it was killed.
 
 use std::{
     fs::{File, TryLockError},
@@ -8,14 +8,14 @@ use std::{
 
 use openlora_core::private::files;
 
-/// Held until dropped; nobody else has it, in this process or another.
+/// An exclusive lock, held until dropped. It excludes other tasks and other processes.
 #[derive(Debug)]
 pub struct ChannelLease {
     file: File,
 }
 
 impl ChannelLease {
-    /// None when somebody else has it.
+    /// `None` if another task or process holds it.
     pub(super) fn try_take(path: &Path) -> std::io::Result<Option<Self>> {
         let file = open(path)?;
         match file.try_lock() {
@@ -25,7 +25,7 @@ impl ChannelLease {
         }
     }
 
-    /// Waits for whoever has it.
+    /// Waits until the current holder releases it.
     pub(super) fn take(path: &Path) -> std::io::Result<Self> {
         let file = open(path)?;
         file.lock()?;
@@ -40,7 +40,7 @@ fn open(path: &Path) -> std::io::Result<File> {
 }
 
 impl Drop for ChannelLease {
-    /// By word: closing would leave the lock with a child process that still shares the file.
+    /// Explicit unlock: closing the file would leave the lock with a child process that shares it.
     fn drop(&mut self) {
         let _ = self.file.unlock();
     }

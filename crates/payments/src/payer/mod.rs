@@ -1,8 +1,8 @@
 //! The payer's side of x402: a store of channels, signatures and budgets that many processes
 //! share, and the payments made from it.
 //!
-//! HTTP is unknown here: headers come and go as texts. Nothing signed leaves before it is written
-//! down, and of what a server says only that is believed which we signed or the chain shows.
+//! HTTP is unknown here: headers are passed as texts. Every signature is stored before it is sent.
+//! A server's statement is accepted only if our signature or the chain confirms it.
 
 mod attempt;
 pub mod audit;

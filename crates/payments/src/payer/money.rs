@@ -1,4 +1,4 @@
-//! Sums as people read them.
+//! Amounts formatted for people.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ impl TokenAmount {
         }
     }
 
-    /// Without the symbol, as flags take it.
+    /// Without the symbol, in the format of flags.
     pub fn number(&self) -> String {
         in_units(amount(self.amount.0), self.decimals)
     }

@@ -1,5 +1,5 @@
-//! Which of a server's offers is taken: one on our own network, in our own token, under terms
-//! that we would sign.
+//! Selects one of a server's offers: one on our own network, in our own token, under terms that we
+//! accept.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,13 +13,13 @@ use openlora_chain::network::{Network, PaymentToken};
 use openlora_core::Address;
 use openlora_ledger::{PaymentScheme, WITHDRAW_DELAY};
 
-/// What an offer without a delay of its own means, as stock clients take it.
+/// The delay of an offer that states none, as in stock clients.
 const USUAL_DELAY: u64 = 900;
 
-/// The scheme that a person wants.
+/// The payment scheme that the user selects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SchemeChoice {
-    /// A channel where there is one.
+    /// A channel, if one is offered.
     #[default]
     Auto,
     Only(PaymentScheme),
@@ -32,14 +32,14 @@ pub struct PaymentOffer {
     pub scheme: PaymentScheme,
     pub terms: PaymentRequirements,
     pub token: TokenName,
-    /// As the server spelt it.
+    /// As the server wrote it.
     pub raw: Value,
 }
 
-/// Takes the best offer.
+/// Selects the best offer.
 ///
 /// # Errors
-/// None fits, or one fits whose terms nobody should sign.
+/// No offer fits, or the terms of a fitting offer must not be signed.
 pub fn choose(
     required: &PaymentRequired,
     server: &str,
@@ -130,7 +130,7 @@ fn check(
             "none".to_owned(),
         ));
     };
-    // A signature in another name would be good for nothing, and nobody could tell what it is for.
+    // A signature under another domain name is invalid, and its purpose cannot be determined.
     for (field, found, known) in [
         ("extra.name", &name, &token.name),
         ("extra.version", &version, &token.version),
@@ -166,7 +166,7 @@ fn check(
     })
 }
 
-/// What a server tells of a channel is no part of its offer.
+/// The channel state that a server reports is not part of its offer.
 fn without_states(raw: &Value) -> Value {
     let mut raw = raw.clone();
     if let Some(extra) = raw.get_mut("extra").and_then(Value::as_object_mut) {
@@ -177,8 +177,8 @@ fn without_states(raw: &Value) -> Value {
 }
 
 impl PaymentOffer {
-    /// The same offer as a later answer has it: the price and the least deposit may differ, and
-    /// nothing else. None where the answer has no such offer.
+    /// The same offer from a later answer. Only the price and the minimum deposit may differ.
+    /// `None` if the answer has no such offer.
     pub fn renewed(&self, required: &PaymentRequired) -> Option<Self> {
         let alike = |terms: &PaymentRequirements| {
             let mut same = terms.clone().terms();
@@ -195,12 +195,12 @@ impl PaymentOffer {
         })
     }
 
-    /// Seconds between asking the chain for a deposit and having it back.
+    /// Seconds between starting a withdrawal of a deposit and getting it back.
     pub fn delay(&self) -> u64 {
         self.terms.extra.withdraw_delay.unwrap_or(USUAL_DELAY)
     }
 
-    /// The channel that pays it.
+    /// The requirements for a channel that pays it.
     pub fn channel_requirements(
         &self,
         chain_id: u64,

@@ -1,5 +1,5 @@
-//! Opening the file of a purse, which many processes share: WAL mode, every commit synced, readable by
-//! its owner alone. A file of an earlier format is brought to the present one.
+//! Opens the payer store's file, which many processes share: WAL mode, every commit synced,
+//! readable only by its owner. Migrates a file of an earlier format.
 
 use std::{path::Path, sync::Mutex, time::Duration};
 
@@ -17,24 +17,24 @@ const APPLICATION: i64 = 0x6f6c_7075;
 /// `user_version` of the file. A change of the schema raises it and brings a migration.
 const FORMAT: i64 = 3;
 const SCHEMA: &str = include_str!("schema.sql");
-/// What format 2 has more than format 1.
+/// What format 2 adds to format 1.
 const SCHEMA_2: &str = include_str!("schema_2.sql");
-/// What format 3 has more than format 2.
+/// What format 3 adds to format 2.
 const SCHEMA_3: &str = include_str!("schema_3.sql");
-/// How long a writer waits for the others.
+/// How long a writer waits for other writers.
 const BUSY: Duration = Duration::from_secs(60);
 
 impl PayerStore {
-    /// The purse in the data folder `dir`, made when there is none.
+    /// Opens the payer store in the data folder `dir`. Creates it if there is none.
     pub fn open(dir: &Path) -> Result<Self, PayerError> {
         let path = dir.join("purse.db");
         let locks = dir.join("purse.locks");
         let io = |error: std::io::Error| unusable(&path, describe_io(&error));
         files::folder(dir).map_err(io)?;
         files::folder(&locks).map_err(io)?;
-        // Of several processes that find no purse, one makes it.
+        // If several processes find no store, one of them creates it.
         let _making = ChannelLease::take(&locks.join("purse")).map_err(io)?;
-        // SQLite gives the files beside it the same mode.
+        // SQLite gives its auxiliary files the same mode.
         files::file(&path).map_err(io)?;
         let connection = connect(&path).map_err(|error| unusable(&path, error.to_string()))?;
         let store = Self {

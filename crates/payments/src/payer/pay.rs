@@ -1,4 +1,4 @@
-//! Paying for a call: sign, write down, and only then hand out; then read what came of it.
+//! Pays for a call: signs a payment, records it, and only then sends it. Then reads the outcome.
 
 use alloy::primitives::{Bytes, U256, hex};
 
@@ -27,16 +27,17 @@ use openlora_core::{Address, Amount, Word};
 use openlora_ledger::PaymentScheme;
 use openlora_wallet::WalletAccount;
 
-/// How many calls at the quoted price a deposit is for.
+/// The number of calls at the quoted price that a deposit covers.
 const CALLS: u128 = 5;
-/// The longest that an authorization is good for, in seconds, whatever a server asks.
+/// The longest validity of an authorization, in seconds, whatever a server requests.
 const LONGEST: u64 = 3_600;
-/// A signed deposit that ends sooner than this is not sent again, in seconds.
+/// A signed deposit that expires sooner than this is not sent again, in seconds.
 const MARGIN: u64 = 30;
-/// How much later than ours a chain's clock may be, in seconds: what ended sooner may still be used.
+/// How far a chain's clock may be behind ours, in seconds. An authorization that expired more
+/// recently may still be used.
 pub(super) const SKEW: u64 = 120;
 
-/// Who pays, from what, on which chain.
+/// The paying account, its store and its chain.
 pub struct Payer {
     pub store: PayerStore,
     pub chain: Chain,
@@ -50,7 +51,7 @@ pub struct Payer {
     pub max_refund_fee: Amount,
 }
 
-/// A payment that is thought out: nothing of it is signed yet, and dropping it costs nothing.
+/// A planned payment. Nothing of it is signed yet, and dropping it costs nothing.
 #[derive(Debug)]
 #[must_use = "nothing is paid until it is signed"]
 pub struct PreparedPayment {
@@ -58,15 +59,15 @@ pub struct PreparedPayment {
     pub(super) order: CallOrder,
     leased: Option<LeasedChannel>,
     top: ChannelTopUp,
-    /// The highest total that was signed for the channel before this call.
+    /// The highest total signed for the channel before this call.
     prior: Amount,
 }
 
-/// What goes into the channel with a payment.
+/// The deposit that comes with a payment.
 #[derive(Debug)]
 enum ChannelTopUp {
     Nothing,
-    /// The deposit that an earlier payment signed, as long as it is good.
+    /// The deposit that an earlier payment signed, while it is valid.
     Again(PendingDeposit),
     New(Amount),
 }
@@ -76,12 +77,12 @@ impl PreparedPayment {
         &self.offer
     }
 
-    /// What was signed during the same call does not count as signed before it.
+    /// A total signed during the same call does not count as signed before it.
     pub(super) fn keep_prior(&mut self, prior: Amount) {
         self.prior = self.prior.min(prior);
     }
 
-    /// Money that leaves the account for a channel by this payment and by none before it.
+    /// The money that this payment is the first to move from the account into a channel.
     pub fn deposit(&self) -> Amount {
         match self.top {
             ChannelTopUp::New(amount) => amount,
@@ -90,7 +91,7 @@ impl PreparedPayment {
     }
 }
 
-/// A payment that is written down and may leave the process.
+/// A payment that is recorded and may be sent.
 #[derive(Debug)]
 #[must_use = "it counts as spent until it is settled"]
 pub struct SentPayment {
@@ -106,7 +107,7 @@ pub struct SentPayment {
     pub(super) repeated: bool,
 }
 
-/// A payment whose end is known.
+/// A payment whose outcome is known.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FinishedPayment {
     pub number: PaymentNumber,
@@ -114,12 +115,12 @@ pub struct FinishedPayment {
 }
 
 impl SentPayment {
-    /// What goes into a channel with it.
+    /// The deposit that comes with it.
     pub fn deposit(&self) -> Amount {
         self.record.deposit
     }
 
-    /// The part of it that no earlier payment signed.
+    /// The part of the deposit that no earlier payment signed.
     pub fn fresh(&self) -> Amount {
         self.fresh
     }
@@ -140,14 +141,14 @@ impl SentPayment {
         self.repeated
     }
 
-    /// The server may have had it before: from now on a refusal proves nothing.
+    /// The server may have received it before, so from now on a refusal proves nothing.
     pub fn repeat(&mut self) {
         self.repeated = true;
     }
 }
 
 impl PayerStore {
-    /// Reads what the chain has of a channel that nobody else uses, and keeps it.
+    /// Reads the chain's state of a leased channel and stores it.
     pub async fn observe(
         &self,
         chain: &Chain,
@@ -156,7 +157,7 @@ impl PayerStore {
         let held = chain::channel_balance(chain, channel.id).await?;
         channel.balance = held.balance;
         channel.claimed = held.claimed;
-        // Only our own signature can have let so much be claimed.
+        // Only our own signature can have allowed a claim of this amount.
         channel.charged = channel.charged.max(held.claimed);
         let arrived = |pending: &PendingDeposit| held.balance >= pending.balance_after;
         match channel.pending.take_if(|pending| arrived(pending)) {
@@ -171,7 +172,7 @@ impl Payer {
         self.store.locked(self.chain_id(), self.token.address)
     }
 
-    /// Whether so much more may go into channels, before anything is signed.
+    /// Whether this amount may be added to channels, before anything is signed.
     ///
     /// # Errors
     /// It would be more than `call.max_locked`.
@@ -195,8 +196,8 @@ impl Payer {
         self.chain.network.chain_id
     }
 
-    /// Thinks a payment out: from which channel, and what would go into it. Of its own accord it
-    /// puts in no more than `free`; what the server and the price demand may be more.
+    /// Plans a payment: the channel, and the deposit into it. By its own choice it deposits at most
+    /// `free`. The server and the price may require more.
     pub async fn prepare(
         &self,
         offer: PaymentOffer,
@@ -264,7 +265,7 @@ impl Payer {
         })
     }
 
-    /// Signs a payment and writes it down.
+    /// Signs a payment and records it.
     pub fn sign_payment(
         &self,
         prepared: PreparedPayment,
@@ -283,7 +284,7 @@ impl Payer {
         }
     }
 
-    /// The payment of an earlier process, to be sent once more.
+    /// The payment of an earlier process, to be sent again.
     pub fn resume(&self, attempt: PaymentAttempt) -> Result<SentPayment, PayerError> {
         let number = self.store.payment_of(&attempt)?;
         let record = self.store.numbered(number)?;
@@ -310,7 +311,7 @@ impl Payer {
         })
     }
 
-    /// Finds out by the chain what became of authorizations that have ended since.
+    /// Reads from the chain the outcome of authorizations that have expired.
     async fn settle_expired(&self) -> Result<(), PayerError> {
         let ended = self.now().saturating_sub(SKEW);
         for (number, mut record) in self.store.expired(self.chain_id(), ended)? {
@@ -452,7 +453,7 @@ impl Payer {
         })
     }
 
-    /// Binds a payment to the one request that it is for.
+    /// Binds a payment to its request.
     fn binding(
         &self,
         order: &CallOrder,
@@ -479,7 +480,7 @@ impl Payer {
         }
     }
 
-    /// Signs that the collector may fetch an amount for a channel.
+    /// Signs an authorization for the collector to move an amount into a channel.
     pub fn authorize_deposit(
         &self,
         channel: &PayerChannel,
@@ -506,7 +507,8 @@ impl Payer {
         })
     }
 
-    /// Enough for some calls, within what may be put in, the day's budget and what the account has.
+    /// A deposit for several calls, within the limit on channels, the day's budget and the
+    /// account's balance.
     async fn size(
         &self,
         offer: &PaymentOffer,
@@ -535,7 +537,7 @@ impl Payer {
         Ok(amount)
     }
 
-    /// Reads what the chain has of a channel, and keeps it.
+    /// Reads the chain's state of a channel and stores it.
     pub async fn observe(&self, channel: &mut PayerChannel) -> Result<(), PayerError> {
         self.store.observe(&self.chain, channel).await
     }
@@ -593,8 +595,8 @@ impl Payer {
     }
 }
 
-/// The smallest deposit that a server takes and that covers what is missing. A minimum below the
-/// price is none.
+/// The smallest deposit that a server accepts and that covers the missing amount. A minimum below
+/// the price has no effect.
 fn least(offer: &PaymentOffer, missing: Amount) -> Amount {
     let asked = offer.terms.extra.min_deposit;
     let asked = asked.filter(|asked| *asked >= offer.terms.amount);
@@ -606,7 +608,7 @@ fn until(offer: &PaymentOffer) -> u64 {
 }
 
 fn part(pending: &PendingDeposit) -> DepositPart {
-    // What is in the purse was written by us.
+    // This program wrote the stored signature, so it is valid hexadecimal.
     let signature = hex::decode(&pending.signature).unwrap_or_default();
     DepositPart {
         amount: pending.amount,
@@ -621,7 +623,7 @@ fn part(pending: &PendingDeposit) -> DepositPart {
     }
 }
 
-/// The value of `PAYMENT-SIGNATURE`, with an entry of ours in its extensions.
+/// The value of `PAYMENT-SIGNATURE`, with an extension of ours.
 pub(super) fn header<E: OfferExtension>(
     required: &PaymentRequired,
     offer: &PaymentOffer,

@@ -1,8 +1,9 @@
-//! What was signed away, and what became of it. A signature counts against its day's budget up to
-//! its limit from before it leaves the process until the server or the chain says otherwise.
+//! Records of signed payments and their outcomes. A signature counts against its day's budget up to
+//! its limit. It counts from before it leaves the process until the server or the chain shows its
+//! outcome.
 //!
-//! A channel counts on a day with what was put into it or with what calls from it cost, whichever
-//! is more: neither the money that leaves the account nor the calls exceed the budget.
+//! On each day, a channel counts with its deposits or with the cost of its calls, whichever is
+//! larger. Neither the money that leaves the account nor the calls exceed the budget.
 
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
@@ -19,14 +20,14 @@ use super::{
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::{CallCharge, PaymentScheme};
 
-/// Begins ids of what refunds cost.
+/// Prefix of the ids of refund fees.
 const FEE: &str = "refund-fee-";
 
-/// What is known of a signature's end.
+/// The known outcome of a signed payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "is")]
 pub enum PaymentStatus {
-    /// Nobody has said yet: it may cost all that it allows.
+    /// No answer yet: it may cost up to its quote.
     Open,
     Charged {
         amount: Amount,
@@ -38,7 +39,7 @@ pub enum PaymentStatus {
 /// One signature that pays for one call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentRecord {
-    /// Under which the server keeps its receipt.
+    /// The id under which the server keeps its receipt.
     pub request_id: String,
     /// Unix milliseconds.
     pub time_ms: u64,
@@ -51,15 +52,16 @@ pub struct PaymentRecord {
     pub payer: Address,
     /// The channel, or the nonce of an `exact` authorization.
     pub word: Word,
-    /// What was charged to the channel before; zero for `exact`.
+    /// The amount charged to the channel before; zero for `exact`.
     pub before: Amount,
     /// The most that the call may cost.
     pub quote: Amount,
-    /// What goes into the channel with it, until the chain shows it there.
+    /// The deposit that comes with it, until the chain shows that deposit.
     pub deposit: Amount,
-    /// Of the voucher over `before + quote`, or of the authorization; 0x and hex digits.
+    /// The signature of the voucher over `before + quote`, or of the authorization; 0x and hex
+    /// digits.
     pub signature: String,
-    /// When an `exact` authorization ends, Unix seconds; zero for vouchers, which do not.
+    /// When an `exact` authorization expires, Unix seconds; zero for vouchers, which do not expire.
     pub valid_before: u64,
     #[serde(rename = "fate")]
     pub status: PaymentStatus,
@@ -67,7 +69,7 @@ pub struct PaymentRecord {
     pub receipt: Option<Value>,
 }
 
-/// A payment and all that is written down with it.
+/// A payment and everything that is recorded with it.
 #[derive(Clone, Copy, Debug)]
 pub struct PaymentEntry<'a> {
     pub payment: &'a PaymentRecord,
@@ -114,7 +116,7 @@ impl PaymentRecord {
 }
 
 impl PayerStore {
-    /// Writes down a payment with all that it takes, before it is sent.
+    /// Records a payment with everything that belongs to it, before it is sent.
     pub fn record(
         &self,
         record: &PaymentEntry<'_>,
@@ -137,7 +139,7 @@ impl PayerStore {
         })
     }
 
-    /// Writes down what a refund may cost, with its channel, before it is asked for.
+    /// Records the maximum cost of a refund, with its channel, before the refund is requested.
     pub(super) fn record_fee(
         &self,
         fee: &PaymentRecord,
@@ -153,7 +155,7 @@ impl PayerStore {
         })
     }
 
-    /// A refund was refused: a voucher for its fee takes the place that the next call's has.
+    /// A refund was refused. The next call's voucher replaces the voucher for its fee.
     pub(super) fn void_fees(&self, channel: &PayerChannel) -> Result<(), PayerError> {
         self.write(|transaction| {
             for (number, mut record) in in_doubt(transaction, channel)? {
@@ -166,8 +168,9 @@ impl PayerStore {
         })
     }
 
-    /// Writes down how a signature ended, with the channel as it is then. A server that charged
-    /// for it agrees with the total before it, which ends the doubts about earlier ones.
+    /// Records the outcome of a signed payment, with the channel's state after it. A server that
+    /// charged for it agrees with the total before it, so this also decides the earlier payments
+    /// without an answer.
     pub fn finish_payment(
         &self,
         number: PaymentNumber,
@@ -190,9 +193,9 @@ impl PayerStore {
         })
     }
 
-    /// The channel's total was `was` here and is known to be more or less now: signatures of
-    /// earlier calls that nobody answered cost what lies between their beginning and it. What they
-    /// do not explain is counted as a spending of its own.
+    /// Stores a channel whose total was recorded as `was` and is now known to be different. Earlier
+    /// payments without an answer are charged the difference between their starting total and the
+    /// new total. The part that they do not explain is recorded as a payment of its own.
     pub fn settle_doubts(&self, channel: &PayerChannel, was: Amount) -> Result<(), PayerError> {
         self.write(|transaction| {
             let explained = end_doubts(transaction, channel, (channel.charged, &|_| true))?;
@@ -205,7 +208,7 @@ impl PayerStore {
         })
     }
 
-    /// The chain shows the channel's deposit: it is no longer on its way to somebody else.
+    /// The chain shows the channel's deposit, so the deposit of open payments no longer counts.
     pub fn deposit_seen(
         &self,
         channel: &PayerChannel,
@@ -221,7 +224,7 @@ impl PayerStore {
         })
     }
 
-    /// `exact` authorizations that nobody answered and that ended before `time`, Unix seconds.
+    /// `exact` authorizations without an answer that expired before `time`, Unix seconds.
     pub fn expired(
         &self,
         chain_id: u64,
@@ -239,25 +242,25 @@ impl PayerStore {
         Ok(open.into_iter().filter(|(_, it)| ended(it)).collect())
     }
 
-    /// What counts against the budget of the day of `time_ms`.
+    /// The costs that count against the budget of the day of `time_ms`.
     pub fn spent(&self, chain_id: u64, token: Address, time_ms: u64) -> Result<Amount, PayerError> {
         self.read(|connection| spent(connection, (chain_id, token, time_ms / DAY_MS)))
     }
 
-    /// The last signature for a request.
+    /// The last signed payment for a request.
     pub fn payment_record(&self, request_id: &str) -> Result<Option<PaymentRecord>, PayerError> {
         let found =
             self.read(|connection| rows(connection, "WHERE request_id = ?1", params![request_id]))?;
         Ok(found.into_iter().next_back().map(|(_, record)| record))
     }
 
-    /// Every signature, the oldest first.
+    /// Every signed payment, oldest first.
     pub fn payment_records(&self) -> Result<Vec<PaymentRecord>, PayerError> {
         let found = self.read(|connection| rows(connection, "", params![]))?;
         Ok(found.into_iter().map(|(_, record)| record).collect())
     }
 
-    /// A signature by its row.
+    /// A signed payment by its row number.
     pub(super) fn numbered(&self, number: PaymentNumber) -> Result<PaymentRecord, PayerError> {
         self.read(|connection| {
             let mut found = rows(connection, "WHERE number = ?1", params![number.0])?;
@@ -268,8 +271,8 @@ impl PayerStore {
         })
     }
 
-    /// Keeps the server's receipt with what was paid for it, under the server's id for it unless
-    /// that is another call's.
+    /// Stores the server's receipt with its payment, under the server's id unless another call has
+    /// that id.
     pub fn keep_receipt(
         &self,
         number: PaymentNumber,
@@ -296,7 +299,7 @@ fn is_fee(record: &PaymentRecord) -> bool {
     record.request_id.starts_with(FEE)
 }
 
-/// What a server proves to have been charged beyond its own answers, by a signature of ours.
+/// A charge beyond the server's own answers that the server proves by a signature of ours.
 fn unexplained(channel: &PayerChannel, before: Amount, amount: Amount) -> PaymentRecord {
     PaymentRecord {
         request_id: format!("resynchronised-{}-{before}", channel.id),
@@ -322,7 +325,7 @@ fn unexplained(channel: &PayerChannel, before: Amount, amount: Amount) -> Paymen
     }
 }
 
-/// Returns what the earlier calls have cost together.
+/// Returns the cost of the earlier calls together.
 fn end_doubts(
     connection: &Connection,
     channel: &PayerChannel,
@@ -393,7 +396,7 @@ fn insert(connection: &Connection, record: &PaymentRecord) -> Result<PaymentNumb
     Ok(PaymentNumber(connection.last_insert_rowid()))
 }
 
-/// What was signed for a chain that is gone costs nothing more, and counts on no day.
+/// Payments signed for a replaced chain cost nothing more and count on no day.
 pub(super) fn end(connection: &Connection, chain_id: u64) -> Result<(), StoreFault> {
     let key = params![chain_id.cast_signed()];
     for (number, mut record) in rows(connection, "WHERE open = 1 AND chain_id = ?1", key)? {

@@ -1,4 +1,4 @@
-//! What came of a payment, as the server says it and our own signature allows.
+//! Reads the outcome of a payment from the server's answer, within the limits of our own signature.
 
 use super::{
     PayerError,
@@ -12,7 +12,7 @@ use openlora_core::Amount;
 use openlora_ledger::PaymentScheme;
 
 impl Payer {
-    /// Reads the server's `PAYMENT-RESPONSE`. What it says beyond what was signed is not believed:
+    /// Reads the server's `PAYMENT-RESPONSE`. A charge above the signed amount is not accepted, and
     /// the call then counts with its whole quote.
     pub async fn read_response(
         &self,
@@ -53,7 +53,7 @@ impl Payer {
         sent.record.status = PaymentStatus::Charged { amount };
         let had_deposit = !sent.record.deposit.is_zero();
         if let Some(leased) = &mut sent.leased {
-            // An answer that was asked for again may be older than what calls have cost since.
+            // A repeated answer may be older than the channel's current total.
             let total = sent.record.before.saturating_add(amount);
             leased.channel.charged = leased.channel.charged.max(total);
             leased.channel.used_ms = now_ms();
@@ -62,7 +62,7 @@ impl Payer {
         self.store
             .finish_payment(sent.number, &sent.record, channel)?;
         if let Some(leased) = sent.leased.as_mut().filter(|_| had_deposit) {
-            // A chain that does not answer now is asked before the channel's next call.
+            // If the chain does not answer now, it is read before the channel's next call.
             let _ = self.observe(&mut leased.channel).await;
         }
         Ok(FinishedPayment {
@@ -100,10 +100,10 @@ impl Payer {
         }
     }
 
-    /// The server took no money: a voucher's next one takes its place. An `exact` authorization
-    /// counts until it ends, since whoever has it may still use it.
+    /// The server took no money. A refused voucher is replaced by the next one. An `exact`
+    /// authorization counts until it expires, since the server may still use it.
     pub fn refused(&self, mut sent: SentPayment, code: &str) -> Result<PayerError, PayerError> {
-        // A refusal of what was sent before proves nothing: it may have been answered then.
+        // A refusal of a repeated payment proves nothing: it may have been answered the first time.
         if !sent.repeated {
             if sent.record.scheme == PaymentScheme::BatchSettlement {
                 sent.record.status = PaymentStatus::Void;

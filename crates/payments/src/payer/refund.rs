@@ -1,5 +1,5 @@
-//! Getting back what a channel holds and calls have not cost: from its server, or from the chain
-//! when the server is gone.
+//! Refunds the part of a channel that calls have not used: through its server, or through the chain
+//! if the server is gone.
 
 use alloy::primitives::{Bytes, hex};
 
@@ -20,21 +20,22 @@ use openlora_contracts::ESCROW;
 use openlora_core::Amount;
 use openlora_ledger::PaymentScheme;
 
-/// How long a signed wish for a refund is good, in seconds; servers take no more than 600.
+/// Validity of a signed refund request, in seconds. Servers accept at most 600.
 const GOOD_FOR: u64 = 300;
 
-/// What a refund costs.
+/// The fee of a refund.
 struct Fee {
     spending: PaymentRecord,
-    /// An earlier request for the same refund has it in the purse.
+    /// An earlier request for the same refund recorded this fee in the store.
     is_recorded: bool,
 }
 
 impl Payer {
-    /// What the next refund from a channel costs, by the offer; to be shown before it is asked for.
+    /// The fee of the next refund from a channel, by the offer. It is shown before the refund is
+    /// requested.
     ///
     /// # Errors
-    /// It is above what is allowed, or not worth it.
+    /// It is above the limit, or the refund is not worth it.
     pub async fn refund_price(
         &self,
         channel: &PayerChannel,
@@ -45,8 +46,8 @@ impl Payer {
         Ok(fee.map_or(Amount::ZERO, |fee| fee.spending.quote))
     }
 
-    /// Asks for the whole rest of a channel: the value of `PAYMENT-SIGNATURE`. The channel is not
-    /// used again from here on.
+    /// Requests the whole rest of a channel: the value of `PAYMENT-SIGNATURE`. The channel is not
+    /// used again after this.
     pub async fn ask_refund(
         &self,
         leased: &mut LeasedChannel,
@@ -78,7 +79,7 @@ impl Payer {
         header(required, offer, &payload, &request)
     }
 
-    /// Signs a voucher over a total, and remembers the highest.
+    /// Signs a voucher over a total and keeps the highest one.
     fn sign_total(&self, channel: &mut PayerChannel, max: Amount) -> Result<Bytes, PayerError> {
         let domain = EscrowDomain::for_chain(channel.chain_id);
         let signature = self.sign(domain.voucher(channel.id, max))?;
@@ -92,8 +93,8 @@ impl Payer {
         Ok(signature)
     }
 
-    /// The fee of a refund, within what is allowed and what is left. One that was signed for this
-    /// refund before is signed again, and not counted twice.
+    /// The fee of a refund, within the limit and the rest of the channel. A fee that was signed for
+    /// this refund before is signed again and not counted twice.
     fn fee(
         &self,
         channel: &PayerChannel,
@@ -158,7 +159,7 @@ impl Payer {
         }))
     }
 
-    /// Signs a fee and writes it down.
+    /// Signs a fee and records it.
     fn pay_fee(&self, channel: &mut PayerChannel, mut fee: Fee) -> Result<RefundFee, PayerError> {
         let amount = fee.spending.quote;
         let total = fee.spending.before.saturating_add(amount);
@@ -174,8 +175,8 @@ impl Payer {
         })
     }
 
-    /// Says that the payer itself wants the rest, now and once: vouchers are public after a claim,
-    /// and anybody could present one.
+    /// States that the payer itself requests the refund, now and once. Vouchers are public after a
+    /// claim, so another party could present one.
     fn refund_request(
         &self,
         channel: &PayerChannel,
@@ -194,7 +195,7 @@ impl Payer {
         Ok(request)
     }
 
-    /// The server's answer to it: what came back, by the chain.
+    /// Reads the server's answer to a refund request. The returned amount is read from the chain.
     pub async fn refunded(
         &self,
         leased: &mut LeasedChannel,
@@ -216,14 +217,14 @@ impl Payer {
         let (before, was) = (channel.balance, channel.charged);
         channel.state = PayerChannelState::Refunded;
         self.observe(channel).await?;
-        // All that was charged is claimed with a refund, its fee too.
+        // A refund claims everything that was charged, including its own fee.
         self.store.settle_doubts(channel, was)?;
         let amount = before.saturating_sub(channel.balance);
         self.store.returned(channel, amount)?;
         Ok((amount, response.transaction))
     }
 
-    /// A server that plainly refuses has given nothing back.
+    /// A server that clearly refuses has returned nothing.
     pub fn keep_open(&self, channel: &mut PayerChannel) -> Result<(), PayerError> {
         channel.state = PayerChannelState::Open;
         self.store.void_fees(channel)

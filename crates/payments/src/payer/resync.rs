@@ -1,5 +1,5 @@
-//! When a server knows a channel otherwise: what it says is believed as far as our own signature
-//! or the chain proves it.
+//! Resynchronises a channel with a server. If the server reports a different channel state, accept
+//! only what our signed vouchers or the chain confirm.
 
 use alloy::primitives::Bytes;
 
@@ -18,13 +18,13 @@ use crate::x402::{
 use openlora_core::Amount;
 use openlora_ledger::PaymentScheme;
 
-/// What can be done about a code of a 402.
+/// The remedy for an error code of a 402 answer.
 enum PaymentRemedy {
-    /// Go on from the total that the server proves.
+    /// Continue from the total that the server proves.
     Total,
-    /// Ask the chain what the channel holds.
+    /// Read the channel's state from the chain.
     Balance,
-    /// Another channel.
+    /// Pay from another channel.
     Other,
 }
 
@@ -64,7 +64,7 @@ const REMEDIES: &[(&str, PaymentRemedy)] = &[
     ),
 ];
 
-/// What a channel is found to have been charged.
+/// The charge of a channel that was found.
 #[derive(Clone, Copy)]
 struct FoundCharge {
     total: Amount,
@@ -73,7 +73,7 @@ struct FoundCharge {
 }
 
 impl FoundCharge {
-    /// What was claimed was signed for.
+    /// A claimed amount was signed for, so it is its own proof.
     fn of_chain(total: Amount) -> Self {
         Self {
             total,
@@ -82,27 +82,27 @@ impl FoundCharge {
     }
 }
 
-/// Whether a code says that a channel's total is another.
+/// Whether a code says that a channel has a different total.
 pub(super) fn is_of_total(code: &str) -> bool {
     let found = REMEDIES.iter().find(|(known, _)| *known == code);
     matches!(found, Some((_, PaymentRemedy::Total)))
 }
 
-/// Whether a code is answered from another channel. The voucher that was refused stays claimable
-/// then, beside the one that follows it.
+/// Whether the remedy for a code is to pay from another channel. The refused voucher then stays
+/// claimable in addition to the one that replaces it.
 pub fn leaves_channel(code: Option<&str>) -> bool {
     let found = REMEDIES.iter().find(|(known, _)| Some(*known) == code);
     matches!(found, Some((_, PaymentRemedy::Other)))
 }
 
 impl Payer {
-    /// Thinks out another payment after a 402 to one, by `offer`. A voucher that was refused costs
-    /// nothing beside the one that takes its place, because both begin at the same total; so a
-    /// server that counts the refused one too is not followed.
+    /// Prepares another payment after a 402 answer to one, by `offer`. A refused voucher adds no
+    /// cost to the one that replaces it, because both begin at the same total. A server that counts
+    /// the refused one too is not followed.
     ///
     /// # Errors
-    /// The reason is none that another payment could mend, the server does not prove it, or the
-    /// payment may have been used.
+    /// No other payment can correct the error, the server does not prove its state, or the payment
+    /// may have been used.
     pub async fn correct(
         &self,
         mut sent: SentPayment,
@@ -147,8 +147,8 @@ impl Payer {
         Ok(prepared)
     }
 
-    /// Whether a total leaves room for the refused payment not to have been used; if so, it never
-    /// costs anything.
+    /// Checks that a total leaves room for the refused payment to be unused. If so, the refused
+    /// payment never costs anything.
     fn check_unused(
         &self,
         sent: &mut SentPayment,
@@ -158,8 +158,8 @@ impl Payer {
         let (before, total) = (sent.record.before, found.total);
         let server = sent.offer.server.clone();
         if !sent.repeated {
-            // A signature over more than this payment allows was made before it, by a purse whose
-            // memory is lost.
+            // A signature over more than this payment allows was made earlier, with a payer store
+            // that has been lost.
             let max = before.saturating_add(sent.record.quote);
             if total <= before.max(sent.prior) || found.proof > max {
                 return Ok(());
@@ -168,7 +168,7 @@ impl Payer {
                 amount: total.saturating_sub(before).min(sent.record.quote),
             };
             self.store.finish_payment(sent.number, &sent.record, None)?;
-            // Two homes that do not know of each other sign the same total.
+            // Two payer stores that do not know of each other sign the same total.
             return Err(PayerError::Shared {
                 server,
                 channel: channel.id,
@@ -199,8 +199,8 @@ impl Payer {
         }
     }
 
-    /// A transfer that was sent before is paid anew once the chain proves that it can no longer be
-    /// used.
+    /// A transfer that was sent before is paid again only when the chain proves that it can no
+    /// longer be used.
     async fn correct_transfer(
         &self,
         mut sent: SentPayment,
@@ -235,7 +235,7 @@ impl Payer {
         self.prepare(offer, sent.order, free).await
     }
 
-    /// From another channel: the refused voucher counts on, since the server has it.
+    /// Pays from another channel. The refused voucher still counts, since the server has it.
     async fn elsewhere(
         &self,
         sent: SentPayment,
@@ -249,7 +249,7 @@ impl Payer {
         self.prepare_from(other, (offer, sent.order), free).await
     }
 
-    /// Takes over the server's total of a channel.
+    /// Adopts the server's total of a channel.
     pub async fn resynchronise(
         &self,
         leased: &mut LeasedChannel,
@@ -262,7 +262,7 @@ impl Payer {
         self.store.settle_doubts(channel, was)
     }
 
-    /// The server's total of a channel, as far as our own signature or the chain proves it.
+    /// The server's total of a channel, as confirmed by our own signature or by the chain.
     async fn total(
         &self,
         channel: &mut PayerChannel,
@@ -284,13 +284,13 @@ impl Payer {
                     reason,
                 })
             }
-            // A server without a voucher has nothing but the chain to go by, and so have we.
+            // A server without a voucher has only the chain's state, and so have we.
             _ => Ok(FoundCharge::of_chain(channel.claimed)),
         }
     }
 }
 
-/// The server's total, if a voucher of ours allows it.
+/// The server's total, if one of our vouchers allows it.
 fn proven(
     channel: &PayerChannel,
     state: &ChannelState,

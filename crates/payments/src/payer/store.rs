@@ -1,5 +1,4 @@
-//! Reading and changing the file of a purse, and the leases that go with it. Writers come one after
-//! the other.
+//! Reads and writes the payer store's file, and holds the leases for it. Writes are serialized.
 
 use std::{
     path::{Path, PathBuf},
@@ -12,7 +11,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::{PayerError, lease::ChannelLease};
 use openlora_core::error::describe_io;
 
-/// A payer's memory of what was signed, paid and put into channels.
+/// A payer's records of signatures, payments and deposits.
 #[derive(Debug)]
 pub struct PayerStore {
     pub(super) connection: Mutex<Connection>,
@@ -20,11 +19,11 @@ pub struct PayerStore {
     pub(super) locks: PathBuf,
 }
 
-/// A row's number.
+/// The number of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PaymentNumber(pub(super) i64);
 
-/// What ends a transaction: the database's word, or ours.
+/// The error that aborts a transaction: the database's or our own.
 pub(super) enum StoreFault {
     Sql(rusqlite::Error),
     Json(serde_json::Error),
@@ -50,12 +49,12 @@ impl From<PayerError> for StoreFault {
 }
 
 impl PayerStore {
-    /// One change, whole or not at all, on disk when this returns.
+    /// Makes one atomic change, which is on disk when this returns.
     pub(super) fn write<T>(
         &self,
         deed: impl FnOnce(&Transaction) -> Result<T, StoreFault>,
     ) -> Result<T, PayerError> {
-        // A panic elsewhere left the connection as it was: its transaction was rolled back.
+        // After a panic elsewhere the connection is usable: its transaction was rolled back.
         let mut connection = self
             .connection
             .lock()
@@ -82,13 +81,13 @@ impl PayerStore {
         deed(&connection).map_err(|fault| self.explain(fault))
     }
 
-    /// The lease of what is called `name`, or none when it is taken.
+    /// The lease with this name, or `None` if it is held.
     pub(super) fn try_lease(&self, name: &str) -> Result<Option<ChannelLease>, PayerError> {
         let path = self.locks.join(name);
         ChannelLease::try_take(&path).map_err(|error| unusable(&path, describe_io(&error)))
     }
 
-    /// Waits until nobody else sends transactions of an account from here.
+    /// Waits until no other task or process with this store sends transactions of the account.
     pub async fn lease_account(
         &self,
         account: openlora_core::Address,

@@ -18,7 +18,7 @@ use openlora_chain::{
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::publication::AnchoredBatch;
 
-/// Where a server's chain of an adapter stands.
+/// The state of a server's chain of roots for an adapter.
 pub async fn head(chain: &Chain, adapter: U256, server: Address) -> Result<Head, WalletError> {
     let anchor = chain.network.contracts.anchor.unwrap_or_default();
     let call = AttributionAnchor::headOfCall {
@@ -28,8 +28,8 @@ pub async fn head(chain: &Chain, adapter: U256, server: Address) -> Result<Head,
     chain.read("headOf of the anchor", anchor, &call).await
 }
 
-/// Anchors a batch whose file is published; the chain refuses it unless its last root is the one
-/// before.
+/// Anchors a batch whose file is published. The chain refuses it unless the previous root of the
+/// batch is the last one on the chain.
 pub async fn publish_root(
     desk: &SettlementClient,
     (adapter, batch): (U256, &AnchoredBatch),
@@ -48,7 +48,7 @@ pub async fn publish_root(
     desk.carry_out(anchor, call.abi_encode().into(), deed).await
 }
 
-/// A root as the chain tells it.
+/// A root as recorded on the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OnChain {
     pub root: Word,
@@ -57,7 +57,7 @@ pub struct OnChain {
     pub charged: Amount,
 }
 
-/// Every root of a server's chain of an adapter, oldest first.
+/// Every root of a server's chain of roots for an adapter, oldest first.
 pub async fn anchored_on(
     chain: &Chain,
     adapter: U256,
@@ -86,7 +86,7 @@ pub async fn anchored_on(
 /// Every server that has anchored calls of an adapter.
 ///
 /// # Errors
-/// The chain cannot be asked.
+/// The chain cannot be read.
 pub async fn anchoring_servers(
     chain: &Chain,
     adapter: U256,

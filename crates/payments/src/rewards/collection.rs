@@ -1,5 +1,5 @@
-//! What a chain says of the collection of calls: claims from channels, settled sums, and transfers
-//! by authorization. Nothing of a published log is believed here.
+//! The chain's record of collected calls: claims from channels, settled sums, and transfers by
+//! authorization. A published log is not trusted here.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use openlora_chain::{WalletError, provider::Chain, registry::Token};
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::{ExactKey, ReceiverKey};
 
-/// Authorizations that one request for logs names.
+/// How many authorizations one request for logs names.
 const AT_ONCE: usize = 256;
 
 /// A transfer of a token.
@@ -21,7 +21,7 @@ pub struct TokenTransfer {
     pub amount: Amount,
 }
 
-/// What was claimed from channels so far, in the order asked for.
+/// The totals claimed from channels so far, in the requested order.
 pub async fn claimed_on(chain: &Chain, channels: &[Word]) -> Result<Vec<Amount>, WalletError> {
     let head = chain.head().await?;
     let views = channel_views(chain, &head, 0, channels).await?;
@@ -34,7 +34,7 @@ pub async fn settled_on(chain: &Chain, receiver: ReceiverKey) -> Result<Amount, 
     Ok(receiver_view(chain, &head, receiver).await?.settled)
 }
 
-/// The transactions that used authorizations of a token; those that nobody used are left out.
+/// The transactions that used authorizations of a token. Unused authorizations are left out.
 pub async fn authorizations_on(
     chain: &Chain,
     token: Address,
@@ -63,7 +63,7 @@ pub async fn authorizations_on(
     Ok(used)
 }
 
-/// What a transaction moved of a token.
+/// The transfers of a token in a transaction.
 pub async fn transfers_of(
     chain: &Chain,
     token: Address,

@@ -1,5 +1,5 @@
-//! What a mined transaction did to anchors and pools, read from its logs; what the logs leave out
-//! stands in the published file of the root.
+//! The effects of a mined transaction on anchors and pools, read from its logs. Facts that the logs
+//! leave out are in the root's published file.
 
 use std::sync::Arc;
 
@@ -100,17 +100,18 @@ fn proposed(
     )))
 }
 
-/// Reads what contributors were paid on a chain.
+/// Reads the payments to contributors on a chain.
 pub fn claim_facts(chain_id: u64) -> FactReader {
     Arc::new(move |receipt| claimed_by(receipt, chain_id))
 }
 
-/// Reads what a server's own transactions did on a chain, with what it published of their roots.
+/// Reads the effects of a server's own transactions on a chain, with the published files of their
+/// roots.
 pub fn server_facts(chain_id: u64, log: Arc<dyn PublishedLog>) -> FactReader {
     Arc::new(move |receipt| told_by(receipt, chain_id, &*log))
 }
 
-/// What contributors were paid by a transaction, whoever sent it.
+/// Payments to contributors in a transaction, whichever account sent it.
 pub fn claimed_by(receipt: &TransactionReceipt, chain_id: u64) -> Vec<Event> {
     let at = LogPosition::from_receipt(chain_id, receipt);
     let claimed = receipt.logs().iter().filter_map(|entry| {

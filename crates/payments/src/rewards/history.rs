@@ -1,5 +1,5 @@
-//! What was ever proposed to a pool, and what it had promised to whom before each proposal: from
-//! the chain's events alone.
+//! The proposals made to a pool, and what it had promised to each contributor before each proposal.
+//! Read from the chain's events alone.
 
 use std::collections::BTreeMap;
 
@@ -13,18 +13,18 @@ use openlora_chain::{
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::{ReceiverKey, WHOLE_PPM};
 
-/// A proposal, and how the pool stood before it.
+/// A proposal, and the pool's state before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolProposal {
-    /// Names the published sums behind it.
+    /// Identifies the published sums behind it.
     pub root: Word,
     pub entries: Vec<PoolEntry>,
-    /// What the pool had promised together, and to each.
+    /// The pool's promises, in total and per contributor.
     pub allotted: Amount,
     pub had: BTreeMap<Address, Amount>,
 }
 
-/// A pool's promises as its events tell them.
+/// A pool's promises as stated by its events.
 #[derive(Default)]
 struct PoolPromises {
     shares: Vec<Share>,
@@ -35,7 +35,7 @@ struct PoolPromises {
 }
 
 impl PoolPromises {
-    /// By proposals and by static shares, each rounded as the pool does.
+    /// Promises from proposals and from static shares, each rounded as the pool rounds it.
     fn had(&self) -> BTreeMap<Address, Amount> {
         let mut had = self.given.clone();
         for share in &self.shares {
@@ -55,7 +55,7 @@ impl PoolPromises {
     }
 }
 
-/// Everything that was proposed to a pool, oldest first.
+/// Every proposal to a pool, oldest first.
 pub async fn proposed_on(
     chain: &Chain,
     pool: ReceiverKey,

@@ -1,4 +1,4 @@
-//! From published files to trees.
+//! Builds Merkle trees from published files.
 
 use alloy::{
     primitives::{Address as RawAddress, B256, U256},
@@ -15,7 +15,7 @@ use openlora_ledger::{
     publication::{AnchoredBatch, PoolContributions, PublishedCall},
 };
 
-/// A call as it stands in the anchored tree; nothing when a field is no number.
+/// A call as a leaf of the anchored tree; `None` if a field is not a number.
 pub fn leaf_of(call: &PublishedCall) -> Option<AnchorLeaf> {
     let charge = &call.charge;
     Some(AnchorLeaf {
@@ -39,8 +39,9 @@ fn hash(text: &str) -> Option<B256> {
     Some(bytes.into())
 }
 
-/// The root over whose data shaped a call: leaves (address contributor, uint256 ppm, uint256 micro),
-/// `micro` in millionths of the token's base unit. Zero where nobody has an address.
+/// The Merkle root over the contributors whose data shaped a call: leaves (address contributor,
+/// uint256 ppm, uint256 micro), `micro` in millionths of the token's base unit. Zero if no
+/// contributor has an address.
 pub fn contributions_root(shares: &[ContributorShare], amounts: &[AttributedAmount]) -> Word {
     let encoded = shares.iter().filter_map(|share| {
         let address = share.address?;
@@ -59,7 +60,7 @@ pub fn contributions_root(shares: &[ContributorShare], amounts: &[AttributedAmou
     Word(tree.map_or(B256::ZERO, |tree| tree.root()).0)
 }
 
-/// The tree over a batch; nothing when it is empty or a field is no number.
+/// The Merkle tree over a batch; `None` if it is empty or a field is not a number.
 pub fn batch_tree(batch: &AnchoredBatch) -> Option<MerkleTree> {
     let leaves = batch
         .calls
@@ -68,7 +69,7 @@ pub fn batch_tree(batch: &AnchoredBatch) -> Option<MerkleTree> {
     MerkleTree::new(&leaves.collect::<Option<Vec<B256>>>()?)
 }
 
-/// The tree over what contributors of a pool are owed; nothing when nobody is.
+/// The Merkle tree over what a pool owes its contributors; `None` if it owes nothing.
 pub fn contributions_tree(contributions: &PoolContributions) -> Option<MerkleTree> {
     let token = RawAddress::from(contributions.pool.token);
     let encoded = contributions.owed.iter().map(|owed| {

@@ -1,8 +1,8 @@
-//! Rewards on chain: roots over attributed calls in the anchor, roots over what contributors are
-//! owed in their pools, and what contributors fetch from there.
+//! Rewards on chain: roots over attributed calls in the anchor, roots over what pools owe their
+//! contributors, and the payments that contributors collect from pools.
 //!
-//! What the roots are computed from is published in a folder that anybody may copy. Scores, shares
-//! and the journal's storage are unknown here.
+//! The data that the roots are computed from is published in a folder that may be copied freely.
+//! Scores, shares and the journal's storage are unknown here.
 
 mod anchor;
 mod collection;

@@ -1,5 +1,6 @@
-//! A contributor pool on its chain: how it stands, what its operator proposes to it, and what
-//! anybody does there. All of it needs an RPC and the pool's address, and nothing of its operator.
+//! A contributor pool on its chain: its state, its operator's proposals, and the actions that any
+//! account may take. All of this needs an RPC and the pool's address, and nothing from its
+//! operator.
 
 use std::{
     collections::BTreeMap,
@@ -26,36 +27,36 @@ use openlora_ledger::{
     publication::{FORMAT, PoolContributions},
 };
 
-/// How a pool stands in one token.
+/// A pool's state in one token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolState {
     pub key: ReceiverKey,
     pub operator: Address,
-    /// Seconds between a proposal and its force.
+    /// Seconds from a proposal until it takes effect.
     pub delay: u32,
-    /// How many static shares refuse a proposal, in ppm.
+    /// The sum of static shares that rejects a proposal, in ppm.
     pub quorum: u32,
     pub account: PoolAccount,
-    /// All that ever arrived.
+    /// The total received.
     pub received: Amount,
     /// Unix seconds.
     now: u64,
 }
 
-/// What waits to take force, or is about to be activated.
+/// The proposal that waits to take effect, or is about to be activated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitingProposal {
     pub round: u32,
-    /// Names the published sums behind it.
+    /// Identifies the published sums behind it.
     pub root: Word,
     pub total: Amount,
-    /// When it takes force, Unix seconds.
+    /// When it takes effect, Unix seconds.
     pub due: u64,
     pub entries: Vec<PoolEntry>,
 }
 
 impl PoolState {
-    /// What nothing promises to anybody yet.
+    /// The received amount that is not promised to a contributor yet.
     pub fn unallotted(&self) -> Amount {
         self.received.saturating_sub(Amount(self.account.allotted))
     }
@@ -65,32 +66,32 @@ impl PoolState {
         !self.account.pending.is_zero()
     }
 
-    /// Whether a proposal's time has come.
+    /// Whether a proposal can be activated now.
     pub fn is_due(&self) -> bool {
         self.has_proposal() && self.now >= self.account.due.to::<u64>()
     }
 
-    /// Until when the operator must answer a demand, Unix seconds.
+    /// The operator's deadline to answer a demand, Unix seconds.
     pub fn answer_by(&self) -> Option<u64> {
         let time = self.account.answerBy.to::<u64>();
         (time != 0).then_some(time)
     }
 
-    /// Whether a demand stayed unanswered.
+    /// Whether a demand was left unanswered.
     pub fn is_overdue(&self) -> bool {
         self.answer_by().is_some_and(|time| self.now > time)
     }
 
-    /// Whether its operator may propose now.
+    /// Whether the operator may propose now.
     pub fn is_open(&self) -> bool {
         !self.has_proposal() && !self.is_overdue() && self.now >= self.account.due.to::<u64>()
     }
 }
 
-/// Asks a chain for a pool.
+/// Reads a pool's state from a chain.
 ///
 /// # Errors
-/// The chain cannot be asked, the address is no pool's, or the pool's is of earlier contracts.
+/// The chain cannot be read, the address is not a pool, or the pool uses earlier contracts.
 pub async fn pool_of(chain: &Chain, key: ReceiverKey) -> Result<PoolState, WalletError> {
     let (at, token) = (key.receiver, key.token.into());
     let none = || WalletError::NoPool {
@@ -114,7 +115,7 @@ pub async fn pool_of(chain: &Chain, key: ReceiverKey) -> Result<PoolState, Walle
     let account = chain.read("accountOf of the pool", at, &call).await?;
     let call = ContributorPool::receivedCall { token };
     let received = chain.read("received of the pool", at, &call).await?;
-    // A development chain makes blocks only when it is asked to.
+    // A development chain makes blocks only on request.
     let clock = SystemTime::now().duration_since(UNIX_EPOCH);
     let clock = clock.map_or(0, |since| since.as_secs());
     Ok(PoolState {
@@ -132,10 +133,10 @@ fn whole(amount: U256) -> Amount {
     Amount(u128::try_from(amount).unwrap_or(u128::MAX))
 }
 
-/// The proposal that waits, with its entries as its event has them.
+/// The waiting proposal, with the entries of its event.
 ///
 /// # Errors
-/// The chain cannot be asked, or does not have the event.
+/// The chain cannot be read, or does not have the event.
 pub async fn proposal_of(
     chain: &Chain,
     pool: &PoolState,
@@ -169,7 +170,7 @@ pub async fn proposal_of(
     }))
 }
 
-/// What a contributor may fetch now; a proposal counts once it is activated.
+/// The amount that a contributor can collect now. A proposal counts once it is activated.
 pub async fn owed(
     chain: &Chain,
     pool: &PoolState,
@@ -183,8 +184,8 @@ pub async fn owed(
     Ok(whole(found.await?))
 }
 
-/// What an allotment states after what was stated, of a pool in which `received` ever arrived;
-/// nothing where nobody is owed anything.
+/// The contributions that an allotment states after `stated`, for a pool that has received
+/// `received` in total; `None` if nothing is owed.
 pub fn allot(
     allotment: &PoolAllotment,
     stated: &StatedContributions,
@@ -204,7 +205,7 @@ pub fn allot(
     Some(contributions)
 }
 
-/// What contributions give beyond what the pool has promised to their contributors.
+/// The increase of contributions over what the pool has promised to its contributors.
 pub async fn entries_of(
     chain: &Chain,
     pool: &PoolState,
@@ -227,7 +228,7 @@ pub async fn entries_of(
     Ok(entries(contributions, &had, allotted))
 }
 
-/// The same from what the pool had promised before, to each and together.
+/// The same, from the pool's earlier promises, per contributor and in total.
 pub fn entries(
     contributions: &PoolContributions,
     had: &BTreeMap<Address, Amount>,
@@ -245,25 +246,25 @@ pub fn entries(
         .collect()
 }
 
-/// What is done in a pool.
+/// An action on a pool.
 #[derive(Clone, Debug)]
 pub enum PoolCall<'a> {
-    /// Fetches what a contributor is owed.
+    /// Collects what a contributor is owed.
     Fetch(Address, Amount),
-    /// Gives what is due.
+    /// Activates a proposal that is due.
     Activate(&'a WaitingProposal),
-    /// Proposes entries whose sums are published under a root; for the operator.
+    /// Proposes entries whose sums are published under a root. Only for the operator.
     Propose(Word, &'a [PoolEntry]),
-    /// Contests what waits.
+    /// Contests the waiting proposal.
     Contest,
-    /// Asks the operator for a proposal.
+    /// Demands a proposal from the operator.
     Demand,
-    /// Has the static shares divide what stayed unanswered.
+    /// Divides by static shares what the operator left unanswered.
     Divide,
 }
 
 impl PoolCall<'_> {
-    /// Its call, and what it is in words.
+    /// The action's call, and its description.
     fn call(&self, pool: ReceiverKey) -> (Bytes, String) {
         let (at, token) = (pool.receiver, pool.token.into());
         let (data, deed) = match self {
@@ -308,7 +309,7 @@ impl PoolCall<'_> {
         (data.into(), deed)
     }
 
-    /// Does it as a server, whose desk keeps the facts.
+    /// Sends it from a server, whose settlement client records the facts.
     pub async fn carried_out(
         &self,
         desk: &SettlementClient,
@@ -318,7 +319,7 @@ impl PoolCall<'_> {
         desk.carry_out(pool.receiver, data, deed).await
     }
 
-    /// Its transaction, with the gas that it takes now; one that would fail says why.
+    /// The action's transaction, with a gas estimate. If it would fail, returns the reason.
     pub async fn submission(
         &self,
         chain: &Chain,

@@ -1,4 +1,4 @@
-//! Who is paid for an adapter version, as its home chain says.
+//! The payees of an adapter version, as recorded on its home chain.
 
 use alloy::primitives::U256;
 
@@ -10,7 +10,7 @@ use openlora_chain::{
 use openlora_core::Address;
 use openlora_ledger::event::{SplitMember, SplitPart};
 
-/// The splitter of a version and its parts.
+/// The splitter of a version and its shares.
 pub async fn split_of(
     chain: &Chain,
     adapter: U256,
@@ -42,7 +42,7 @@ pub async fn split_of(
     Ok((splitter, parts))
 }
 
-/// The contributors of a pool; nobody where the recipient is none.
+/// The contributors of a pool; empty if the recipient is not a pool.
 async fn members(chain: &Chain, recipient: Address) -> Result<Vec<SplitMember>, WalletError> {
     if !chain.has_code(recipient).await? {
         return Ok(Vec::new());

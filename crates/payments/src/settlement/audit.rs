@@ -1,8 +1,8 @@
-//! Reading what a chain has of a journal's receivers, for the audit in
+//! Reads the chain's state of a journal's receivers, for the audit in
 //! [`openlora_ledger::reconcile`].
 //!
-//! Everything is read as of one block. Nothing is compared here, and nothing of the journal is
-//! believed but which channels, payers and receivers to look for.
+//! Everything is read at one block. Nothing is compared here. The journal only says which channels,
+//! payers and receivers to look for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,17 +30,17 @@ use openlora_ledger::{
     trail::AuditTrail,
 };
 
-/// Channels or payers that one request for logs names.
+/// How many channels or payers one request for logs names.
 const NAMED: usize = 256;
 
-/// What the escrow says of channels.
+/// The escrow's state and logs of channels.
 const OF_CHANNELS: [B256; 3] = [
     Escrow::Claimed::SIGNATURE_HASH,
     Escrow::Refunded::SIGNATURE_HASH,
     Escrow::WithdrawFinalized::SIGNATURE_HASH,
 ];
 
-/// Reads and compares every receiver that the journal knows on a chain.
+/// Reads and compares every receiver in the journal on a chain.
 pub async fn audit(
     chain: &Chain,
     trail: &AuditTrail,
@@ -50,8 +50,8 @@ pub async fn audit(
     Ok(evidence.iter().map(|it| reconcile(trail, it)).collect())
 }
 
-/// Reads every receiver that the journal knows on a chain. Logs are read from `from_block` on,
-/// which must not be later than the receivers' first.
+/// Reads every receiver in the journal on a chain. Logs are read from `from_block` on, which must
+/// not be later than the first log of the receivers.
 pub async fn gather(
     chain: &Chain,
     trail: &AuditTrail,
@@ -113,7 +113,7 @@ impl EvidenceReader<'_> {
         match asked.await {
             Ok(_) => Ok(true),
             Err(WalletError::Reverted { .. }) => Ok(false),
-            // Another contract answers something else; an RPC that is gone answers nothing.
+            // An unknown contract returns other data; an unreachable RPC returns nothing.
             Err(error) => self.chain.height().await.map(|_| false).map_err(|_| error),
         }
     }
@@ -149,7 +149,8 @@ impl EvidenceReader<'_> {
         Ok(seen)
     }
 
-    /// What the escrow would refuse to whoever may claim it, tried without being sent.
+    /// Simulates claims from their authorizers, without sending them. Returns the channels whose
+    /// claims the escrow would refuse, with the reasons.
     async fn refused(
         &self,
         seen: &BTreeMap<Word, ChannelEvidence>,
@@ -165,7 +166,7 @@ impl EvidenceReader<'_> {
         let mut refused = Vec::new();
         for claimer in claimers {
             let (mut rows, _) = claims::select(&self.trail.ledger, chain_id, claimer, &views);
-            // Those without a voucher are found out without the chain.
+            // Rows without a voucher are found without the chain.
             rows.retain(|row| row.has_voucher());
             for batch in claims::batches(rows) {
                 let (_, left_out) = claims::filter_rows(self.chain, claimer, batch).await?;

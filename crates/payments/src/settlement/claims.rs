@@ -1,6 +1,7 @@
-//! What there is to claim, by the ledger and the chain's totals, and which rows would pass.
+//! Selects the rows to claim, from the ledger and the chain's totals, and finds those that would
+//! succeed.
 //!
-//! A row that the chain would refuse is left out and told, so that it never blocks the others.
+//! A row that the chain would refuse is left out and reported, so that it never blocks the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,11 +19,11 @@ use openlora_ledger::{
     event::PublishedVoucher,
 };
 
-/// Most rows of one transaction.
+/// Maximum number of rows in one transaction.
 pub const ROWS: usize = 100;
-/// Gas of a row that is claimed alone, the transaction's own cost and a cold receiver included.
+/// Gas of a row that is claimed alone, including the transaction's base cost and a cold receiver.
 pub(super) const ALONE: u64 = 160_000;
-/// Gas of each row among others, with room for a wallet contract's check.
+/// Gas of each row in a batch, with a margin for a wallet contract's check.
 pub(super) const AMONG: u64 = 60_000;
 
 /// One row of a claim.
@@ -32,10 +33,10 @@ pub struct ClaimRow {
     pub receiver: ReceiverKey,
     /// Charged and not yet claimed.
     pub amount: Amount,
-    /// Of the channel after the claim.
+    /// The channel's total after the claim.
     pub total: Amount,
     claim: VoucherClaim,
-    /// A contract of the payer's says whether the voucher is good, and may change its mind.
+    /// The payer's contract decides whether the voucher is valid, and may change its decision.
     by_contract: bool,
 }
 
@@ -47,7 +48,7 @@ pub struct LeftOut {
     pub reason: String,
 }
 
-/// What there is to claim for `account`, whose channels hold what `views` says.
+/// The rows that `account` can claim, for channels with the state in `views`.
 pub fn select(
     ledger: &Ledger,
     chain_id: u64,
@@ -66,7 +67,7 @@ pub fn select(
         }
         left_out.extend(lost(key, channel, view));
     }
-    // What pays most comes first, so that a block that ends early costs least.
+    // Rows are sorted by amount, so that a block that ends early costs least.
     rows.sort_by(|a, b| (a.by_contract, b.amount).cmp(&(b.by_contract, a.amount)));
     (rows, left_out)
 }
@@ -76,13 +77,13 @@ fn here(ledger: &Ledger, chain_id: u64) -> impl Iterator<Item = (&ChannelKey, &L
     channels.filter(move |(key, _)| key.chain_id == chain_id)
 }
 
-/// Channels of a chain that were charged more than the chain is known to have paid.
+/// Channels of a chain whose charges exceed what the chain is known to have paid.
 pub fn owed_channels(ledger: &Ledger, chain_id: u64) -> Vec<Word> {
     let owed = here(ledger, chain_id).filter(|(_, channel)| !channel.unclaimed().is_zero());
     owed.map(|(key, _)| key.channel).collect()
 }
 
-/// Gas of claiming from every channel of a chain that owes something and has it, at most.
+/// The maximum gas to claim from every channel of a chain that owes money and holds it.
 pub fn claiming_gas(ledger: &Ledger, chain_id: u64) -> u64 {
     let due = here(ledger, chain_id).filter(|(_, channel)| {
         let view = channel.view.as_ref();
@@ -94,7 +95,7 @@ pub fn claiming_gas(ledger: &Ledger, chain_id: u64) -> u64 {
     ALONE * transactions as u64 + AMONG * rows as u64
 }
 
-/// What was charged and the channel does not hold, whether or not the rest can be claimed.
+/// The charged amount that the channel does not hold, whether or not the rest can be claimed.
 fn lost(key: &ChannelKey, channel: &LedgerChannel, view: &ChannelView) -> Option<LeftOut> {
     let reach = view.balance.max(view.claimed);
     let lost = channel.charged.amount().saturating_sub(reach);
@@ -111,7 +112,7 @@ fn row(
     account: Address,
     view: &ChannelView,
 ) -> Result<Option<ClaimRow>, LeftOut> {
-    // What the payer took back in the meantime cannot be claimed any more.
+    // Money that the payer has withdrawn since then can no longer be claimed.
     let total = channel.charged.amount().min(view.balance);
     let config = &channel.config;
     if total <= view.claimed {
@@ -149,7 +150,7 @@ fn row(
     }))
 }
 
-/// Rows in groups that are claimed together; those that contracts decide about keep to themselves.
+/// Groups rows that are claimed together. Rows that contracts decide are grouped separately.
 pub fn batches(rows: Vec<ClaimRow>) -> Vec<Vec<ClaimRow>> {
     let (by_contract, by_key): (Vec<ClaimRow>, Vec<ClaimRow>) =
         rows.into_iter().partition(|row| row.by_contract);
@@ -165,7 +166,7 @@ pub fn data(rows: &[ClaimRow]) -> Bytes {
     call.abi_encode().into()
 }
 
-/// What a claim is for, in words: the same rows are the same claim.
+/// The description of a claim. The same rows give the same description.
 pub fn claim_label(rows: &[ClaimRow]) -> String {
     let sum: Amount = rows.iter().map(|row| row.amount).sum();
     match rows {
@@ -174,7 +175,8 @@ pub fn claim_label(rows: &[ClaimRow]) -> String {
     }
 }
 
-/// Tries the rows together, and each alone when that fails: those that pass, and the others.
+/// Simulates the rows together, and each alone if that fails. Returns the rows that pass, and the
+/// others.
 pub async fn filter_rows(
     chain: &Chain,
     account: Address,
@@ -196,7 +198,7 @@ pub async fn filter_rows(
 }
 
 impl ClaimRow {
-    /// What its claim tells everybody.
+    /// The voucher that its claim makes public.
     pub fn published(&self) -> PublishedVoucher {
         PublishedVoucher {
             channel: self.channel,
@@ -217,7 +219,7 @@ impl ClaimRow {
     }
 }
 
-/// Why the chain would refuse a claim of these rows now.
+/// The reason for which the chain would refuse a claim of these rows now.
 async fn refusal(
     chain: &Chain,
     account: Address,
@@ -234,7 +236,7 @@ async fn refusal(
     }
 }
 
-/// Receivers that a ledger knows on a chain.
+/// Receivers in a ledger on a chain.
 pub fn receivers_of(ledger: &Ledger, chain_id: u64) -> BTreeSet<ReceiverKey> {
     let of_channel = |config: &ChannelTerms| ReceiverKey {
         chain_id,

@@ -1,10 +1,10 @@
-//! Payments of other sellers: each authorization belongs to the first request that it is cleared
-//! for, and that request is told once that the payment was made.
+//! Clears payments of other sellers. Each authorization belongs to the first request that clears
+//! it. That request is answered once with the result that the payment was made.
 //!
-//! `Started` is durable before anything is sent, and `Confirmed` before the answer leaves. So a
-//! request whose end nobody knew, because of a crash or an answer of "not known yet", may come
-//! again until it is told; whoever comes after that, with whatever request, finds the
-//! authorization used.
+//! `Started` is durable before anything is sent, and `Confirmed` before the answer leaves. A
+//! request may be repeated until it gets this answer, for example after a crash or after an answer
+//! of "not known yet". Every later request, with the same content or not, finds the authorization
+//! used.
 
 use super::{
     ChainFailure, MinedResult, client::SettlementClient, foreign::ForeignPayment, ledger_view::ask,
@@ -31,8 +31,8 @@ impl SettlementClient {
         self.key_of(token, payer, nonce)
     }
 
-    /// Whether this very request began to clear a payment and was never told of its end. Fails
-    /// when the authorization is not for this request to clear.
+    /// Whether this request began to clear a payment and has not been answered with the outcome.
+    /// Fails if the authorization is not for this request to clear.
     pub(super) async fn could_clear(
         &self,
         payment: ForeignPayment<'_>,

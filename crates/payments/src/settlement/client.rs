@@ -1,5 +1,5 @@
-//! The desk of one chain: what it is made of, and the questions that it answers without sending
-//! anything.
+//! The settlement client of one chain: its parts, and the queries that it answers without sending a
+//! transaction.
 
 use std::{
     collections::HashMap,
@@ -41,32 +41,32 @@ use openlora_wallet::WalletAccount;
 
 /// How long a view may be served from memory: a small part of the shortest withdrawal delay.
 pub const FRESH: Duration = Duration::from_secs(30);
-/// After a failed look, whoever asks in this time is told so without another one.
+/// For this long after a failed chain read, requests get its error without another read.
 pub(super) const RETRY: Duration = Duration::from_secs(1);
 
-/// How a desk behaves.
+/// Settings of a settlement client.
 #[derive(Clone)]
 pub struct SettlementOptions {
     pub limits: TxLimits,
     /// Blocks on top of a deposit or a payment before it counts; 0 on local chains.
     pub confirmations: u64,
-    /// Time between two looks.
+    /// Time between two reads of the chain.
     pub poll: Duration,
-    /// How long a look is good for.
+    /// How long a read of the chain stays valid.
     pub fresh: Duration,
-    /// How long a newest block below the last one may be an RPC's that lags, and no reorganisation.
+    /// How long a lower head counts as an RPC that lags, and not as a reorganisation.
     pub lag: Duration,
-    /// Told what a person may want to know while waiting.
+    /// Receives progress that a waiting user may want to see.
     pub progress: ProgressListener,
-    /// Reads what this account's transactions do beyond settling, such as anchoring; without it
-    /// those facts are lost.
+    /// Reads the facts of this account's other transactions, such as anchoring. Without it those
+    /// facts are lost.
     pub reader: Option<FactReader>,
-    /// What is done for strangers in a day.
+    /// Daily limits for sponsored transactions.
     pub allowance: SponsorAllowance,
 }
 
 impl SettlementOptions {
-    /// What suits a network.
+    /// The defaults for a network.
     pub fn for_network(network: &Network, limits: TxLimits) -> Self {
         let (poll, lag) = match network.is_local() {
             true => (Duration::from_millis(250), Duration::from_secs(1)),
@@ -85,12 +85,12 @@ impl SettlementOptions {
     }
 }
 
-/// Where a desk writes, and what it reads of what is written.
+/// Where a settlement client writes its facts, and what it reads of them.
 pub struct SettlementRecords {
     pub facts: Arc<dyn FactLog>,
-    /// Sees at once what `facts` has kept.
+    /// Includes every fact as soon as `facts` has stored it.
     pub ledger: Arc<dyn LedgerView>,
-    /// Of the journal so far.
+    /// The transaction history of the journal so far.
     pub history: TxHistory,
 }
 
@@ -101,9 +101,9 @@ pub struct SettlementClient {
     pub(super) ledger: Arc<dyn LedgerView>,
     pub(super) options: SettlementOptions,
     pub(super) memory: Arc<ChainMemory>,
-    /// Held by whoever looks.
+    /// Held while the chain is read.
     pub(super) eye: tokio::sync::Mutex<()>,
-    /// A payer started to withdraw.
+    /// Notified when a payer starts a withdrawal.
     pub(super) alarm: Notify,
     turns: NamedLocks,
 }
@@ -173,23 +173,24 @@ impl SettlementClient {
         &self.chain
     }
 
-    /// Finds out what became of the transactions that an earlier process left open.
+    /// Looks up the outcome of the transactions that an earlier process left open.
     pub async fn recover(&self) -> Result<(), TransactionError> {
         self.check_chain().await?;
         self.queue.settle_lost().await
     }
 
-    /// Returns once a payer has started to withdraw since the last time.
+    /// Waits until a payer starts a withdrawal. Returns at once if one has started since the last
+    /// call.
     pub async fn withdrawal_started(&self) {
         self.alarm.notified().await;
     }
 
-    /// One at a time per authorization or channel.
+    /// A lock per authorization or channel.
     pub(super) async fn turn(&self, of: Word) -> OwnedMutexGuard<()> {
         self.turns.take(of).await
     }
 
-    /// What became of an earlier attempt at a deed whose transaction had been lost from sight.
+    /// The outcome of an earlier attempt with this label, if its transaction was no longer tracked.
     pub(super) async fn earlier(&self, label: &str) -> Result<Option<MinedTx>, ChainFailure> {
         self.queue.until_idle(label).await;
         if self.queue.has_lost() {
@@ -206,7 +207,7 @@ impl SettlementClient {
         }
     }
 
-    /// A call with the gas that it takes now; one that would fail says why.
+    /// A call with its gas estimate. If it would fail, returns the reason.
     pub(super) async fn prepared(
         &self,
         to: Address,
@@ -221,13 +222,13 @@ impl SettlementClient {
             data,
             value: U256::ZERO,
             label,
-            // The chain may be in another state by then; what is not used is not paid.
+            // The chain's state may have changed by then. Unused gas is not paid.
             gas: gas + gas / 5,
             sponsored: None,
         })
     }
 
-    /// A transaction for a stranger, simulated as it will be sent, with no more gas than is due.
+    /// A sponsored transaction, simulated as it will be sent, with no more gas than its limit.
     pub(super) async fn prepared_for(
         &self,
         name: &'static str,
@@ -244,7 +245,7 @@ impl SettlementClient {
             .map_err(|error| ChainFailure::of_read(name, &error))?;
         let gas = (gas + gas / 5).min(most);
         if !self.options.allowance.refuses_contracts {
-            // A contract sees how much gas it is given, and might be kind to estimates alone.
+            // A contract sees its gas limit, so it might succeed only in estimates.
             let limits = (gas, fees);
             let tried = self.chain.simulate_as_sent(ends, &data, &label, limits);
             tried
@@ -261,7 +262,7 @@ impl SettlementClient {
         })
     }
 
-    /// Whether a transaction for a stranger would be sent now, and do what it should.
+    /// Whether a sponsored transaction would be sent now and would succeed.
     pub(super) async fn rehearse(
         &self,
         name: &'static str,
@@ -277,7 +278,7 @@ impl SettlementClient {
         }
     }
 
-    /// What a transaction for a stranger may take, if it may be sent at all.
+    /// The gas limit and fees of a sponsored transaction, if it may be sent at all.
     async fn admitted(
         &self,
         name: &'static str,
@@ -310,14 +311,15 @@ impl SettlementClient {
         Ok((most, fees))
     }
 
-    /// One transaction in flight per payer and token, so that the chain is asked about the next one
-    /// when it knows what the last one has left.
+    /// Allows one transaction in flight per payer and token, so that the next one is checked
+    /// against a chain state that includes the last one.
     pub(super) async fn payer_turn(&self, token: Address, payer: Address) -> OwnedMutexGuard<()> {
         let both = keccak256([token.0, payer.0].concat());
         self.turns.take(Word(both.0)).await
     }
 
-    /// Prepares a call, sends it and waits until it is mined; the facts of its receipt are kept.
+    /// Prepares a call, sends it and waits until it is mined. The facts of its receipt are
+    /// recorded.
     pub async fn carry_out(
         &self,
         to: Address,
@@ -328,7 +330,7 @@ impl SettlementClient {
         Ok(self.queue.send(call, Vec::new()).await?)
     }
 
-    /// The same for a claim, whose vouchers are everybody's from then on.
+    /// The same for a claim, which makes its vouchers public.
     pub(super) async fn carry_out_claim(
         &self,
         rows: &[ClaimRow],
@@ -340,8 +342,8 @@ impl SettlementClient {
         Ok(self.queue.send(call, first.into_iter().collect()).await?)
     }
 
-    /// What is to be written down before a transaction is sent with these vouchers in its calldata;
-    /// nothing where the journal has them.
+    /// The event to record before a transaction with these vouchers in its calldata is sent; `None`
+    /// if the journal has them.
     pub(super) fn publishing(
         &self,
         vouchers: impl IntoIterator<Item = PublishedVoucher>,
@@ -358,7 +360,7 @@ impl SettlementClient {
         (!published.vouchers.is_empty()).then(|| Event::VouchersPublished(Box::new(published)))
     }
 
-    /// Sends a call and waits until it is mined and deep enough; what is `first` is written down
+    /// Sends a call and waits until it is mined and deep enough. The events in `first` are recorded
     /// before.
     pub(super) async fn done(
         &self,
@@ -372,7 +374,8 @@ impl SettlementClient {
         Ok(mined)
     }
 
-    /// Waits until a mined transaction is deep enough; it is unknown again when its block goes.
+    /// Waits until a mined transaction is deep enough. If its block is reorganised away, its
+    /// outcome is unknown again.
     pub(super) async fn counted(&self, mined: &MinedTx) -> Result<(), ChainFailure> {
         if self.options.confirmations == 0 {
             return Ok(());
@@ -387,7 +390,8 @@ impl SettlementClient {
         }
     }
 
-    /// A channel after a transaction: mined, so whatever fails now is no failure of it.
+    /// Reads a channel after a mined transaction. A failure here is not a failure of the
+    /// transaction.
     pub(super) async fn channel_after(
         &self,
         tx: String,
@@ -402,7 +406,7 @@ impl SettlementClient {
         }
     }
 
-    /// Looks again where the last look is too old to take money on.
+    /// Reads the chain again if the last read is too old to take payments.
     pub(super) async fn in_sight(&self) -> Result<(), ChainFailure> {
         let fresh = self.memory.lock().is_fresh(self.options.fresh);
         match fresh {
@@ -420,7 +424,7 @@ impl SettlementClient {
 
     pub(super) async fn viewed(&self, channel: Word) -> Result<ChannelView, ChainFailure> {
         let key = self.channel_key(channel);
-        // Nobody begins to be served on what was so a moment ago.
+        // A cached view is not enough to begin service on a channel that the ledger does not know.
         let in_use = ask(&*self.ledger, |ledger| ledger.channels.contains_key(&key));
         let known = {
             let seen = self.memory.lock();
@@ -459,7 +463,7 @@ impl SettlementClient {
         let (from, data) = (self.account(), Bytes::from(call.abi_encode()));
         let what = "isValidSignature of the payer";
         match self.chain.simulate(from, account, &data, what).await {
-            // Whatever else it says is no yes.
+            // Any other answer is a rejection.
             Ok(answer) => Ok(answer.get(..32) == Some(VALID.as_slice())),
             Err(WalletError::Reverted { .. }) => Ok(false),
             Err(error) => Err(error),
@@ -467,10 +471,10 @@ impl SettlementClient {
     }
 }
 
-/// ERC-1271's yes.
+/// The value by which ERC-1271 accepts a signature.
 const VALID: B256 = b256!("0x1626ba7e00000000000000000000000000000000000000000000000000000000");
 
-/// Locks by name, gone when nobody holds them.
+/// Locks by name. A lock is removed when no task holds it.
 #[derive(Default)]
 struct NamedLocks(Mutex<HashMap<Word, Arc<tokio::sync::Mutex<()>>>>);
 

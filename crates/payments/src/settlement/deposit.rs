@@ -21,7 +21,7 @@ use openlora_ledger::{Sponsored, SponsoredDeed};
 const NAME: &str = "the deposit";
 
 impl DepositPermit {
-    /// The nonce that the payer's authorization has.
+    /// The nonce of the payer's authorization.
     pub fn nonce(&self) -> Word {
         Word(keccak256([self.channel.0, self.salt.0].concat()).0)
     }
@@ -47,13 +47,13 @@ impl DepositPermit {
         call.abi_encode().into()
     }
 
-    /// The payer's own hand is under it, whoever signs the vouchers.
+    /// The payer signs the deposit itself, even if another key signs the vouchers.
     fn sponsored(&self) -> Sponsored {
         let payer = self.config.payer;
         sponsored(SponsoredDeed::Deposit, Some(payer), Some(self.channel))
     }
 
-    /// Whether a receipt is this deposit's.
+    /// Whether a receipt contains this deposit.
     fn is_in(&self, receipt: &TransactionReceipt) -> bool {
         receipt.logs().iter().any(|log| {
             let event = Escrow::Deposited::decode_log(&log.inner);
@@ -67,7 +67,8 @@ impl DepositPermit {
 }
 
 impl SettlementClient {
-    /// A deposit that is mined already passes: it would be found.
+    /// Whether the deposit would succeed. A deposit that is already mined passes, because it would
+    /// be found.
     pub(super) async fn would_deposit(&self, deposit: &DepositPermit) -> Result<(), ChainFailure> {
         self.in_sight().await?;
         let (token, payer) = (deposit.config.token, deposit.config.payer);
@@ -87,8 +88,8 @@ impl SettlementClient {
         self.make_deposit(deposit, deposit.label()).await
     }
 
-    /// Puts the money in, or finds that it is: whoever did, it is the payer's own channel that
-    /// has it.
+    /// Submits the deposit, or finds that it was already made. It does not matter who submitted it,
+    /// because the money is in the payer's own channel.
     pub(super) async fn make_deposit(
         &self,
         deposit: &DepositPermit,
@@ -109,7 +110,7 @@ impl SettlementClient {
         let call = (ESCROW.into(), deposit.data());
         let call = self.prepared_for(NAME, deposit.sponsored(), call, label);
         let mined = match self.done(NAME, call.await?, Vec::new()).await {
-            // Somebody else's, or one that came back after a reorganisation, was faster.
+            // Another submission was first: by another party, or our own after a reorganisation.
             Err(trouble @ ChainFailure::Rejected { .. }) => {
                 let mined = self.mined_deposit(deposit).await;
                 mined.map_err(|_| trouble)?
@@ -176,7 +177,7 @@ impl SettlementClient {
         nonce: Word,
         valid_after: U256,
     ) -> Result<Option<MinedTx>, WalletError> {
-        /// Seconds that are looked back at most.
+        /// The longest time to search back, in seconds.
         const WEEK: u64 = 7 * 24 * 3600;
         let head = self.chain.head().await?;
         let since = u64::try_from(valid_after).unwrap_or(u64::MAX);
@@ -197,7 +198,7 @@ impl SettlementClient {
     }
 }
 
-/// Why an authorization is of no use.
+/// The reason for which an authorization cannot be used.
 fn spent(nonce: Word) -> String {
     format!("the authorization {nonce} was cancelled, or used for something else")
 }

@@ -1,10 +1,10 @@
-//! Why money is not claimed, settled or withdrawn.
+//! Errors of claiming, settling and withdrawing.
 
 use super::ChainFailure;
 use openlora_chain::{WalletError, transaction::TransactionError};
 use openlora_core::error::{ExitClass, Explain};
 
-/// Everything that stops a round of settlement.
+/// Every error that stops a round of settlement.
 #[derive(Debug, thiserror::Error)]
 pub enum SettleError {
     #[error(transparent)]

@@ -39,7 +39,7 @@ impl TransferPermit {
 }
 
 impl TransferPermit {
-    /// Whether a receipt is of a transaction that moved what was signed.
+    /// Whether a receipt contains the signed transfer.
     fn is_in(&self, receipt: &TransactionReceipt) -> bool {
         receipt.logs().iter().any(|log| {
             let event = Token::Transfer::decode_log(&log.inner);
@@ -95,7 +95,7 @@ impl SettlementClient {
         self.make_transfer(transfer, transfer.label(), asked).await
     }
 
-    /// An authorization that is cleared for another seller pays nothing here.
+    /// An authorization that is cleared for another seller pays for nothing here.
     fn check_free(&self, transfer: &TransferPermit) -> Result<(), ChainFailure> {
         let key = self.exact_key(transfer);
         match ask(&*self.ledger, |ledger| ledger.clearings.contains_key(&key)) {
@@ -104,7 +104,7 @@ impl SettlementClient {
         }
     }
 
-    /// Moves the money by a transaction of our own, or finds the one that did.
+    /// Submits the transfer in our own transaction, or finds the one that did.
     pub(super) async fn make_transfer(
         &self,
         transfer: &TransferPermit,
@@ -128,7 +128,7 @@ impl SettlementClient {
             Err(trouble) => Err(trouble),
         };
         let mined = match sent {
-            // Somebody else may have been faster with it.
+            // Another party may have submitted it first.
             Err(trouble @ ChainFailure::Rejected { .. }) => {
                 let used = self.used(token, payer, transfer.nonce).await?;
                 return Err(match used {
@@ -147,9 +147,9 @@ impl SettlementClient {
         }
     }
 
-    /// The transaction of our own that moved the money, as far as it stands. Whoever else uses an
-    /// authorization has paid nobody: other servers may be paid through the same splitter, and
-    /// would each find the same transfer there.
+    /// Our own transaction that moved the money, if it is mined. A transfer that another party
+    /// submitted is not a payment to us: other servers may be paid through the same splitter, and
+    /// each would find the same transfer there.
     async fn own_transfer(
         &self,
         transfer: &TransferPermit,
@@ -170,12 +170,12 @@ impl SettlementClient {
         match receipt {
             None => Ok(None),
             Some(receipt) if transfer.is_in(&receipt) => Ok(Some(MinedTx { tx, receipt })),
-            // The same nonce, and another receiver or sum.
+            // The same nonce with another receiver or amount.
             Some(_) => Err(spent_by_others(transfer)),
         }
     }
 
-    /// A transaction of ours that was undone by a reorganisation, and is mined again since.
+    /// Our own transaction that a reorganisation had undone and that is mined again.
     async fn come_back(&self, transfer: &TransferPermit) -> Result<Option<MinedTx>, ChainFailure> {
         if !self.queue.has_undone() {
             return Ok(None);

@@ -1,5 +1,5 @@
-//! What a mined transaction did, as facts, read from its logs alone: the same receipt gives the
-//! same facts, whoever asks and whenever.
+//! Reads the facts of a mined transaction from its logs alone. The same receipt always gives the
+//! same facts.
 
 use alloy::{
     primitives::Address as RawAddress,
@@ -18,7 +18,7 @@ use openlora_ledger::{
     },
 };
 
-/// Where a receipt stands.
+/// The location of a receipt on its chain.
 struct ReceiptLocation {
     chain_id: u64,
     tx: String,
@@ -65,7 +65,7 @@ pub fn told_by(receipt: &TransactionReceipt, chain_id: u64, ledger: &Ledger) -> 
     facts
 }
 
-/// One fact per receiver; the rows name no receiver, so only channels of the ledger are told.
+/// One fact per receiver. Rows name no receiver, so only channels in the ledger are included.
 fn claims(receipt: &TransactionReceipt, place: &ReceiptLocation, ledger: &Ledger) -> Vec<Event> {
     let mut facts: Vec<ChannelsClaimed> = Vec::new();
     for log in of_escrow(receipt) {
@@ -140,8 +140,8 @@ fn released(log: &Log, place: &ReceiptLocation) -> Option<Event> {
     })))
 }
 
-/// A transfer by authorization, where the transaction was nothing else: a deposit uses one too,
-/// but goes to the escrow.
+/// A transfer by authorization, if it is the only action of its transaction. A deposit also uses
+/// one, but transfers to the escrow.
 fn paid(log: &Log, receipt: &TransactionReceipt, place: &ReceiptLocation) -> Option<Event> {
     let used = Token::AuthorizationUsed::decode_log(&log.inner).ok()?;
     if receipt.to != Some(log.address()) {

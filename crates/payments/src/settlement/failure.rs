@@ -1,4 +1,4 @@
-//! What went wrong with a transaction, as those who wait for the money need to know it.
+//! Maps transaction errors to the failures that payment code distinguishes.
 
 use super::ChainFailure;
 use openlora_chain::{WalletError, transaction::TransactionError};
@@ -10,7 +10,7 @@ impl ChainFailure {
         }
     }
 
-    /// A question that the chain did not answer, or answered with a contract's no.
+    /// From a failed read: the chain did not answer, or the contract rejected the call.
     pub(super) fn of_read(label: &'static str, error: &WalletError) -> Self {
         match error {
             WalletError::Reverted { reason, .. } => Self::Rejected {
@@ -21,7 +21,7 @@ impl ChainFailure {
         }
     }
 
-    /// A transaction that was not sent, not mined, or reverted.
+    /// From a transaction that was not sent, not mined, or reverted.
     pub(super) fn from_transaction(label: &'static str, error: TransactionError) -> Self {
         match error {
             TransactionError::Wallet(error) => Self::of_read(label, &error),
@@ -33,7 +33,7 @@ impl ChainFailure {
             | TransactionError::Waiting { tx, .. }
             | TransactionError::NonceGap { tx, .. } => Self::Unknown { tx },
             TransactionError::Limited { limit, .. } => Self::Limited(limit),
-            // Nothing was sent: no funds for gas, gas too dear, a journal that refuses.
+            // Nothing was sent: not enough gas funds, too high a gas price, or a journal error.
             error => Self::unreachable(error),
         }
     }

@@ -1,9 +1,9 @@
-//! What another seller is paid with, and the authorization in it.
+//! Another seller's payment, and its authorization.
 
 use super::{DepositPermit, TransferPermit};
 use openlora_core::{Address, Word};
 
-/// What another seller is paid with.
+/// A payment to another seller.
 #[derive(Clone, Copy, Debug)]
 pub enum ForeignPayment<'a> {
     Transfer(&'a TransferPermit),

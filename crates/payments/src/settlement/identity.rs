@@ -1,5 +1,5 @@
-//! Which chain it is: an id is no name, as a chain that began anew, a fork and another RPC have it
-//! too. The hash of the first block is, and every fact of the journal belongs to one.
+//! Identifies a chain by the hash of its first block. A chain id is not enough, because a restarted
+//! chain, a fork and another RPC have it too. Every fact of the journal belongs to one such hash.
 
 use super::{
     client::SettlementClient,
@@ -10,15 +10,15 @@ use openlora_core::{Word, error::Failure};
 use openlora_ledger::{Ledger, event::Event};
 use openlora_ports::FactLog;
 
-/// Latest facts whose blocks are looked for where nobody wrote down which chain they are of.
+/// How many of the latest facts to look up if the journal has no genesis hash for their chain.
 const WITNESSES: usize = 16;
 
-/// Holds a chain against what the journal says of its id, before anything is read of it or sent.
+/// Compares a chain with the genesis hash in the journal, before anything is read from it or sent.
 /// Returns whether the journal has grown.
 ///
 /// # Errors
-/// It is another chain than the journal is about. On a development chain of this machine that is
-/// no error: the facts of the earlier one are set aside.
+/// It is not the journal's chain. On a local development chain this is no error: the facts of the
+/// earlier chain are set aside.
 pub async fn identify(
     chain: &Chain,
     ledger: &Ledger,
@@ -47,7 +47,7 @@ pub async fn identify(
     Ok(true)
 }
 
-/// Whether one of the latest facts stands on the chain, or there is none.
+/// Whether one of the latest facts is on the chain, or there are no facts.
 async fn is_witnessed(chain: &Chain, history: &TxHistory) -> Result<bool, WalletError> {
     let marks: Vec<&EventLocation> = history.locations(chain.network.chain_id).collect();
     for location in marks.iter().rev().take(WITNESSES) {
@@ -67,7 +67,7 @@ fn other(chain: &Chain, expected: Word, found: Word) -> WalletError {
     }
 }
 
-/// Whether a chain is the one that a ledger is about, as far as that is known.
+/// Whether a chain is the one that a ledger belongs to, if the ledger has its genesis hash.
 pub async fn check_genesis(chain: &Chain, ledger: &Ledger) -> Result<(), WalletError> {
     let Some(expected) = ledger.genesis.get(&chain.network.chain_id).copied() else {
         return Ok(());
@@ -79,8 +79,8 @@ pub async fn check_genesis(chain: &Chain, ledger: &Ledger) -> Result<(), WalletE
 }
 
 impl SettlementClient {
-    /// Whether it is still the chain that the journal is about; a journal that does not say yet
-    /// says so from now on.
+    /// Checks that it is still the journal's chain. If the journal has no genesis hash yet, records
+    /// it.
     pub(super) async fn check_chain(&self) -> Result<(), WalletError> {
         let chain_id = self.chain.network.chain_id;
         let known = ask(&*self.ledger, |ledger| {
@@ -93,7 +93,7 @@ impl SettlementClient {
             None => {
                 let genesis = found;
                 let event = Event::ChainIdentified { chain_id, genesis };
-                // Whoever cannot write it down now is told so by what comes next.
+                // If this write fails, the next write reports the failure.
                 let _ = self.queue.keep(event).await;
                 Ok(())
             }

@@ -1,5 +1,5 @@
-//! What the settling side reads of the journal: the ledger as it is now, and what an earlier
-//! process left open. Where the journal is kept is unknown here.
+//! The parts of the journal that settlement reads: the current ledger, and the transactions that an
+//! earlier process left open. Where the journal is stored is unknown here.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -13,13 +13,13 @@ use openlora_ledger::{
 };
 use openlora_ports::FactLog;
 
-/// Whoever folds the journal as it grows.
+/// A ledger that is folded from the journal as the journal grows.
 pub trait LedgerView: Send + Sync {
-    /// Shows the ledger with every fact in it that is durable by now.
+    /// Passes the ledger with every fact that is durable by now.
     fn look(&self, look: &mut dyn FnMut(&Ledger));
 }
 
-/// One answer out of the ledger.
+/// Reads one value from the ledger.
 pub(crate) fn ask<T: Default>(ledger: &dyn LedgerView, question: impl FnOnce(&Ledger) -> T) -> T {
     let (mut question, mut answer) = (Some(question), T::default());
     ledger.look(&mut |ledger| {
@@ -42,7 +42,7 @@ impl LedgerView for RwLock<Ledger> {
     }
 }
 
-/// A log of facts with the ledger that they make, for processes that have no other.
+/// A log of facts with the ledger folded from it, for processes without a journal.
 pub struct LedgerLog<L> {
     log: L,
     ledger: Mutex<Ledger>,
@@ -82,19 +82,19 @@ impl<L: Send + Sync> LedgerView for LedgerLog<L> {
     }
 }
 
-/// Transactions whose end is not in the journal, and facts that are there of them already: fold
-/// every event in before anything is sent.
+/// Transactions whose outcome is not in the journal, and their facts that are there already. Fold
+/// in every event before anything is sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TxHistory {
     open: Vec<TxIntent>,
     told: Vec<Event>,
-    /// Where the latest facts stand, oldest first.
+    /// Locations of the latest facts, oldest first.
     marks: VecDeque<EventLocation>,
-    /// Transactions whose blocks went away; their chain may take them again.
+    /// Transactions whose blocks were reorganised away. The chain may include them again.
     undone: BTreeSet<String>,
 }
 
-/// Where a fact stands on its chain.
+/// The location of a fact on its chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct EventLocation {
     pub chain_id: u64,
@@ -104,7 +104,7 @@ pub(super) struct EventLocation {
 }
 
 impl TxHistory {
-    /// Facts whose blocks are looked at again when a process starts.
+    /// How many facts have their blocks checked again when a process starts.
     const MARKS: usize = 256;
 
     pub fn apply(&mut self, event: &Event) {
@@ -121,7 +121,7 @@ impl TxHistory {
                 self.marks.retain(|it| !txs.contains(&it.tx));
                 self.undone.extend(txs.iter().cloned());
             }
-            // Transactions of a chain that is gone mean nothing on another.
+            // Transactions of a replaced chain have no meaning on another.
             Event::ChainEnded { chain_id } => {
                 self.open.retain(|it| it.chain_id != *chain_id);
                 self.marks.retain(|it| it.chain_id != *chain_id);
@@ -144,7 +144,7 @@ impl TxHistory {
         self.open.iter().any(|it| it.tx == tx)
     }
 
-    /// Whether a fact is in the journal since an attempt that was cut off.
+    /// Whether a fact is already in the journal, from an attempt that was interrupted.
     pub(super) fn knows(&self, fact: &Event) -> bool {
         self.told.contains(fact)
     }
@@ -154,7 +154,7 @@ impl TxHistory {
         self.marks.iter().filter(here)
     }
 
-    /// Whether a transaction of ours was mined once, and then was not.
+    /// Whether our transaction was mined and then undone by a reorganisation.
     pub(super) fn is_undone(&self, tx: &str) -> bool {
         self.undone.contains(tx)
     }
@@ -163,13 +163,13 @@ impl TxHistory {
         !self.undone.is_empty()
     }
 
-    /// What is open, in the order of intending.
+    /// Open transactions, in the order of their intents.
     pub fn open(&self) -> &[TxIntent] {
         &self.open
     }
 }
 
-/// Where a fact stands; nothing for events that are no facts of a mined transaction.
+/// The location of a fact; `None` for an event that is not a fact of a mined transaction.
 fn mark(event: &Event) -> Option<EventLocation> {
     macro_rules! at {
         ($fact:expr, $key:ident) => {

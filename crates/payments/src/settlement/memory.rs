@@ -1,5 +1,5 @@
-//! What was last seen of a chain: its head, channels by id, and where our facts stand. No network
-//! and no journal here.
+//! The last known state of a chain: its head, channels by id, and the locations of our facts. No
+//! network and no journal here.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -12,7 +12,7 @@ use openlora_chain::provider::BlockHead;
 use openlora_core::Word;
 use openlora_ledger::ChannelView;
 
-/// Blocks behind the head in which a fact is still watched.
+/// How many blocks below the head a fact is watched.
 const WATCHED: u64 = 4096;
 
 #[derive(Default)]
@@ -21,23 +21,23 @@ pub(super) struct ChainMemory(Mutex<MemoryState>);
 #[derive(Default)]
 pub(super) struct MemoryState {
     pub head: Option<BlockHead>,
-    /// When the chain last answered, and when it last did not.
+    /// When the chain last answered, and when it last failed to answer.
     pub looked: Option<Instant>,
     pub failed: Option<(Instant, String)>,
-    /// Since when the newest block stands below the last one.
+    /// Since when the head is below the last one.
     pub lower: Option<Instant>,
     pub channels: BTreeMap<Word, WatchedChannel>,
     pub marks: VecDeque<EventLocation>,
-    /// Transactions of marks whose blocks no look has seen yet.
+    /// Transactions of marks whose blocks have not been read yet.
     pub unseen: BTreeSet<String>,
 }
 
-/// A channel that is kept in sight.
+/// A channel whose state is watched.
 pub(super) struct WatchedChannel {
     pub view: ChannelView,
-    /// Whether the journal says the same.
+    /// Whether the journal has the same state.
     pub told: bool,
-    /// The head at which the deepest of its balance counts.
+    /// The head at which the newest part of its balance is deep enough.
     pub ripe_at: u64,
 }
 
@@ -52,12 +52,12 @@ impl MemoryState {
         self.looked.is_some_and(|at| at.elapsed() <= longest)
     }
 
-    /// Nothing is served from memory until the next look succeeds.
+    /// Stops serving from memory until the next successful poll.
     pub fn clear_views(&mut self) {
         self.looked = None;
     }
 
-    /// Why the chain did not answer a moment ago.
+    /// The reason why the last read of the chain failed, if that was within `moment`.
     pub fn just_failed(&self, moment: Duration) -> Option<String> {
         let (at, reason) = self.failed.as_ref()?;
         (at.elapsed() <= moment).then(|| reason.clone())
@@ -69,7 +69,7 @@ impl MemoryState {
         self.marks.push_back(location);
     }
 
-    /// Takes a new head in, and lets go of facts that nobody will undo.
+    /// Records a new head and drops facts that are too old to be reorganized.
     pub fn advance_head(&mut self, head: BlockHead) {
         self.head = Some(head);
         (self.looked, self.failed, self.lower) = (Some(Instant::now()), None, None);
@@ -81,7 +81,7 @@ impl MemoryState {
     }
 }
 
-/// Whether two views say the same, be it at different blocks.
+/// Whether two views have the same content, even at different blocks.
 pub(super) fn same_view(a: &ChannelView, b: &ChannelView) -> bool {
     let at = |view: &ChannelView| ChannelView {
         block: 0,

@@ -1,6 +1,6 @@
-//! The chain's side of payments: what channels hold, and the transactions that move money.
+//! Settlement on the chain: the state of channels, and the transactions that move money.
 //!
-//! Whoever takes payments knows a chain through [`ChainSettlement`] alone. HTTP and the forms of
+//! Code that takes payments uses a chain only through [`ChainSettlement`]. HTTP and the formats of
 //! payment headers are unknown here.
 
 pub mod audit;
@@ -75,90 +75,89 @@ pub struct TransferPermit {
     pub signature: Bytes,
 }
 
-/// The rest of a channel, given back; everything charged is claimed first, in the same
-/// transaction.
+/// A refund of the rest of a channel. Everything charged is claimed first, in the same transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelRefund {
     pub channel: Word,
     pub config: ChannelTerms,
     pub amount: Amount,
-    /// What is charged, and a voucher of the payer's that covers it.
+    /// The charged amount, and a voucher of the payer that covers it.
     pub charged: Amount,
     pub voucher_max: Amount,
     pub voucher_signature: Bytes,
-    /// Whose limits it is under.
+    /// The account whose limits apply.
     pub party: Address,
-    /// Whether the payer's side signed for this very refund.
+    /// Whether the payer signed for this specific refund.
     pub is_signed: bool,
-    /// What it costs the payer, as part of what is charged: written down before anything is sent.
+    /// The fee that the payer is charged, included in `charged`. It is recorded before anything is
+    /// sent.
     pub fee: Option<RefundCharged>,
 }
 
-/// Something mined, deep enough to count on.
+/// A mined transaction that is deep enough to rely on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MinedResult {
-    /// Hash of the transaction; empty when the chain had it already.
+    /// Hash of the transaction; empty if the chain had the result already.
     pub tx: String,
-    /// The channel after it, where it was about one.
+    /// The channel after it, if it concerned one.
     pub view: Option<ChannelView>,
 }
 
-/// Why the chain's side cannot do or say something.
+/// The reason why a settlement operation failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChainFailure {
-    /// Nothing happened, and nothing will: the chain would refuse it.
+    /// Not sent: the chain would reject it.
     #[error("{deed} would fail: {reason}")]
     Rejected { deed: &'static str, reason: String },
-    /// Nothing happened: the chain cannot be asked, or what it says is too old.
+    /// Not sent: the chain cannot be read, or its state is too old.
     #[error("the chain cannot be asked now: {reason}")]
     Unreachable { reason: String },
-    /// Nothing happened: the authorization was used or cancelled, and not by this server for this.
+    /// Not sent: the authorization was cancelled, or it was used for something else.
     #[error("the authorization {nonce} was used or cancelled before")]
     Spent { nonce: Word },
-    /// Nothing happened: enough was done for strangers today.
+    /// Not sent: the daily limit for sponsored transactions is reached.
     #[error("{0}")]
     Limited(SponsorLimit),
-    /// A transaction is under way or lost from sight; asking again with the same thing goes on.
+    /// A transaction is pending or no longer tracked. Repeating the request continues it.
     #[error("it is not known yet what became of transaction {tx}")]
     Unknown { tx: String },
 }
 
-/// One chain as takers of payments see it.
+/// One chain, as used by code that takes payments.
 #[async_trait::async_trait]
 pub trait ChainSettlement: Send + Sync {
     fn network(&self) -> &Network;
 
-    /// Whether the chain was heard of lately enough to take payments.
+    /// Whether the last answer of the chain is recent enough to take payments.
     fn is_fresh(&self) -> bool;
 
-    /// What a channel holds, by a view of the chain that is fresh enough to serve on; written to
-    /// the journal when it changed.
+    /// A channel's state, from a view that is recent enough to serve on. A changed state is written
+    /// to the journal.
     async fn channel(&self, channel: Word) -> Result<ChannelView, ChainFailure>;
 
-    /// Whether the chain would take a deposit now; nothing is sent.
+    /// Checks whether the chain would accept a deposit now. Sends nothing.
     async fn check_deposit(&self, deposit: &DepositPermit) -> Result<(), ChainFailure>;
 
-    /// Puts a deposit on the chain. The same deposit a second time is found, not repeated.
+    /// Submits a deposit. If the same deposit comes again, it is found and not repeated.
     async fn deposit(&self, deposit: &DepositPermit) -> Result<MinedResult, ChainFailure>;
 
-    /// Whether this server has put this very transfer on the chain, or has begun to. No chain is
-    /// asked.
+    /// Whether this server has submitted this transfer, or has begun to. Does not read the chain.
     fn has_begun(&self, transfer: &TransferPermit) -> bool;
 
-    /// Whether the chain would take a transfer now; nothing is sent. `Ok(true)` when this server
-    /// has made it already, or has begun to.
+    /// Checks whether the chain would accept a transfer now. Sends nothing. `Ok(true)` if this
+    /// server has already made it, or has begun to.
     async fn check_transfer(&self, transfer: &TransferPermit) -> Result<bool, ChainFailure>;
 
-    /// Puts a transfer on the chain and writes `PaymentReceived`. The same authorization a second
-    /// time is found, not repeated; one that somebody else has used is spent, whatever it moved:
-    /// only so does one transfer pay one call of one server.
+    /// Submits a transfer and writes `PaymentReceived`. If the same authorization comes again, its
+    /// transfer is found and not repeated. An authorization that another party has used is spent,
+    /// whatever it moved. This ensures that one transfer pays one call of one server.
     async fn transfer(&self, transfer: &TransferPermit) -> Result<MinedResult, ChainFailure>;
 
-    /// Claims what is charged to a channel and returns the rest, or a part of it, to the payer.
+    /// Claims the charged amount of a channel and returns the rest, or a part of it, to the payer.
     async fn refund(&self, refund: &ChannelRefund) -> Result<MinedResult, ChainFailure>;
 
-    /// Whether an account's contract (ERC-1271) accepts a signature over a digest; for an account
-    /// without code the answer is no.
+    /// Whether an account's contract (ERC-1271) accepts a signature over a digest. `false` for an
+    /// account without code.
     async fn accepts(
         &self,
         account: Address,
@@ -166,32 +165,31 @@ pub trait ChainSettlement: Send + Sync {
         signature: &[u8],
     ) -> Result<bool, ChainFailure>;
 
-    /// Whether a request for another seller's payment began to clear it and was never told of its
-    /// end. `Spent` where its authorization is not for this request to clear.
+    /// Whether a request for another seller's payment began to clear it and has not been answered
+    /// with the outcome. `Spent` if its authorization is not for this request to clear.
     async fn clearable(
         &self,
         payment: ForeignPayment<'_>,
         request: Word,
     ) -> Result<bool, ChainFailure>;
 
-    /// Puts another seller's payment on the chain and returns once, for this request alone, that
-    /// it was made.
+    /// Submits another seller's payment. Returns once, and for this request only, that it was made.
     async fn clear(
         &self,
         payment: ForeignPayment<'_>,
         request: Word,
     ) -> Result<MinedResult, ChainFailure>;
 
-    /// Puts calls to the escrow that others have signed, for themselves, on the chain, all or none;
-    /// `name` says what they are.
+    /// Submits calls to the escrow that other parties have signed for themselves, all or none.
+    /// `name` describes them.
     async fn relay(
         &self,
         name: &'static str,
         calls: Vec<Bytes>,
     ) -> Result<MinedResult, ChainFailure>;
 
-    /// Claims a voucher of our own before its call runs, at the request of `payer`; from then on
-    /// everybody may have it.
+    /// Claims a voucher of our own before its call runs, at the request of `payer`. The claim makes
+    /// the voucher public.
     async fn claim(
         &self,
         claim: Bytes,
@@ -199,12 +197,12 @@ pub trait ChainSettlement: Send + Sync {
         voucher: PublishedVoucher,
     ) -> Result<MinedResult, ChainFailure>;
 
-    /// What was paid today for gas at strangers' request, and the most that may be, in wei.
+    /// The gas that was paid today for sponsored transactions, and its daily limit, in wei.
     fn sponsored_gas(&self) -> (SponsoredGas, Option<Amount>);
 
-    /// Whether our account has too little left to send anything at strangers' request.
+    /// Whether our account has too little gas left for sponsored transactions.
     fn is_gas_low(&self) -> bool;
 
-    /// What was claimed for a receiver and not yet sent to it.
+    /// The amount that was claimed for a receiver and not yet sent to it.
     async fn unsettled(&self, receiver: Address, token: Address) -> Result<Amount, ChainFailure>;
 }

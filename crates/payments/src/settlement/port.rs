@@ -1,4 +1,4 @@
-//! The desk as takers of payments see it.
+//! Implements the settlement interface for code that takes payments.
 
 use alloy::primitives::Bytes;
 

@@ -1,8 +1,9 @@
-//! One account's transactions on one chain: nonces are given out one after the other, and any
+//! Transactions of one account on one chain. Nonces are assigned one after the other, and any
 //! number of transactions wait for their blocks at once.
 //!
-//! Before a new nonce is given out, every open transaction that nobody waits for is found out
-//! about: those of an earlier process, and those whose sending or waiting failed.
+//! Before a new nonce is assigned, the outcome of every open transaction that no task waits for is
+//! looked up. These are transactions of an earlier process, and those whose sending or waiting
+//! failed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -37,10 +38,10 @@ use openlora_ledger::{
 use openlora_ports::FactLog;
 use openlora_wallet::WalletAccount;
 
-/// Told what a person may want to know while waiting.
+/// Receives progress that a waiting user may want to see.
 pub type ProgressListener = Arc<dyn Fn(TxEvent) + Send + Sync>;
 
-/// How many resolved transactions are remembered for whoever asks for the same deed again.
+/// How many resolved transactions are kept for a later request with the same label.
 const RESOLVED: usize = 256;
 
 pub(super) struct TxQueue {
@@ -51,26 +52,26 @@ pub(super) struct TxQueue {
     facts: Arc<dyn FactLog>,
     progress: ProgressListener,
     read: FactReader,
-    /// Held while a nonce is given out.
+    /// Held while a nonce is assigned.
     order: tokio::sync::Mutex<()>,
-    /// Whether too little is left to send anything for strangers, as last seen.
+    /// Whether too little gas was left for sponsored transactions at the last check.
     low: AtomicBool,
-    /// Somebody stopped waiting.
+    /// Notifies when a running transaction has ended.
     ended: Notify,
     state: Mutex<QueueState>,
 }
 
 struct QueueState {
     history: TxHistory,
-    /// Nonces of transactions that somebody waits for.
+    /// Nonces of transactions that a task waits for.
     awaited: BTreeSet<u64>,
-    /// What is being done, from the first step to the last.
+    /// Labels of running transactions, from the first step to the last.
     running: Vec<String>,
-    /// Transactions that were found out about, by what they were for.
+    /// Mined transactions that were looked up, by their labels.
     resolved: BTreeMap<String, MinedTx>,
 }
 
-/// A nonce that somebody waits for, until dropped.
+/// A nonce that a task waits for, until dropped.
 struct AwaitedNonce<'a> {
     queue: &'a TxQueue,
     nonce: u64,
@@ -82,7 +83,7 @@ impl Drop for AwaitedNonce<'_> {
     }
 }
 
-/// A deed that is being done, until dropped.
+/// Marks a transaction as running until dropped.
 struct RunningTx {
     queue: Arc<TxQueue>,
     label: String,
@@ -136,8 +137,8 @@ impl TxQueue {
         }
     }
 
-    /// Sends a transaction and waits until it is mined. It goes on when whoever asked goes away.
-    /// What is due `first` is written down once it is certain that the transaction may be sent.
+    /// Sends a transaction and waits until it is mined. Continues if the caller stops waiting. The
+    /// events in `first` are recorded once it is certain that the transaction may be sent.
     pub async fn send(
         self: &Arc<Self>,
         call: TxSubmission,
@@ -178,7 +179,7 @@ impl TxQueue {
         let _awaited = AwaitedNonce { queue: self, nonce };
         drop(order);
         sender.finish(sent).await.map_err(|error| match error {
-            // It is on its way, whatever else fails.
+            // The transaction was sent, whatever else fails.
             TransactionError::Wallet(_) | TransactionError::Unrecorded(_) => {
                 TransactionError::Unknown {
                     network: self.chain.network.name.clone(),
@@ -191,9 +192,9 @@ impl TxQueue {
         })
     }
 
-    /// The one guard of every transaction for a stranger: whether so much gas may be spent on it.
-    /// Asked early it saves work; what counts is the answer right before a transaction is signed,
-    /// when no other one can be until the journal has its intent. Returns what gas costs.
+    /// The one check of every sponsored transaction: whether this much gas may be spent on it. An
+    /// early check only saves work. The check right before signing is the one that counts: no other
+    /// transaction can be signed until the journal has this one's intent. Returns the gas fees.
     pub async fn admit(
         &self,
         asked: &Sponsored,
@@ -228,14 +229,15 @@ impl TxQueue {
         }
     }
 
-    /// Whether the account keeps what it needs itself when `reserve` is spent beside everything
-    /// that is on its way. Where it does not, that is told at once.
+    /// Whether the account keeps its own gas reserve if `reserve` is spent in addition to
+    /// everything in flight. If it does not, this is reported at once.
     async fn check_floor(
         &self,
         reserve: Amount,
         price: u128,
     ) -> Result<Result<(), SponsorLimit>, TransactionError> {
-        // In this order, so that what is mined meanwhile counts twice and never not at all.
+        // In this order, a transaction that is mined meanwhile is counted twice rather than not at
+        // all.
         let in_flight = self.in_flight();
         let held = self.chain.balance(self.account.address()).await?;
         let held = Amount(u128::try_from(held).unwrap_or(u128::MAX));
@@ -263,7 +265,7 @@ impl TxQueue {
         }))
     }
 
-    /// The greatest costs of all transactions whose end is not known, in wei.
+    /// The maximum costs of all transactions whose outcome is not known, in wei.
     fn in_flight(&self) -> Amount {
         let state = self.state();
         let mut by_nonce: BTreeMap<u64, Amount> = BTreeMap::new();
@@ -277,7 +279,7 @@ impl TxQueue {
             .unwrap_or(Amount(u128::MAX))
     }
 
-    /// Looks whether the account could send the dearest transaction for a stranger now.
+    /// Checks whether the account could send the most expensive sponsored transaction now.
     pub async fn look_at_gas(&self) -> Result<(), TransactionError> {
         const DEAREST: u64 = most_gas(SponsoredDeed::SignedRefund);
         let (fees, _) = self.limits.offer(&self.chain).await?;
@@ -292,7 +294,7 @@ impl TxQueue {
         self.low.load(Ordering::SeqCst)
     }
 
-    /// Waits while somebody does this very deed.
+    /// Waits while a transaction with this label is running.
     pub async fn until_idle(&self, label: &str) {
         loop {
             let mut ended = std::pin::pin!(self.ended.notified());
@@ -304,7 +306,7 @@ impl TxQueue {
         }
     }
 
-    /// Finds out what became of every open transaction that nobody waits for.
+    /// Looks up the outcome of every open transaction that no task waits for.
     pub async fn settle_lost(self: &Arc<Self>) -> Result<(), TransactionError> {
         if self.lost().is_empty() {
             return Ok(());
@@ -338,12 +340,12 @@ impl TxQueue {
         Ok(())
     }
 
-    /// Takes what became of a deed whose transaction had been lost from sight.
+    /// Takes the outcome of a transaction that was no longer tracked.
     pub fn resolved(&self, label: &str) -> Option<MinedTx> {
         self.state().resolved.remove(label)
     }
 
-    /// The transaction for a deed whose end is not known.
+    /// The hash of the transaction with this label whose outcome is not known.
     pub fn open(&self, label: &str) -> Option<String> {
         let state = self.state();
         let mut open = state.history.open().iter();
@@ -351,7 +353,7 @@ impl TxQueue {
             .map(|it| it.tx.clone())
     }
 
-    /// Whether a transaction of ours was mined once, and then was not.
+    /// Whether our transaction was mined and then undone by a reorganisation.
     pub fn is_undone(&self, tx: &str) -> bool {
         self.state().history.is_undone(tx)
     }
@@ -360,7 +362,7 @@ impl TxQueue {
         self.state().history.has_undone()
     }
 
-    /// What a receipt of ours says.
+    /// The facts of a receipt of ours.
     pub fn facts_of(&self, receipt: &TransactionReceipt) -> Vec<Event> {
         (self.read)(receipt)
     }
@@ -402,7 +404,7 @@ impl TxQueue {
     }
 }
 
-/// Remembers what is open as the journal does; a fact that is there already is not repeated.
+/// Tracks open transactions as the journal does. A fact that is already there is not repeated.
 #[async_trait::async_trait]
 impl FactLog for TxQueue {
     async fn keep(&self, event: Event) -> Result<(), Failure> {

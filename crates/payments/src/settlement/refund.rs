@@ -1,4 +1,4 @@
-//! Refunds: what is charged is claimed and the rest goes back, in one transaction.
+//! Refunds: the charged amount is claimed and the rest is returned, in one transaction.
 
 use alloy::{primitives::Bytes, sol_types::SolCall};
 
@@ -63,7 +63,7 @@ impl SettlementClient {
         let view = views.get(&refund.channel).cloned().unwrap_or_default();
         let charged = refund.charged.max(view.claimed);
         if view.balance <= charged && view.claimed >= refund.charged {
-            // The chain gave everything back before.
+            // The chain has already returned everything.
             return Ok(MinedResult {
                 tx: String::new(),
                 view: Some(view),

@@ -1,4 +1,4 @@
-//! Calls to the escrow that others have signed: anyone may submit them, and here it is us.
+//! Submits calls to the escrow that other parties have signed. Any account may submit them.
 
 use alloy::{primitives::Bytes, sol_types::SolCall};
 
@@ -24,7 +24,7 @@ impl SettlementClient {
         let call = self.prepared_for(name, asked, (ESCROW.into(), data), label);
         let call = call.await?;
         let tx = self.done(name, call, first).await?.tx.to_string();
-        // What it did to channels in sight is seen before anybody asks.
+        // Its effects on watched channels are read before the next query.
         match self.advance(&[]).await {
             Ok(_) => Ok(MinedResult { tx, view: None }),
             Err(_) => Err(ChainFailure::Unknown { tx }),

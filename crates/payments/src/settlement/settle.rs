@@ -1,7 +1,7 @@
-//! From charges to money: claims, then settling what is claimed, then paying out what arrived.
+//! Turns charges into money: claims, settles the claimed amounts, and pays out what arrived.
 //!
-//! Every amount comes from the chain's cumulative totals, so a round that was cut off anywhere is
-//! finished by the next one, and nothing is done twice.
+//! Every amount comes from the chain's cumulative totals. An interrupted round is finished by the
+//! next one, and nothing is done twice.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,10 +28,10 @@ use openlora_contracts::ESCROW;
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::{Ledger, ReceiverKey, event::Event};
 
-/// When settlement happens by itself.
+/// When settlement starts automatically.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SettleTriggers {
-    /// Unclaimed sum of one receiver that is worth a transaction.
+    /// The unclaimed amount of one receiver that is worth a transaction.
     pub threshold: Amount,
     /// Longest time between two rounds.
     pub interval: Duration,
@@ -45,15 +45,15 @@ pub struct MovedMoney {
     pub amount: Amount,
     /// Channels of a claim; 0 for anything else.
     pub channels: usize,
-    /// Who got it, where it left a splitter.
+    /// The recipient, if the money left a splitter.
     pub recipient: Option<Address>,
-    /// Of the whole transaction.
+    /// Gas of the whole transaction.
     pub gas_used: u64,
     /// Wei.
     pub fee: u128,
 }
 
-/// What a round did.
+/// The result of a round.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SettleRound {
     /// One per transaction and receiver.
@@ -65,9 +65,9 @@ pub struct SettleRound {
 /// Claims, settles and withdraws on one chain.
 pub struct ChainSettler {
     client: Arc<SettlementClient>,
-    /// One round at a time.
+    /// Held during a round, so that rounds do not overlap.
     round: tokio::sync::Mutex<()>,
-    /// What was left out of the last round, so that it starts no other one.
+    /// Amounts that the last round left out, so that they do not trigger another round.
     stuck: Mutex<BTreeMap<Word, Amount>>,
 }
 
@@ -122,7 +122,7 @@ impl ChainSettler {
             let (data, label) = (claims::data(&batch), claims::claim_label(&batch));
             match client.carry_out_claim(&batch, data, label).await {
                 Ok(mined) => done.claims.extend(self.claims_of(&mined)),
-                // A row that passed a moment ago: the halves find out which.
+                // A row that passed the simulation failed. Halving the batch finds out which.
                 Err(SettleError::Transaction(TransactionError::Reverted { reason, .. })) => {
                     halve(batch, reason, &mut waiting, &mut done.left_out);
                 }
@@ -167,7 +167,7 @@ impl ChainSettler {
         Ok(amount.map(|amount| moved(&mined, receiver, amount)))
     }
 
-    /// Pays out of every splitter this account's share, to `to` or to itself, and the shares of
+    /// Pays this account's share out of every splitter, to `to` or to itself, and the shares of
     /// contributor pools to the pools.
     pub async fn withdraw(&self, to: Option<Address>) -> Result<Vec<MovedMoney>, SettleError> {
         let _round = self.round.lock().await;
@@ -184,7 +184,7 @@ impl ChainSettler {
         Ok(done)
     }
 
-    /// Has contributor pools fetch their shares; nothing else is paid out.
+    /// Collects the shares of contributor pools. Nothing else is paid out.
     pub async fn fill_pools(&self) -> Result<Vec<MovedMoney>, SettleError> {
         let _round = self.round.lock().await;
         self.client.recover().await?;
@@ -219,7 +219,7 @@ impl ChainSettler {
                 let call = ContributorPool::pullCall { splitter, token };
                 (share.recipient, call.abi_encode())
             }
-            // Others fetch their own.
+            // Other recipients collect their own shares.
             (false, false) => return Ok(None),
         };
         let label = format!("releasing the share of {} from {splitter}", share.recipient);
@@ -238,10 +238,10 @@ impl ChainSettler {
         }))
     }
 
-    /// Settles whenever there is reason to, until told to stop, and then once more. Says whether
-    /// that last time went well.
+    /// Settles on each trigger until `stop` is cancelled, and then once more. Returns whether the
+    /// last round succeeded.
     pub async fn run(&self, triggers: SettleTriggers, stop: CancellationToken) -> bool {
-        /// Between a round that failed and the next, at least.
+        /// Minimum time from a failed round to the next one.
         const PAUSE: Duration = Duration::from_secs(10);
         let mut pause = Duration::ZERO;
         loop {
@@ -268,16 +268,17 @@ impl ChainSettler {
         }
     }
 
-    /// Waits until so much is unclaimed for one receiver, or anything of a payer who withdraws: a
-    /// call that was running when the withdrawal began costs something only once it ends.
+    /// Waits until the unclaimed amount of one receiver reaches the threshold, or any amount is
+    /// unclaimed from a payer who withdraws. A call that was running when the withdrawal began is
+    /// charged only when it ends.
     async fn until(&self, threshold: Amount) {
         while !self.is_reached(threshold) && !self.is_leaving() {
-            // The ledger says nothing by itself.
+            // The ledger does not notify its readers.
             tokio::time::sleep(self.client.options.poll).await;
         }
     }
 
-    /// What is charged, could be claimed and is not, by the money's contract.
+    /// The charged amounts that could be claimed and are not, by token.
     pub fn unclaimed(&self) -> BTreeMap<Address, Amount> {
         let mut sums = BTreeMap::new();
         for ((_, token), amount) in self.unclaimed_by_receiver() {
@@ -293,7 +294,7 @@ impl ChainSettler {
         sums.values().any(|sum| !sum.is_zero() && *sum >= threshold)
     }
 
-    /// By receiver and the money's contract, without what cannot be claimed.
+    /// By receiver and token, without amounts that cannot be claimed.
     fn unclaimed_by_receiver(&self) -> BTreeMap<(Address, Address), Amount> {
         let here = self.chain_id();
         let stuck = self.stuck.lock().unwrap_or_else(PoisonError::into_inner);
@@ -331,7 +332,7 @@ impl ChainSettler {
         })
     }
 
-    /// Receivers of this chain that money may wait for.
+    /// Receivers of this chain that money may be due to.
     fn receivers(&self, done: &SettleRound) -> BTreeSet<ReceiverKey> {
         let mut keys = known_receivers(&self.client);
         keys.extend(done.claims.iter().map(|claim| claim.receiver));
@@ -370,7 +371,7 @@ impl ChainSettler {
     }
 }
 
-/// Receivers that the ledger knows on a desk's chain.
+/// Receivers in the ledger on a settlement client's chain.
 fn known_receivers(client: &SettlementClient) -> BTreeSet<ReceiverKey> {
     let here = client.chain.network.chain_id;
     ask(&*client.ledger, |ledger| receivers_of(ledger, here))
@@ -389,7 +390,7 @@ fn moved(mined: &MinedTx, receiver: ReceiverKey, amount: Amount) -> MovedMoney {
     }
 }
 
-/// Two claims in place of one that was reverted; a single row is left out.
+/// Splits a reverted claim into two. A single row is left out.
 fn halve(
     mut batch: Vec<ClaimRow>,
     reason: String,

@@ -1,5 +1,5 @@
-//! What a splitter holds for whom, and what could be claimed, settled and paid out now: read from
-//! the chain, with nothing sent.
+//! The balances that a splitter holds for its members, and what could be claimed, settled and paid
+//! out now. Read from the chain, with nothing sent.
 
 use std::collections::BTreeMap;
 
@@ -21,26 +21,26 @@ pub struct SplitterShare {
     pub receiver: ReceiverKey,
     pub recipient: Address,
     pub ppm: u32,
-    /// The account's own.
+    /// Whether it is this account.
     pub own: bool,
-    /// A contributor pool, which anybody may have fetch its share.
+    /// Whether it is a contributor pool. Any account may have a pool collect its share.
     pub pool: bool,
-    /// Paid out so far, and what could be paid out now.
+    /// The amount paid out so far, and the amount that could be paid out now.
     pub released: Amount,
     pub pending: Amount,
 }
 
-/// What could be done for an account on a chain.
+/// What can be collected for an account on a chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccountDue {
-    /// Sum and channels per receiver.
+    /// Amount and channels per receiver.
     pub claims: BTreeMap<ReceiverKey, (Amount, usize)>,
     /// Claimed and not yet settled.
     pub settles: BTreeMap<ReceiverKey, Amount>,
     pub left_out: Vec<LeftOut>,
 }
 
-/// What there is to claim and to settle.
+/// The amounts to claim and to settle.
 pub async fn due(
     chain: &Chain,
     account: Address,
@@ -74,7 +74,7 @@ pub async fn due(
     Ok(due)
 }
 
-/// Every recipient of a splitter, in its order.
+/// Every recipient of a splitter, in the splitter's order.
 pub async fn shares(
     chain: &Chain,
     account: Address,
@@ -128,7 +128,7 @@ async fn is_pool(chain: &Chain, recipient: Address) -> Result<bool, WalletError>
     );
     match terms.await {
         Ok(_) => Ok(true),
-        // Another contract answers nothing, or something else.
+        // An unknown contract returns nothing, or other data.
         Err(WalletError::Reverted { .. }) => Ok(false),
         Err(error) => chain.height().await.map(|_| false).map_err(|_| error),
     }

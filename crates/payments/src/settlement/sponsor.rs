@@ -1,6 +1,6 @@
-//! What is sent at strangers' request, and where that ends: everything that a desk's account pays
-//! for others passes here right before it is signed, so that no two of them fit where there is room
-//! for one.
+//! Limits for sponsored transactions. Everything that a settlement client's account pays for other
+//! parties is checked here right before it is signed, so that two transactions never use an
+//! allowance that has room for one.
 
 use std::{
     sync::Arc,
@@ -18,7 +18,7 @@ use openlora_ledger::{
 
 const DAY_SECONDS: u64 = 86_400;
 
-/// Keeps a chain's account within what it may do for others.
+/// Keeps a chain's account within its limits for sponsored transactions.
 pub(super) struct SponsorGate {
     pub chain_id: u64,
     pub account: Address,
@@ -26,7 +26,7 @@ pub(super) struct SponsorGate {
     pub allowance: SponsorAllowance,
 }
 
-/// Days since 1970 (UTC), and the seconds that are left of this one.
+/// Days since 1970 (UTC), and the seconds left in the current day.
 fn today() -> (u64, u64) {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let seconds = since.map_or(0, |since| since.as_secs());
@@ -36,12 +36,13 @@ fn today() -> (u64, u64) {
     )
 }
 
-/// When a daily limit begins anew, in seconds.
+/// Seconds until the daily limits are reset.
 pub fn until_tomorrow() -> u64 {
     today().1
 }
 
-/// What somebody asks for now; what it may cost is known once it is to be signed.
+/// A sponsored transaction that is requested now. Its maximum cost is known when it is to be
+/// signed.
 pub(super) fn sponsored(
     label: SponsoredDeed,
     party: Option<Address>,
@@ -56,9 +57,9 @@ pub(super) fn sponsored(
     }
 }
 
-/// The most gas that a transaction of this kind is given: three times what it takes for accounts
-/// without code. So nobody's contract burns much of ours, and chains that count gas in another way
-/// have room.
+/// The gas limit of a transaction of this kind: three times the gas that accounts without code
+/// need. This bounds how much gas another party's contract can burn at our cost, and it leaves room
+/// for chains that count gas differently.
 pub(super) const fn most_gas(deed: SponsoredDeed) -> u64 {
     match deed {
         SponsoredDeed::Transfer | SponsoredDeed::Clearing => 3 * 85_000,
@@ -69,8 +70,8 @@ pub(super) const fn most_gas(deed: SponsoredDeed) -> u64 {
     }
 }
 
-/// As [`most_gas`], for calls to the escrow that other sellers have signed: by the room that their
-/// rows take.
+/// As [`most_gas`], for calls to the escrow that other sellers have signed: by the size of their
+/// rows.
 pub(super) fn most_gas_of_calls(data: &[u8]) -> u64 {
     /// Bytes of a claim's row with the shortest signature.
     const ROW: usize = 512;
@@ -79,8 +80,8 @@ pub(super) fn most_gas_of_calls(data: &[u8]) -> u64 {
 }
 
 impl SponsorGate {
-    /// Wei that stay in the account when gas has this price: what is charged can be claimed, however
-    /// many channels it is in.
+    /// The balance in wei that is kept at this gas price, so that all charges can be claimed from
+    /// however many channels.
     pub fn floor(&self, price: u128) -> Amount {
         let gas = ask(&*self.books, |ledger| {
             claims::claiming_gas(ledger, self.chain_id)
@@ -89,7 +90,7 @@ impl SponsorGate {
         claims.max(self.allowance.min_gas)
     }
 
-    /// Whether a transaction may be sent; where it may not, what is to be written down about it.
+    /// Checks whether a transaction may be sent. If not, returns the limit and the event to record.
     pub fn check(&self, asked: &Sponsored) -> Result<(), (SponsorLimit, Option<Event>)> {
         ask(&*self.books, |ledger| {
             let checked = ledger
@@ -101,7 +102,7 @@ impl SponsorGate {
         .unwrap_or(Ok(()))
     }
 
-    /// Once a day.
+    /// Recorded once per day.
     fn alarm(&self, limit: SponsorLimit) -> Option<Event> {
         let (chain_id, account) = (self.chain_id, self.account);
         match limit {

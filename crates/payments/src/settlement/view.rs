@@ -1,4 +1,4 @@
-//! Reading what channels and receivers hold, at one block.
+//! Reads the state of channels and receivers at one block.
 
 use alloy::{
     eips::{BlockId, BlockNumberOrTag},
@@ -15,11 +15,11 @@ use openlora_contracts::ESCROW;
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::{ChannelView, PayerWithdrawal, ReceiverKey, ReceiverView};
 
-/// Channels that are asked about at once; each takes three reads.
+/// How many channels are read in one batch. Each takes three reads.
 const AT_ONCE: usize = 64;
 
-/// What channels hold at a block, in the order asked for. Of the balance only what stood there
-/// `depth` blocks earlier too is counted.
+/// The state of channels at a block, in the requested order. Of the balance, only the part that was
+/// already there `depth` blocks earlier is counted.
 pub async fn channels(
     chain: &Chain,
     head: &BlockHead,
@@ -95,7 +95,7 @@ fn decoded(three: &[Bytes], head: &BlockHead) -> Option<ChannelView> {
     })
 }
 
-/// What a receiver of one token claimed, got, paid out and holds at a block.
+/// The amounts that a receiver of one token has claimed, received, paid out and holds at a block.
 pub async fn receiver(
     chain: &Chain,
     head: &BlockHead,
@@ -122,7 +122,7 @@ pub async fn receiver(
     })
 }
 
-/// Nothing where there is no such contract: another kind of receiver, or a chain that was replaced.
+/// `None` if there is no such contract: another kind of receiver, or a chain that was replaced.
 async fn if_deployed(
     chain: &Chain,
     contract: Address,

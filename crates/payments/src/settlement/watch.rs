@@ -1,8 +1,8 @@
-//! Keeping the chain in sight: one look asks for the head, what happened to our channels since
-//! the last one, and whether blocks that we count on are still there.
+//! Keeps the state of the chain up to date. Each poll reads the head, the events of our channels
+//! since the last poll, and whether the blocks that we rely on still exist.
 //!
-//! Between looks everybody reads from memory. A view is refused when the chain has not answered
-//! for long, when the RPC stands behind what was seen before, or when its newest block is old.
+//! Between polls, all readers use the state in memory. A view is refused if the chain has not
+//! answered for long, if the RPC is behind what was seen before, or if its newest block is old.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,27 +28,27 @@ use openlora_ledger::{
 };
 use openlora_ports::FactLog;
 
-/// Age in seconds of a newest block that is no news any more, on chains that others keep going.
+/// Age in seconds at which a head is too old, on chains that other parties operate.
 const OLDEST: u64 = 300;
-/// Looks per look at what is left for gas.
+/// Number of polls per check of the gas balance.
 const GAS_ROUNDS: u64 = 4;
-/// Channels and receivers that one request for logs names.
+/// How many channels and receivers one request for logs names.
 const NAMED: usize = 256;
 
-/// What happened between two heads.
+/// The difference between two heads.
 enum HeadChange {
-    /// There was no look before.
+    /// There was no earlier poll.
     First,
     Nothing,
     Grown {
         after: u64,
     },
-    /// Blocks that were seen are not there any more.
+    /// Blocks that were seen no longer exist.
     Reorganised,
 }
 
 impl SettlementClient {
-    /// Looks again and again until told to stop.
+    /// Reads the chain repeatedly until `stop` is cancelled.
     pub async fn watch(&self, stop: CancellationToken) {
         let mut blind = false;
         for round in 0_u64.. {
@@ -57,14 +57,14 @@ impl SettlementClient {
                 tracing::warn!("{}: {trouble}", self.chain.network.name);
             }
             blind = looked.is_err();
-            // Whoever runs the server is told before a payer finds out.
+            // The operator learns that gas is low before a payer does.
             if !blind
                 && round % GAS_ROUNDS == 0
                 && let Err(trouble) = self.queue.look_at_gas().await
             {
                 tracing::debug!("{}: {trouble}", self.chain.network.name);
             }
-            // An RPC over HTTP says nothing by itself.
+            // An RPC over HTTP sends no notifications.
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(self.options.poll) => {}
@@ -72,12 +72,12 @@ impl SettlementClient {
         }
     }
 
-    /// Looks once, now.
+    /// Polls once, now.
     pub async fn refresh(&self) -> Result<(), ChainFailure> {
         self.advance(&[]).await.map(|_| ())
     }
 
-    /// One look; returns what the wanted channels hold.
+    /// Polls once. Returns the state of the wanted channels.
     pub(super) async fn advance(
         &self,
         wanted: &[Word],
@@ -133,7 +133,7 @@ impl SettlementClient {
         }
         unripe.retain(|id| !ids.contains(id));
         let changed = ids.len();
-        // What changed comes first: its depth counts from this head on.
+        // Changed channels come first: their depth counts from this head on.
         let ids: Vec<Word> = ids.into_iter().chain(unripe).collect();
         let depth = self.options.confirmations;
         let views = view::channels(&self.chain, &head, depth, &ids).await;
@@ -147,7 +147,7 @@ impl SettlementClient {
         Ok(views.filter(|(id, _)| wanted.contains(id)).collect())
     }
 
-    /// A chain that others keep going has a new block every few seconds.
+    /// A chain that other parties operate has a new block every few seconds.
     fn check_age(&self, head: &BlockHead) -> Result<(), ChainFailure> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let age = now.unwrap_or_default().as_secs().saturating_sub(head.time);
@@ -183,9 +183,9 @@ impl SettlementClient {
         })
     }
 
-    /// What to make of a newest block below the last one: another chain, a node that lags behind
-    /// the one that answered before, or, when it stays so, blocks that were taken back. Nothing
-    /// is served on the old ones meanwhile, unless they are too new to be counted on anyway.
+    /// Interprets a head below the last one. It is another chain, a node that lags behind the one
+    /// that answered before, or, if it stays so, a reorganisation. Until this is decided, views of
+    /// the missing blocks are not served, unless those blocks are too new to count anyway.
     async fn is_reorganised_below(&self, missing: u64) -> Result<bool, ChainFailure> {
         let since = {
             let mut seen = self.memory.lock();
@@ -205,7 +205,7 @@ impl SettlementClient {
         stands.map_err(ChainFailure::unreachable)
     }
 
-    /// Whether a fact stood in a block that was replaced before any look saw it.
+    /// Whether a fact was in a block that was replaced before a poll saw it.
     async fn is_moved(&self, head: &BlockHead) -> Result<bool, ChainFailure> {
         let unseen: Vec<EventLocation> = {
             let seen = self.memory.lock();
@@ -224,7 +224,7 @@ impl SettlementClient {
         Ok(false)
     }
 
-    /// Looks for every fact that is watched, and tells which did not happen.
+    /// Checks every watched fact and records those that were undone.
     async fn recheck(&self) -> Result<(), ChainFailure> {
         let marks: Vec<EventLocation> = self.memory.lock().marks.iter().cloned().collect();
         let mut gone = Vec::new();
@@ -257,7 +257,7 @@ impl SettlementClient {
         Ok(())
     }
 
-    /// Channels and receivers that the escrow says something of in these blocks.
+    /// Channels and receivers that the escrow's logs name in these blocks.
     async fn touched(
         &self,
         after: u64,
@@ -288,14 +288,14 @@ impl SettlementClient {
         Ok((found, receivers))
     }
 
-    /// Channels whose newest money was not deep enough at the last look.
+    /// Channels whose newest money was not deep enough at the last poll.
     fn unripe(&self, head: u64) -> Vec<Word> {
         let seen = self.memory.lock();
         let unripe = seen.channels.iter().filter(|(_, it)| head <= it.ripe_at);
         unripe.map(|(id, _)| *id).collect()
     }
 
-    /// Channels of the ledger with something to lose.
+    /// Channels of the ledger with unclaimed charges.
     fn unclaimed(&self) -> Vec<Word> {
         let here = self.chain.network.chain_id;
         ask(&*self.ledger, |ledger| {
@@ -323,7 +323,7 @@ impl SettlementClient {
         let mut alarming = false;
         for (at, (id, view)) in ids.iter().zip(views).enumerate() {
             let before = seen.channels.get(id);
-            // Anybody can ask for any id: what holds nothing is not worth a place.
+            // Clients can ask for any id, so an empty channel is not cached.
             let empty = view.balance.is_zero() && view.claimed.is_zero();
             if empty && before.is_none() && !in_book.contains(id) {
                 continue;
@@ -349,7 +349,7 @@ impl SettlementClient {
         }
     }
 
-    /// Writes down what the journal does not say yet of channels that it knows.
+    /// Writes the changed state of the ledger's channels to the journal.
     pub(super) async fn append_channels(&self, ids: &[Word]) -> Result<(), ChainFailure> {
         let here = self.chain.network.chain_id;
         for id in ids {
@@ -380,7 +380,7 @@ impl SettlementClient {
         Ok(())
     }
 
-    /// What a receiver has now, written down when it changed.
+    /// A receiver's current state, recorded if it changed.
     pub async fn observe_receiver(&self, key: ReceiverKey) -> Result<ReceiverView, ChainFailure> {
         let head = self.chain.head().await;
         let head = head.map_err(ChainFailure::unreachable)?;
@@ -407,7 +407,7 @@ impl SettlementClient {
         Ok(view)
     }
 
-    /// Whether a block is deep enough to count on, once it is; `false` when it is gone.
+    /// Waits until a block is deep enough. Returns `false` if it no longer exists.
     pub(super) async fn is_confirmed(&self, number: u64, hash: B256) -> Result<bool, ChainFailure> {
         let depth = self.options.confirmations;
         let started = Instant::now();
@@ -424,7 +424,7 @@ impl SettlementClient {
                     "{missing} blocks are missing"
                 )));
             }
-            // An RPC over HTTP says nothing by itself.
+            // An RPC over HTTP sends no notifications.
             tokio::time::sleep(self.options.poll).await;
         }
     }

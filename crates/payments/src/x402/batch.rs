@@ -1,4 +1,5 @@
-//! Payments from channels: the voucher against what is charged, signed for, and held on the chain.
+//! Payments from channels: checks a voucher against the charged amount, its signature, and the
+//! balance on the chain.
 
 use std::sync::Arc;
 
@@ -24,8 +25,8 @@ use openlora_ledger::{ChannelKey, ChannelTerms, CheckedPayment, LedgerChannel, P
 use openlora_ports::OfferedCall;
 
 impl SellerState {
-    /// Steps 3 to 7 for a voucher, with or without a deposit. Whose voucher it is is known before
-    /// anything of the channel is compared or told.
+    /// Steps 3 to 7 for a voucher, with or without a deposit. The voucher's signer is verified
+    /// before any state of the channel is compared or disclosed.
     pub async fn open_batch(
         self: &Arc<Self>,
         sale: &OfferedCall,
@@ -56,7 +57,7 @@ impl SellerState {
         };
         if session.known {
             match session.price(bid, sale) {
-                // What may be told depends on what the chain shows of the channel now.
+                // What may be disclosed depends on the channel's current state on the chain.
                 Err(PaymentRefusal::Used(..) | PaymentRefusal::Stale(..)) if !bid.bound => {}
                 priced => _ = priced?,
             }
@@ -85,7 +86,7 @@ impl SellerState {
         Ok(ChannelGuard::new(behind, sale, session, deposit, payment))
     }
 
-    /// Locks the channel of a payer who was heard.
+    /// Locks the channel of a payer whose voucher was checked.
     pub async fn line(
         &self,
         taken: &TakenOffer,
@@ -106,9 +107,9 @@ impl SellerState {
         })
     }
 
-    /// The deposit, if it is still to be made. One that the chain has already, from an attempt
-    /// whose end the payer did not see, is refused there and may be too late by now, but its money
-    /// covers the voucher.
+    /// The deposit, if it is still to be made. The chain may already have it from an attempt whose
+    /// outcome the payer did not see. It would then be refused there, and it may have expired, but
+    /// its money covers the voucher.
     async fn arriving(
         &self,
         taken: &TakenOffer,
@@ -144,7 +145,7 @@ impl SellerState {
 }
 
 impl PaymentMethod {
-    /// A deposit whose terms and signature are in order.
+    /// A deposit with valid terms and a valid signature.
     pub async fn deposit(
         &self,
         channel: Word,
@@ -181,7 +182,7 @@ impl PaymentMethod {
     }
 }
 
-/// What a deposit's signature is over.
+/// The authorization that a deposit's payer signs.
 pub(super) fn receiving(
     config: &ChannelTerms,
     channel: Word,
@@ -199,7 +200,7 @@ pub(super) fn receiving(
 }
 
 impl TakenOffer {
-    /// Whether a channel fits the offer, and its voucher is signed by whoever signs for its payer.
+    /// Checks that a channel fits the offer and that its payer's signer signed the voucher.
     pub async fn check_signer(&self, batch: &BatchPayload) -> Result<(), PaymentRefusal> {
         let (method, voucher) = (&self.method, &batch.voucher);
         let config = ChannelTerms::from(batch.config.clone());
@@ -229,8 +230,8 @@ impl TakenOffer {
     }
 }
 
-/// Whose channel it is: its payer's where that signs its vouchers, and of payer and signer
-/// together otherwise, because the payer may know nothing of it.
+/// The account that a channel belongs to: the payer if it signs its own vouchers. Otherwise it is
+/// derived from payer and signer together, because the payer may not know about the channel.
 pub(super) fn channel_owner(config: &ChannelTerms) -> Address {
     let (payer, signer) = (config.payer, config.payer_authorizer);
     if signer.is_zero() || signer == payer {

@@ -1,9 +1,9 @@
-//! What payers of this program add to a payment, so that it is worth nothing to anybody else.
+//! Extensions that payers of this program add to a payment, so that other parties cannot reuse it.
 //!
-//! A voucher is public once it is claimed, and says nothing about the request that it pays. Two
-//! entries of a payment's `extensions` close that: one binds the payment to its request, the other
-//! says that the payer itself wants its channel's rest now. Stock servers know neither and stock
-//! clients send neither.
+//! A voucher is public once it is claimed, and it does not name the request that it pays. Two
+//! entries of a payment's `extensions` solve this. One binds the payment to its request. The other
+//! states that the payer itself requests a refund of its channel now. Stock servers do not read
+//! them, and stock clients do not send them.
 
 use std::sync::LazyLock;
 
@@ -19,7 +19,7 @@ use super::{
 use openlora_core::{Address, Amount, Word};
 pub use openlora_ledger::request_digest as request_hash;
 
-/// The furthest that a refund request may reach ahead, in seconds.
+/// The longest validity of a refund request, in seconds.
 pub const LONGEST_REFUND_REQUEST: u64 = 600;
 
 static PAID_REQUEST: LazyLock<B256> =
@@ -36,23 +36,23 @@ static PAID_REFUND_REQUEST: LazyLock<B256> = LazyLock::new(|| {
     )
 });
 
-/// What salts of channels and nonces of authorizations begin with whose payer names the request of
-/// every payment. Nobody can leave the name out of a copy then, because payments are signed over
-/// the channel and the nonce.
+/// Prefix of the channel salts and authorization nonces of payers that bind every payment to its
+/// request. A copy of a payment cannot omit the binding, because payments are signed over the
+/// channel and the nonce.
 static MARK: LazyLock<[u8; 16]> = LazyLock::new(|| {
     let mut mark = [0; 16];
     mark.copy_from_slice(&keccak256("openlora: requests are named")[..16]);
     mark
 });
 
-/// A fresh salt or nonce that says that requests are named.
+/// A random salt or nonce that marks requests as bound.
 pub fn marked() -> Word {
     let mut word: [u8; 32] = rand::random();
     word[..16].copy_from_slice(&*MARK);
     Word(word)
 }
 
-/// Whether payments from a channel of this salt, or by this nonce, name their requests.
+/// Whether this salt or nonce says that payments are bound to their requests.
 pub fn is_marked(word: Word) -> bool {
     word.0.starts_with(&*MARK)
 }
@@ -67,7 +67,7 @@ pub trait OfferExtension: Serialize + DeserializeOwned {
 #[serde(rename_all = "camelCase")]
 pub struct RequestBinding {
     pub request_hash: Word,
-    /// Of the voucher's signer, or of the transfer's payer.
+    /// The signature of the voucher's signer, or of the transfer's payer.
     #[serde(with = "forms::bytes")]
     pub signature: Bytes,
 }
@@ -76,35 +76,35 @@ impl OfferExtension for RequestBinding {
     const NAME: &'static str = "openlora-request";
 }
 
-/// What a payer pays for a refund: a voucher over what is charged and the fee.
+/// The payer's payment for a refund: a voucher over the charged amount and the fee.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RefundFee {
     pub amount: Amount,
-    /// What is charged with the fee, which the voucher is over.
+    /// The channel's total including the fee. The voucher is over this total.
     pub max_claimable_amount: Amount,
-    /// Of the voucher.
+    /// The signature of the voucher.
     #[serde(with = "forms::bytes")]
     pub signature: Bytes,
 }
 
-/// Asks for what is left in a channel, once.
+/// Requests the rest of a channel, once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RefundRequest {
-    /// Everything where none is given.
+    /// The amount to return; everything if absent.
     #[serde(default)]
     pub amount: Option<Amount>,
-    /// The escrow's current one for the channel, which every refund moves on.
+    /// The escrow's current refund nonce of the channel. Every refund increments it.
     #[serde(with = "forms::count")]
     pub refund_nonce: u64,
     /// Unix seconds, at most [`LONGEST_REFUND_REQUEST`] ahead.
     #[serde(with = "forms::count")]
     pub valid_before: u64,
-    /// What the refund costs; absent where the offer names no fee.
+    /// The fee of the refund; absent if the offer names no fee.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fee: Option<RefundFee>,
-    /// Of the voucher's signer.
+    /// The signature of the voucher's signer.
     #[serde(with = "forms::bytes")]
     pub signature: Bytes,
 }
@@ -123,8 +123,8 @@ impl BindingDomain {
         Self(separator("openlora", "1", chain_id, contract))
     }
 
-    /// What binds a payment to a request: `id` is the channel or the authorization's nonce,
-    /// `maximum` the voucher's total or the transfer's value.
+    /// The digest that binds a payment to a request: `id` is the channel or the authorization's
+    /// nonce, `maximum` is the voucher's total or the transfer's value.
     pub fn request(&self, id: Word, maximum: Amount, request_hash: Word) -> Word {
         let parts = [
             (*PAID_REQUEST).into(),
@@ -135,7 +135,7 @@ impl BindingDomain {
         typed(self.0, hash(parts))
     }
 
-    /// What asks for a refund; no amount is all there is.
+    /// The digest of a refund request without a fee. Without an amount, it requests everything.
     pub fn refund(
         &self,
         channel: Word,
@@ -155,7 +155,7 @@ impl BindingDomain {
 }
 
 impl RefundRequest {
-    /// What its signature is over; the fee's voucher is signed by itself besides.
+    /// The digest that is signed. The voucher for the fee has its own signature.
     pub fn digest(&self, domain: BindingDomain, channel: Word) -> Word {
         let (nonce, until) = (self.refund_nonce, self.valid_before);
         let Some(fee) = &self.fee else {
@@ -179,10 +179,10 @@ pub fn signed_by(account: Address, digest: Word, signature: &[u8]) -> bool {
     recover(digest, signature) == Ok(account)
 }
 
-/// The entry of `extensions`, where there is one.
+/// Our entry of `extensions`, if there is one.
 ///
 /// # Errors
-/// One of another shape.
+/// The entry has another shape.
 pub fn extension<E: OfferExtension>(extensions: Option<&Value>) -> Result<Option<E>, WireProblem> {
     let entry = extensions.and_then(|all| all.get(E::NAME));
     entry.map(|entry| read(E::NAME, entry.clone())).transpose()
@@ -191,7 +191,7 @@ pub fn extension<E: OfferExtension>(extensions: Option<&Value>) -> Result<Option
 /// `extensions` with the entry.
 ///
 /// # Errors
-/// An entry that JSON cannot hold.
+/// The entry cannot be written as JSON.
 pub fn extended<E: OfferExtension>(
     extensions: Option<Value>,
     entry: &E,

@@ -1,4 +1,4 @@
-//! The checks that need no memory of a payer: terms of channels, signatures, times.
+//! Stateless checks: terms of channels, signatures, times.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,7 +15,7 @@ use crate::settlement::{ChainFailure, ChainSettlement};
 use openlora_core::{Address, Word};
 use openlora_ledger::{ChannelTerms, WITHDRAW_DELAY};
 
-/// What an authorization still has to be good for, in seconds, so that it can be mined.
+/// The least remaining validity of an authorization, in seconds, so that it can be mined.
 const MARGIN_SECONDS: u64 = 6;
 
 /// Whether a channel's terms are those of an offer, and its id that of its terms.
@@ -48,7 +48,8 @@ pub(super) fn check_terms(
     broken.map_or(Ok(()), |(_, reason)| Err(reason))
 }
 
-/// Whether the payer's side signed a voucher. Without an authorizer the payer's contract says so.
+/// Whether the payer's signer signed a voucher. Without an authorizer, the payer's contract
+/// decides.
 pub(super) async fn check_voucher(
     settlement: &dyn ChainSettlement,
     escrow: &EscrowDomain,
@@ -62,8 +63,8 @@ pub(super) async fn check_voucher(
     }
 }
 
-/// Whether whoever signs for a channel's payer signed a digest: as the escrow sees it, which asks
-/// no contract where an authorizer is named, whatever code its account has.
+/// Whether the signer for a channel's payer signed a digest. This follows the escrow's rule: if the
+/// channel names an authorizer, no contract is asked, even if the authorizer's account has code.
 pub(super) async fn authorised(
     settlement: &dyn ChainSettlement,
     config: &ChannelTerms,
@@ -76,7 +77,7 @@ pub(super) async fn authorised(
     }
 }
 
-/// Whether an account signed a digest: by its key, or as its contract says.
+/// Whether an account signed a digest, with its key or by the answer of its contract.
 pub(super) async fn signed(
     settlement: &dyn ChainSettlement,
     account: Address,
@@ -89,7 +90,7 @@ pub(super) async fn signed(
     accepted(settlement, account, digest, signature).await
 }
 
-/// A contract that fails has not accepted.
+/// A contract call that fails counts as a rejection.
 async fn accepted(
     settlement: &dyn ChainSettlement,
     account: Address,
@@ -102,8 +103,8 @@ async fn accepted(
     }
 }
 
-/// Whether an authorization is good now and a little longer; else the reason for too late or too
-/// early.
+/// Checks that an authorization is valid now and for a margin after. Otherwise returns the reason
+/// for too late or too early.
 pub(super) fn check_window(
     valid_after: U256,
     valid_before: U256,

@@ -1,5 +1,5 @@
-//! What payers and receivers sign, as digests of EIP-712: the terms of channels, vouchers,
-//! refunds and claims of the escrow, and the authorizations of tokens with ERC-3009.
+//! The EIP-712 digests that payers and receivers sign: terms of channels, vouchers, refunds and
+//! claims of the escrow, and authorizations of ERC-3009 tokens.
 //!
 //! The layout is written out, one word after another, because a voucher is checked before every
 //! call. Tests compare every digest with those of the escrow and of the stock packages.
@@ -47,7 +47,7 @@ fn authorization_type(deed: &str) -> B256 {
     ))
 }
 
-/// What one word of an encoding can be.
+/// The types that fit into one word of an encoding.
 pub(super) enum EncodedWord {
     Word([u8; 32]),
     Number(U256),
@@ -121,7 +121,7 @@ pub(super) fn typed(separator: B256, structure: B256) -> Word {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClaimEntry {
     pub channel: Word,
-    /// What the payer's voucher allows.
+    /// The total that the payer's voucher allows.
     pub max: Amount,
     /// The channel's total after the claim.
     pub claimed: Amount,
@@ -132,7 +132,7 @@ pub struct ClaimEntry {
 pub struct EscrowDomain(B256);
 
 impl EscrowDomain {
-    /// Of the canonical escrow.
+    /// The domain of the canonical escrow.
     pub fn for_chain(chain_id: u64) -> Self {
         let escrow = contracts::ESCROW.into();
         Self(separator("x402 Batch Settlement", "1", chain_id, escrow))
@@ -199,17 +199,17 @@ impl TokenDomain {
         Self(separator(name, version, chain_id, token))
     }
 
-    /// What lets only `to` itself fetch the money.
+    /// The digest whose signature lets only `to` itself collect the money.
     pub fn receive(&self, authorization: &TransferAuthorization) -> Word {
         self.authorization(*RECEIVE, authorization)
     }
 
-    /// What lets anybody move the money to `to`.
+    /// The digest whose signature lets any account move the money to `to`.
     pub fn transfer(&self, authorization: &TransferAuthorization) -> Word {
         self.authorization(*TRANSFER, authorization)
     }
 
-    /// What makes an authorization void.
+    /// The digest whose signature cancels an authorization.
     pub fn cancel(&self, authorizer: Address, nonce: Word) -> Word {
         let parts = [(*CANCEL).into(), authorizer.into(), nonce.into()];
         typed(self.0, hash(parts))
@@ -229,7 +229,7 @@ impl TokenDomain {
     }
 }
 
-/// The nonce of the authorization that puts money into a channel.
+/// The nonce of the authorization for a deposit into a channel.
 pub fn deposit_nonce(channel: Word, salt: Word) -> Word {
     Word(hash([channel.into(), salt.into()]).0)
 }

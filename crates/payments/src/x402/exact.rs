@@ -1,5 +1,5 @@
-//! Payments of the `exact` scheme: one transfer for one call. One that was mined and not charged
-//! still owes its payer a call.
+//! Payments of the `exact` scheme: one transfer for one call. After a transfer that was mined and
+//! not charged, the server still owes its payer a call.
 
 use std::sync::Arc;
 
@@ -41,7 +41,7 @@ impl SellerState {
         let lock = self.exact.take(key).await.ok_or(PaymentRefusal::Busy)?;
         let mined = self.paid(&key);
         let paid = mined.is_some();
-        // On its chain anybody finds a payment, and the request that it was for can be guessed.
+        // A payment is public on its chain, and the request that it paid for can be guessed.
         let own = binding.is_some() || self.is_own_retry(&key, &sale.presenter);
         if let Some(used) = mined.as_ref().and_then(used) {
             return Err(match own {
@@ -49,14 +49,14 @@ impl SellerState {
                 false => PaymentRefusal::UsedByName(used, key.payer),
             });
         }
-        // What is owed to another request can be had for this one by its payer alone.
+        // Only the payer can use an authorization for this request if it is bound to another one.
         let owner = self.bound(&key);
         let others = owner.as_ref().is_some_and(|it| *it != sale.request_hash);
         if (others && binding.is_none()) || ((paid || owner.is_some()) && !own) {
             return Err(Reason::ExactUsed.into());
         }
         let transfer = method.transfer(exact);
-        // What we have put on the chain is found again before the call.
+        // A transfer that we have submitted is found again before the call.
         if !paid {
             method.check_transfer(&transfer).await?;
         }
@@ -67,7 +67,7 @@ impl SellerState {
     }
 }
 
-/// Whether an authorization pays what is asked for to whom it shall.
+/// Whether an authorization pays the required amount to the required receiver.
 pub(super) fn check_offer(
     said: &TransferAuthorization,
     offer: &PaymentRequirements,
@@ -114,7 +114,7 @@ impl PaymentMethod {
         }
     }
 
-    /// Whether a payment that names its request names this one.
+    /// Whether a payment that names its request names this request.
     async fn check_bound(
         &self,
         exact: &ExactPayload,
@@ -133,7 +133,8 @@ impl PaymentMethod {
         }
     }
 
-    /// Whether a transfer can be made now, or was made by us already: then its time is no matter.
+    /// Checks that a transfer can be made now, or that we have already made it. In the second case
+    /// its validity time does not matter.
     pub async fn check_transfer(&self, transfer: &TransferPermit) -> Result<(), PaymentRefusal> {
         if !self.settlement().has_begun(transfer) {
             let (after, before) = (transfer.valid_after, transfer.valid_before);
@@ -146,7 +147,7 @@ impl PaymentMethod {
     }
 }
 
-/// The call that a payment has paid.
+/// The call that a payment has paid for.
 fn used(paid: &ExactPayment) -> Option<UsedVoucher> {
     Some(UsedVoucher {
         max: paid.amount,

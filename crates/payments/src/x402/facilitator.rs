@@ -1,13 +1,13 @@
-//! A facilitator: checks payments for other sellers, and puts them on chains at our cost of gas.
+//! A facilitator: checks payments for other sellers, and submits them to chains at our gas cost.
 //!
-//! It holds no key of theirs: claims and refunds need the signature of the seller's receiver
-//! authorizer, so none is offered to be delegated to. Only the tokens of our own counters are
-//! moved. Answers have the forms that stock sellers read.
+//! It holds no key of other sellers. Claims and refunds need the signature of the seller's receiver
+//! authorizer, so none is offered for delegation. Only the tokens of our own offers are moved.
+//! Answers have the format that stock sellers read.
 //!
-//! A payment is confirmed once: `/settle` says `success` to the first request with an
-//! authorization that nobody has used, and `invalid_exact_evm_nonce_already_used` to every request
-//! after that, this one included. Until then the same request, byte for byte, may be repeated: the
-//! first answer of success ends it, whether or not it arrives.
+//! A payment is confirmed once. `/settle` answers `success` to the first request with an unused
+//! authorization, and `invalid_exact_evm_nonce_already_used` to every request after that, including
+//! the same request. Until then the same request, byte for byte, may be repeated. The first answer
+//! of success ends this, whether or not it arrives.
 
 mod actions;
 
@@ -34,26 +34,27 @@ use openlora_core::{Address, Amount, Word};
 use openlora_ledger::ChannelTerms;
 use openlora_ports::{Facilitator, FacilitatorError};
 
-/// When to ask again for what the chain does not say now, in seconds.
+/// When to ask again if the outcome on the chain is not known, in seconds.
 const RETRY_SECONDS: u64 = 5;
 
-/// Clears payments for others.
+/// Clears payments for other sellers.
 pub struct FacilitatorService {
     methods: Vec<Arc<PaymentMethod>>,
-    /// Who pays for gas.
+    /// The account that pays for gas.
     account: Address,
 }
 
-/// A request for one of our lanes.
+/// A request for one of our payment methods.
 struct FacilitatorRequest {
     method: Arc<PaymentMethod>,
     offer: PaymentRequirements,
     payload: SchemePayload,
-    /// SHA-256 of the whole request: what is cleared for one is not cleared for another.
+    /// SHA-256 of the whole request. A payment that is cleared for one request is not cleared for
+    /// another.
     request: Word,
 }
 
-/// A payment that is good, and what is to be done for it.
+/// A valid payment, and the action that it requires.
 struct VerifiedPayment {
     payer: Address,
     extra: Value,
@@ -63,11 +64,11 @@ struct VerifiedPayment {
 enum ClearingAction {
     Transfer(TransferPermit),
     Deposit(DepositPermit),
-    /// A voucher is claimed by its seller later.
+    /// The seller claims a voucher later.
     Nothing,
 }
 
-/// What is not good, and whose it is as far as that is known.
+/// The reason for a rejection, and the payer if it is known.
 struct RejectedPayment(Option<Address>, PaymentRefusal);
 
 impl From<PaymentRefusal> for RejectedPayment {
@@ -91,7 +92,7 @@ impl FacilitatorService {
         }
     }
 
-    /// The lane of a seller's offer, which the payer took.
+    /// The payment method of a seller's offer that the payer took.
     fn lane(&self, request: &ClearingRequest) -> Result<Arc<PaymentMethod>, PaymentRefusal> {
         let (accepted, wanted) = (request.payment.accepted()?, &request.requirements);
         let (scheme, elsewhere) = match wanted.scheme.as_str() {
@@ -129,7 +130,7 @@ impl FacilitatorService {
         })
     }
 
-    /// Sends what a payment asks for.
+    /// Submits the action of a payment.
     async fn cleared(&self, asked: &FacilitatorRequest) -> Result<SettleResponse, RejectedPayment> {
         let good = asked.checked().await?;
         let owner = |refused| RejectedPayment(Some(good.payer), refused);
@@ -165,7 +166,7 @@ impl FacilitatorService {
 }
 
 impl FacilitatorRequest {
-    /// Everything that can be known of a payment before it is sent.
+    /// Makes every check that is possible before a payment is sent.
     async fn checked(&self) -> Result<VerifiedPayment, RejectedPayment> {
         let (payer, checked) = match &self.payload {
             SchemePayload::Exact(exact) => (exact.authorization.from, self.exact(exact).await),
@@ -190,8 +191,8 @@ impl FacilitatorRequest {
         Ok((Value::Null, ClearingAction::Transfer(transfer)))
     }
 
-    /// Whether this very request was not told yet what became of the payment. One whose
-    /// authorization is used, or belongs to another request, is refused.
+    /// Whether this request began to clear the payment and has not been answered with the outcome.
+    /// A request is refused if its authorization is used or belongs to another request.
     async fn has_begun(&self, payment: ForeignPayment<'_>) -> Result<bool, PaymentRefusal> {
         let asked = self.method.settlement().clearable(payment, self.request);
         asked
@@ -233,7 +234,7 @@ impl FacilitatorRequest {
         };
         let max = voucher.max_claimable_amount;
         match covers(&view, arriving, max) {
-            // A refund pays nothing: all may be claimed already.
+            // A refund pays for nothing: everything may already be claimed.
             Err(Reason::BelowClaimed)
                 if matches!(batch.action, VoucherAction::Refund { .. }) && max == view.claimed => {}
             covered => covered?,
@@ -243,12 +244,12 @@ impl FacilitatorRequest {
     }
 }
 
-/// What tells a request from others.
+/// The hash that distinguishes a request from others.
 fn digest(body: &Value) -> Word {
     Word(Sha256::digest(body.to_string()).into())
 }
 
-/// An answer, or the reason that there is none.
+/// An answer, or the reason why there is none.
 fn said<T>(
     answer: Result<T, RejectedPayment>,
     good: impl FnOnce(T) -> Value,

@@ -1,7 +1,7 @@
-//! Locks by name: one call at a time holds a channel, or a payment by `exact`.
+//! Locks by key: one call at a time holds a channel or an `exact` payment.
 //!
-//! The locks hold no state. What is known of a channel or a payment is the ledger's record, which
-//! only the journal's events change. A lock that nobody holds is forgotten.
+//! The locks hold no state. The state of a channel or a payment is the ledger's record, which only
+//! the journal's events change. A lock is removed when no task holds it.
 
 use std::{
     collections::HashMap,
@@ -12,7 +12,7 @@ use std::{
 
 use tokio::sync::OwnedMutexGuard;
 
-/// How long a call waits for another of the same channel.
+/// How long a call waits for another call on the same channel.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 type LockSlots<K> = Arc<Mutex<HashMap<K, Arc<tokio::sync::Mutex<()>>>>>;
@@ -21,11 +21,11 @@ pub(super) struct KeyedLocks<K> {
     slots: LockSlots<K>,
 }
 
-/// One name's lock, held until dropped.
+/// One key's lock, held until dropped.
 pub(super) struct HeldLock<K: Hash + Eq> {
     key: K,
     slots: LockSlots<K>,
-    /// Always there until the drop.
+    /// Present until the drop.
     guard: Option<OwnedMutexGuard<()>>,
 }
 
@@ -36,7 +36,7 @@ impl<K: Hash + Eq + Copy> KeyedLocks<K> {
         }
     }
 
-    /// Waits for its turn, but not for ever.
+    /// Waits for the lock, with a time limit.
     pub async fn take(&self, key: K) -> Option<HeldLock<K>> {
         let slot = Arc::clone(open(&self.slots).entry(key).or_default());
         let mut held = HeldLock {
@@ -53,7 +53,8 @@ impl<K: Hash + Eq> Drop for HeldLock<K> {
     fn drop(&mut self) {
         drop(self.guard.take());
         let mut slots = open(&self.slots);
-        // Alone in the map: nobody holds it or waits for it, and nobody can begin to now.
+        // Only the map has it: no task holds it or waits for it, and none can start while the map
+        // is locked.
         if slots
             .get(&self.key)
             .is_some_and(|slot| Arc::strong_count(slot) == 1)

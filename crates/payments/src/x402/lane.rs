@@ -1,4 +1,4 @@
-//! One way to be paid: a chain's counter, and what follows from it.
+//! One way to be paid: the offer on a chain, and the values derived from it.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::settlement::ChainSettlement;
 use openlora_contracts::ESCROW;
 use openlora_core::{Address, Amount};
 
-/// The money that is taken on one chain.
+/// The token that is accepted on one chain, with its fees and minimums.
 #[derive(Clone)]
 pub struct ChainOffer {
     pub settlement: Arc<dyn ChainSettlement>,
@@ -20,22 +20,22 @@ pub struct ChainOffer {
     pub token_version: String,
     /// Seconds between start and end of a payer's withdrawal.
     pub withdraw_delay: u64,
-    /// Deposits cost us gas.
+    /// The smallest deposit, because deposits cost us gas.
     pub min_deposit: Amount,
-    /// And so do refunds. Whoever signs for a refund pays so much for it; of others so much stays in
-    /// the channel.
+    /// Refunds cost us gas too. A signed refund request pays this fee. For an unsigned request, the
+    /// same amount stays in the channel.
     pub refund_fee: Amount,
-    /// Least price that a transfer of its own is offered for, as each costs us gas.
+    /// The lowest price for which an `exact` transfer is offered, because each costs us gas.
     pub min_exact: Amount,
 }
 
-/// A counter with what follows from it.
+/// A chain's offer with the values derived from it.
 pub(super) struct PaymentMethod {
     pub chain_offer: ChainOffer,
     pub chain_id: u64,
     pub escrow: EscrowDomain,
     pub token: TokenDomain,
-    /// Of what binds payments from channels to their requests.
+    /// The signing domain of request bindings for channel payments.
     pub binding: BindingDomain,
 }
 

@@ -1,4 +1,4 @@
-//! A channel under its lock: what a voucher pays for there, and what its payer is told of it.
+//! A channel under its lock: checks what a voucher pays for, and states the channel to its payer.
 
 use alloy::primitives::Bytes;
 
@@ -13,8 +13,8 @@ use openlora_core::{Amount, Word};
 use openlora_ledger::{ChannelKey, ChannelView, LedgerChannel};
 use openlora_ports::OfferedCall;
 
-/// A channel under its lock. The ledger has the only copy of its state: what is here was read from
-/// there under the lock, is read again after each event, and is never written back.
+/// A channel under its lock. The ledger has the only copy of its state. This copy is read from the
+/// ledger under the lock, is read again after each event, and is never written back.
 pub(super) struct ChannelSession {
     pub key: ChannelKey,
     pub _lock: HeldLock<ChannelKey>,
@@ -23,25 +23,25 @@ pub(super) struct ChannelSession {
     pub known: bool,
 }
 
-/// Totals of one channel that are remembered.
+/// How many totals are kept per channel.
 const MOST_TOTALS: usize = 1024;
 
-/// What a payer offers for a call.
+/// A payer's payment for a call.
 #[derive(Clone, Copy)]
 pub(super) struct PaymentBid {
-    /// The total that it signed for.
+    /// The total that the payer signed.
     pub max: Amount,
-    /// Of the offer that it took.
+    /// The amount of the offer that the payer took.
     pub amount: Amount,
     /// Whether the payment names its request.
     pub bound: bool,
 }
 
 impl ChannelSession {
-    /// What a voucher pays for a call: it is for what is charged and this call, neither more nor
-    /// less. A total that was used belongs to the request that used it: the same one is known
-    /// again, and another one is led to a total that is above it by a unit or a few. Nothing is to
-    /// be paid for a request that is paid already and was not answered.
+    /// The amount that a voucher pays for a call. The voucher must be for the charged amount plus
+    /// this call, neither more nor less. A used total belongs to the request that used it. The same
+    /// request is recognised again, and another request is directed to a total that is one or a few
+    /// units higher. A request that is already paid and was not answered costs nothing.
     pub fn price(&self, bid: PaymentBid, sale: &OfferedCall) -> Result<Amount, PaymentRefusal> {
         let (channel, hash) = (&self.channel, &sale.request_hash);
         if channel.owed.get(&bid.max) == Some(hash) {
@@ -60,7 +60,8 @@ impl ChannelSession {
         let again = recent.rfind(|it| it.max == bid.max && it.request_hash == *hash);
         let again = again.filter(|_| own);
         if bid.amount != sale.quote && !stepped {
-            // A step was in the price of a call that is charged by now: the same bytes come again.
+            // The step was in the price of a call that is charged by now, and the same bytes come
+            // again.
             let otherwise = PaymentRefusal::Differs("amount");
             return Err(match again {
                 Some(used) => PaymentRefusal::Used(used.clone(), Box::new(otherwise)),
@@ -85,7 +86,7 @@ impl ChannelSession {
         }
     }
 
-    /// Totals that are allowed and not charged are kept, so there are only so many.
+    /// Totals that are allowed and not charged are kept, so their number is limited.
     pub fn check_room(&self, max: Amount) -> Result<(), Reason> {
         let used = &self.channel.used;
         match used.len() < MOST_TOTALS || used.contains_key(&max) {
@@ -94,9 +95,9 @@ impl ChannelSession {
         }
     }
 
-    /// To a total that nobody has. Stock clients repeat a call with the price that they read first
-    /// and the total that they are told now, so the step is in both; a client whose payment names
-    /// its request reads the price again.
+    /// Directs the payer to an unused total. Stock clients repeat a call with the price that they
+    /// read first and with the total in this answer, so the step is in both. A client whose payment
+    /// names its request reads the price again.
     fn led_on(
         &self,
         (plain, own): (Amount, bool),
@@ -118,7 +119,7 @@ impl ChannelSession {
         self.check_balance(voucher, Amount::ZERO).is_ok()
     }
 
-    /// The voucher is within what the channel holds, and above what is claimed.
+    /// Checks that the voucher is within the channel's balance and above the claimed amount.
     pub fn check_balance(&self, voucher: &Voucher, arriving: Amount) -> Result<(), PaymentRefusal> {
         let view = self.channel.view.clone().unwrap_or_default();
         let max = voucher.max_claimable_amount;
@@ -130,7 +131,7 @@ impl ChannelSession {
         }
     }
 
-    /// A deposit has arrived, and whole.
+    /// Checks that a deposit has arrived in full.
     pub fn check_held(&self, max: Amount) -> Result<(), Reason> {
         let view = self.channel.view.as_ref();
         match view.is_some_and(|view| view.balance >= max) {
@@ -139,15 +140,15 @@ impl ChannelSession {
         }
     }
 
-    /// Whether a voucher may be one that stood in the calldata of a claim, where everybody finds
-    /// it, however little was claimed with it.
+    /// Whether a voucher may have been published in the calldata of a claim. This holds for any
+    /// voucher up to the highest published one, even if less was claimed with it.
     pub fn is_public(&self, max: Amount) -> bool {
         let published = self.channel.published();
         !published.is_zero() && max <= published
     }
 
-    /// Where we have the channel otherwise than its payer. The highest voucher is told to whoever
-    /// has shown to be its `own` side.
+    /// The refusal for a payer whose channel state differs from ours. It includes the highest
+    /// voucher only if the client has shown that it is the channel's `own` payer.
     pub fn stale(&self, reason: Reason, own: bool) -> PaymentRefusal {
         let charged = self.channel.charged.amount();
         self.correction(reason, (charged, Amount::ZERO), own)
@@ -168,7 +169,7 @@ impl ChannelSession {
         PaymentRefusal::Stale(reason, Box::new(correction))
     }
 
-    /// The channel as payers are told of it.
+    /// The channel state that is sent to payers.
     pub fn state(&self, charged: Amount) -> ChannelState {
         let view = self.channel.view.clone().unwrap_or_default();
         ChannelState {
@@ -186,7 +187,7 @@ impl ChannelSession {
     }
 }
 
-/// Whether what a channel holds, with what is arriving, covers a voucher.
+/// Whether a channel's balance, with an arriving deposit, covers a voucher.
 pub(super) fn covers(view: &ChannelView, arriving: Amount, max: Amount) -> Result<(), Reason> {
     let balance = view.balance.checked_add(arriving);
     let balance = balance.ok_or(Reason::DepositRefused)?;
@@ -202,7 +203,7 @@ pub(super) fn covers(view: &ChannelView, arriving: Amount, max: Amount) -> Resul
     Ok(())
 }
 
-/// A channel as others are told of it.
+/// The channel state that is sent to other parties.
 pub(super) fn state(channel: Word, view: &ChannelView) -> ChannelState {
     let withdrawal = view.withdrawal;
     ChannelState {

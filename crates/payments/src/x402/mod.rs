@@ -1,8 +1,8 @@
-//! Payments as x402 version 2 has them over HTTP: headers, what is signed, who signed it, and the
-//! till that takes them for calls.
+//! Payments by x402 version 2 over HTTP: headers, signed content, signature checks, and the seller
+//! that takes payments for calls.
 //!
-//! Chains are known here through [`crate::settlement`] alone, HTTP not at all: headers come and go
-//! as texts. What calls cost and when they run is the caller's matter.
+//! Chains are known here only through [`crate::settlement`]. HTTP is unknown: headers are passed as
+//! texts. The caller decides what calls cost and when they run.
 
 mod batch;
 pub mod binding;

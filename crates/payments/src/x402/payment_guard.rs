@@ -1,6 +1,6 @@
 //! Payments that are checked and not yet charged. A guard holds the lock of its channel or
-//! authorization until it is dropped. It changes no state: what was reserved and charged is what the
-//! journal's events say, and the ledger folds them before anybody can take the lock again.
+//! authorization until it is dropped. It changes no state: the journal's events are the record of
+//! reserved and charged amounts, and the ledger folds them before the lock can be taken again.
 
 use std::{sync::Arc, time::Duration};
 
@@ -33,7 +33,7 @@ pub(super) struct ChannelGuard {
     session: ChannelSession,
     /// Still to be made.
     deposit: Option<DepositPermit>,
-    /// What was deposited for this call, and its transaction.
+    /// The amount deposited for this call, and its transaction.
     deposited: Option<(Amount, String)>,
     payment: CheckedPayment,
 }
@@ -58,7 +58,7 @@ impl ChannelGuard {
     }
 
     async fn finish(&mut self) -> Result<(), PaymentRefusal> {
-        // A call may have waited for its turn for long.
+        // The call may have waited a long time for its turn.
         let view = self.method.settlement().channel(self.session.key.channel);
         if view.await?.withdrawal.is_some() {
             return Err(Reason::Withdrawal.into());
@@ -72,12 +72,12 @@ impl ChannelGuard {
         self.deposited = Some((deposit.amount, done.tx.clone()));
         self.deposit = None;
         self.method.look_again(&mut self.session, &done).await?;
-        // A token that keeps a part for itself has not paid in what it was asked to.
+        // A token that keeps a transfer fee has not deposited the full amount.
         self.session.check_held(self.payment.authorised())?;
         Ok(())
     }
 
-    /// Claims what the call may cost: later the payer's contract might say no.
+    /// Claims the maximum cost of the call, because the payer's contract might reject it later.
     async fn collect(&mut self) -> Result<(), PaymentRefusal> {
         let config = &self.session.channel.config;
         let row = VoucherClaim {
@@ -104,7 +104,7 @@ impl ChannelGuard {
         self.method.look_again(&mut self.session, &done).await
     }
 
-    /// The ledger's channel as it is now.
+    /// The ledger's current channel.
     fn recorded(&self) -> Option<LedgerChannel> {
         self.state.channel(&self.session.key)
     }
@@ -128,7 +128,7 @@ impl PaymentGuard for ChannelGuard {
     async fn reserved(&mut self) -> Result<(), PaymentDemand> {
         let most = self.payment.charge_of(self.payment.quote);
         if let Err((breach, _)) = self.check_charge(&most) {
-            // Nothing is collected, so nothing is charged.
+            // If nothing is collected, nothing is charged.
             self.payment.collected = false;
             return Err(self.state.unrecorded(&self.session.key, &breach));
         }
@@ -139,7 +139,7 @@ impl PaymentGuard for ChannelGuard {
             return Ok(());
         }
         let collected = self.collect().await;
-        // What may have happened has: the call is owed then.
+        // If the outcome is unknown, the voucher counts as collected: the call is owed then.
         let unknown = matches!(
             &collected,
             Err(PaymentRefusal::Trouble(
@@ -179,8 +179,8 @@ impl PaymentGuard for ChannelGuard {
         Err((breach, Box::new(nothing)))
     }
 
-    /// What the call costs can be claimed until the channel's delay after the start of a
-    /// withdrawal, which may come at once.
+    /// The cost of the call can be claimed until the channel's delay has passed after the start of
+    /// a withdrawal. A withdrawal may start at any time.
     fn time_limit(&self) -> Option<Duration> {
         let delay = self.session.channel.config.withdraw_delay;
         Some(Duration::from_secs(delay) / WITHDRAW_SHARE)
@@ -229,7 +229,7 @@ impl TransferGuard {
         Ok(())
     }
 
-    /// From its first sight on a chain anybody can repeat the payment: it is this request's.
+    /// Once a payment is on a chain, others can repeat it. This binds it to its request.
     async fn bind(&self) -> Result<(), PaymentRefusal> {
         let key = self.payment.exact_key();
         let request_hash = self.sale.request_hash.clone();

@@ -1,9 +1,9 @@
-//! Why a payment is not taken: the codes by which stock clients know a reason, and the sentence
-//! for people. One table.
+//! The reasons for refusing a payment: the codes that stock clients recognise, and a sentence for
+//! people. One table.
 
 macro_rules! reasons {
     ($($name:ident => $code:literal, $message:literal;)+) => {
-        /// Why a payment is not taken.
+        /// The reason for refusing a payment.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Reason {
             $($name),+
@@ -12,14 +12,14 @@ macro_rules! reasons {
         impl Reason {
             pub const ALL: &[Self] = &[$(Self::$name),+];
 
-            /// As clients compare it.
+            /// The code that clients compare.
             pub fn code(self) -> &'static str {
                 match self {
                     $(Self::$name => $code),+
                 }
             }
 
-            /// As people read it.
+            /// The sentence for people.
             pub fn message(self) -> &'static str {
                 match self {
                     $(Self::$name => $message),+

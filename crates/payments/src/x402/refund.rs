@@ -1,4 +1,4 @@
-//! Giving back what is left in a channel, at its payer's wish.
+//! Refunds the rest of a channel at its payer's request.
 
 use std::sync::Arc;
 
@@ -25,11 +25,13 @@ use openlora_ledger::{
 use openlora_ports::RefundAnswer;
 
 impl SellerState {
-    /// Claims what is charged and returns the rest. A signed request is the payer's own and of now,
-    /// and pays for the transaction: its fee is charged and claimed with what calls have cost. A
-    /// voucher alone cannot pay, so the fee stays in the channel, and refunds are few. A voucher for what is charged may be one that
-    /// paid a call, which others can know: then whoever pays from the channel within a pause ends
-    /// the refund.
+    /// Claims what is charged and returns the rest. A signed request is known to be the payer's own
+    /// and recent, and it pays for the transaction: its fee is charged and claimed together with
+    /// the cost of calls. A voucher alone cannot pay, so the fee stays in the channel, and the
+    /// number of such refunds is limited.
+    ///
+    /// A voucher for the charged amount may have paid a call, so other parties may know it. In that
+    /// case the refund waits, and a payment from the channel during this pause cancels it.
     pub async fn give_back(
         self: &Arc<Self>,
         taken: &TakenOffer,
@@ -56,13 +58,13 @@ impl SellerState {
             }
         };
         let refund = ChannelRefund {
-            // A contract's signature may be worth nothing when its fee is claimed.
+            // A contract's signature may be invalid when its fee is claimed.
             is_signed: request.is_some() && !line.channel.config.payer_authorizer.is_zero(),
             ..line.refund(&batch.voucher, amount, fee)?
         };
         let (state, method) = (Arc::clone(self), Arc::clone(method));
-        // In a task of its own, with the channel's lock: whoever asked may leave, and no call may
-        // be paid with money that is on its way back.
+        // Runs in its own task with the channel's lock. The caller may disconnect, and no call may
+        // be paid with money that is being refunded.
         let sent = tokio::spawn(async move { state.send_refund(&method, line, refund).await });
         sent.await.unwrap_or_else(|_| Err(PaymentRefusal::Busy))
     }
@@ -85,7 +87,7 @@ impl SellerState {
         refunded(&line, (refund.amount, fee), &done)
     }
 
-    /// The channel with what the chain has of it now.
+    /// The channel with its current state on the chain.
     async fn seen(
         &self,
         taken: &TakenOffer,
@@ -101,7 +103,7 @@ impl SellerState {
         Ok(session)
     }
 
-    /// The channel after the pause, if nobody has paid from it meanwhile.
+    /// The channel after the pause, if no call was paid from it meanwhile.
     async fn waited(
         &self,
         taken: &TakenOffer,
@@ -122,9 +124,9 @@ impl SellerState {
         Ok(session)
     }
 
-    /// Writes down a channel that the journal does not have, and what the chain has of it where
-    /// the ledger's total would begin elsewhere, before anything happens to it. Of channels in the
-    /// journal the chain's side writes down every other change.
+    /// Records a channel that is not in the journal. Also records its state on the chain, if the
+    /// ledger's total would start elsewhere. Both happen before any other event of the channel. For
+    /// channels in the journal, the settlement client records every other change.
     pub async fn opened(&self, session: &mut ChannelSession) -> Result<(), PaymentRefusal> {
         let key = session.key;
         if !session.known {
@@ -174,7 +176,7 @@ impl PaymentMethod {
 }
 
 impl TakenOffer {
-    /// Whether the payer's side asks for the refund that is next, now.
+    /// Checks that the payer's signer requests the next refund, and that the request is valid now.
     async fn check_request(
         &self,
         session: &ChannelSession,
@@ -196,9 +198,9 @@ impl TakenOffer {
         }
     }
 
-    /// What a signed request pays for its refund, and what it gets back. A refund that is paid for
-    /// and was not made costs nothing again. A payer's contract pays nothing: it may say otherwise
-    /// when its voucher is claimed.
+    /// The fee and the returned amount of a signed refund request. A refund that was paid for and
+    /// not made costs nothing the second time. A payer with a contract pays no fee, because the
+    /// contract may reject the voucher when it is claimed.
     async fn paid(
         &self,
         session: &ChannelSession,
@@ -244,8 +246,8 @@ impl TakenOffer {
 }
 
 impl ChannelSession {
-    /// A voucher that asks for a refund is for what is charged, so nothing is paid with it. One
-    /// that everybody can have found on the chain asks for nothing.
+    /// The voucher of a refund request is for the charged amount, so it pays for nothing. A voucher
+    /// that was published on the chain proves no request.
     fn check_charged(&self, voucher: &Voucher) -> Result<(), PaymentRefusal> {
         let max = voucher.max_claimable_amount;
         let public = self.is_public(max);
@@ -258,7 +260,7 @@ impl ChannelSession {
         }
     }
 
-    /// Whether a voucher for what is charged was never seen before, by anybody.
+    /// Whether a voucher for the charged amount has never been disclosed before.
     fn is_fresh(&self) -> bool {
         let view = self.channel.view.clone().unwrap_or_default();
         let known = self.known || (view.claimed.is_zero() && view.refund_nonce == 0);
@@ -269,15 +271,15 @@ impl ChannelSession {
                 .contains_key(&self.channel.charged.amount())
     }
 
-    /// What is charged is claimed with the highest voucher, which every payer has signed that was
-    /// charged.
+    /// The refund's claim uses the highest voucher, which the payer of every charged channel has
+    /// signed.
     fn refund(
         &self,
         voucher: &Voucher,
         amount: Amount,
         fee: Option<RefundCharged>,
     ) -> Result<ChannelRefund, PaymentRefusal> {
-        // As it is once the fee is charged.
+        // The channel's state after the fee is charged.
         let mut channel = self.channel.clone();
         if let Some(fee) = &fee
             && let Err(breach) = channel.charge_refund(fee)
@@ -303,7 +305,7 @@ impl ChannelSession {
         })
     }
 
-    /// What is held and not charged.
+    /// The balance that is not charged.
     fn left(&self) -> Amount {
         let balance = self.channel.view.clone().unwrap_or_default().balance;
         balance.saturating_sub(self.channel.charged.amount())
@@ -317,7 +319,7 @@ impl ChannelSession {
         }
     }
 
-    /// What can be given back of what is asked for, beside the fee.
+    /// The part of the requested amount that can be refunded, after the fee.
     fn rest(&self, asked: Option<Amount>, fee: Amount) -> Result<Amount, PaymentRefusal> {
         let rest = self.left();
         let above = rest.saturating_sub(fee);

@@ -1,4 +1,4 @@
-//! Why a payment was not taken, with what the payer needs to do better next time.
+//! Refusals of payments, with what the payer needs to pay correctly next time.
 
 use super::{
     reason::Reason,
@@ -8,46 +8,46 @@ use crate::settlement::ChainFailure;
 use openlora_core::{Address, Amount, error::Failure};
 use openlora_ledger::{SponsorLimit, UsedVoucher};
 
-/// A payment that is not taken.
+/// A refused payment.
 #[derive(Clone, Debug)]
 pub(super) enum PaymentRefusal {
     Malformed(WireProblem),
     Because(Reason),
     /// The accepted offer differs from the current one in this field.
     Differs(&'static str),
-    /// The payer and we have the channel differently: here is what we have.
+    /// The payer's channel state differs from ours; this is ours.
     Stale(Reason, Box<ChannelCorrection>),
-    /// The payment was used before; what to say if it was for another call.
+    /// The payment was used before. The second value is the refusal if it was for another call.
     Used(UsedVoucher, Box<PaymentRefusal>),
-    /// As `Used`, by a payment that may be a copy from its chain; with its payer.
+    /// As `Used`, for a payment that may be a copy from its chain; with its payer.
     UsedByName(UsedVoucher, Address),
     Trouble(ChainFailure),
-    /// Somebody else uses the channel for too long.
+    /// Another call uses the channel for too long.
     Busy,
-    /// Too little is left for gas to pay for others' transactions.
+    /// Too little gas is left for sponsored transactions.
     GasLow,
-    /// What may be paid for gas at strangers' request is spent for today.
+    /// The daily gas budget for sponsored transactions is spent.
     GasSpent,
-    /// A refund does not pay its fee.
+    /// A refund that does not cover its fee.
     RefundFee {
         fee: Amount,
-        /// What is left in the channel.
+        /// The rest of the channel.
         rest: Amount,
-        /// The total that the fee's voucher is to be over.
+        /// The total for the fee's voucher.
         total: Amount,
     },
-    /// The journal takes nothing.
+    /// The journal cannot be written.
     Unwritable(Failure),
 }
 
-/// What a payer needs to go on with its channel.
+/// What a payer needs to continue with its channel.
 #[derive(Clone, Debug)]
 pub(super) struct ChannelCorrection {
     pub chain_id: u64,
     pub channel: ChannelState,
-    /// What the next voucher has to be for, above the price.
+    /// The amount above the price that the next voucher must add.
     pub step: Amount,
-    /// The highest voucher; none when only the chain remembers.
+    /// The highest voucher; `None` if only the chain has the channel's state.
     pub voucher: Option<VoucherState>,
 }
 
@@ -87,7 +87,7 @@ impl From<SponsorLimit> for PaymentRefusal {
 }
 
 impl PaymentRefusal {
-    /// What the chain would not do has this reason; other trouble stays what it is.
+    /// Maps a chain's rejection to this reason. Other failures keep their own.
     pub fn from_failure(reason: Reason) -> impl FnOnce(ChainFailure) -> Self {
         move |trouble| match trouble {
             ChainFailure::Rejected { deed, reason: why } => {

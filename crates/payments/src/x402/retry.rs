@@ -1,5 +1,6 @@
-//! Who may have the answer to a payment again that names no request and is on its chain, where
-//! anybody finds it: whoever shows the call's id, or comes soon enough from the same address.
+//! Decides which client may get an answer again if its payment names no request. Such a payment is
+//! public on its chain, so the client must show the call's id, or repeat the payment from the same
+//! address within a time limit.
 
 use subtle::{Choice, ConstantTimeEq};
 
@@ -7,14 +8,14 @@ use super::checks::now_ms;
 use openlora_ledger::RetryProof;
 use openlora_ports::Presenter;
 
-/// How long a payer's authorization shall be good, in seconds.
+/// The validity of a payer's authorization, in seconds.
 pub const TIMEOUT_SECONDS: u64 = 300;
 
-/// How long after its first sight an authorization may be repeated from the same address without
-/// the request's id, in milliseconds: a client that lost its answer before the headers has no id.
+/// How long after it was first seen an authorization may be repeated from the same address without
+/// the request's id, in milliseconds. A client that lost its answer before the headers has no id.
 const RETRY_MS: u64 = 1_000 * TIMEOUT_SECONDS;
 
-/// What is asked of whoever repeats a payment that this presenter shows first.
+/// What a client must show to repeat a payment that this presenter showed first.
 pub(super) fn retry(presenter: &Presenter) -> RetryProof {
     RetryProof {
         request_id: presenter.request_id.clone(),
@@ -23,7 +24,7 @@ pub(super) fn retry(presenter: &Presenter) -> RetryProof {
     }
 }
 
-/// Whether a presenter shows what is asked; takes the same time whatever that is.
+/// Whether a presenter meets the requirement. Takes constant time.
 pub(super) fn is_shown(retry: &RetryProof, presenter: &Presenter, now_ms: u64) -> bool {
     let equal = |one: &str, other: &str| one.as_bytes().ct_eq(other.as_bytes());
     let by_id = equal(&retry.request_id, &presenter.request_id);

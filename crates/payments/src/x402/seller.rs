@@ -1,5 +1,5 @@
-//! The till: takes payments for calls. Here a header is read and the offer that it takes is found;
-//! each scheme goes on by itself.
+//! Takes payments for calls. This module reads a header and finds the offer that it takes; each
+//! scheme has its own module.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use openlora_ports::{
     OfferedCall, PaymentDemand, PaymentGateway, PaymentGuard, RefundAnswer, Sponsorship,
 };
 
-/// Takes payments by x402 on the chains of a shop.
+/// Takes payments by x402 on a seller's chains.
 pub struct X402Seller {
     state: Arc<SellerState>,
 }
@@ -69,7 +69,7 @@ impl X402Seller {
 }
 
 impl SellerState {
-    /// Reads a header whole, and compares the offer that it takes with ours.
+    /// Decodes a whole header, and compares the offer that it takes with ours.
     fn read(
         &self,
         sale: &OfferedCall,

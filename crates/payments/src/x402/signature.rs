@@ -1,7 +1,7 @@
-//! Who signed a digest, by the rules of the escrow: 65 bytes, v of 27 or 28, the low s.
+//! Recovers the signer of a digest by the rules of the escrow: 65 bytes, v of 27 or 28, the low s.
 //!
-//! libsecp256k1 does the curve's arithmetic; it is several times faster than the alternatives,
-//! and every paid call waits for it.
+//! Uses libsecp256k1 for curve arithmetic. It is several times faster than the alternatives, and
+//! every paid call waits for it.
 
 use alloy::primitives::keccak256;
 use secp256k1::{
@@ -13,14 +13,14 @@ use openlora_chain::WalletError;
 use openlora_core::{Address, Word};
 use openlora_wallet::WalletAccount;
 
-/// Half of the curve's order: of the two equal signatures that everyone can make from one, that
-/// with the larger s is refused.
+/// Half of the curve's order. Two equal signatures can be derived from each other; the one with the
+/// larger s is refused.
 const HALF_ORDER: [u8; 32] = [
     0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
     0x5d, 0x57, 0x6e, 0x73, 0x57, 0xa4, 0x50, 0x1d, 0xdf, 0xe9, 0x2f, 0x46, 0x68, 0x1b, 0x20, 0xa0,
 ];
 
-/// Why a signature is nobody's.
+/// Why no signer can be recovered from a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureFault {
     #[error("the signature has {found} bytes, expected 65")]
@@ -33,10 +33,10 @@ pub enum SignatureFault {
     NoKey,
 }
 
-/// The account behind a signature.
+/// The account that made a signature.
 ///
 /// # Errors
-/// A signature that the escrow would refuse too.
+/// The escrow would refuse the signature too.
 pub fn recover(digest: Word, signature: &[u8]) -> Result<Address, SignatureFault> {
     let found = signature.len();
     let parts: &[u8; 65] = signature

@@ -1,5 +1,5 @@
-//! What is done for payers at our cost of gas: refunds that wait, and an account that runs low.
-//! Daily limits are kept where transactions are sent.
+//! Refunds that wait at the server, and the rules for payers whose transactions we pay gas for.
+//! Daily limits are enforced where transactions are sent.
 
 use std::{
     collections::HashMap,
@@ -10,20 +10,20 @@ use std::{
 use super::refusal::PaymentRefusal;
 use openlora_ledger::ChannelKey;
 
-/// Whether vouchers are taken that a payer's contract decides about (ERC-1271).
+/// Whether vouchers are accepted that a payer's contract decides (ERC-1271).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ContractPayers {
     #[default]
     Refuse,
-    /// The voucher is claimed before the call runs, and costs all that it allows.
+    /// The voucher is claimed before the call runs, and the call costs the whole voucher.
     Settle,
 }
 
-/// How payers are treated.
+/// Rules for payers.
 #[derive(Clone, Copy, Debug)]
 pub struct SponsorRules {
     pub contract_payers: ContractPayers,
-    /// How long a refund waits that somebody else may have asked for.
+    /// How long a refund waits if a party other than the payer may have requested it.
     pub refund_pause: Duration,
 }
 
@@ -40,19 +40,19 @@ impl Default for SponsorRules {
 #[derive(Clone, Copy)]
 struct WaitingRefund {
     since: Instant,
-    /// Calls of the channel when it was asked for.
+    /// The channel's number of calls when the refund was requested.
     calls: u64,
-    /// Somebody waits for it now.
+    /// A task waits for it now.
     held: bool,
 }
 
-/// Holds refunds back.
+/// Delays refunds.
 pub(super) struct GasSponsor {
     pub rules: SponsorRules,
     waiting: Mutex<HashMap<ChannelKey, WaitingRefund>>,
 }
 
-/// The one who waits for a channel's refund, until dropped.
+/// The right to wait for a channel's refund, until dropped.
 pub(super) struct RefundTurn<'a> {
     sponsor: &'a GasSponsor,
     key: ChannelKey,
@@ -74,8 +74,8 @@ impl GasSponsor {
         }
     }
 
-    /// How long a refund has to wait yet, having been asked for when the channel had had so many
-    /// calls; one at a time.
+    /// The remaining pause of a refund that was requested when the channel had this number of
+    /// calls. Only one task waits at a time.
     pub fn wait(
         &self,
         key: ChannelKey,
@@ -101,7 +101,7 @@ impl GasSponsor {
         Ok((left, RefundTurn { sponsor: self, key }))
     }
 
-    /// A refund is made, or not wanted any more.
+    /// Ends the wait: the refund is made or cancelled.
     pub fn end(&self, key: ChannelKey) {
         open(&self.waiting).remove(&key);
     }

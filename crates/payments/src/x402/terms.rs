@@ -1,5 +1,5 @@
-//! What is offered: one way to pay per chain and scheme, and whether a payer took the offer that
-//! is made now.
+//! The current offers: one way to pay per chain and scheme, and whether a payer took a current
+//! offer.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -21,27 +21,30 @@ use openlora_core::{Address, Amount};
 use openlora_ledger::{ChannelKey, ExactKey, ExactPayment, LedgerChannel};
 use openlora_ports::{FactLog, OfferedCall, PaymentDemand, Presenter, Sponsorship};
 
-/// How many units above its price a call's total may be, where others have the totals below.
+/// How many units above its price a call's total may be, if other requests have used the lower
+/// totals.
 pub(super) const LARGEST_STEP: u128 = 16;
 
-/// When to come back after trouble with a chain, in seconds.
+/// When to retry after a chain failure, in seconds.
 const RETRY_SECONDS: u64 = 5;
 
-/// Who sells what, and for which money.
+/// The configuration of a seller.
 pub struct SellerConfig {
-    /// The splitter that is paid for an adapter, by the adapter's digest: the same on every chain.
+    /// The splitter that receives the payments for an adapter, by the adapter's digest. It is the
+    /// same on every chain.
     pub pay_to: BTreeMap<String, Address>,
-    /// In the order in which they are offered.
+    /// In the order of the offers.
     pub offers: Vec<ChainOffer>,
-    /// Whose key claims and refunds.
+    /// The account that claims and refunds.
     pub account: Address,
     pub facts: Arc<dyn FactLog>,
-    /// Sees at once what `facts` has kept: the only copy of what is known of channels and payments.
+    /// Includes every fact as soon as `facts` has stored it. It is the only copy of the state of
+    /// channels and payments.
     pub ledger: Arc<dyn LedgerView>,
     pub rules: SponsorRules,
 }
 
-/// Everything behind the till.
+/// The shared state of a seller.
 pub(super) struct SellerState {
     pay_to: BTreeMap<String, Address>,
     methods: Vec<Arc<PaymentMethod>>,
@@ -53,7 +56,7 @@ pub(super) struct SellerState {
     pub sponsor: GasSponsor,
 }
 
-/// An offer that a payer took: the one that is made now.
+/// A current offer that a payer took.
 pub(super) struct TakenOffer {
     pub method: Arc<PaymentMethod>,
     pub offer: PaymentRequirements,
@@ -80,7 +83,7 @@ impl SellerState {
         methods.any(|method| method.chain_offer.settlement.is_fresh())
     }
 
-    /// A channel as the ledger has it now.
+    /// The ledger's current record of a channel.
     pub fn channel(&self, key: &ChannelKey) -> Option<LedgerChannel> {
         ask(&*self.ledger, |ledger| ledger.channels.get(key).cloned())
     }
@@ -90,7 +93,7 @@ impl SellerState {
         ask(&*self.ledger, |ledger| ledger.exact.get(key).cloned())
     }
 
-    /// The request that an authorization is for, as far as it was sent or mined.
+    /// The request that an authorization is bound to, if it was sent or mined.
     pub fn bound(&self, key: &ExactKey) -> Option<String> {
         ask(&*self.ledger, |ledger| match ledger.exact.get(key) {
             Some(paid) => paid.request_hash.clone(),
@@ -98,19 +101,19 @@ impl SellerState {
         })
     }
 
-    /// Whether it is the payer who shows an authorization again that is on its chain by now.
+    /// Whether the client that repeats a public authorization is its original sender.
     pub fn is_own_retry(&self, key: &ExactKey, presenter: &Presenter) -> bool {
         let retry = ask(&*self.ledger, |ledger| ledger.retries.get(key).cloned());
         retry.is_some_and(|retry| is_shown(&retry, presenter, now_ms()))
     }
 
-    /// The answer to a call whose reservation the ledger has otherwise: it must not run.
+    /// The answer to a call whose reservation the ledger contradicts: it must not run.
     pub fn unrecorded(&self, key: &impl std::fmt::Display, breach: &str) -> PaymentDemand {
         tracing::error!(payment = %key, breach, "a call was refused because its charge would not fit");
         unavailable("The payment's record changed meanwhile.")
     }
 
-    /// What whoever runs the server should see to.
+    /// Conditions that the operator should correct.
     pub fn warnings(&self) -> Vec<String> {
         let (account, mut warnings) = (self.account, Vec::new());
         for method in &self.methods {
@@ -127,7 +130,7 @@ impl SellerState {
         warnings
     }
 
-    /// What is paid for gas at strangers' request, by chain.
+    /// The gas that was paid for sponsored transactions, by chain.
     pub fn sponsorships(&self) -> Vec<Sponsorship> {
         let each = self.methods.iter().map(|method| {
             let (gas, budget) = method.settlement().sponsored_gas();
@@ -141,7 +144,7 @@ impl SellerState {
         each.collect()
     }
 
-    /// The offers for a sale, channels first; none when nobody is paid for the adapter.
+    /// The offers for a sale, channels first; empty if the adapter has no address to pay to.
     fn offers(
         &self,
         sale: &OfferedCall,
@@ -151,7 +154,7 @@ impl SellerState {
         let pairs = schemes
             .into_iter()
             .flat_map(|scheme| self.methods.iter().map(move |method| (scheme, method)));
-        // A transfer is to be worth its gas.
+        // A transfer must be worth its gas.
         let pairs = pairs.filter(|(scheme, method)| {
             *scheme != EXACT || sale.quote >= method.chain_offer.min_exact
         });
@@ -198,7 +201,7 @@ impl SellerState {
         }
     }
 
-    /// Our own offer of now that a payer's copy is equal to. For a refund the amount says nothing.
+    /// Our current offer that equals a payer's copy. For a refund, the amount is not compared.
     pub fn match_offer(
         &self,
         sale: &OfferedCall,
@@ -222,7 +225,7 @@ impl SellerState {
             offer.amount = accepted.amount;
             offer.extra.min_deposit = accepted.extra.min_deposit;
         } else if offer.scheme == BATCH_SETTLEMENT {
-            // The channel knows whether the payer was led so far.
+            // The channel decides later whether the payer was directed to this amount.
             let most = sale.quote.saturating_add(Amount(LARGEST_STEP));
             let amount = accepted.amount.min(most).max(sale.quote);
             offer = self.offer(BATCH_SETTLEMENT, method, amount, offer.pay_to);
@@ -236,7 +239,7 @@ impl SellerState {
         }
     }
 
-    /// What a payer is told whose payment is not taken.
+    /// The answer to a payer whose payment is refused.
     pub fn unpaid(&self, sale: &OfferedCall, refused: PaymentRefusal) -> PaymentDemand {
         match refused {
             PaymentRefusal::Malformed(problem) => PaymentDemand::Malformed {
@@ -344,8 +347,8 @@ fn plain(reason: Reason) -> (Reason, String) {
     (reason, reason.message().to_owned())
 }
 
-/// Puts what we have of a channel into its chain's offer, and that offer first: stock clients look
-/// for it in the first offer of the scheme.
+/// Writes our state of a channel into its chain's offer, and moves that offer to the front. Stock
+/// clients read the first offer of the scheme.
 fn correct(offers: &mut [PaymentRequirements], found: ChannelCorrection) {
     let network = network(found.chain_id);
     let at = offers

@@ -8,7 +8,8 @@ use openlora_ledger::{
     event::{Event, EventRecord, FinishReason, SplitRead},
 };
 
-/// How many times the queue's length may wait so that other payers go on beside one who fills it.
+/// Multiple of the queue's length that may wait in all, so that one payer who fills the queue does
+/// not block others.
 const OVERDRAFT: usize = 4;
 
 /// A counted call without a final attribution.
@@ -21,9 +22,9 @@ pub(super) struct UnattributedCall {
     pub finish: FinishReason,
     pub completion_tokens: u64,
     pub charge: Option<CallCharge>,
-    /// Whose queue it is in; nobody's where calls are free.
+    /// The party whose queue it is in; `None` if calls are free.
     pub party: Option<Address>,
-    /// Who is paid, as far as it was read.
+    /// The recipients of the payment, if they have been read.
     pub split: Option<SplitRead>,
 }
 
@@ -41,9 +42,9 @@ pub(super) struct AttributionBacklog {
     served: BTreeSet<String>,
     waiting: BTreeMap<u64, UnattributedCall>,
     places: HashMap<String, u64>,
-    /// Waiting calls by who paid for them; none for free calls.
+    /// Waiting calls by the party that paid for them; `None` for free calls.
     payers: HashMap<Option<Address>, usize>,
-    /// Of calls that were paid for by others than their payer, until they are counted.
+    /// The parties of calls that differ from the payer, until the calls are counted.
     parties: HashMap<String, Address>,
     splits: BTreeMap<ReceiverKey, SplitRead>,
 }
@@ -56,7 +57,7 @@ impl AttributionBacklog {
         }
     }
 
-    /// Whether something new waits.
+    /// Whether a new call waits.
     pub fn apply(&mut self, record: &EventRecord) -> bool {
         match &record.event {
             Event::CallReserved {
@@ -111,7 +112,7 @@ impl AttributionBacklog {
         }
     }
 
-    /// The first call that waits after a place, and its place; places begin at 1.
+    /// The first waiting call after a position, and its position. Positions begin at 1.
     pub fn next_waiting(&self, place: u64) -> Option<(u64, UnattributedCall)> {
         let (place, waiting) = self.waiting.range(place + 1..).next()?;
         let mut first = waiting.clone();

@@ -1,9 +1,10 @@
 //! Attribution of counted calls: spans before a call is counted, shares after, in the order of
 //! counting, one final attribution per call whatever happens to the process.
 //!
-//! What waits is folded from the journal; the tokens lie in a vault. More than a bounded number of
-//! calls never wait: further ones are refused before anything is taken for them, those of whoever
-//! fills the queue first. HTTP, chains and what an index is made of are unknown here.
+//! Waiting calls are folded from the journal, and their tokens are kept in a vault. The number of
+//! waiting calls is bounded. Further calls are refused before anything is charged for them, first
+//! those of the party that fills the queue. HTTP, chains and the format of indexes are unknown
+//! here.
 
 mod backlog;
 pub(super) mod prove;
@@ -29,10 +30,10 @@ use openlora_journal::Journal;
 /// How many calls may wait for their attribution unless settings say otherwise.
 pub const MOST_WAITING: usize = 1024;
 
-/// Where attribution keeps its things.
+/// The storage of attribution.
 #[derive(Clone, Debug)]
 pub struct AttributionConfig {
-    /// Of the tokens that wait; without it every call has the static shares.
+    /// The vault for waiting tokens. Without it every call has the static shares.
     pub token_store: Option<PendingTokenStore>,
     /// The published log's folder.
     pub log: Option<PathBuf>,
@@ -62,12 +63,12 @@ struct AttributionInner {
     /// By digest.
     adapters: BTreeMap<String, Provenance>,
     backlog: Arc<Mutex<AttributionBacklog>>,
-    /// Something new waits.
+    /// Notified when a new call waits.
     news: Arc<Notify>,
 }
 
 impl AttributionService {
-    /// Folds the journal, and erases what waits for nothing any more.
+    /// Folds the journal, and erases stored tokens that no call waits for.
     pub async fn open(
         journal: Journal,
         shelf: &AdapterRegistry,
@@ -106,8 +107,8 @@ impl AttributionService {
         })
     }
 
-    /// Refuses a call while too many of its payer's wait: nothing was taken for it yet. Calls
-    /// without a payer are one payer's.
+    /// Refuses a call while too many calls of its payer wait. Nothing was charged for it yet. Calls
+    /// without a payer count as one payer's.
     pub fn check_room(&self, payer: Option<Address>) -> Result<(), ApiError> {
         let backlog = lock(&self.inner.backlog);
         if backlog.has_room(payer, self.inner.config.most) {
@@ -133,13 +134,13 @@ impl AttributionService {
         self.inner.adapters.get(adapter_digest)
     }
 
-    /// Waits until nothing waits, but not longer than `patience`.
+    /// Waits until no call waits, but not longer than `patience`.
     pub async fn settle_down(&self, patience: Duration) {
         let deadline = tokio::time::Instant::now() + patience;
         let mut news = self.inner.journal.subscribe();
         while lock(&self.inner.backlog).count() > 0 {
             match tokio::time::timeout_at(deadline, news.recv()).await {
-                // News, and having missed some, both mean: look again.
+                // New events and missed events both mean that the backlog must be read again.
                 Ok(_) => {}
                 Err(_) => return,
             }

@@ -1,5 +1,5 @@
-//! What is done for a call's attribution before it is counted: its tokens are put away durably,
-//! and the spans that the answer shares with the training text are found.
+//! The attribution work before a call is counted: its tokens are stored durably, and the spans that
+//! the answer shares with the training text are found.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ use openlora_ledger::{
     publication::event_id,
 };
 
-/// Pause before tokens that the disk refused are offered again.
+/// Pause before tokens are written again after a disk error.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// A call that is about to be counted.
@@ -25,17 +25,17 @@ pub struct EndedCall {
     pub request_id: String,
     pub adapter: Arc<ServedAdapter>,
     pub prompts: Vec<Prompt>,
-    /// One per prompt, as far as there was one.
+    /// One answer per prompt that was answered.
     pub answers: Vec<String>,
     pub finish: FinishReason,
-    /// The payer wants no sketch, so neither tokens nor spans are kept.
+    /// The payer requested no sketch, so neither tokens nor spans are kept.
     pub static_shares: bool,
-    /// Who pays for it.
+    /// The party that pays for it.
     pub payer: Option<Address>,
 }
 
 impl AttributionService {
-    /// Puts the tokens away, and says what is traced. Without an index nothing is done.
+    /// Stores the tokens and returns the traced spans. Without an index it does nothing.
     pub async fn prove(&self, ended: EndedCall) -> Option<Event> {
         let index = ended.adapter.provenance.index.clone().ok()?;
         let token_store = self.inner.config.token_store.clone()?;
@@ -69,7 +69,7 @@ impl AttributionService {
     }
 }
 
-/// The call's tokens; nothing where nothing was answered or the engine cannot tell them.
+/// The call's tokens; `None` if there is no answer or the engine cannot return them.
 fn kept(ended: &EndedCall) -> Option<PendingTokens> {
     let stopped = ended.finish == FinishReason::Stop;
     let pairs = ended.prompts.iter().zip(&ended.answers);

@@ -1,4 +1,4 @@
-//! How an attribution is explained to whoever asks for it.
+//! The published explanation of an attribution.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

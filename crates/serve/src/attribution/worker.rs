@@ -18,15 +18,15 @@ use openlora_ledger::{
     publication::event_id,
 };
 
-/// Most attributions of one transaction, and how long they may gather.
+/// Maximum number of attributions in one transaction, and how long they are collected.
 const BATCH: usize = 256;
 const SOON: Duration = Duration::from_millis(20);
 
-/// Pause before an attribution that the journal refused is offered again.
+/// Pause before an attribution is written again after a journal error.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 impl AttributionService {
-    /// Attributes whatever waits until told to stop.
+    /// Attributes waiting calls until `stop` is cancelled.
     pub async fn run(&self, stop: CancellationToken) {
         loop {
             if lock(&self.inner.backlog).count() == 0 {
@@ -39,7 +39,7 @@ impl AttributionService {
                 done = self.attribute() => done,
                 () = stop.cancelled() => return,
             };
-            // What is written is also erased, however soon the end comes.
+            // Tokens of a written attribution are also erased, however soon the process ends.
             let written = match done {
                 Ok(done) => self.write(done).await,
                 Err(error) => Err(error),
@@ -51,8 +51,8 @@ impl AttributionService {
         }
     }
 
-    /// Attributes the calls that have waited longest, as many as are done soon: where there is no
-    /// index to ask, the disk is all that takes time.
+    /// Attributes the calls that have waited longest, as many as finish soon. Without an index,
+    /// only the disk takes time.
     async fn attribute(&self) -> Result<Vec<CallAttributed>, JournalError> {
         let (began, mut place) = (Instant::now(), 0);
         let mut done = Vec::new();
@@ -70,7 +70,7 @@ impl AttributionService {
         Ok(done)
     }
 
-    /// Writes attributions in one transaction, and erases what waited for them.
+    /// Writes attributions in one transaction, and erases the tokens stored for them.
     async fn write(&self, done: Vec<CallAttributed>) -> Result<(), JournalError> {
         let ids: Vec<String> = done.iter().map(|it| it.request_id.clone()).collect();
         let mut events = done.into_iter().map(|it| Event::Attributed(Box::new(it)));
@@ -105,7 +105,7 @@ impl AttributionService {
         });
         let this = self.clone();
         let work = tokio::task::spawn_blocking(move || this.attributed(&waiting, traced.as_ref()));
-        // A task that was not run to its end belongs to a process that ends.
+        // A task that does not finish belongs to a process that is ending.
         work.await.map_err(|_| JournalError::Closed)
     }
 
@@ -168,7 +168,7 @@ impl AttributionService {
         }
     }
 
-    /// The call's tokens, or why there are none.
+    /// The call's tokens, or the reason why there are none.
     fn kept(
         &self,
         waiting: &UnattributedCall,

@@ -41,7 +41,7 @@ pub async fn get_attribution(
     Ok(Json(found.published(id.as_str(), &app.attributions)))
 }
 
-/// A file of the log; its name is the root that stands on the chain.
+/// A file of the log. Its name is the root that is anchored on the chain.
 pub async fn file(
     State(app): State<AppState>,
     Path(name): Path<String>,
@@ -61,7 +61,7 @@ pub async fn file(
     Ok((headers, Body::from_stream(pieces(file, length))).into_response())
 }
 
-/// A file as it is read: a slow reader holds one piece of it.
+/// Streams a file, so that a slow reader holds one piece of it.
 fn pieces(file: tokio::fs::File, length: u64) -> impl Stream<Item = std::io::Result<Bytes>> {
     async_stream::stream! {
         let mut rest = file.take(length);
@@ -79,7 +79,7 @@ fn pieces(file: tokio::fs::File, length: u64) -> impl Stream<Item = std::io::Res
     }
 }
 
-/// The name that a file of the log has, written anew from what it says.
+/// The name of a file of the log, rebuilt from its parsed form.
 fn known(name: &str) -> Option<String> {
     if name == CATALOGUE {
         return Some(CATALOGUE.to_owned());

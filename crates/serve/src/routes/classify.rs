@@ -47,7 +47,7 @@ pub async fn classify(State(app): State<AppState>, request: Request) -> Result<R
     .await
 }
 
-/// The task of an adapter that tells labels apart; any other adapter is refused.
+/// The task of a classifier; any other adapter is refused.
 pub fn classifier(intake: &CallIntake) -> Result<&Task, ApiError> {
     match &intake.adapter.task {
         Some(task @ Task::Classify { .. }) => Ok(task),
@@ -113,8 +113,8 @@ struct ClassifyRun {
 }
 
 impl ClassifyRun {
-    /// The answer, metered before it is returned. It is charged for its work, whether or not the
-    /// caller still listens.
+    /// The answer, metered before it is returned. The call is charged for its work, even if the
+    /// caller has disconnected.
     async fn whole(
         mut self,
         prompts: Vec<Prompt>,

@@ -1,4 +1,4 @@
-//! What every request passes before its handler: header size, audience, origin, request id.
+//! Checks that every request passes before its handler: header size, audience, origin, request id.
 
 use axum::{
     extract::Request,
@@ -20,7 +20,7 @@ use crate::{
 /// Largest sum of header names and values in bytes.
 pub const MAX_HEADERS: usize = 16 * 1024;
 
-/// Checks a request, hands it on, and marks the answer with its id.
+/// Checks a request, passes it on, and adds its id to the answer.
 pub async fn pass(
     app: AppState,
     route: &'static ApiRoute,
@@ -58,7 +58,7 @@ pub async fn unknown(app: AppState, request: Request) -> Response {
 
 fn check(app: &AppState, route: &ApiRoute, request: &Request) -> Result<RequestId, ApiError> {
     if route.audience == RouteAudience::Anyone && !route.metered {
-        // Behind a proxy's address are many clients, and operators' tools are on loopback.
+        // A proxy's address stands for many clients, and operators' tools are on loopback.
         let address = ClientAddress::from_request(request.extensions());
         app.quotes.spend(address.filter(|it| !it.is_shared()), 0)?;
     }
@@ -68,8 +68,8 @@ fn check(app: &AppState, route: &ApiRoute, request: &Request) -> Result<RequestI
     RequestId::from_headers(request.headers())
 }
 
-/// Says whom a request counts for. Whoever is no trusted proxy has no say in that: nothing behind
-/// the edge sees the headers in which it says so.
+/// Sets the client that a request counts for. A peer that is not a trusted proxy cannot change it:
+/// its forwarding headers are removed here, so no later handler sees them.
 fn place(app: &AppState, request: &mut Request) {
     let peer = request
         .extensions()
@@ -105,7 +105,7 @@ fn check_size(headers: &HeaderMap) -> Result<(), ApiError> {
     Err(ApiError::new(status, "headers_too_large", message))
 }
 
-/// Parts of a path are text: what is no UTF-8 is no id of ours.
+/// Parts of a path are text: an id that is not UTF-8 cannot be ours.
 fn check_path(path: &str) -> Result<(), ApiError> {
     let digit = |byte: Option<&u8>| byte.and_then(|it| char::from(*it).to_digit(16));
     let mut bytes = path.as_bytes();

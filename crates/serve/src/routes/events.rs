@@ -23,7 +23,7 @@ const LAST_EVENT_ID: &str = "last-event-id";
 /// Records read at a time.
 const PAGE: usize = 256;
 
-/// A comment goes out after this much silence, so that a dead client is noticed.
+/// A comment is sent after this much silence, so that a disconnected client is noticed.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 pub async fn follow(State(app): State<AppState>, request: Request) -> Result<Response, ApiError> {
@@ -34,7 +34,7 @@ pub async fn follow(State(app): State<AppState>, request: Request) -> Result<Res
     Ok(generate::events(Body::from_stream(records(app, after))))
 }
 
-/// The sequence after which the client wants to go on; 0 is the beginning.
+/// The sequence after which the client continues; 0 is the beginning.
 fn resume_after(headers: &HeaderMap) -> Result<u64, ApiError> {
     let Some(value) = headers.get(LAST_EVENT_ID) else {
         return Ok(0);
@@ -64,7 +64,7 @@ fn records(app: AppState, mut after: u64) -> impl Stream<Item = Result<Bytes, In
                 continue;
             }
             tokio::select! {
-                // News, and having missed some, both mean: read on.
+                // New events and missed events both mean that the journal must be read again.
                 _ = news.recv() => {}
                 () = tokio::time::sleep(HEARTBEAT) => yield Ok(Bytes::from_static(b":\n\n")),
                 () = app.stop.draining.cancelled() => return,

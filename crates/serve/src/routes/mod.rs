@@ -1,4 +1,4 @@
-//! The table of routes, and what every one of them passes first.
+//! The table of routes, and the checks common to all of them.
 //!
 //! Documentation and tests read [`ROUTES`]; the router is built from it and from nothing else.
 

@@ -37,9 +37,9 @@ pub async fn health(
     Json(health)
 }
 
-/// Ready means that a new payer's call would be answered: the server is not draining, the journal
-/// took the last event, its queue for attribution has room, and where calls are paid, a chain was
-/// heard of lately: one that is another than the journal's is none.
+/// Ready means that a new payer's call would be answered. The server is not draining, the journal
+/// took the last event, and the attribution queue has room. If calls are paid, a chain has also
+/// answered lately; a chain other than the journal's does not count.
 pub async fn ready(State(app): State<AppState>) -> Result<Json<Value>, ApiError> {
     if app.stop.draining.is_cancelled() {
         return Err(draining());
@@ -48,7 +48,7 @@ pub async fn ready(State(app): State<AppState>) -> Result<Json<Value>, ApiError>
         let message = "The journal cannot be written, so calls cannot be counted.";
         return Err(ApiError::unavailable("journal_unavailable", message));
     }
-    // Whoever has no call waiting is refused last.
+    // A payer without a waiting call is refused last.
     let newcomer = app.sales.as_ref().map(|_| Address::default());
     app.attributions.check_room(newcomer)?;
     if let Some(sales) = &app.sales {

@@ -1,7 +1,7 @@
-//! `GET` on a metered route: what a call there is paid with, and refunds, which cost nothing.
+//! `GET` on a metered route: the payment terms of a call there, and refunds, which are not metered.
 //!
-//! x402's clients ask the route they paid for their channel's rest, without a body; the adapter
-//! is then in the query.
+//! x402's clients request the refund of their channel from the route that they paid, without a
+//! body. The adapter is then in the query.
 
 use axum::{
     Extension,
@@ -92,7 +92,7 @@ fn chosen(app: &AppState, model: Option<&str>) -> Result<std::sync::Arc<ServedAd
     }
 }
 
-/// Nothing to pay, nothing to refund: only `POST` has a meaning.
+/// Without prices there is nothing to refund: only `POST` has a meaning.
 fn free(request: &Request) -> Response {
     let message = format!(
         "{} {} is not possible: this path answers POST.",

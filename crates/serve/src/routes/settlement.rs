@@ -1,5 +1,5 @@
-//! What is done about money beside calls: x402's facilitator, and settling and paying out on
-//! request. All of it costs this server gas, so only its operator may ask.
+//! Settlement routes apart from calls: x402's facilitator, and settling and paying out on request.
+//! All of them cost this server gas, so access to them is restricted.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use openlora_ports::FacilitatorError;
 /// How long settling waits for calls without a final attribution.
 const ATTRIBUTED: Duration = Duration::from_secs(10);
 
-/// Largest body of a facilitator's request in bytes.
+/// Largest body of a facilitator request in bytes.
 const LARGEST: usize = 64 * 1024;
 
 pub async fn supported(State(app): State<AppState>) -> Result<Json<Value>, ApiError> {
@@ -43,13 +43,13 @@ pub async fn post_settle(
     answer.map(Json).map_err(unserved)
 }
 
-/// A body of JSON is asked for, so that no foreign web page can have this done.
+/// A JSON body is required, so that a web page of another origin cannot trigger this.
 pub async fn settle_now(
     State(app): State<AppState>,
     request: Request,
 ) -> Result<Json<Value>, ApiError> {
     read(&app, request).await?;
-    // What was answered by now belongs under the root that is anchored.
+    // Calls answered by now belong under the root that is anchored.
     app.attributions.settle_down(ATTRIBUTED).await;
     let settled = sales(&app)?.settler.settle_all().await;
     settled.map(Json).map_err(|failure| failed(&failure))

@@ -1,4 +1,4 @@
-//! What all answers and chunks of one call share.
+//! Fields that all answers and chunks of one call share.
 
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ pub struct AnswerEnvelope {
 impl AnswerEnvelope {
     pub fn finish_reason(&self) -> &'static str {
         match self.finish {
-            // A stream that its reader left is cut short, too.
+            // A stream whose reader disconnected is cut short, too.
             FinishReason::Length | FinishReason::Disconnected => "length",
             _ => "stop",
         }

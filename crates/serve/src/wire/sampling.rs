@@ -6,7 +6,7 @@ use super::fields::{BodyFields, unsupported, wrong_type, wrong_value};
 use crate::api_error::ApiError;
 use openlora_engine::SamplingParams;
 
-/// How the caller wants tokens to be chosen; absent means the server's choice.
+/// The caller's sampling parameters; absent means the server's choice.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SamplingOptions {
     pub max_tokens: Option<u64>,
@@ -31,7 +31,7 @@ pub struct StreamOptions {
 type HarmlessCheck = fn(&Value) -> bool;
 
 /// Parameters that would change the meaning of the answer if they were ignored, with the values
-/// that ask for nothing.
+/// that have no effect.
 pub const UNSUPPORTED: &[(&str, HarmlessCheck, &str)] = &[
     ("tools", is_empty, "Adapters here cannot call tools."),
     (
@@ -125,7 +125,7 @@ fn is_text_only(value: &Value) -> bool {
         .is_some_and(|items| items.iter().all(|item| item == "text"))
 }
 
-/// Refuses the first parameter of [`UNSUPPORTED`] that asks for something.
+/// Refuses the first parameter of [`UNSUPPORTED`] whose value has an effect.
 pub fn refuse_unsupported(fields: &BodyFields) -> Result<(), ApiError> {
     for (name, harmless, reason) in UNSUPPORTED {
         if fields.get(name).is_some_and(|value| !harmless(value)) {

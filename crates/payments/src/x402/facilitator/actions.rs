@@ -1,5 +1,5 @@
-//! Deeds on the escrow that another seller's authorizer has signed: claims, refunds, and sending a
-//! receiver what is claimed, which needs nobody's word.
+//! Escrow actions for another seller: claims and refunds that its authorizer has signed, and
+//! settling claimed money to a receiver, which needs no signature.
 
 use alloy::{
     primitives::{Bytes, U256},
@@ -20,7 +20,7 @@ use openlora_chain::registry::{BatchSettlementEscrow as Escrow, ChannelVoucher, 
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::{ChannelTerms, ChannelView};
 
-/// Puts a signed deed on the chain.
+/// Submits an action to the chain.
 pub(super) async fn passed_on(
     method: &PaymentMethod,
     signed: &SignedAction,
@@ -117,7 +117,7 @@ impl PaymentMethod {
     }
 }
 
-/// A channel after what was done.
+/// A channel after the action.
 pub(super) fn channel_extra(channel: Word, view: &ChannelView) -> ResponseExtra {
     ResponseExtra {
         channel_state: Some(state(channel, view)),

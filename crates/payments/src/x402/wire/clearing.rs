@@ -1,5 +1,5 @@
-//! What other sellers send to a facilitator: a payment and their own offer, or deeds that their
-//! receiver authorizer has signed.
+//! Requests from other sellers to a facilitator: a payment with the seller's own offer, or escrow
+//! actions that its receiver authorizer has signed.
 
 use alloy::primitives::Bytes;
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ struct ClearingBody {
     payment_requirements: Value,
 }
 
-/// Deeds on the escrow that anybody may submit, because their signatures say who wants them.
+/// Escrow actions that anyone may submit, because their signatures prove who authorized them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     tag = "type",
@@ -44,7 +44,7 @@ pub enum SignedAction {
     Refund(Box<SignedRefund>),
 }
 
-/// What is left in a channel, given back after claims.
+/// A refund of the rest of a channel, after claims.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SignedRefund {
@@ -89,7 +89,7 @@ impl ClearingRequest {
 }
 
 impl SignedAction {
-    /// The deed in a payload; none when it is a payer's payment.
+    /// Parses the escrow action in a payload; `None` if the payload is a payer's payment.
     pub fn parse(payload: &Value) -> Result<Option<Self>, WireProblem> {
         let is = |name: &str| payload.get("type").and_then(Value::as_str) == Some(name);
         let of_seller =

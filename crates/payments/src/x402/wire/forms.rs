@@ -1,6 +1,6 @@
-//! How single values are spelt in headers, for serde's `with`.
+//! The encodings of single values in headers, for serde's `with`.
 
-/// Addresses in any case; a text in mixed case must fit its checksum.
+/// Addresses in any case. A text in mixed case must have a valid checksum.
 pub mod account {
     use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
 

@@ -1,8 +1,8 @@
 //! The headers of x402 version 2: base64 over JSON, read strictly and written as stock clients
 //! and servers write them.
 //!
-//! Sizes are checked before anything is decoded, and everything is decoded before any signature
-//! is looked at. What the values mean is decided elsewhere.
+//! Sizes are checked before anything is decoded, and everything is decoded before a signature is
+//! checked. The meaning of the values is decided elsewhere.
 //! Form: <https://github.com/x402-foundation/x402> (specs, version 2).
 
 mod clearing;
@@ -28,17 +28,17 @@ pub const PAYMENT_REQUIRED: &str = "PAYMENT-REQUIRED";
 pub const PAYMENT_SIGNATURE: &str = "PAYMENT-SIGNATURE";
 pub const PAYMENT_RESPONSE: &str = "PAYMENT-RESPONSE";
 
-/// The one version that is spoken here.
+/// The only supported version.
 pub const VERSION: u64 = 2;
 
 /// Names of the schemes.
 pub const EXACT: &str = "exact";
 pub const BATCH_SETTLEMENT: &str = "batch-settlement";
 
-/// The longest header that is looked at, in bytes of base64.
+/// The longest accepted header, in bytes of base64.
 pub const LONGEST_HEADER: usize = 12 * 1024;
 
-/// What is wrong with a header or a part of one.
+/// The error in a header or a part of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WireProblem {
     #[error("it has {found} bytes, expected at most {limit}")]
@@ -54,7 +54,7 @@ pub enum WireProblem {
 }
 
 impl WireProblem {
-    /// The reason as the reader of JSON gives it, cut short: it repeats what was sent.
+    /// The JSON parser's reason, shortened because it repeats the input.
     pub(super) fn shape(part: &'static str) -> impl FnOnce(serde_json::Error) -> Self {
         move |error| Self::Shape {
             part,
@@ -69,10 +69,10 @@ pub fn encode<T: Serialize>(part: &'static str, value: &T) -> Result<String, Wir
     Ok(STANDARD.encode(json))
 }
 
-/// What a header holds, as `part` names it.
+/// Decodes a header; `part` names it in errors.
 ///
 /// # Errors
-/// Too long, no base64, no JSON, or JSON of another shape.
+/// It is too long, not base64, not JSON, or JSON of another shape.
 pub fn decode<T: DeserializeOwned>(part: &'static str, text: &str) -> Result<T, WireProblem> {
     if text.len() > LONGEST_HEADER {
         return Err(WireProblem::TooLong {
@@ -94,12 +94,12 @@ pub(super) fn read<T: DeserializeOwned>(
     serde_json::from_value(value).map_err(WireProblem::shape(part))
 }
 
-/// How a chain is named in headers (CAIP-2).
+/// The name of a chain in headers (CAIP-2).
 pub fn network(chain_id: u64) -> String {
     format!("eip155:{chain_id}")
 }
 
-/// The chain that a name means, where it is one of Ethereum's kind.
+/// The chain id of a name, if it is an EVM chain.
 pub fn chain_id(network: &str) -> Option<u64> {
     let digits = network.strip_prefix("eip155:")?;
     let plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');

@@ -1,4 +1,4 @@
-//! What a payer sends.
+//! The payment that a payer sends.
 
 use alloy::primitives::{Bytes, U256};
 use serde::{Deserialize, Serialize};
@@ -11,14 +11,14 @@ use super::{
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::ChannelTerms;
 
-/// The value of `PAYMENT-SIGNATURE`: which offer is taken, and the payment itself.
+/// The value of `PAYMENT-SIGNATURE`: the offer that is taken, and the payment itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PaymentPayload {
     pub x402_version: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<Value>,
-    /// The offer, as the server spelt it.
+    /// The offer as the server wrote it.
     pub accepted: Value,
     pub payload: Value,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -42,7 +42,7 @@ pub struct ExactPayload {
     pub authorization: TransferAuthorization,
 }
 
-/// What an ERC-3009 authorization says.
+/// The content of an ERC-3009 authorization.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TransferAuthorization {
@@ -68,12 +68,12 @@ pub struct BatchPayload {
     pub action: VoucherAction,
 }
 
-/// What comes with the voucher.
+/// The action that a payload requests with its voucher.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VoucherAction {
     Deposit(DepositPart),
     Voucher,
-    /// A part of what is left; all of it where no amount is given.
+    /// A part of the rest of the channel; everything if no amount is given.
     Refund {
         amount: Option<Amount>,
     },
@@ -117,7 +117,7 @@ pub struct WireConfig {
     pub salt: Word,
 }
 
-/// The running total that a payer signs for.
+/// The cumulative total that a payer signs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Voucher {
@@ -127,14 +127,14 @@ pub struct Voucher {
     pub signature: Bytes,
 }
 
-/// Money for a channel.
+/// A deposit into a channel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DepositPart {
     pub amount: Amount,
     pub authorization: DepositAuthorization,
 }
 
-/// How the money may be fetched. Other ways than ERC-3009 are not taken here.
+/// The authorization of the deposit. Only ERC-3009 is accepted here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DepositAuthorization {
     #[serde(
@@ -145,7 +145,7 @@ pub struct DepositAuthorization {
     pub erc3009: Option<Erc3009>,
 }
 
-/// An authorization for the collector; its nonce follows from channel and salt.
+/// An authorization for the collector. Its nonce is derived from channel and salt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Erc3009 {
@@ -178,7 +178,7 @@ impl PaymentPayload {
         super::decode::<Self>(PAYMENT_SIGNATURE, text)?.of_version()
     }
 
-    /// One that came as a part of something else.
+    /// Decodes a payload that is a part of another value.
     pub fn from_value(value: Value) -> Result<Self, WireProblem> {
         read::<Self>("paymentPayload", value)?.of_version()
     }
@@ -200,7 +200,7 @@ impl PaymentPayload {
 }
 
 impl SchemePayload {
-    /// The payment of a scheme; none when the scheme is not known here.
+    /// The payment of a scheme; `None` if the scheme is not known here.
     pub fn parse(scheme: &str, payload: &Value) -> Result<Option<Self>, WireProblem> {
         let payload = payload.clone();
         match scheme {

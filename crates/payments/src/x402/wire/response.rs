@@ -1,4 +1,4 @@
-//! What a server says about a payment that it took, or could not take.
+//! A server's answer to a payment that it took or could not take.
 
 use alloy::primitives::Bytes;
 use serde::{Deserialize, Serialize};
@@ -17,10 +17,10 @@ pub struct SettleResponse {
     pub error_message: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payer: Option<String>,
-    /// Hash; empty where nothing was sent.
+    /// Transaction hash; empty if nothing was sent.
     pub transaction: String,
     pub network: String,
-    /// What the transaction moved, in base units; empty where there is none.
+    /// The amount that the transaction moved, in base units; empty if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,14 +38,14 @@ pub struct ResponseExtra {
     pub voucher_state: Option<VoucherState>,
 }
 
-/// A channel as its receiver's side sees it.
+/// The receiver's state of a channel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ChannelState {
     pub channel_id: Word,
     pub balance: Amount,
     pub total_claimed: Amount,
-    /// Unix seconds; zero when no withdrawal waits.
+    /// Unix seconds; zero if no withdrawal waits.
     pub withdraw_requested_at: u64,
     #[serde(with = "forms::count")]
     pub refund_nonce: u64,
@@ -53,7 +53,7 @@ pub struct ChannelState {
     pub charged_cumulative_amount: Option<Amount>,
 }
 
-/// The highest voucher that a server holds: proof for the payer that it signed so much.
+/// The highest voucher that a server holds. It proves to the payer what it has signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VoucherState {

@@ -1,4 +1,4 @@
-//! What a server asks for: the header of a 402 answer.
+//! The payment terms of a server: the header of a 402 answer.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -6,13 +6,13 @@ use serde_json::Value;
 use super::{ChannelState, PAYMENT_REQUIRED, VERSION, VoucherState, WireProblem, forms, read};
 use openlora_core::{Address, Amount};
 
-/// The value of `PAYMENT-REQUIRED`. Offers stay as they came, because a payer repeats the chosen
-/// one word for word.
+/// The value of `PAYMENT-REQUIRED`. Offers keep their original form, because a payer repeats the
+/// chosen one word for word.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PaymentRequired {
     pub x402_version: u64,
-    /// The code of what was wrong with the payment that came.
+    /// The code of the error in the payment that was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     pub resource: PaidResource,
@@ -32,7 +32,7 @@ pub struct PaidResource {
     pub mime_type: Option<String>,
 }
 
-/// One way to pay on a chain of Ethereum's kind.
+/// One way to pay on an EVM chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PaymentRequirements {
@@ -48,7 +48,7 @@ pub struct PaymentRequirements {
     pub extra: SchemeExtra,
 }
 
-/// What the schemes add to an offer.
+/// The fields that the schemes add to an offer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SchemeExtra {
@@ -69,10 +69,10 @@ pub struct SchemeExtra {
     pub withdraw_delay: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_deposit: Option<Amount>,
-    /// What a refund leaves in the channel.
+    /// The amount that a refund leaves in the channel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refund_fee: Option<Amount>,
-    /// What the server has of the payer's channel, where the payer has it otherwise.
+    /// The server's state of the payer's channel, if the payer's state differs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channel_state: Option<ChannelState>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,7 +92,7 @@ impl PaymentRequired {
         super::encode(PAYMENT_REQUIRED, self)
     }
 
-    /// The offers that can be read here, each with how it was spelt.
+    /// The offers that can be decoded here, each with its original form.
     pub fn offers(&self) -> impl Iterator<Item = (&Value, PaymentRequirements)> {
         self.accepts
             .iter()
@@ -105,7 +105,7 @@ impl PaymentRequirements {
         read("accepted", value)
     }
 
-    /// The terms alone, without what a server told about a channel.
+    /// The terms alone, without the channel state that a server sent.
     pub fn terms(mut self) -> Self {
         self.extra.channel_state = None;
         self.extra.voucher_state = None;
