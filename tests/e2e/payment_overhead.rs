@@ -15,7 +15,7 @@ const CALLS: usize = 5_000;
 const QUOTE: u128 = 100;
 
 #[test]
-#[ignore = "a measurement: cargo test --release --test it -- --ignored --nocapture payment_overhead"]
+#[ignore = "a measurement: cargo test --release --test e2e -- --ignored --nocapture payment_overhead"]
 fn payment_overhead() {
     let stand = Stand::new();
     let funds = QUOTE * (CALLS as u128 + 1);
