@@ -174,11 +174,13 @@ impl Printer {
             return;
         }
         let label = painted(self.stderr_color, ERROR, "error:");
-        self.write_stderr(&format!("{label} {}\n", remark(&failure.message)));
+        let mut text = format!("{label} {}\n", remark(&failure.message));
         if let Some(hint) = &failure.hint {
             let label = painted(self.stderr_color, HINT, "hint:");
-            self.write_stderr(&format!("{label} {}\n", remark(hint)));
+            text += &format!("{label} {}\n", remark(hint));
         }
+        // One write: no log record comes between an error and its hint.
+        self.write_stderr(&text);
     }
 
     /// Progress of work with a known number of steps.
