@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs};
 
 use serde::Deserialize;
 
-use crate::paths::repository;
+use crate::{architecture, paths::repository};
 
 #[derive(Deserialize)]
 struct Lock {
@@ -177,15 +177,14 @@ fn every_advisory_that_applies_has_its_reason() {
 /// The packages of this workspace.
 fn members() -> Vec<String> {
     let root = repository();
-    let manifest: toml::Table = read("Cargo.toml");
-    let folders = manifest["workspace"]["members"].as_array().unwrap();
-    let folders = folders.iter().map(|folder| folder.as_str().unwrap());
     let name = |folder: &str| {
         let text = fs::read_to_string(root.join(folder).join("Cargo.toml")).unwrap();
         let manifest: toml::Table = text.parse().unwrap();
         manifest["package"]["name"].as_str().unwrap().to_owned()
     };
-    folders.chain(["."]).map(name).collect()
+    let root_too = ".".to_owned();
+    let folders = architecture::members().into_iter().chain([root_too]);
+    folders.map(|folder| name(&folder)).collect()
 }
 
 /// Nothing comes from a repository or another registry, whose contents could change.

@@ -9,7 +9,7 @@ use super::{
     PayerError,
     budget::{DAY_MS, DailyBudget, within_budget},
     channel::{PayerChannel, PendingDeposit, put},
-    store::{PayerStore, PaymentNumber, StoreFault, now_ms},
+    store::{PayerStore, PaymentNumber, StoreFault, now_ms, records_of},
 };
 use crate::x402::digest::deposit_nonce;
 use openlora_core::{Address, Amount, Word};
@@ -188,16 +188,7 @@ fn rows(
     which: &str,
     key: impl rusqlite::Params,
 ) -> Result<Vec<(PaymentNumber, DepositRecord)>, StoreFault> {
-    let query = format!("SELECT number, body FROM deposits {which} ORDER BY number");
-    let mut all = connection.prepare_cached(&query)?;
-    let rows = all.query_map(key, |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
-    })?;
-    rows.map(|row| {
-        let (number, body) = row?;
-        Ok((PaymentNumber(number), serde_json::from_str(&body)?))
-    })
-    .collect()
+    records_of(connection, "deposits", which, key)
 }
 
 pub(super) fn insert(connection: &Connection, deposit: &DepositRecord) -> Result<(), StoreFault> {

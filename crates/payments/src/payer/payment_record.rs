@@ -15,7 +15,7 @@ use super::{
     budget::{DAY_MS, DailyBudget, spent, within_budget},
     channel::{PayerChannel, PendingDeposit, put},
     deposit::{self, DepositRecord},
-    store::{PayerStore, PaymentNumber, StoreFault, now_ms},
+    store::{PayerStore, PaymentNumber, StoreFault, now_ms, records_of},
 };
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::{CallCharge, PaymentScheme};
@@ -364,16 +364,7 @@ fn rows(
     which: &str,
     key: impl rusqlite::Params,
 ) -> Result<Vec<(PaymentNumber, PaymentRecord)>, StoreFault> {
-    let query = format!("SELECT number, body FROM spendings {which} ORDER BY number");
-    let mut all = connection.prepare_cached(&query)?;
-    let rows = all.query_map(key, |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
-    })?;
-    rows.map(|row| {
-        let (number, body) = row?;
-        Ok((PaymentNumber(number), serde_json::from_str(&body)?))
-    })
-    .collect()
+    records_of(connection, "spendings", which, key)
 }
 
 fn insert(connection: &Connection, record: &PaymentRecord) -> Result<PaymentNumber, StoreFault> {

@@ -6,7 +6,8 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, Params, Transaction, TransactionBehavior};
+use serde::de::DeserializeOwned;
 
 use super::{PayerError, lease::ChannelLease};
 use openlora_core::error::describe_io;
@@ -111,6 +112,25 @@ impl PayerStore {
             }
         }
     }
+}
+
+/// The records of a table that `which` selects, oldest first.
+pub(super) fn records_of<T: DeserializeOwned>(
+    connection: &Connection,
+    table: &str,
+    which: &str,
+    key: impl Params,
+) -> Result<Vec<(PaymentNumber, T)>, StoreFault> {
+    let query = format!("SELECT number, body FROM {table} {which} ORDER BY number");
+    let mut all = connection.prepare_cached(&query)?;
+    let rows = all.query_map(key, |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
+    })?;
+    rows.map(|row| {
+        let (number, body) = row?;
+        Ok((PaymentNumber(number), serde_json::from_str(&body)?))
+    })
+    .collect()
 }
 
 pub(super) fn unusable(path: &Path, problem: String) -> PayerError {
