@@ -99,7 +99,9 @@ pub async fn is_used(
 /// (Unix seconds). Empty if the authorization was only cancelled.
 pub async fn transfers_by(
     chain: &Chain,
-    (token, payer, nonce): (Address, Address, Word),
+    token: Address,
+    payer: Address,
+    nonce: Word,
     since: u64,
 ) -> Result<Vec<(Address, Amount)>, WalletError> {
     let contract = alloy::primitives::Address::from(token);

@@ -32,7 +32,8 @@ pub async fn head(chain: &Chain, adapter: U256, server: Address) -> Result<Head,
 /// batch is the last one on the chain.
 pub async fn publish_root(
     desk: &SettlementClient,
-    (adapter, batch): (U256, &AnchoredBatch),
+    adapter: U256,
+    batch: &AnchoredBatch,
     uri: &str,
 ) -> Result<MinedTx, SettleError> {
     let anchor = desk.chain().network.contracts.anchor.unwrap_or_default();

@@ -49,7 +49,7 @@ pub fn told_by(receipt: &TransactionReceipt, chain_id: u64, log: &dyn PublishedL
                 receiver: entry.address().into(),
                 token: event.token.into(),
             };
-            facts.extend(proposed(&event, &at, (pool, log)));
+            facts.extend(proposed(&event, &at, pool, log));
         }
     }
     facts.extend(claimed_by(receipt, chain_id));
@@ -82,7 +82,8 @@ fn anchored(
 fn proposed(
     event: &ContributorPool::AllotmentProposed,
     at: &LogPosition,
-    (pool, log): (ReceiverKey, &dyn PublishedLog),
+    pool: ReceiverKey,
+    log: &dyn PublishedLog,
 ) -> Option<Event> {
     let root = Word(event.root.0);
     let contributions = log.contributions(root)?;

@@ -76,7 +76,7 @@ impl SettlementClient {
             return self.mined_deposit(deposit).await.map(|_| ());
         }
         let asked = deposit.sponsored();
-        self.rehearse(NAME, &asked, (ESCROW.into(), deposit.data()))
+        self.rehearse(NAME, &asked, ESCROW.into(), &deposit.data())
             .await
     }
 
@@ -107,8 +107,8 @@ impl SettlementClient {
             let mined = self.mined_deposit(deposit).await?;
             return self.deposited(deposit, &mined).await;
         }
-        let call = (ESCROW.into(), deposit.data());
-        let call = self.prepared_for(NAME, deposit.sponsored(), call, label);
+        let (asked, data) = (deposit.sponsored(), deposit.data());
+        let call = self.prepared_for(NAME, asked, ESCROW.into(), data, label);
         let mined = match self.done(NAME, call.await?, Vec::new()).await {
             // Another submission was first: by another party, or our own after a reorganisation.
             Err(trouble @ ChainFailure::Rejected { .. }) => {

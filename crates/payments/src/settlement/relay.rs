@@ -21,7 +21,7 @@ impl SettlementClient {
             _ => Escrow::multicallCall { data: calls }.abi_encode().into(),
         };
         let label = format!("{name} for others");
-        let call = self.prepared_for(name, asked, (ESCROW.into(), data), label);
+        let call = self.prepared_for(name, asked, ESCROW.into(), data, label);
         let call = call.await?;
         let tx = self.done(name, call, first).await?.tx.to_string();
         // Its effects on watched channels are read before the next query.
