@@ -20,10 +20,15 @@ use openlora_ledger::{Sponsored, SponsoredDeed};
 
 const NAME: &str = "the deposit";
 
+/// The nonce of the authorization for a deposit into a channel.
+pub fn deposit_nonce(channel: Word, salt: Word) -> Word {
+    keccak256([channel.0, salt.0].concat()).into()
+}
+
 impl DepositPermit {
     /// The nonce of the payer's authorization.
     pub fn nonce(&self) -> Word {
-        Word(keccak256([self.channel.0, self.salt.0].concat()).0)
+        deposit_nonce(self.channel, self.salt)
     }
 
     pub(super) fn label(&self) -> String {

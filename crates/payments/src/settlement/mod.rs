@@ -30,6 +30,7 @@ use alloy::primitives::{Bytes, U256};
 
 pub use claims::{ClaimRow, LeftOut, ROWS, receivers_of, select};
 pub use client::{FRESH, SettlementClient, SettlementOptions, SettlementRecords};
+pub use deposit::deposit_nonce;
 pub use error::SettleError;
 pub use foreign::ForeignPayment;
 pub use identity::{check_genesis, identify};
