@@ -123,7 +123,7 @@ record! {
         revision: Option<String>,
         config_sha256: Digest,
         weights: Vec<WeightsFile>,
-        /// A root over the tokenizer's files, see [`roots`].
+        /// A root over the tokenizer's files, see [`roots`](crate::roots).
         tokenizer_sha256: Digest,
         architecture: Option<String>,
         license: Option<String>,
