@@ -62,7 +62,10 @@ pub async fn run(
         .operator
         .confirm(&network.name, "claiming and settling")?;
     treasury.operator.fund().await?;
-    let settled = treasury.chain_operator(context)?.settle().await?;
+    let settled = treasury
+        .chain_operator(context)?
+        .settle_and_reward()
+        .await?;
     print_report(context, &network, &settled);
     Ok(ExitStatus::Success)
 }

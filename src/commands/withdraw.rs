@@ -61,7 +61,10 @@ pub async fn run(
     let network = treasury.network().clone();
     treasury.operator.confirm(&network.name, "withdrawing")?;
     treasury.operator.fund().await?;
-    let withdrawal = treasury.chain_operator(context)?.withdraw(to).await?;
+    let withdrawal = treasury
+        .chain_operator(context)?
+        .withdraw_and_reward(to)
+        .await?;
     print_report(context, &network, &withdrawal);
     Ok(ExitStatus::Success)
 }

@@ -359,7 +359,7 @@ impl Settler for ChainOperators {
     async fn settle_all(&self) -> Result<serde_json::Value, Failure> {
         let mut settled = Vec::with_capacity(self.0.len());
         for operator in &self.0 {
-            settled.push(operator.settle().await?);
+            settled.push(operator.settle_and_reward().await?);
         }
         Ok(serde_json::json!(settled))
     }
@@ -367,7 +367,7 @@ impl Settler for ChainOperators {
     async fn withdraw(&self) -> Result<serde_json::Value, Failure> {
         let mut paid = Vec::with_capacity(self.0.len());
         for operator in &self.0 {
-            paid.push(operator.withdraw(None).await?);
+            paid.push(operator.withdraw_and_reward(None).await?);
         }
         Ok(serde_json::json!(paid))
     }

@@ -47,7 +47,7 @@ const RUN_LOCK: &str = "config.lock.toml";
 
 /// The contributors of an adapter, and the index over their data. If there is a pool, its static
 /// shares are used, so that the result matches what the chain pays. If the index cannot be used, the
-/// listener is told and every call gets the static shares. `sources` are the project's data files.
+/// listener is notified and every call gets the static shares. `sources` are the project's data files.
 pub fn read_provenance(
     base: &BaseModel,
     adapter: &LoraAdapter,

@@ -71,14 +71,17 @@ impl ChainOperator {
     }
 
     /// Claims and transfers what is due, then publishes rewards.
-    pub async fn settle(&self) -> Result<SettleReport, Failure> {
+    pub async fn settle_and_reward(&self) -> Result<SettleReport, Failure> {
         let round = self.settler.settle_now().await?;
         let rewards = self.rewarder.round().await;
         Ok(SettleReport::from_round(self.network(), &round, rewards))
     }
 
     /// Releases the shares of the account and of the pools, then publishes rewards.
-    pub async fn withdraw(&self, to: Option<Address>) -> Result<WithdrawReport, Failure> {
+    pub async fn withdraw_and_reward(
+        &self,
+        to: Option<Address>,
+    ) -> Result<WithdrawReport, Failure> {
         let moved = self.settler.withdraw(to).await?;
         let rewards = self.rewarder.round().await;
         Ok(WithdrawReport::from_moved(self.network(), &moved, rewards))
