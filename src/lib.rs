@@ -6,14 +6,14 @@
 pub mod commands;
 pub mod runtime;
 
-use std::{borrow::Cow, ffi::OsString};
+use std::{borrow::Cow, ffi::OsString, path::Path};
 
 use clap::Parser;
 
 use commands::{
     cli::{Cli, GlobalArgs},
     printer::{self, Printer},
-    settings::{self, AppDirs, SettingLayers, Settings},
+    settings::{self, SettingLayers, Settings},
 };
 use openlora_core::{
     error::{ExitClass, ExitStatus, Failure},
@@ -97,8 +97,8 @@ fn plain_printer(json: bool) -> Printer {
 
 fn execute(cli: Cli, printer: Printer) -> Result<ExitStatus, Failure> {
     let home = std::env::var_os("OPENLORA_HOME").filter(|home| !home.is_empty());
-    let dirs = AppDirs::discover(home.as_ref().map(std::path::Path::new))?;
-    let settings = resolve_settings(&cli, &dirs)?;
+    let dirs = settings::discover_dirs(home.as_ref().map(Path::new))?;
+    let settings = resolve_settings(&cli, &dirs.user_file())?;
     for (_, rpc) in settings.endpoints() {
         redact::remember_endpoint(rpc);
     }
@@ -125,19 +125,13 @@ fn execute(cli: Cli, printer: Printer) -> Result<ExitStatus, Failure> {
     outcome
 }
 
-fn resolve_settings(cli: &Cli, dirs: &AppDirs) -> Result<Settings, Failure> {
-    let working_dir = std::env::current_dir().map_err(|error| {
-        Failure::io(
-            "read the working directory",
-            std::path::Path::new("."),
-            &error,
-        )
-    })?;
+fn resolve_settings(cli: &Cli, user_file: &Path) -> Result<Settings, Failure> {
+    let working_dir = std::env::current_dir()
+        .map_err(|error| Failure::io("read the working directory", Path::new("."), &error))?;
     let project_file = match &cli.global.config {
         Some(file) => Some(working_dir.join(file)),
         None => settings::find_project_file(&working_dir),
     };
-    let user_file = dirs.user_file();
     let profile = cli.global.profile.as_deref();
     if let (Some(name), None) = (profile, &project_file) {
         return Err(Failure::new(
@@ -148,7 +142,7 @@ fn resolve_settings(cli: &Cli, dirs: &AppDirs) -> Result<Settings, Failure> {
     }
     let layered = SettingLayers {
         user: if user_file.is_file() {
-            settings::read_file(&user_file, None)?
+            settings::read_file(user_file, None)?
         } else {
             Default::default()
         },

@@ -11,7 +11,8 @@ use std::{
 
 use serde::Serialize;
 
-use super::{CommandContext, network, published::LogSource, serve::provenance};
+use super::{CommandContext, network, published::LogSource};
+use crate::runtime::provenance;
 use openlora_attribution::{
     Provenance,
     recompute::{RecomputeContext, channels},

@@ -9,10 +9,10 @@ use super::{
     CommandContext,
     money::{format_token_sum, token},
     published::LogSource,
-    running_server::RunningServer,
     treasury::TreasuryRequest,
     tx_context::TxContext,
 };
+use crate::runtime::running_server::RunningServer;
 use openlora_chain::transaction::{FactReader, TxSender, recover};
 use openlora_core::{
     Address, Amount,
@@ -131,7 +131,7 @@ struct PoolClaimer {
 
 pub async fn run(context: &CommandContext, request: ClaimRequest) -> Result<ExitStatus, Failure> {
     let named = named_pool(&request)?;
-    if let Some(server) = RunningServer::find(context).await? {
+    if let Some(server) = RunningServer::find(&context.dirs).await? {
         return Err(beside(server.url(), &request));
     }
     let logged = match (&named, &request.log) {

@@ -1,23 +1,28 @@
 //! `dash`: shows the journal of this home, of a running server, or a recording, on the terminal.
 
-mod attach;
 mod lines;
-mod local;
-mod recording;
 mod report;
 
 use std::{
     io::IsTerminal,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use tokio::sync::mpsc;
 
 use super::{CommandContext, earnings, network};
-use openlora_core::error::{ExitClass, ExitStatus, Failure};
-use openlora_journal::{Journal, ReadOnlyJournal, projection};
+use crate::runtime::{
+    access_tokens::read_token,
+    board,
+    followers::{RemoteServer, follow_journal, follow_server, now_ms, recording},
+    running_server::TokenOwner,
+};
+use openlora_core::{
+    error::{ExitClass, ExitStatus, Failure},
+    private::redact,
+};
 use openlora_ledger::state::board::Board;
+use openlora_serve::access::AccessToken;
 use openlora_tui::{
     model::{DashModel, DashOptions},
     money::ChainToken,
@@ -28,9 +33,6 @@ pub use report::DashReport;
 
 /// Batches of records queued for the screen before the source blocks.
 const WAITING: usize = 4;
-
-/// Format of the projection next to the journal; any change of the format changes the number.
-const FORM: &str = "openlora-board-2";
 
 /// The request of `dash`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -117,10 +119,10 @@ fn source(
     let recorder = request.record.as_deref().map(recording::Recorder::create);
     let recorder = recorder.transpose()?;
     match &request.origin {
-        RecordSource::Home => local::follow(context.dirs.journal(), recorder, sender)?,
+        RecordSource::Home => follow_journal(context.dirs.journal(), recorder, sender)?,
         RecordSource::Attach(url) => {
-            let token_file = request.token_file.as_deref();
-            attach::follow(context, url, token_file, recorder, sender)?;
+            let server = remote_server(context, url, request.token_file.as_deref())?;
+            follow_server(server, recorder, sender)?;
         }
         RecordSource::Replay(path, speed) => {
             let records = recording::read(path)?;
@@ -131,10 +133,52 @@ fn source(
     Ok(Box::new(now_ms))
 }
 
+/// The server named by `--attach`, and the token for it: the named one, or this home's own.
+fn remote_server(
+    context: &CommandContext,
+    url: &str,
+    token_file: Option<&Path>,
+) -> Result<RemoteServer, Failure> {
+    let shown = redact::address(url);
+    let base = reqwest::Url::parse(url).ok().filter(|it| it.has_host());
+    let Some(base) = base else {
+        let message =
+            format!("--attach {shown}: expected an address such as http://127.0.0.1:8080");
+        return Err(Failure::new(ExitClass::Usage, message));
+    };
+    let local = matches!(base.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    if context.offline && !local {
+        let message = format!("{shown} is not on this machine");
+        return Err(Failure::new(ExitClass::Network, message).with_hint("leave --offline out"));
+    }
+    let (token, token_owner) = match token_file {
+        Some(file) => (read_token(file)?, TokenOwner::Named),
+        None => (own_token(context)?, TokenOwner::Own),
+    };
+    Ok(RemoteServer {
+        url: base,
+        token,
+        token_owner,
+    })
+}
+
+/// The operator token of this home's server.
+fn own_token(context: &CommandContext) -> Result<AccessToken, Failure> {
+    let file = context.dirs.operator_token();
+    if file.exists() {
+        return read_token(&file);
+    }
+    let message = "--attach needs the operator token of the server, and this home has none";
+    Err(Failure::new(ExitClass::Usage, message).with_hint(
+        "copy operator.token from the data folder of the server's home, and name the copy with \
+         --token-file",
+    ))
+}
+
 /// Stores the board for the next start. A failure only costs time then.
 fn keep(context: &CommandContext, board: &Board) {
     if board.sequence > 0 {
-        store(&context.dirs.journal(), board);
+        board::store(&context.dirs.journal(), board);
     }
 }
 
@@ -187,7 +231,7 @@ pub(super) fn remark_feed(text: String) -> DashFeed {
 
 /// The journal at `path`, live.
 pub(super) fn follow(path: PathBuf, sender: mpsc::Sender<DashFeed>) -> Result<DashClock, Failure> {
-    local::follow(path, None, sender)?;
+    follow_journal(path, None, sender)?;
     Ok(Box::new(now_ms))
 }
 
@@ -222,13 +266,6 @@ fn depth(context: &CommandContext) -> ColourDepth {
     }
 }
 
-fn now_ms() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| {
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    })
-}
-
 /// Suspends this process as Ctrl-Z would, because the terminal is in raw mode.
 fn suspend() {
     let pid = sysinfo::Pid::from_u32(std::process::id());
@@ -237,71 +274,4 @@ fn suspend() {
     if let Some(process) = system.process(pid) {
         process.kill_with(sysinfo::Signal::TSTP);
     }
-}
-
-/// How often a server updates the stored board of its journal, and after how many records.
-const KEEPING: Duration = Duration::from_secs(60);
-const WORTH: u64 = 20_000;
-
-/// Keeps the stored board of a growing journal up to date, until the task is aborted.
-pub(super) fn keep_ready(path: PathBuf) -> tokio::task::JoinHandle<()> {
-    tokio::spawn(async move {
-        let mut ticks = tokio::time::interval(KEEPING);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            let path = path.clone();
-            let kept = tokio::task::spawn_blocking(move || bring_up_to_date(&path)).await;
-            // Without it, the next dashboard start takes longer; serving is not affected.
-            if let Ok(Err(error)) = kept {
-                tracing::debug!(%error, "the board was not kept");
-            }
-        }
-    })
-}
-
-fn bring_up_to_date(path: &Path) -> Result<(), Failure> {
-    let (mut journal, mut board) = reopened(path)?;
-    let first = board.sequence;
-    if journal.head()?.sequence < first + WORTH {
-        return Ok(());
-    }
-    journal.replay(first + 1, |record| {
-        // The journal has no gaps.
-        let _ = board.apply(record);
-        if board.sequence % STRIDE == 0 {
-            store(path, &board);
-        }
-    })?;
-    store(path, &board);
-    Ok(())
-}
-
-/// A board that is being folded is stored each time after this many records.
-const STRIDE: u64 = 250_000;
-
-fn store(journal: &Path, board: &Board) {
-    let path = projection::path_of(journal, "board");
-    let stored = projection::store(&path, board.sequence, &board.hash, FORM, board);
-    if let Err(error) = stored {
-        tracing::debug!(%error, path = %path.display(), "the board was not kept");
-    }
-}
-
-/// A journal, and its board as far as it was stored.
-fn reopened(path: &Path) -> Result<(ReadOnlyJournal, Board), Failure> {
-    let mut journal = Journal::open_read_only(path)?;
-    let kept = projection::path_of(path, "board");
-    let known = projection::load::<Board>(&kept, &mut journal, FORM)?;
-    Ok((journal, known.map_or_else(Board::default, |(_, it)| it)))
-}
-
-/// The board of a journal, from its projection where there is one.
-fn opened(path: &Path) -> Result<Board, Failure> {
-    let (mut journal, mut board) = reopened(path)?;
-    journal.replay(board.sequence + 1, |record| {
-        // The journal has no gaps.
-        let _ = board.apply(record);
-    })?;
-    Ok(board)
 }

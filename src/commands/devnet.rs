@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{CommandContext, ask, journal, network::port, running_server::RunningServer};
+use super::{CommandContext, ask, network::port};
 use crate::commands::printer::Printer;
+use crate::runtime::{journal, running_server::RunningServer};
 use openlora_chain::development::MNEMONIC;
 use openlora_core::error::{ExitClass, ExitStatus, Failure};
 use openlora_devnet::{
@@ -151,7 +152,7 @@ fn announce(printer: &Printer, home: &Path, endpoint: &ChainEndpoint, verb: &str
 
 /// Refuses while a server of this home accepts payments on the chain.
 async fn refuse_served(context: &CommandContext, chain_id: u64) -> Result<(), Failure> {
-    let server = RunningServer::find(context).await?;
+    let server = RunningServer::find(&context.dirs).await?;
     let Some(server) = server.filter(|it| it.is_on(chain_id)) else {
         return Ok(());
     };

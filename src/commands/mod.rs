@@ -26,17 +26,15 @@ pub mod explore;
 pub mod figures;
 mod guard;
 pub mod init;
-mod journal;
 mod money;
 pub mod network;
+mod notices;
 pub mod package;
 mod payer;
 mod project;
 mod published;
 pub mod receipts;
 mod requests;
-pub mod rewards;
-mod running_server;
 pub mod schemas;
 pub mod serve;
 mod server_access;
@@ -50,13 +48,16 @@ pub mod verify;
 pub mod wallet;
 pub mod withdraw;
 
-use crate::commands::{
-    cli::{
-        AttributionCommand, BaseCommand, ChannelCommand, CliCommand, ConfigCommand, DataCommand,
-        DevnetCommand, ReceiptsCommand, WalletCommand,
+use crate::{
+    commands::{
+        cli::{
+            AttributionCommand, BaseCommand, ChannelCommand, CliCommand, ConfigCommand,
+            DataCommand, DevnetCommand, ReceiptsCommand, WalletCommand,
+        },
+        printer::Printer,
+        settings::Settings,
     },
-    printer::Printer,
-    settings::{AppDirs, Settings},
+    runtime::home::AppDirs,
 };
 use openlora_core::error::{ExitStatus, Failure};
 

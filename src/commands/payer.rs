@@ -4,9 +4,7 @@
 use std::path::PathBuf;
 
 use super::{
-    CommandContext, ask, money, network,
-    tx_context::{limits, print_event},
-    wallet,
+    CommandContext, ask, money, network, notices::print_event, tx_context::limits, wallet,
 };
 use openlora_chain::{
     balance::in_units,

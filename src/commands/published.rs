@@ -16,9 +16,6 @@ use openlora_ledger::publication::{
     contributions_file,
 };
 
-/// Name of the published log's folder, below the data directory.
-pub const LOG: &str = "attribution-log";
-
 /// Timeouts for connecting, for the next chunk, and for a whole file.
 const CONNECT: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_secs(15);

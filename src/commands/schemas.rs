@@ -6,7 +6,7 @@ use super::{
     attribution, audit, call, channel, claim, config, dash, data, demo, deploy, devnet, doctor,
     earnings, init, package, receipts, serve, settle, train, wallet, withdraw,
 };
-use crate::commands::printer::ErrorEnvelope;
+use crate::{commands::printer::ErrorEnvelope, runtime::treasury};
 use openlora_package::verify;
 use openlora_release::explore::RegistryReport;
 use openlora_serve::attribution::published::PublishedAttribution;
@@ -42,9 +42,9 @@ pub const SCHEMAS: &[ResultSchema] = &[
         schema_for!(attribution::AuditReport)
     }),
     ("serve", || schema_for!(serve::ServerReady)),
-    ("settle", || schema_for!(settle::SettleReport)),
+    ("settle", || schema_for!(treasury::SettleReport)),
     ("settle-dry-run", || schema_for!(settle::SettleForecast)),
-    ("withdraw", || schema_for!(withdraw::WithdrawReport)),
+    ("withdraw", || schema_for!(treasury::WithdrawReport)),
     ("withdraw-dry-run", || {
         schema_for!(withdraw::WithdrawForecast)
     }),

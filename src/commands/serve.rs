@@ -1,7 +1,6 @@
 //! `serve`: serves adapters on their base over HTTP until it is stopped.
 
-mod paid;
-pub mod provenance;
+mod sales;
 
 use std::{
     collections::BTreeMap,
@@ -15,10 +14,12 @@ use serde::Serialize;
 
 use tokio_util::sync::CancellationToken;
 
-use self::paid::PaidServing;
-use super::{
-    CommandContext, dash, journal, money, network, project, published, running_server::PidFile,
-    server_access,
+use super::{CommandContext, money, network, notices, project, server_access};
+use crate::runtime::{
+    board, journal,
+    paid_serving::{ChosenAdapter, PaidServing, UnclaimedCharge},
+    provenance,
+    running_server::PidFile,
 };
 use openlora_attribution::queue::PendingTokenStore;
 use openlora_chain::network::Network;
@@ -28,10 +29,7 @@ use openlora_core::{
 };
 use openlora_ledger::{PriceList, event::SplitRead};
 use openlora_mistral::{EngineLoader, EngineSpec, Quant};
-use openlora_model::{
-    BaseModel,
-    adapter::{self, LoraAdapter},
-};
+use openlora_model::{BaseModel, adapter};
 use openlora_serve::{
     BoundSocket, ConnectionLimits, ROUTES, RouteAudience, ServeError, ServeInputs, ServeLimits,
     ServedAdapter, Server, StopHandle, attribution::AttributionConfig,
@@ -63,18 +61,11 @@ pub struct ServerReady<'a> {
     pub network: &'a str,
 }
 
-/// A chosen adapter that was read but not loaded yet.
-struct ChosenAdapter {
-    name: String,
-    version: String,
-    adapter: LoraAdapter,
-}
-
 /// Serves until SIGINT or SIGTERM, then drains.
 pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<ExitStatus, Failure> {
     let networks = networks(context, &request)?;
     if networks.is_some() {
-        paid::settle_every(context)?;
+        sales::settle_every(context)?;
     }
     let host = host(context)?;
     check_exposure(context, host, &request)?;
@@ -88,7 +79,7 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
         Some(networks) => {
             let password_file = request.password_file.as_deref();
             let url = url_of(bound.address);
-            Some(paid::open(context, &journal, &chosen, networks, password_file, &url).await?)
+            Some(sales::open(context, &journal, &chosen, networks, password_file, &url).await?)
         }
     };
     let prices = selling.as_ref().map(|it| it.prices).unwrap_or_default();
@@ -114,9 +105,9 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
         .as_ref()
         .map(PaidServing::chains)
         .unwrap_or_default();
-    let sign = PidFile::put_up(context, &url_of(server.address()), chains)?;
+    let sign = PidFile::put_up(&context.dirs, &url_of(server.address()), chains)?;
     // Keeps the dashboard's start fast, however long the journal becomes.
-    let boarding = dash::keep_ready(context.dirs.journal());
+    let boarding = board::keep_ready(context.dirs.journal());
     announce(context, server.address(), &names, selling.as_ref());
     server.run().await?;
     boarding.abort();
@@ -137,6 +128,12 @@ fn tell_settled(context: &CommandContext, selling: &PaidServing, went_well: bool
         return printer.note("settled: every charge that could be claimed is");
     }
     let left = selling.unclaimed();
+    let sum = |charge: &UnclaimedCharge| {
+        let token = charge.token.to_string();
+        let sum = money::format_token_sum(&charge.network, &token, charge.amount);
+        format!("{sum} on `{}`", charge.network.name)
+    };
+    let left: Vec<String> = left.iter().map(sum).collect();
     match left.is_empty() {
         true => printer.warn("the last settlement failed: money may still be in the escrow"),
         false => printer.warn(format!("not settled: {} left unclaimed", left.join(", "))),
@@ -145,13 +142,13 @@ fn tell_settled(context: &CommandContext, selling: &PaidServing, went_well: bool
 }
 
 fn keeping(context: &CommandContext) -> Result<AttributionConfig, Failure> {
-    let folder = context.dirs.data.join(provenance::VAULT);
+    let folder = context.dirs.pending_tokens();
     let token_store = PendingTokenStore::open(&folder);
     let token_store =
         token_store.map_err(|error| Failure::io("make the folder", &folder, &error))?;
     Ok(AttributionConfig {
         token_store: Some(token_store),
-        log: Some(context.dirs.data.join(published::LOG)),
+        log: Some(context.dirs.attribution_log()),
         most: context.settings.serve.attribution_queue,
     })
 }
@@ -324,6 +321,8 @@ async fn load(
         .quant
         .parse()
         .map_err(|reason: String| Failure::new(ExitClass::Usage, reason))?;
+    let sources = project::sources(context, &[]);
+    let listener = notices::listener(&context.printer);
     let engines = EngineLoader::new();
     let mut hosted: Vec<ServedAdapter> = Vec::with_capacity(chosen.len());
     for ChosenAdapter {
@@ -362,10 +361,11 @@ async fn load(
             created: now(),
             prices,
             provenance: provenance::read_provenance(
-                context,
                 base,
                 &adapter,
                 splits.get(&adapter.digest),
+                &sources,
+                &listener,
             )?,
             engine: loaded.engine,
         });

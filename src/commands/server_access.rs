@@ -1,27 +1,15 @@
 //! Access rules of this home's server, from its settings and the tokens in its data folder.
 
-use std::path::{Path, PathBuf};
-
 use super::CommandContext;
-use crate::commands::settings::FacilitatorChoice;
+use crate::{commands::settings::FacilitatorChoice, runtime::access_tokens::AccessTokens};
 use openlora_core::{
     error::{ExitClass, Failure},
-    private::{files, redact},
+    private::redact,
 };
 use openlora_serve::{
-    access::{AccessRules, AccessToken, FacilitatorAccess},
+    access::{AccessRules, FacilitatorAccess},
     proxies::TrustedProxies,
 };
-
-/// Name of the file with the operator's token, below the data directory.
-const OPERATOR: &str = "operator.token";
-/// Name of the token file for sellers that settle here.
-const SELLERS: &str = "facilitator.token";
-
-/// The path of the operator's token.
-pub fn operator_token(context: &CommandContext) -> PathBuf {
-    context.dirs.data.join(OPERATOR)
-}
 
 /// The tokens and rules of a starting server; new tokens if `rotate` is set.
 pub fn open(context: &CommandContext, rotate: bool) -> Result<AccessRules, Failure> {
@@ -43,40 +31,14 @@ pub fn open(context: &CommandContext, rotate: bool) -> Result<AccessRules, Failu
         let url = reqwest::Url::parse(&url).ok()?;
         url.host_str().map(str::to_owned)
     });
-    let data = &context.dirs.data;
-    files::folder(data).map_err(|error| Failure::io("create the folder", data, &error))?;
-    let token = |path: &Path| {
-        if rotate {
-            forget(path)?;
-        }
-        AccessToken::at(path).map_err(|error| unusable(path, &error))
-    };
+    let AccessTokens { operator, sellers } = AccessTokens::open(&context.dirs, rotate)?;
     Ok(AccessRules {
-        operator: token(&operator_token(context))?,
-        sellers: token(&data.join(SELLERS))?,
+        operator,
+        sellers,
         facilitation,
         proxies,
         public_host,
     })
-}
-
-/// Reads a token that a server generated.
-pub fn read_token(path: &Path) -> Result<AccessToken, Failure> {
-    AccessToken::read(path).map_err(|error| unusable(path, &error))
-}
-
-fn unusable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::io("use the token in", path, error)
-        .with_hint("delete the file and start the server again: it makes a new token")
-}
-
-fn forget(path: &Path) -> Result<(), Failure> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Failure::io("delete", path, &error))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// `serve.public_url`. It is published with the log, and readers append paths to it, so it must

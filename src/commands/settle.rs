@@ -1,36 +1,23 @@
 //! `settle`: claims the charges of calls, and has the escrow transfer them to the splitters.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{
     CommandContext,
     money::format_token_sum,
     network,
-    rewards::{self, RewardRound},
+    treasury::{
+        ReceiverAmount, SettlementContext, TreasuryRequest, print_rewards, refuse_server_flags,
+    },
+};
+use crate::runtime::{
+    rewards::RewardRound,
     running_server::RunningServer,
-    treasury::{OF_SERVER, ReceiverAmount, SettlementContext, TransactionReport, TreasuryRequest},
+    treasury::{SettleReport, UnclaimableSum},
 };
 use openlora_chain::network::Network;
-use openlora_core::{
-    Amount,
-    error::{ExitStatus, Failure},
-};
+use openlora_core::error::{ExitStatus, Failure};
 use openlora_payments::settlement::{AccountDue, LeftOut, SettleRound, due};
-
-/// What `--json` prints.
-#[derive(Debug, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct SettleReport {
-    network: String,
-    chain_id: u64,
-    /// Claims: vouchers redeemed for the receiver's balance in the escrow.
-    claims: Vec<TransactionReport>,
-    /// Transfers from the escrow to the splitter.
-    settles: Vec<TransactionReport>,
-    left_out: Vec<UnclaimableSum>,
-    /// Roots over attributed calls and over contributions.
-    #[serde(default)]
-    rewards: RewardRound,
-}
 
 /// What `--dry-run --json` prints.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -43,52 +30,12 @@ pub struct SettleForecast {
     left_out: Vec<UnclaimableSum>,
 }
 
-/// Money of a channel that cannot be claimed.
-#[derive(Debug, Serialize, Deserialize, schemars::JsonSchema)]
-struct UnclaimableSum {
-    channel: String,
-    amount: Amount,
-    reason: String,
-}
-
-impl UnclaimableSum {
-    fn all(left_out: &[LeftOut]) -> Vec<Self> {
-        let stuck = |out: &LeftOut| Self {
-            channel: out.channel.to_string(),
-            amount: out.amount,
-            reason: out.reason.clone(),
-        };
-        left_out.iter().map(stuck).collect()
-    }
-}
-
-impl SettleReport {
-    pub fn from_round(network: &Network, settled: &SettleRound, rewards: RewardRound) -> Self {
-        Self {
-            rewards,
-            network: network.name.clone(),
-            chain_id: network.chain_id,
-            claims: settled
-                .claims
-                .iter()
-                .map(TransactionReport::from_moved)
-                .collect(),
-            settles: settled
-                .settles
-                .iter()
-                .map(TransactionReport::from_moved)
-                .collect(),
-            left_out: UnclaimableSum::all(&settled.left_out),
-        }
-    }
-}
-
 pub async fn run(
     context: &CommandContext,
     request: TreasuryRequest,
 ) -> Result<ExitStatus, Failure> {
-    if let Some(server) = RunningServer::find(context).await? {
-        server.refuse_flags(context, &OF_SERVER)?;
+    if let Some(server) = RunningServer::find(&context.dirs).await? {
+        refuse_server_flags(context, &server)?;
         let settled = server.ask("/operator/settle", request.dry_run).await?;
         return each(context, settled);
     }
@@ -105,12 +52,9 @@ pub async fn run(
             left_out: expected.left_out,
             ..SettleRound::default()
         };
-        report(
-            context,
-            treasury.network(),
-            &nothing,
-            RewardRound::default(),
-        );
+        let network = treasury.network();
+        let nothing = SettleReport::from_round(network, &nothing, RewardRound::default());
+        print_report(context, network, &nothing);
         return Ok(ExitStatus::Success);
     }
     let network = treasury.network().clone();
@@ -118,10 +62,11 @@ pub async fn run(
         .operator
         .confirm(&network.name, "claiming and settling")?;
     treasury.operator.fund().await?;
-    let (settler, rewarder) = treasury.chain_settler(context)?;
-    let settled = settler.settle_now().await?;
-    let rewards = rewarder.round().await;
-    report(context, &network, &settled, rewards);
+    let settled = treasury
+        .chain_operator(context)?
+        .settle_and_reward()
+        .await?;
+    print_report(context, &network, &settled);
     Ok(ExitStatus::Success)
 }
 
@@ -176,19 +121,6 @@ fn forecast(context: &CommandContext, treasury: &SettlementContext, due: &Accoun
     }
 }
 
-fn report(
-    context: &CommandContext,
-    network: &Network,
-    settled: &SettleRound,
-    rewards: RewardRound,
-) {
-    print_report(
-        context,
-        network,
-        &SettleReport::from_round(network, settled, rewards),
-    );
-}
-
 fn print_report(context: &CommandContext, network: &Network, settlement: &SettleReport) {
     let printer = &context.printer;
     if printer.is_json() {
@@ -218,7 +150,7 @@ fn print_report(context: &CommandContext, network: &Network, settlement: &Settle
             out.amount, out.channel, out.reason
         ));
     }
-    rewards::print_round(printer, network, &settlement.rewards);
+    print_rewards(printer, network, &settlement.rewards);
     if settlement.claims.is_empty() && settlement.settles.is_empty() {
         return printer.line("there is nothing to settle");
     }

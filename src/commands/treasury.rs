@@ -1,60 +1,55 @@
-//! Shared by settling and withdrawing: the journal's money, the settlement client, and the display
-//! of sums.
+//! Shared by settling and withdrawing: the journal's money, the account that moves it, and the
+//! display of sums and rewards.
 
 use std::{path::PathBuf, sync::Arc};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{
-    CommandContext, money::format_token_sum, published::LOG, rewards::RewardPublisher,
-    server_access::public_url, tx_context::TxContext as Office,
+    CommandContext, money::format_token_sum, printer::Printer, server_access::public_url,
+    tx_context::TxContext,
+};
+use crate::{
+    commands::settings::SettingOrigin,
+    runtime::{
+        rewards::RewardRound,
+        running_server::RunningServer,
+        treasury::{ChainOperator, RewardSource},
+    },
 };
 use openlora_attribution::LogFolder;
 use openlora_chain::network::Network;
 use openlora_core::{Amount, error::Failure};
-use openlora_journal::Journal;
 use openlora_ledger::{Ledger, ReceiverKey, event::Event};
-use openlora_payments::{
-    rewards::server_facts,
-    settlement::{
-        ChainSettler, LedgerLog, MovedMoney, SettlementClient, SettlementOptions,
-        SettlementRecords, TxHistory,
-    },
-};
+use openlora_payments::settlement::{LedgerLog, SettlementOptions, SettlementRecords, TxHistory};
 
 /// The journal's money and its chain.
 pub struct SettlementContext {
-    pub operator: Office,
+    pub operator: TxContext,
     history: TxHistory,
 }
 
 /// Settings that a running server does not accept from a client.
-pub const OF_SERVER: [&str; 2] = ["wallet.account", "deploy.max_fee"];
+const SERVER_SETTINGS: [&str; 2] = ["wallet.account", "deploy.max_fee"];
+
+/// Refuses flags that would override the server's own account and limits.
+pub fn refuse_server_flags(
+    context: &CommandContext,
+    server: &RunningServer,
+) -> Result<(), Failure> {
+    for name in SERVER_SETTINGS {
+        if let Some((_, SettingOrigin::Flag { flag })) = context.settings.get(name) {
+            return Err(RunningServer::busy(flag, server));
+        }
+    }
+    Ok(())
+}
 
 /// The command-line request besides settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TreasuryRequest {
     pub dry_run: bool,
     pub password_file: Option<PathBuf>,
-}
-
-/// A transaction that moved money, as printed by `--json`.
-#[derive(Debug, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct TransactionReport {
-    pub tx: String,
-    /// The splitter.
-    pub receiver: String,
-    /// ERC-20 contract of the token.
-    pub token: String,
-    pub amount: Amount,
-    /// The number of channels that it was claimed from.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub channels: Option<usize>,
-    /// The recipient of the share.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub recipient: Option<String>,
-    pub gas_used: u64,
-    pub fee_wei: Amount,
 }
 
 /// Sums of one receiver, as printed by `--dry-run --json`.
@@ -83,7 +78,7 @@ impl SettlementContext {
         context: &CommandContext,
         request: &TreasuryRequest,
     ) -> Result<Self, Failure> {
-        let operator = Office::open(context, request.password_file.clone()).await?;
+        let operator = TxContext::open(context, request.password_file.clone()).await?;
         let mut history = TxHistory::default();
         operator
             .journal
@@ -113,15 +108,11 @@ impl SettlementContext {
         !self.history.open().is_empty()
     }
 
-    /// The settler and the reward publisher, after the account was unlocked.
-    pub fn chain_settler(
-        &mut self,
-        context: &CommandContext,
-    ) -> Result<(ChainSettler, RewardPublisher), Failure> {
+    /// The chain's operator, after the account was unlocked.
+    pub fn chain_operator(&mut self, context: &CommandContext) -> Result<ChainOperator, Failure> {
         let account = self.operator.unlock()?;
-        let book = self.ledger().clone();
-        let journal: Journal = self.operator.journal.clone();
-        let ledger = Arc::new(LedgerLog::new(journal, book));
+        let journal = self.operator.journal.clone();
+        let ledger = Arc::new(LedgerLog::new(journal.clone(), self.ledger().clone()));
         let records = SettlementRecords {
             facts: Arc::clone(&ledger) as _,
             ledger,
@@ -129,35 +120,20 @@ impl SettlementContext {
         };
         let mut options = SettlementOptions::for_network(self.network(), self.operator.limits);
         options.progress = self.operator.progress_listener();
-        let log = LogFolder::at(&context.dirs.data.join(LOG));
-        let chain_id = self.network().chain_id;
-        options.reader = Some(server_facts(chain_id, Arc::new(log.clone())));
-        let client = SettlementClient::new(self.operator.chain.clone(), account, records, options);
-        let client = Arc::new(client);
-        let address = public_url(context)?.unwrap_or_default();
-        let journal = self.operator.journal.clone();
-        let rewarder = RewardPublisher::new(journal, Arc::clone(&client), log, address, true);
-        Ok((ChainSettler::new(client), rewarder))
+        let rewards = RewardSource {
+            journal,
+            log: LogFolder::at(&context.dirs.attribution_log()),
+            address: public_url(context)?.unwrap_or_default(),
+        };
+        let chain = self.operator.chain.clone();
+        Ok(ChainOperator::new(
+            chain, account, records, options, rewards, true,
+        ))
     }
 
     /// A sum of the network's token in whole units; sums of other tokens in base units.
     pub fn format_sum(&self, receiver: &ReceiverKey, amount: Amount) -> String {
         format_token_sum(self.network(), &receiver.token.to_string(), amount)
-    }
-}
-
-impl TransactionReport {
-    pub fn from_moved(moved: &MovedMoney) -> Self {
-        Self {
-            tx: moved.tx.clone(),
-            receiver: moved.receiver.receiver.to_string(),
-            token: moved.receiver.token.to_string(),
-            amount: moved.amount,
-            channels: (moved.channels > 0).then_some(moved.channels),
-            recipient: moved.recipient.map(|it| it.to_string()),
-            gas_used: moved.gas_used,
-            fee_wei: Amount(moved.fee),
-        }
     }
 }
 
@@ -170,5 +146,45 @@ impl ReceiverAmount {
             channels: None,
             recipient: None,
         }
+    }
+}
+
+/// Prints a round as text.
+pub fn print_rewards(printer: &Printer, network: &Network, rewarded: &RewardRound) {
+    let money = |amount: Amount| match &network.token {
+        Some(token) => format_token_sum(network, &token.address.to_string(), amount),
+        None => format!("{amount} base units"),
+    };
+    for anchored in &rewarded.anchors {
+        printer.line(format!(
+            "anchored      {} calls of {}, as this server states, in {} ({} gas)",
+            anchored.calls,
+            money(anchored.charged),
+            anchored.tx,
+            anchored.gas_used
+        ));
+    }
+    for done in &rewarded.pools {
+        printer.line(format!(
+            "{:<13} {} of the pool {} in {} ({} gas)",
+            done.deed,
+            format_token_sum(network, &done.token, done.total),
+            done.pool,
+            done.tx,
+            done.gas_used
+        ));
+    }
+    for proposed in &rewarded.proposals {
+        printer.line(format!(
+            "proposed      {} for {} contributors to the pool {} in {} ({} gas)",
+            format_token_sum(network, &proposed.token, proposed.total),
+            proposed.contributors,
+            proposed.pool,
+            proposed.tx,
+            proposed.gas_used
+        ));
+    }
+    if let Some(problem) = &rewarded.problem {
+        printer.warn(format!("rewards wait for the next round: {problem}"));
     }
 }

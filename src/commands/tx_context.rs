@@ -2,11 +2,16 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use crate::commands::{
-    CommandContext, ask, journal, network, printer::Printer, signer::LockedSigner,
+use crate::{
+    commands::{CommandContext, ask, network, notices, signer::LockedSigner},
+    runtime::{
+        faucet::DevFaucet,
+        journal,
+        notice::{NoticeListener, transaction_listener},
+    },
 };
 use openlora_chain::{
-    balance::{from_units, in_units},
+    balance::from_units,
     development,
     provider::Chain,
     transaction::{TxEvent, TxLimits, TxSender, no_facts, recover},
@@ -17,8 +22,6 @@ use openlora_core::{
 };
 use openlora_journal::Journal;
 use openlora_ledger::state::JournalSnapshot;
-use openlora_ports::FactLog;
-use openlora_release::deploy::{FUNDS, funding};
 use openlora_wallet::WalletAccount;
 
 /// The context for planning and sending transactions.
@@ -33,6 +36,7 @@ pub struct TxContext {
     pub journal: Journal,
     /// The state of the journal when it was opened.
     pub snapshot: JournalSnapshot,
+    listener: NoticeListener,
     progress: Arc<dyn Fn(TxEvent) + Send + Sync>,
 }
 
@@ -48,9 +52,9 @@ impl TxContext {
         let network = network::reached(context).await?;
         let chain = Chain::connect(&network).await?;
         let journal = journal::open(&context.dirs.journal())?;
-        journal::check_chain(&journal, &chain, &context.printer).await?;
+        let listener = notices::listener(&context.printer);
+        journal::check_chain(&journal, &chain, &listener).await?;
         let snapshot = journal.snapshot()?;
-        let printer = context.printer.clone();
         Ok(Self {
             context: context.clone(),
             chain,
@@ -61,7 +65,8 @@ impl TxContext {
             limits,
             journal,
             snapshot,
-            progress: Arc::new(move |news| print_event(&printer, news)),
+            progress: transaction_listener(&listener),
+            listener,
         })
     }
 
@@ -134,50 +139,13 @@ impl TxContext {
 
     /// Gives an account without a balance some coins of a development chain, which are free.
     pub async fn fund(&self) -> Result<(), Failure> {
-        let gifts = DevFaucet {
-            printer: &self.context.printer,
+        let faucet = DevFaucet {
             chain: &self.chain,
             facts: &self.journal,
             limits: self.limits,
+            listener: &self.listener,
         };
-        gifts.fund(self.account).await
-    }
-}
-
-/// The faucet of a development chain for accounts without a balance.
-pub struct DevFaucet<'a> {
-    pub printer: &'a Printer,
-    pub chain: &'a Chain,
-    pub facts: &'a dyn FactLog,
-    pub limits: TxLimits,
-}
-
-impl DevFaucet<'_> {
-    /// Native coins for gas.
-    pub async fn fund(&self, account: Address) -> Result<(), Failure> {
-        let empty = self.chain.balance(account).await?.is_zero();
-        if !self.chain.network.is_local() || !empty {
-            return Ok(());
-        }
-        let source = development::account(&self.chain.network, 0)?;
-        if source.address() == account {
-            return Ok(());
-        }
-        let printer = self.printer.clone();
-        let sender = TxSender {
-            chain: self.chain,
-            account: &source,
-            facts: self.facts,
-            limits: self.limits,
-            progress: &move |news| print_event(&printer, news),
-            harvest: &no_facts,
-        };
-        sender.send(&funding(account)).await?;
-        self.printer.note(format!(
-            "{account} had nothing on the development chain and got {} ETH",
-            in_units(FUNDS, 18)
-        ));
-        Ok(())
+        faucet.fund(self.account).await
     }
 }
 
@@ -197,21 +165,4 @@ pub fn limits(context: &CommandContext) -> Result<TxLimits, Failure> {
         max_fee: max_fee.transpose()?,
         patience: settings.patience,
     })
-}
-
-/// Prints the progress of a transaction.
-pub fn print_event(printer: &Printer, news: TxEvent) {
-    match news {
-        TxEvent::Sent { tx, deed } => printer.note(format!("{deed}: sent as {tx}")),
-        TxEvent::Replaced { tx, deed, max_fee } => printer.note(format!(
-            "{deed}: not mined yet, sent again as {tx} with up to {} gwei",
-            in_units(openlora_chain::balance::amount(max_fee), 9)
-        )),
-        TxEvent::AtCap { tx, deed } => printer.note(format!(
-            "{deed}: {tx} is not mined yet and offers all that is allowed"
-        )),
-        TxEvent::Resumed { tx, deed } => printer.note(format!(
-            "{deed}: {tx} of an earlier run is not mined yet, sent again"
-        )),
-    }
 }

@@ -1,33 +1,24 @@
 //! `withdraw`: releases the account's share, and the contributor pools' shares, from the splitters.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{
     CommandContext,
     money::format_token_sum,
     network,
-    rewards::{self, RewardRound},
-    running_server::RunningServer,
-    treasury::{OF_SERVER, ReceiverAmount, SettlementContext, TransactionReport, TreasuryRequest},
+    treasury::{
+        ReceiverAmount, SettlementContext, TreasuryRequest, print_rewards, refuse_server_flags,
+    },
+};
+use crate::runtime::{
+    rewards::RewardRound, running_server::RunningServer, treasury::WithdrawReport,
 };
 use openlora_chain::{development::check_payee, network::Network};
 use openlora_core::{
     Address,
     error::{ExitClass, ExitStatus, Failure},
 };
-use openlora_payments::settlement::{MovedMoney, SplitterShare, receivers_of, shares};
-
-/// What `--json` prints.
-#[derive(Debug, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct WithdrawReport {
-    network: String,
-    chain_id: u64,
-    /// One per released share.
-    releases: Vec<TransactionReport>,
-    /// Roots over attributed calls and over contributions.
-    #[serde(default)]
-    rewards: RewardRound,
-}
+use openlora_payments::settlement::{SplitterShare, receivers_of, shares};
 
 /// What `--dry-run --json` prints.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -47,11 +38,11 @@ pub async fn run(
     if let Some(to) = to {
         check_payee(&network::chosen(context)?, "--to", to)?;
     }
-    if let Some(server) = RunningServer::find(context).await? {
+    if let Some(server) = RunningServer::find(&context.dirs).await? {
         if to.is_some() {
             return Err(RunningServer::busy("--to", &server));
         }
-        server.refuse_flags(context, &OF_SERVER)?;
+        refuse_server_flags(context, &server)?;
         let moved = server.ask("/operator/withdraw", request.dry_run).await?;
         return each(context, moved);
     }
@@ -62,16 +53,19 @@ pub async fn run(
         return Ok(ExitStatus::Success);
     }
     if due.is_empty() && !treasury.is_open() && !treasury.has_rewards()? {
-        report(context, treasury.network(), &[], RewardRound::default());
+        let network = treasury.network();
+        let nothing = WithdrawReport::from_moved(network, &[], RewardRound::default());
+        print_report(context, network, &nothing);
         return Ok(ExitStatus::Success);
     }
     let network = treasury.network().clone();
     treasury.operator.confirm(&network.name, "withdrawing")?;
     treasury.operator.fund().await?;
-    let (settler, rewarder) = treasury.chain_settler(context)?;
-    let moved = settler.withdraw(to).await?;
-    let rewards = rewarder.round().await;
-    report(context, &network, &moved, rewards);
+    let withdrawal = treasury
+        .chain_operator(context)?
+        .withdraw_and_reward(to)
+        .await?;
+    print_report(context, &network, &withdrawal);
     Ok(ExitStatus::Success)
 }
 
@@ -124,17 +118,6 @@ fn forecast(context: &CommandContext, treasury: &SettlementContext, due: &[Split
     }
 }
 
-impl WithdrawReport {
-    pub fn from_moved(network: &Network, moved: &[MovedMoney], rewards: RewardRound) -> Self {
-        Self {
-            rewards,
-            network: network.name.clone(),
-            chain_id: network.chain_id,
-            releases: moved.iter().map(TransactionReport::from_moved).collect(),
-        }
-    }
-}
-
 /// The results of a running server, of which those of the project's network are shown.
 fn each(context: &CommandContext, moved: Vec<WithdrawReport>) -> Result<ExitStatus, Failure> {
     let network = network::chosen(context)?;
@@ -143,14 +126,6 @@ fn each(context: &CommandContext, moved: Vec<WithdrawReport>) -> Result<ExitStat
     let here = here.ok_or_else(|| RunningServer::network_mismatch(&network))?;
     print_report(context, &network, &here);
     Ok(ExitStatus::Success)
-}
-
-fn report(context: &CommandContext, network: &Network, moved: &[MovedMoney], rewards: RewardRound) {
-    print_report(
-        context,
-        network,
-        &WithdrawReport::from_moved(network, moved, rewards),
-    );
 }
 
 fn print_report(context: &CommandContext, network: &Network, withdrawal: &WithdrawReport) {
@@ -167,7 +142,7 @@ fn print_report(context: &CommandContext, network: &Network, withdrawal: &Withdr
             release.gas_used
         ));
     }
-    rewards::print_round(printer, network, &withdrawal.rewards);
+    print_rewards(printer, network, &withdrawal.rewards);
     if withdrawal.releases.is_empty() {
         printer.line("there is nothing to withdraw");
     }

@@ -1,3 +1,16 @@
-//! Product logic without terminal, command line or chain.
+//! The running node: connects crates that do not know each other. It takes typed values, reports
+//! through typed results and notices, and knows neither the command line nor the terminal.
 
+pub mod access_tokens;
+pub mod board;
+pub mod faucet;
 pub mod finished;
+pub mod followers;
+pub mod home;
+pub mod journal;
+pub mod notice;
+pub mod paid_serving;
+pub mod provenance;
+pub mod rewards;
+pub mod running_server;
+pub mod treasury;

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, process::Stdio, sync::Arc, time::Duration};
 
 use alloy::{primitives::U256, sol_types::SolCall};
-use openlora::commands::rewards::{RewardPublisher, RewardSchedule};
+use openlora::runtime::rewards::{RewardPublisher, RewardSchedule};
 use openlora_attribution::{
     LogFolder,
     call_shares::{ShareInputs, by_sketch, shares_to_event},

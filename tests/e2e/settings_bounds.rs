@@ -16,8 +16,9 @@ use serde_json::{Value, json};
 use openlora::commands::{
     CommandContext, network,
     printer::{ColorChoice, Printer, Verbosity},
-    settings::{AppDirs, SettingLayers, read_file},
+    settings::{SettingLayers, read_file},
 };
+use openlora::runtime::home::AppDirs;
 
 use crate::support::{Run, openlora};
 

@@ -63,10 +63,3 @@ impl MerkleTree {
         Some(proof)
     }
 }
-
-/// The root that a proof leads to.
-pub fn root_from_proof(leaf: B256, proof: &[B256]) -> B256 {
-    proof
-        .iter()
-        .fold(leaf, |hash, sibling| pair(hash, *sibling))
-}

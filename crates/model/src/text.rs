@@ -134,11 +134,6 @@ impl TextCodec {
         }
     }
 
-    /// Whether the base has a chat template at all.
-    pub fn has_template(&self) -> bool {
-        self.template.is_some()
-    }
-
     /// Tokens that end an answer: those named in the base's files, and the one that its chat
     /// template puts after an assistant's message.
     pub fn stop_ids(&self) -> &[u32] {

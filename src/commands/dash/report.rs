@@ -3,8 +3,11 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{DashRequest, RecordSource, opened, recording, tokens};
-use crate::commands::CommandContext;
+use super::{DashRequest, RecordSource, tokens};
+use crate::{
+    commands::CommandContext,
+    runtime::{board::opened, followers::recording},
+};
 use openlora_core::{
     Address, Amount,
     error::{ExitClass, Failure},

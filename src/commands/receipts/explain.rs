@@ -7,8 +7,8 @@ use crate::commands::{
     CommandContext,
     call::client::{ServerClient, is_id},
     printer::Printer,
-    running_server::RunningServer,
 };
+use crate::runtime::running_server::RunningServer;
 use openlora_core::{
     error::{ExitClass, ExitStatus, Failure},
     private::foreign_text::clean_line,
@@ -42,7 +42,7 @@ async fn server(context: &CommandContext, id: &str) -> Result<String, Failure> {
     if let Some(record) = store.payment_record(id)? {
         return Ok(record.server);
     }
-    let running = RunningServer::find(context).await?;
+    let running = RunningServer::find(&context.dirs).await?;
     running
         .map(|server| server.url().to_owned())
         .ok_or_else(|| unknown(id).with_hint("name the server that answered: --url URL"))

@@ -11,6 +11,7 @@ use super::{
     keys::{self, DATA_FIELDS, KEYS, NETWORK_FIELDS},
     value::{NetworkEntry, SettingOrigin, SettingValue, SourceEntry},
 };
+use crate::runtime::home::AppDirs;
 use openlora_core::{
     error::{ExitClass, Explain},
     private::redact,
@@ -131,56 +132,9 @@ impl Explain for SettingsError {
     }
 }
 
-/// The folders of openlora's own files.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AppDirs {
-    pub config: PathBuf,
-    pub data: PathBuf,
-    pub cache: PathBuf,
-}
-
-impl AppDirs {
-    /// `OPENLORA_HOME` sets all three; otherwise the platform's directories are used.
-    pub fn discover(home: Option<&Path>) -> Result<Self, SettingsError> {
-        if let Some(home) = home {
-            return Ok(Self {
-                config: home.join("config"),
-                data: home.join("data"),
-                cache: home.join("cache"),
-            });
-        }
-        let dirs =
-            directories::ProjectDirs::from("", "", "openlora").ok_or(SettingsError::NoHome)?;
-        Ok(Self {
-            config: dirs.config_dir().to_owned(),
-            data: dirs.data_dir().to_owned(),
-            cache: dirs.cache_dir().to_owned(),
-        })
-    }
-
-    pub fn user_file(&self) -> PathBuf {
-        self.config.join("config.toml")
-    }
-
-    /// The journal of calls.
-    pub fn journal(&self) -> PathBuf {
-        self.data.join("journal.sqlite")
-    }
-
-    /// Downloaded base models.
-    pub fn models(&self) -> PathBuf {
-        self.cache.join("models")
-    }
-
-    /// Encrypted keys.
-    pub fn keystores(&self) -> PathBuf {
-        self.data.join("keystores")
-    }
-
-    /// The unpacked embedded base.
-    pub fn nano(&self) -> PathBuf {
-        self.data.join("nano")
-    }
+/// The folders of openlora's own files; `OPENLORA_HOME` moves them.
+pub fn discover_dirs(home: Option<&Path>) -> Result<AppDirs, SettingsError> {
+    AppDirs::discover(home).ok_or(SettingsError::NoHome)
 }
 
 /// The nearest project file at or above `start`.

@@ -11,7 +11,7 @@ mod resolve;
 mod typed;
 mod value;
 
-pub use files::{AppDirs, SettingsError, closest, find_project_file, parse, read_file};
+pub use files::{SettingsError, closest, discover_dirs, find_project_file, parse, read_file};
 pub use keys::{KEYS, ProjectSettings, SettingKey, Settings, variable_of};
 pub use resolve::{SettingLayers, SettingOverride, default_of};
 pub use typed::{

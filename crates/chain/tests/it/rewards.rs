@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use alloy::{
-    primitives::{Address as RawAddress, B256, U256},
+    primitives::{Address as RawAddress, B256, U256, keccak256},
     sol_types::SolValue,
 };
-use openlora_chain::merkle::{MerkleTree, leaf, root_from_proof};
+use openlora_chain::merkle::{MerkleTree, leaf};
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::{
     CallCharge, MOST_ENTRIES, PaymentScheme, ReceiverKey, divide,
@@ -35,6 +35,13 @@ struct Tree {
 struct Proof {
     leaf: usize,
     proof: Vec<B256>,
+}
+
+/// The root that a proof leads to, as OpenZeppelin's `MerkleProof` computes it.
+fn root_from_proof(leaf: B256, proof: &[B256]) -> B256 {
+    proof.iter().fold(leaf, |hash, sibling| {
+        keccak256([hash.min(*sibling).0, hash.max(*sibling).0].concat())
+    })
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::commands::printer::Printer;
+use super::notice::{NoticeListener, RuntimeNotice};
 use openlora_chain::provider::Chain;
 use openlora_core::{error::Failure, private::files};
 use openlora_journal::Journal;
@@ -21,7 +21,7 @@ pub fn open(path: &Path) -> Result<Journal, Failure> {
 pub async fn check_chain(
     journal: &Journal,
     chain: &Chain,
-    printer: &Printer,
+    listener: &NoticeListener,
 ) -> Result<(), Failure> {
     let before = journal.snapshot()?.ledger;
     let history = || {
@@ -32,11 +32,9 @@ pub async fn check_chain(
     if identify(chain, &before, history, journal).await? {
         let former = journal.snapshot()?.ledger.former;
         if former.len() > before.former.len() {
-            printer.warn(format!(
-                "`{}` began anew: what the journal says of the chain before is kept and counts no \
-                 more",
-                chain.network.name
-            ));
+            listener(RuntimeNotice::ChainRestarted {
+                network: &chain.network.name,
+            });
         }
     }
     Ok(())

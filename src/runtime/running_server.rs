@@ -1,4 +1,4 @@
-//! Finds the server that runs in this home, for commands that need it: only the server writes the
+//! The server that runs in a home, found by its announcement and asked to settle: only it writes the
 //! journal and holds the account.
 
 use std::{
@@ -10,11 +10,7 @@ use reqwest::{Client, header::AUTHORIZATION, redirect::Policy};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::{
-    CommandContext,
-    server_access::{operator_token, read_token},
-};
-use crate::commands::settings::SettingOrigin;
+use super::{access_tokens::read_token, home::AppDirs};
 use openlora_chain::network::Network;
 use openlora_core::{
     atomic::{self, FileAccess},
@@ -22,9 +18,6 @@ use openlora_core::{
 };
 use openlora_journal::writer_of;
 use openlora_serve::{CHALLENGE, access::AccessToken};
-
-/// File in the data directory that announces a running server.
-const FILE: &str = "serve.json";
 
 /// Timeout of a health check.
 const ALIVE: Duration = Duration::from_secs(2);
@@ -125,15 +118,15 @@ struct PidRecord {
 impl PidRecord {
     /// Whether the file certainly belongs to a running server: its process is alive and was the
     /// last to open the journal.
-    fn is_live(&self, context: &CommandContext) -> bool {
+    fn is_live(&self, dirs: &AppDirs) -> bool {
         self.pid
-            .is_some_and(|pid| writer_of(&context.dirs.journal()) == Some(pid) && runs(pid))
+            .is_some_and(|pid| writer_of(&dirs.journal()) == Some(pid) && runs(pid))
     }
 }
 
 impl PidFile {
-    pub fn put_up(context: &CommandContext, url: &str, chains: Vec<u64>) -> Result<Self, Failure> {
-        let path = context.dirs.data.join(FILE);
+    pub fn put_up(dirs: &AppDirs, url: &str, chains: Vec<u64>) -> Result<Self, Failure> {
+        let path = dirs.server_announcement();
         let place = PidRecord {
             url: url.to_owned(),
             chains: Some(chains),
@@ -164,8 +157,8 @@ impl RunningServer {
     /// # Errors
     ///
     /// The server is running, but the token at hand is not its own.
-    pub async fn find(context: &CommandContext) -> Result<Option<Self>, Failure> {
-        let path = context.dirs.data.join(FILE);
+    pub async fn find(dirs: &AppDirs) -> Result<Option<Self>, Failure> {
+        let path = dirs.server_announcement();
         let Ok(text) = std::fs::read_to_string(&path) else {
             return Ok(None);
         };
@@ -173,11 +166,11 @@ impl RunningServer {
             return Ok(None);
         };
         let client = operator_client()?;
-        let file = operator_token(context);
+        let file = dirs.operator_token();
         if !file.exists() {
             // A server that cannot prove itself is not asked. A running server of an earlier
             // version holds the journal, and the caller receives an error.
-            return match place.is_live(context) {
+            return match place.is_live(dirs) {
                 true => Err(tokenless(&place.url, &file, "is not there")),
                 false => Ok(None),
             };
@@ -190,7 +183,7 @@ impl RunningServer {
                 client,
                 token,
             })),
-            AddressHolder::Stranger if place.is_live(context) => {
+            AddressHolder::Stranger if place.is_live(dirs) => {
                 Err(tokenless(&place.url, &file, "is another"))
             }
             AddressHolder::Stranger | AddressHolder::Nobody => Ok(None),
@@ -234,16 +227,6 @@ impl RunningServer {
             );
             Failure::new(ExitClass::Internal, message)
         })
-    }
-
-    /// Refuses flags that would override the server's own account and limits.
-    pub fn refuse_flags(&self, context: &CommandContext, settings: &[&str]) -> Result<(), Failure> {
-        for name in settings {
-            if let Some((_, SettingOrigin::Flag { flag })) = context.settings.get(name) {
-                return Err(Self::busy(flag, self));
-            }
-        }
-        Ok(())
     }
 
     /// The error for an operation that a running server does not offer.

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use crate::commands::{CommandContext, project};
+use super::notice::{NoticeListener, RuntimeNotice};
 use openlora_attribution::{
     Provenance,
     shares::{Contributor, ShareFallback},
@@ -13,7 +13,11 @@ use openlora_influence::{
     AttributionDir, AttributionError, ContributorIndex, GradientSketcher, IndexError, IndexFile,
 };
 use openlora_ledger::event::SplitRead;
-use openlora_model::{BaseModel, adapter::LoraAdapter, dataset};
+use openlora_model::{
+    BaseModel,
+    adapter::LoraAdapter,
+    dataset::{self, DataSource},
+};
 use openlora_package as package;
 use openlora_package::{
     MANIFEST_FILE,
@@ -22,8 +26,6 @@ use openlora_package::{
 };
 use openlora_train::run::lock::RunLock;
 
-/// Folder of the tokens that wait for attribution, below the data directory.
-pub const VAULT: &str = "attribution-waiting";
 /// SPDX identifiers of licences that permit copying and showing a text.
 const OPEN: &[&str] = &[
     "0BSD",
@@ -44,13 +46,14 @@ const OPEN: &[&str] = &[
 const RUN_LOCK: &str = "config.lock.toml";
 
 /// The contributors of an adapter, and the index over their data. If there is a pool, its static
-/// shares are used, so that the result matches what the chain pays. If the index cannot be used, a
-/// warning is printed and every call gets the static shares.
+/// shares are used, so that the result matches what the chain pays. If the index cannot be used, the
+/// listener is notified and every call gets the static shares. `sources` are the project's data files.
 pub fn read_provenance(
-    context: &CommandContext,
     base: &BaseModel,
     adapter: &LoraAdapter,
     split: Option<&SplitRead>,
+    sources: &[DataSource],
+    listener: &NoticeListener,
 ) -> Result<Provenance, Failure> {
     let mut contributors = adapter_contributors(&adapter.dir)?;
     if let Some(split) = split {
@@ -71,16 +74,14 @@ pub fn read_provenance(
             let witness =
                 ContributorIndex::new(index, Some(sketcher), &mut provenance.contributors);
             provenance.index = Ok(Arc::new(witness));
-            provenance.texts = Arc::new(texts(context));
+            provenance.texts = Arc::new(texts(sources));
         }
         Err(error) => {
+            listener(RuntimeNotice::StaticShares { reason: &error });
             provenance.index = Err(match error {
                 AttributionError::Index(IndexError::Stale { .. }) => ShareFallback::StaleIndex,
                 _ => ShareFallback::MissingIndex,
             });
-            context
-                .printer
-                .warn(format!("calls have the static shares: {error}"));
         }
     }
     Ok(provenance)
@@ -88,9 +89,8 @@ pub fn read_provenance(
 
 /// Texts of the project's examples by SHA-256, of sources with a permissive licence only. Empty if
 /// the data is missing.
-fn texts(context: &CommandContext) -> BTreeMap<String, String> {
-    let sources = project::sources(context, &[]);
-    let Ok(dataset) = dataset::load(&sources) else {
+fn texts(sources: &[DataSource]) -> BTreeMap<String, String> {
+    let Ok(dataset) = dataset::load(sources) else {
         return BTreeMap::new();
     };
     let open = |row: &&dataset::DataRow| {
@@ -155,7 +155,7 @@ pub fn take_static_shares(contributors: &mut Vec<Contributor>, split: &SplitRead
 }
 
 /// The contributors of an adapter as stated in its package or its run.
-pub(super) fn adapter_contributors(dir: &Path) -> Result<Vec<Contributor>, Failure> {
+pub fn adapter_contributors(dir: &Path) -> Result<Vec<Contributor>, Failure> {
     if dir.join(MANIFEST_FILE).is_file() {
         return Ok(of_manifest(&package::read(dir)?.manifest));
     }

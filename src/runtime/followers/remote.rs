@@ -1,17 +1,13 @@
 //! Follows a running server's `/events` across restarts. Missed records are requested, known ones
 //! are not counted again, and a different journal behind the same address starts over.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use reqwest::{Client, Response, StatusCode, header::AUTHORIZATION};
 use tokio::{sync::mpsc, time::timeout};
 
 use super::{now_ms, recording::Recorder};
-use crate::commands::{
-    CommandContext,
-    running_server::{AddressHolder, TokenOwner, holder, operator_client},
-    server_access::{operator_token, read_token},
-};
+use crate::runtime::running_server::{AddressHolder, TokenOwner, holder, operator_client};
 use openlora_core::{
     error::{ExitClass, Failure},
     private::redact,
@@ -28,34 +24,24 @@ const RETRY: Duration = Duration::from_millis(500);
 /// Records per message to the screen.
 const PAGE: usize = 1024;
 
-pub(super) fn follow(
-    context: &CommandContext,
-    url: &str,
-    token_file: Option<&Path>,
+/// A server to follow, and its token.
+pub struct RemoteServer {
+    pub url: reqwest::Url,
+    pub token: AccessToken,
+    pub token_owner: TokenOwner,
+}
+
+/// Follows in the background, until the receiver is closed.
+pub fn follow_server(
+    server: RemoteServer,
     recorder: Option<Recorder>,
     sender: mpsc::Sender<DashFeed>,
 ) -> Result<(), Failure> {
-    let base = reqwest::Url::parse(url).ok().filter(|it| it.has_host());
-    let Some(base) = base else {
-        let shown = redact::address(url);
-        let message =
-            format!("--attach {shown}: expected an address such as http://127.0.0.1:8080");
-        return Err(Failure::new(ExitClass::Usage, message));
-    };
-    let local = matches!(base.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
-    if context.offline && !local {
-        let message = format!("{} is not on this machine", redact::address(url));
-        return Err(Failure::new(ExitClass::Network, message).with_hint("leave --offline out"));
-    }
-    let token = match token_file {
-        Some(file) => (read_token(file)?, TokenOwner::Named),
-        None => (own_token(context)?, TokenOwner::Own),
-    };
-    let client = operator_client()?;
     let mut follower = RemoteFollower {
-        client,
-        base: base.as_str().trim_end_matches('/').to_owned(),
-        token,
+        client: operator_client()?,
+        base: server.url.as_str().trim_end_matches('/').to_owned(),
+        token: server.token,
+        token_owner: server.token_owner,
         recorder,
         sender,
         last: None,
@@ -72,23 +58,11 @@ pub(super) fn follow(
     Ok(())
 }
 
-/// The operator token of this home's server.
-fn own_token(context: &CommandContext) -> Result<AccessToken, Failure> {
-    let file = operator_token(context);
-    if file.exists() {
-        return read_token(&file);
-    }
-    let message = "--attach needs the operator token of the server, and this home has none";
-    Err(Failure::new(ExitClass::Usage, message).with_hint(
-        "copy operator.token from the data folder of the server's home, and name the copy with \
-         --token-file",
-    ))
-}
-
 struct RemoteFollower {
     client: Client,
     base: String,
-    token: (AccessToken, TokenOwner),
+    token: AccessToken,
+    token_owner: TokenOwner,
     recorder: Option<Recorder>,
     sender: mpsc::Sender<DashFeed>,
     /// Sequence and hash of the last forwarded record.
@@ -135,8 +109,7 @@ impl RemoteFollower {
 
     /// Also requests the last known record, to check that it is the same.
     async fn connect(&self) -> Result<Option<Response>, RemoteStop> {
-        let (token, whose) = &self.token;
-        let asked = holder(&self.client, &self.base, token, *whose);
+        let asked = holder(&self.client, &self.base, &self.token, self.token_owner);
         let asked = timeout(PATIENCE * 2, asked).await;
         match asked.unwrap_or(AddressHolder::Nobody) {
             AddressHolder::Nobody => return Ok(None),
@@ -146,7 +119,7 @@ impl RemoteFollower {
         let known = self.last.as_ref().map_or(0, |(sequence, _)| *sequence);
         let request = self.client.get(format!("{}/events", self.base));
         let request = request.header("Last-Event-ID", known.saturating_sub(1).to_string());
-        let request = request.header(AUTHORIZATION, self.token.0.bearer());
+        let request = request.header(AUTHORIZATION, self.token.bearer());
         let Ok(Ok(response)) = timeout(PATIENCE * 2, request.send()).await else {
             return Ok(None);
         };

@@ -27,7 +27,7 @@ const DEMO: &[u8] = include_bytes!("../../../assets/dash/demo.jsonl");
 /// Longer pauses are shortened to this on replay.
 const LONGEST: Duration = Duration::from_secs(2);
 
-pub(super) struct Recorder {
+pub struct Recorder {
     file: BufWriter<File>,
     path: PathBuf,
 }
@@ -36,7 +36,7 @@ impl Recorder {
     /// # Errors
     ///
     /// The file exists or cannot be written.
-    pub(super) fn create(path: &Path) -> Result<Self, Failure> {
+    pub fn create(path: &Path) -> Result<Self, Failure> {
         let file = files::open(File::options().write(true).create_new(true), path)
             .map_err(|error| Failure::io("create", path, &error))?;
         Ok(Self {
@@ -45,7 +45,7 @@ impl Recorder {
         })
     }
 
-    pub(super) fn write(&mut self, records: &[EventRecord]) -> Result<(), Failure> {
+    pub fn write(&mut self, records: &[EventRecord]) -> Result<(), Failure> {
         let mut write = || {
             for record in records {
                 serde_json::to_writer(&mut self.file, &disclosure::public_record(record))?;
@@ -57,12 +57,12 @@ impl Recorder {
     }
 }
 
-pub(super) fn read(path: &Path) -> Result<Vec<EventRecord>, Failure> {
+pub fn read(path: &Path) -> Result<Vec<EventRecord>, Failure> {
     let file = File::open(path).map_err(|error| Failure::io("read", path, &error))?;
     parse(file, &path.display().to_string())
 }
 
-pub(super) fn demo() -> Result<Vec<EventRecord>, Failure> {
+pub fn demo() -> Result<Vec<EventRecord>, Failure> {
     parse(DEMO, "the compiled-in recording")
 }
 
@@ -105,11 +105,7 @@ impl PlaybackClock {
 }
 
 /// Plays in the background; the returned clock is that of the recording.
-pub(super) fn play(
-    records: Vec<EventRecord>,
-    speed: u32,
-    sender: mpsc::Sender<DashFeed>,
-) -> DashClock {
+pub fn play(records: Vec<EventRecord>, speed: u32, sender: mpsc::Sender<DashFeed>) -> DashClock {
     let first = records.first().map_or(0, |record| record.time_ms);
     let last = records.last().map_or(0, |record| record.time_ms);
     let start = if speed == 0 { last } else { first };

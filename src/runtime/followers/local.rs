@@ -8,10 +8,13 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::{FORM, WORTH, now_ms, recording::Recorder, store};
-use crate::commands::running_server::runs;
+use super::{now_ms, recording::Recorder};
+use crate::runtime::{
+    board::{self, WORTH},
+    running_server::runs,
+};
 use openlora_core::error::{ExitClass, Failure};
-use openlora_journal::{Journal, JournalError, ReadOnlyJournal, projection, writer_of};
+use openlora_journal::{Journal, JournalError, ReadOnlyJournal, writer_of};
 use openlora_ledger::{event::EventRecord, state::board::Board};
 use openlora_tui::{model::FeedLink, run::DashFeed};
 
@@ -25,7 +28,7 @@ const PAGE: usize = 1024;
 const STRIDE: u64 = 20_000;
 
 /// Follows in a separate thread, until the receiver is closed.
-pub(super) fn follow(
+pub fn follow_journal(
     path: PathBuf,
     recorder: Option<Recorder>,
     sender: mpsc::Sender<DashFeed>,
@@ -123,12 +126,10 @@ impl LocalFollower {
     /// first record if all of them are recorded.
     fn catch_up(&mut self, journal: &mut ReadOnlyJournal) -> Result<(), LocalStop> {
         let total = journal.head()?.sequence;
-        let kept = projection::path_of(&self.path, "board");
-        let known = match self.recorder {
-            Some(_) => None,
-            None => projection::load::<Board>(&kept, journal, FORM)?,
+        let mut board = match self.recorder {
+            Some(_) => Board::default(),
+            None => board::stored(&self.path, journal)?,
         };
-        let mut board = known.map_or_else(Board::default, |(_, board)| board);
         let first = board.sequence;
         let path = self.path.clone();
         let mut failed = None;
@@ -141,8 +142,8 @@ impl LocalFollower {
             {
                 failed.get_or_insert(error);
             }
-            if record.sequence % super::STRIDE == 0 {
-                store(&path, &board);
+            if record.sequence % board::STRIDE == 0 {
+                board::store(&path, &board);
             }
             if record.sequence % STRIDE == 0 {
                 let done = record.sequence;
@@ -155,7 +156,7 @@ impl LocalFollower {
         }
         self.next = board.sequence + 1;
         if board.sequence - first >= WORTH {
-            store(&path, &board);
+            board::store(&path, &board);
         }
         self.send(DashFeed::Board(Box::new(board)))
     }

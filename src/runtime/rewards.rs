@@ -17,12 +17,9 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use self::publish::RewardState;
-use super::money::format_token_sum;
-use crate::commands::printer::Printer;
 use openlora_attribution::LogFolder;
 use openlora_chain::{
     WalletError,
-    network::Network,
     registry::{AdapterId, parse_id},
 };
 use openlora_core::{
@@ -427,46 +424,6 @@ fn adapter_number(text: &str) -> Result<AdapterId, Failure> {
         let message = format!("the journal names the adapter `{text}`, which is no id");
         Failure::new(ExitClass::Internal, message)
     })
-}
-
-/// Prints a round as text.
-pub fn print_round(printer: &Printer, network: &Network, rewarded: &RewardRound) {
-    let money = |amount: Amount| match &network.token {
-        Some(token) => format_token_sum(network, &token.address.to_string(), amount),
-        None => format!("{amount} base units"),
-    };
-    for anchored in &rewarded.anchors {
-        printer.line(format!(
-            "anchored      {} calls of {}, as this server states, in {} ({} gas)",
-            anchored.calls,
-            money(anchored.charged),
-            anchored.tx,
-            anchored.gas_used
-        ));
-    }
-    for done in &rewarded.pools {
-        printer.line(format!(
-            "{:<13} {} of the pool {} in {} ({} gas)",
-            done.deed,
-            format_token_sum(network, &done.token, done.total),
-            done.pool,
-            done.tx,
-            done.gas_used
-        ));
-    }
-    for proposed in &rewarded.proposals {
-        printer.line(format!(
-            "proposed      {} for {} contributors to the pool {} in {} ({} gas)",
-            format_token_sum(network, &proposed.token, proposed.total),
-            proposed.contributors,
-            proposed.pool,
-            proposed.tx,
-            proposed.gas_used
-        ));
-    }
-    if let Some(problem) = &rewarded.problem {
-        printer.warn(format!("rewards wait for the next round: {problem}"));
-    }
 }
 
 fn foreign_root(adapter_id: &str, found: Word, expected: Word) -> Failure {

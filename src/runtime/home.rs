@@ -1,0 +1,80 @@
+//! The folders of a home and the names of the files in them.
+
+use std::path::{Path, PathBuf};
+
+/// The folders of openlora's own files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppDirs {
+    pub config: PathBuf,
+    pub data: PathBuf,
+    pub cache: PathBuf,
+}
+
+impl AppDirs {
+    /// `OPENLORA_HOME` sets all three; otherwise the platform's directories are used. None if the
+    /// platform names no home.
+    pub fn discover(home: Option<&Path>) -> Option<Self> {
+        if let Some(home) = home {
+            return Some(Self {
+                config: home.join("config"),
+                data: home.join("data"),
+                cache: home.join("cache"),
+            });
+        }
+        let dirs = directories::ProjectDirs::from("", "", "openlora")?;
+        Some(Self {
+            config: dirs.config_dir().to_owned(),
+            data: dirs.data_dir().to_owned(),
+            cache: dirs.cache_dir().to_owned(),
+        })
+    }
+
+    pub fn user_file(&self) -> PathBuf {
+        self.config.join("config.toml")
+    }
+
+    /// The journal of calls.
+    pub fn journal(&self) -> PathBuf {
+        self.data.join("journal.sqlite")
+    }
+
+    /// Downloaded base models.
+    pub fn models(&self) -> PathBuf {
+        self.cache.join("models")
+    }
+
+    /// Encrypted keys.
+    pub fn keystores(&self) -> PathBuf {
+        self.data.join("keystores")
+    }
+
+    /// The unpacked embedded base.
+    pub fn nano(&self) -> PathBuf {
+        self.data.join("nano")
+    }
+
+    /// The published log of attributed calls.
+    pub fn attribution_log(&self) -> PathBuf {
+        self.data.join("attribution-log")
+    }
+
+    /// The tokens of calls that wait for attribution.
+    pub fn pending_tokens(&self) -> PathBuf {
+        self.data.join("attribution-waiting")
+    }
+
+    /// The operator's token.
+    pub fn operator_token(&self) -> PathBuf {
+        self.data.join("operator.token")
+    }
+
+    /// The token of sellers that settle at this server.
+    pub fn seller_token(&self) -> PathBuf {
+        self.data.join("facilitator.token")
+    }
+
+    /// The file that announces a running server.
+    pub fn server_announcement(&self) -> PathBuf {
+        self.data.join("serve.json")
+    }
+}

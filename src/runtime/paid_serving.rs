@@ -1,0 +1,424 @@
+//! Paid serving: the payees of each adapter, the chains and the account, and settling while the
+//! server runs.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, RwLock},
+    time::Duration,
+};
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    faucet::DevFaucet,
+    notice::{NoticeListener, transaction_listener},
+    provenance,
+    rewards::RewardSchedule,
+    treasury::{ChainOperator, RewardSource},
+};
+use openlora_chain::{
+    development::check_payee,
+    network::{Network, PaymentToken},
+    provider::Chain,
+    transaction::{TxLimits, TxSender, no_facts, recover},
+};
+use openlora_core::{
+    Address, Amount,
+    error::{ExitClass, Failure},
+};
+use openlora_journal::Journal;
+use openlora_ledger::{
+    Ledger, PriceList, SponsorAllowance,
+    event::{Event, EventRecord, ReleaseDeployment, SplitRead},
+    state::JournalSnapshot,
+};
+use openlora_model::adapter::{LoraAdapter, WEIGHTS_FILE};
+use openlora_package::hash;
+use openlora_payments::{
+    settlement::{
+        ChainSettlement, LedgerView, SettleError, SettleTriggers, SettlementClient,
+        SettlementOptions, SettlementRecords, TxHistory,
+    },
+    x402::{ChainOffer, FacilitatorService, SellerConfig, SponsorRules, X402Seller},
+};
+use openlora_ports::Settler;
+use openlora_release::deploy::{ReleasePayee, payee, quote};
+use openlora_serve::payment::{Currency, SalesConfig};
+use openlora_wallet::WalletAccount;
+
+/// A chosen adapter that was read but not loaded yet.
+pub struct ChosenAdapter {
+    pub name: String,
+    pub version: String,
+    pub adapter: LoraAdapter,
+}
+
+/// A chain on which calls are paid.
+pub struct PaidChain {
+    pub chain: Chain,
+    pub terms: ChainTerms,
+}
+
+/// The terms of payments on a chain.
+pub struct ChainTerms {
+    pub token: PaymentToken,
+    pub min_deposit: Amount,
+    pub refund_fee: Amount,
+    /// Smallest payment of the `exact` scheme.
+    pub min_exact: Amount,
+    /// Daily budget for sponsored gas, in wei.
+    pub gas_budget: Option<Amount>,
+}
+
+/// The terms of sale that are the same on every chain.
+pub struct SaleTerms {
+    pub limits: TxLimits,
+    pub prices: PriceList,
+    pub withdraw_delay: Duration,
+    /// What is done for each payer in a day; the gas budget is each chain's own.
+    pub allowance: SponsorAllowance,
+    pub rules: SponsorRules,
+    pub triggers: SettleTriggers,
+    pub rounds: RewardSchedule,
+}
+
+/// The inputs of paid serving: the journal, the account and the chains, the home chain first.
+pub struct ServingPlan {
+    pub journal: Journal,
+    pub account: WalletAccount,
+    pub chains: Vec<PaidChain>,
+    pub terms: SaleTerms,
+    pub rewards: RewardSource,
+    pub listener: NoticeListener,
+}
+
+/// Everything that a server with paid calls needs.
+pub struct PaidServing {
+    pub sales: SalesConfig,
+    pub prices: PriceList,
+    /// Names of the chains, the home chain first.
+    pub networks: Vec<String>,
+    /// The recipients on the home chain, by the adapter's digest.
+    pub splits: BTreeMap<String, SplitRead>,
+    operators: Vec<ChainOperator>,
+    triggers: SettleTriggers,
+    rounds: RewardSchedule,
+}
+
+/// A charged sum that could be claimed and is not.
+pub struct UnclaimedCharge {
+    pub network: Network,
+    pub token: Address,
+    pub amount: Amount,
+}
+
+impl ServingPlan {
+    /// Prepares paid serving of the chosen adapters.
+    ///
+    /// # Errors
+    ///
+    /// An adapter is not registered or is served by another account, or a chain cannot be reached.
+    pub async fn open(self, chosen: &[ChosenAdapter]) -> Result<PaidServing, Failure> {
+        let snapshot = self.journal.snapshot()?;
+        let payees = self.payees(chosen, &snapshot).await?;
+        self.check_payees(chosen, &payees)?;
+        self.prepare(&payees, &snapshot).await?;
+        self.sell(&payees).await
+    }
+
+    fn home(&self) -> &Chain {
+        &self.chains[0].chain
+    }
+
+    /// The payees of each adapter, by the adapter's digest.
+    async fn payees(
+        &self,
+        chosen: &[ChosenAdapter],
+        snapshot: &JournalSnapshot,
+    ) -> Result<BTreeMap<String, ReleasePayee>, Failure> {
+        let mut payees = BTreeMap::new();
+        for one in chosen {
+            let deployment = self.deployment(one, snapshot)?;
+            let payee = payee(self.home(), &deployment, self.account.address()).await?;
+            payees.insert(one.adapter.digest.clone(), payee);
+        }
+        Ok(payees)
+    }
+
+    /// Outside development chains, refuses payees and serving accounts whose address is a
+    /// placeholder or has a published key.
+    fn check_payees(
+        &self,
+        chosen: &[ChosenAdapter],
+        payees: &BTreeMap<String, ReleasePayee>,
+    ) -> Result<(), Failure> {
+        for network in self.chains.iter().map(|it| &it.chain.network) {
+            check_payee(network, "the server's account", self.account.address())?;
+            for payee in payees.values() {
+                for (recipient, members) in payee.recipients() {
+                    let who = format!("a recipient of {}", payee.deployment.name);
+                    check_payee(network, &who, recipient)?;
+                    for member in members {
+                        let who = format!("a contributor of {}", payee.deployment.name);
+                        check_payee(network, &who, member)?;
+                    }
+                }
+            }
+            for one in chosen {
+                for party in provenance::adapter_contributors(&one.adapter.dir)? {
+                    let who = format!("the contributor {}", party.name);
+                    for address in [party.address, party.owner].into_iter().flatten() {
+                        check_payee(network, &who, address)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The newest release of exactly these weights on the home chain.
+    fn deployment(
+        &self,
+        one: &ChosenAdapter,
+        snapshot: &JournalSnapshot,
+    ) -> Result<ReleaseDeployment, Failure> {
+        let (weights, _) = hash(&one.adapter.dir.join(WEIGHTS_FILE))?;
+        let weights = weights.to_string();
+        let home = &self.home().network;
+        let registry = home.contracts.registry.unwrap_or_default().to_string();
+        let fits = |it: &&ReleaseDeployment| {
+            it.weights_sha256 == weights && it.chain_id == home.chain_id && it.registry == registry
+        };
+        let found = snapshot.deployments.iter().rev().find(fits);
+        found.cloned().ok_or_else(|| {
+            let message = format!(
+                "{} is not registered on `{}`, so nobody could be paid for its calls",
+                one.name, home.name
+            );
+            Failure::new(ExitClass::BadInput, message).with_hint(
+                "register it: openlora deploy; or serve without payment: openlora serve --local --free",
+            )
+        })
+    }
+
+    /// Recovers open transactions, creates missing splitters on other chains, and records the
+    /// recipients.
+    async fn prepare(
+        &self,
+        payees: &BTreeMap<String, ReleasePayee>,
+        snapshot: &JournalSnapshot,
+    ) -> Result<(), Failure> {
+        let limits = self.terms.limits;
+        let progress = transaction_listener(&self.listener);
+        for PaidChain { chain, terms } in &self.chains {
+            let faucet = DevFaucet {
+                chain,
+                facts: &self.journal,
+                limits,
+                listener: &self.listener,
+            };
+            faucet.fund(self.account.address()).await?;
+            let sender = TxSender {
+                chain,
+                account: &self.account,
+                facts: &self.journal,
+                limits,
+                progress: &*progress,
+                harvest: &no_facts,
+            };
+            for payee in payees.values() {
+                if let Some(step) = payee.missing_on(chain).await? {
+                    recover(&sender, &snapshot.unsettled).await?;
+                    let steps = [step];
+                    let quote = quote(chain, self.account.address(), &steps, &limits).await?;
+                    for submission in &quote.submissions {
+                        sender.send(submission).await?;
+                    }
+                }
+                let split = payee.split(chain.network.chain_id, terms.token.address);
+                let event = Event::SplitRead(Box::new(split));
+                self.journal.append(event).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn sell(self, payees: &BTreeMap<String, ReleasePayee>) -> Result<PaidServing, Failure> {
+        let ledger = Arc::new(RwLock::new(Ledger::default()));
+        let folded = Arc::clone(&ledger);
+        let follower = move |record: &EventRecord| {
+            let mut ledger = folded
+                .write()
+                .unwrap_or_else(|poisoned| poisoned.into_inner());
+            ledger.apply(&record.event);
+        };
+        self.journal.follow(Box::new(follower)).await?;
+        let mut history = TxHistory::default();
+        self.journal
+            .replay(1, |record| history.apply(&record.event))?;
+        let operators = self.chain_operators(&ledger, &history);
+        for ChainOperator {
+            client, rewarder, ..
+        } in &operators
+        {
+            client.recover().await?;
+            rewarder.watch().await?;
+        }
+        let offers = operators.iter().zip(&self.chains);
+        let offers: Vec<ChainOffer> = offers
+            .map(|(it, chain)| self.chain_offer(&it.client, &chain.terms))
+            .collect();
+        for ChainOperator { client, .. } in &operators {
+            client.refresh().await.map_err(SettleError::from)?;
+        }
+        let facilitator = FacilitatorService::new(offers.clone(), self.account.address());
+        let seller = SellerConfig {
+            pay_to: payees
+                .iter()
+                .map(|(digest, payee)| (digest.clone(), payee.splitter))
+                .collect(),
+            offers,
+            account: self.account.address(),
+            facts: Arc::new(self.journal.clone()),
+            ledger: Arc::clone(&ledger) as Arc<dyn LedgerView>,
+            rules: self.terms.rules,
+        };
+        let home = &self.home().network;
+        let token = &self.chains[0].terms.token;
+        let split = |payee: &ReleasePayee| payee.split(home.chain_id, token.address);
+        let splits = payees.iter().map(|(key, it)| (key.clone(), split(it)));
+        Ok(PaidServing {
+            splits: splits.collect(),
+            sales: SalesConfig {
+                gateway: Arc::new(X402Seller::new(seller)),
+                facilitator: Arc::new(facilitator),
+                settler: Arc::new(ChainOperators(operators.clone())),
+                currency: Currency {
+                    symbol: token.symbol.clone(),
+                    decimals: token.decimals,
+                },
+            },
+            prices: self.terms.prices,
+            networks: self
+                .chains
+                .iter()
+                .map(|it| it.chain.network.name.clone())
+                .collect(),
+            operators,
+            triggers: self.terms.triggers,
+            rounds: self.terms.rounds,
+        })
+    }
+
+    fn chain_operators(
+        &self,
+        ledger: &Arc<RwLock<Ledger>>,
+        history: &TxHistory,
+    ) -> Vec<ChainOperator> {
+        let open = |(place, PaidChain { chain, terms }): (usize, &PaidChain)| {
+            let options = SettlementOptions {
+                progress: transaction_listener(&self.listener),
+                allowance: SponsorAllowance {
+                    gas_budget: terms.gas_budget,
+                    ..self.terms.allowance
+                },
+                ..SettlementOptions::for_network(&chain.network, self.terms.limits)
+            };
+            let records = SettlementRecords {
+                facts: Arc::new(self.journal.clone()),
+                ledger: Arc::clone(ledger) as Arc<dyn LedgerView>,
+                history: history.clone(),
+            };
+            let (chain, account) = (chain.clone(), self.account.clone());
+            let rewards = self.rewards.clone();
+            ChainOperator::new(chain, account, records, options, rewards, place == 0)
+        };
+        self.chains.iter().enumerate().map(open).collect()
+    }
+
+    fn chain_offer(&self, client: &Arc<SettlementClient>, terms: &ChainTerms) -> ChainOffer {
+        ChainOffer {
+            settlement: Arc::clone(client) as Arc<dyn ChainSettlement>,
+            token: terms.token.address,
+            token_name: terms.token.name.clone(),
+            token_version: terms.token.version.clone(),
+            withdraw_delay: self.terms.withdraw_delay.as_secs(),
+            min_deposit: terms.min_deposit,
+            refund_fee: terms.refund_fee,
+            min_exact: terms.min_exact,
+        }
+    }
+}
+
+/// The settlers of all chains, for settlement requests.
+struct ChainOperators(Vec<ChainOperator>);
+
+#[async_trait::async_trait]
+impl Settler for ChainOperators {
+    async fn settle_all(&self) -> Result<serde_json::Value, Failure> {
+        let mut settled = Vec::with_capacity(self.0.len());
+        for operator in &self.0 {
+            settled.push(operator.settle_and_reward().await?);
+        }
+        Ok(serde_json::json!(settled))
+    }
+
+    async fn withdraw(&self) -> Result<serde_json::Value, Failure> {
+        let mut paid = Vec::with_capacity(self.0.len());
+        for operator in &self.0 {
+            paid.push(operator.withdraw_and_reward(None).await?);
+        }
+        Ok(serde_json::json!(paid))
+    }
+}
+
+impl PaidServing {
+    /// Ids of the chains on which calls are paid.
+    pub fn chains(&self) -> Vec<u64> {
+        let id = |operator: &ChainOperator| operator.client.chain().network.chain_id;
+        self.operators.iter().map(id).collect()
+    }
+
+    /// Watches the chains and settles earnings until `stop`, then once more. Each task returns
+    /// whether it completed everything.
+    pub fn start(&self, stop: &CancellationToken) -> JoinSet<bool> {
+        let mut tasks = JoinSet::new();
+        for operator in &self.operators {
+            let ChainOperator {
+                client,
+                settler,
+                rewarder,
+            } = operator;
+            let (rewarder, rounds, ended) = (Arc::clone(rewarder), self.rounds, stop.clone());
+            let filler = Arc::clone(settler);
+            tasks.spawn(async move {
+                rewarder.run(rounds, filler, ended).await;
+                true
+            });
+            let (client, watched) = (Arc::clone(client), stop.clone());
+            tasks.spawn(async move {
+                client.watch(watched).await;
+                true
+            });
+            let (settler, stop, triggers) = (Arc::clone(settler), stop.clone(), self.triggers);
+            tasks.spawn(async move { settler.run(triggers, stop).await });
+        }
+        tasks
+    }
+
+    /// Charged amounts that could be claimed and are not.
+    pub fn unclaimed(&self) -> Vec<UnclaimedCharge> {
+        let of_chain = |operator: &ChainOperator| {
+            let network = &operator.client.chain().network;
+            let sums = operator.settler.unclaimed().into_iter();
+            let charge = |(token, amount)| UnclaimedCharge {
+                network: network.clone(),
+                token,
+                amount,
+            };
+            sums.map(charge).collect::<Vec<_>>()
+        };
+        self.operators.iter().flat_map(of_chain).collect()
+    }
+}
