@@ -155,9 +155,6 @@ pub enum CliCommand {
     },
     /// Print the manual page
     Man,
-    /// Build base models from scratch
-    #[command(subcommand, hide = true)]
-    Base(BaseCommand),
 }
 
 #[derive(Debug, Args)]
@@ -852,25 +849,6 @@ pub enum ConfigCommand {
         #[arg(long)]
         user: bool,
     },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum BaseCommand {
-    /// Train a small base model from text, tokenizer included
-    Build(BaseBuildArgs),
-}
-
-#[derive(Debug, Args)]
-pub struct BaseBuildArgs {
-    /// Folder with the text as JSONL files
-    #[arg(long, value_name = "DIR")]
-    pub corpus: PathBuf,
-    /// Folder for the model
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
-    /// Shape and schedule, one `key=value` each
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub overrides: Vec<String>,
 }
 
 /// A flag and the setting that it overrides.
