@@ -36,7 +36,6 @@ pub mod receipts;
 mod requests;
 pub mod rewards;
 mod running_server;
-pub mod schemas;
 pub mod serve;
 mod server_access;
 pub mod settle;

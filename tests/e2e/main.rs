@@ -42,6 +42,7 @@ mod purse_homes;
 mod purse_hostile;
 mod purse_lossy;
 mod purse_parallel;
+mod result_schemas;
 mod rewards_chain;
 mod schemas;
 mod sdk;
@@ -86,6 +87,10 @@ mod golden;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../support/keys.rs"]
 mod keys;
+
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "../support/memory_journal.rs"]
+mod memory_journal;
 
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../support/packages.rs"]

@@ -13,6 +13,7 @@ use std::{
     },
 };
 
+use crate::memory_journal::memory_journal;
 use crate::waiting;
 use futures::StreamExt;
 use openlora_attribution::Provenance;
@@ -233,7 +234,7 @@ pub fn operator_client() -> reqwest::Client {
 }
 
 pub fn test_journal() -> Journal {
-    Journal::in_memory().unwrap()
+    memory_journal()
 }
 
 pub async fn start_with(limits: ServeLimits, journal: Journal) -> TestServer {
