@@ -6,6 +6,8 @@
     reason = "a test stops at the first surprise"
 )]
 
+use xtask::bpe;
+
 mod allotted_serving;
 mod architecture;
 mod attribution;

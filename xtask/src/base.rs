@@ -15,10 +15,10 @@ use safetensors::{Dtype, tensor::TensorView};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use crate::bpe::train_tokenizer;
 use openlora_decoder::{Decoder, TokenBatch};
 use openlora_model::{
     ModelConfig,
-    bpe::train_tokenizer,
     dataset::{
         DataSource, Dataset, Task, TrainingExample,
         encode::{EncodeOptions, LossOn, encode_row},
@@ -136,7 +136,8 @@ pub fn train_base(
         dataset.rows.iter().map(|row| plain(&row.example)),
         build.shape.vocab,
         &build.out,
-    )?;
+    )
+    .map_err(|error| TrainError::damaged(&build.out, error.to_string()))?;
     let config = write_config(build)?;
     let codec = TextCodec::open(&build.out)?;
     let documents = encode(&codec, &dataset, build.shape.context)?;

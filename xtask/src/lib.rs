@@ -1,7 +1,7 @@
 //! Tools of this workspace that are no part of the product.
 //!
-//! [`base`] trains a small base model from text, tokenizer included. The base that the binary
-//! embeds is built with it; so are the bases of tests.
+//! [`base`] trains a small base model from text, with the tokenizer of [`bpe`]. The base that the
+//! binary embeds is built with it; so are the bases of tests.
 //!
 //! ```no_run
 //! use xtask::base::{BaseBuild, train_base};
@@ -13,3 +13,4 @@
 //! ```
 
 pub mod base;
+pub mod bpe;

@@ -7,7 +7,6 @@ pub mod adapter;
 pub mod dataset;
 
 mod base;
-pub mod bpe;
 mod config;
 mod error;
 pub mod hub;
