@@ -105,11 +105,6 @@ pub fn address(text: &str) -> String {
     UrlParts::parse(text).map_or_else(|| text.to_owned(), |it| it.shown())
 }
 
-/// Whether a URL contains anything that [`address`] removes.
-pub fn has_credentials(text: &str) -> bool {
-    address(text) != text
-}
-
 /// Registers the credentials of all URLs in `text`.
 pub fn register_credentials(text: &str) {
     for found in addresses(text) {
