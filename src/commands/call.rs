@@ -11,8 +11,8 @@ use std::io::{IsTerminal, Read};
 use serde_json::{Value, json};
 
 use super::{CommandContext, payer::PayerRequest};
-pub use answer::CallResult;
-use answer::{AdapterAnswer, LabelProbability};
+use answer::LabelProbability;
+pub use answer::{AdapterAnswer, CallResult};
 use client::{CallParams, ServerClient, text_at};
 use openlora_core::{
     error::{ExitClass, ExitStatus, Failure},

@@ -43,9 +43,9 @@ pub fn members() -> Vec<String> {
 fn crates() -> Vec<String> {
     let mut folders: Vec<String> = members()
         .into_iter()
-        .map(|member| match member.starts_with("crates/") {
-            true => format!("{member}/src"),
-            false => member,
+        .map(|member| match member.starts_with("src/") {
+            true => member,
+            false => format!("{member}/src"),
         })
         .collect();
     folders.push("src".to_owned());

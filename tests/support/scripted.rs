@@ -8,8 +8,10 @@ use std::{collections::HashMap, sync::Arc};
 use candle_core::{Device, Tensor};
 use openlora_engine::Engine;
 use openlora_mistral::{EngineLoader, EngineSpec, LoadedEngine, Quant};
-use openlora_model::{BaseModel, ModelConfig, bpe, tensors, text::TextCodec};
+use openlora_model::{BaseModel, ModelConfig, tensors, text::TextCodec};
 use serde_json::json;
+
+use crate::bpe;
 
 /// Width of the model: more than the vocabulary, and whole blocks for every quantisation.
 const WIDTH: usize = 512;

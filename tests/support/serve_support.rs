@@ -13,6 +13,7 @@ use std::{
     },
 };
 
+use crate::memory_journal::memory_journal;
 use crate::waiting;
 use futures::StreamExt;
 use openlora_attribution::Provenance;
@@ -28,7 +29,10 @@ use openlora_ledger::{
 use openlora_model::dataset::Task;
 use openlora_serve::{
     BoundSocket, ConnectionLimits, ServeError, ServeInputs, ServeLimits, ServedAdapter, Server,
-    StopHandle, access::AccessRules, attribution::AttributionConfig,
+    StopHandle,
+    access::{AccessRules, AccessToken, FacilitatorAccess},
+    attribution::AttributionConfig,
+    proxies::TrustedProxies,
 };
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -220,7 +224,10 @@ pub const OPERATOR: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796
 pub fn access() -> AccessRules {
     AccessRules {
         operator: OPERATOR.parse().unwrap(),
-        ..AccessRules::closed().unwrap()
+        sellers: AccessToken::random().unwrap(),
+        facilitation: FacilitatorAccess::default(),
+        proxies: TrustedProxies::default(),
+        public_host: None,
     }
 }
 
@@ -233,7 +240,7 @@ pub fn operator_client() -> reqwest::Client {
 }
 
 pub fn test_journal() -> Journal {
-    Journal::in_memory().unwrap()
+    memory_journal()
 }
 
 pub async fn start_with(limits: ServeLimits, journal: Journal) -> TestServer {

@@ -34,7 +34,6 @@ mod layer;
 mod lora;
 mod network;
 mod noise;
-mod save;
 mod tap;
 mod weights;
 
@@ -43,5 +42,4 @@ pub use error::DecoderError;
 pub use layer::ModelParameter;
 pub use lora::LoraFactors;
 pub use network::Decoder;
-pub use save::SaveType;
 pub use tap::{GradientTap, ModulePass};

@@ -59,7 +59,7 @@ pub use indexed::ContributorIndex;
 pub use material::{GradientCheckpoint, GradientInputs};
 pub use places::AttributionDir;
 pub use projection::Projector;
-pub use scan::{DotKernel, dot, kernels};
+pub use scan::{DotKernel, kernels};
 pub use sketch::GradientSketch;
 pub use sketcher::GradientSketcher;
 pub use suffixes::SuffixArray;

@@ -25,7 +25,6 @@
 mod chain;
 mod error;
 mod lock;
-mod memory;
 pub mod projection;
 mod read_only;
 mod row;
@@ -47,7 +46,6 @@ use tokio::sync::{broadcast, oneshot, watch};
 pub use chain::JournalHead;
 pub use error::JournalError;
 pub use lock::writer_of;
-pub use memory::MemoryStore;
 pub use read_only::ReadOnlyJournal;
 pub use row::{RecordHash, StoredRow};
 pub use sqlite::{SqliteReader, SqliteStore};
@@ -120,15 +118,6 @@ impl Journal {
     /// There is none, or it is no journal or a later format.
     pub fn open_read_only(path: &Path) -> Result<ReadOnlyJournal, JournalError> {
         Ok(ReadOnlyJournal::new(Box::new(SqliteReader::open(path)?)))
-    }
-
-    /// A journal in memory that is lost when its last handle is dropped.
-    ///
-    /// # Errors
-    ///
-    /// The system cannot start another thread.
-    pub fn in_memory() -> Result<Self, JournalError> {
-        Self::start(Box::new(MemoryStore::new()), Box::new(system_clock))
     }
 
     /// Starts the writer over any store, with any clock.

@@ -254,12 +254,6 @@ impl LedgerChannel {
         self.used = self.used.split_off(&charged);
     }
 
-    /// The claimed total on the chain, checked against the charged total.
-    pub fn claimed(&self) -> Result<StageTotal<ClaimedStage>, TotalBreach> {
-        let claimed = self.view.as_ref().map_or(Amount::ZERO, |view| view.claimed);
-        StageTotal::<ClaimedStage>::within(claimed, self.charged)
-    }
-
     /// Charged and not yet claimed.
     pub fn unclaimed(&self) -> Amount {
         let claimed = self.view.as_ref().map_or(Amount::ZERO, |view| view.claimed);

@@ -48,8 +48,8 @@ mod view;
 
 pub use anchors::AnchorFacts;
 pub use channel::{
-    AuthorisedStage, ChannelTerms, ChargedStage, ClaimedStage, ReleasedStage, SettledStage,
-    StageTotal, TotalBreach, WITHDRAW_DELAY, WITHDRAW_SHARE,
+    AuthorisedStage, ChannelTerms, ChargedStage, ClaimedStage, StageTotal, TotalBreach,
+    WITHDRAW_DELAY, WITHDRAW_SHARE,
 };
 pub use collected_sums::{CollectedSums, collected_of};
 pub use contributions::{AttributedCall, PoolAllotment, StatedContributions};

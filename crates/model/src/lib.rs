@@ -25,7 +25,6 @@ pub mod adapter;
 pub mod dataset;
 
 mod base;
-pub mod bpe;
 mod config;
 mod error;
 pub mod hub;
@@ -41,10 +40,7 @@ pub use config::{ModelConfig, ModelFamily, RopeScaling};
 pub use error::{HubProblem, ModelError};
 pub use hub::DownloadProgress;
 pub use lora_config::{LoraConfig, is_target};
-pub use shapes::{
-    MemoryEstimate, ModuleShape, TensorShape, estimate_memory, lora_parameters, modules,
-    parameters, tensors,
-};
+pub use shapes::{ModuleShape, TensorShape, modules, parameters, tensors};
 pub use weight_files::weight_files;
 
 /// The storage of a base's frozen weights in memory; arithmetic is f32 throughout.

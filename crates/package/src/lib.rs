@@ -39,7 +39,7 @@ pub use facts::{BaseFacts, RunFacts, hash, written_at};
 pub use manifest::Manifest;
 pub use paths::{PathProblem, check_path, check_paths};
 pub use read::{Package, read};
-pub use write::{WrittenPackage, sign, write};
+pub use write::{WrittenPackage, write};
 
 /// The manifest, byte for byte as signed.
 pub const MANIFEST_FILE: &str = "openlora.json";

@@ -12,7 +12,7 @@ use super::{
     whole::WholeNumber,
 };
 use openlora_core::Address;
-use openlora_ledger::{RevenueShare, SplitProblem, WHOLE_PPM, apportion, check_split};
+use openlora_ledger::{RevenueShare, SplitProblem, check_split};
 
 /// The role whose share is divided among the contributors.
 pub const CONTRIBUTORS: &str = "contributors";
@@ -405,37 +405,5 @@ impl Manifest {
     pub fn counts_copies(&self) -> bool {
         let mut datasets = self.datasets.iter();
         datasets.any(|data| data.distinct_records.is_none())
-    }
-
-    /// The payees and their shares if contributors are paid directly by their static shares. An
-    /// account with several roles appears once; zero shares are left out.
-    pub fn payees(&self) -> Vec<(Address, u64)> {
-        let mut payees: Vec<(Address, u64)> = Vec::new();
-        let mut pay = |address: Option<Address>, ppm: u64| {
-            let Some(address) = address.filter(|_| ppm > 0) else {
-                return;
-            };
-            match payees.iter_mut().find(|payee| payee.0 == address) {
-                Some(payee) => payee.1 += ppm,
-                None => payees.push((address, ppm)),
-            }
-        };
-        for share in &self.split {
-            if share.role != CONTRIBUTORS {
-                pay(share.address, share.ppm);
-                continue;
-            }
-            let weights: Vec<u128> = self
-                .contributors
-                .iter()
-                .map(|contributor| u128::from(contributor.static_ppm))
-                .collect();
-            let parts = apportion(share.ppm, &weights);
-            for (contributor, ppm) in self.contributors.iter().zip(parts) {
-                pay(contributor.address, ppm);
-            }
-        }
-        debug_assert!(payees.iter().map(|payee| payee.1).sum::<u64>() <= WHOLE_PPM);
-        payees
     }
 }

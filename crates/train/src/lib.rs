@@ -1,4 +1,4 @@
-//! Training and evaluation of adapters, and training of the embedded base.
+//! Training and evaluation of adapters.
 //!
 //! Owns the optimizer, the loop, the run directory and the evaluation on held-out rows. The decoder
 //! crate computes the model, and the model crate defines the files of an adapter. Progress is
@@ -24,7 +24,6 @@
 //! ```
 
 pub mod adamw;
-pub mod base;
 pub mod chart;
 pub mod config;
 mod error;

@@ -4,13 +4,14 @@
 use std::path::Path;
 
 use schemars::JsonSchema;
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Serialize, de::IgnoredAny};
 
 use super::{
     program::{DemoBinary, DemoServer},
-    script::{DemoScript, text},
+    script::DemoScript,
+    steps::CreatedAccount,
 };
+use crate::commands::call::CallResult;
 use openlora_chain::balance::shown_amount;
 use openlora_core::{
     Address, Amount,
@@ -71,7 +72,7 @@ pub struct DemoBuyer {
 /// The results of the buyer's calls.
 #[derive(Default)]
 pub struct CallLog {
-    pub answers: Vec<Value>,
+    pub answers: Vec<CallResult>,
     pub streamed: u64,
 }
 
@@ -79,21 +80,12 @@ impl DemoBuyer {
     /// Creates the buyer's account on the chain that the creator's commands started.
     pub async fn new(script: &DemoScript<'_>, dir: &Path) -> Result<Self, Failure> {
         let program = script.program.with_home("buyer");
-        let chain = script
-            .program
-            .run(dir, &["devnet", "status"], false)
-            .await?;
-        program.use_chain(text(&chain, "/url")?)?;
+        program.use_chain(&script.chain(dir).await?.url)?;
         let account = ["wallet", "new", "buyer", "--light-kdf"];
         script.print_command(&account);
-        let made = program.run(dir, &account, false).await?;
-        script.print_line(&format!("  the buyer is {}", text(&made, "/address")?));
+        let made: CreatedAccount = program.read(dir, &account).await?;
+        script.print_line(&format!("  the buyer is {}", made.address));
         Ok(Self { program })
-    }
-
-    /// Makes one paid call.
-    pub async fn call(&self, dir: &Path, args: &[&str]) -> Result<Value, Failure> {
-        self.program.run(dir, args, false).await
     }
 
     /// Makes the remaining calls, several at a time, some of them streamed.
@@ -114,7 +106,7 @@ impl DemoBuyer {
                     args.extend(["--kind", "chat", "--max-tokens", "8", "--stream"]);
                 }
                 async move {
-                    let answer = self.program.run(dir, &args, false).await?;
+                    let answer = self.program.read(dir, &args).await?;
                     Ok::<_, Failure>((answer, streams))
                 }
             });
@@ -128,22 +120,15 @@ impl DemoBuyer {
 
     /// How many channels the buyer has.
     async fn channels(&self, dir: &Path) -> Result<u64, Failure> {
-        let listed = self.program.run(dir, &["channel", "list"], false).await?;
-        Ok(listed.as_array().map_or(0, Vec::len) as u64)
+        let listed: Vec<IgnoredAny> = self.program.read(dir, &["channel", "list"]).await?;
+        Ok(listed.len() as u64)
     }
 
     /// Sums up the answers.
     pub async fn paid(&self, dir: &Path, log: &CallLog) -> Result<BuyerPayments, Failure> {
-        let mut charged = Amount::ZERO;
-        for answer in &log.answers {
-            let amount: Amount = text(answer, "/paid")?.parse().map_err(|problem| {
-                Failure::new(ExitClass::Internal, format!("a call's price: {problem}"))
-            })?;
-            charged = charged.saturating_add(amount);
-        }
         Ok(BuyerPayments {
             calls: log.answers.len() as u64,
-            charged,
+            charged: log.answers.iter().map(|it| it.paid).sum(),
             channels: self.channels(dir).await?,
             streamed: log.streamed,
         })
@@ -239,10 +224,10 @@ impl DemoScript<'_> {
         paid: &BuyerPayments,
     ) -> Result<SettlementFigures, Failure> {
         self.print_command(&["settle"]);
-        self.program.run(project, &["settle"], false).await?;
+        self.program.run(project, &["settle"]).await?;
         server.stop().await?;
         self.print_command(&["withdraw"]);
-        self.program.run(project, &["withdraw"], false).await?;
+        self.program.run(project, &["withdraw"]).await?;
         let settled = settled(&self.program.journal(), paid.calls)?;
         if settled.amount != paid.charged {
             let message = format!(
@@ -268,9 +253,7 @@ impl DemoScript<'_> {
             settled.gas_one_by_one as f64 / paid.calls.max(1) as f64,
         ));
         self.print_command(&["earnings", "--audit"]);
-        self.program
-            .run(project, &["earnings", "--audit"], false)
-            .await?;
+        self.program.run(project, &["earnings", "--audit"]).await?;
         self.print_line("  the ledger and the chain agree to the unit");
         Ok(settled)
     }

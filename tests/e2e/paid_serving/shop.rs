@@ -24,14 +24,14 @@ use openlora_journal::{Journal, JournalStore, SqliteStore};
 use openlora_ledger::{
     ChannelKey, ChannelTerms, Ledger, PriceList, SponsorAllowance,
     event::{Event, EventRecord},
+    findings::{AuditFigures, LedgerAudit},
+    reconcile::reconcile,
     trail::AuditTrail,
 };
 use openlora_payments::{
     settlement::{
         ChainSettlement, ChainSettler, DepositPermit, SettlementClient, SettlementOptions,
-        SettlementRecords, TxHistory,
-        audit::{AuditFigures, audit},
-        identify,
+        SettlementRecords, TxHistory, audit::gather, identify,
     },
     x402::{
         ChainOffer, FacilitatorService, SellerConfig as Stalls, SponsorRules, X402Seller,
@@ -329,7 +329,9 @@ impl Shop {
             .unwrap();
         assert_eq!(trail.ledger.breaches, Vec::<String>::new());
         let figures = |desk: &Arc<SettlementClient>| {
-            let mut audits = self.wait(audit(desk.chain(), &trail, 0)).unwrap();
+            let evidence = self.wait(gather(desk.chain(), &trail, 0)).unwrap();
+            let audits = evidence.iter().map(|it| reconcile(&trail, it));
+            let mut audits: Vec<LedgerAudit> = audits.collect();
             assert!(audits.iter().all(|it| it.holds()), "{audits:#?}");
             assert_eq!(audits.len(), 1, "{audits:#?}");
             audits.remove(0).figures

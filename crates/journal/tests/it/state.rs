@@ -1,6 +1,8 @@
 //! The fold: live equals replayed, from any stored point, and nothing counts twice.
 
-use openlora_journal::{AppendOutcome, Journal, JournalEntry, JournalStore, MemoryStore};
+use openlora_journal::{AppendOutcome, Journal, JournalEntry, JournalStore};
+
+use crate::memory_journal::MemoryStore;
 use openlora_ledger::{
     event::{CallKind, Event, EventRecord, FinishReason, TokenUsage},
     state::{

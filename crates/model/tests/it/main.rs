@@ -15,6 +15,10 @@ mod model_hub;
 mod text;
 
 #[allow(dead_code, reason = "other tests use more of it")]
+#[path = "../../../../xtask/src/bpe.rs"]
+mod bpe;
+
+#[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../../../../tests/support/codec.rs"]
 mod codec;
 

@@ -3,12 +3,10 @@
 use std::path::Path;
 
 use openlora_core::error::Explain;
-use openlora_model::{
-    bpe::{self, train_tokenizer},
-    text::{ChatMessage, TextCodec},
-};
+use openlora_model::text::{ChatMessage, TextCodec};
 use serde_json::{Value, json};
 
+use crate::bpe::{self, train_tokenizer};
 use crate::codec::{corpus, train_codec};
 
 fn message(role: &str, content: &str) -> ChatMessage {

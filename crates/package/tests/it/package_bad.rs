@@ -13,7 +13,7 @@ use openlora_package::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::packages::{about, account, checked, drafted, packaged};
+use crate::packages::{about, account, checked, drafted, packaged, payees};
 
 /// What verifying says after `meddle`: the first check that fails, and why, `DIR` for the folder.
 fn refusal(meddle: impl Fn(&Path)) -> (String, String) {
@@ -424,7 +424,7 @@ fn splits_that_cannot_be_paid() {
         ..about()
     });
     assert_eq!(
-        only.unwrap().manifest.payees(),
+        payees(&only.unwrap().manifest),
         [(account().address(), 1_000_000)]
     );
 }

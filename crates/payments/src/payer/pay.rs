@@ -112,7 +112,6 @@ pub struct SentPayment {
     pub(super) record: PaymentRecord,
     pub(super) leased: Option<LeasedChannel>,
     pub(super) prior: Amount,
-    pub(super) fresh: Amount,
     pub(super) repeated: bool,
 }
 
@@ -127,11 +126,6 @@ impl SentPayment {
     /// The deposit that comes with it.
     pub fn deposit(&self) -> Amount {
         self.record.deposit
-    }
-
-    /// The part of the deposit that no earlier payment signed.
-    pub fn fresh(&self) -> Amount {
-        self.fresh
     }
 
     pub fn payment_record(&self) -> &PaymentRecord {
@@ -308,7 +302,6 @@ impl Payer {
             order: attempt.order,
             number,
             prior: record.before,
-            fresh: Amount::ZERO,
             record,
             leased,
             repeated: true,
@@ -382,7 +375,6 @@ impl Payer {
             record: spending,
             leased: None,
             prior: Amount::ZERO,
-            fresh: Amount::ZERO,
             repeated: false,
         })
     }
@@ -458,7 +450,6 @@ impl Payer {
             record: spending,
             leased: Some(leased),
             prior,
-            fresh: deposit.map_or(Amount::ZERO, |it| it.amount),
             repeated: false,
         })
     }

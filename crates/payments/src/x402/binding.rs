@@ -13,7 +13,6 @@ use serde_json::{Map, Value};
 
 use super::{
     digest::{separator, signing_digest},
-    signature::recover,
     wire::{WireProblem, forms, read},
 };
 use openlora_core::{Address, Amount, Word};
@@ -182,11 +181,6 @@ impl RefundRequest {
         };
         signing_digest(domain.0, &request)
     }
-}
-
-/// Whether an account's key signed a digest, by the escrow's rules.
-pub fn signed_by(account: Address, digest: Word, signature: &[u8]) -> bool {
-    recover(digest, signature) == Ok(account)
 }
 
 /// Our entry of `extensions`, if there is one.

@@ -14,6 +14,10 @@ mod serve_metering;
 mod serve_routes;
 
 #[allow(dead_code, reason = "other tests use more of it")]
+#[path = "../../../../tests/support/memory_journal.rs"]
+mod memory_journal;
+
+#[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../../../../tests/support/serve_support.rs"]
 mod serve_support;
 
