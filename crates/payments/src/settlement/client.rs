@@ -16,6 +16,7 @@ use tokio::sync::{Notify, OwnedMutexGuard};
 
 use super::{
     ChainFailure, MinedResult, SettleError,
+    claim_worth::ClaimWorth,
     claims::ClaimRow,
     facts,
     ledger_view::{EventLocation, LedgerView, TxHistory, ask},
@@ -63,6 +64,8 @@ pub struct SettlementOptions {
     pub reader: Option<FactReader>,
     /// Daily limits for sponsored transactions.
     pub allowance: SponsorAllowance,
+    /// The claims that are made.
+    pub worth: ClaimWorth,
 }
 
 impl SettlementOptions {
@@ -81,6 +84,7 @@ impl SettlementOptions {
             progress: Arc::new(|_| {}),
             reader: None,
             allowance: SponsorAllowance::UNLIMITED,
+            worth: ClaimWorth::default(),
         }
     }
 }
@@ -145,6 +149,7 @@ impl SettlementClient {
             account: account.address(),
             books: Arc::clone(&ledger),
             allowance: options.allowance,
+            worth: options.worth,
         };
         let queue = TxQueue::new(
             (chain.clone(), account),

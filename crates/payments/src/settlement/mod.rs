@@ -4,6 +4,7 @@
 //! payment headers are unknown here.
 
 pub mod audit;
+mod claim_worth;
 mod claims;
 mod clearing;
 mod client;
@@ -28,6 +29,7 @@ mod watch;
 
 use alloy::primitives::{Bytes, U256};
 
+pub use claim_worth::ClaimWorth;
 pub use claims::{ClaimRow, LeftOut, ROWS, receivers_of, select};
 pub use client::{FRESH, SettlementClient, SettlementOptions, SettlementRecords};
 pub use error::SettleError;
