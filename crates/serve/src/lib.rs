@@ -29,6 +29,7 @@ pub mod metrics;
 pub mod payment;
 pub mod proxies;
 mod quotes;
+mod refused_payments;
 mod receipt;
 pub mod request_id;
 mod routes;

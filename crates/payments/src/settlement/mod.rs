@@ -18,6 +18,7 @@ mod identity;
 mod ledger_view;
 mod memory;
 mod port;
+mod questions;
 mod queue;
 mod refund;
 mod relay;
@@ -204,6 +205,10 @@ pub trait ChainSettlement: Send + Sync {
 
     /// Whether our account has too little gas left for sponsored transactions.
     fn is_gas_low(&self) -> bool;
+
+    /// Whether our account can pay for the claims from all channels that are due, and from one more
+    /// unless that one `is_due` itself.
+    fn affords_claim(&self, is_due: bool) -> bool;
 
     /// The amount that was claimed for a receiver and not yet sent to it.
     async fn unsettled(&self, receiver: Address, token: Address) -> Result<Amount, ChainFailure>;

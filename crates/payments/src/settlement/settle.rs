@@ -322,14 +322,18 @@ impl ChainSettler {
         }
     }
 
-    /// Waits until the unclaimed amount of one receiver reaches the threshold, or any amount is
-    /// unclaimed from a payer who withdraws. A call that was running when the withdrawal began is
+    /// Waits until the unclaimed amount of one receiver reaches the threshold, any amount is
+    /// unclaimed from a payer who withdraws, or the account can hardly pay for what is unclaimed. A call that was running when the withdrawal began is
     /// charged only when it ends.
     async fn until(&self, threshold: Amount) {
-        while !self.is_reached(threshold) && !self.is_leaving() {
+        while !self.is_reached(threshold) && !self.is_leaving() && !self.is_pressing() {
             // The ledger does not notify its readers.
             tokio::time::sleep(self.client.options.poll).await;
         }
+    }
+
+    fn is_pressing(&self) -> bool {
+        !self.client.queue.affords_claim(false) && !self.unclaimed().is_empty()
     }
 
     /// The charged amounts that could be claimed and are not, by token.

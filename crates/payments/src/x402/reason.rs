@@ -153,3 +153,26 @@ reasons! {
     Pending => "settlement_pending",
         "It is not known yet what became of the transaction.";
 }
+
+impl Reason {
+    /// Whether the chain may have been asked before this refusal.
+    pub fn may_ask_chain(self) -> bool {
+        matches!(
+            self,
+            Self::ExactSignature
+                | Self::ExactUsed
+                | Self::ExactRefused
+                | Self::ExactFailed
+                | Self::ContractPayer
+                | Self::AboveBalance
+                | Self::ChannelNotFound
+                | Self::VoucherSignature
+                | Self::DepositSignature
+                | Self::DepositRefused
+                | Self::DepositFailed
+                | Self::RefundEmpty
+                | Self::RefundRequest
+                | Self::RequestBinding
+        )
+    }
+}
