@@ -14,8 +14,8 @@ use super::{
     TotalBreach,
 };
 use crate::event::{
-    ChannelsClaimed, ClaimsDeferred, ClearingStage, Event, PaymentBound, PaymentClearing, RefundCharged,
-    VouchersPublished,
+    ChannelsClaimed, ClaimsDeferred, ClearingStage, Event, PaymentBound, PaymentClearing,
+    RefundCharged, VouchersPublished,
 };
 use openlora_core::{Amount, Word};
 
@@ -117,7 +117,10 @@ impl LedgerChannel {
 
     /// The deferred part of the charges that the channel no longer holds.
     pub fn written_off(&self) -> Amount {
-        let held = self.view.as_ref().map(|view| view.balance.max(view.claimed));
+        let held = self
+            .view
+            .as_ref()
+            .map(|view| view.balance.max(view.claimed));
         let deferred = self.deferred.min(self.charged.amount());
         held.map_or(Amount::ZERO, |held| deferred.saturating_sub(held))
     }

@@ -4,7 +4,8 @@ use alloy::primitives::Bytes;
 
 use super::{
     ChainFailure, ChainSettlement, ChannelRefund, DepositPermit, ForeignPayment, MinedResult,
-    SettlementClient, TransferPermit, ledger_view::ask, questions::QuestionKind, sponsor::sponsored,
+    SettlementClient, TransferPermit, ledger_view::ask, questions::QuestionKind,
+    sponsor::sponsored,
 };
 use openlora_chain::network::Network;
 use openlora_core::{Address, Amount, Word};

@@ -286,7 +286,11 @@ impl TxQueue {
 
     /// Whether the claims that are due are paid for, and one more unless it `is_due` itself.
     pub fn affords_claim(&self, is_due: bool) -> bool {
-        let lacking = if is_due { &self.short } else { &self.short_of_more };
+        let lacking = if is_due {
+            &self.short
+        } else {
+            &self.short_of_more
+        };
         !lacking.load(Ordering::SeqCst)
     }
 

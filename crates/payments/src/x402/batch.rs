@@ -43,6 +43,10 @@ impl SellerState {
         if by_contract && self.sponsor.rules.contract_payers == ContractPayers::Refuse {
             return Err(Reason::ContractPayer.into());
         }
+        // Such a voucher is claimed in a transaction of its own.
+        if by_contract && sale.quote < method.chain_offer.min_exact {
+            return Err(Reason::ContractTooSmall.into());
+        }
         if by_contract && sale.presenter.is_limited {
             return Err(PaymentRefusal::Limited);
         }

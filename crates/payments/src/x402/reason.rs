@@ -98,6 +98,9 @@ reasons! {
          tomorrow.";
     ExactTooSmall => "invalid_openlora_exact_too_small",
         "The call costs too little for a transfer of its own: pay from a channel.";
+    ContractTooSmall => "invalid_openlora_contract_too_small",
+        "The call costs too little for a claim of its own, which a contract's voucher needs: pay from \
+         an account without code.";
     RefundLimit => "invalid_openlora_refund_limit",
         "So many refunds a day are made for one payer: withdraw from the escrow, or come back \
          tomorrow.";

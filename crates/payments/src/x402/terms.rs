@@ -121,10 +121,16 @@ impl SellerState {
         for method in &self.methods {
             let chain = method.chain_id;
             if method.settlement().is_gas_low() {
-                warnings.push(format!("Account {account} has too little left for gas on chain {chain}: deposits, refunds and transfers of payers are not sent."));
-            }
-            if !method.settlement().affords_claim(false) {
-                warnings.push(format!("Account {account} has too little left for gas on chain {chain} to claim what calls would cost: they are refused."));
+                let settlement = method.settlement();
+                let refused = match (
+                    settlement.affords_claim(false),
+                    settlement.affords_claim(true),
+                ) {
+                    (true, _) => "",
+                    (false, true) => "; calls from new channels are refused",
+                    (false, false) => "; calls from channels are refused",
+                };
+                warnings.push(format!("Account {account} has too little left for gas on chain {chain}: deposits, refunds and transfers of payers are not sent{refused}."));
             }
             let (gas, budget) = method.settlement().sponsored_gas();
             if let Some(budget) = budget.filter(|_| gas.is_exhausted) {
