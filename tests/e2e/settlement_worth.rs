@@ -233,6 +233,9 @@ fn withdrawals_of_dust_make_the_server_send_nothing() {
     market.runtime.block_on(watching).unwrap();
     assert!(market.runtime.block_on(settling).unwrap());
     assert_eq!(market.sent(), sent + 2);
+    // Later rounds leave it alone.
+    let done = settle(&seller);
+    assert_eq!(done, SettleRound::default());
     let earned = sums(&market, &seller);
     assert_eq!(
         (earned.pending(), earned.deferred, earned.uncollectable),

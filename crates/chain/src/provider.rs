@@ -120,7 +120,8 @@ impl Chain {
     /// that reverts or needs more gas returns the reason.
     pub async fn simulate_within(
         &self,
-        (from, to): (Address, Address),
+        from: Address,
+        to: Address,
         data: &Bytes,
         deed: &str,
         gas: u64,

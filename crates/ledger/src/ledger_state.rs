@@ -280,6 +280,11 @@ impl LedgerChannel {
         self.charged.amount().saturating_sub(claimed)
     }
 
+    /// Charged and not yet claimed, without what is written off.
+    pub fn outstanding(&self) -> Amount {
+        self.unclaimed().saturating_sub(self.written_off())
+    }
+
     fn authorise(&mut self, payment: &CheckedPayment) {
         if payment.authorised() > self.authorised.amount() || self.signature.is_empty() {
             self.authorised = StageTotal::signed(payment.authorised());

@@ -166,7 +166,7 @@ impl Reconciler<'_> {
             });
         }
         let deferred = known.deferred;
-        let (written_off, lost) = self.lost(channel, calls, (signed, deferred), seen);
+        let (written_off, lost) = self.lost(channel, calls, signed, deferred, seen);
         let unclaimed = charged.saturating_sub(claimed);
         let claimable = unclaimed.saturating_sub(written_off.saturating_add(lost));
         self.warn_of_withdrawal(channel, claimable, seen);
@@ -209,7 +209,8 @@ impl Reconciler<'_> {
         &mut self,
         channel: Word,
         calls: &[ChargedCall],
-        (signed, deferred): (Amount, Amount),
+        signed: Amount,
+        deferred: Amount,
         seen: &ChannelEvidence,
     ) -> (Amount, Amount) {
         let view = &seen.view;

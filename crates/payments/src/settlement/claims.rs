@@ -78,9 +78,10 @@ fn here(ledger: &Ledger, chain_id: u64) -> impl Iterator<Item = (&ChannelKey, &L
     channels.filter(move |(key, _)| key.chain_id == chain_id)
 }
 
-/// Channels of a chain whose charges exceed what the chain is known to have paid.
+/// Channels of a chain whose charges exceed what the chain is known to have paid, and what is
+/// written off.
 pub fn owed_channels(ledger: &Ledger, chain_id: u64) -> Vec<Word> {
-    let owed = here(ledger, chain_id).filter(|(_, channel)| !channel.unclaimed().is_zero());
+    let owed = here(ledger, chain_id).filter(|(_, channel)| !channel.outstanding().is_zero());
     owed.map(|(key, _)| key.channel).collect()
 }
 
@@ -106,9 +107,10 @@ pub fn claiming_gas(rows: usize) -> u64 {
     ALONE * transactions as u64 + AMONG * rows as u64
 }
 
-/// The charged amount that the channel does not hold, whether or not the rest can be claimed.
+/// The charged amount that the channel does not hold, whether or not the rest can be claimed. What
+/// was not worth a claim is written off and not counted.
 fn lost(key: &ChannelKey, channel: &LedgerChannel, view: &ChannelView) -> Option<LeftOut> {
-    let reach = view.balance.max(view.claimed);
+    let reach = view.balance.max(view.claimed).max(channel.deferred);
     let lost = channel.charged.amount().saturating_sub(reach);
     (!lost.is_zero()).then(|| LeftOut {
         channel: key.channel,

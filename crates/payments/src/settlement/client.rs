@@ -503,8 +503,10 @@ impl SettlementClient {
             hash: digest.0.into(),
             signature: Bytes::copy_from_slice(signature),
         };
-        let (ends, data) = ((self.account(), account), Bytes::from(call.abi_encode()));
-        let asked = self.chain.simulate_within(ends, &data, NAME, SIGNATURE_GAS);
+        let (from, data) = (self.account(), Bytes::from(call.abi_encode()));
+        let asked = self
+            .chain
+            .simulate_within(from, account, &data, NAME, SIGNATURE_GAS);
         let answer = asked.await;
         let answer = answer.map_err(|error| ChainFailure::of_read(NAME, &error))?;
         // Any other answer is a rejection.

@@ -365,7 +365,7 @@ impl ChainSettler {
                 .filter(|(key, _)| key.chain_id == here)
             {
                 let stuck = stuck.get(&key.channel).copied().unwrap_or_default();
-                let amount = channel.unclaimed().saturating_sub(stuck);
+                let amount = channel.outstanding().saturating_sub(stuck);
                 let of = (channel.config.receiver, channel.config.token);
                 let sum = sums.entry(of).or_default();
                 *sum = sum.saturating_add(amount);
@@ -385,7 +385,7 @@ impl ChainSettler {
                 let view = channel.view.as_ref();
                 key.chain_id == here
                     && view.is_some_and(|view| view.withdrawal.is_some())
-                    && channel.unclaimed() > stuck
+                    && channel.outstanding() > stuck
             })
         })
     }

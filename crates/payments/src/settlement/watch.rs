@@ -300,7 +300,7 @@ impl SettlementClient {
         let here = self.chain.network.chain_id;
         ask(&*self.ledger, |ledger| {
             let channels = ledger.channels.iter();
-            let owed = channels.filter(|(key, it)| key.chain_id == here && it.unclaimed().0 > 0);
+            let owed = channels.filter(|(key, it)| key.chain_id == here && it.outstanding().0 > 0);
             owed.map(|(key, _)| key.channel).collect()
         })
     }
