@@ -10,6 +10,7 @@ use crate::{
         server_access::public_url,
         settings::{ContractPayerPolicy, StatedSetting},
         signer::LockedSigner,
+        treasury::claim_worth,
         tx_context::limits,
     },
     runtime::{
@@ -105,6 +106,7 @@ fn chain_terms(context: &CommandContext, network: &Network) -> Result<ChainTerms
         refund_fee: amount(&settings.refund_fee, token)?,
         min_exact: amount(&settings.min_exact, token)?,
         gas_budget: gas_budget(context, network)?,
+        worth: claim_worth(context, network)?,
         token: token.clone(),
     })
 }
