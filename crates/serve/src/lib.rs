@@ -5,6 +5,7 @@
 //! request id) before an engine gets it. Engines and payments are known only by their ports. The
 //! terminal, the command line and chains are unknown.
 
+mod abandoned;
 pub mod access;
 pub mod adapter_registry;
 mod admission;
