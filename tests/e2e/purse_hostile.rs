@@ -253,11 +253,10 @@ fn decide(seller: &Seller, headers: &HeaderMap) -> Result<Response, Stuck> {
         offer
     };
     let same = accepted["payTo"].as_str().unwrap();
-    let mismatch = Some("invalid_batch_settlement_evm_cumulative_amount_mismatch");
     Ok(match chance {
-        4 => terms(&[lie(quote, same)], mismatch),
-        5 => terms(&[lie(quote * 7, same)], mismatch),
-        6 => terms(&[lie(quote, &account(wish.rng.random()))], mismatch),
+        4 => terms(&[lie(quote, same)], Some(MISMATCH)),
+        5 => terms(&[lie(quote * 7, same)], Some(MISMATCH)),
+        6 => terms(&[lie(quote, &account(wish.rng.random()))], Some(MISMATCH)),
         7 => terms(
             std::slice::from_ref(&accepted),
             Some("invalid_batch_settlement_evm_channel_busy"),
@@ -323,6 +322,9 @@ fn answer(id: &str, said: Option<Value>, content: &str) -> Response {
     }
     answer
 }
+
+/// The reason with which a seller corrects a total.
+const MISMATCH: &str = "invalid_batch_settlement_evm_cumulative_amount_mismatch";
 
 /// A buyer with money, on a chain.
 struct Market {
