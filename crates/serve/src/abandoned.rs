@@ -16,7 +16,7 @@ const BURST: u32 = 8;
 /// How long it takes until one more costs nothing.
 const RENEWAL: Duration = Duration::from_secs(600);
 
-/// How many payers are counted separately. Above that, whoever abandoned the fewest is forgotten.
+/// How many payers are counted separately. Above that, the payer with the fewest is removed.
 const MOST_PAYERS: usize = 16_384;
 
 /// The abandoned streams of each payer.
