@@ -4,7 +4,7 @@
 //! is read. A stream ends there when its reader disconnects. A whole answer, and a stream that was
 //! paid in full beforehand, run to their end, because the caller may have lost the connection and
 //! ask again. Either is charged for the generated tokens and kept for a repeat. A stream whose
-//! reader disconnects before the model starts costs nothing.
+//! reader disconnects before its first token costs nothing, and a repeat runs it anew.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -328,7 +328,7 @@ impl GenerationRun {
         }
         let paid_whole = self.call.is_paid_whole();
         let ended = loop {
-            // A disconnected reader is detected before the model starts.
+            // A disconnected reader is detected before the next token is asked for.
             let step = tokio::select! {
                 biased;
                 () = answer.reader_closed(), if !paid_whole => AnswerStep::End(FinishReason::Disconnected),

@@ -32,6 +32,7 @@
 //! # }
 //! ```
 
+mod abandoned;
 pub mod access;
 pub mod adapter_registry;
 mod admission;

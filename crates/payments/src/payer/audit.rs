@@ -55,6 +55,22 @@ pub fn against_signature(
     ]
 }
 
+/// Compares what the server stated when it answered with what our signatures allow.
+pub fn against_statement(record: &PaymentRecord) -> Option<ComparisonLine> {
+    let disputed = record.disputed?;
+    let (limit, expected) = (record.quote, disputed.expected_total);
+    let problem = match (disputed.charged, disputed.total) {
+        (Some(charged), _) if charged > limit => {
+            format!("the server stated a charge of {charged}, more than {limit} signed for")
+        }
+        (_, Some(total)) => {
+            format!("the server stated a channel total of {total}, expected {expected}")
+        }
+        (_, None) => format!("the server stated no total, expected {expected}"),
+    };
+    Some(("statement", ComparisonResult::Differs(problem)))
+}
+
 fn compare_result(problem: Option<String>) -> ComparisonResult {
     problem.map_or(ComparisonResult::Fits, ComparisonResult::Differs)
 }

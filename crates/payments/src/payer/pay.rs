@@ -132,6 +132,10 @@ impl SentPayment {
         &self.record
     }
 
+    pub fn number(&self) -> PaymentNumber {
+        self.number
+    }
+
     pub fn offer(&self) -> &PaymentOffer {
         &self.offer
     }
@@ -593,6 +597,7 @@ impl Payer {
             valid_before: 0,
             status: PaymentStatus::Open,
             receipt: None,
+            disputed: None,
         }
     }
 }

@@ -67,6 +67,20 @@ pub struct PaymentRecord {
     pub status: PaymentStatus,
     /// The server's own receipt.
     pub receipt: Option<Value>,
+    /// A charge that the server stated and our signatures do not allow for.
+    #[serde(default)]
+    pub disputed: Option<DisputedCharge>,
+}
+
+/// A charge as a server stated it, and the channel's total by our own records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct DisputedCharge {
+    /// The stated charge of the call.
+    pub charged: Option<Amount>,
+    /// The stated total of the channel.
+    pub total: Option<Amount>,
+    /// The channel's total before the call plus the stated charge, at most the signed maximum.
+    pub expected_total: Amount,
 }
 
 /// A payment and everything that is recorded with it.
@@ -271,33 +285,40 @@ impl PayerStore {
         Ok(found.into_iter().map(|(_, record)| record).collect())
     }
 
+    /// Every payment signed for a channel, oldest first.
+    pub fn payment_records_of(
+        &self,
+        channel: &PayerChannel,
+    ) -> Result<Vec<PaymentRecord>, PayerError> {
+        let key = params![channel.chain_id.cast_signed(), channel.id.to_string()];
+        let which = "WHERE chain_id = ?1 AND word = ?2";
+        let found = self.read(|connection| rows(connection, which, key))?;
+        Ok(found.into_iter().map(|(_, record)| record).collect())
+    }
+
     /// A signed payment by its row number.
-    pub(super) fn numbered(&self, number: PaymentNumber) -> Result<PaymentRecord, PayerError> {
-        self.read(|connection| {
-            let mut found = rows(connection, "WHERE number = ?1", params![number.0])?;
-            match found.pop() {
-                Some((_, record)) => Ok(record),
-                None => Err(StoreFault::Sql(rusqlite::Error::QueryReturnedNoRows)),
-            }
-        })
+    pub fn numbered(&self, number: PaymentNumber) -> Result<PaymentRecord, PayerError> {
+        self.read(|connection| numbered(connection, number))
     }
 
     /// Stores the server's receipt with its payment, under the server's id unless another call has
-    /// that id.
+    /// that id. Returns the id under which it is kept.
     pub fn keep_receipt(
         &self,
         number: PaymentNumber,
-        mut record: PaymentRecord,
         id: &str,
         receipt: Option<Value>,
-    ) -> Result<(), PayerError> {
-        record.receipt = receipt;
+    ) -> Result<String, PayerError> {
         self.write(|transaction| {
+            // Another process may have settled the payment meanwhile.
+            let mut record = numbered(transaction, number)?;
+            record.receipt = receipt;
             let others = rows(transaction, "WHERE request_id = ?1", params![id])?;
             if others.iter().all(|(other, _)| *other == number) {
                 record.request_id = id.to_owned();
             }
-            update(transaction, number, &record)
+            update(transaction, number, &record)?;
+            Ok(record.request_id)
         })
     }
 }
@@ -334,6 +355,7 @@ fn unexplained(channel: &PayerChannel, before: Amount, amount: Amount) -> Paymen
         valid_before: 0,
         status: PaymentStatus::Charged { amount },
         receipt: None,
+        disputed: None,
     }
 }
 
@@ -370,6 +392,12 @@ fn in_doubt(
         "WHERE open = 1 AND chain_id = ?1 AND word = ?2",
         key,
     )
+}
+
+fn numbered(connection: &Connection, number: PaymentNumber) -> Result<PaymentRecord, StoreFault> {
+    let found = rows(connection, "WHERE number = ?1", params![number.0])?;
+    let record = found.into_iter().next().map(|(_, record)| record);
+    record.ok_or(StoreFault::Sql(rusqlite::Error::QueryReturnedNoRows))
 }
 
 fn rows(
