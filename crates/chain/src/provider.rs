@@ -257,7 +257,7 @@ impl Chain {
             method: "eth_getBlockByNumber",
             reason: "there is no first block".to_owned(),
         })?;
-        Ok(Word(found.hash.0))
+        Ok(Word::from(found.hash))
     }
 
     /// Whether the chain has this block at this height.

@@ -30,7 +30,7 @@ impl LogPosition {
             tx: receipt.transaction_hash.to_string(),
             chain_id,
             block: receipt.block_number.unwrap_or_default(),
-            block_hash: Word(receipt.block_hash.unwrap_or_default().0),
+            block_hash: receipt.block_hash.unwrap_or_default().into(),
         }
     }
 }
@@ -61,7 +61,7 @@ fn anchored(
     at: &LogPosition,
     log: &dyn PublishedLog,
 ) -> Option<Event> {
-    let root = Word(event.root.0);
+    let root = Word::from(event.root);
     let batch = log.batch(root)?;
     Some(Event::Anchored(Box::new(RootAnchored {
         tx: at.tx.clone(),
@@ -85,7 +85,7 @@ fn proposed(
     pool: ReceiverKey,
     log: &dyn PublishedLog,
 ) -> Option<Event> {
-    let root = Word(event.root.0);
+    let root = Word::from(event.root);
     let contributions = log.contributions(root)?;
     Some(Event::ContributionsProposed(Box::new(
         ContributionsProposed {
