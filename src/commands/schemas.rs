@@ -6,9 +6,10 @@ use super::{
     attribution, audit, call, channel, claim, config, dash, data, demo, deploy, devnet, doctor,
     earnings, init, package, receipts, serve, settle, train, wallet, withdraw,
 };
-use crate::{commands::printer::ErrorEnvelope, runtime::treasury};
+use crate::commands::printer::ErrorEnvelope;
 use openlora_package::verify;
 use openlora_release::explore::RegistryReport;
+use openlora_runtime::treasury;
 use openlora_serve::attribution::published::PublishedAttribution;
 use openlora_train::{estimate::RunEstimate, evaluate};
 

@@ -10,14 +10,14 @@ use super::{
         ReceiverAmount, SettlementContext, TreasuryRequest, print_rewards, refuse_server_flags,
     },
 };
-use crate::runtime::{
+use openlora_chain::network::Network;
+use openlora_core::error::{ExitStatus, Failure};
+use openlora_payments::settlement::{AccountDue, LeftOut, SettleRound, due};
+use openlora_runtime::{
     rewards::RewardRound,
     running_server::RunningServer,
     treasury::{SettleReport, UnclaimableSum},
 };
-use openlora_chain::network::Network;
-use openlora_core::error::{ExitStatus, Failure};
-use openlora_payments::settlement::{AccountDue, LeftOut, SettleRound, due};
 
 /// What `--dry-run --json` prints.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
