@@ -11,17 +11,17 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::{CommandContext, earnings, network};
-use crate::runtime::{
-    access_tokens::read_token,
-    board,
-    followers::{RemoteServer, follow_journal, follow_server, now_ms, recording},
-    running_server::TokenOwner,
-};
 use openlora_core::{
     error::{ExitClass, ExitStatus, Failure},
     private::redact,
 };
 use openlora_ledger::state::board::Board;
+use openlora_runtime::{
+    access_tokens::read_token,
+    board,
+    followers::{RemoteServer, follow_journal, follow_server, now_ms, recording},
+    running_server::TokenOwner,
+};
 use openlora_serve::access::AccessToken;
 use openlora_tui::{
     model::{DashModel, DashOptions},

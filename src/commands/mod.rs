@@ -46,18 +46,16 @@ pub mod verify;
 pub mod wallet;
 pub mod withdraw;
 
-use crate::{
-    commands::{
-        cli::{
-            AttributionCommand, ChannelCommand, CliCommand, ConfigCommand, DataCommand,
-            DevnetCommand, ReceiptsCommand, WalletCommand,
-        },
-        printer::Printer,
-        settings::Settings,
+use crate::commands::{
+    cli::{
+        AttributionCommand, ChannelCommand, CliCommand, ConfigCommand, DataCommand, DevnetCommand,
+        ReceiptsCommand, WalletCommand,
     },
-    runtime::home::AppDirs,
+    printer::Printer,
+    settings::Settings,
 };
 use openlora_core::error::{ExitStatus, Failure};
+use openlora_runtime::home::AppDirs;
 
 /// What every command receives besides its own request.
 #[derive(Clone, Debug)]

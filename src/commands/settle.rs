@@ -11,17 +11,17 @@ use super::{
         refuse_server_flags,
     },
 };
-use crate::runtime::{
-    rewards::RewardRound,
-    running_server::RunningServer,
-    treasury::{DeferredSum, SettleReport, UnclaimableSum},
-};
 use openlora_chain::network::Network;
 use openlora_core::{
     Amount,
     error::{ExitStatus, Failure},
 };
 use openlora_payments::settlement::{AccountDue, LeftOut, SettleRound, due};
+use openlora_runtime::{
+    rewards::RewardRound,
+    running_server::RunningServer,
+    treasury::{DeferredSum, SettleReport, UnclaimableSum},
+};
 
 /// What `--dry-run --json` prints.
 #[derive(Debug, Serialize, schemars::JsonSchema)]

@@ -12,20 +12,18 @@ use super::{
     server_access::public_url,
     tx_context::TxContext,
 };
-use crate::{
-    commands::settings::SettingOrigin,
-    runtime::{
-        rewards::RewardRound,
-        running_server::RunningServer,
-        treasury::{ChainOperator, RewardSource},
-    },
-};
+use crate::commands::settings::SettingOrigin;
 use openlora_attribution::LogFolder;
 use openlora_chain::network::Network;
 use openlora_core::{Amount, error::Failure};
 use openlora_ledger::{Ledger, ReceiverKey, event::Event};
 use openlora_payments::settlement::{
     ClaimWorth, LedgerLog, SettlementOptions, SettlementRecords, TxHistory,
+};
+use openlora_runtime::{
+    rewards::RewardRound,
+    running_server::RunningServer,
+    treasury::{ChainOperator, RewardSource},
 };
 
 /// The journal's money and its chain.

@@ -2,7 +2,6 @@
 
 use std::{fs, path::PathBuf, sync::OnceLock};
 
-use openlora::runtime::finished::FinishedRun;
 use openlora_core::Address;
 use openlora_model::{
     BaseModel, adapter,
@@ -13,6 +12,7 @@ use openlora_package::{
     build::{PackageDraft, PackageMetadata, PackageParts, draft},
     manifest::Digest,
 };
+use openlora_runtime::finished::FinishedRun;
 use openlora_train::{
     RunDir, RunStart, TrainConfig, TrainFlow,
     run::{lock::RunLock, result::RunResult},

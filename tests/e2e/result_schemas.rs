@@ -7,9 +7,9 @@ use openlora::commands::{
     earnings, init, package, printer::ErrorEnvelope, receipts, serve, settle, train, wallet,
     withdraw,
 };
-use openlora::runtime::treasury;
 use openlora_package::verify;
 use openlora_release::explore::RegistryReport;
+use openlora_runtime::treasury;
 use openlora_serve::attribution::published::PublishedAttribution;
 use openlora_train::{estimate::RunEstimate, evaluate};
 

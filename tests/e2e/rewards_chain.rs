@@ -4,7 +4,6 @@
 use std::{collections::BTreeMap, process::Stdio, sync::Arc, time::Duration};
 
 use alloy::{primitives::U256, sol_types::SolCall};
-use openlora::runtime::rewards::{RewardPublisher, RewardSchedule};
 use openlora_attribution::{
     LogFolder,
     call_shares::{ShareInputs, by_sketch, shares_to_event},
@@ -31,6 +30,7 @@ use openlora_payments::{
     settlement::ChainSettler,
     x402::wire::ExactPayload,
 };
+use openlora_runtime::rewards::{RewardPublisher, RewardSchedule};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;

@@ -4,15 +4,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{DashRequest, RecordSource, tokens};
-use crate::{
-    commands::CommandContext,
-    runtime::{board::opened, followers::recording},
-};
+use crate::commands::CommandContext;
 use openlora_core::{
     Address, Amount,
     error::{ExitClass, Failure},
 };
 use openlora_ledger::{event::EventRecord, state::board::Board};
+use openlora_runtime::{board::opened, followers::recording};
 use openlora_tui::{
     model::SumRange,
     money::{TokenMoney, token_moneys},

@@ -11,11 +11,11 @@ use super::{
     keys::{self, DATA_FIELDS, KEYS, NETWORK_FIELDS},
     value::{NetworkEntry, SettingOrigin, SettingValue, SourceEntry},
 };
-use crate::runtime::home::AppDirs;
 use openlora_core::{
     error::{ExitClass, Explain},
     private::redact,
 };
+use openlora_runtime::home::AppDirs;
 
 /// Name of the project file.
 pub const PROJECT_FILE: &str = "openlora.toml";
