@@ -225,7 +225,8 @@ impl Reconciler<'_> {
         }
         let (cause, last) = cause(charged, signed, seen);
         let mut covered = reach;
-        if cause == LossCause::Withdrawn && deferred > reach {
+        let is_paid_back = matches!(cause, LossCause::Withdrawn | LossCause::Refunded);
+        if is_paid_back && deferred > reach {
             covered = deferred.min(charged);
             self.findings.push(AuditFinding {
                 channel: Some(channel),
