@@ -25,5 +25,6 @@ pub mod shown;
 pub mod sums;
 pub mod text;
 pub mod theme;
+pub mod training;
 pub mod update;
 pub mod view;
