@@ -1,6 +1,9 @@
 //! The steps of the demo, in order.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -10,6 +13,7 @@ use super::{
     buyer::{CallLog, DemoBuyer},
     program::DemoServer,
     script::{DemoScript, count, number, text},
+    watch::WatchedTraining,
 };
 use crate::commands::deploy::DeployReport;
 use openlora_chain::balance::shown_amount;
@@ -61,6 +65,9 @@ pub struct MeteredTotals {
     pub completion_tokens: u64,
 }
 
+/// Time between two calls when the dashboard is watched, so that they fill half its chart.
+const WATCHED_PACE: Duration = Duration::from_millis(660);
+
 const TEMPLATE: &str = "sentiment";
 /// Posts that are not in the template's data.
 const POSTS: &[&str] = &[
@@ -70,8 +77,15 @@ const POSTS: &[&str] = &[
 ];
 
 impl DemoScript<'_> {
-    /// Runs every step.
-    pub async fn run_steps(&self) -> Result<DemoReport, Failure> {
+    /// Runs every step, and says how long they took.
+    pub async fn run_timed(&self) -> Result<DemoReport, Failure> {
+        let started = Instant::now();
+        let mut report = self.run_steps().await?;
+        report.seconds = started.elapsed().as_secs_f64();
+        Ok(report)
+    }
+
+    async fn run_steps(&self) -> Result<DemoReport, Failure> {
         self.print_line(
             "This is a demonstration: a temporary project, a tiny base model, no real money.",
         );
@@ -104,7 +118,13 @@ impl DemoScript<'_> {
         // Paid by a transfer of its own, for comparison.
         let args = ["call", POSTS[0], "--url", &url, "--scheme", "exact"];
         log.answers.push(self.call(&project, &buyer, &args).await?);
-        buyer.call_often(&project, &url, POSTS, &mut log).await?;
+        let pace = match &self.watcher {
+            Some(_) => WATCHED_PACE,
+            None => Duration::ZERO,
+        };
+        buyer
+            .call_often(&project, &url, POSTS, &mut log, pace)
+            .await?;
         let paid = buyer.paid(&project, &log).await?;
         self.print_line(&format!(
             "  {} calls from {} channels, {} of them streamed: {} dUSD",
@@ -159,14 +179,16 @@ impl DemoScript<'_> {
             "A LoRA adapter is trained on the embedded base",
             &["train"],
         );
-        let result = self
-            .program
-            .run(
-                project,
-                &["train"],
-                self.watcher.is_none() && !self.printer.is_json(),
-            )
-            .await?;
+        let watched = self
+            .watcher
+            .clone()
+            .map(|sender| WatchedTraining::follow(project.join("runs"), sender));
+        let shows = watched.is_none() && !self.printer.is_json();
+        let result = self.program.run(project, &["train"], shows).await;
+        if let Some(watched) = watched {
+            watched.end().await;
+        }
+        let result = result?;
         let trained = TrainingFigures {
             steps: count(&result, "/steps")?,
             tokens: count(&result, "/tokens")?,
