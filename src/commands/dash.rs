@@ -24,7 +24,7 @@ use openlora_runtime::{
 };
 use openlora_serve::access::AccessToken;
 use openlora_tui::{
-    model::{DashModel, DashOptions},
+    model::{ChartWindow, DashModel, DashOptions},
     money::ChainToken,
     run::{self, DashClock, DashFeed, DashSession},
     theme::{ColourDepth, Theme},
@@ -214,6 +214,10 @@ fn options(context: &CommandContext, request: &DashRequest) -> Result<DashOption
         animation: settings.animation,
         mouse: settings.mouse,
         watermark: demo.then(|| "DEMO: a recording, no money of yours".to_owned()),
+        window: match demo {
+            true => ChartWindow::Minute,
+            false => ChartWindow::default(),
+        },
     })
 }
 
@@ -221,6 +225,8 @@ fn options(context: &CommandContext, request: &DashRequest) -> Result<DashOption
 pub(super) fn demo_options(context: &CommandContext) -> Result<DashOptions, Failure> {
     let mut options = options(context, &DashRequest::default())?;
     options.watermark = Some("DEMO: no real money".to_owned());
+    // The demo's calls take half a minute.
+    options.window = ChartWindow::Minute;
     Ok(options)
 }
 

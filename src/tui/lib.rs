@@ -43,5 +43,6 @@ pub mod shown;
 pub mod sums;
 pub mod text;
 pub mod theme;
+pub mod training;
 pub mod update;
 pub mod view;

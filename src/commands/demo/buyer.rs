@@ -1,10 +1,12 @@
 //! The demo's payments: a buyer with its own account pays for calls, the server settles the
 //! charges, and the creator withdraws. The reported amounts come from the journal and the chain.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
+use futures::{StreamExt, TryStreamExt, stream};
 use schemars::JsonSchema;
 use serde::{Serialize, de::IgnoredAny};
+use tokio::time::{Instant, sleep_until};
 
 use super::{
     program::{DemoBinary, DemoServer},
@@ -88,32 +90,34 @@ impl DemoBuyer {
         Ok(Self { program })
     }
 
-    /// Makes the remaining calls, several at a time, some of them streamed.
+    /// Makes the remaining calls, one every `pace` but no more than a few at a time, some of them
+    /// streamed.
     pub async fn call_often(
         &self,
         dir: &Path,
         url: &str,
         posts: &[&str],
         log: &mut CallLog,
+        pace: Duration,
     ) -> Result<(), Failure> {
-        let numbers: Vec<usize> = (log.answers.len()..CALLS).collect();
-        for together in numbers.chunks(TOGETHER) {
-            let calls = together.iter().map(|number| {
-                let mut args = vec!["call", posts[number % posts.len()], "--url", url];
-                // Every fifth call is a chat whose answer is streamed.
-                let streams = number % TOGETHER == 0;
-                if streams {
-                    args.extend(["--kind", "chat", "--max-tokens", "8", "--stream"]);
-                }
-                async move {
-                    let answer = self.program.read(dir, &args).await?;
-                    Ok::<_, Failure>((answer, streams))
-                }
-            });
-            for (answer, streams) in futures::future::try_join_all(calls).await? {
-                log.answers.push(answer);
-                log.streamed += u64::from(streams);
+        let (first, began) = (log.answers.len(), Instant::now());
+        let calls = (first..CALLS).map(|number| {
+            let mut args = vec!["call", posts[number % posts.len()], "--url", url];
+            // Every fifth call is a chat whose answer is streamed.
+            let streams = number % TOGETHER == 0;
+            if streams {
+                args.extend(["--kind", "chat", "--max-tokens", "8", "--stream"]);
             }
+            async move {
+                sleep_until(began + pace * (number - first) as u32).await;
+                let answer = self.program.read(dir, &args).await?;
+                Ok::<_, Failure>((answer, streams))
+            }
+        });
+        let mut answered = stream::iter(calls).buffered(TOGETHER);
+        while let Some((answer, streams)) = answered.try_next().await? {
+            log.answers.push(answer);
+            log.streamed += u64::from(streams);
         }
         Ok(())
     }

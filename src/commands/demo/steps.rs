@@ -1,6 +1,9 @@
 //! The steps of the demo, in order.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 
@@ -9,6 +12,7 @@ use super::{
     buyer::{CallLog, DemoBuyer},
     program::DemoServer,
     script::DemoScript,
+    watch::WatchedTraining,
 };
 use crate::commands::{
     call::{AdapterAnswer, CallResult},
@@ -114,6 +118,9 @@ pub struct MeteredTotals {
     pub completion_tokens: u64,
 }
 
+/// Time between two calls when the dashboard is watched, so that they fill half its chart.
+const WATCHED_PACE: Duration = Duration::from_millis(660);
+
 const TEMPLATE: &str = "sentiment";
 /// Posts that are not in the template's data.
 const POSTS: &[&str] = &[
@@ -123,8 +130,15 @@ const POSTS: &[&str] = &[
 ];
 
 impl DemoScript<'_> {
-    /// Runs every step.
-    pub async fn run_steps(&self) -> Result<DemoReport, Failure> {
+    /// Runs every step, and says how long they took.
+    pub async fn run_timed(&self) -> Result<DemoReport, Failure> {
+        let started = Instant::now();
+        let mut report = self.run_steps().await?;
+        report.seconds = started.elapsed().as_secs_f64();
+        Ok(report)
+    }
+
+    async fn run_steps(&self) -> Result<DemoReport, Failure> {
         self.print_line(
             "This is a demonstration: a temporary project, a tiny base model, no real money.",
         );
@@ -157,7 +171,13 @@ impl DemoScript<'_> {
         // Paid by a transfer of its own, for comparison.
         let args = ["call", POSTS[0], "--url", &url, "--scheme", "exact"];
         log.answers.push(self.call(&project, &buyer, &args).await?);
-        buyer.call_often(&project, &url, POSTS, &mut log).await?;
+        let pace = match &self.watcher {
+            Some(_) => WATCHED_PACE,
+            None => Duration::ZERO,
+        };
+        buyer
+            .call_often(&project, &url, POSTS, &mut log, pace)
+            .await?;
         let paid = buyer.paid(&project, &log).await?;
         self.print_line(&format!(
             "  {} calls from {} channels, {} of them streamed: {} dUSD",
@@ -212,9 +232,17 @@ impl DemoScript<'_> {
             "A LoRA adapter is trained on the embedded base",
             &["train"],
         );
-        let watch = self.watcher.is_none() && !self.printer.is_json();
-        let train = self.program.read_watched(project, &["train"], watch);
-        let trained: TrainingFigures = train.await?;
+        let watched = self
+            .watcher
+            .clone()
+            .map(|sender| WatchedTraining::follow(project.join("runs"), sender));
+        let shows = watched.is_none() && !self.printer.is_json();
+        let train = self.program.read_watched(project, &["train"], shows);
+        let trained: Result<TrainingFigures, Failure> = train.await;
+        if let Some(watched) = watched {
+            watched.end().await;
+        }
+        let trained = trained?;
         self.print_line(&format!(
             "  {} steps, {} tokens in {:.1} s ({:.0} tokens/s), final loss {:.3}",
             trained.steps,
