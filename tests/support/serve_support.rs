@@ -19,7 +19,7 @@ use futures::StreamExt;
 use openlora_attribution::Provenance;
 use openlora_engine::{
     Engine, EngineError, EngineLimits, GenerationStep, GenerationStream, LabelProbabilities,
-    Prompt, SamplingParams, TokenLogprob,
+    Prompt, SamplingParams, TokenLogprob, VocabularyToken,
 };
 use openlora_journal::Journal;
 use openlora_ledger::{
@@ -105,6 +105,7 @@ impl Engine for Words {
         let steps = Arc::clone(&self.steps);
         let stream = async_stream::stream! {
             let length = sampling.max_tokens.min(end);
+            let mut said = 0;
             for index in 0..length {
                 if fail == Some(index) {
                     yield Err(EngineError::Failed("scripted".to_owned()));
@@ -115,11 +116,14 @@ impl Engine for Words {
                 }
                 let word = &vocabulary[index % vocabulary.len()];
                 let text = if index == 0 { word.clone() } else { format!(" {word}") };
+                let token = |id: usize, text: &str| VocabularyToken { id: id as u32, bytes: text.into() };
                 let logprobs = sampling.logprobs.map(|count| TokenLogprob {
-                    token: text.clone(),
+                    token: token(index, &text),
                     logprob: -0.5,
-                    top: (0..count).map(|rank| (format!("t{rank}"), -1.0 - rank as f32)).collect(),
+                    top: (0..count).map(|rank| (token(rank, &format!("t{rank}")), -1.0 - rank as f32)).collect(),
+                    offset: said,
                 });
+                said += text.chars().count();
                 yield Ok(GenerationStep::Delta { text, tokens: 1, logprobs: logprobs.into_iter().collect() });
             }
             let finish = if length == end { FinishReason::Stop } else { FinishReason::Length };

@@ -117,6 +117,16 @@ impl TextCodec {
         self.decoded(&[id], false).unwrap_or_default()
     }
 
+    /// The bytes of one token, from the vocabulary: also those of a part of a character.
+    pub fn token_bytes(&self, id: u32) -> Vec<u8> {
+        let text = self.token_text(id);
+        if !text.contains('\u{FFFD}') {
+            return text.into_bytes();
+        }
+        let entry = self.tokenizer.id_to_token(id).unwrap_or_default();
+        vocabulary_bytes(&entry).unwrap_or_else(|| text.into_bytes())
+    }
+
     /// The conversation rendered with the base's chat template.
     ///
     /// `add_generation_prompt` also opens the answer that the model is to write. Templates with a
@@ -259,6 +269,32 @@ fn open_tokenizer(path: &Path) -> Result<Tokenizer, ModelTextError> {
     // Disabling truncation cannot fail.
     let _ = tokenizer.with_truncation(None);
     Ok(tokenizer)
+}
+
+/// The bytes that an entry of a vocabulary stands for: `<0xE2>` in vocabularies with byte fallback,
+/// and otherwise one character per byte, as byte-level vocabularies write them.
+fn vocabulary_bytes(entry: &str) -> Option<Vec<u8>> {
+    let fallback = entry
+        .strip_prefix("<0x")
+        .and_then(|rest| rest.strip_suffix('>'));
+    match fallback {
+        Some(digits) => u8::from_str_radix(digits, 16).ok().map(|byte| vec![byte]),
+        None => entry.chars().map(byte_of_letter).collect(),
+    }
+}
+
+/// Byte-level vocabularies write printable bytes of Latin-1 as themselves, and the others, in their
+/// order, as the characters from U+0100.
+fn byte_of_letter(letter: char) -> Option<u8> {
+    let is_printable = |byte: &u8| matches!(byte, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
+    let code = u32::from(letter);
+    match u8::try_from(code) {
+        Ok(byte) => is_printable(&byte).then_some(byte),
+        Err(_) => {
+            let at = usize::try_from(code - 256).ok()?;
+            (0..=u8::MAX).filter(|byte| !is_printable(byte)).nth(at)
+        }
+    }
 }
 
 /// Byte-level tokenizers write each byte as one or two bytes, so this is an upper bound.

@@ -320,7 +320,7 @@ impl GenerationRun {
 
     /// The answer as events. Text is counted as it is generated; the ending, which tells the
     /// caller that the answer is complete, follows the durable count.
-    async fn stream(mut self, mut writer: ChunkWriter, answer: AnswerWriter) {
+    async fn stream(mut self, writer: ChunkWriter, answer: AnswerWriter) {
         let mut sent = Vec::new();
         if let Some(opening) = writer.opening(&self.envelope) {
             sent.extend_from_slice(&opening);

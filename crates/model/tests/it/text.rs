@@ -76,6 +76,41 @@ fn pieces_cover_the_text_without_shrinking_around_white_space() {
     assert_eq!(ids, codec.encode(text, false).unwrap());
 }
 
+/// Also of tokens that hold a part of a character, which no text can show.
+#[test]
+fn the_bytes_of_the_tokens_are_those_of_the_text() {
+    let dir = tempfile::tempdir().unwrap();
+    let codec = train_codec(dir.path());
+    let every: String = ('\u{0}'..='\u{2ff}').chain("漢字 🚀₿".chars()).collect();
+    for text in [" bitcoin  is\tup\r\n", every.as_str()] {
+        let ids = codec.encode(text, false).unwrap();
+        let bytes: Vec<u8> = ids.iter().flat_map(|id| codec.token_bytes(*id)).collect();
+        assert_eq!(bytes, text.as_bytes());
+    }
+    assert_eq!(codec.token_bytes(2), b"<|im_end|>");
+}
+
+#[test]
+fn bytes_of_a_vocabulary_with_byte_fallback_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let tokenizer = json!({
+        "version": "1.0",
+        "added_tokens": [],
+        "model": {
+            "type": "BPE", "byte_fallback": true, "unk_token": "<unk>", "fuse_unk": true,
+            "vocab": { "<unk>": 0, "<0xE2>": 1, "<0x82>": 2, "<0xBF>": 3, "a": 4 },
+            "merges": [],
+        },
+        "decoder": { "type": "Sequence", "decoders": [{ "type": "ByteFallback" }, { "type": "Fuse" }] },
+    });
+    std::fs::write(dir.path().join("tokenizer.json"), tokenizer.to_string()).unwrap();
+    let codec = TextCodec::open(dir.path()).unwrap();
+    let ids = codec.encode("a₿", false).unwrap();
+    assert_eq!(ids, [4, 1, 2, 3]);
+    let bytes: Vec<Vec<u8>> = ids.iter().map(|id| codec.token_bytes(*id)).collect();
+    assert_eq!(bytes, [b"a".to_vec(), vec![0xE2], vec![0x82], vec![0xBF]]);
+}
+
 #[test]
 fn the_chat_template_is_chatml_and_its_tokens_are_special() {
     let dir = tempfile::tempdir().unwrap();

@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod logprobs;
 mod proofs;
 mod serve_bad_requests;
 mod serve_hostile;
