@@ -367,7 +367,9 @@ fn conversations(file: &str) -> Vec<Vec<String>> {
     let rows = load("chat", &[file.to_owned()]).rows;
     rows.into_iter()
         .map(|row| match row.example {
-            TrainingExample::Chat { messages } => messages.into_iter().map(|m| m.content).collect(),
+            TrainingExample::Chat { messages, .. } => {
+                messages.into_iter().map(|m| m.content).collect()
+            }
             other => panic!("{file}: {other:?}"),
         })
         .collect()
@@ -433,7 +435,7 @@ fn texts_of(example: TrainingExample) -> Vec<String> {
     match example {
         TrainingExample::Labelled { text, .. } | TrainingExample::Text { text } => vec![text],
         TrainingExample::Completion { prompt, completion } => vec![prompt, completion],
-        TrainingExample::Chat { messages } => messages.into_iter().map(|m| m.content).collect(),
+        TrainingExample::Chat { messages, .. } => messages.into_iter().map(|m| m.content).collect(),
     }
 }
 

@@ -120,8 +120,6 @@ pub enum RowFault {
     TooLong { tokens: usize, limit: usize },
     #[error("no token of this row is learned from")]
     NothingLearned,
-    #[error("`{field}` holds {token}, a special token of the base")]
-    SpecialToken { field: String, token: String },
     #[error("the chat template rewrites earlier messages, so the answers cannot be located")]
     UnstableTemplate,
     #[error(transparent)]
@@ -195,7 +193,6 @@ impl RowFault {
             Self::TooLong { .. } => {
                 "shorten the row, or raise train.max_len; data check shows the longest row"
             }
-            Self::SpecialToken { .. } => "take it out: inside a row it would end or open a message",
             Self::UnstableTemplate => {
                 "split the conversation into rows with one answer each, or set train.loss = \"all\""
             }

@@ -21,7 +21,7 @@ mod task;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 pub use error::{DataError, RowFault};
@@ -61,13 +61,35 @@ impl DataSource {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum TrainingExample {
-    Chat { messages: Vec<ChatMessage> },
-    Completion { prompt: String, completion: String },
-    Text { text: String },
-    Labelled { text: String, label: String },
+    Chat {
+        messages: Vec<ChatMessage>,
+        /// Answers that are context and not learned: positions among the assistant's messages,
+        /// ascending.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        context_answers: Vec<usize>,
+    },
+    Completion {
+        prompt: String,
+        completion: String,
+    },
+    Text {
+        text: String,
+    },
+    Labelled {
+        text: String,
+        label: String,
+    },
 }
 
 impl TrainingExample {
+    /// A conversation whose answers are all learned.
+    pub fn chat(messages: Vec<ChatMessage>) -> Self {
+        Self::Chat {
+            messages,
+            context_answers: Vec::new(),
+        }
+    }
+
     /// The name of this kind of row in messages.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -81,7 +103,10 @@ impl TrainingExample {
     /// The row as one line of JSON that can be read back, without a line end.
     pub fn to_json_line(&self) -> String {
         let value = match self {
-            Self::Chat { messages } => json!({ "messages": messages }),
+            Self::Chat {
+                messages,
+                context_answers,
+            } => json!({ "messages": weighted(messages, context_answers) }),
             Self::Completion { prompt, completion } => {
                 json!({ "prompt": prompt, "completion": completion })
             }
@@ -89,6 +114,16 @@ impl TrainingExample {
             Self::Labelled { text, label } => json!({ "text": text, "label": label }),
         };
         value.to_string()
+    }
+
+    /// Answers of a chat that are context and not learned, as positions among its answers.
+    pub fn context_answers(&self) -> &[usize] {
+        match self {
+            Self::Chat {
+                context_answers, ..
+            } => context_answers,
+            _ => &[],
+        }
     }
 
     /// SHA-256 of its canonical line; identifies the row where its text cannot be shown.
@@ -103,6 +138,23 @@ impl TrainingExample {
             _ => None,
         }
     }
+}
+
+/// Messages as JSON; answers that are not learned have the weight 0, as in OpenAI's fine-tuning
+/// format.
+fn weighted(messages: &[ChatMessage], context_answers: &[usize]) -> Value {
+    let mut answers = 0;
+    let message = |message: &ChatMessage| {
+        let mut value = json!(message);
+        if message.role == "assistant" {
+            if context_answers.contains(&answers) {
+                value["weight"] = json!(0);
+            }
+            answers += 1;
+        }
+        value
+    };
+    messages.iter().map(message).collect()
 }
 
 /// An example and its origin.

@@ -178,7 +178,10 @@ fn alpaca(get: &RowFields<'_>) -> Result<TrainingExample, RowFault> {
     );
     messages.push(message("user", request));
     messages.push(message("assistant", get.text("output")?));
-    Ok(TrainingExample::Chat { messages })
+    Ok(TrainingExample::Chat {
+        messages,
+        context_answers: Vec::new(),
+    })
 }
 
 /// How a list of messages is written.
@@ -262,5 +265,8 @@ fn chat(messages: Vec<ChatMessage>) -> Result<TrainingExample, RowFault> {
     if messages.iter().all(|message| message.role != "assistant") {
         return Err(RowFault::NoAnswer);
     }
-    Ok(TrainingExample::Chat { messages })
+    Ok(TrainingExample::Chat {
+        messages,
+        context_answers: Vec::new(),
+    })
 }

@@ -67,7 +67,7 @@ fn chats_come_from_three_formats() {
         message("user", "Hi"),
         message("assistant", "Ho"),
     ];
-    let expected = vec![(1, TrainingExample::Chat { messages: chat })];
+    let expected = vec![(1, TrainingExample::chat(chat))];
     let messages = r#"{"id": 7, "messages": [{"role": "system", "content": "Be brief."},
         {"role": "user", "content": "Hi", "name": "x"}, {"role": "assistant", "content": "Ho"}]}"#;
     assert_eq!(examples("a", messages.replace('\n', " ")), expected);
@@ -81,10 +81,7 @@ fn chats_come_from_three_formats() {
 fn alpaca_puts_the_input_below_the_instruction() {
     let row = r#"{"instruction": "Add.", "input": "1 2", "output": "3"}"#;
     let messages = vec![message("user", "Add.\n\n1 2"), message("assistant", "3")];
-    assert_eq!(
-        examples("a", row),
-        [(1, TrainingExample::Chat { messages })]
-    );
+    assert_eq!(examples("a", row), [(1, TrainingExample::chat(messages))]);
 }
 
 #[test]
@@ -394,9 +391,7 @@ fn completion() -> TrainingExample {
 }
 
 fn chat() -> TrainingExample {
-    TrainingExample::Chat {
-        messages: vec![message("user", "Hi"), message("assistant", "Ho")],
-    }
+    TrainingExample::chat(vec![message("user", "Hi"), message("assistant", "Ho")])
 }
 
 #[test]
@@ -514,6 +509,7 @@ fn rows_that_do_not_fit_the_task_are_told() {
 fn any_example() -> impl Strategy<Value = TrainingExample> {
     let text = "[a-zA-Z é\"\\\\,\n🚀]{0,20}x";
     let said = proptest::collection::vec(text, 1..4).prop_map(|texts| TrainingExample::Chat {
+        context_answers: (1..texts.len()).step_by(2).collect(),
         messages: texts
             .iter()
             .map(|text| message("assistant", text))

@@ -126,8 +126,8 @@ fn plain_texts_and_chats_are_read() {
         Column::Levels(said, &defined, &repeated),
     ];
     write(&path, schema, Compression::SNAPPY, &columns);
-    let chat = |asked: &str, said: &str| TrainingExample::Chat {
-        messages: vec![message("user", asked), message("assistant", said)],
+    let chat = |asked: &str, said: &str| {
+        TrainingExample::chat(vec![message("user", asked), message("assistant", said)])
     };
     assert_eq!(
         examples(&path),
