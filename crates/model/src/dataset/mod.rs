@@ -6,17 +6,20 @@
 //! tokenizer through [`TextCodec`](crate::text::TextCodec) only, and no weights, settings or runs.
 
 pub mod choices;
+mod columns;
 mod digest;
 pub mod duplicates;
 pub mod encode;
 mod error;
 mod formats;
 mod locked;
+mod marks;
 mod row;
 mod shape;
 pub mod split;
 pub mod statistics;
 mod task;
+pub mod warnings;
 
 use std::path::PathBuf;
 
@@ -176,6 +179,16 @@ pub struct Dataset {
     pub digest: String,
     /// The same over the rows of each source alone, in the order of `sources`.
     pub source_digests: Vec<String>,
+    /// Columns that no example is made from, by source.
+    pub unread: Vec<UnreadColumns>,
+}
+
+/// Columns of a file that hold something and are not part of any example.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnreadColumns {
+    pub path: PathBuf,
+    /// Fields of messages are written as `messages[].name`.
+    pub columns: Vec<String>,
 }
 
 impl Dataset {
@@ -189,6 +202,7 @@ impl Dataset {
             rows,
             digest,
             source_digests,
+            unread: Vec::new(),
         }
     }
 
@@ -243,10 +257,11 @@ pub struct DataInspection {
 /// Reads every source and continues after an error, up to `limit` errors per file.
 pub fn inspect(sources: &[DataSource], limit: usize) -> DataInspection {
     let mut found = DataInspection::default();
-    let mut rows = Vec::new();
+    let (mut rows, mut unread) = (Vec::new(), Vec::new());
     for (index, source) in sources.iter().enumerate() {
         let mut faults = 0;
-        for read in formats::read(&source.path) {
+        let mut reader = formats::read(&source.path);
+        for read in reader.by_ref() {
             match read {
                 Ok((line, example)) => rows.push(DataRow {
                     example,
@@ -263,7 +278,17 @@ pub fn inspect(sources: &[DataSource], limit: usize) -> DataInspection {
                 break;
             }
         }
+        let columns: Vec<String> = reader.unread().into_iter().collect();
+        if !columns.is_empty() {
+            unread.push(UnreadColumns {
+                path: source.path.clone(),
+                columns,
+            });
+        }
     }
-    found.dataset = Dataset::new(sources.to_vec(), rows);
+    found.dataset = Dataset {
+        unread,
+        ..Dataset::new(sources.to_vec(), rows)
+    };
     found
 }
