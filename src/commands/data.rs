@@ -21,8 +21,9 @@ use openlora_core::{
 };
 use openlora_model::{
     dataset::{
-        self, DataRow, DataSource, Dataset, Task,
+        self, DataRow, DataSource, Dataset, Task, UnreadColumns,
         encode::{self, EncodeOptions, LossOn, TextSegment},
+        warnings,
     },
     text::TextCodec,
 };
@@ -154,7 +155,12 @@ fn shorten(settings: &Settings, path: &Path) -> PathBuf {
 
 /// Notes which columns nothing is learned from.
 pub fn tell_unread(context: &CommandContext, dataset: &Dataset) {
-    for warning in dataset::warnings::unread(&dataset.unread) {
+    let shortened = |file: &UnreadColumns| UnreadColumns {
+        path: shorten(&context.settings, &file.path),
+        ..file.clone()
+    };
+    let files: Vec<UnreadColumns> = dataset.unread.iter().map(shortened).collect();
+    for warning in warnings::unread(&files) {
         context.printer.warn(warning.to_string());
     }
 }

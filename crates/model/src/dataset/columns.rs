@@ -240,6 +240,11 @@ pub(super) fn is_known(key: &str) -> bool {
         || tables.iter().any(|table| refusal(table, key).is_some())
 }
 
+/// Whether a column is refused in every format.
+pub(super) fn is_refused(key: &str) -> bool {
+    refusal(REFUSED, key).is_some()
+}
+
 /// Refuses fields of a message that cannot be honoured, and lists those that are not read.
 pub(super) fn sort_message(
     message: &Map<String, Value>,

@@ -139,8 +139,8 @@ impl DataWarning {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Unread { .. } => {
-                "nothing is learned from them; take them out, or rename one \
-                 that is meant to be read"
+                "nothing is learned from it: take it out, or give it the name of a column that \
+                 is read"
             }
             Self::RareLabels { .. } => "add rows with these labels, or join labels",
             Self::SimilarLabels { .. } => "if both mean the same, write them the same way",

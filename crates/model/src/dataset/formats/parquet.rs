@@ -75,7 +75,7 @@ impl ParquetTable {
             return None;
         }
         let read = match catch_panic(|| self.rows.next()) {
-            Some(Some(Ok(row))) => object(&row),
+            Some(Some(Ok(row))) => record(&row),
             Some(Some(Err(error))) => self.stop(describe(&error)),
             None => self.stop("the page is damaged".to_owned()),
             Some(None) if i64::try_from(self.read) == Ok(self.expected) => return None,
@@ -98,6 +98,18 @@ fn known_columns(schema: &Type) -> Result<Type, ParquetError> {
     Type::group_type_builder(schema.name())
         .with_fields(fields)
         .build()
+}
+
+/// A record. The content of columns that are refused by name, such as images, is not looked at.
+fn record(row: &Row) -> Result<Map<String, Value>, RowFault> {
+    let field = |(name, field): (&String, &Field)| {
+        let held = match columns::is_refused(name) && !matches!(field, Field::Null) {
+            true => value(name, field).unwrap_or_else(|_| json!(true)),
+            false => value(name, field)?,
+        };
+        Ok((name.clone(), held))
+    };
+    row.get_column_iter().map(field).collect()
 }
 
 fn object(row: &Row) -> Result<Map<String, Value>, RowFault> {
