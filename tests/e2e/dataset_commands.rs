@@ -409,4 +409,13 @@ fn several_sources_keep_training_files_of_their_own() {
         { "path": "parts/train-bob.jsonl", "rows": 1, "contributor": "Bob" },
     ] });
     assert_eq!(said, files);
+    let help = data(dir.path(), &["split", "--help"]).succeeds().stdout;
+    let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (_, out) = words.split_once("--out <DIR> ").unwrap();
+    let (promise, _) = out.split_once(" --").unwrap();
+    assert_eq!(
+        promise,
+        "Folder for valid.jsonl, test.jsonl and train.jsonl, or with several files a \
+         train-NAME.jsonl for each"
+    );
 }

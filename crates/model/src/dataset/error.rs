@@ -240,7 +240,10 @@ impl RowFault {
                     renames.collect::<Vec<_>>().join(" and ")
                 ));
             }
-            Self::UnknownShape { .. } => "rename the keys or columns to those of one format",
+            Self::UnknownShape { .. } => {
+                "rename the keys or columns to those of one format; the first line of a table must \
+                 name its columns"
+            }
             Self::Missing {
                 field,
                 meant: Some(meant),

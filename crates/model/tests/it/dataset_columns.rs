@@ -306,7 +306,7 @@ fn a_row_written_keeps_its_context_answers() {
     let line = row.to_json_line();
     assert_eq!(
         line,
-        r#"{"messages":[{"content":"Lamp?","role":"user"},{"content":"WRONG","role":"assistant","weight":0},{"content":"Again: lamp?","role":"user"},{"content":"Green.","role":"assistant"}]}"#
+        r#"{"messages":[{"role":"user","content":"Lamp?"},{"role":"assistant","content":"WRONG","weight":0},{"role":"user","content":"Again: lamp?"},{"role":"assistant","content":"Green."}]}"#
     );
     assert_eq!(only(&line), (row.clone(), vec![]));
     let all = chat(&TRIES, &[]);
