@@ -226,7 +226,7 @@ pub enum DataCommand {
     Split {
         #[command(flatten)]
         files: DataFiles,
-        /// Folder for train.jsonl, valid.jsonl and test.jsonl
+        /// Folder for valid.jsonl, test.jsonl and train.jsonl, or with several files a train-NAME.jsonl for each
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
         /// Share of the rows for validation

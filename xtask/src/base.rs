@@ -315,7 +315,7 @@ fn encode(codec: &TextCodec, dataset: &Dataset, context: usize) -> Result<TrainR
 /// rendered message contains one.
 fn plain(example: &TrainingExample) -> String {
     match example {
-        TrainingExample::Chat { messages } => messages
+        TrainingExample::Chat { messages, .. } => messages
             .iter()
             .map(|message| format!("{}\n{}", message.role, message.content))
             .collect::<Vec<_>>()

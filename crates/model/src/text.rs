@@ -5,6 +5,7 @@
 //! Truncation and padding in a tokenizer file are disabled: the caller decides about length.
 
 mod error;
+mod literal;
 mod template;
 
 use std::{
@@ -15,8 +16,8 @@ use std::{
 use serde_json::Value;
 use tokenizers::{Encoding, PostProcessor, PostProcessorWrapper, Tokenizer};
 
-pub use self::error::ModelTextError;
 use self::template::{ChatTemplate, SpecialTokens};
+pub use self::{error::ModelTextError, literal::EncodedChat};
 
 /// One message of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -43,6 +44,8 @@ pub struct TextCodec {
     processor: Option<PostProcessorWrapper>,
     template: Option<ChatTemplate>,
     special: Vec<(u32, String)>,
+    /// Ids of all added tokens, special or not, ascending.
+    added: Vec<u32>,
     document_end: Option<u32>,
     stop_ids: Vec<u32>,
     longest_token: usize,
@@ -62,6 +65,7 @@ impl TextCodec {
         let template = ChatTemplate::find(dir, &settings, SpecialTokens::read(&settings))?;
         let mut codec = Self {
             special: special_tokens(&tokenizer),
+            added: added_tokens(&tokenizer),
             longest_token: longest_token(&tokenizer),
             dir: dir.to_path_buf(),
             tokenizer,
@@ -160,7 +164,8 @@ impl TextCodec {
         self.special.iter().any(|(special, _)| *special == id)
     }
 
-    /// The first special token that a text spells out, if any; when encoded, it would act as one.
+    /// The first special token that a text spells out, if any; [`encode`](Self::encode) makes it
+    /// one, [`encode_literal`](Self::encode_literal) does not.
     pub fn special_inside(&self, text: &str) -> Option<&str> {
         self.special
             .iter()
@@ -301,6 +306,12 @@ fn byte_of_letter(letter: char) -> Option<u8> {
 fn longest_token(tokenizer: &Tokenizer) -> usize {
     let vocabulary = tokenizer.get_vocab(true);
     vocabulary.keys().map(String::len).max().unwrap_or(1)
+}
+
+fn added_tokens(tokenizer: &Tokenizer) -> Vec<u32> {
+    let mut ids: Vec<u32> = tokenizer.get_added_tokens_decoder().into_keys().collect();
+    ids.sort_unstable();
+    ids
 }
 
 fn special_tokens(tokenizer: &Tokenizer) -> Vec<(u32, String)> {

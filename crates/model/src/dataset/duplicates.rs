@@ -116,7 +116,7 @@ pub(super) fn normal_text(example: &TrainingExample) -> String {
         TrainingExample::Completion { prompt, completion } => {
             [words(prompt), words(completion)].concat()
         }
-        TrainingExample::Chat { messages } => {
+        TrainingExample::Chat { messages, .. } => {
             let said = messages.iter().filter(|message| message.role != "system");
             said.flat_map(|message| words(&message.content)).collect()
         }

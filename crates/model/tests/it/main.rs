@@ -8,9 +8,11 @@
 
 mod adapter;
 mod dataset;
+mod dataset_columns;
 mod dataset_encode;
 mod dataset_parquet;
 mod dataset_split;
+mod dataset_warnings;
 mod model_hub;
 mod text;
 
