@@ -11,7 +11,9 @@ use std::{
 
 use serde::Serialize;
 
-use super::{CommandContext, network, published::LogSource};
+use super::{
+    CommandContext, money::format_network_sum, network, printer::Printer, published::LogSource,
+};
 use openlora_attribution::{
     Provenance,
     recompute::{RecomputeContext, channels},
@@ -131,7 +133,7 @@ pub async fn run(context: &CommandContext, request: AuditRequest) -> Result<Exit
     let printer = &context.printer;
     match printer.is_json() {
         true => printer.json(&audited),
-        false => print_audit(context, &audited),
+        false => print_audit(printer, &network, &audited),
     }
     Ok(match audited.ok {
         true => ExitStatus::Success,
@@ -367,11 +369,13 @@ fn pools(splits: &BTreeMap<ReceiverKey, SplitRead>) -> Vec<ReceiverKey> {
     splits.values().flat_map(SplitRead::pools).collect()
 }
 
-fn print_audit(context: &CommandContext, audited: &LogAudit) {
-    let printer = &context.printer;
+fn print_audit(printer: &Printer, network: &Network, audited: &LogAudit) {
+    let money = |amount: Amount| format_network_sum(network, amount);
     printer.line(format!(
-        "{} calls in {} batches, {} base units charged, as the server states",
-        audited.calls, audited.batches, audited.charged
+        "{} calls in {} batches, {} charged, as the server states",
+        audited.calls,
+        audited.batches,
+        money(audited.charged)
     ));
     printer.line(format!(
         "{} calls computed again from their sketches, {} roots of contributions",
@@ -390,9 +394,10 @@ fn print_audit(context: &CommandContext, audited: &LogAudit) {
         ));
     }
     printer.line(format!(
-        "{} base units were collected for calls and allotted to contributors, {} more are collected \
-         and not allotted yet",
-        audited.collected, audited.unstated
+        "{} were collected for calls and allotted to contributors, {} more are collected and not \
+         allotted yet",
+        money(audited.collected),
+        money(audited.unstated)
     ));
     if audited.contributions_by_charge > 0 {
         printer.line(format!(

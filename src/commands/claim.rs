@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     CommandContext,
-    money::{format_token_sum, token},
+    money::{format_token_sum, percent, token},
     published::LogSource,
     treasury::TreasuryRequest,
     tx_context::TxContext,
@@ -15,6 +15,7 @@ use super::{
 use openlora_chain::transaction::{FactReader, TxSender, recover};
 use openlora_core::{
     Address, Amount,
+    calendar::moment,
     error::{ExitClass, ExitStatus, Failure},
 };
 use openlora_ledger::ReceiverKey;
@@ -389,13 +390,12 @@ impl PoolClaimer {
             }
             if let Some(pending) = &pool.pending {
                 printer.line(format!(
-                    "proposal {} of {} takes force at {} (Unix seconds); {} ppm contest it, {} \
-                     refuse it",
+                    "proposal {} of {} takes effect on {}; {} of the shares contest it, {} refuse it",
                     pending.round,
                     money(pending.total),
-                    pending.activates_at,
-                    pending.against_ppm,
-                    pending.quorum_ppm
+                    moment(pending.activates_at),
+                    percent(pending.against_ppm),
+                    percent(pending.quorum_ppm)
                 ));
                 for given in &pending.entries {
                     let sum = money(given.amount);
@@ -404,7 +404,8 @@ impl PoolClaimer {
             }
             if let Some(time) = pool.answer_by {
                 printer.line(format!(
-                    "the operator must answer a demand by {time} (Unix seconds)"
+                    "the operator must answer a demand by {}",
+                    moment(time)
                 ));
             }
         }

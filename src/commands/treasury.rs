@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     CommandContext, earnings,
-    money::{amount, format_token_sum, token},
+    money::{amount, format_network_sum, format_token_sum, token},
     printer::Printer,
     server_access::public_url,
     tx_context::TxContext,
@@ -175,10 +175,7 @@ impl ReceiverAmount {
 
 /// Prints a round as text.
 pub fn print_rewards(printer: &Printer, network: &Network, rewarded: &RewardRound) {
-    let money = |amount: Amount| match &network.token {
-        Some(token) => format_token_sum(network, &token.address.to_string(), amount),
-        None => format!("{amount} base units"),
-    };
+    let money = |amount: Amount| format_network_sum(network, amount);
     for anchored in &rewarded.anchors {
         printer.line(format!(
             "anchored      {} calls of {}, as this server states, in {} ({} gas)",

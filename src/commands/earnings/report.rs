@@ -5,7 +5,12 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{IncomeLedger, audit::ReceiverAudit, table::EarningsRow};
+use super::{
+    IncomeLedger,
+    audit::ReceiverAudit,
+    recipients::{RecipientReport, recipients},
+    table::EarningsRow,
+};
 use crate::commands::{CommandContext, printer::Printer, settings::StatedSetting};
 use openlora_chain::balance::{from_units, shown_amount};
 use openlora_core::{
@@ -51,6 +56,8 @@ pub struct TokenReport {
     pub deferred: Amount,
     /// At the receiver and not yet released.
     pub withdrawable: Amount,
+    /// Everyone who is paid from it, this home's accounts first. Empty where no split was read.
+    pub recipients: Vec<RecipientReport>,
 }
 
 /// Sums over some days.
@@ -64,6 +71,8 @@ pub struct PeriodReport {
     pub released: Amount,
     /// Gas cost of this journal's transactions in wei.
     pub gas_wei: Amount,
+    /// The same at `pricing.coin`, rounded up. Null without that price.
+    pub gas: Option<Amount>,
     /// Charged, including refund fees, minus gas at `pricing.coin`; negative if gas cost more. Null
     /// without that price.
     #[schemars(with = "Option<String>")]
@@ -179,6 +188,7 @@ impl MoneyGroup<'_> {
             written_off: all.written_off,
             deferred: all.deferred,
             withdrawable: all.withdrawable(),
+            recipients: recipients(self.income, self.receivers),
         }
     }
 
@@ -192,6 +202,7 @@ impl MoneyGroup<'_> {
             settled: period.sums.settled,
             released: period.sums.released,
             gas_wei: period.gas_wei,
+            gas: period.gas,
             net: period.net.map(SignedAmount),
         }
     }
@@ -270,8 +281,11 @@ fn show_token(printer: &Printer, token: &TokenReport) {
             let size = shown_amount(&net.0.unsigned_abs().to_string(), token.decimals);
             format!(", net {sign}{size}")
         });
+        let gas = period.gas.map_or(String::new(), |gas| {
+            format!(" ({} {})", amount(gas), token.symbol)
+        });
         printer.line(format!(
-            "{name:<14}{:>12} {} from {} calls, gas {} ETH{net}",
+            "{name:<14}{:>12} {} from {} calls, gas {} ETH{gas}{net}",
             amount(period.charged),
             token.symbol,
             period.calls,
@@ -326,5 +340,43 @@ fn show_token(printer: &Printer, token: &TokenReport) {
             amount(sum),
             token.symbol
         ));
+    }
+    show_recipients(printer, token);
+}
+
+/// What belongs to this home's accounts, and what the others are owed.
+fn show_recipients(printer: &Printer, token: &TokenReport) {
+    let amount = |amount: Amount| shown_amount(&amount.to_string(), token.decimals);
+    let line = |name: &str, sum: Amount, about: &str| {
+        printer.line(format!(
+            "{name:<14}{:>12} {}  {about}",
+            amount(sum),
+            token.symbol
+        ));
+    };
+    let (own, others): (Vec<_>, Vec<_>) = token.recipients.iter().partition(|it| it.own);
+    let sum = |of: fn(&RecipientReport) -> Amount| own.iter().map(|it| of(it)).sum::<Amount>();
+    if !own.is_empty() {
+        line("yours", sum(|it| it.earned), "of what was charged");
+        line("fetched", sum(|it| it.fetched), "of it, paid out to you");
+        let fetchable = sum(|it| it.fetchable);
+        let about = match fetchable.is_zero() {
+            true => "of it, nothing has arrived that you could fetch",
+            false => "of it, yours to fetch now: openlora withdraw",
+        };
+        line("to fetch", fetchable, about);
+    }
+    for it in others {
+        let owed = it.earned.max(it.collected).saturating_sub(it.fetched);
+        let name = it.name.as_deref().unwrap_or("?");
+        line(
+            "owed",
+            owed,
+            &format!(
+                "to {name} ({}), {} of it ready to be fetched",
+                it.account,
+                amount(it.fetchable)
+            ),
+        );
     }
 }
