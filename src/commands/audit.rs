@@ -12,7 +12,8 @@ use std::{
 use serde::Serialize;
 
 use super::{
-    CommandContext, money::format_network_sum, network, printer::Printer, published::LogSource,
+    CommandContext, explore::is_id_prefix, money::format_network_sum, network, printer::Printer,
+    published::LogSource,
 };
 use openlora_attribution::{
     Provenance,
@@ -158,10 +159,22 @@ fn number(context: &CommandContext, text: &str) -> Result<AdapterId, Failure> {
         return Ok(number);
     }
     let snapshot = openlora_journal::Journal::snapshot_at(&context.dirs.journal())?;
-    let mut known = snapshot.deployments.iter().rev();
-    let known = known.find(|it| it.name == text);
+    let deployed = snapshot.deployments.iter().rev();
+    let mut known: Vec<&str> = match is_id_prefix(text) {
+        true => deployed
+            .map(|it| it.adapter_id.as_str())
+            .filter(|id| id.starts_with(text))
+            .collect(),
+        false => deployed
+            .filter(|it| it.name == text)
+            .map(|it| it.adapter_id.as_str())
+            .take(1)
+            .collect(),
+    };
+    known.dedup();
+    let known = <[&str; 1]>::try_from(known).ok();
     known
-        .and_then(|it| parse_id(&it.adapter_id))
+        .and_then(|[id]| parse_id(id))
         .ok_or_else(|| {
             let message = format!("no adapter `{text}` was deployed from here");
             Failure::new(ExitClass::BadInput, message)
