@@ -173,13 +173,10 @@ fn number(context: &CommandContext, text: &str) -> Result<AdapterId, Failure> {
     };
     known.dedup();
     let known = <[&str; 1]>::try_from(known).ok();
-    known
-        .and_then(|[id]| parse_id(id))
-        .ok_or_else(|| {
-            let message = format!("no adapter `{text}` was deployed from here");
-            Failure::new(ExitClass::BadInput, message)
-                .with_hint("name it by its id: 0x and 64 digits")
-        })
+    known.and_then(|[id]| parse_id(id)).ok_or_else(|| {
+        let message = format!("no adapter `{text}` was deployed from here");
+        Failure::new(ExitClass::BadInput, message).with_hint("name it by its id: 0x and 64 digits")
+    })
 }
 
 impl LogAudit {

@@ -22,7 +22,6 @@ use openlora_ledger::ReceiverKey;
 use openlora_payments::rewards::{
     PoolCall, PoolState, WaitingProposal, claim_facts, owed, pool_of, proposal_of,
 };
-use openlora_runtime::running_server::RunningServer;
 use openlora_wallet::WalletAccount;
 
 /// The operation on the pools.
@@ -132,9 +131,6 @@ struct PoolClaimer {
 
 pub async fn run(context: &CommandContext, request: ClaimRequest) -> Result<ExitStatus, Failure> {
     let named = named_pool(&request)?;
-    if let Some(server) = RunningServer::find(&context.dirs).await? {
-        return Err(beside(server.url(), &request));
-    }
     let logged = match (&named, &request.log) {
         (None, Some(log)) => pools_of(&LogSource::open(context, log)?).await?,
         _ => BTreeSet::new(),
@@ -183,31 +179,6 @@ pub async fn run(context: &CommandContext, request: ClaimRequest) -> Result<Exit
         return Ok(ExitStatus::Verdict(ExitClass::BadInput));
     }
     Ok(ExitStatus::Success)
-}
-
-/// Only the server writes this home's journal, which records transactions until they are mined.
-fn beside(url: &str, request: &ClaimRequest) -> Failure {
-    let message = format!(
-        "the server at {url} runs in this home and alone writes down its transactions, so nothing is \
-         claimed from here beside it"
-    );
-    let pool = request.pool.as_deref().unwrap_or("ADDRESS");
-    let verb = match request.action {
-        PoolAction::Fetch => "a sum goes to its contributor, whoever fetches it",
-        PoolAction::Divide => "whoever divides pays the gas alone",
-        PoolAction::Contest | PoolAction::Demand => {
-            "the other home has to have the contributor's account"
-        }
-    };
-    let contributor = match request.contributors.first() {
-        Some(address) => address.as_str(),
-        None => "ADDRESS",
-    };
-    Failure::new(ExitClass::Environment, message).with_hint(format!(
-        "stop the server, claim, and start it again; or claim from another home, which needs only \
-         the chain and the pool ({verb}): OPENLORA_HOME=DIR openlora claim --pool {pool} \
-         --contributor {contributor}"
-    ))
 }
 
 fn named_pool(request: &ClaimRequest) -> Result<Option<Address>, Failure> {

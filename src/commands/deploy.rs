@@ -151,6 +151,13 @@ pub async fn run(context: &CommandContext, request: DeployRequest) -> Result<Exi
     }
     let deployment = deploy(context, &mut tx_context, &params, &plan, &quote).await?;
     report(context, &plan, &deployment);
+    if let Some(server) = tx_context.journal.server() {
+        context.printer.hint(format!(
+            "the server at {} goes on with what it loaded; to serve this release, stop it with \
+             Ctrl-C, which ends running calls in order, and run `openlora serve` again",
+            server.url()
+        ));
+    }
     Ok(ExitStatus::Success)
 }
 

@@ -40,10 +40,12 @@ pub async fn run(
     context: &CommandContext,
     request: TreasuryRequest,
 ) -> Result<ExitStatus, Failure> {
-    if let Some(server) = RunningServer::find(&context.dirs).await? {
+    // A forecast only reads, which it can beside the server.
+    if !request.dry_run
+        && let Some(server) = RunningServer::find(&context.dirs).await?
+    {
         refuse_server_flags(context, &server)?;
-        let settled = server.ask("/operator/settle", request.dry_run).await?;
-        return each(context, settled);
+        return each(context, server.ask("/operator/settle").await?);
     }
     let mut treasury = SettlementContext::open(context, &request).await?;
     let office = &treasury.operator;

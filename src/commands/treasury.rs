@@ -21,6 +21,7 @@ use openlora_payments::settlement::{
     ClaimWorth, LedgerLog, SettlementOptions, SettlementRecords, TxHistory,
 };
 use openlora_runtime::{
+    journal::HomeJournal,
     rewards::RewardRound,
     running_server::RunningServer,
     treasury::{ChainOperator, RewardSource},
@@ -105,7 +106,7 @@ impl SettlementContext {
         let mut history = TxHistory::default();
         operator
             .journal
-            .replay(1, |record| history.apply(&record.event))?;
+            .replay(|record| history.apply(&record.event))?;
         Ok(Self { operator, history })
     }
 
@@ -120,7 +121,7 @@ impl SettlementContext {
     /// Whether calls were attributed, so that roots may have to be sent.
     pub fn has_rewards(&self) -> Result<bool, Failure> {
         let mut found = false;
-        self.operator.journal.replay(1, |record| {
+        self.operator.journal.replay(|record| {
             found |= matches!(&record.event, Event::Attributed(it) if it.amounts.is_some());
         })?;
         Ok(found)
@@ -134,7 +135,12 @@ impl SettlementContext {
     /// The chain's operator, after the account was unlocked.
     pub fn chain_operator(&mut self, context: &CommandContext) -> Result<ChainOperator, Failure> {
         let account = self.operator.unlock()?;
-        let journal = self.operator.journal.clone();
+        let journal = match &self.operator.journal {
+            HomeJournal::Own(journal) => journal.clone(),
+            HomeJournal::Served { server, .. } => {
+                return Err(RunningServer::busy("this", server));
+            }
+        };
         let ledger = Arc::new(LedgerLog::new(journal.clone(), self.ledger().clone()));
         let records = SettlementRecords {
             facts: Arc::clone(&ledger) as _,

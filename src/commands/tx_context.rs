@@ -13,11 +13,10 @@ use openlora_core::{
     Address,
     error::{ExitClass, Failure},
 };
-use openlora_journal::Journal;
 use openlora_ledger::state::JournalSnapshot;
 use openlora_runtime::{
     faucet::DevFaucet,
-    journal,
+    journal::{self, HomeJournal},
     notice::{NoticeListener, transaction_listener},
 };
 use openlora_wallet::WalletAccount;
@@ -31,7 +30,7 @@ pub struct TxContext {
     password_file: Option<PathBuf>,
     unlocked: Option<WalletAccount>,
     pub limits: TxLimits,
-    pub journal: Journal,
+    pub journal: HomeJournal,
     /// The state of the journal when it was opened.
     pub snapshot: JournalSnapshot,
     listener: NoticeListener,
@@ -49,10 +48,14 @@ impl TxContext {
         let account = signer.address;
         let network = network::reached(context).await?;
         let chain = Chain::connect(&network).await?;
-        let journal = journal::open(&context.dirs.journal())?;
+        let journal = HomeJournal::open(&context.dirs).await?;
         let listener = notices::listener(&context.printer);
         journal::check_chain(&journal, &chain, &listener).await?;
-        let snapshot = journal.snapshot()?;
+        let mut snapshot = journal.snapshot()?;
+        if journal.server().is_some() {
+            // They may be the server's own, which waits for them.
+            snapshot.unsettled.clear();
+        }
         Ok(Self {
             context: context.clone(),
             chain,
