@@ -12,7 +12,7 @@ use std::{
 use serde::Serialize;
 
 use super::{
-    CommandContext, explore::is_id_prefix, money::format_network_sum, network, printer::Printer,
+    CommandContext, explore, money::format_network_sum, network, printer::Printer,
     published::LogSource,
 };
 use openlora_attribution::{
@@ -22,7 +22,7 @@ use openlora_attribution::{
 use openlora_chain::{
     network::Network,
     provider::Chain,
-    registry::{AdapterId, parse_id, shown_id},
+    registry::{AdapterId, shown_id},
 };
 use openlora_core::{
     Address, Amount, Word,
@@ -153,27 +153,9 @@ fn unregistered(network: &Network, adapter: AdapterId) -> Failure {
         .with_hint("list the adapters that it has: openlora explore")
 }
 
-/// An adapter id, or the name of an adapter that was deployed from here.
+/// An adapter id, or the name of an adapter that was deployed from here, or the beginning of its id.
 fn number(context: &CommandContext, text: &str) -> Result<AdapterId, Failure> {
-    if let Some(number) = parse_id(text) {
-        return Ok(number);
-    }
-    let snapshot = openlora_journal::Journal::snapshot_at(&context.dirs.journal())?;
-    let deployed = snapshot.deployments.iter().rev();
-    let mut known: Vec<&str> = match is_id_prefix(text) {
-        true => deployed
-            .map(|it| it.adapter_id.as_str())
-            .filter(|id| id.starts_with(text))
-            .collect(),
-        false => deployed
-            .filter(|it| it.name == text)
-            .map(|it| it.adapter_id.as_str())
-            .take(1)
-            .collect(),
-    };
-    known.dedup();
-    let known = <[&str; 1]>::try_from(known).ok();
-    known.and_then(|[id]| parse_id(id)).ok_or_else(|| {
+    explore::known_id(context, text)?.ok_or_else(|| {
         let message = format!("no adapter `{text}` was deployed from here");
         Failure::new(ExitClass::BadInput, message).with_hint("name it by its id: 0x and 64 digits")
     })

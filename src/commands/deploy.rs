@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CommandContext,
+    CommandContext, explore,
     money::{prices, token},
     package::{self, PackageRequest},
     project,
@@ -104,7 +104,7 @@ pub struct CallArgument {
 }
 
 pub async fn run(context: &CommandContext, request: DeployRequest) -> Result<ExitStatus, Failure> {
-    let wish = wish(&request)?;
+    let wish = wish(context, &request)?;
     if request.contracts {
         return contracts::run(context, &request).await;
     }
@@ -161,7 +161,7 @@ pub async fn run(context: &CommandContext, request: DeployRequest) -> Result<Exi
     Ok(ExitStatus::Success)
 }
 
-fn wish(request: &DeployRequest) -> Result<DeployOptions, Failure> {
+fn wish(context: &CommandContext, request: &DeployRequest) -> Result<DeployOptions, Failure> {
     let usage = |message: String| Failure::new(ExitClass::Usage, message);
     let server = request.server.as_deref().map(str::parse::<Address>);
     let server = server
@@ -173,7 +173,7 @@ fn wish(request: &DeployRequest) -> Result<DeployOptions, Failure> {
         ));
     }
     let id = |text: &str| {
-        parse_id(text).ok_or_else(|| {
+        explore::known_id(context, text)?.ok_or_else(|| {
             usage(format!(
                 "--adapter is wrong: expected 0x and 64 hexadecimal digits, found `{text}`"
             ))

@@ -1,6 +1,6 @@
 //! `explore`: shows registry entries, and verifies a package against them.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use super::{CommandContext, network, project, verify};
 use crate::commands::printer::Printer;
@@ -89,7 +89,7 @@ fn id(context: &CommandContext, network: &Network, text: &str) -> Result<Adapter
 }
 
 /// Whether a text is 0x and the first digits of an id.
-pub(super) fn is_id_prefix(text: &str) -> bool {
+fn is_id_prefix(text: &str) -> bool {
     let digits = text.strip_prefix("0x").unwrap_or_default();
     parse_id(text).is_none()
         && !digits.is_empty()
@@ -118,6 +118,29 @@ fn deployments(context: &CommandContext) -> Result<Vec<ReleaseDeployment>, Failu
     Ok(match path.exists() {
         true => Journal::snapshot_at(&path)?.deployments,
         false => Vec::new(),
+    })
+}
+
+/// An adapter by its id; of those that were deployed from here also by its name, the newest, or by
+/// the beginning of its id.
+pub(super) fn known_id(context: &CommandContext, text: &str) -> Result<Option<AdapterId>, Failure> {
+    if let Some(id) = parse_id(text) {
+        return Ok(Some(id));
+    }
+    let deployments = deployments(context)?;
+    let newest_first = deployments.iter().rev();
+    if let Some(named) = newest_first.clone().find(|it| it.name == text) {
+        return Ok(parse_id(&named.adapter_id));
+    }
+    let text = text.to_ascii_lowercase();
+    let begins = |id: &&str| is_id_prefix(&text) && id.to_ascii_lowercase().starts_with(&text);
+    let ids: BTreeSet<&str> = newest_first
+        .map(|it| it.adapter_id.as_str())
+        .filter(begins)
+        .collect();
+    Ok(match ids.len() {
+        1 => ids.first().and_then(|id| parse_id(id)),
+        _ => None,
     })
 }
 

@@ -20,8 +20,8 @@ use openlora_package::verify::CheckStatus;
 use openlora_payments::payer::{
     DisputedCharge, PayerChannel, PayerStore, PaymentRecord, PaymentStatus,
     audit::{
-        ComparisonLine, ComparisonResult, against_chain, against_signature, against_statement,
-        agreed,
+        AmountFormat, ComparisonLine, ComparisonResult, against_chain, against_signature,
+        against_statement, agreed,
     },
 };
 use openlora_serve::PublishedReceipt;
@@ -378,13 +378,15 @@ pub async fn verify(context: &CommandContext, what: &str) -> Result<ExitStatus, 
         Some(receipt) => receipt.payment.clone(),
         None => record.charge(),
     };
-    let mut lines: Vec<ComparisonLine> = against_statement(&record).into_iter().collect();
+    let tokens = KnownTokens::read(context);
+    let money = |sum: Amount| tokens.format(record.chain_id, record.token, sum);
+    let mut lines: Vec<ComparisonLine> = against_statement(&record, &money).into_iter().collect();
     match &charge {
         Some(charge) => {
             let channel = channel(&store, charge)?;
-            lines.extend(against_signature(charge, &record, channel.as_ref()));
+            lines.extend(against_signature(charge, &record, channel.as_ref(), &money));
             let agreed = agreed(&store.payment_records()?, charge);
-            lines.push(on_chain(context, charge, &record, agreed).await?);
+            lines.push(on_chain(context, charge, &record, agreed, &money).await?);
         }
         None if lines.is_empty() => {
             let message = format!("the receipt of {id} names no payment");
@@ -426,6 +428,7 @@ async fn on_chain(
     charge: &CallCharge,
     record: &PaymentRecord,
     agreed: Amount,
+    money: AmountFormat<'_>,
 ) -> Result<ComparisonLine, Failure> {
     let network = network::chosen(context)?;
     if network.chain_id != charge.chain_id {
@@ -437,7 +440,7 @@ async fn on_chain(
     }
     let network = network::reached(context).await?;
     let chain = Chain::connect(&network).await?;
-    Ok(against_chain(charge, record, agreed, &chain).await?)
+    Ok(against_chain(charge, record, agreed, &chain, money).await?)
 }
 
 fn check(line: ComparisonLine) -> ReceiptCheck {

@@ -619,7 +619,8 @@ fn a_seller_that_states_another_total_leaves_the_buyer_a_record_of_it() {
     // `verify` fails, and names it.
     let verified = run(&["receipts", "verify", "second"]);
     assert_eq!(verified.code, 9, "{}", verified.stderr);
-    let named = "FAILED  statement: the server stated a channel total of 27, expected 20\n";
+    let named = "FAILED  statement: the server stated a channel total of 0.000027 dUSD, expected \
+                 0.00002 dUSD\n";
     assert!(verified.stdout.contains(named), "{}", verified.stdout);
     // The channel shows it too.
     let list = run(&["channel", "list", "--json"]).succeeds();

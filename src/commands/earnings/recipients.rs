@@ -98,6 +98,10 @@ impl RecipientFacts {
         }
     }
 
+    pub(super) fn name(&self, account: Address) -> Option<String> {
+        self.names.get(&account).cloned()
+    }
+
     /// What a contributor has fetched from the pools of a receiver.
     fn claimed(&self, pools: &BTreeSet<ReceiverKey>, account: Address) -> Amount {
         let claims = self.claims.values().flatten();
@@ -120,7 +124,7 @@ pub(super) fn recipients(income: &IncomeLedger, receivers: &[ReceiverKey]) -> Ve
         for (account, accrual) in accruals {
             let report = reports.entry(account).or_insert_with(|| RecipientReport {
                 account,
-                name: facts.names.get(&account).cloned(),
+                name: facts.name(account),
                 own: facts.own.contains(&account),
                 earned: Amount::ZERO,
                 collected: Amount::ZERO,
