@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     CommandContext, explore,
-    money::{prices, token},
+    money::{format_gas_cost, prices, token},
     package::{self, PackageRequest},
     project,
     tx_context::TxContext,
@@ -146,7 +146,7 @@ pub async fn run(context: &CommandContext, request: DeployRequest) -> Result<Exi
     )
     .await?;
     if request.dry_run {
-        propose(context, &tx_context, &plan.steps, &quote);
+        propose(context, &tx_context, &plan.steps, &quote)?;
         return Ok(ExitStatus::Success);
     }
     let deployment = deploy(context, &mut tx_context, &params, &plan, &quote).await?;
@@ -366,7 +366,7 @@ async fn deploy(
         }
         return Ok(deployment);
     }
-    print_steps(context, tx_context, &plan.steps, quote);
+    print_steps(context, tx_context, &plan.steps, quote)?;
     tx_context.confirm(&params.name, "sending this")?;
     tx_context.fund().await?;
     let deed = format!("deploying {} {}", params.name, params.release);
@@ -389,7 +389,7 @@ fn print_steps(
     tx_context: &TxContext,
     steps: &[DeployStep],
     quote: &FeeQuote,
-) {
+) -> Result<(), Failure> {
     let printer = &context.printer;
     let network = &tx_context.chain.network;
     printer.note(format!(
@@ -407,12 +407,14 @@ fn print_steps(
         }
         printer.note(format!("gas           at most {}", submission.gas));
     }
+    let most = Amount(quote.most().saturating_to());
     printer.note(format!(
-        "maximum fee   {} ETH: {} gas at up to {} gwei",
-        in_units(quote.most(), 18),
+        "maximum fee   {}: {} gas at up to {} gwei",
+        format_gas_cost(context, network, most)?,
         quote.gas(),
         in_units(quote.cap_as_amount(), 9)
     ));
+    Ok(())
 }
 
 fn propose(
@@ -420,17 +422,17 @@ fn propose(
     tx_context: &TxContext,
     steps: &[DeployStep],
     quote: &FeeQuote,
-) {
+) -> Result<(), Failure> {
     if !context.printer.is_json() {
         if steps.is_empty() {
             context.printer.note("there is nothing to do");
         } else {
-            print_steps(context, tx_context, steps, quote);
+            print_steps(context, tx_context, steps, quote)?;
         }
         context
             .printer
             .line(format!("{} transactions, none sent", steps.len()));
-        return;
+        return Ok(());
     }
     let network = &tx_context.chain.network;
     let transaction =
@@ -460,6 +462,7 @@ fn propose(
             .collect(),
         most_wei: quote.most().to_string(),
     });
+    Ok(())
 }
 
 fn report(context: &CommandContext, plan: &DeployPlan, it: &ReleaseDeployment) {

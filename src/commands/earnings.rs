@@ -22,7 +22,6 @@ use openlora_ledger::{
 };
 use recipients::RecipientFacts;
 pub use report::EarningsReport;
-pub(super) use report::coin;
 
 /// The subject of the table's rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

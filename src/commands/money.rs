@@ -8,7 +8,7 @@ use openlora_core::{
     error::{ExitClass, Failure},
     from_units, in_units,
 };
-use openlora_ledger::{CallWork, PriceList};
+use openlora_ledger::{CallWork, PriceList, gas_in_token};
 
 /// The token in which calls are paid on a network.
 pub fn token(network: &Network) -> Result<&PaymentToken, Failure> {
@@ -100,6 +100,38 @@ pub fn format_token_sum(network: &Network, token: &str, amount: Amount) -> Strin
         Some(token) => format_sum(token, amount),
         None => format_unknown(token, amount),
     }
+}
+
+/// A gas cost in the chain's coin, and in the network's token if `pricing.coin` says what a coin is
+/// worth.
+pub fn format_gas_cost(
+    context: &CommandContext,
+    network: &Network,
+    wei: Amount,
+) -> Result<String, Failure> {
+    let coins = format!("{} ETH", in_units(wei.0, 18));
+    let Some(token) = &network.token else {
+        return Ok(coins);
+    };
+    let cost = coin(context, token.decimals)?.and_then(|price| gas_in_token(wei, price));
+    Ok(match cost {
+        Some(cost) => format!("{coins} ({})", format_sum(token, cost)),
+        None => coins,
+    })
+}
+
+/// The price of one native coin in base units of a token, if `pricing.coin` is set.
+pub fn coin(context: &CommandContext, decimals: u8) -> Result<Option<u128>, Failure> {
+    let read = |stated: &StatedSetting<String>| {
+        from_units(&stated.value, decimals).ok_or_else(|| {
+            let message = format!(
+                "`{}` is wrong: expected token units such as 2500 or 0.5, found `{}`",
+                stated.key, stated.value
+            );
+            Failure::new(ExitClass::BadInput, message)
+        })
+    };
+    context.settings.pricing.coin.as_ref().map(read).transpose()
 }
 
 /// A sum of the token in which calls are paid on a network.

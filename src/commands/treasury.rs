@@ -6,8 +6,8 @@ use std::{path::PathBuf, sync::Arc};
 use serde::Serialize;
 
 use super::{
-    CommandContext, earnings,
-    money::{amount, format_network_sum, format_token_sum, token},
+    CommandContext,
+    money::{amount, coin, format_network_sum, format_token_sum, token},
     printer::Printer,
     server_access::public_url,
     tx_context::TxContext,
@@ -59,7 +59,7 @@ pub fn claim_worth(context: &CommandContext, network: &Network) -> Result<ClaimW
     let Ok(token) = token(network) else {
         return Ok(ClaimWorth::default());
     };
-    let coin = earnings::coin(context, token.decimals)?;
+    let coin = coin(context, token.decimals)?;
     let serve = &context.settings.serve;
     let least = match &serve.min_claim {
         Some(stated) => amount(stated, token)?,

@@ -11,12 +11,9 @@ use super::{
     recipients::{RecipientReport, recipients},
     table::EarningsRow,
 };
-use crate::commands::{CommandContext, printer::Printer, settings::StatedSetting};
-use openlora_chain::balance::{from_units, shown_amount};
-use openlora_core::{
-    Amount,
-    error::{ExitClass, Failure},
-};
+use crate::commands::{CommandContext, money::coin, printer::Printer};
+use openlora_chain::balance::shown_amount;
+use openlora_core::{Amount, error::Failure};
 use openlora_ledger::{DayRange, ReceiverKey};
 
 /// What `earnings --json` prints. Amounts are in base units.
@@ -146,23 +143,6 @@ pub(super) fn build_report(
         audit: None,
         audit_problems: None,
     })
-}
-
-/// The price of one native coin in base units of the token.
-pub(in crate::commands) fn coin(
-    context: &CommandContext,
-    decimals: u8,
-) -> Result<Option<u128>, Failure> {
-    let read = |stated: &StatedSetting<String>| {
-        from_units(&stated.value, decimals).ok_or_else(|| {
-            let message = format!(
-                "`{}` is wrong: expected token units such as 2500 or 0.5, found `{}`",
-                stated.key, stated.value
-            );
-            Failure::new(ExitClass::BadInput, message)
-        })
-    };
-    context.settings.pricing.coin.as_ref().map(read).transpose()
 }
 
 /// Receivers of the same token.
