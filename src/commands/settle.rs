@@ -8,13 +8,17 @@ use super::{
     network,
     rewards::{self, RewardRound},
     running_server::RunningServer,
-    treasury::{OF_SERVER, ReceiverAmount, SettlementContext, TransactionReport, TreasuryRequest},
+    treasury::{
+        OF_SERVER, ReceiverAmount, SettlementContext, TransactionReport, TreasuryRequest,
+        claim_worth,
+    },
 };
 use openlora_chain::network::Network;
 use openlora_core::{
     Amount,
     error::{ExitStatus, Failure},
 };
+use openlora_ledger::event::DeferredClaim;
 use openlora_payments::settlement::{AccountDue, LeftOut, SettleRound, due};
 
 /// What `--json` prints.
@@ -27,6 +31,9 @@ pub struct SettleReport {
     /// Transfers from the escrow to the splitter.
     settles: Vec<TransactionReport>,
     left_out: Vec<UnclaimableSum>,
+    /// Not claimed for now: that would cost more gas than it brings.
+    #[serde(default)]
+    deferred: Vec<DeferredSum>,
     /// Roots over attributed calls and over contributions.
     #[serde(default)]
     rewards: RewardRound,
@@ -41,6 +48,25 @@ pub struct SettleForecast {
     /// Claimed earlier and not yet transferred.
     settles: Vec<ReceiverAmount>,
     left_out: Vec<UnclaimableSum>,
+    /// Not claimed for now: that would cost more gas than it brings.
+    deferred: Vec<DeferredSum>,
+}
+
+/// Charges of a channel that are not worth claiming yet.
+#[derive(Debug, Serialize, Deserialize, schemars::JsonSchema)]
+struct DeferredSum {
+    channel: String,
+    amount: Amount,
+}
+
+impl DeferredSum {
+    fn all(deferred: &[DeferredClaim]) -> Vec<Self> {
+        let sum = |it: &DeferredClaim| Self {
+            channel: it.channel.to_string(),
+            amount: it.amount,
+        };
+        deferred.iter().map(sum).collect()
+    }
 }
 
 /// Money of a channel that cannot be claimed.
@@ -79,6 +105,7 @@ impl SettleReport {
                 .map(TransactionReport::from_moved)
                 .collect(),
             left_out: UnclaimableSum::all(&settled.left_out),
+            deferred: DeferredSum::all(&settled.deferred),
         }
     }
 }
@@ -94,12 +121,14 @@ pub async fn run(
     }
     let mut treasury = SettlementContext::open(context, &request).await?;
     let office = &treasury.operator;
-    let expected = due(&office.chain, office.account, treasury.ledger()).await?;
+    let worth = claim_worth(context, treasury.network())?;
+    let expected = due(&office.chain, office.account, treasury.ledger(), worth).await?;
     if request.dry_run {
         forecast(context, &treasury, &expected);
         return Ok(ExitStatus::Success);
     }
     let nothing = expected.claims.is_empty() && expected.settles.is_empty();
+    let nothing = nothing && expected.deferred.is_empty();
     if nothing && !treasury.is_open() && !treasury.has_rewards()? {
         let nothing = SettleRound {
             left_out: expected.left_out,
@@ -154,6 +183,7 @@ fn forecast(context: &CommandContext, treasury: &SettlementContext, due: &Accoun
                 .map(|(key, amount)| ReceiverAmount::from_amount(key, *amount))
                 .collect(),
             left_out: UnclaimableSum::all(&due.left_out),
+            deferred: DeferredSum::all(&due.deferred),
         });
     }
     for (receiver, (amount, channels)) in &due.claims {
@@ -171,6 +201,7 @@ fn forecast(context: &CommandContext, treasury: &SettlementContext, due: &Accoun
         ));
     }
     warn(context, &due.left_out);
+    print_deferred(context, &DeferredSum::all(&due.deferred));
     if due.claims.is_empty() && due.settles.is_empty() {
         context.printer.line("there is nothing to settle");
     }
@@ -218,6 +249,7 @@ fn print_report(context: &CommandContext, network: &Network, settlement: &Settle
             out.amount, out.channel, out.reason
         ));
     }
+    print_deferred(context, &settlement.deferred);
     rewards::print_round(printer, network, &settlement.rewards);
     if settlement.claims.is_empty() && settlement.settles.is_empty() {
         return printer.line("there is nothing to settle");
@@ -232,4 +264,15 @@ fn warn(context: &CommandContext, left_out: &[LeftOut]) {
             out.amount, out.channel, out.reason
         ));
     }
+}
+
+fn print_deferred(context: &CommandContext, deferred: &[DeferredSum]) {
+    if deferred.is_empty() {
+        return;
+    }
+    let amount: Amount = deferred.iter().map(|it| it.amount).sum();
+    context.printer.line(format!(
+        "deferred      {amount} base units in {} channels: a claim would cost more gas than it brings",
+        deferred.len()
+    ));
 }

@@ -6,8 +6,12 @@ use std::{path::PathBuf, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CommandContext, money::format_token_sum, published::LOG, rewards::RewardPublisher,
-    server_access::public_url, tx_context::TxContext as Office,
+    CommandContext, earnings,
+    money::{amount, format_token_sum, token},
+    published::LOG,
+    rewards::RewardPublisher,
+    server_access::public_url,
+    tx_context::TxContext as Office,
 };
 use openlora_attribution::LogFolder;
 use openlora_chain::network::Network;
@@ -17,7 +21,7 @@ use openlora_ledger::{Ledger, ReceiverKey, event::Event};
 use openlora_payments::{
     rewards::server_facts,
     settlement::{
-        ChainSettler, LedgerLog, MovedMoney, SettlementClient, SettlementOptions,
+        ChainSettler, ClaimWorth, LedgerLog, MovedMoney, SettlementClient, SettlementOptions,
         SettlementRecords, TxHistory,
     },
 };
@@ -30,6 +34,26 @@ pub struct SettlementContext {
 
 /// Settings that a running server does not accept from a client.
 pub const OF_SERVER: [&str; 2] = ["wallet.account", "deploy.max_fee"];
+
+/// The claims that are worth their gas. Coins of a development chain have no value.
+///
+/// # Errors
+///
+/// A setting is no amount.
+pub fn claim_worth(context: &CommandContext, network: &Network) -> Result<ClaimWorth, Failure> {
+    // Without a token, there are no amounts to compare.
+    let Ok(token) = token(network) else {
+        return Ok(ClaimWorth::default());
+    };
+    let coin = earnings::coin(context, token.decimals)?;
+    let serve = &context.settings.serve;
+    let least = match &serve.min_claim {
+        Some(stated) => amount(stated, token)?,
+        None if coin.is_some() || network.is_local() => Amount::ZERO,
+        None => amount(&serve.min_exact, token)?,
+    };
+    Ok(ClaimWorth { least, coin })
+}
 
 /// The command-line request besides settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -129,6 +153,7 @@ impl SettlementContext {
         };
         let mut options = SettlementOptions::for_network(self.network(), self.operator.limits);
         options.progress = self.operator.progress_listener();
+        options.worth = claim_worth(context, self.network())?;
         let log = LogFolder::at(&context.dirs.data.join(LOG));
         let chain_id = self.network().chain_id;
         options.reader = Some(server_facts(chain_id, Arc::new(log.clone())));

@@ -56,6 +56,7 @@ mod settlement_faults;
 mod settlement_flow;
 mod settlement_kill;
 mod settlement_support;
+mod settlement_worth;
 mod soak;
 mod templates;
 mod train_cli;

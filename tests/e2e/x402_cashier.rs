@@ -887,6 +887,7 @@ fn a_copy_of_an_exact_payment_is_not_its_payers() {
         presenter: Presenter {
             request_id: id.into(),
             address: address.map(str::to_owned),
+            ..Presenter::default()
         },
         ..attempt(sale)
     };

@@ -431,7 +431,7 @@ pub fn sale(quote: u128) -> OfferedCall {
         request: request_hash("POST", "/v1/chat/completions", &number.to_le_bytes()),
         presenter: Presenter {
             request_id: format!("shown-{number}"),
-            address: None,
+            ..Presenter::default()
         },
         work: CallWork::Tokens {
             prompt: 0,
@@ -462,6 +462,7 @@ pub fn refusal(unpaid: PaymentDemand) -> Value {
             code,
             message,
             terms,
+            ..
         } => json!({ "code": code, "message": message, "terms": decoded(&terms) }),
         PaymentDemand::Used {
             request_id,

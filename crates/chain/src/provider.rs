@@ -116,21 +116,23 @@ impl Chain {
         })
     }
 
-    /// Simulates a call at the current state and changes nothing; a call that reverts returns the
-    /// reason.
-    pub async fn simulate(
+    /// Simulates a call with at most this much gas at the current state and changes nothing; a call
+    /// that reverts or needs more gas returns the reason.
+    pub async fn simulate_within(
         &self,
         from: Address,
         to: Address,
         data: &Bytes,
         deed: &str,
+        gas: u64,
     ) -> Result<Bytes, WalletError> {
         let request = TransactionRequest::default()
             .from(from.into())
             .to(to.into())
+            .gas_limit(gas)
             .input(data.clone().into());
         let asked = self.provider.call(request).await;
-        asked.map_err(|error| self.refused("eth_call", deed, &error))
+        asked.map_err(|error| self.refused_within("eth_call", deed, gas, &error))
     }
 
     /// The gas that a transaction would use now; a transaction that reverts returns the reason.
@@ -149,7 +151,7 @@ impl Chain {
         asked.map_err(|error| self.refused("eth_estimateGas", deed, &error))
     }
 
-    /// As [`Self::simulate`], but on top of pending transactions, with the sender, gas limit and
+    /// As [`Self::simulate_within`], but on top of pending transactions, with the sender, gas limit and
     /// fees of the real transaction. Contract code that reads these values sees the real ones.
     pub async fn simulate_as_sent(
         &self,

@@ -49,7 +49,7 @@ pub use ledger_state::{
 };
 pub use payment::{CallCharge, CheckedPayment, PaymentScheme, RetryProof, request_digest};
 pub use payout::divide;
-pub use period::EarningsPeriod;
+pub use period::{EarningsPeriod, gas_in_token};
 pub use price::{CallWork, PriceList, TOKENS};
 pub use shares::{RevenueShare, SplitProblem, WHOLE_PPM, apportion, check_split};
 pub use sponsored::{SponsorAllowance, SponsorLimit, SponsoredBook, SponsoredGas};

@@ -241,6 +241,7 @@ impl JournalSnapshot {
             | Event::Released(_)
             | Event::RefundCharged(_)
             | Event::VouchersPublished(_)
+            | Event::ClaimsDeferred(_)
             | Event::GasBudgetSpent { .. }
             | Event::Refunded(_)
             | Event::SplitRead(_)

@@ -27,6 +27,9 @@ pub struct Presenter {
     pub request_id: String,
     /// Hash of the client's address; none if many clients may share the address.
     pub address: Option<String>,
+    /// Whether so many payments from its address were refused that the chain is not asked about
+    /// another one.
+    pub is_limited: bool,
 }
 
 /// A call as it is offered for sale.
@@ -63,6 +66,8 @@ pub enum PaymentDemand {
         message: String,
         /// The value of `PAYMENT-REQUIRED`.
         terms: String,
+        /// Whether the chain may have been asked about the refused payment.
+        asked_chain: bool,
     },
     /// The voucher or authorization was already used, for this call or another.
     Used {

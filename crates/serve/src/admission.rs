@@ -8,6 +8,7 @@ use super::{
     api_error::ApiError,
     app::AppState,
     calls::CallSlot,
+    client::ClientAddress,
     gate::Permit,
     intake::CallIntake,
     meter::{Admission, CallReservation, ReservedCall},
@@ -85,7 +86,10 @@ impl AppState {
                 "Nothing is sold here.",
             ));
         };
-        let presenter = self.meter.presenter(&intake.id, intake.retry_address);
+        let presenter = Presenter {
+            is_limited: self.refused.is_limited(intake.address),
+            ..self.meter.presenter(&intake.id, intake.retry_address)
+        };
         let sale = intake.sale(work, media_type, presenter);
         let Some(payment) = &intake.payment else {
             return Err(unpaid(sales.gateway.terms(&sale)));
@@ -101,7 +105,10 @@ impl AppState {
                 let used = (&*request_id, &*request_hash, named_by);
                 return self.used(intake, used, *otherwise).await;
             }
-            Err(why) => return Err(unpaid(why)),
+            Err(why) => {
+                self.count_refusal(&why, intake.address);
+                return Err(unpaid(why));
+            }
         };
         let admitted = self
             .meter
@@ -123,6 +130,16 @@ impl AppState {
             permit,
             guard,
         }))
+    }
+
+    /// Counts a refusal that the chain may have been asked about.
+    pub fn count_refusal(&self, why: &PaymentDemand, address: Option<ClientAddress>) {
+        if let PaymentDemand::Required {
+            asked_chain: true, ..
+        } = why
+        {
+            self.refused.count(address);
+        }
     }
 
     /// Waits for an engine turn if calls are free: nothing else bounds the work before such a call.

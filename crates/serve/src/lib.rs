@@ -30,6 +30,7 @@ pub mod payment;
 pub mod proxies;
 mod quotes;
 mod receipt;
+mod refused_payments;
 pub mod request_id;
 mod routes;
 mod server;

@@ -194,6 +194,7 @@ impl CallMeter {
         Presenter {
             request_id: salted(b"presenter's id", id.as_str()),
             address: address.map(|it| salted(b"presenter's address", &it.text())),
+            is_limited: false,
         }
     }
 

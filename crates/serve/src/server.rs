@@ -47,6 +47,7 @@ use super::{
     metrics::ServerMetrics,
     payment::SalesConfig,
     quotes::QuoteCounter,
+    refused_payments::RefusedPayments,
     routes::router,
     unread::UnreadAnswers,
 };
@@ -165,6 +166,7 @@ impl Server {
         let app = AppState::new(AppParts {
             bodies: BodyMemory::new(LARGE_BODIES.max(2 * limits.max_body)),
             quotes: QuoteCounter::new(counting),
+            refused: RefusedPayments::default(),
             unread: Arc::new(UnreadAnswers::new(UNREAD_ANSWERS)),
             adapters,
             meter,

@@ -51,6 +51,8 @@ pub struct DashHeadline {
     pub pending: Amount,
     /// Charged, but withdrawn or refunded before it was claimed; over all time.
     pub uncollectable: Amount,
+    /// Charged, not worth the gas of its claim, and withdrawn by payers.
+    pub written_off: Amount,
     pub withdrawable: Amount,
 }
 
@@ -117,6 +119,7 @@ fn figures(board: &Board, money: &TokenMoney, now_ms: u64) -> TokenFigures {
             net: period.net.map(|it| it.to_string()),
             pending: period.sums.pending(),
             uncollectable: period.sums.uncollectable,
+            written_off: period.sums.written_off,
             withdrawable: period.sums.withdrawable(),
         }
     };

@@ -23,6 +23,7 @@ use crate::commands::{
     settings::{ContractPayerPolicy, StatedSetting},
     settle::SettleReport,
     signer::LockedSigner,
+    treasury::claim_worth,
     tx_context::{DevFaucet, limits, print_event},
     withdraw::WithdrawReport,
 };
@@ -49,8 +50,8 @@ use openlora_package::hash;
 use openlora_payments::{
     rewards::server_facts,
     settlement::{
-        ChainSettler, LedgerView, SettleError, SettleTriggers, SettlementClient, SettlementOptions,
-        SettlementRecords, TxHistory,
+        ChainSettler, ClaimWorth, LedgerView, SettleError, SettleTriggers, SettlementClient,
+        SettlementOptions, SettlementRecords, TxHistory,
     },
     x402::{
         ChainOffer, ContractPayers, FacilitatorService, SellerConfig, SponsorRules, X402Seller,
@@ -325,6 +326,10 @@ impl ServingPlan<'_> {
         let gas_budgets: Vec<Option<Amount>> = networks
             .map(|network| gas_budget(self.context, network))
             .collect::<Result<_, _>>()?;
+        let networks = self.chains.iter().map(|chain| &chain.network);
+        let worth: Vec<ClaimWorth> = networks
+            .map(|network| claim_worth(self.context, network))
+            .collect::<Result<_, _>>()?;
         let open = |(place, chain): (usize, &Chain)| {
             let printer = self.context.printer.clone();
             let options = SettlementOptions {
@@ -333,6 +338,7 @@ impl ServingPlan<'_> {
                     gas_budget: gas_budgets[place],
                     ..allowance
                 },
+                worth: worth[place],
                 reader: Some(server_facts(chain.network.chain_id, Arc::new(log.clone()))),
                 ..SettlementOptions::for_network(&chain.network, limits)
             };

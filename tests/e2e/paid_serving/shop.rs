@@ -28,8 +28,8 @@ use openlora_ledger::{
 };
 use openlora_payments::{
     settlement::{
-        ChainSettlement, ChainSettler, DepositPermit, SettlementClient, SettlementOptions,
-        SettlementRecords, TxHistory,
+        ChainSettlement, ChainSettler, ClaimWorth, DepositPermit, SettlementClient,
+        SettlementOptions, SettlementRecords, TxHistory,
         audit::{AuditFigures, audit},
         identify,
     },
@@ -103,6 +103,7 @@ pub struct Setup {
     pub refund_fee: Amount,
     pub min_exact: Amount,
     pub allowance: SponsorAllowance,
+    pub worth: ClaimWorth,
     pub cashier: AroundCashier,
     pub engine: AroundEngine,
 }
@@ -128,6 +129,7 @@ impl Setup {
             refund_fee: Amount::ZERO,
             min_exact: Amount::ZERO,
             allowance: SponsorAllowance::UNLIMITED,
+            worth: ClaimWorth::default(),
             cashier: Box::new(|cashier| cashier),
             engine: Box::new(|engine| engine),
         }
@@ -197,8 +199,9 @@ impl Shop {
         journal.replay(1, fold).unwrap();
         let mut desks = Vec::new();
         for network in &setup.networks {
-            let owner = (network, setup.key, setup.allowance);
-            let desk = desk(owner, &journal, &book, &history).await;
+            let owner = (network, setup.key);
+            let limits = (setup.allowance, setup.worth);
+            let desk = desk(owner, limits, &journal, &book, &history).await;
             desk.recover().await.unwrap();
             desks.push(desk);
         }
@@ -362,7 +365,8 @@ fn now_ms() -> u64 {
 }
 
 async fn desk(
-    (network, key, allowance): (&Network, &str, SponsorAllowance),
+    (network, key): (&Network, &str),
+    (allowance, worth): (SponsorAllowance, ClaimWorth),
     journal: &Journal,
     book: &Arc<RwLock<Ledger>>,
     history: &TxHistory,
@@ -379,6 +383,7 @@ async fn desk(
     let chain = Chain::connect(network).await.unwrap();
     let options = SettlementOptions {
         allowance,
+        worth,
         ..SettlementOptions::for_network(network, limits)
     };
     Arc::new(SettlementClient::new(chain, account(key), records, options))

@@ -16,10 +16,12 @@ use tokio::sync::{Notify, OwnedMutexGuard};
 
 use super::{
     ChainFailure, MinedResult, SettleError,
+    claim_worth::ClaimWorth,
     claims::ClaimRow,
     facts,
     ledger_view::{EventLocation, LedgerView, TxHistory, ask},
     memory::ChainMemory,
+    questions::{ChainQuestions, QuestionKind, SIGNATURE_GAS, signature_key},
     queue::{ProgressListener, TxQueue},
     sponsor::{SponsorGate, most_gas, most_gas_of_calls},
 };
@@ -63,6 +65,11 @@ pub struct SettlementOptions {
     pub reader: Option<FactReader>,
     /// Daily limits for sponsored transactions.
     pub allowance: SponsorAllowance,
+    /// The claims that are made.
+    pub worth: ClaimWorth,
+    /// How long it is remembered that the chain refuses a payment; a contract's refusal of a
+    /// signature is remembered for longer.
+    pub remember: Duration,
 }
 
 impl SettlementOptions {
@@ -71,6 +78,11 @@ impl SettlementOptions {
         let (poll, lag) = match network.is_local() {
             true => (Duration::from_millis(250), Duration::from_secs(1)),
             false => (Duration::from_secs(2), Duration::from_secs(30)),
+        };
+        // A development chain has its next block at any moment.
+        let remember = match network.is_local() {
+            true => Duration::ZERO,
+            false => poll,
         };
         Self {
             limits,
@@ -81,6 +93,8 @@ impl SettlementOptions {
             progress: Arc::new(|_| {}),
             reader: None,
             allowance: SponsorAllowance::UNLIMITED,
+            worth: ClaimWorth::default(),
+            remember,
         }
     }
 }
@@ -112,6 +126,8 @@ pub struct SettlementClient {
     pub(super) eye: tokio::sync::Mutex<()>,
     /// Notified when a payer starts a withdrawal.
     pub(super) alarm: Notify,
+    /// What unpaid requests ask.
+    pub(super) questions: ChainQuestions,
     turns: NamedLocks,
 }
 
@@ -152,6 +168,7 @@ impl SettlementClient {
             account: account.address(),
             books: Arc::clone(&ledger),
             allowance: options.allowance,
+            worth: options.worth,
         };
         let queue = TxQueue::new(
             (chain.clone(), account),
@@ -163,6 +180,7 @@ impl SettlementClient {
             chain,
             queue: Arc::new(queue),
             ledger,
+            questions: ChainQuestions::new(options.remember),
             options,
             memory,
             eye: tokio::sync::Mutex::new(()),
@@ -458,26 +476,54 @@ impl SettlementClient {
         view.ok_or_else(|| ChainFailure::unreachable("it says nothing of the channel"))
     }
 
+    /// Whether an account's contract accepts a signature. Fails with `Rejected` if it does not.
     pub(super) async fn asked_contract(
         &self,
         account: Address,
         digest: Word,
         signature: &[u8],
-    ) -> Result<bool, WalletError> {
-        if !self.has_code(account).await? {
-            return Ok(false);
+    ) -> Result<(), ChainFailure> {
+        let key = signature_key(account, digest, signature);
+        // One question at a time per contract, so that a slow one takes one place only.
+        let turn = Word(keccak256([b"signatures of", &account.0[..]].concat()).0);
+        let question = async {
+            let _turn = self.turn(turn).await;
+            self.asked_signature(account, digest, signature).await
+        };
+        self.questions
+            .ask(QuestionKind::Signature, key, question)
+            .await
+    }
+
+    async fn asked_signature(
+        &self,
+        account: Address,
+        digest: Word,
+        signature: &[u8],
+    ) -> Result<(), ChainFailure> {
+        const NAME: &str = "isValidSignature of the payer";
+        let rejected = |reason: &str| ChainFailure::Rejected {
+            deed: NAME,
+            reason: reason.to_owned(),
+        };
+        let has_code = self.has_code(account).await;
+        if !has_code.map_err(ChainFailure::unreachable)? {
+            return Err(rejected("the account has no code"));
         }
         let call = SigningContract::isValidSignatureCall {
             hash: digest.0.into(),
             signature: Bytes::copy_from_slice(signature),
         };
         let (from, data) = (self.account(), Bytes::from(call.abi_encode()));
-        let what = "isValidSignature of the payer";
-        match self.chain.simulate(from, account, &data, what).await {
-            // Any other answer is a rejection.
-            Ok(answer) => Ok(answer.get(..32) == Some(VALID.as_slice())),
-            Err(WalletError::Reverted { .. }) => Ok(false),
-            Err(error) => Err(error),
+        let asked = self
+            .chain
+            .simulate_within(from, account, &data, NAME, SIGNATURE_GAS);
+        let answer = asked.await;
+        let answer = answer.map_err(|error| ChainFailure::of_read(NAME, &error))?;
+        // Any other answer is a rejection.
+        match answer.get(..32) == Some(VALID.as_slice()) {
+            true => Ok(()),
+            false => Err(rejected("the contract answers something else")),
         }
     }
 }

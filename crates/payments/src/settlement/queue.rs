@@ -56,6 +56,9 @@ pub(super) struct TxQueue {
     order: tokio::sync::Mutex<()>,
     /// Whether too little gas was left for sponsored transactions at the last check.
     low: AtomicBool,
+    /// Whether too little was left for the claims that are due, and for one more.
+    short: AtomicBool,
+    short_of_more: AtomicBool,
     /// Notifies when a running transaction has ended.
     ended: Notify,
     state: Mutex<QueueState>,
@@ -132,6 +135,8 @@ impl TxQueue {
             read,
             order: tokio::sync::Mutex::new(()),
             low: AtomicBool::new(false),
+            short: AtomicBool::new(false),
+            short_of_more: AtomicBool::new(false),
             ended: Notify::new(),
             state: Mutex::new(QueueState {
                 history,
@@ -243,9 +248,10 @@ impl TxQueue {
     ) -> Result<Result<(), SponsorLimit>, TransactionError> {
         // In this order, a transaction that is mined meanwhile is counted twice rather than not at
         // all.
-        let in_flight = self.in_flight();
+        let (in_flight, sponsored) = (self.in_flight(|_| true), self.in_flight(is_sponsored));
         let held = self.chain.balance(self.account.address()).await?;
         let held = Amount(u128::try_from(held).unwrap_or(u128::MAX));
+        self.check_claims(held.saturating_sub(sponsored), price);
         let (left, floor) = (held.saturating_sub(in_flight), self.gate.floor(price));
         if left >= floor.saturating_add(reserve) {
             return Ok(Ok(()));
@@ -270,11 +276,35 @@ impl TxQueue {
         }))
     }
 
-    /// The maximum costs of all transactions whose outcome is not known, in wei.
-    fn in_flight(&self) -> Amount {
+    /// Whether this balance pays for the claims that are due. Claims in flight are still due.
+    fn check_claims(&self, left: Amount, price: u128) {
+        let due = self.gate.claims(0, price);
+        self.short_of_more
+            .store(left < self.gate.claims(1, price), Ordering::SeqCst);
+        let is_short = left < due;
+        if is_short && !self.short.swap(is_short, Ordering::SeqCst) {
+            let (chain_id, account) = (self.gate.chain_id, self.gate.account);
+            tracing::error!(chain_id, %account, %left, %due, "too little is left for the claims that are due: calls from channels are refused");
+        }
+        self.short.store(is_short, Ordering::SeqCst);
+    }
+
+    /// Whether the claims that are due are paid for, and one more unless it `is_due` itself.
+    pub fn affords_claim(&self, is_due: bool) -> bool {
+        let lacking = if is_due {
+            &self.short
+        } else {
+            &self.short_of_more
+        };
+        !lacking.load(Ordering::SeqCst)
+    }
+
+    /// The maximum costs of the transactions that count and whose outcome is not known, in wei.
+    fn in_flight(&self, counts: impl Fn(&TxIntent) -> bool) -> Amount {
         let state = self.state();
         let mut by_nonce: BTreeMap<u64, Amount> = BTreeMap::new();
-        for open in state.history.open().iter().filter(|it| self.is_mine(it)) {
+        let open = state.history.open().iter();
+        for open in open.filter(|it| self.is_mine(it) && counts(&it.intent)) {
             let cost = by_nonce.entry(open.intent.nonce).or_default();
             *cost = greatest_cost(&open.intent).max(*cost);
         }
@@ -420,6 +450,10 @@ impl TxQueue {
     fn state(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_sponsored(intent: &TxIntent) -> bool {
+    intent.sponsored.is_some()
 }
 
 /// Tracks open transactions as the journal does. A fact that is already there is not repeated.

@@ -43,6 +43,13 @@ impl SellerState {
         if by_contract && self.sponsor.rules.contract_payers == ContractPayers::Refuse {
             return Err(Reason::ContractPayer.into());
         }
+        // Such a voucher is claimed in a transaction of its own.
+        if by_contract && sale.quote < method.chain_offer.min_exact {
+            return Err(Reason::ContractTooSmall.into());
+        }
+        if by_contract && sale.presenter.is_limited {
+            return Err(PaymentRefusal::Limited);
+        }
         taken.check_signer(batch).await?;
         match binding {
             Some(binding) => taken.check_bound(batch, binding, sale).await?,
@@ -50,6 +57,9 @@ impl SellerState {
             None => {}
         }
         let mut session = self.line(taken, batch).await?;
+        if sale.presenter.is_limited && (part.is_some() || !session.known) {
+            return Err(PaymentRefusal::Limited);
+        }
         let bid = PaymentBid {
             max: voucher.max_claimable_amount,
             amount: taken.offer.amount,
@@ -70,6 +80,10 @@ impl SellerState {
         }
         session.check_room(bid.max)?;
         let owed = quote.is_zero() && !sale.quote.is_zero();
+        let is_due = !session.channel.unclaimed().is_zero();
+        if !owed && !method.settlement().affords_claim(is_due) {
+            return Err(PaymentRefusal::GasShort);
+        }
         let deposit = match part {
             Some(part) if !owed => self.arriving(taken, &mut session, part, voucher).await?,
             _ => None,

@@ -31,6 +31,9 @@ impl SellerState {
         let method = &taken.method;
         let said = &exact.authorization;
         check_offer(said, &taken.offer)?;
+        if sale.presenter.is_limited && self.paid(&method.exact_key(said)).is_none() {
+            return Err(PaymentRefusal::Limited);
+        }
         method.check_signature(exact).await?;
         match binding {
             Some(binding) => method.check_bound(exact, binding, sale).await?,

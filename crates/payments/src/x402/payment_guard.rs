@@ -59,6 +59,11 @@ impl ChannelGuard {
 
     async fn finish(&mut self) -> Result<(), PaymentRefusal> {
         // The call may have waited a long time for its turn.
+        let is_due = !self.session.channel.unclaimed().is_zero();
+        let adds = !self.payment.quote.is_zero();
+        if adds && !self.method.settlement().affords_claim(is_due) {
+            return Err(PaymentRefusal::GasShort);
+        }
         let view = self.method.settlement().channel(self.session.key.channel);
         if view.await?.withdrawal.is_some() {
             return Err(Reason::Withdrawal.into());

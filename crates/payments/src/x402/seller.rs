@@ -12,6 +12,7 @@ use super::{
     terms::{SellerConfig, SellerState, TakenOffer},
     wire::{PaymentPayload, SchemePayload},
 };
+use openlora_ledger::ChannelKey;
 use openlora_ports::{
     OfferedCall, PaymentDemand, PaymentGateway, PaymentGuard, RefundAnswer, Sponsorship,
 };
@@ -60,6 +61,13 @@ impl X402Seller {
         let request: Option<RefundRequest> = extension(extensions.as_ref())?;
         match payload {
             SchemePayload::Batch(batch) => {
+                let key = ChannelKey {
+                    chain_id: taken.method.chain_id,
+                    channel: batch.voucher.channel_id,
+                };
+                if sale.presenter.is_limited && self.state.channel(&key).is_none() {
+                    return Err(PaymentRefusal::Limited);
+                }
                 let asked = (&*batch, request.as_ref());
                 self.state.give_back(&taken, asked).await
             }

@@ -27,6 +27,8 @@ pub(super) const LARGEST_STEP: u128 = 16;
 
 /// When to retry after a chain failure, in seconds.
 const RETRY_SECONDS: u64 = 5;
+/// When to retry if the account's balance is too low, in seconds.
+const GAS_SECONDS: u64 = 60;
 
 /// The configuration of a seller.
 pub struct SellerConfig {
@@ -119,7 +121,16 @@ impl SellerState {
         for method in &self.methods {
             let chain = method.chain_id;
             if method.settlement().is_gas_low() {
-                warnings.push(format!("Account {account} has too little left for gas on chain {chain}: deposits, refunds and transfers of payers are not sent."));
+                let settlement = method.settlement();
+                let refused = match (
+                    settlement.affords_claim(false),
+                    settlement.affords_claim(true),
+                ) {
+                    (true, _) => "",
+                    (false, true) => "; calls from new channels are refused",
+                    (false, false) => "; calls from channels are refused",
+                };
+                warnings.push(format!("Account {account} has too little left for gas on chain {chain}: deposits, refunds and transfers of payers are not sent{refused}."));
             }
             let (gas, budget) = method.settlement().sponsored_gas();
             if let Some(budget) = budget.filter(|_| gas.is_exhausted) {
@@ -267,6 +278,18 @@ impl SellerState {
             PaymentRefusal::Trouble(trouble) => troubled(&trouble),
             PaymentRefusal::Busy => unavailable("Another call uses this channel."),
             PaymentRefusal::GasLow => unavailable("Transactions of payers are not sent now."),
+            PaymentRefusal::GasShort => PaymentDemand::Stopped {
+                code: "gas_account_low",
+                message: "The server's account cannot pay for claiming what this call would cost. Nothing was charged; the payment stays valid."
+                    .to_owned(),
+                retry_after: GAS_SECONDS,
+            },
+            PaymentRefusal::Limited => PaymentDemand::Stopped {
+                code: "refused_limit",
+                message: "Too many payments from this address were refused: only channels in use can pay from it for now."
+                    .to_owned(),
+                retry_after: RETRY_SECONDS,
+            },
             PaymentRefusal::GasSpent => PaymentDemand::Stopped {
                 code: "gas_budget_spent",
                 message: "So much gas was paid for payers today that deposits, refunds and transfers are not sent until tomorrow (UTC)."
@@ -302,6 +325,7 @@ impl SellerState {
                 code: reason.code().to_owned(),
                 message,
                 terms,
+                asked_chain: reason.may_ask_chain(),
             },
             Ok(None) => unavailable("Nobody can be paid for this adapter now."),
             Err(problem) => {
