@@ -314,9 +314,9 @@ async fn terms(
         }
     };
     let payer = payer::open(context, request).await?;
-    let network = (&payer.chain.network, &payer.token);
+    let (network, token) = (&payer.chain.network, &payer.token);
     let wish = SchemeChoice::Only(PaymentScheme::BatchSettlement);
-    let offer = choose(&required, &client.place(), network, wish)?;
+    let offer = choose(&required, &client.place(), network, token, wish)?;
     Ok((payer, required, offer))
 }
 

@@ -194,7 +194,7 @@ pub async fn verify(context: &CommandContext, what: &str) -> Result<ExitStatus, 
     let channel = channel(&store, &charge)?;
     let mut lines = against_signature(&charge, &record, channel.as_ref());
     let agreed = agreed(&store.payment_records()?, &charge);
-    lines.push(on_chain(context, &charge, (&record, agreed)).await?);
+    lines.push(on_chain(context, &charge, &record, agreed).await?);
     let checks: Vec<ReceiptCheck> = lines.into_iter().map(check).collect();
     let verified = ReceiptVerification {
         ok: checks.iter().all(|check| check.status != CheckStatus::Fail),
@@ -227,7 +227,8 @@ fn channel(store: &PayerStore, charge: &CallCharge) -> Result<Option<PayerChanne
 async fn on_chain(
     context: &CommandContext,
     charge: &CallCharge,
-    expected: (&PaymentRecord, Amount),
+    record: &PaymentRecord,
+    agreed: Amount,
 ) -> Result<ComparisonLine, Failure> {
     let network = network::chosen(context)?;
     if network.chain_id != charge.chain_id {
@@ -239,7 +240,7 @@ async fn on_chain(
     }
     let network = network::reached(context).await?;
     let chain = Chain::connect(&network).await?;
-    Ok(against_chain(charge, expected, &chain).await?)
+    Ok(against_chain(charge, record, agreed, &chain).await?)
 }
 
 fn check(line: ComparisonLine) -> ReceiptCheck {

@@ -115,7 +115,7 @@ impl Desk {
         required: &PaymentRequired,
         wish: SchemeChoice,
     ) -> Result<PaymentOffer, PayerError> {
-        choose(required, SHOP, (&self.network(), &token()), wish)
+        choose(required, SHOP, &self.network(), &token(), wish)
     }
 
     fn try_pay(
@@ -151,7 +151,7 @@ impl Desk {
         required: &PaymentRequired,
     ) -> Result<SentPayment, PayerError> {
         let offer = sent.offer().renewed(required).unwrap();
-        let corrected = payer.correct(sent, required, (offer, FREE));
+        let corrected = payer.correct(sent, required, offer, FREE);
         payer.sign_payment(self.runtime.block_on(corrected)?, required)
     }
 
@@ -931,8 +931,9 @@ fn a_servers_id_takes_no_other_calls_place() {
             number,
             record: spending,
         } = pay();
-        let receipt = (said, Some(json!({ "for": kept })));
-        payer.store.keep_receipt(number, spending, receipt).unwrap();
+        let receipt = Some(json!({ "for": kept }));
+        let stored = payer.store.keep_receipt(number, spending, said, receipt);
+        stored.unwrap();
         let found: PaymentRecord = payer.store.payment_record(kept).unwrap().unwrap();
         assert_eq!(found.receipt, Some(json!({ "for": kept })));
     }

@@ -2,6 +2,27 @@
 //!
 //! The HTTP surface, metering and attribution know only this trait, so that another engine, also a
 //! remote one, can implement it. This crate knows neither an implementation nor HTTP.
+//!
+//! ```no_run
+//! use futures::StreamExt;
+//! use openlora_engine::{Engine, EngineError, GenerationStep, Prompt, SamplingParams};
+//!
+//! async fn complete(engine: &dyn Engine, text: &str) -> Result<String, EngineError> {
+//!     let sampling = SamplingParams {
+//!         max_tokens: 64,
+//!         ..SamplingParams::default()
+//!     };
+//!     let prompt = Prompt::Text(text.to_owned());
+//!     let mut steps = engine.generate(prompt, sampling).await?;
+//!     let mut answer = String::new();
+//!     while let Some(step) = steps.next().await {
+//!         if let GenerationStep::Delta { text, .. } = step? {
+//!             answer.push_str(&text);
+//!         }
+//!     }
+//!     Ok(answer)
+//! }
+//! ```
 
 mod error;
 pub mod turns;

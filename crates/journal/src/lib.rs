@@ -3,6 +3,24 @@
 //! An append is durable when it returns. One process writes, through one thread that commits queued
 //! events together; any number of processes read. The journal knows events and their uniqueness
 //! rules, nothing about HTTP, models or money.
+//!
+//! ```
+//! use openlora_journal::Journal;
+//! use openlora_ledger::event::Event;
+//!
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! let journal = Journal::in_memory()?;
+//! let started = Event::ServerStarted {
+//!     session: "first".to_owned(),
+//!     version: "0.1.0".to_owned(),
+//! };
+//! let record = journal.append(started).await?;
+//! assert_eq!(record.sequence, journal.head().sequence);
+//! assert_eq!(journal.verify().await?, journal.head());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod chain;
 mod error;

@@ -2,6 +2,22 @@
 //! them.
 //!
 //! Pure: no files, clock, randomness or floats. It does not know chains, keys or the terminal.
+//!
+//! ```
+//! use openlora_core::Amount;
+//! use openlora_ledger::{CallWork, PriceList, apportion};
+//!
+//! let prices = PriceList {
+//!     prompt: Amount(10),
+//!     completion: Amount(40),
+//!     ..PriceList::default()
+//! };
+//! let (prompt, completion) = (500, 250);
+//! let charge = prices.price_of(CallWork::Tokens { prompt, completion });
+//! assert_eq!(charge, Amount(15));
+//! // Parts sum to the whole; the largest remainder gets the rest.
+//! assert_eq!(apportion(15, &[1, 1, 2]), [4, 4, 7]);
+//! ```
 
 pub mod disclosure;
 pub mod state;

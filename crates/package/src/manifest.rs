@@ -8,7 +8,6 @@ use sha2::{Digest as _, Sha256};
 use super::{
     error::ManifestProblem,
     paths::check_paths,
-    release::Bytes32,
     rules::{check_license, check_name, field, has_control, is_semver, sorted},
     whole::WholeNumber,
 };
@@ -33,8 +32,9 @@ impl Digest {
     }
 
     pub fn of_hex(text: &str) -> Option<Self> {
-        let digest = Bytes32::of_hex(text).map(|bytes| Self(bytes.0));
-        digest.filter(|digest| digest.to_string() == text)
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes).ok()?;
+        Some(Self(bytes)).filter(|digest| digest.to_string() == text)
     }
 }
 
@@ -123,7 +123,7 @@ record! {
         revision: Option<String>,
         config_sha256: Digest,
         weights: Vec<WeightsFile>,
-        /// A root over the tokenizer's files, see [`roots`].
+        /// A root over the tokenizer's files, see [`roots`](crate::roots).
         tokenizer_sha256: Digest,
         architecture: Option<String>,
         license: Option<String>,

@@ -4,6 +4,23 @@
 //! files that a server published. A [`PaymentGateway`] takes payment for calls on the chains it
 //! supports, a [`Facilitator`] verifies and settles payments for other sellers, and a [`Settler`]
 //! collects what was paid.
+//!
+//! ```no_run
+//! use openlora_ports::{OfferedCall, PaymentDemand, PaymentGateway};
+//!
+//! async fn sell(
+//!     gateway: &dyn PaymentGateway,
+//!     call: &OfferedCall,
+//!     payment: &str,
+//! ) -> Result<String, PaymentDemand> {
+//!     let mut guard = gateway.open(call, payment).await?;
+//!     guard.commit().await?;
+//!     guard.reserved().await?;
+//!     // Here the engine answers the call.
+//!     let charge = guard.payment().charge_of(call.quote);
+//!     Ok(guard.response(&charge))
+//! }
+//! ```
 
 use openlora_core::error::Failure;
 use openlora_core::{Address, Amount, Word};

@@ -60,7 +60,8 @@ impl AppState {
     pub async fn open(
         &self,
         intake: &mut CallIntake,
-        (admission, permit): (Option<Admission>, Option<Permit>),
+        admission: Option<Admission>,
+        permit: Option<Permit>,
         work: CallWork,
         media_type: &'static str,
     ) -> Result<OpenedCall, ApiError> {
@@ -102,8 +103,9 @@ impl AppState {
                 named_by,
                 otherwise,
             }) => {
-                let used = (&*request_id, &*request_hash, named_by);
-                return self.used(intake, used, *otherwise).await;
+                return self
+                    .used(intake, &request_id, &request_hash, named_by, *otherwise)
+                    .await;
             }
             Err(why) => {
                 self.count_refusal(&why, intake.address);
@@ -160,7 +162,9 @@ impl AppState {
     async fn used(
         &self,
         intake: &CallIntake,
-        (request_id, request_hash, named_by): (&str, &str, Option<Address>),
+        request_id: &str,
+        request_hash: &str,
+        named_by: Option<Address>,
         otherwise: PaymentDemand,
     ) -> Result<OpenedCall, ApiError> {
         let own = |id: &RequestId| {

@@ -99,7 +99,7 @@ pub async fn answer(
         true => FinishedAnswer::EVENTS,
         false => FinishedAnswer::JSON,
     };
-    let opened = app.open(&mut intake, (admission, permit), work, media_type);
+    let opened = app.open(&mut intake, admission, permit, work, media_type);
     let ticket = match opened.await? {
         OpenedCall::Run(ticket) => ticket,
         OpenedCall::Repeated(answer) => return Ok(repeat(app, answer)),

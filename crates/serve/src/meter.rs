@@ -135,7 +135,8 @@ impl CallMeter {
     /// the size of the answers kept for repeated ids, in bytes.
     pub async fn open(
         journal: Journal,
-        (attributions, metrics): (AttributionService, ServerMetrics),
+        attributions: AttributionService,
+        metrics: ServerMetrics,
         held: usize,
     ) -> Result<Self, ServeError> {
         let session = uuid::Uuid::now_v7().to_string();
@@ -201,7 +202,7 @@ impl CallMeter {
     /// Whether a payer's call has this name, whichever attempt was answered. Takes constant time.
     pub fn is_named(&self, own: &RequestId, payer: Address, named: &RequestId) -> bool {
         let is = |attempt| {
-            let id = RequestId::of_payer(&self.inner.salt, payer, (named, attempt));
+            let id = RequestId::of_payer(&self.inner.salt, payer, named, attempt);
             id.as_str().as_bytes().ct_eq(own.as_str().as_bytes())
         };
         let found = (0..=ATTEMPTS).map(is);
@@ -242,14 +243,15 @@ impl CallMeter {
         payment: &CheckedPayment,
         fingerprint: &RequestFingerprint,
     ) -> Result<Admission, ApiError> {
-        let mut own = RequestId::of_payer(&self.inner.salt, payment.limited_account(), (id, 0));
+        let mut own = RequestId::of_payer(&self.inner.salt, payment.limited_account(), id, 0);
         for attempt in 1..=ATTEMPTS {
             match receipt::find(&self.inner.journal, &own).await? {
                 Some(found) if found.request_hash == fingerprint.hash && found.is_owed(payment) => {
                     own = RequestId::of_payer(
                         &self.inner.salt,
                         payment.limited_account(),
-                        (id, attempt),
+                        id,
+                        attempt,
                     );
                 }
                 _ => break,

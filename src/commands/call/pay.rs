@@ -164,9 +164,9 @@ impl CallPurchase<'_> {
         let required = self.read(terms)?;
         let payer = payer::open(self.context, &self.request.payer).await?;
         let limits = self.limits(&payer)?;
-        let network = (&payer.chain.network, &payer.token);
+        let (network, token) = (&payer.chain.network, &payer.token);
         let server = self.client.place();
-        let offer = choose(&required, &server, network, self.request.scheme)?;
+        let offer = choose(&required, &server, network, token, self.request.scheme)?;
         let quote = offer.terms.amount;
         limits.allow_price(quote, || shown_price(&payer, &offer, &order))?;
         let mut used = SpentAllowance {
@@ -312,7 +312,7 @@ impl CallPurchase<'_> {
                 used.price = price;
             }
             let free = limits.free().saturating_sub(used.deposits);
-            let prepared = payer.correct(sent, &required, (offer, free)).await?;
+            let prepared = payer.correct(sent, &required, offer, free).await?;
             self.sign(&payer, prepared, &required, &mut used)
         };
         match corrected.await {
@@ -441,7 +441,7 @@ impl ClosedPayment {
         let id = if is_id(id) { id } else { &self.request_id };
         let text = receipt.and_then(|receipt| serde_json::to_value(receipt).ok());
         let store = &self.payer.store;
-        Ok(store.keep_receipt(*number, record.clone(), (id, text))?)
+        Ok(store.keep_receipt(*number, record.clone(), id, text)?)
     }
 
     /// The answer has been shown and need not be requested again.

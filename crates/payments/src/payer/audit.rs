@@ -99,7 +99,8 @@ pub fn agreed(spendings: &[PaymentRecord], charge: &CallCharge) -> Amount {
 /// that all calls of the channel may have cost.
 pub async fn against_chain(
     charge: &CallCharge,
-    (record, agreed): (&PaymentRecord, Amount),
+    record: &PaymentRecord,
+    agreed: Amount,
     chain: &Chain,
 ) -> Result<ComparisonLine, PayerError> {
     let finding = match charge.scheme {
@@ -127,8 +128,7 @@ async fn transferred(
         return Ok(ComparisonResult::Differs(problem.to_owned()));
     }
     let since = (record.time_ms / 1_000).saturating_sub(EARLIER);
-    let authorization = (charge.token, charge.payer, charge.id);
-    let moved = chain::transfers_by(chain, authorization, since).await?;
+    let moved = chain::transfers_by(chain, charge.token, charge.payer, charge.id, since).await?;
     let (receiver, quote) = (record.receiver, record.quote);
     Ok(compare_result((!moved.contains(&(receiver, quote))).then(|| {
         let shown = moved.iter().map(|(to, amount)| format!("{amount} to {to}"));

@@ -57,7 +57,14 @@ pub struct Payer {
 pub struct PreparedPayment {
     pub(super) offer: PaymentOffer,
     pub(super) order: CallOrder,
-    leased: Option<LeasedChannel>,
+    /// `None` for a payment by transfer.
+    funding: Option<ChannelFunding>,
+}
+
+/// The channel that a payment comes from.
+#[derive(Debug)]
+struct ChannelFunding {
+    leased: LeasedChannel,
     top: ChannelTopUp,
     /// The highest total signed for the channel before this call.
     prior: Amount,
@@ -79,14 +86,16 @@ impl PreparedPayment {
 
     /// A total signed during the same call does not count as signed before it.
     pub(super) fn keep_prior(&mut self, prior: Amount) {
-        self.prior = self.prior.min(prior);
+        if let Some(funding) = &mut self.funding {
+            funding.prior = funding.prior.min(prior);
+        }
     }
 
     /// The money that this payment is the first to move from the account into a channel.
     pub fn deposit(&self) -> Amount {
-        match self.top {
-            ChannelTopUp::New(amount) => amount,
-            ChannelTopUp::Nothing | ChannelTopUp::Again(_) => Amount::ZERO,
+        match self.funding.as_ref().map(|it| &it.top) {
+            Some(ChannelTopUp::New(amount)) => *amount,
+            Some(ChannelTopUp::Nothing | ChannelTopUp::Again(_)) | None => Amount::ZERO,
         }
     }
 }
@@ -178,7 +187,7 @@ impl Payer {
     /// It would be more than `call.max_locked`.
     pub fn check_locked(&self, deposit: Amount) -> Result<(), PayerError> {
         let before = self.locked()?;
-        budget::check_locked(self.day(), (before, before.saturating_add(deposit)))
+        budget::check_locked(self.day(), before, before.saturating_add(deposit))
     }
 }
 
@@ -214,9 +223,7 @@ impl Payer {
                 Ok(PreparedPayment {
                     offer,
                     order,
-                    leased: None,
-                    top: ChannelTopUp::Nothing,
-                    prior: Amount::ZERO,
+                    funding: None,
                 })
             }
             PaymentScheme::BatchSettlement => {
@@ -226,7 +233,7 @@ impl Payer {
                     &order.seller,
                 );
                 let leased = self.store.lease_for(&wanted, offer.terms.amount, None)?;
-                self.prepare_from(leased, (offer, order), free).await
+                self.prepare_from(leased, offer, order, free).await
             }
         }
     }
@@ -234,7 +241,8 @@ impl Payer {
     pub(super) async fn prepare_from(
         &self,
         mut leased: LeasedChannel,
-        (offer, order): (PaymentOffer, CallOrder),
+        offer: PaymentOffer,
+        order: CallOrder,
         free: Amount,
     ) -> Result<PreparedPayment, PayerError> {
         let is_new = leased.is_new;
@@ -259,9 +267,7 @@ impl Payer {
         Ok(PreparedPayment {
             offer,
             order,
-            leased: Some(leased),
-            top,
-            prior,
+            funding: Some(ChannelFunding { leased, top, prior }),
         })
     }
 
@@ -274,13 +280,11 @@ impl Payer {
         let PreparedPayment {
             offer,
             order,
-            leased,
-            top,
-            prior,
+            funding,
         } = prepared;
-        match leased {
+        match funding {
             None => self.pay_once(required, offer, order),
-            Some(leased) => self.pay_from((leased, top, prior), required, (offer, order)),
+            Some(funding) => self.pay_from(funding, required, offer, order),
         }
     }
 
@@ -360,7 +364,7 @@ impl Payer {
             signature,
             authorization,
         });
-        let binding = self.binding(&order, offer.terms.asset, (spending.word, quote))?;
+        let binding = self.binding(&order, offer.terms.asset, spending.word, quote)?;
         let header = header(required, &offer, &payload, &binding)?;
         let attempt = self.attempt(&offer, &order, &header);
         let record = PaymentEntry {
@@ -385,10 +389,16 @@ impl Payer {
 
     fn pay_from(
         &self,
-        (mut leased, top, prior): (LeasedChannel, ChannelTopUp, Amount),
+        funding: ChannelFunding,
         required: &PaymentRequired,
-        (offer, order): (PaymentOffer, CallOrder),
+        offer: PaymentOffer,
+        order: CallOrder,
     ) -> Result<SentPayment, PayerError> {
+        let ChannelFunding {
+            mut leased,
+            top,
+            prior,
+        } = funding;
         let channel = &mut leased.channel;
         let (pending, deposit) = match top {
             ChannelTopUp::Nothing => (None, None),
@@ -418,7 +428,7 @@ impl Payer {
                 VoucherAction::Deposit(part(&it))
             }),
         }));
-        let binding = self.binding(&order, ESCROW.into(), (channel.id, max))?;
+        let binding = self.binding(&order, ESCROW.into(), channel.id, max)?;
         let header = header(required, &offer, &payload, &binding)?;
         if channel
             .signed
@@ -458,7 +468,8 @@ impl Payer {
         &self,
         order: &CallOrder,
         contract: Address,
-        (id, maximum): (Word, Amount),
+        id: Word,
+        maximum: Amount,
     ) -> Result<RequestBinding, PayerError> {
         let request_hash = request_hash("POST", &order.path, order.body.as_bytes());
         let domain = BindingDomain::for_contract(self.chain_id(), contract);

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::{
     PayerError,
     attempt::{self, PaymentAttempt},
-    budget::{DAY_MS, DailyBudget, spent, within_budget},
+    budget::{BudgetDay, DAY_MS, DailyBudget, spent, within_budget},
     channel::{PayerChannel, PendingDeposit, put},
     deposit::{self, DepositRecord},
     store::{PayerStore, PaymentNumber, StoreFault, now_ms, records_of},
@@ -88,8 +88,12 @@ impl PaymentRecord {
         }
     }
 
-    fn day(&self) -> u64 {
-        self.time_ms / DAY_MS
+    fn budget_day(&self) -> BudgetDay {
+        BudgetDay {
+            chain_id: self.chain_id,
+            token: self.token,
+            day: self.time_ms / DAY_MS,
+        }
     }
 
     pub fn charged(&self) -> Option<Amount> {
@@ -124,8 +128,7 @@ impl PayerStore {
     ) -> Result<PaymentNumber, PayerError> {
         self.write(|transaction| {
             let spending = record.payment;
-            let key = (spending.chain_id, spending.token, spending.day());
-            within_budget(transaction, key, budget, |transaction| {
+            within_budget(transaction, spending.budget_day(), budget, |transaction| {
                 if let Some(channel) = record.channel {
                     put(transaction, channel)?;
                 }
@@ -147,8 +150,7 @@ impl PayerStore {
         budget: DailyBudget<'_>,
     ) -> Result<(), PayerError> {
         self.write(|transaction| {
-            let key = (fee.chain_id, fee.token, fee.day());
-            within_budget(transaction, key, budget, |transaction| {
+            within_budget(transaction, fee.budget_day(), budget, |transaction| {
                 put(transaction, channel)?;
                 insert(transaction, fee).map(drop)
             })
@@ -186,7 +188,7 @@ impl PayerStore {
             match record.charged() {
                 Some(_) => {
                     let earlier = |other: PaymentNumber| other.0 < number.0;
-                    end_doubts(transaction, channel, (record.before, &earlier)).map(drop)
+                    end_doubts(transaction, channel, record.before, &earlier).map(drop)
                 }
                 None => Ok(()),
             }
@@ -198,7 +200,7 @@ impl PayerStore {
     /// new total. The part that they do not explain is recorded as a payment of its own.
     pub fn settle_doubts(&self, channel: &PayerChannel, was: Amount) -> Result<(), PayerError> {
         self.write(|transaction| {
-            let explained = end_doubts(transaction, channel, (channel.charged, &|_| true))?;
+            let explained = end_doubts(transaction, channel, channel.charged, &|_| true)?;
             let grown = channel.charged.saturating_sub(was);
             let excess = grown.saturating_sub(explained);
             if !excess.is_zero() {
@@ -244,7 +246,16 @@ impl PayerStore {
 
     /// The costs that count against the budget of the day of `time_ms`.
     pub fn spent(&self, chain_id: u64, token: Address, time_ms: u64) -> Result<Amount, PayerError> {
-        self.read(|connection| spent(connection, (chain_id, token, time_ms / DAY_MS)))
+        self.read(|connection| {
+            spent(
+                connection,
+                BudgetDay {
+                    chain_id,
+                    token,
+                    day: time_ms / DAY_MS,
+                },
+            )
+        })
     }
 
     /// The last signed payment for a request.
@@ -277,7 +288,8 @@ impl PayerStore {
         &self,
         number: PaymentNumber,
         mut record: PaymentRecord,
-        (id, receipt): (&str, Option<Value>),
+        id: &str,
+        receipt: Option<Value>,
     ) -> Result<(), PayerError> {
         record.receipt = receipt;
         self.write(|transaction| {
@@ -329,7 +341,8 @@ fn unexplained(channel: &PayerChannel, before: Amount, amount: Amount) -> Paymen
 fn end_doubts(
     connection: &Connection,
     channel: &PayerChannel,
-    (charged, which): (Amount, &dyn Fn(PaymentNumber) -> bool),
+    charged: Amount,
+    which: &dyn Fn(PaymentNumber) -> bool,
 ) -> Result<Amount, StoreFault> {
     let mut sum = Amount::ZERO;
     for (number, mut record) in in_doubt(connection, channel)? {
@@ -378,7 +391,7 @@ fn insert(connection: &Connection, record: &PaymentRecord) -> Result<PaymentNumb
             record.chain_id.cast_signed(),
             record.token.to_string(),
             record.word.to_string(),
-            record.day().cast_signed(),
+            record.budget_day().day.cast_signed(),
             record.status == PaymentStatus::Open,
             record.counted().to_string(),
             serde_json::to_string(record)?

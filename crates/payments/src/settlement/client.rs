@@ -22,13 +22,13 @@ use super::{
     ledger_view::{EventLocation, LedgerView, TxHistory, ask},
     memory::ChainMemory,
     questions::{ChainQuestions, QuestionKind, SIGNATURE_GAS, signature_key},
-    queue::{ProgressListener, TxQueue},
+    queue::{ProgressListener, TxQueue, TxQueueConfig},
     sponsor::{SponsorGate, most_gas, most_gas_of_calls},
 };
 use openlora_chain::{
     WalletError,
     network::Network,
-    provider::{Chain, GasFees},
+    provider::{Chain, PlannedTx},
     registry::SigningContract,
     transaction::{FactReader, MinedTx, TransactionError, TxLimits, TxSubmission},
 };
@@ -170,12 +170,16 @@ impl SettlementClient {
             allowance: options.allowance,
             worth: options.worth,
         };
-        let queue = TxQueue::new(
-            (chain.clone(), account),
-            (facts, history),
-            (options.limits, Arc::clone(&options.progress)),
-            (Arc::new(reader), gate),
-        );
+        let queue = TxQueue::new(TxQueueConfig {
+            chain: chain.clone(),
+            account,
+            limits: options.limits,
+            gate,
+            facts,
+            history,
+            progress: Arc::clone(&options.progress),
+            read: Arc::new(reader),
+        });
         Self {
             chain,
             queue: Arc::new(queue),
@@ -260,26 +264,25 @@ impl SettlementClient {
         &self,
         name: &'static str,
         asked: Sponsored,
-        (to, data): (Address, Bytes),
+        to: Address,
+        data: Bytes,
         purpose: TxPurpose,
     ) -> Result<TxSubmission, ChainFailure> {
         let TxPurpose { key, label } = purpose;
-        let limits = self.admitted(name, &asked, &data).await?;
-        let (most, fees) = limits;
-        let ends = (self.account(), to);
-        let gas = self.chain.estimate_as_sent(ends, &data, &label, limits);
+        let mut planned = self.admitted(name, &asked, to, &data).await?;
+        let gas = self.chain.estimate_as_sent(&planned, &label);
         let gas = gas
             .await
             .map_err(|error| ChainFailure::of_read(name, &error))?;
-        let gas = (gas + gas / 5).min(most);
+        planned.gas = (gas + gas / 5).min(planned.gas);
         if !self.options.allowance.refuses_contracts {
             // A contract sees its gas limit, so it might succeed only in estimates.
-            let limits = (gas, fees);
-            let tried = self.chain.simulate_as_sent(ends, &data, &label, limits);
+            let tried = self.chain.simulate_as_sent(&planned, &label);
             tried
                 .await
                 .map_err(|error| ChainFailure::of_read(name, &error))?;
         }
+        let gas = planned.gas;
         Ok(TxSubmission {
             to,
             data,
@@ -296,24 +299,24 @@ impl SettlementClient {
         &self,
         name: &'static str,
         asked: &Sponsored,
-        (to, data): (Address, Bytes),
+        to: Address,
+        data: &Bytes,
     ) -> Result<(), ChainFailure> {
-        let limits = self.admitted(name, asked, &data).await?;
-        let ends = (self.account(), to);
-        let tried = self.chain.simulate_as_sent(ends, &data, name, limits);
-        match tried.await {
+        let planned = self.admitted(name, asked, to, data).await?;
+        match self.chain.simulate_as_sent(&planned, name).await {
             Ok(_) => Ok(()),
             Err(error) => Err(ChainFailure::of_read(name, &error)),
         }
     }
 
-    /// The gas limit and fees of a sponsored transaction, if it may be sent at all.
-    async fn admitted(
+    /// A sponsored transaction with its gas limit and fees, if it may be sent at all.
+    async fn admitted<'a>(
         &self,
         name: &'static str,
         asked: &Sponsored,
-        data: &Bytes,
-    ) -> Result<(u64, GasFees), ChainFailure> {
+        to: Address,
+        data: &'a Bytes,
+    ) -> Result<PlannedTx<'a>, ChainFailure> {
         self.check_chain()
             .await
             .map_err(ChainFailure::unreachable)?;
@@ -337,7 +340,13 @@ impl SettlementClient {
         };
         let fees = self.queue.admit(asked, most, name).await;
         let fees = fees.map_err(|error| ChainFailure::from_transaction(name, error))?;
-        Ok((most, fees))
+        Ok(PlannedTx {
+            from: self.account(),
+            to,
+            data,
+            gas: most,
+            fees,
+        })
     }
 
     /// Allows one transaction in flight per payer and token, so that the next one is checked

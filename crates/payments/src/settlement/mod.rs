@@ -33,6 +33,7 @@ use alloy::primitives::{Bytes, U256};
 pub use claim_worth::ClaimWorth;
 pub use claims::{ClaimRow, LeftOut, ROWS, receivers_of, select};
 pub use client::{FRESH, SettlementClient, SettlementOptions, SettlementRecords, TxPurpose};
+pub use deposit::deposit_nonce;
 pub use error::SettleError;
 pub use foreign::ForeignPayment;
 pub use identity::{check_genesis, identify};

@@ -44,6 +44,21 @@ pub type ProgressListener = Arc<dyn Fn(TxEvent) + Send + Sync>;
 /// How many resolved transactions are kept for a later request with the same key.
 const RESOLVED: usize = 256;
 
+/// What a queue works with.
+pub(super) struct TxQueueConfig {
+    pub chain: Chain,
+    pub account: WalletAccount,
+    pub limits: TxLimits,
+    /// Limits sponsored transactions.
+    pub gate: SponsorGate,
+    pub facts: Arc<dyn FactLog>,
+    /// The transactions of earlier processes.
+    pub history: TxHistory,
+    pub progress: ProgressListener,
+    /// Reads the effects of a mined transaction.
+    pub read: FactReader,
+}
+
 pub(super) struct TxQueue {
     pub chain: Chain,
     pub account: WalletAccount,
@@ -114,32 +129,27 @@ impl Drop for RunningTx {
 }
 
 impl TxQueue {
-    pub fn new(
-        (chain, account): (Chain, WalletAccount),
-        (facts, history): (Arc<dyn FactLog>, TxHistory),
-        (limits, progress): (TxLimits, ProgressListener),
-        (read, gate): (FactReader, SponsorGate),
-    ) -> Self {
-        for open in history.open() {
+    pub fn new(config: TxQueueConfig) -> Self {
+        for open in config.history.open() {
             if let Err(unknown) = &open.key {
                 tracing::warn!("{unknown}; until its outcome is known, nothing else is sent");
             }
         }
         Self {
-            chain,
-            account,
-            limits,
-            gate,
-            facts,
-            progress,
-            read,
+            chain: config.chain,
+            account: config.account,
+            limits: config.limits,
+            gate: config.gate,
+            facts: config.facts,
+            progress: config.progress,
+            read: config.read,
             order: tokio::sync::Mutex::new(()),
             low: AtomicBool::new(false),
             short: AtomicBool::new(false),
             short_of_more: AtomicBool::new(false),
             ended: Notify::new(),
             state: Mutex::new(QueueState {
-                history,
+                history: config.history,
                 awaited: BTreeSet::new(),
                 running: Vec::new(),
                 resolved: VecDeque::new(),

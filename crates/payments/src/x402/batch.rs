@@ -31,7 +31,8 @@ impl SellerState {
         self: &Arc<Self>,
         sale: &OfferedCall,
         taken: &TakenOffer,
-        (batch, binding): (&BatchPayload, Option<&RequestBinding>),
+        batch: &BatchPayload,
+        binding: Option<&RequestBinding>,
     ) -> Result<ChannelGuard, PaymentRefusal> {
         let part = match &batch.action {
             VoucherAction::Voucher => None,
@@ -96,8 +97,14 @@ impl SellerState {
             collected: by_contract && !owed,
             ..payment(sale, &session, voucher, quote)
         };
-        let behind = (Arc::clone(self), Arc::clone(method));
-        Ok(ChannelGuard::new(behind, sale, session, deposit, payment))
+        Ok(ChannelGuard::new(
+            Arc::clone(self),
+            Arc::clone(method),
+            sale,
+            session,
+            deposit,
+            payment,
+        ))
     }
 
     /// Locks the channel of a payer whose voucher was checked.
@@ -173,11 +180,7 @@ impl PaymentMethod {
             return Err(Reason::DepositTooSmall.into());
         }
         let (after, before) = (signed_part.valid_after, signed_part.valid_before);
-        check_window(
-            after,
-            before,
-            (Reason::DepositExpired, Reason::DepositEarly),
-        )?;
+        check_window(after, before, Reason::DepositExpired, Reason::DepositEarly)?;
         let authorization = receiving(config, channel, part.amount, signed_part);
         let digest = self.token.receive(&authorization);
         let (payer, signature) = (config.payer, &signed_part.signature);

@@ -40,7 +40,8 @@ pub(super) struct ChannelGuard {
 
 impl ChannelGuard {
     pub fn new(
-        (state, method): (Arc<SellerState>, Arc<PaymentMethod>),
+        state: Arc<SellerState>,
+        method: Arc<PaymentMethod>,
         sale: &OfferedCall,
         session: ChannelSession,
         deposit: Option<DepositPermit>,
@@ -209,10 +210,13 @@ pub(super) struct TransferGuard {
 
 impl TransferGuard {
     pub fn new(
-        (state, method): (Arc<SellerState>, Arc<PaymentMethod>),
+        state: Arc<SellerState>,
+        method: Arc<PaymentMethod>,
         sale: &OfferedCall,
         lock: HeldLock<ExactKey>,
-        (transfer, payment, named): (TransferPermit, CheckedPayment, bool),
+        transfer: TransferPermit,
+        payment: CheckedPayment,
+        named: bool,
     ) -> Self {
         Self {
             state,

@@ -39,15 +39,12 @@ impl X402Seller {
         let binding = binding.as_ref();
         match payload {
             SchemePayload::Batch(batch) => {
-                let tab = self.state.open_batch(sale, &taken, (&batch, binding));
+                let tab = self.state.open_batch(sale, &taken, &batch, binding);
                 Ok(Box::new(tab.await?))
             }
             SchemePayload::Exact(exact) => {
-                let tab = self
-                    .state
-                    .open_exact(sale, &taken, (&exact, binding))
-                    .await?;
-                Ok(Box::new(tab))
+                let tab = self.state.open_exact(sale, &taken, &exact, binding);
+                Ok(Box::new(tab.await?))
             }
         }
     }
@@ -68,8 +65,8 @@ impl X402Seller {
                 if sale.presenter.is_limited && self.state.channel(&key).is_none() {
                     return Err(PaymentRefusal::Limited);
                 }
-                let asked = (&*batch, request.as_ref());
-                self.state.give_back(&taken, asked).await
+                let refunded = self.state.give_back(&taken, &batch, request.as_ref());
+                refunded.await
             }
             SchemePayload::Exact(_) => Err(Reason::PayloadType.into()),
         }

@@ -256,13 +256,13 @@ impl SellerState {
             PaymentRefusal::Malformed(problem) => PaymentDemand::Malformed {
                 message: format!("Invalid payment: {problem}."),
             },
-            PaymentRefusal::Because(reason) => self.required(sale, plain(reason), None),
+            PaymentRefusal::Because(reason) => self.required_for(sale, reason, None),
             PaymentRefusal::Differs(field) => {
                 let reason = Reason::OtherTerms;
                 let message = format!("{} It differs in `{field}`.", reason.message());
-                self.required(sale, (reason, message), None)
+                self.required(sale, reason, message, None)
             }
-            PaymentRefusal::Stale(reason, found) => self.required(sale, plain(reason), Some(*found)),
+            PaymentRefusal::Stale(reason, found) => self.required_for(sale, reason, Some(*found)),
             PaymentRefusal::UsedByName(used, payer) => PaymentDemand::Used {
                 request_id: used.request_id,
                 request_hash: used.request_hash,
@@ -305,7 +305,7 @@ impl SellerState {
                         "A refund costs {fee}, and {rest} are left in the channel, in base units: withdraw from the escrow."
                     ),
                 };
-                self.required(sale, (Reason::RefundFee, message), None)
+                self.required(sale, Reason::RefundFee, message, None)
             }
             PaymentRefusal::Unwritable(failure) => {
                 tracing::error!(%failure, "a payment was refused because the journal takes nothing");
@@ -314,10 +314,21 @@ impl SellerState {
         }
     }
 
+    /// With the usual message of the reason.
+    fn required_for(
+        &self,
+        sale: &OfferedCall,
+        reason: Reason,
+        correction: Option<ChannelCorrection>,
+    ) -> PaymentDemand {
+        self.required(sale, reason, reason.message().to_owned(), correction)
+    }
+
     fn required(
         &self,
         sale: &OfferedCall,
-        (reason, message): (Reason, String),
+        reason: Reason,
+        message: String,
         correction: Option<ChannelCorrection>,
     ) -> PaymentDemand {
         match self.header(sale, reason, correction) {
@@ -365,10 +376,6 @@ impl SellerState {
         };
         required.encode().map(Some)
     }
-}
-
-fn plain(reason: Reason) -> (Reason, String) {
-    (reason, reason.message().to_owned())
 }
 
 /// Writes our state of a channel into its chain's offer, and moves that offer to the front. Stock

@@ -80,7 +80,7 @@ pub async fn run(
     let work = CallWork::Classifications {
         texts: prompts.len() as u64,
     };
-    let opened = app.open(&mut intake, (admission, permit), work, FinishedAnswer::JSON);
+    let opened = app.open(&mut intake, admission, permit, work, FinishedAnswer::JSON);
     let ticket = match opened.await? {
         OpenedCall::Run(ticket) => ticket,
         OpenedCall::Repeated(answer) => return Ok(repeat(app, answer)),
