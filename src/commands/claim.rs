@@ -8,7 +8,6 @@ use serde::Serialize;
 use super::{
     CommandContext,
     money::{format_token_sum, token},
-    published::LogSource,
     treasury::TreasuryRequest,
     tx_context::TxContext,
 };
@@ -21,7 +20,7 @@ use openlora_ledger::ReceiverKey;
 use openlora_payments::rewards::{
     PoolCall, PoolState, WaitingProposal, claim_facts, owed, pool_of, proposal_of,
 };
-use openlora_runtime::running_server::RunningServer;
+use openlora_runtime::{published_log::LogSource, running_server::RunningServer};
 use openlora_wallet::WalletAccount;
 
 /// The operation on the pools.
@@ -135,7 +134,7 @@ pub async fn run(context: &CommandContext, request: ClaimRequest) -> Result<Exit
         return Err(beside(server.url(), &request));
     }
     let logged = match (&named, &request.log) {
-        (None, Some(log)) => pools_of(&LogSource::open(context, log)?).await?,
+        (None, Some(log)) => pools_of(&context.open_log(log)?).await?,
         _ => BTreeSet::new(),
     };
     let mut tx_context = TxContext::open(context, request.treasury.password_file.clone()).await?;

@@ -265,11 +265,15 @@ impl std::fmt::Debug for TextCodec {
 
 fn open_tokenizer(path: &Path) -> Result<Tokenizer, ModelTextError> {
     let bytes = std::fs::read(path).map_err(|error| ModelTextError::read(path, &error))?;
-    let mut tokenizer =
-        Tokenizer::from_bytes(&bytes).map_err(|error| ModelTextError::NotTokenizer {
-            path: path.to_path_buf(),
-            reason: error.to_string(),
-        })?;
+    let refused = |reason: String| ModelTextError::NotTokenizer {
+        path: path.to_path_buf(),
+        reason,
+    };
+    let text = std::str::from_utf8(&bytes).map_err(|error| refused(error.to_string()))?;
+    // Not `from_bytes`: it is generic, so it would compile every tokenizer's reader in this crate.
+    let mut tokenizer: Tokenizer = text
+        .parse()
+        .map_err(|error: tokenizers::Error| refused(error.to_string()))?;
     tokenizer.with_padding(None);
     // Disabling truncation cannot fail.
     let _ = tokenizer.with_truncation(None);
