@@ -354,7 +354,7 @@ impl PoolClaimer {
         };
         self.tx_context.confirm(&chain.network.name, words)?;
         self.tx_context.fund().await?;
-        let submission = deed.submission(chain, self.account.address(), pool.key);
+        let submission = deed.submission(chain, self.account.address(), pool);
         let mined = self.sender().send(&submission.await?).await?;
         Ok((mined.tx.to_string(), mined.receipt.gas_used))
     }

@@ -299,11 +299,11 @@ impl RewardPublisher {
                 return Ok(false);
             };
             let mined = PoolCall::Activate(&proposal)
-                .carried_out(&self.client, key)
+                .carried_out(&self.client, pool)
                 .await?;
             (("activation", mined), proposal.total)
         } else if pool.is_overdue() {
-            let mined = PoolCall::Divide.carried_out(&self.client, key).await?;
+            let mined = PoolCall::Divide.carried_out(&self.client, pool).await?;
             (("division", mined), Amount(pool.account.demanded))
         } else {
             return Ok(false);
@@ -343,7 +343,7 @@ impl RewardPublisher {
         }
         self.log.keep_contributions(&contributions)?;
         let deed = PoolCall::Propose(contributions.root, &entries);
-        let mined = deed.carried_out(&self.client, key).await?;
+        let mined = deed.carried_out(&self.client, pool).await?;
         Ok(Some(ProposedRoot {
             tx: mined.tx.to_string(),
             pool: key.receiver.to_string(),

@@ -8,7 +8,7 @@ use openlora_chain::registry::{BatchSettlementEscrow as Escrow, ChannelVoucher, 
 use openlora_contracts::ESCROW;
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::{
-    CallCharge, ChannelTerms, DayRange, Earnings, PaymentScheme, ReceiverKey,
+    CallCharge, ChannelTerms, DayRange, Earnings, PaymentScheme, ReceiverKey, TxKey,
     event::{CallKind, Event, FinishReason, TokenUsage},
     findings::{AuditFinding, FindingKind, LedgerAudit, LossCause, Severity},
 };
@@ -17,7 +17,7 @@ use openlora_payments::{
         PaymentRecord, PaymentStatus,
         audit::{ComparisonResult as Finds, against_chain, agreed},
     },
-    settlement::{ChainSettlement, ChainSettler, LeftOut, SettleRound},
+    settlement::{ChainSettlement, ChainSettler, LeftOut, SettleRound, TxPurpose},
 };
 use openlora_ports::FactLog;
 use serde_json::{Value, json};
@@ -394,7 +394,13 @@ fn a_stranger_may_settle() {
         }],
     };
     let data = Bytes::from(claim.abi_encode());
-    let sent = seller.desk.carry_out(ESCROW.into(), data, "a claim".into());
+    let purpose = TxPurpose {
+        key: TxKey::Claim {
+            totals: [(channel, Amount(300))].into(),
+        },
+        label: "a claim".into(),
+    };
+    let sent = seller.desk.carry_out(ESCROW.into(), data, purpose);
     seller.wait(sent).unwrap();
     let settling = Escrow::settleCall {
         receiver: market.splitter.into(),

@@ -336,6 +336,7 @@ fn the_snapshot_lists_deployments_and_what_is_open() {
             to: OWN.into(),
             nonce: 0,
             purpose: "a test".into(),
+            key: None,
             raw: "0x02".into(),
             replaces: None,
             sponsored: None,

@@ -58,6 +58,7 @@ mod settlement_support;
 mod soak;
 mod templates;
 mod train_cli;
+mod tx_keys;
 mod wallet_commands;
 mod wallet_interop;
 mod x402_buyers;

@@ -27,6 +27,8 @@ mod sponsored;
 mod sponsorship;
 pub mod trail;
 mod tranche;
+mod tx_key;
+mod tx_sentences;
 mod usage;
 mod view;
 
@@ -53,5 +55,6 @@ pub use shares::{RevenueShare, SplitProblem, WHOLE_PPM, apportion, check_split};
 pub use sponsored::{SponsorAllowance, SponsorLimit, SponsoredBook, SponsoredGas};
 pub use sponsorship::{Sponsored, SponsoredDeed};
 pub use tranche::{MOST_ENTRIES, next_tranche};
+pub use tx_key::{PoolTxAction, TxKey, UnknownTxLabel};
 pub use usage::{FinishReason, TokenUsage};
 pub use view::{ChannelView, PayerWithdrawal, ReceiverView};

@@ -17,7 +17,10 @@ use openlora_core::{
     error::{ExitClass, Failure},
 };
 use openlora_journal::Journal;
-use openlora_ledger::event::{Event, SplitRead};
+use openlora_ledger::{
+    TxKey,
+    event::{Event, SplitRead},
+};
 
 /// How many calls the buyer makes.
 const CALLS: usize = 50;
@@ -205,7 +208,9 @@ impl TradeFacts {
                     amount: it.amount,
                 });
             }
-            Event::TransactionIntended(intent) if intent.purpose.starts_with("a deposit") => {
+            Event::TransactionIntended(intent)
+                if matches!(intent.read_key(), Ok(Some(TxKey::Deposit { .. }))) =>
+            {
                 self.deposits.push(intent.tx.clone());
             }
             Event::TransactionConfirmed {

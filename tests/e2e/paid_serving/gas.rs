@@ -350,6 +350,7 @@ fn what_fails_counts_against_its_payer_and_the_budget() {
         to: OWN.to_owned(),
         nonce: 0,
         purpose: String::new(),
+        key: None,
         raw: String::new(),
         replaces: None,
         sponsored: Some(asked(deed)),

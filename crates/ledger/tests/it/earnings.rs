@@ -588,6 +588,7 @@ fn gas_counts_on_the_chain_of_its_transaction() {
         to: String::new(),
         nonce: 0,
         purpose: "a test".into(),
+        key: None,
         raw: String::new(),
         replaces: None,
         sponsored: None,

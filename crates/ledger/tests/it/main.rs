@@ -8,3 +8,4 @@
 
 mod audit_histories;
 mod earnings;
+mod tx_keys;

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::{hex, primitives::Bytes, sol_types::SolCall};
 
+use super::client::TxPurpose;
 use openlora_chain::{
     WalletError,
     provider::Chain,
@@ -15,7 +16,7 @@ use openlora_chain::{
 use openlora_contracts::ESCROW;
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::{
-    ChannelKey, ChannelTerms, ChannelView, Ledger, LedgerChannel, ReceiverKey,
+    ChannelKey, ChannelTerms, ChannelView, Ledger, LedgerChannel, ReceiverKey, TxKey,
     event::PublishedVoucher,
 };
 
@@ -166,13 +167,16 @@ pub fn data(rows: &[ClaimRow]) -> Bytes {
     call.abi_encode().into()
 }
 
-/// The description of a claim. The same rows give the same description.
-pub fn claim_label(rows: &[ClaimRow]) -> String {
+/// The purpose of a claim.
+pub fn claim_purpose(rows: &[ClaimRow]) -> TxPurpose {
     let sum: Amount = rows.iter().map(|row| row.amount).sum();
-    match rows {
+    let label = match rows {
         [row] => format!("a claim of {sum} from channel {}", row.channel),
         rows => format!("a claim of {sum} from {} channels", rows.len()),
-    }
+    };
+    let totals = rows.iter().map(|row| (row.channel, row.total)).collect();
+    let key = TxKey::Claim { totals };
+    TxPurpose { key, label }
 }
 
 /// Simulates the rows together, and each alone if that fails. Returns the rows that pass, and the

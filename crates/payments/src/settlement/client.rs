@@ -33,7 +33,7 @@ use openlora_chain::{
 use openlora_contracts::ESCROW;
 use openlora_core::{Address, Word};
 use openlora_ledger::{
-    ChannelKey, ChannelView, SponsorAllowance, SponsorLimit, Sponsored, SponsoredDeed,
+    ChannelKey, ChannelView, SponsorAllowance, SponsorLimit, Sponsored, SponsoredDeed, TxKey,
     event::{Event, PublishedVoucher, VouchersPublished},
 };
 use openlora_ports::FactLog;
@@ -83,6 +83,13 @@ impl SettlementOptions {
             allowance: SponsorAllowance::UNLIMITED,
         }
     }
+}
+
+/// What a transaction is for: for recovery, and for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TxPurpose {
+    pub key: TxKey,
+    pub label: String,
 }
 
 /// Where a settlement client writes its facts, and what it reads of them.
@@ -190,17 +197,17 @@ impl SettlementClient {
         self.turns.take(of).await
     }
 
-    /// The outcome of an earlier attempt with this label, if its transaction was no longer tracked.
-    pub(super) async fn earlier(&self, label: &str) -> Result<Option<MinedTx>, ChainFailure> {
-        self.queue.until_idle(label).await;
+    /// The outcome of an earlier attempt with this key, if its transaction was no longer tracked.
+    pub(super) async fn earlier(&self, key: &TxKey) -> Result<Option<MinedTx>, ChainFailure> {
+        self.queue.until_idle(key).await;
         if self.queue.has_lost() {
             self.check_chain()
                 .await
                 .map_err(ChainFailure::unreachable)?;
         }
         match self.queue.settle_lost().await {
-            Ok(()) => Ok(self.queue.resolved(label)),
-            Err(error) => Err(match self.queue.open(label) {
+            Ok(()) => Ok(self.queue.resolved(key)),
+            Err(error) => Err(match self.queue.open(key) {
                 Some(tx) => ChainFailure::Unknown { tx },
                 None => ChainFailure::unreachable(error),
             }),
@@ -212,8 +219,9 @@ impl SettlementClient {
         &self,
         to: Address,
         data: Bytes,
-        label: String,
+        purpose: TxPurpose,
     ) -> Result<TxSubmission, WalletError> {
+        let TxPurpose { key, label } = purpose;
         self.check_chain().await?;
         let from = self.account();
         let gas = self.chain.estimate(from, to, &data, &label).await?;
@@ -221,6 +229,7 @@ impl SettlementClient {
             to,
             data,
             value: U256::ZERO,
+            key,
             label,
             // The chain's state may have changed by then. Unused gas is not paid.
             gas: gas + gas / 5,
@@ -234,8 +243,9 @@ impl SettlementClient {
         name: &'static str,
         asked: Sponsored,
         (to, data): (Address, Bytes),
-        label: String,
+        purpose: TxPurpose,
     ) -> Result<TxSubmission, ChainFailure> {
+        let TxPurpose { key, label } = purpose;
         let limits = self.admitted(name, &asked, &data).await?;
         let (most, fees) = limits;
         let ends = (self.account(), to);
@@ -256,6 +266,7 @@ impl SettlementClient {
             to,
             data,
             value: U256::ZERO,
+            key,
             label,
             gas,
             sponsored: Some(asked),
@@ -324,9 +335,9 @@ impl SettlementClient {
         &self,
         to: Address,
         data: Bytes,
-        label: String,
+        purpose: TxPurpose,
     ) -> Result<MinedTx, SettleError> {
-        let call = self.prepared(to, data, label).await?;
+        let call = self.prepared(to, data, purpose).await?;
         Ok(self.queue.send(call, Vec::new()).await?)
     }
 
@@ -335,9 +346,9 @@ impl SettlementClient {
         &self,
         rows: &[ClaimRow],
         data: Bytes,
-        label: String,
+        purpose: TxPurpose,
     ) -> Result<MinedTx, SettleError> {
-        let call = self.prepared(ESCROW.into(), data, label).await?;
+        let call = self.prepared(ESCROW.into(), data, purpose).await?;
         let first = self.publishing(rows.iter().map(ClaimRow::published));
         Ok(self.queue.send(call, first.into_iter().collect()).await?)
     }

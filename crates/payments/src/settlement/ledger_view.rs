@@ -8,7 +8,7 @@ use std::{
 
 use openlora_core::{Word, error::Failure};
 use openlora_ledger::{
-    Ledger,
+    Ledger, TxKey, UnknownTxLabel,
     event::{Event, TxIntent},
 };
 use openlora_ports::FactLog;
@@ -86,12 +86,30 @@ impl<L: Send + Sync> LedgerView for LedgerLog<L> {
 /// in every event before anything is sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TxHistory {
-    open: Vec<TxIntent>,
+    open: Vec<OpenTx>,
     told: Vec<Event>,
     /// Locations of the latest facts, oldest first.
     marks: VecDeque<EventLocation>,
     /// Transactions whose blocks were reorganised away. The chain may include them again.
     undone: BTreeSet<String>,
+}
+
+/// A transaction whose outcome is not in the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenTx {
+    pub intent: TxIntent,
+    /// Read once. `None` if the label of an earlier version names a kind of transaction only.
+    pub key: Result<Option<TxKey>, UnknownTxLabel>,
+}
+
+impl OpenTx {
+    /// Whether it may be the transaction with this key.
+    pub(super) fn may_be(&self, asked: &TxKey) -> bool {
+        match &self.key {
+            Ok(key) => key.as_ref().is_some_and(|key| key.may_be(asked)),
+            Err(_) => true,
+        }
+    }
 }
 
 /// The location of a fact on its chain.
@@ -116,20 +134,23 @@ impl TxHistory {
             self.marks.push_back(location);
         }
         match event {
-            Event::TransactionIntended(intent) => self.open.push(TxIntent::clone(intent)),
+            Event::TransactionIntended(intent) => self.open.push(OpenTx {
+                key: intent.read_key(),
+                intent: TxIntent::clone(intent),
+            }),
             Event::Reorganised { txs, .. } => {
                 self.marks.retain(|it| !txs.contains(&it.tx));
                 self.undone.extend(txs.iter().cloned());
             }
             // Transactions of a replaced chain have no meaning on another.
             Event::ChainEnded { chain_id } => {
-                self.open.retain(|it| it.chain_id != *chain_id);
+                self.open.retain(|it| it.intent.chain_id != *chain_id);
                 self.marks.retain(|it| it.chain_id != *chain_id);
                 let elsewhere = |location: EventLocation| location.chain_id != *chain_id;
                 self.told.retain(|it| mark(it).is_some_and(elsewhere));
             }
             Event::TransactionConfirmed { tx, .. } => {
-                self.open.retain(|it| it.tx != *tx);
+                self.open.retain(|it| it.intent.tx != *tx);
                 self.told
                     .retain(|fact| mark(fact).is_some_and(|it| it.tx != *tx));
             }
@@ -141,7 +162,7 @@ impl TxHistory {
     }
 
     fn is_open(&self, tx: &str) -> bool {
-        self.open.iter().any(|it| it.tx == tx)
+        self.open.iter().any(|it| it.intent.tx == tx)
     }
 
     /// Whether a fact is already in the journal, from an attempt that was interrupted.
@@ -164,7 +185,7 @@ impl TxHistory {
     }
 
     /// Open transactions, in the order of their intents.
-    pub fn open(&self) -> &[TxIntent] {
+    pub fn open(&self) -> &[OpenTx] {
         &self.open
     }
 }

@@ -29,12 +29,12 @@ mod watch;
 use alloy::primitives::{Bytes, U256};
 
 pub use claims::{ClaimRow, LeftOut, ROWS, receivers_of, select};
-pub use client::{FRESH, SettlementClient, SettlementOptions, SettlementRecords};
+pub use client::{FRESH, SettlementClient, SettlementOptions, SettlementRecords, TxPurpose};
 pub use error::SettleError;
 pub use foreign::ForeignPayment;
 pub use identity::{check_genesis, identify};
 pub(crate) use ledger_view::ask;
-pub use ledger_view::{LedgerLog, LedgerView, TxHistory};
+pub use ledger_view::{LedgerLog, LedgerView, OpenTx, TxHistory};
 pub use queue::ProgressListener;
 pub use settle::{ChainSettler, MovedMoney, SettleRound, SettleTriggers};
 pub use shares::{AccountDue, SplitterShare, due, shares};
@@ -81,6 +81,8 @@ pub struct ChannelRefund {
     pub channel: Word,
     pub config: ChannelTerms,
     pub amount: Amount,
+    /// The escrow's number of the refund. Nothing is sent if the escrow has made it.
+    pub refund_nonce: u64,
     /// The charged amount, and a voucher of the payer that covers it.
     pub charged: Amount,
     pub voucher_max: Amount,

@@ -6,7 +6,7 @@
 //! failed.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -17,7 +17,7 @@ use alloy::rpc::types::TransactionReceipt;
 use tokio::sync::Notify;
 
 use super::{
-    ledger_view::TxHistory,
+    ledger_view::{OpenTx, TxHistory},
     sponsor::{SponsorGate, most_gas},
 };
 use openlora_chain::{
@@ -32,7 +32,7 @@ use openlora_core::{
     error::{ExitClass, Failure},
 };
 use openlora_ledger::{
-    SponsorLimit, Sponsored, SponsoredDeed,
+    SponsorLimit, Sponsored, SponsoredDeed, TxKey,
     event::{Event, TxIntent},
 };
 use openlora_ports::FactLog;
@@ -41,7 +41,7 @@ use openlora_wallet::WalletAccount;
 /// Receives progress that a waiting user may want to see.
 pub type ProgressListener = Arc<dyn Fn(TxEvent) + Send + Sync>;
 
-/// How many resolved transactions are kept for a later request with the same label.
+/// How many resolved transactions are kept for a later request with the same key.
 const RESOLVED: usize = 256;
 
 pub(super) struct TxQueue {
@@ -65,10 +65,10 @@ struct QueueState {
     history: TxHistory,
     /// Nonces of transactions that a task waits for.
     awaited: BTreeSet<u64>,
-    /// Labels of running transactions, from the first step to the last.
-    running: Vec<String>,
-    /// Mined transactions that were looked up, by their labels.
-    resolved: BTreeMap<String, MinedTx>,
+    /// Keys of running transactions, from the first step to the last.
+    running: Vec<TxKey>,
+    /// Mined transactions that were looked up, oldest first.
+    resolved: VecDeque<(TxKey, MinedTx)>,
 }
 
 /// A nonce that a task waits for, until dropped.
@@ -86,15 +86,15 @@ impl Drop for AwaitedNonce<'_> {
 /// Marks a transaction as running until dropped.
 struct RunningTx {
     queue: Arc<TxQueue>,
-    label: String,
+    key: TxKey,
 }
 
 impl RunningTx {
-    fn begin(queue: &Arc<TxQueue>, label: &str) -> Self {
-        queue.state().running.push(label.to_owned());
+    fn begin(queue: &Arc<TxQueue>, key: &TxKey) -> Self {
+        queue.state().running.push(key.clone());
         Self {
             queue: Arc::clone(queue),
-            label: label.to_owned(),
+            key: key.clone(),
         }
     }
 }
@@ -102,7 +102,7 @@ impl RunningTx {
 impl Drop for RunningTx {
     fn drop(&mut self) {
         let mut state = self.queue.state();
-        if let Some(at) = state.running.iter().position(|label| *label == self.label) {
+        if let Some(at) = state.running.iter().position(|key| *key == self.key) {
             state.running.swap_remove(at);
         }
         drop(state);
@@ -117,6 +117,11 @@ impl TxQueue {
         (limits, progress): (TxLimits, ProgressListener),
         (read, gate): (FactReader, SponsorGate),
     ) -> Self {
+        for open in history.open() {
+            if let Err(unknown) = &open.key {
+                tracing::warn!("{unknown}; until its outcome is known, nothing else is sent");
+            }
+        }
         Self {
             chain,
             account,
@@ -132,7 +137,7 @@ impl TxQueue {
                 history,
                 awaited: BTreeSet::new(),
                 running: Vec::new(),
-                resolved: BTreeMap::new(),
+                resolved: VecDeque::new(),
             }),
         }
     }
@@ -144,7 +149,7 @@ impl TxQueue {
         call: TxSubmission,
         first: Vec<Event>,
     ) -> Result<MinedTx, TransactionError> {
-        let running = RunningTx::begin(self, &call.label);
+        let running = RunningTx::begin(self, &call.key);
         let work = tokio::spawn(async move { running.queue.carry(&call, first).await });
         work.await.unwrap_or_else(|error| {
             let message = format!("sending stopped: {error}");
@@ -269,9 +274,9 @@ impl TxQueue {
     fn in_flight(&self) -> Amount {
         let state = self.state();
         let mut by_nonce: BTreeMap<u64, Amount> = BTreeMap::new();
-        for intent in state.history.open().iter().filter(|it| self.is_mine(it)) {
-            let cost = by_nonce.entry(intent.nonce).or_default();
-            *cost = greatest_cost(intent).max(*cost);
+        for open in state.history.open().iter().filter(|it| self.is_mine(it)) {
+            let cost = by_nonce.entry(open.intent.nonce).or_default();
+            *cost = greatest_cost(&open.intent).max(*cost);
         }
         let mut costs = by_nonce.into_values();
         costs
@@ -294,12 +299,12 @@ impl TxQueue {
         self.low.load(Ordering::SeqCst)
     }
 
-    /// Waits while a transaction with this label is running.
-    pub async fn until_idle(&self, label: &str) {
+    /// Waits while a transaction with this key is running.
+    pub async fn until_idle(&self, key: &TxKey) {
         loop {
             let mut ended = std::pin::pin!(self.ended.notified());
             ended.as_mut().enable();
-            if !self.state().running.iter().any(|it| it == label) {
+            if !self.state().running.contains(key) {
                 return;
             }
             ended.await;
@@ -327,30 +332,43 @@ impl TxQueue {
         if lost.is_empty() {
             return Ok(());
         }
-        for mined in recover(sender, &lost).await? {
+        let intents: Vec<TxIntent> = lost.iter().map(|open| open.intent.clone()).collect();
+        for mined in recover(sender, &intents).await? {
             let tx = mined.tx.to_string();
-            let mut state = self.state();
-            if let Some(intent) = lost.iter().find(|intent| intent.tx == tx) {
+            let Some(open) = lost.iter().find(|open| open.intent.tx == tx) else {
+                continue;
+            };
+            if let Ok(Some(key)) = &open.key {
+                let mut state = self.state();
                 if state.resolved.len() >= RESOLVED {
-                    state.resolved.pop_first();
+                    state.resolved.pop_front();
                 }
-                state.resolved.insert(intent.purpose.clone(), mined);
+                state.resolved.push_back((key.clone(), mined));
             }
         }
         Ok(())
     }
 
     /// Takes the outcome of a transaction that was no longer tracked.
-    pub fn resolved(&self, label: &str) -> Option<MinedTx> {
-        self.state().resolved.remove(label)
+    pub fn resolved(&self, key: &TxKey) -> Option<MinedTx> {
+        let mut state = self.state();
+        let at = state.resolved.iter().position(|(it, _)| it == key)?;
+        state.resolved.remove(at).map(|(_, mined)| mined)
     }
 
-    /// The hash of the transaction with this label whose outcome is not known.
-    pub fn open(&self, label: &str) -> Option<String> {
+    /// The hash of a transaction whose outcome is not known, and which has this key or may have it.
+    pub fn open(&self, key: &TxKey) -> Option<String> {
         let state = self.state();
         let mut open = state.history.open().iter();
-        open.rfind(|it| it.purpose == label && self.is_mine(it))
-            .map(|it| it.tx.clone())
+        open.rfind(|it| it.may_be(key) && self.is_mine(it))
+            .map(|it| it.intent.tx.clone())
+    }
+
+    /// Whether a transaction with exactly this key has no known outcome.
+    pub fn has_begun(&self, key: &TxKey) -> bool {
+        let state = self.state();
+        let mut open = state.history.open().iter();
+        open.any(|it| matches!(&it.key, Ok(Some(it)) if it == key) && self.is_mine(it))
     }
 
     /// Whether our transaction was mined and then undone by a reorganisation.
@@ -371,15 +389,15 @@ impl TxQueue {
         !self.lost().is_empty()
     }
 
-    fn lost(&self) -> Vec<TxIntent> {
+    fn lost(&self) -> Vec<OpenTx> {
         let state = self.state();
         let open = state.history.open().iter();
-        open.filter(|it| self.is_mine(it) && !state.awaited.contains(&it.nonce))
+        open.filter(|it| self.is_mine(it) && !state.awaited.contains(&it.intent.nonce))
             .cloned()
             .collect()
     }
 
-    fn is_mine(&self, intent: &TxIntent) -> bool {
+    fn is_mine(&self, OpenTx { intent, .. }: &OpenTx) -> bool {
         intent.chain_id == self.chain.network.chain_id
             && intent.from == self.account.address().to_string()
     }

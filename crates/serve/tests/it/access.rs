@@ -254,6 +254,7 @@ fn secrets() -> Vec<Event> {
             to: "0x03".to_owned(),
             nonce: 0,
             purpose: "claim".to_owned(),
+            key: None,
             raw: RAW.to_owned(),
             replaces: None,
             sponsored: None,
