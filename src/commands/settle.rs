@@ -41,13 +41,13 @@ pub async fn run(
     }
     let mut treasury = SettlementContext::open(context, &request).await?;
     let office = &treasury.operator;
-    let expected = due(&office.chain, office.account, treasury.ledger()).await?;
+    let expected = due(&office.chain, office.account, &treasury.ledger()).await?;
     if request.dry_run {
         forecast(context, &treasury, &expected);
         return Ok(ExitStatus::Success);
     }
     let nothing = expected.claims.is_empty() && expected.settles.is_empty();
-    if nothing && !treasury.is_open() && !treasury.has_rewards()? {
+    if nothing && !treasury.is_open() && !treasury.has_rewards() {
         let nothing = SettleRound {
             left_out: expected.left_out,
             ..SettleRound::default()

@@ -21,7 +21,7 @@ use openlora_core::{
     error::{ExitClass, Failure},
 };
 use openlora_journal::Journal;
-use openlora_ledger::state::JournalSnapshot;
+use openlora_ledger::state::CurrentState;
 use openlora_wallet::WalletAccount;
 
 /// The context for planning and sending transactions.
@@ -34,8 +34,8 @@ pub struct TxContext {
     unlocked: Option<WalletAccount>,
     pub limits: TxLimits,
     pub journal: Journal,
-    /// The state of the journal when it was opened.
-    pub snapshot: JournalSnapshot,
+    /// The state of the journal.
+    pub state: Arc<CurrentState>,
     listener: NoticeListener,
     progress: Arc<dyn Fn(TxEvent) + Send + Sync>,
 }
@@ -54,7 +54,7 @@ impl TxContext {
         let journal = journal::open(&context.dirs.journal())?;
         let listener = notices::listener(&context.printer);
         journal::check_chain(&journal, &chain, &listener).await?;
-        let snapshot = journal.snapshot()?;
+        let state = journal.state().await?;
         Ok(Self {
             context: context.clone(),
             chain,
@@ -64,7 +64,7 @@ impl TxContext {
             unlocked: None,
             limits,
             journal,
-            snapshot,
+            state,
             progress: transaction_listener(&listener),
             listener,
         })
@@ -99,7 +99,7 @@ impl TxContext {
 
     /// Determines the outcome of transactions that an earlier process left open.
     pub async fn recover(&mut self) -> Result<(), Failure> {
-        let open = std::mem::take(&mut self.snapshot.unsettled);
+        let open = self.state.read().unsettled.clone();
         let chain_id = self.chain.network.chain_id;
         let of = |from: Address| {
             let from = from.to_string();

@@ -4,7 +4,10 @@
 use std::{collections::BTreeMap, process::Stdio, sync::Arc, time::Duration};
 
 use alloy::{primitives::U256, sol_types::SolCall};
-use openlora::runtime::rewards::{RewardPublisher, RewardSchedule};
+use openlora::runtime::{
+    rewards::{RewardPublisher, RewardSchedule},
+    treasury::RewardSource,
+};
 use openlora_attribution::{
     LogFolder,
     call_shares::{ShareInputs, by_sketch, shares_to_event},
@@ -668,7 +671,13 @@ fn a_running_worker_answers_a_demand_by_itself() {
     };
     assert!(pool().answer_by().is_some());
     let desk = Arc::clone(&seller.desk);
-    let rewarder = RewardPublisher::new(seller.journal.clone(), desk, log, String::new(), false);
+    let source = RewardSource {
+        journal: seller.journal.clone(),
+        state: Arc::clone(&seller.ledger.state),
+        log,
+        address: String::new(),
+    };
+    let rewarder = RewardPublisher::new(source, desk, false);
     let rounds = RewardSchedule {
         calls: u64::MAX,
         interval: Duration::from_millis(100),

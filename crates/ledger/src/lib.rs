@@ -6,7 +6,7 @@
 pub mod disclosure;
 pub mod state;
 
-mod anchors;
+mod chain_facts;
 mod channel;
 mod collected_sums;
 mod contributions;
@@ -32,7 +32,9 @@ mod tx_sentences;
 mod usage;
 mod view;
 
-pub use anchors::AnchorFacts;
+pub use chain_facts::{
+    ChainFact, ChainFacts, EventLocation, ExactIncome, ExactTransfer, MoneyMovement,
+};
 pub use channel::{
     AuthorisedStage, ChannelTerms, ChargedStage, ClaimedStage, ReleasedStage, SettledStage,
     StageTotal, TotalBreach, WITHDRAW_DELAY, WITHDRAW_SHARE,

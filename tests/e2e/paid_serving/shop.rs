@@ -3,7 +3,7 @@
 use std::{
     path::Path,
     sync::{
-        Arc, RwLock,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -24,12 +24,13 @@ use openlora_journal::{Journal, JournalStore, SqliteStore};
 use openlora_ledger::{
     ChannelKey, ChannelTerms, Ledger, PriceList, SponsorAllowance,
     event::{Event, EventRecord},
+    state::CurrentState,
     trail::AuditTrail,
 };
 use openlora_payments::{
     settlement::{
         ChainSettlement, ChainSettler, DepositPermit, SettlementClient, SettlementOptions,
-        SettlementRecords, TxHistory,
+        SettlementRecords,
         audit::{AuditFigures, audit},
         identify,
     },
@@ -159,7 +160,7 @@ pub struct Shop {
     /// The server's routes without its sockets.
     pub router: Router,
     pub desks: Vec<Arc<SettlementClient>>,
-    book: Arc<RwLock<Ledger>>,
+    state: Arc<CurrentState>,
     watched: CancellationToken,
     watchers: JoinSet<()>,
     runtime: Arc<Runtime>,
@@ -180,25 +181,14 @@ impl Shop {
         journal.recover("none").await.unwrap();
         for network in &setup.networks {
             let chain = Chain::connect(network).await.unwrap();
-            let known = journal.snapshot().unwrap().ledger;
-            let history = || {
-                let mut history = TxHistory::default();
-                journal.replay(1, |record| history.apply(&record.event))?;
-                Ok(history)
-            };
-            identify(&chain, &known, history, &journal).await.unwrap();
+            let state = journal.state().await.unwrap();
+            identify(&chain, &*state, &journal).await.unwrap();
         }
-        let book = Arc::new(RwLock::new(Ledger::default()));
-        let folded = Arc::clone(&book);
-        let follow = move |record: &EventRecord| folded.write().unwrap().apply(&record.event);
-        journal.follow(Box::new(follow)).await.unwrap();
-        let mut history = TxHistory::default();
-        let fold = |record: &EventRecord| history.apply(&record.event);
-        journal.replay(1, fold).unwrap();
+        let state = journal.state().await.unwrap();
         let mut desks = Vec::new();
         for network in &setup.networks {
             let owner = (network, setup.key, setup.allowance);
-            let desk = desk(owner, &journal, &book, &history).await;
+            let desk = desk(owner, &journal, &state).await;
             desk.recover().await.unwrap();
             desks.push(desk);
         }
@@ -214,7 +204,7 @@ impl Shop {
             offers: counters.clone(),
             account: own,
             facts: Arc::new(journal.clone()),
-            ledger: Arc::clone(&book) as _,
+            ledger: Arc::clone(&state) as _,
             rules: setup.rules,
         };
         let sales = SalesConfig {
@@ -237,7 +227,7 @@ impl Shop {
             server,
             router,
             desks,
-            book,
+            state,
             watched,
             watchers,
             runtime,
@@ -260,7 +250,7 @@ impl Shop {
     }
 
     pub fn book(&self) -> Ledger {
-        self.book.read().unwrap().clone()
+        self.state.read().ledger.clone()
     }
 
     pub fn records(&self) -> Vec<EventRecord> {
@@ -327,7 +317,7 @@ impl Shop {
             .journal
             .replay(1, |record| trail.apply(record))
             .unwrap();
-        assert_eq!(trail.ledger.breaches, Vec::<String>::new());
+        assert_eq!(trail.state.ledger.breaches, Vec::<String>::new());
         let figures = |desk: &Arc<SettlementClient>| {
             let mut audits = self.wait(audit(desk.chain(), &trail, 0)).unwrap();
             assert!(audits.iter().all(|it| it.holds()), "{audits:#?}");
@@ -364,13 +354,11 @@ fn now_ms() -> u64 {
 async fn desk(
     (network, key, allowance): (&Network, &str, SponsorAllowance),
     journal: &Journal,
-    book: &Arc<RwLock<Ledger>>,
-    history: &TxHistory,
+    state: &Arc<CurrentState>,
 ) -> Arc<SettlementClient> {
     let records = SettlementRecords {
         facts: Arc::new(journal.clone()),
-        ledger: Arc::clone(book) as _,
-        history: history.clone(),
+        ledger: Arc::clone(state) as _,
     };
     let limits = TxLimits {
         max_fee: None,

@@ -18,7 +18,7 @@ use super::{
     ChainFailure, MinedResult, SettleError,
     claims::ClaimRow,
     facts,
-    ledger_view::{EventLocation, LedgerView, TxHistory, ask},
+    ledger_view::{LedgerView, ask, ask_state},
     memory::ChainMemory,
     queue::{ProgressListener, TxQueue},
     sponsor::{SponsorGate, most_gas, most_gas_of_calls},
@@ -33,7 +33,8 @@ use openlora_chain::{
 use openlora_contracts::ESCROW;
 use openlora_core::{Address, Word};
 use openlora_ledger::{
-    ChannelKey, ChannelView, SponsorAllowance, SponsorLimit, Sponsored, SponsoredDeed, TxKey,
+    ChannelKey, ChannelView, EventLocation, SponsorAllowance, SponsorLimit, Sponsored,
+    SponsoredDeed, TxKey,
     event::{Event, PublishedVoucher, VouchersPublished},
 };
 use openlora_ports::FactLog;
@@ -97,8 +98,6 @@ pub struct SettlementRecords {
     pub facts: Arc<dyn FactLog>,
     /// Includes every fact as soon as `facts` has stored it.
     pub ledger: Arc<dyn LedgerView>,
-    /// The transaction history of the journal so far.
-    pub history: TxHistory,
 }
 
 /// One chain, through the account that claims and refunds there.
@@ -122,15 +121,11 @@ impl SettlementClient {
         records: SettlementRecords,
         options: SettlementOptions,
     ) -> Self {
-        let SettlementRecords {
-            facts,
-            ledger,
-            history,
-        } = records;
+        let SettlementRecords { facts, ledger } = records;
         let chain_id = chain.network.chain_id;
         let memory = Arc::new(ChainMemory::default());
-        for location in history.locations(chain_id) {
-            memory.lock().watch(location.clone());
+        for location in ask_state(&*ledger, |state| state.facts.locations(chain_id)) {
+            memory.lock().watch(location);
         }
         let (seen, read) = (Arc::clone(&memory), Arc::clone(&ledger));
         let beyond = options.reader.clone();
@@ -155,7 +150,7 @@ impl SettlementClient {
         };
         let queue = TxQueue::new(
             (chain.clone(), account),
-            (facts, history),
+            (facts, Arc::clone(&ledger)),
             (options.limits, Arc::clone(&options.progress)),
             (Arc::new(reader), gate),
         );

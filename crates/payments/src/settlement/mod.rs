@@ -33,8 +33,8 @@ pub use client::{FRESH, SettlementClient, SettlementOptions, SettlementRecords, 
 pub use error::SettleError;
 pub use foreign::ForeignPayment;
 pub use identity::{check_genesis, identify};
+pub use ledger_view::LedgerView;
 pub(crate) use ledger_view::ask;
-pub use ledger_view::{LedgerLog, LedgerView, OpenTx, TxHistory};
 pub use queue::ProgressListener;
 pub use settle::{ChainSettler, MovedMoney, SettleRound, SettleTriggers};
 pub use shares::{AccountDue, SplitterShare, due, shares};

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     ChainFailure,
     client::SettlementClient,
-    ledger_view::{EventLocation, ask},
+    ledger_view::ask,
     memory::{WatchedChannel, same_view},
     view,
 };
@@ -23,7 +23,7 @@ use openlora_chain::{WalletError, provider::BlockHead, registry::BatchSettlement
 use openlora_contracts::ESCROW;
 use openlora_core::{Address, Word};
 use openlora_ledger::{
-    ChannelKey, ChannelView, ReceiverKey, ReceiverView,
+    ChannelKey, ChannelView, EventLocation, ReceiverKey, ReceiverView,
     event::{ChannelObserved, Event, ReceiverObserved},
 };
 use openlora_ports::FactLog;
