@@ -27,6 +27,7 @@ mod devnet_peers;
 mod devnet_process;
 mod devnet_support;
 mod docs;
+mod earlier;
 mod figures;
 mod foreign_text;
 mod hostile_mix;

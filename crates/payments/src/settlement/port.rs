@@ -82,8 +82,8 @@ impl ChainSettlement for SettlementClient {
         let sponsored = sponsored(SponsoredDeed::Clearing, None, None);
         let data = joined(calls);
         let calls = Word(keccak256(&data).0);
-        let call = (TxKey::Relay { calls }, data);
-        self.pass_on(name, call, sponsored, Vec::new()).await
+        self.pass_on(name, TxKey::Relay { calls }, data, sponsored, Vec::new())
+            .await
     }
 
     async fn claim(
@@ -102,7 +102,7 @@ impl ChainSettlement for SettlementClient {
             maximum: voucher.maximum,
         };
         let first = self.publishing([voucher]).into_iter().collect();
-        self.pass_on("a claim before its call", (key, claim), asked, first)
+        self.pass_on("a claim before its call", key, claim, asked, first)
             .await
     }
 

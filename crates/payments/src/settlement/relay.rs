@@ -23,7 +23,8 @@ impl SettlementClient {
     pub(super) async fn pass_on(
         &self,
         name: &'static str,
-        (key, data): (TxKey, Bytes),
+        key: TxKey,
+        data: Bytes,
         asked: Sponsored,
         first: Vec<Event>,
     ) -> Result<MinedResult, ChainFailure> {
