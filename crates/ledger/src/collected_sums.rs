@@ -35,7 +35,7 @@ pub struct CollectedSums {
     /// The latest block at which the escrow had sent a receiver all that was claimed for it.
     settled_through: BTreeMap<ReceiverKey, u64>,
     /// Receivers and amounts of the transfers that belong to one call only. Two payments that name
-    /// equal transfers of one transaction could be told apart by their logs only.
+    /// equal transfers of one transaction differ in their logs only.
     transfers: BTreeMap<ExactKey, (ReceiverKey, Amount)>,
 }
 
