@@ -15,10 +15,10 @@ use openlora_ledger::{
 };
 use openlora_payments::payer::{PayerChannelState, PayerStore, PaymentStatus};
 use openlora_wallet::KeystoreDir;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
-    devnet_support::Home,
+    devnet_support::{Home, Rpc},
     keys::{OWN, password},
     paths::repository,
     support::{Invocation, openlora},
@@ -81,6 +81,14 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// Days pass on the chain, as they have by the time a user upgrades.
+fn pass_days(home: &Home) {
+    let started = home.devnet(&["start", "--port", "0"]);
+    let rpc = Rpc::new(started["url"].as_str().unwrap());
+    rpc.ok("evm_increaseTime", json!([300_000]));
+    rpc.ok("evm_mine", json!([]));
+}
+
 fn command(home: &Home, args: &[&str]) -> Invocation {
     openlora(home.path())
         .env("OPENLORA_DEVNET_PORT", "0")
@@ -91,7 +99,7 @@ fn command(home: &Home, args: &[&str]) -> Invocation {
 }
 
 #[track_caller]
-fn json(home: &Home, args: &[&str]) -> Value {
+fn run_json(home: &Home, args: &[&str]) -> Value {
     serde_json::from_str(&command(home, args).run().succeeds().stdout).unwrap()
 }
 
@@ -134,36 +142,28 @@ fn kind(intent: &TxIntent) -> &str {
     }
 }
 
-/// Where each scenario was interrupted, and what was paid out in total when it is finished.
-struct Interrupted {
-    scenario: &'static str,
-    kind: &'static str,
-    released: &'static str,
-}
-
-const INTERRUPTED: [Interrupted; 10] = [
-    interrupted("claim", "claim", "200"),
-    interrupted("lost-claim", "claim", "200"),
-    interrupted("settlement", "settling", "200"),
-    interrupted("anchor", "anchoring", "200"),
-    interrupted("release", "releasing", "200"),
-    interrupted("pull", "releasing", "200"),
-    interrupted("proposal", "proposing", "200"),
-    interrupted("deposit", "deposit", "200"),
-    // The transfer had paid, and its call was not made.
-    interrupted("transfer", "transfer", "300"),
-    interrupted("refund", "refund", "200"),
+/// The scenarios of sellers, and the kind of the transaction that was interrupted.
+const INTERRUPTED: [(&str, &str); 10] = [
+    ("claim", "claim"),
+    ("lost-claim", "claim"),
+    ("settlement", "settling"),
+    ("anchor", "anchoring"),
+    ("release", "releasing"),
+    ("pull", "releasing"),
+    ("proposal", "proposing"),
+    ("deposit", "deposit"),
+    ("transfer", "transfer"),
+    ("refund", "refund"),
 ];
 
-const fn interrupted(
-    scenario: &'static str,
-    kind: &'static str,
-    released: &'static str,
-) -> Interrupted {
-    Interrupted {
-        scenario,
-        kind,
-        released,
+/// What was charged for calls, settled and released in total when a scenario is finished.
+fn sums(version: &str, scenario: &str) -> [&'static str; 3] {
+    match (version, scenario) {
+        // It had paid, and its call was not made.
+        (_, "transfer") => ["200", "200", "300"],
+        // This version claims the refund's fee with the calls.
+        ("2026-11-30", "refund") => ["200", "300", "300"],
+        _ => ["200", "200", "200"],
     }
 }
 
@@ -210,10 +210,10 @@ fn a_journal_of_an_earlier_version_verifies_and_folds_to_its_sums() {
 fn every_label_of_an_earlier_version_is_known() {
     for files in EarlierFiles::all() {
         let mut keys = Vec::new();
-        for it in &INTERRUPTED {
-            let records = records(&files.home(it.scenario, "seller"));
+        for (scenario, _) in INTERRUPTED {
+            let records = records(&files.home(scenario, "seller"));
             for intent in intents(&records) {
-                let at = format!("{} {}: {}", files.version, it.scenario, intent.purpose);
+                let at = format!("{} {}: {}", files.version, scenario, intent.purpose);
                 assert_eq!(intent.key, None, "{at}");
                 keys.push((kind(intent).to_owned(), intent.read_key().expect(&at)));
             }
@@ -241,9 +241,9 @@ fn every_label_of_an_earlier_version_is_known() {
 #[test]
 fn what_a_seller_of_an_earlier_version_left_open_is_finished() {
     for files in EarlierFiles::all() {
-        for it in &INTERRUPTED {
-            let at = format!("{} {}", files.version, it.scenario);
-            let home = files.home(it.scenario, "seller");
+        for (scenario, interrupted) in INTERRUPTED {
+            let at = format!("{} {scenario}", files.version);
+            let home = files.home(scenario, "seller");
             let before = records(&home);
             let open: Vec<_> = intents(&before)
                 .into_iter()
@@ -252,22 +252,23 @@ fn what_a_seller_of_an_earlier_version_left_open_is_finished() {
             let [left] = open.as_slice() else {
                 panic!("{at}: {open:?}");
             };
-            assert_eq!(kind(left), it.kind, "{at}");
-            json(&home, &["settle"]);
-            json(&home, &["withdraw"]);
+            assert_eq!(kind(left), interrupted, "{at}");
+            pass_days(&home);
+            run_json(&home, &["settle"]);
+            run_json(&home, &["withdraw"]);
             let after = records(&home);
             assert_eq!(after[..before.len()], before, "{at}");
             let succeeded = Some(TxOutcome::Succeeded);
             for intent in intents(&after) {
                 assert_eq!(outcome(&after, &intent.tx), succeeded, "{at}: {intent:?}");
             }
-            assert_eq!(once_each(&after, it.scenario), [1, 1, 2, 1, 1], "{at}");
-            let earnings = json(&home, &["earnings", "--audit"]);
+            assert_eq!(once_each(&after, scenario), [1, 1, 2, 1, 1], "{at}");
+            let earnings = run_json(&home, &["earnings", "--audit"]);
             let audit = &earnings["audit"][0];
             assert_eq!(audit["ok"], true, "{at}: {audit}");
             let all = &earnings["tokens"][0]["all"];
-            let sums = [&all["charged"], &all["settled"], &all["released"]];
-            assert_eq!(sums, ["200", "200", it.released], "{at}");
+            let found = [&all["charged"], &all["settled"], &all["released"]];
+            assert_eq!(found, sums(files.version, scenario), "{at}");
         }
     }
 }
@@ -288,7 +289,7 @@ fn what_a_publisher_of_an_earlier_version_left_open_is_finished() {
     for files in EarlierFiles::all() {
         let home = files.home("registration", "seller");
         copy(&files.path("package"), &home.path().join("package"));
-        let deployed = json(&home, &["deploy", "package"]);
+        let deployed = run_json(&home, &["deploy", "package"]);
         let records = records(&home);
         let intents = intents(&records);
         let registered: Vec<_> = intents
@@ -324,7 +325,7 @@ fn a_payer_store_of_an_earlier_version_opens_and_migrates() {
         };
         assert_eq!(payments, [paid, paid], "{at}");
         drop(store);
-        let listed = json(&home, &["channel", "list"]);
+        let listed = run_json(&home, &["channel", "list"]);
         assert_eq!(
             [&listed[0]["left"], &listed[0]["state"], &listed[0]["fresh"]],
             [&Value::from("400"), &"open".into(), &true.into()],
@@ -337,31 +338,21 @@ fn a_payer_store_of_an_earlier_version_opens_and_migrates() {
 #[test]
 fn what_a_payer_of_an_earlier_version_left_open_is_finished() {
     for files in EarlierFiles::all() {
-        for scenario in ["topup", "withdrawal"] {
+        for (scenario, expected) in [
+            // The deposit counts, and the withdrawal starts.
+            ("topup", (&json!(false), &json!("1400"), &json!("1500"))),
+            // The withdrawal that was started ends.
+            ("withdrawal", (&json!(true), &json!("400"), &json!("100"))),
+        ] {
             let at = format!("{} {scenario}", files.version);
             let home = files.home(scenario, "buyer");
             let folder = home.path().join("home/data");
             let open = PayerStore::open(&folder).unwrap().unsettled().unwrap();
             assert_eq!(open.len(), 1, "{at}: {open:?}");
-            let run = command(&home, &["-y", "channel", "withdraw"]).run();
-            match scenario {
-                "topup" => {
-                    let started: Value = serde_json::from_str(&run.succeeds().stdout).unwrap();
-                    assert_eq!(
-                        (&started["done"], &started["amount"]),
-                        (&false.into(), &"1400".into())
-                    );
-                }
-                // It is started, so this command would end it, which is too early.
-                _ => {
-                    assert_eq!((run.code, run.stdout.as_str()), (6, ""), "{at}");
-                    assert!(
-                        run.stderr.contains("WithdrawDelayNotElapsed()"),
-                        "{}",
-                        run.stderr
-                    );
-                }
-            }
+            pass_days(&home);
+            let done = run_json(&home, &["-y", "channel", "withdraw"]);
+            let found = (&done["done"], &done["amount"], &done["channel"]["balance"]);
+            assert_eq!(found, expected, "{at}: {done}");
             let open = PayerStore::open(&folder).unwrap().unsettled().unwrap();
             assert_eq!(open, [], "{at}");
         }
@@ -373,7 +364,7 @@ fn a_package_of_an_earlier_version_verifies() {
     for files in EarlierFiles::all() {
         let home = Home::new();
         copy(&files.path("package"), &home.path().join("package"));
-        let report = json(&home, &["verify", "package", "--base", "nano"]);
+        let report = run_json(&home, &["verify", "package", "--base", "nano"]);
         assert_eq!(report["ok"], true, "{}", files.version);
         let checks = report["checks"].as_array().unwrap();
         let passed: Vec<&str> = checks
@@ -411,7 +402,7 @@ fn a_project_file_of_an_earlier_version_is_read() {
         let home = Home::new();
         let project = home.path().join("openlora.toml");
         fs::copy(files.path("config/openlora.toml"), project).unwrap();
-        let shown = json(&home, &["config", "show"]);
+        let shown = run_json(&home, &["config", "show"]);
         let value = |key: &str| shown["settings"][key]["value"].clone();
         let shown = ["project.name", "train.rank", "train.max_steps"].map(value);
         let expected: [Value; 3] = ["sentiment".into(), 1.into(), 12.into()];

@@ -2,7 +2,8 @@
 
 A seller, a buyer and a development chain, with the binary of that version. In each scenario the seller or the
 buyer is killed between the moment its transaction is recorded and the moment its outcome is; the folder then has
-the home as it was left, with the chain as it was at that time. Packed with `tar -cJf VERSION.tar.xz -C FOLDER .`
+the home as it was left, with the chain as it was at that time. Packed with
+`XZ_OPT=-9e tar -cJf VERSION.tar.xz --sort=name --owner=0 --group=0 --mtime=@0 -C FOLDER .`
 """
 
 import http.server
