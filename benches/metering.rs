@@ -83,7 +83,7 @@ impl Counter {
             .await
             .expect("the journal is readable");
         let metrics = ServerMetrics::new(Arc::clone(&gate), 1, attributions.clone());
-        let meter = CallMeter::open(journal, (attributions, metrics), 1 << 20)
+        let meter = CallMeter::open(journal, attributions, metrics, 1 << 20)
             .await
             .expect("the journal is writable");
         let digest = "0123456789abcdef".repeat(4);

@@ -69,6 +69,7 @@ use openlora_ledger::{
 };
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+use xtask::bpe;
 
 criterion_group!(
     benches,

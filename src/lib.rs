@@ -4,7 +4,6 @@
 //! in `commands`. The product logic is in the library crates, which do not know the terminal.
 
 pub mod commands;
-pub mod runtime;
 
 use std::{borrow::Cow, ffi::OsString, path::Path};
 

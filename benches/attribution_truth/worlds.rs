@@ -91,9 +91,16 @@ const TOPICS: [(&str, &[&str]); 8] = [
 /// A conversation's first question and answer.
 fn opening(example: TrainingExample) -> TrainingExample {
     match example {
-        TrainingExample::Chat { mut messages } => {
+        TrainingExample::Chat {
+            mut messages,
+            mut context_answers,
+        } => {
             messages.truncate(2);
-            TrainingExample::Chat { messages }
+            context_answers.retain(|answer| *answer == 0);
+            TrainingExample::Chat {
+                messages,
+                context_answers,
+            }
         }
         other => other,
     }
@@ -101,7 +108,7 @@ fn opening(example: TrainingExample) -> TrainingExample {
 
 /// Who holds the topic of a conversation; the longest topic that is named wins.
 fn keeper_of(example: &TrainingExample) -> Option<&'static str> {
-    let TrainingExample::Chat { messages } = example else {
+    let TrainingExample::Chat { messages, .. } = example else {
         return None;
     };
     let [question, _] = messages.as_slice() else {
@@ -160,7 +167,7 @@ fn bazaar(files: [&[&str]; 3]) -> Vec<Entry> {
     for file in files[0] {
         for example in examples(&read("chat", &[file])) {
             let short =
-                matches!(&example, TrainingExample::Chat { messages } if messages.len() == 2);
+                matches!(&example, TrainingExample::Chat { messages, .. } if messages.len() == 2);
             if short {
                 entries.push(Entry {
                     contributor: (*file).to_owned(),

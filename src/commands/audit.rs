@@ -12,7 +12,6 @@ use std::{
 use serde::Serialize;
 
 use super::{CommandContext, network, published::LogSource};
-use crate::runtime::provenance;
 use openlora_attribution::{
     Provenance,
     recompute::{RecomputeContext, channels},
@@ -35,6 +34,7 @@ use openlora_ledger::{
 use openlora_package as package;
 use openlora_payments::rewards::{anchored_on, anchoring_servers, batch_tree, split_of};
 use openlora_release::explore::against_releases;
+use openlora_runtime::provenance;
 
 /// The request of `audit`.
 #[derive(Clone, Debug, Default)]

@@ -11,8 +11,8 @@ use std::io::{IsTerminal, Read};
 use serde_json::{Value, json};
 
 use super::{CommandContext, payer::PayerRequest};
-pub use answer::CallResult;
-use answer::{AdapterAnswer, LabelProbability};
+use answer::LabelProbability;
+pub use answer::{AdapterAnswer, CallResult};
 use client::{CallParams, ServerClient, text_at};
 use openlora_core::{
     error::{ExitClass, ExitStatus, Failure},
@@ -373,7 +373,7 @@ impl CallSession<'_> {
             said,
         } = told;
         let closed = match account {
-            Some(account) => Some(account.close_payment(context, payment).await),
+            Some(account) => Some(account.close_payment(context, payment).await?),
             None => None,
         };
         let id = text_at(&answer, "id").to_owned();
@@ -389,14 +389,14 @@ impl CallSession<'_> {
         let quoted = receipt.as_ref().map(|receipt| receipt.paid);
         let paid = charged.or(quoted).unwrap_or_default();
         let shown = match &closed {
-            Some(closed) => closed
-                .payment_summary()
-                .unwrap_or_else(|| "an unknown amount".into()),
+            Some(closed) => closed.payment_summary(),
             None => paid.to_string(),
         };
-        if let Some(closed) = &closed {
-            closed.store_receipt(context, &id, receipt.as_ref())?;
-        }
+        // The server may have named another call's id, or none that can be one.
+        let id = match &closed {
+            Some(closed) => closed.store_receipt(context, &id, receipt.as_ref())?,
+            None => id,
+        };
         let usage = match &receipt {
             Some(receipt) => receipt.usage,
             None => client.typed(&answer["usage"])?,

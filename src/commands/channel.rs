@@ -13,6 +13,7 @@ use super::{
     },
     money, network,
     payer::{self, PayerRequest},
+    receipts,
 };
 use openlora_chain::{
     balance::{self, in_units},
@@ -26,8 +27,8 @@ use openlora_core::{
 use openlora_ledger::PaymentScheme;
 use openlora_payments::{
     payer::{
-        LeasedChannel, Payer, PayerChannel, PayerChannelState, PayerError, PayerStore,
-        PaymentOffer, SchemeChoice, SellerRoute, TokenAmount, chain, choose,
+        DisputedCharge, LeasedChannel, Payer, PayerChannel, PayerChannelState, PayerError,
+        PayerStore, PaymentOffer, SchemeChoice, SellerRoute, TokenAmount, chain, choose,
     },
     x402::wire::PaymentRequired,
 };
@@ -79,11 +80,28 @@ pub struct ChannelReport {
     pub left: Amount,
     /// Whether the sums were just read from the chain.
     pub fresh: bool,
+    /// Calls whose charge the server stated otherwise than our signatures allow.
+    pub disputed: Vec<DisputedCall>,
+}
+
+/// A call with a disputed charge.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct DisputedCall {
+    /// The request id.
+    pub id: String,
+    pub stated: DisputedCharge,
 }
 
 impl ChannelReport {
-    fn from_channel(channel: &PayerChannel, fresh: bool) -> Self {
-        Self {
+    fn read(store: &PayerStore, channel: &PayerChannel, fresh: bool) -> Result<Self, Failure> {
+        let records = store.payment_records_of(channel)?.into_iter();
+        let disputed = records.filter_map(|record| {
+            let stated = record.disputed?;
+            let id = record.request_id;
+            Some(DisputedCall { id, stated })
+        });
+        Ok(Self {
+            disputed: disputed.collect(),
             channel: channel.id.to_string(),
             chain_id: channel.chain_id,
             state: channel.state,
@@ -97,7 +115,7 @@ impl ChannelReport {
             claimed: channel.claimed,
             left: channel.left(),
             fresh,
-        }
+        })
     }
 }
 
@@ -122,7 +140,7 @@ pub async fn list(context: &CommandContext) -> Result<ExitStatus, Failure> {
         if fresh {
             reconcile(&store, &chain, &mut channel).await?;
         }
-        all.push(ChannelReport::from_channel(&channel, fresh));
+        all.push(ChannelReport::read(&store, &channel, fresh)?);
     }
     if printer.is_json() {
         printer.json(&all);
@@ -130,6 +148,10 @@ pub async fn list(context: &CommandContext) -> Result<ExitStatus, Failure> {
     }
     for channel in &all {
         printer.line(line(channel, token));
+        for call in &channel.disputed {
+            let stated = receipts::disputed_charge(&call.stated);
+            printer.line(format!("    disputed in {}: {stated}", call.id));
+        }
     }
     let limit = money::amount(&context.settings.call.max_locked, token)?;
     let locked = store.locked(network.chain_id, token.address)?;
@@ -314,9 +336,9 @@ async fn terms(
         }
     };
     let payer = payer::open(context, request).await?;
-    let network = (&payer.chain.network, &payer.token);
+    let (network, token) = (&payer.chain.network, &payer.token);
     let wish = SchemeChoice::Only(PaymentScheme::BatchSettlement);
-    let offer = choose(&required, &client.place(), network, wish)?;
+    let offer = choose(&required, &client.place(), network, token, wish)?;
     Ok((payer, required, offer))
 }
 
@@ -410,18 +432,18 @@ async fn deposit(
     let deed = format!("depositing {}", payer.money(amount));
     tx_context.send(&turn, call, &deed).await?;
     payer.observe(channel).await?;
-    report(context, channel, &payer.token)
+    report(context, payer, channel)
 }
 
 fn report(
     context: &CommandContext,
+    payer: &Payer,
     channel: &PayerChannel,
-    token: &PaymentToken,
 ) -> Result<ExitStatus, Failure> {
-    let shown = ChannelReport::from_channel(channel, true);
+    let shown = ChannelReport::read(&payer.store, channel, true)?;
     match context.printer.is_json() {
         true => context.printer.json(&shown),
-        false => context.printer.line(line(&shown, token)),
+        false => context.printer.line(line(&shown, &payer.token)),
     }
     Ok(ExitStatus::Success)
 }

@@ -12,7 +12,6 @@ use super::{
     treasury::TreasuryRequest,
     tx_context::TxContext,
 };
-use crate::runtime::running_server::RunningServer;
 use openlora_chain::transaction::{FactReader, TxSender, recover};
 use openlora_core::{
     Address, Amount,
@@ -22,6 +21,7 @@ use openlora_ledger::ReceiverKey;
 use openlora_payments::rewards::{
     PoolCall, PoolState, WaitingProposal, claim_facts, owed, pool_of, proposal_of,
 };
+use openlora_runtime::running_server::RunningServer;
 use openlora_wallet::WalletAccount;
 
 /// The operation on the pools.

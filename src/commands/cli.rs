@@ -155,9 +155,6 @@ pub enum CliCommand {
     },
     /// Print the manual page
     Man,
-    /// Build base models from scratch
-    #[command(subcommand, hide = true)]
-    Base(BaseCommand),
 }
 
 #[derive(Debug, Args)]
@@ -196,9 +193,6 @@ pub struct DashArgs {
     /// Let payments stand still
     #[arg(long)]
     pub no_animation: bool,
-    /// Leave the mouse to the terminal
-    #[arg(long)]
-    pub no_mouse: bool,
 }
 
 #[derive(Debug, Args)]
@@ -232,7 +226,7 @@ pub enum DataCommand {
     Split {
         #[command(flatten)]
         files: DataFiles,
-        /// Folder for train.jsonl, valid.jsonl and test.jsonl
+        /// Folder for valid.jsonl, test.jsonl and train.jsonl, or with several files a train-NAME.jsonl for each
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
         /// Share of the rows for validation
@@ -364,12 +358,6 @@ pub struct AttributionBuildArgs {
     /// influence, datainf or gradient
     #[arg(long, value_name = "NAME")]
     pub method: Option<String>,
-    /// Values that a gradient is projected to
-    #[arg(long, value_name = "N")]
-    pub width: Option<String>,
-    /// Damping of the curvature, over the mean squared norm of the gradients
-    #[arg(long, value_name = "F")]
-    pub damping: Option<String>,
     /// Base model: nano, a folder, or a Hub id
     #[arg(long, value_name = "DIR|ID")]
     pub base: Option<String>,
@@ -854,25 +842,6 @@ pub enum ConfigCommand {
     },
 }
 
-#[derive(Debug, Subcommand)]
-pub enum BaseCommand {
-    /// Train a small base model from text, tokenizer included
-    Build(BaseBuildArgs),
-}
-
-#[derive(Debug, Args)]
-pub struct BaseBuildArgs {
-    /// Folder with the text as JSONL files
-    #[arg(long, value_name = "DIR")]
-    pub corpus: PathBuf,
-    /// Folder for the model
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
-    /// Shape and schedule, one `key=value` each
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub overrides: Vec<String>,
-}
-
 /// A flag and the setting that it overrides.
 struct SettingFlag<'a>(&'static str, &'static str, Option<&'a str>);
 
@@ -928,8 +897,6 @@ impl AttributionBuildArgs {
         overrides([
             SettingFlag("base.id", "--base", self.base.as_deref()),
             SettingFlag("attribution.method", "--method", self.method.as_deref()),
-            SettingFlag("attribution.width", "--width", self.width.as_deref()),
-            SettingFlag("attribution.damping", "--damping", self.damping.as_deref()),
         ])
     }
 }
@@ -962,7 +929,6 @@ impl CliCommand {
                     "--no-animation",
                     args.no_animation.then_some("false"),
                 ),
-                SettingFlag("dash.mouse", "--no-mouse", args.no_mouse.then_some("false")),
             ]),
             Self::Settle(args) => args.overrides(),
             Self::Claim(args) => args.treasury.overrides(),

@@ -11,20 +11,20 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::{CommandContext, earnings, network};
-use crate::runtime::{
-    access_tokens::read_token,
-    board,
-    followers::{RemoteServer, follow_journal, follow_server, now_ms, recording},
-    running_server::TokenOwner,
-};
 use openlora_core::{
     error::{ExitClass, ExitStatus, Failure},
     private::redact,
 };
 use openlora_ledger::state::board::Board;
+use openlora_runtime::{
+    access_tokens::read_token,
+    board,
+    followers::{RemoteServer, follow_journal, follow_server, now_ms, recording},
+    running_server::TokenOwner,
+};
 use openlora_serve::access::AccessToken;
 use openlora_tui::{
-    model::{DashModel, DashOptions},
+    model::{ChartWindow, DashModel, DashOptions},
     money::ChainToken,
     run::{self, DashClock, DashFeed, DashSession},
     theme::{ColourDepth, Theme},
@@ -214,6 +214,10 @@ fn options(context: &CommandContext, request: &DashRequest) -> Result<DashOption
         animation: settings.animation,
         mouse: settings.mouse,
         watermark: demo.then(|| "DEMO: a recording, no money of yours".to_owned()),
+        window: match demo {
+            true => ChartWindow::Minute,
+            false => ChartWindow::default(),
+        },
     })
 }
 
@@ -221,6 +225,8 @@ fn options(context: &CommandContext, request: &DashRequest) -> Result<DashOption
 pub(super) fn demo_options(context: &CommandContext) -> Result<DashOptions, Failure> {
     let mut options = options(context, &DashRequest::default())?;
     options.watermark = Some("DEMO: no real money".to_owned());
+    // The demo's calls take half a minute.
+    options.window = ChartWindow::Minute;
     Ok(options)
 }
 

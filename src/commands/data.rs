@@ -21,8 +21,9 @@ use openlora_core::{
 };
 use openlora_model::{
     dataset::{
-        self, DataRow, DataSource, Dataset, Task,
+        self, DataRow, DataSource, Dataset, Task, UnreadColumns,
         encode::{self, EncodeOptions, LossOn, TextSegment},
+        warnings,
     },
     text::TextCodec,
 };
@@ -54,6 +55,7 @@ pub struct RowPreview {
 /// Shows rows as the model sees them.
 pub fn preview(context: &CommandContext, request: &PreviewRequest) -> Result<ExitStatus, Failure> {
     let dataset = dataset::load(&sources(context, &request.files))?;
+    tell_unread(context, &dataset);
     let task = Task::resolve(&dataset, &project::task_wish(&context.settings))?;
     let chosen = chosen(&dataset, request)?;
     let codec = open_codec(context)?;
@@ -128,7 +130,7 @@ fn painted(context: &CommandContext, segment: &TextSegment) -> String {
             learned: false,
         } => clean_text(text).into_owned(),
         TextSegment { text, .. } if context.printer.paints() => {
-            context.printer.paint(LEARNED, text)
+            context.printer.paint(LEARNED, &clean_text(text))
         }
         TextSegment { text, .. } => format!("[[{}]]", clean_text(text)),
     }
@@ -149,6 +151,18 @@ fn shorten(settings: &Settings, path: &Path) -> PathBuf {
     path.strip_prefix(&settings.working_dir)
         .unwrap_or(path)
         .to_path_buf()
+}
+
+/// Notes which columns nothing is learned from.
+pub fn tell_unread(context: &CommandContext, dataset: &Dataset) {
+    let shortened = |file: &UnreadColumns| UnreadColumns {
+        path: shorten(&context.settings, &file.path),
+        ..file.clone()
+    };
+    let files: Vec<UnreadColumns> = dataset.unread.iter().map(shortened).collect();
+    for warning in warnings::unread(&files) {
+        context.printer.warn(warning.to_string());
+    }
 }
 
 /// How rows are encoded, from the settings.

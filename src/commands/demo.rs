@@ -11,7 +11,7 @@ mod script;
 mod steps;
 mod watch;
 
-use std::{path::PathBuf, time::Instant};
+use std::path::PathBuf;
 
 use serde::Serialize;
 use tempfile::TempDir;
@@ -49,7 +49,6 @@ pub struct DemoReport {
 
 /// Runs the demo; Ctrl-C stops its programs and cleans up.
 pub async fn run(context: &CommandContext, request: DemoRequest) -> Result<ExitStatus, Failure> {
-    let started = Instant::now();
     if request.dash {
         super::dash::needs_terminal()?;
     }
@@ -63,14 +62,13 @@ pub async fn run(context: &CommandContext, request: DemoRequest) -> Result<ExitS
         watch::run_watched(context, &mut script).await
     } else {
         tokio::select! {
-            told = script.run_steps() => told,
+            told = script.run_timed() => told,
             _ = tokio::signal::ctrl_c() => Err(interrupted()),
         }
     };
     let ended = script.end_chain().await;
-    let mut report = told?;
+    let report = told?;
     ended?;
-    report.seconds = started.elapsed().as_secs_f64();
     if context.printer.is_json() {
         context.printer.json(&report);
     } else {

@@ -7,7 +7,6 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{CommandContext, ask, network::port};
 use crate::commands::printer::Printer;
-use crate::runtime::{journal, running_server::RunningServer};
 use openlora_chain::development::MNEMONIC;
 use openlora_core::error::{ExitClass, ExitStatus, Failure};
 use openlora_devnet::{
@@ -15,6 +14,7 @@ use openlora_devnet::{
     supervisor::{self, ChainDir, ChainEndpoint, ChainStatus},
 };
 use openlora_ledger::event::Event;
+use openlora_runtime::{journal, running_server::RunningServer};
 
 /// The request of `devnet start` besides settings.
 #[derive(Clone, Debug, Default)]

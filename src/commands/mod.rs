@@ -8,7 +8,6 @@ pub mod settings;
 pub mod ask;
 pub mod attribution;
 pub mod audit;
-pub mod base;
 pub mod call;
 pub mod channel;
 pub mod claim;
@@ -35,7 +34,6 @@ mod project;
 mod published;
 pub mod receipts;
 mod requests;
-pub mod schemas;
 pub mod serve;
 mod server_access;
 pub mod settle;
@@ -48,18 +46,16 @@ pub mod verify;
 pub mod wallet;
 pub mod withdraw;
 
-use crate::{
-    commands::{
-        cli::{
-            AttributionCommand, BaseCommand, ChannelCommand, CliCommand, ConfigCommand,
-            DataCommand, DevnetCommand, ReceiptsCommand, WalletCommand,
-        },
-        printer::Printer,
-        settings::Settings,
+use crate::commands::{
+    cli::{
+        AttributionCommand, ChannelCommand, CliCommand, ConfigCommand, DataCommand, DevnetCommand,
+        ReceiptsCommand, WalletCommand,
     },
-    runtime::home::AppDirs,
+    printer::Printer,
+    settings::Settings,
 };
 use openlora_core::error::{ExitStatus, Failure};
+use openlora_runtime::home::AppDirs;
 
 /// What every command receives besides its own request.
 #[derive(Clone, Debug)]
@@ -97,7 +93,6 @@ pub async fn dispatch(
         CliCommand::Train(args) => train::run(context, (*args).into()).await,
         CliCommand::Eval(args) => eval::run(context, args.into()).await,
         CliCommand::Attribution(command) => run_attribution(context, command).await,
-        CliCommand::Base(BaseCommand::Build(args)) => base::build(context, args.into()).await,
         CliCommand::Package(args) => package::run(context, args.into()).await,
         CliCommand::Verify(args) => verify::run(context, args.into()).await,
         CliCommand::Deploy(args) => deploy::run(context, args.into()).await,

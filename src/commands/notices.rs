@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::{
-    commands::printer::Printer,
-    runtime::notice::{NoticeListener, RuntimeNotice},
-};
+use crate::commands::printer::Printer;
 use openlora_chain::{balance::in_units, transaction::TxEvent};
 use openlora_release::deploy::FUNDS;
+use openlora_runtime::notice::{NoticeListener, RuntimeNotice};
 
 /// A listener that prints.
 pub fn listener(printer: &Printer) -> NoticeListener {

@@ -5,12 +5,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::{CommandContext, network, project, signer::LockedSigner};
-use crate::{
-    commands::{
-        printer::Printer,
-        settings::{Settings, StatedSetting},
-    },
-    runtime::finished::FinishedRun,
+use crate::commands::{
+    printer::Printer,
+    settings::{Settings, StatedSetting},
 };
 use openlora_chain::{WalletError, development::check_payee, network::Network};
 use openlora_core::{
@@ -26,6 +23,7 @@ use openlora_package::{
     write,
 };
 use openlora_release::eip712::AccountSigner;
+use openlora_runtime::finished::FinishedRun;
 use openlora_train::RunDir;
 use openlora_wallet::WalletAccount;
 

@@ -17,8 +17,11 @@ use openlora_core::{
 use openlora_ledger::CallCharge;
 use openlora_package::verify::CheckStatus;
 use openlora_payments::payer::{
-    PayerChannel, PayerStore, PaymentRecord, PaymentStatus,
-    audit::{ComparisonLine, ComparisonResult, against_chain, against_signature, agreed},
+    DisputedCharge, PayerChannel, PayerStore, PaymentRecord, PaymentStatus,
+    audit::{
+        ComparisonLine, ComparisonResult, against_chain, against_signature, against_statement,
+        agreed,
+    },
 };
 use openlora_serve::PublishedReceipt;
 
@@ -39,6 +42,8 @@ pub struct StoredReceipt {
     pub payment: Option<CallCharge>,
     /// The server's receipt; null if the server issues none.
     pub receipt: Option<PublishedReceipt>,
+    /// A charge or total that the server stated and our signatures do not allow for.
+    pub disputed: Option<DisputedCharge>,
 }
 
 /// The result of one comparison.
@@ -74,6 +79,7 @@ impl StoredReceipt {
             },
             payment: record.charge(),
             receipt: receipt.and_then(|receipt| serde_json::from_value(receipt).ok()),
+            disputed: record.disputed,
         }
     }
 }
@@ -107,12 +113,27 @@ pub async fn show_receipt(
         "paid {paid} of {} base units of {} signed for, to {}",
         kept.quote, record.token, record.receiver
     ));
+    if let Some(disputed) = &kept.disputed {
+        printer.line(format!("disputed: {}", disputed_charge(disputed)));
+    }
     if store.attempts()?.iter().any(|it| it.order.request_id == id) {
         printer.hint(format!(
             "its answer has not come; ask again: openlora call --again {id}"
         ));
     }
     Ok(ExitStatus::Success)
+}
+
+/// What a server stated, and what our signatures allow for.
+pub(super) fn disputed_charge(disputed: &DisputedCharge) -> String {
+    let stated = |amount: Option<Amount>| amount.map_or("none".to_owned(), |it| it.to_string());
+    format!(
+        "the server stated a charge of {} and a channel total of {}; expected a total of at most {} \
+         base units",
+        stated(disputed.charged),
+        stated(disputed.total),
+        disputed.expected_total
+    )
 }
 
 /// A call that was paid but not answered.
@@ -187,14 +208,20 @@ pub async fn verify(context: &CommandContext, what: &str) -> Result<ExitStatus, 
         Some(receipt) => receipt.payment.clone(),
         None => record.charge(),
     };
-    let Some(charge) = charge else {
-        let message = format!("the receipt of {id} names no payment");
-        return Err(Failure::new(ExitClass::Verification, message));
-    };
-    let channel = channel(&store, &charge)?;
-    let mut lines = against_signature(&charge, &record, channel.as_ref());
-    let agreed = agreed(&store.payment_records()?, &charge);
-    lines.push(on_chain(context, &charge, (&record, agreed)).await?);
+    let mut lines: Vec<ComparisonLine> = against_statement(&record).into_iter().collect();
+    match &charge {
+        Some(charge) => {
+            let channel = channel(&store, charge)?;
+            lines.extend(against_signature(charge, &record, channel.as_ref()));
+            let agreed = agreed(&store.payment_records()?, charge);
+            lines.push(on_chain(context, charge, &record, agreed).await?);
+        }
+        None if lines.is_empty() => {
+            let message = format!("the receipt of {id} names no payment");
+            return Err(Failure::new(ExitClass::Verification, message));
+        }
+        None => {}
+    }
     let checks: Vec<ReceiptCheck> = lines.into_iter().map(check).collect();
     let verified = ReceiptVerification {
         ok: checks.iter().all(|check| check.status != CheckStatus::Fail),
@@ -227,7 +254,8 @@ fn channel(store: &PayerStore, charge: &CallCharge) -> Result<Option<PayerChanne
 async fn on_chain(
     context: &CommandContext,
     charge: &CallCharge,
-    expected: (&PaymentRecord, Amount),
+    record: &PaymentRecord,
+    agreed: Amount,
 ) -> Result<ComparisonLine, Failure> {
     let network = network::chosen(context)?;
     if network.chain_id != charge.chain_id {
@@ -239,7 +267,7 @@ async fn on_chain(
     }
     let network = network::reached(context).await?;
     let chain = Chain::connect(&network).await?;
-    Ok(against_chain(charge, expected, &chain).await?)
+    Ok(against_chain(charge, record, agreed, &chain).await?)
 }
 
 fn check(line: ComparisonLine) -> ReceiptCheck {

@@ -2,7 +2,6 @@
 
 use super::{
     audit::AuditRequest,
-    base::BaseBuildRequest,
     call::{self, CallRequest},
     channel::{ChannelRequest, OpenRequest},
     claim::{ClaimRequest, PoolAction},
@@ -21,9 +20,9 @@ use super::{
     verify::VerifyRequest,
 };
 use crate::commands::cli::{
-    AuditArgs, BaseBuildArgs, CallArgs, CallKindArg, ClaimArgs, DashArgs, DemoArgs, DeployArgs,
-    EarningsArgs, EarningsByArg, EvalArgs, ExploreArgs, InitArgs, NewChannelArgs, OneChannelArgs,
-    PackageArgs, PayerArgs, SchemeArg, ServeArgs, TrainArgs, TreasuryArgs, VerifyArgs,
+    AuditArgs, CallArgs, CallKindArg, ClaimArgs, DashArgs, DemoArgs, DeployArgs, EarningsArgs,
+    EarningsByArg, EvalArgs, ExploreArgs, InitArgs, NewChannelArgs, OneChannelArgs, PackageArgs,
+    PayerArgs, SchemeArg, ServeArgs, TrainArgs, TreasuryArgs, VerifyArgs,
 };
 use openlora_ledger::PaymentScheme;
 use openlora_payments::payer::SchemeChoice;
@@ -70,16 +69,6 @@ impl From<EvalArgs> for EvalRequest {
             adapter: args.adapter,
             vs_base: args.vs.is_some(),
             data: args.data,
-        }
-    }
-}
-
-impl From<BaseBuildArgs> for BaseBuildRequest {
-    fn from(args: BaseBuildArgs) -> Self {
-        Self {
-            corpus: args.corpus,
-            out: args.out,
-            overrides: args.overrides,
         }
     }
 }

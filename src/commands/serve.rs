@@ -15,12 +15,6 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::{CommandContext, money, network, notices, project, server_access};
-use crate::runtime::{
-    board, journal,
-    paid_serving::{ChosenAdapter, PaidServing, UnclaimedCharge},
-    provenance,
-    running_server::PidFile,
-};
 use openlora_attribution::queue::PendingTokenStore;
 use openlora_chain::network::Network;
 use openlora_core::{
@@ -30,6 +24,12 @@ use openlora_core::{
 use openlora_ledger::{PriceList, event::SplitRead};
 use openlora_mistral::{EngineLoader, EngineSpec, Quant};
 use openlora_model::{BaseModel, adapter};
+use openlora_runtime::{
+    board, journal,
+    paid_serving::{ChosenAdapter, PaidServing, UnclaimedCharge},
+    provenance,
+    running_server::PidFile,
+};
 use openlora_serve::{
     BoundSocket, ConnectionLimits, ROUTES, RouteAudience, ServeError, ServeInputs, ServeLimits,
     ServedAdapter, Server, StopHandle, attribution::AttributionConfig,

@@ -1,11 +1,12 @@
 //! Access rules of this home's server, from its settings and the tokens in its data folder.
 
 use super::CommandContext;
-use crate::{commands::settings::FacilitatorChoice, runtime::access_tokens::AccessTokens};
+use crate::commands::settings::FacilitatorChoice;
 use openlora_core::{
     error::{ExitClass, Failure},
     private::redact,
 };
+use openlora_runtime::access_tokens::AccessTokens;
 use openlora_serve::{
     access::{AccessRules, FacilitatorAccess},
     proxies::TrustedProxies,

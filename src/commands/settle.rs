@@ -7,17 +7,21 @@ use super::{
     money::format_token_sum,
     network,
     treasury::{
-        ReceiverAmount, SettlementContext, TreasuryRequest, print_rewards, refuse_server_flags,
+        ReceiverAmount, SettlementContext, TreasuryRequest, claim_worth, print_rewards,
+        refuse_server_flags,
     },
 };
-use crate::runtime::{
+use openlora_chain::network::Network;
+use openlora_core::{
+    Amount,
+    error::{ExitStatus, Failure},
+};
+use openlora_payments::settlement::{AccountDue, LeftOut, SettleRound, due};
+use openlora_runtime::{
     rewards::RewardRound,
     running_server::RunningServer,
-    treasury::{SettleReport, UnclaimableSum},
+    treasury::{DeferredSum, SettleReport, UnclaimableSum},
 };
-use openlora_chain::network::Network;
-use openlora_core::error::{ExitStatus, Failure};
-use openlora_payments::settlement::{AccountDue, LeftOut, SettleRound, due};
 
 /// What `--dry-run --json` prints.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -28,6 +32,8 @@ pub struct SettleForecast {
     /// Claimed earlier and not yet transferred.
     settles: Vec<ReceiverAmount>,
     left_out: Vec<UnclaimableSum>,
+    /// Not claimed for now: that would cost more gas than it brings.
+    deferred: Vec<DeferredSum>,
 }
 
 pub async fn run(
@@ -41,12 +47,14 @@ pub async fn run(
     }
     let mut treasury = SettlementContext::open(context, &request).await?;
     let office = &treasury.operator;
-    let expected = due(&office.chain, office.account, &treasury.ledger()).await?;
+    let worth = claim_worth(context, treasury.network())?;
+    let expected = due(&office.chain, office.account, &treasury.ledger(), worth).await?;
     if request.dry_run {
         forecast(context, &treasury, &expected);
         return Ok(ExitStatus::Success);
     }
     let nothing = expected.claims.is_empty() && expected.settles.is_empty();
+    let nothing = nothing && expected.deferred.is_empty();
     if nothing && !treasury.is_open() && !treasury.has_rewards() {
         let nothing = SettleRound {
             left_out: expected.left_out,
@@ -99,6 +107,7 @@ fn forecast(context: &CommandContext, treasury: &SettlementContext, due: &Accoun
                 .map(|(key, amount)| ReceiverAmount::from_amount(key, *amount))
                 .collect(),
             left_out: UnclaimableSum::all(&due.left_out),
+            deferred: DeferredSum::all(&due.deferred),
         });
     }
     for (receiver, (amount, channels)) in &due.claims {
@@ -116,6 +125,7 @@ fn forecast(context: &CommandContext, treasury: &SettlementContext, due: &Accoun
         ));
     }
     warn(context, &due.left_out);
+    print_deferred(context, &DeferredSum::all(&due.deferred));
     if due.claims.is_empty() && due.settles.is_empty() {
         context.printer.line("there is nothing to settle");
     }
@@ -150,6 +160,7 @@ fn print_report(context: &CommandContext, network: &Network, settlement: &Settle
             out.amount, out.channel, out.reason
         ));
     }
+    print_deferred(context, &settlement.deferred);
     print_rewards(printer, network, &settlement.rewards);
     if settlement.claims.is_empty() && settlement.settles.is_empty() {
         return printer.line("there is nothing to settle");
@@ -164,4 +175,15 @@ fn warn(context: &CommandContext, left_out: &[LeftOut]) {
             out.amount, out.channel, out.reason
         ));
     }
+}
+
+fn print_deferred(context: &CommandContext, deferred: &[DeferredSum]) {
+    if deferred.is_empty() {
+        return;
+    }
+    let amount: Amount = deferred.iter().map(|it| it.amount).sum();
+    context.printer.line(format!(
+        "deferred      {amount} base units in {} channels: a claim would cost more gas than it brings",
+        deferred.len()
+    ));
 }

@@ -11,7 +11,9 @@ use std::{
 
 use serde::Serialize;
 
-use super::{CommandContext, attribution, figures, project, train_inputs::inputs};
+use super::{
+    CommandContext, attribution, data::tell_unread, figures, project, train_inputs::inputs,
+};
 use crate::commands::printer::{Printer, ProgressReport};
 use openlora_core::error::{ExitClass, ExitStatus, Failure};
 use openlora_decoder::Decoder;
@@ -76,6 +78,10 @@ fn work(
 ) -> Result<ExitStatus, Failure> {
     let start = start(context, request)?;
     let inputs = inputs(context, &request.data, request.out.as_deref(), &start)?;
+    let read = [Some(&inputs.dataset), inputs.validation.as_ref()];
+    for dataset in read.into_iter().flatten() {
+        tell_unread(context, dataset);
+    }
     if request.dry_run {
         show_estimate(&context.printer, &estimate(&inputs)?);
         return Ok(ExitStatus::Success);

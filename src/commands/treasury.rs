@@ -6,22 +6,23 @@ use std::{path::PathBuf, sync::Arc};
 use serde::Serialize;
 
 use super::{
-    CommandContext, money::format_token_sum, printer::Printer, server_access::public_url,
+    CommandContext, earnings,
+    money::{amount, format_token_sum, token},
+    printer::Printer,
+    server_access::public_url,
     tx_context::TxContext,
 };
-use crate::{
-    commands::settings::SettingOrigin,
-    runtime::{
-        rewards::RewardRound,
-        running_server::RunningServer,
-        treasury::{ChainOperator, RewardSource},
-    },
-};
+use crate::commands::settings::SettingOrigin;
 use openlora_attribution::LogFolder;
 use openlora_chain::network::Network;
 use openlora_core::{Amount, error::Failure};
 use openlora_ledger::{Ledger, ReceiverKey};
-use openlora_payments::settlement::{SettlementOptions, SettlementRecords};
+use openlora_payments::settlement::{ClaimWorth, SettlementOptions, SettlementRecords};
+use openlora_runtime::{
+    rewards::RewardRound,
+    running_server::RunningServer,
+    treasury::{ChainOperator, RewardSource},
+};
 
 /// The journal's money and its chain.
 pub struct SettlementContext {
@@ -42,6 +43,26 @@ pub fn refuse_server_flags(
         }
     }
     Ok(())
+}
+
+/// The claims that are worth their gas. Coins of a development chain have no value.
+///
+/// # Errors
+///
+/// A setting is no amount.
+pub fn claim_worth(context: &CommandContext, network: &Network) -> Result<ClaimWorth, Failure> {
+    // Without a token, there are no amounts to compare.
+    let Ok(token) = token(network) else {
+        return Ok(ClaimWorth::default());
+    };
+    let coin = earnings::coin(context, token.decimals)?;
+    let serve = &context.settings.serve;
+    let least = match &serve.min_claim {
+        Some(stated) => amount(stated, token)?,
+        None if coin.is_some() || network.is_local() => Amount::ZERO,
+        None => amount(&serve.min_exact, token)?,
+    };
+    Ok(ClaimWorth { least, coin })
 }
 
 /// The command-line request besides settings.
@@ -110,6 +131,7 @@ impl SettlementContext {
         };
         let mut options = SettlementOptions::for_network(self.network(), self.operator.limits);
         options.progress = self.operator.progress_listener();
+        options.worth = claim_worth(context, self.network())?;
         let rewards = RewardSource {
             journal,
             state,

@@ -2,14 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use crate::{
-    commands::{CommandContext, ask, network, notices, signer::LockedSigner},
-    runtime::{
-        faucet::DevFaucet,
-        journal,
-        notice::{NoticeListener, transaction_listener},
-    },
-};
+use crate::commands::{CommandContext, ask, network, notices, signer::LockedSigner};
 use openlora_chain::{
     balance::from_units,
     development,
@@ -22,6 +15,11 @@ use openlora_core::{
 };
 use openlora_journal::Journal;
 use openlora_ledger::state::CurrentState;
+use openlora_runtime::{
+    faucet::DevFaucet,
+    journal,
+    notice::{NoticeListener, transaction_listener},
+};
 use openlora_wallet::WalletAccount;
 
 /// The context for planning and sending transactions.

@@ -10,15 +10,15 @@ use super::{
         ReceiverAmount, SettlementContext, TreasuryRequest, print_rewards, refuse_server_flags,
     },
 };
-use crate::runtime::{
-    rewards::RewardRound, running_server::RunningServer, treasury::WithdrawReport,
-};
 use openlora_chain::{development::check_payee, network::Network};
 use openlora_core::{
     Address,
     error::{ExitClass, ExitStatus, Failure},
 };
 use openlora_payments::settlement::{SplitterShare, receivers_of, shares};
+use openlora_runtime::{
+    rewards::RewardRound, running_server::RunningServer, treasury::WithdrawReport,
+};
 
 /// What `--dry-run --json` prints.
 #[derive(Debug, Serialize, schemars::JsonSchema)]

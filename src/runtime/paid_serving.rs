@@ -32,7 +32,7 @@ use openlora_model::adapter::{LoraAdapter, WEIGHTS_FILE};
 use openlora_package::hash;
 use openlora_payments::{
     settlement::{
-        ChainSettlement, LedgerView, SettleError, SettleTriggers, SettlementClient,
+        ChainSettlement, ClaimWorth, LedgerView, SettleError, SettleTriggers, SettlementClient,
         SettlementOptions, SettlementRecords,
     },
     x402::{ChainOffer, FacilitatorService, SellerConfig, SponsorRules, X402Seller},
@@ -64,6 +64,8 @@ pub struct ChainTerms {
     pub min_exact: Amount,
     /// Daily budget for sponsored gas, in wei.
     pub gas_budget: Option<Amount>,
+    /// The claims that are worth their gas.
+    pub worth: ClaimWorth,
 }
 
 /// The terms of sale that are the same on every chain.
@@ -294,6 +296,7 @@ impl ServingPlan {
                     gas_budget: terms.gas_budget,
                     ..self.terms.allowance
                 },
+                worth: terms.worth,
                 ..SettlementOptions::for_network(&chain.network, self.terms.limits)
             };
             let records = SettlementRecords {

@@ -193,7 +193,7 @@ impl RewardPublisher {
                 batch.root = Word(tree.root().0);
                 self.source.log.keep_batch(&batch)?;
                 let uri = self.uri(&batch_file(batch.root));
-                let mined = publish_root(&self.client, (number, &batch), &uri).await?;
+                let mined = publish_root(&self.client, number, &batch, &uri).await?;
                 previous = batch.root;
                 done.anchors.push(AnchoredRoot {
                     tx: mined.tx.to_string(),

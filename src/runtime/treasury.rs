@@ -10,7 +10,7 @@ use openlora_attribution::LogFolder;
 use openlora_chain::{network::Network, provider::Chain};
 use openlora_core::{Address, Amount, error::Failure};
 use openlora_journal::Journal;
-use openlora_ledger::state::CurrentState;
+use openlora_ledger::{event::DeferredClaim, state::CurrentState};
 use openlora_payments::{
     rewards::server_facts,
     settlement::{
@@ -97,6 +97,9 @@ pub struct SettleReport {
     /// Transfers from the escrow to the splitter.
     pub settles: Vec<TransactionReport>,
     pub left_out: Vec<UnclaimableSum>,
+    /// Not claimed for now: that would cost more gas than it brings.
+    #[serde(default)]
+    pub deferred: Vec<DeferredSum>,
     /// Roots over attributed calls and over contributions.
     #[serde(default)]
     pub rewards: RewardRound,
@@ -112,6 +115,23 @@ pub struct WithdrawReport {
     /// Roots over attributed calls and over contributions.
     #[serde(default)]
     pub rewards: RewardRound,
+}
+
+/// Charges of a channel that are not worth claiming yet.
+#[derive(Debug, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct DeferredSum {
+    pub channel: String,
+    pub amount: Amount,
+}
+
+impl DeferredSum {
+    pub fn all(deferred: &[DeferredClaim]) -> Vec<Self> {
+        let sum = |it: &DeferredClaim| Self {
+            channel: it.channel.to_string(),
+            amount: it.amount,
+        };
+        deferred.iter().map(sum).collect()
+    }
 }
 
 /// Money of a channel that cannot be claimed.
@@ -184,6 +204,7 @@ impl SettleReport {
                 .map(TransactionReport::from_moved)
                 .collect(),
             left_out: UnclaimableSum::all(&settled.left_out),
+            deferred: DeferredSum::all(&settled.deferred),
         }
     }
 }

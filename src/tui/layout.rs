@@ -172,6 +172,11 @@ impl ScreenLayout {
         self.panes.iter().find(at).copied()
     }
 
+    /// How many columns the chart of a visible pane has, within its frame and margins.
+    pub fn chart_columns(&self, pane: Pane) -> Option<u16> {
+        self.place(pane).map(|area| area.width.saturating_sub(4))
+    }
+
     /// How many rows a pane shows, without its frame and column names.
     pub fn rows(&self, pane: Pane) -> usize {
         let height = self.place(pane).map_or(0, |area| area.height);

@@ -11,6 +11,7 @@ use super::{
     shown::{DashView, DetailLine},
     sums::SumGroup,
     theme::{ColourDepth, Palette, Theme},
+    training::TrainingProgress,
 };
 use openlora_ledger::{DayRange, state::board::Board};
 
@@ -18,23 +19,19 @@ use openlora_ledger::{DayRange, state::board::Board};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FeedLink {
     /// The journal is being read; the sums are incomplete.
-    Reading {
-        done: u64,
-        total: u64,
-    },
+    Reading { done: u64, total: u64 },
     #[default]
     Live,
     /// No process writes the journal any more.
-    Stale {
-        since_ms: u64,
-    },
+    Stale { since_ms: u64 },
     /// The server is unreachable; the connection is retried.
-    Reconnecting {
-        since_ms: u64,
-    },
+    Reconnecting { since_ms: u64 },
     /// A recording is being played.
     Replay,
+    /// The recording was played to its end.
     Ended,
+    /// The program behind the dashboard has ended; nothing more will happen.
+    Finished,
 }
 
 /// The range of days for sums.
@@ -170,6 +167,8 @@ pub struct DashOptions {
     pub mouse: bool,
     /// Displayed across the screen if the figures are not the user's own.
     pub watermark: Option<String>,
+    /// The time window of the charts at the start.
+    pub window: ChartWindow,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -199,6 +198,8 @@ pub struct DashModel {
     pub notice: Option<(String, u64)>,
     /// Progress of the program behind the dashboard.
     pub story: String,
+    /// The training run behind the dashboard, while it lasts.
+    pub training: Option<TrainingProgress>,
     /// The first keys of an incomplete sequence.
     pub begun: Vec<KeyPress>,
     pub shown: DashView,
@@ -209,6 +210,7 @@ impl DashModel {
     pub fn new(options: DashOptions, size: (u16, u16), now_ms: u64) -> Self {
         let palette = Palette::from_theme(options.theme, options.depth);
         let mut model = Self {
+            window: options.window,
             options,
             palette,
             size,

@@ -55,6 +55,14 @@ pub fn line(model: &DashModel, record: &EventRecord) -> Option<String> {
             let claimed: Amount = it.rows.iter().map(|row| row.amount).sum();
             format!("claimed {} in {}", amount(claimed), it.tx)
         }
+        Event::ClaimsDeferred(it) => {
+            let sum: Amount = it.channels.iter().map(|channel| channel.amount).sum();
+            format!(
+                "{} in {} channels is not worth the gas of a claim yet",
+                amount(sum),
+                it.channels.len()
+            )
+        }
         Event::Settled(it) => format!("settled {} in {}", amount(it.amount), it.tx),
         Event::Released(it) => format!("paid out {} to {} in {}", amount(it.amount), it.to, it.tx),
         Event::RefundCharged(it) => format!("charged {} for a refund", amount(it.amount)),

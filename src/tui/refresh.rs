@@ -30,7 +30,7 @@ impl DashModel {
         self.flow.advance(self.now_ms);
         let money = &moneys[self.money];
         let layout = self.layout();
-        let charts = charts::charts(self, money);
+        let charts = charts::charts(self, money, &layout);
         let heading = heading::heading(self, money);
         let (calls, select_call) = lists::calls(self, money, layout.rows(Pane::Calls));
         let rows = layout.rows(Pane::Attribution);

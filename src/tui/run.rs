@@ -24,6 +24,7 @@ use super::{
     guard::TerminalGuard,
     key::KeyPress,
     model::{DashModel, FeedLink},
+    training::TrainingProgress,
     update::{DashMessage, update},
     view,
 };
@@ -41,6 +42,8 @@ pub enum DashFeed {
     Records(Vec<EventRecord>),
     Link(FeedLink),
     Told(String),
+    /// A training run progresses, or is over.
+    Training(Option<TrainingProgress>),
     /// The source has failed, with the reason.
     Failed(String),
 }
@@ -52,6 +55,7 @@ impl From<DashFeed> for DashMessage {
             DashFeed::Records(records) => Self::Records(records),
             DashFeed::Link(link) => Self::Link(link),
             DashFeed::Told(text) => Self::Story(text),
+            DashFeed::Training(progress) => Self::Training(progress),
             DashFeed::Failed(text) => Self::Failed(text),
         }
     }

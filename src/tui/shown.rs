@@ -68,7 +68,7 @@ pub struct BarSeries {
 pub struct ChartView {
     pub window: &'static str,
     /// The duration of one bar, such as `1 min`.
-    pub step: &'static str,
+    pub step: String,
     pub money: BarSeries,
     pub calls: BarSeries,
     /// 95th percentile per slot, in milliseconds.

@@ -14,6 +14,7 @@ use super::{
     money::AmountUnits,
     refresh,
     theme::Palette,
+    training::TrainingProgress,
 };
 use openlora_ledger::{
     event::EventRecord,
@@ -48,6 +49,8 @@ pub enum DashMessage {
     Told(String),
     /// Progress of the program behind the dashboard, until replaced by the next.
     Story(String),
+    /// A training run progresses, or is over.
+    Training(Option<TrainingProgress>),
     /// The source has failed, with the reason.
     Failed(String),
 }
@@ -73,7 +76,7 @@ pub fn update(model: &mut DashModel, message: DashMessage) -> Vec<DashEffect> {
         DashMessage::Records(records) => absorb(model, &records),
         DashMessage::Link(link) => {
             // After the end of a recording, its clock stops, so particles cannot arrive.
-            if link == FeedLink::Ended {
+            if matches!(link, FeedLink::Ended | FeedLink::Finished) {
                 model.flow.clear();
             }
             model.link = link;
@@ -85,6 +88,7 @@ pub fn update(model: &mut DashModel, message: DashMessage) -> Vec<DashEffect> {
         }
         DashMessage::Told(text) => model.notice(text),
         DashMessage::Story(text) => model.story = text,
+        DashMessage::Training(progress) => model.training = progress,
         DashMessage::Failed(text) => {
             let since_ms = model.now_ms;
             model.link = FeedLink::Stale { since_ms };

@@ -3,6 +3,20 @@
 //!
 //! A file is written atomically, is readable by its owner only, and is never overwritten except
 //! when its own password changes. Keys are in memory that is wiped after use.
+//!
+//! ```
+//! use openlora_wallet::{KdfStrength, KeystoreDir, Password, SecretKey};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let folder = folder.path();
+//! let store = KeystoreDir::new(folder);
+//! let password = || Password::new("correct horse battery staple".to_owned());
+//! let key = SecretKey::random()?;
+//! let entry = store.create("main", &key, &password(), KdfStrength::Light)?;
+//! let account = store.unlock("main", &password())?;
+//! assert_eq!(Some(account.address()), entry.address);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod account;
 mod cipher;

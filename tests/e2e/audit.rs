@@ -590,7 +590,7 @@ fn a_buyer_sees_what_a_seller_claims_beyond_its_charges() {
             claim.abi_encode(),
         );
         let chain = seller.desk.chain();
-        let found = against_chain(&charge, (&signed, Amount(300)), chain);
+        let found = against_chain(&charge, &signed, Amount(300), chain);
         seller.wait(found).unwrap().1
     };
     assert_eq!(claims(300), Finds::Fits);
@@ -610,7 +610,7 @@ fn a_buyer_sees_what_a_seller_claims_beyond_its_charges() {
     };
     let holds = |signed: &PaymentRecord| {
         let chain = seller.desk.chain();
-        let found = against_chain(&exact, (signed, Amount(70)), chain);
+        let found = against_chain(&exact, signed, Amount(70), chain);
         seller.wait(found).unwrap().1
     };
     let signed = spending(&exact, 70);

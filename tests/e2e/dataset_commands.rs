@@ -97,6 +97,12 @@ fn a_sound_project_is_told_in_figures() {
          duplicates: 1, across parts: 1, with another label: 1\n\
          \x20 test.jsonl:1 (test) repeats ann.jsonl:3 (train), labelled down and up\n\
          \n\
+         warnings: 2\n\
+         \x20 fewer than 10 training rows with a label: `down` (2), `up` (2)\n\
+         \x20   hint: add rows with these labels, or join labels\n\
+         \x20 4 training rows only\n\
+         \x20   hint: a few hundred rows or more are usual\n\
+         \n\
          no errors\n"
     );
     assert_eq!(run.stderr, "");
@@ -144,7 +150,7 @@ fn all_faults_are_listed_and_the_exit_code_is_3() {
          \x20 rows:2: a row of the text format, expected text/label as on line 1\n\
          \x20   hint: put rows of different formats into files of their own\n\
          \x20 rows:3: broken JSON at column 6: EOF while parsing a string\n\
-         \x20   hint: each line must hold one complete JSON object\n\
+         \x20   hint: each row must be one complete JSON object\n\
          \x20 rows:5: a row of the text format, expected text/label as on line 1\n\
          \x20   hint: put rows of different formats into files of their own\n\
          \x20 none: no such file\n\
@@ -229,6 +235,77 @@ fn a_contributors_rows_do_not_steer_the_terminal() {
     let run = data(dir, &["check"]);
     assert_ne!(run.code, 0);
     assert_eq!(steers(&(run.stdout + &run.stderr)), "");
+}
+
+/// Where what is learned is coloured, a row adds no colours, and hides nothing.
+#[test]
+fn a_learned_text_does_not_paint() {
+    let dir = tempfile::tempdir().unwrap();
+    let row = |label: &str| json!({ "text": "a", "label": label });
+    let rows = format!("{}\n{}\n", row("b\u{1b}[8m\nc"), row("d"));
+    project(
+        dir.path(),
+        "[project]\ninstruction = \"Up?\"\n",
+        &[("rows", &rows)],
+    );
+    let run = data(
+        dir.path(),
+        &["preview", "rows", "--row", "1", "--color", "always"],
+    );
+    let (_, said) = run.succeeds().stdout.split_once("assistant\n").map_or_else(
+        || panic!("no answer"),
+        |(before, after)| (before.to_owned(), after.to_owned()),
+    );
+    let learned = "\x1b[1m\x1b[32mb\u{fffd}[8m\nc<|im_end|>\x1b[0m\n";
+    assert_eq!(said, learned);
+    // A line end in a label begins no line of the report.
+    let run = data(dir.path(), &["check", "rows"]).succeeds();
+    let labels: Vec<&str> = run.stdout.lines().skip(3).take(3).collect();
+    assert_eq!(
+        labels,
+        [
+            "part   label    rows   share",
+            "train  b\u{fffd}[8m\u{fffd}c     1  50.0 %",
+            "train  d           1  50.0 %"
+        ]
+    );
+}
+
+#[test]
+fn columns_that_are_not_read_are_named_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = "id,text,label\n1,up and away,good\n2,down it goes,bad\n";
+    project(dir.path(), "", &[("rows.csv", table)]);
+    let warning = "warning: rows.csv: a column that is not read: `id`\n";
+    let run = data(dir.path(), &["preview", "rows.csv"]).succeeds();
+    assert_eq!(run.stderr, warning);
+    let split = ["split", "rows.csv", "--out", "parts"];
+    assert_eq!(data(dir.path(), &split).succeeds().stderr, warning);
+    let run = openlora(dir.path())
+        .args(["train", "--data", "rows.csv", "--max-steps", "1"])
+        .run();
+    let (first, rest) = run.stderr.split_at(warning.len());
+    assert_eq!(first, warning);
+    assert!(!rest.contains("not read"), "{rest}");
+    let run = data(dir.path(), &["check", "rows.csv"]).succeeds();
+    assert_eq!(run.stderr, "");
+    let (_, findings) = run.stdout.split_once("no duplicates\n\n").unwrap();
+    assert_eq!(
+        findings,
+        "warnings: 4\n\
+         \x20 rows.csv: a column that is not read: `id`\n\
+         \x20   hint: nothing is learned from it: take it out, or give it the name of a column that \
+         is read\n\
+         \x20 fewer than 10 training rows with a label: `bad` (1), `good` (1)\n\
+         \x20   hint: add rows with these labels, or join labels\n\
+         \x20 2 training rows only\n\
+         \x20   hint: a few hundred rows or more are usual\n\
+         \x20 no rows are held out, so nothing measures what was learned\n\
+         \x20   hint: keep some apart with openlora data split, and name them with train.val and \
+         eval.data in openlora.toml\n\
+         \n\
+         no errors\n"
+    );
 }
 
 #[test]
@@ -332,4 +409,13 @@ fn several_sources_keep_training_files_of_their_own() {
         { "path": "parts/train-bob.jsonl", "rows": 1, "contributor": "Bob" },
     ] });
     assert_eq!(said, files);
+    let help = data(dir.path(), &["split", "--help"]).succeeds().stdout;
+    let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (_, out) = words.split_once("--out <DIR> ").unwrap();
+    let (promise, _) = out.split_once(" --").unwrap();
+    assert_eq!(
+        promise,
+        "Folder for valid.jsonl, test.jsonl and train.jsonl, or with several files a \
+         train-NAME.jsonl for each"
+    );
 }

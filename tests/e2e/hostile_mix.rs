@@ -45,6 +45,7 @@ use serde_json::{Value, json};
 
 use crate::{
     keys::{OWN, OWN_KEY, account},
+    memory_journal::memory_journal,
     settlement_support::{
         Buyer, CHAIN_ID, Market, OWN_PPM, channel_id, channel_key, send, send_from,
     },
@@ -359,8 +360,8 @@ fn stand(market: &Arc<Market>, owner: (&str, Journal)) -> Stand {
 
 impl<'a> Play<'a> {
     fn new(scene: &'a Scene) -> Self {
-        let journal = Journal::in_memory().unwrap();
-        let others = Journal::in_memory().unwrap();
+        let journal = memory_journal();
+        let others = memory_journal();
         Self {
             one: stand(&scene.market, (OWN_KEY, journal.clone())),
             two: stand(&scene.market, (OTHER_KEY, others)),

@@ -4,13 +4,13 @@ use std::fs;
 
 use openlora::commands::{
     completions::{SHELLS, completion_script, manual},
-    schemas::SCHEMAS,
     settings::{KEYS, default_of, variable_of},
 };
 use openlora_core::error::EXIT_CLASSES;
 use tempfile::TempDir;
 
 use crate::paths::repository;
+use crate::result_schemas::SCHEMAS;
 use crate::support::{Run, openlora};
 
 #[test]

@@ -6,6 +6,8 @@
     reason = "a test stops at the first surprise"
 )]
 
+use xtask::bpe;
+
 mod allotted_serving;
 mod architecture;
 mod attribution;
@@ -43,6 +45,7 @@ mod purse_homes;
 mod purse_hostile;
 mod purse_lossy;
 mod purse_parallel;
+mod result_schemas;
 mod rewards_chain;
 mod schemas;
 mod sdk;
@@ -56,6 +59,7 @@ mod settlement_faults;
 mod settlement_flow;
 mod settlement_kill;
 mod settlement_support;
+mod settlement_worth;
 mod soak;
 mod templates;
 mod train_cli;
@@ -88,6 +92,10 @@ mod golden;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../support/keys.rs"]
 mod keys;
+
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "../support/memory_journal.rs"]
+mod memory_journal;
 
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../support/packages.rs"]

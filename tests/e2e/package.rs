@@ -2,7 +2,6 @@
 
 use std::{fs, path::PathBuf, sync::OnceLock};
 
-use openlora::runtime::finished::FinishedRun;
 use openlora_core::Address;
 use openlora_model::{
     BaseModel, adapter,
@@ -13,6 +12,7 @@ use openlora_package::{
     build::{PackageDraft, PackageMetadata, PackageParts, draft},
     manifest::Digest,
 };
+use openlora_runtime::finished::FinishedRun;
 use openlora_train::{
     RunDir, RunStart, TrainConfig, TrainFlow,
     run::{lock::RunLock, result::RunResult},
@@ -21,7 +21,7 @@ use openlora_train::{
 use tempfile::TempDir;
 
 use crate::{
-    packages::{ADA, BOB, about, account},
+    packages::{ADA, BOB, about, account, payees},
     support::openlora,
     tiny,
 };
@@ -129,12 +129,12 @@ fn the_manifest_holds_the_facts_of_the_run() {
         .map(|c| (c.name.as_str(), c.static_ppm))
         .collect();
     assert_eq!(shares, [("Ada", 666_667), ("Bob", 333_333)]);
-    let payees: Vec<(Address, u64)> = vec![
+    let expected: Vec<(Address, u64)> = vec![
         (account().address(), 600_000),
         (ADA.parse().unwrap(), 266_667),
         (BOB.parse().unwrap(), 133_333),
     ];
-    assert_eq!(manifest.payees(), payees);
+    assert_eq!(payees(&manifest), expected);
     assert_eq!(manifest.training.seed.unwrap().0, 42);
     assert_eq!(manifest.training.ended_at.unwrap().0, 1_795_363_445);
     assert!(manifest.training.started_at.unwrap().0 > 1_700_000_000);

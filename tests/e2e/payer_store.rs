@@ -14,9 +14,9 @@ use openlora_core::{Amount, Word};
 use openlora_ledger::PaymentScheme;
 use openlora_payments::{
     payer::{
-        CallOrder, DepositStage, FinishedPayment, Payer, PayerChannel, PayerChannelState,
-        PayerError, PayerStore, PaymentOffer, PaymentRecord, PaymentStatus, SchemeChoice,
-        SellerRoute, SentPayment, choose,
+        CallOrder, DepositStage, DisputedCharge, FinishedPayment, Payer, PayerChannel,
+        PayerChannelState, PayerError, PayerStore, PaymentOffer, PaymentRecord, PaymentStatus,
+        SchemeChoice, SellerRoute, SentPayment, choose,
     },
     x402::{
         binding::{
@@ -115,7 +115,7 @@ impl Desk {
         required: &PaymentRequired,
         wish: SchemeChoice,
     ) -> Result<PaymentOffer, PayerError> {
-        choose(required, SHOP, (&self.network(), &token()), wish)
+        choose(required, SHOP, &self.network(), &token(), wish)
     }
 
     fn try_pay(
@@ -151,7 +151,7 @@ impl Desk {
         required: &PaymentRequired,
     ) -> Result<SentPayment, PayerError> {
         let offer = sent.offer().renewed(required).unwrap();
-        let corrected = payer.correct(sent, required, (offer, FREE));
+        let corrected = payer.correct(sent, required, offer, FREE);
         payer.sign_payment(self.runtime.block_on(corrected)?, required)
     }
 
@@ -371,16 +371,50 @@ fn a_server_is_not_believed_beyond_the_quote() {
         problem.to_string(),
         format!("what {SHOP} says about payment cannot be read: it is not base64")
     );
-    // All of them count with what they allow.
-    assert!(
-        payer
-            .store
-            .payment_records()
-            .unwrap()
-            .iter()
-            .all(|it| it.status == PaymentStatus::Open)
+    // All of them count with what they allow, and what was stated is kept with them.
+    let records = payer.store.payment_records().unwrap();
+    assert!(records.iter().all(|it| it.status == PaymentStatus::Open));
+    let disputed = |charged: u128, total: u128, expected_total| DisputedCharge {
+        charged: Some(Amount(charged)),
+        total: Some(Amount(total)),
+        expected_total: Amount(expected_total),
+    };
+    let kept: Vec<_> = records.iter().map(|it| it.disputed).collect();
+    assert_eq!(
+        kept,
+        [
+            None,
+            Some(disputed(101, 101, 100)),
+            Some(disputed(50, 60, 50)),
+            None
+        ]
     );
     assert_eq!(only_channel(&payer.store).charged, Amount::ZERO);
+    // A later answer that agrees with the total before it settles them.
+    let sent = desk.pay(&payer, &asks(100));
+    desk.settle(&payer, sent, &says(30, 30, id)).unwrap();
+    let records = payer.store.payment_records().unwrap();
+    let open = |it: &&PaymentRecord| it.status == PaymentStatus::Open;
+    assert_eq!(records.iter().filter(open).count(), 0);
+    assert_eq!(records[1].disputed, Some(disputed(101, 101, 100)));
+    assert_eq!(only_channel(&payer.store).charged, Amount(30));
+}
+
+#[test]
+fn a_record_of_an_earlier_version_has_no_disputed_charge() {
+    let desk = Desk::new();
+    let payer = desk.payer(10_000);
+    let sent = desk.pay(&payer, &asks(100));
+    let mut written = serde_json::to_value(sent.payment_record()).unwrap();
+    assert!(
+        written
+            .as_object_mut()
+            .unwrap()
+            .remove("disputed")
+            .is_some()
+    );
+    let read: PaymentRecord = serde_json::from_value(written).unwrap();
+    assert_eq!(&read, sent.payment_record());
 }
 
 #[test]
@@ -927,12 +961,10 @@ fn a_servers_id_takes_no_other_calls_place() {
         desk.settle(&payer, sent, &says(40, total, id)).unwrap()
     };
     for (said, kept) in [("theirs", "theirs"), ("theirs", "call-1")] {
-        let FinishedPayment {
-            number,
-            record: spending,
-        } = pay();
-        let receipt = (said, Some(json!({ "for": kept })));
-        payer.store.keep_receipt(number, spending, receipt).unwrap();
+        let FinishedPayment { number, .. } = pay();
+        let receipt = Some(json!({ "for": kept }));
+        let under = payer.store.keep_receipt(number, said, receipt).unwrap();
+        assert_eq!(under, kept);
         let found: PaymentRecord = payer.store.payment_record(kept).unwrap().unwrap();
         assert_eq!(found.receipt, Some(json!({ "for": kept })));
     }

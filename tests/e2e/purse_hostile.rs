@@ -72,6 +72,10 @@ struct Wish {
     honest: bool,
     /// How a paid answer never ends.
     stuck: Option<Stuck>,
+    /// Added to the channel's total that is stated.
+    beyond: u128,
+    /// The id of the next answer.
+    id: String,
     /// What an answer says, and what a refusal does.
     content: String,
     refusal: Option<String>,
@@ -94,6 +98,8 @@ impl Seller {
             offers: Vec::new(),
             honest: true,
             stuck: None,
+            beyond: 0,
+            id: "../../x\u{1b}[31m".into(),
             content: "ok \u{1b}]0;owned\u{7}\u{1b}[31mRED".into(),
             refusal: None,
             bodies: Vec::new(),
@@ -219,7 +225,7 @@ fn decide(seller: &Seller, headers: &HeaderMap) -> Result<Response, Stuck> {
         let body = json!({ "error": { "message": message, "code": message } });
         return Ok((StatusCode::BAD_REQUEST, Json(body)).into_response());
     }
-    let content = wish.content.clone();
+    let (content, name) = (wish.content.clone(), wish.id.clone());
     let quote: u128 = accepted["amount"].as_str().unwrap().parse().unwrap();
     let chance = match wish.honest {
         true => 0,
@@ -247,11 +253,10 @@ fn decide(seller: &Seller, headers: &HeaderMap) -> Result<Response, Stuck> {
         offer
     };
     let same = accepted["payTo"].as_str().unwrap();
-    let mismatch = Some("invalid_batch_settlement_evm_cumulative_amount_mismatch");
     Ok(match chance {
-        4 => terms(&[lie(quote, same)], mismatch),
-        5 => terms(&[lie(quote * 7, same)], mismatch),
-        6 => terms(&[lie(quote, &account(wish.rng.random()))], mismatch),
+        4 => terms(&[lie(quote, same)], Some(MISMATCH)),
+        5 => terms(&[lie(quote * 7, same)], Some(MISMATCH)),
+        6 => terms(&[lie(quote, &account(wish.rng.random()))], Some(MISMATCH)),
         7 => terms(
             std::slice::from_ref(&accepted),
             Some("invalid_batch_settlement_evm_channel_busy"),
@@ -270,8 +275,9 @@ fn decide(seller: &Seller, headers: &HeaderMap) -> Result<Response, Stuck> {
             let body = json!({ "error": { "message": "bad \u{1b}[2J text", "code": "x" } });
             (StatusCode::BAD_REQUEST, Json(body)).into_response()
         }
-        3 => answer(None, &content),
+        3 => answer(&name, None, &content),
         _ => answer(
+            &name,
             Some(json!({
                 "success": true, "transaction": "", "network": "eip155:31337",
                 "extra": {
@@ -279,7 +285,7 @@ fn decide(seller: &Seller, headers: &HeaderMap) -> Result<Response, Stuck> {
                     "channelState": {
                         "channelId": id, "balance": "0", "totalClaimed": "0",
                         "withdrawRequestedAt": 0, "refundNonce": "0",
-                        "chargedCumulativeAmount": (before + charged).to_string(),
+                        "chargedCumulativeAmount": (before + charged + wish.beyond).to_string(),
                     },
                 },
             })),
@@ -301,9 +307,9 @@ async fn never_ending(stuck: Stuck) -> Response {
     Body::from_stream(pieces).into_response()
 }
 
-fn answer(said: Option<Value>, content: &str) -> Response {
+fn answer(id: &str, said: Option<Value>, content: &str) -> Response {
     let body = json!({
-        "id": "../../x\u{1b}[31m", "object": "chat.completion", "model": "m",
+        "id": id, "object": "chat.completion", "model": "m",
         "choices": [{ "message": { "content": content } }],
         "usage": { "prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2 },
     });
@@ -316,6 +322,9 @@ fn answer(said: Option<Value>, content: &str) -> Response {
     }
     answer
 }
+
+/// The reason with which a seller corrects a total.
+const MISMATCH: &str = "invalid_batch_settlement_evm_cumulative_amount_mismatch";
 
 /// A buyer with money, on a chain.
 struct Market {
@@ -572,6 +581,75 @@ fn a_seller_breaks_lines_in_its_answer_only_and_reorders_nothing() {
     assert!(run.stderr.contains(POSED), "{:?}", run.stderr);
     let posing = run.stderr.lines().any(|line| line.starts_with("hint: run"));
     assert!(!posing, "{:?}", run.stderr);
+}
+
+/// What was signed is in the buyer's records under the id that the buyer was shown, whatever the seller
+/// says of it.
+#[test]
+fn a_seller_that_states_another_total_leaves_the_buyer_a_record_of_it() {
+    let market = Market::open("");
+    let (seller, url) = Seller::open(&market.runtime, 10);
+    seller.offer(vec![offer(10, &|_| {})], true);
+    let run = |args: &[&str]| openlora(market.dir.path()).args(args.iter().copied()).run();
+    let receipt = |id: &str| {
+        let shown = run(&["receipts", "show", id, "--json"]).succeeds();
+        serde_json::from_str::<Value>(&shown.stdout).unwrap()
+    };
+    let call = |id: &str, beyond| {
+        let mut wish = seller.0.lock().unwrap();
+        (wish.id, wish.beyond) = (id.to_owned(), beyond);
+        drop(wish);
+        market.call(&url, &[]).succeeds()
+    };
+    call("first", 0);
+    assert_eq!(receipt("first")["disputed"], Value::Null);
+    let lied = call("second", 7);
+    let said = "says that the channel's total is 0.000027 dUSD, expected 0.00002 dUSD";
+    assert!(lied.stderr.contains(said), "{}", lied.stderr);
+    let last = lied.stderr.lines().last().unwrap();
+    let shown = "1 + 1 tokens, paid at most 0.00001 dUSD, receipt second";
+    assert!(last.ends_with(shown), "{}", lied.stderr);
+    let disputed = json!({ "charged": "10", "total": "27", "expected_total": "20" });
+    let kept = receipt("second");
+    assert_eq!(kept["disputed"], disputed);
+    assert_eq!(
+        (&kept["paid"], &kept["quote"]),
+        (&Value::Null, &json!("10"))
+    );
+    // `verify` fails, and names it.
+    let verified = run(&["receipts", "verify", "second"]);
+    assert_eq!(verified.code, 9, "{}", verified.stderr);
+    let named = "FAILED  statement: the server stated a channel total of 27, expected 20\n";
+    assert!(verified.stdout.contains(named), "{}", verified.stdout);
+    // The channel shows it too.
+    let list = run(&["channel", "list", "--json"]).succeeds();
+    let list: Value = serde_json::from_str(&list.stdout).unwrap();
+    assert_eq!(
+        list[0]["disputed"],
+        json!([{ "id": "second", "stated": disputed }])
+    );
+    let list = run(&["channel", "list"]).succeeds();
+    let stated = "    disputed in second: the server stated a charge of 10 and a channel total of 27; \
+                  expected a total of at most 20 base units\n";
+    assert!(list.stdout.contains(stated), "{}", list.stdout);
+    // One that names no id, or another call's, has its payment under the id that was shown.
+    for id in ["../../x", "first"] {
+        let lied = call(id, 7);
+        let (_, own) = lied.stderr.trim_end().rsplit_once("receipt ").unwrap();
+        assert_ne!(own, id);
+        assert_eq!(receipt(own)["disputed"]["total"], "27", "{id}");
+    }
+    // An honest answer settles what was in doubt.
+    call("last", 0);
+    assert_eq!(receipt("second")["paid"], "0");
+    assert_eq!(receipt("last")["paid"], "10");
+    assert_eq!(receipt("last")["disputed"], Value::Null);
+    assert!(
+        run(&["receipts", "pending", "--json"])
+            .succeeds()
+            .stdout
+            .contains("[]")
+    );
 }
 
 #[test]

@@ -4,10 +4,6 @@
 use std::{collections::BTreeMap, process::Stdio, sync::Arc, time::Duration};
 
 use alloy::{primitives::U256, sol_types::SolCall};
-use openlora::runtime::{
-    rewards::{RewardPublisher, RewardSchedule},
-    treasury::RewardSource,
-};
 use openlora_attribution::{
     LogFolder,
     call_shares::{ShareInputs, by_sketch, shares_to_event},
@@ -33,6 +29,10 @@ use openlora_payments::{
     rewards::{pool_of, server_facts, split_of},
     settlement::ChainSettler,
     x402::wire::ExactPayload,
+};
+use openlora_runtime::{
+    rewards::{RewardPublisher, RewardSchedule},
+    treasury::RewardSource,
 };
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;

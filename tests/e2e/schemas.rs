@@ -8,7 +8,6 @@ use std::{
     process::{Command, Stdio},
 };
 
-use openlora::commands::schemas::SCHEMAS;
 use openlora_journal::Journal;
 use openlora_ledger::event::Event;
 use serde_json::{Value, json};
@@ -19,6 +18,7 @@ use crate::{
     deploy_support::Chain,
     keys::KEY,
     live::{Live, write_adapters},
+    result_schemas::SCHEMAS,
     sdk,
     support::{Run, openlora},
     waiting,

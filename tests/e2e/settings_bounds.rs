@@ -18,7 +18,7 @@ use openlora::commands::{
     printer::{ColorChoice, Printer, Verbosity},
     settings::{SettingLayers, read_file},
 };
-use openlora::runtime::home::AppDirs;
+use openlora_runtime::home::AppDirs;
 
 use crate::support::{Run, openlora};
 

@@ -12,7 +12,7 @@ use openlora_ledger::{
     trail::AuditTrail,
 };
 use openlora_payments::settlement::{
-    ChainSettlement, ChainSettler, MovedMoney, SettleTriggers, due, shares,
+    ChainSettlement, ChainSettler, ClaimWorth, MovedMoney, SettleTriggers, due, shares,
 };
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -72,7 +72,9 @@ fn the_whole_way(market: &Market) {
     charge(&seller, &buyer, 1..=1, 500);
     seller.wait(desk.transfer(&buyer.transfer(400, 9))).unwrap();
     let book = seller.ledger.ledger();
-    let expected = seller.wait(due(desk.chain(), own, &book)).unwrap();
+    let expected = seller
+        .wait(due(desk.chain(), own, &book, ClaimWorth::default()))
+        .unwrap();
     assert_eq!(
         expected.claims.values().copied().collect::<Vec<_>>(),
         [(Amount(3_500), 3)]

@@ -23,6 +23,7 @@ use openlora_ledger::{
     ReceiverKey,
     event::{CallKind, ChannelOpened, Event, EventRecord, FinishReason, TokenUsage},
     findings::LedgerAudit,
+    reconcile::reconcile,
     state::CurrentState,
     trail::AuditTrail,
 };
@@ -384,8 +385,9 @@ impl Seller {
     }
 
     pub fn audits_of(&self, trail: &AuditTrail) -> Vec<LedgerAudit> {
-        self.wait(audit::audit(self.desk.chain(), trail, 0))
-            .unwrap()
+        let evidence = self.wait(audit::gather(self.desk.chain(), trail, 0));
+        let evidence = evidence.unwrap();
+        evidence.iter().map(|it| reconcile(trail, it)).collect()
     }
 
     /// Events of a type, without their places.

@@ -350,6 +350,23 @@ fn held_out_rows_are_unlike_training_rows() {
     }
 }
 
+/// Without the flag, `eval` does not load the base.
+#[test]
+fn a_comparison_that_a_readme_promises_is_asked_for() {
+    let promises = |project: &&str| {
+        let text = fs::read_to_string(root().join(project).join("README.md")).unwrap();
+        let promise = |line: &&str| line.contains("beside the base model's");
+        let lines: Vec<String> = text.lines().filter(promise).map(str::to_owned).collect();
+        lines
+    };
+    let lines: Vec<String> = PROJECTS.iter().flat_map(promises).collect();
+    let asked: Vec<&str> = lines
+        .iter()
+        .map(|line| line.split('#').next().unwrap().trim_end())
+        .collect();
+    assert_eq!(asked, ["openlora eval --vs base"; 3]);
+}
+
 #[test]
 fn rows_are_short() {
     for project in CLASSIFIERS {
@@ -367,7 +384,9 @@ fn conversations(file: &str) -> Vec<Vec<String>> {
     let rows = load("chat", &[file.to_owned()]).rows;
     rows.into_iter()
         .map(|row| match row.example {
-            TrainingExample::Chat { messages } => messages.into_iter().map(|m| m.content).collect(),
+            TrainingExample::Chat { messages, .. } => {
+                messages.into_iter().map(|m| m.content).collect()
+            }
             other => panic!("{file}: {other:?}"),
         })
         .collect()
@@ -433,7 +452,7 @@ fn texts_of(example: TrainingExample) -> Vec<String> {
     match example {
         TrainingExample::Labelled { text, .. } | TrainingExample::Text { text } => vec![text],
         TrainingExample::Completion { prompt, completion } => vec![prompt, completion],
-        TrainingExample::Chat { messages } => messages.into_iter().map(|m| m.content).collect(),
+        TrainingExample::Chat { messages, .. } => messages.into_iter().map(|m| m.content).collect(),
     }
 }
 

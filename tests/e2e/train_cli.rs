@@ -351,20 +351,3 @@ fn a_runs_folder_that_cannot_be_made_is_named() {
     assert!(first.ends_with(": not a directory"), "{first}");
     assert_eq!((run.code, hint), (4, ""));
 }
-
-#[test]
-fn base_build_refuses_what_it_does_not_know() {
-    let project = Project::new("epochs = 1");
-    project
-        .run("base build --corpus corpus --out b --set hiden=3")
-        .fails(
-            2,
-            "error: --set hiden=3: unknown key \"hiden\"\nhint: did you mean `hidden`?\n",
-        );
-    project
-        .run("base build --corpus corpus --out b --set hidden=many")
-        .fails(
-            2,
-            "error: --set hidden=many: expected a number, found \"many\"\n",
-        );
-}

@@ -7,10 +7,10 @@ use openlora_chain::{
     development,
     network::{Network, NetworkOptions},
 };
-use openlora_core::Address;
+use openlora_core::{Address, Word};
 use openlora_package::{
     ReleaseEnvelope,
-    release::{Bytes32, ReleaseMessage, ReleaseStatement, SigningDomain},
+    release::{ReleaseMessage, ReleaseStatement, SigningDomain},
     whole::WholeNumber,
 };
 use openlora_release::eip712;
@@ -102,11 +102,11 @@ fn digests_equal_those_of_viem_eth_account_and_cast() {
     let release = |name: &str, created_at: u64| ReleaseMessage {
         name: name.into(),
         version: "1.2.3-rc.1".into(),
-        manifest_sha256: Bytes32([0xa1; 32]),
-        files_root: Bytes32([0xb2; 32]),
-        base_root: Bytes32([0xc3; 32]),
-        datasets_root: Bytes32([0xd4; 32]),
-        oms_key_sha256: Bytes32([0; 32]),
+        manifest_sha256: Word([0xa1; 32]),
+        files_root: Word([0xb2; 32]),
+        base_root: Word([0xc3; 32]),
+        datasets_root: Word([0xd4; 32]),
+        oms_key_sha256: Word([0; 32]),
         created_at: WholeNumber(created_at),
     };
     let cases = [

@@ -27,7 +27,7 @@ use openlora_payments::{
             BindingDomain, OfferExtension, RefundFee, RefundRequest, RequestBinding, is_marked,
             marked,
         },
-        digest::{ClaimEntry, EscrowDomain, deposit_nonce},
+        digest::{EscrowDomain, deposit_nonce},
         signature::sign,
         wire::{TransferAuthorization, VoucherAction},
     },
@@ -44,9 +44,9 @@ use crate::{
     keys::{ADDRESS, KEY, OWN, OWN_KEY, account, twin},
     settlement_support::{Buyer, Market, channel_id, channel_key, send},
     x402_support::{
-        MIN_DEPOSIT, OTHER_DIGEST, OTHER_SPLITTER, RULES, Stand, TOKEN_NAME, batch, decoded,
-        deposit, deposit_deed, exact, header, number, refund, refusal, sale, signed, state,
-        token_domain, voucher,
+        ClaimBatch, ClaimEntry, MIN_DEPOSIT, OTHER_DIGEST, OTHER_SPLITTER, RULES, Refund, Stand,
+        TOKEN_NAME, batch, decoded, deposit, deposit_deed, escrow_digest, exact, header, number,
+        refund, refusal, sale, signed, state, token_domain, voucher,
     },
 };
 
@@ -330,7 +330,12 @@ fn forged_vouchers_are_refused() {
     let mut odd = good;
     odd[64] -= 27;
     let elsewhere = EscrowDomain::for_chain(31_338).voucher(channel_id(&config), Amount(1_000));
-    let refunding = EscrowDomain::for_chain(31_337).refund(channel_id(&config), 0, Amount(1_000));
+    let refund = Refund {
+        channelId: channel_id(&config).into(),
+        nonce: U256::ZERO,
+        amount: 1_000,
+    };
+    let refunding = escrow_digest(31_337, &refund);
     let signatures: [Bytes; 9] = [
         twin(&good).to_vec().into(),
         compact[..64].to_vec().into(),
@@ -887,6 +892,7 @@ fn a_copy_of_an_exact_payment_is_not_its_payers() {
         presenter: Presenter {
             request_id: id.into(),
             address: address.map(str::to_owned),
+            ..Presenter::default()
         },
         ..attempt(sale)
     };
@@ -1153,11 +1159,12 @@ fn a_contract_pays_as_its_code_says() {
 /// Claims all of a voucher on the chain, by the seller's signature.
 fn claim(stand: &Stand, config: &ChannelTerms, max: u128, signature: Bytes) {
     let entry = ClaimEntry {
-        channel: channel_id(config),
-        max: Amount(max),
-        claimed: Amount(max),
+        channelId: channel_id(config).into(),
+        maxClaimableAmount: max,
+        totalClaimed: max,
     };
-    let digest = EscrowDomain::for_chain(31_337).claim_batch(&[entry]);
+    let claims = vec![entry];
+    let digest = escrow_digest(31_337, &ClaimBatch { claims });
     let call = Escrow::claimWithSignatureCall {
         voucherClaims: vec![VoucherClaim {
             voucher: ChannelVoucher {

@@ -1,15 +1,11 @@
 //! The facilitator on a real chain: what another seller asks it to check and to put there.
 
+use alloy::primitives::U256;
 use openlora_core::{Address, Amount};
 use openlora_ledger::ChannelTerms;
 use openlora_payments::{
     settlement::{ChainSettlement, TransferPermit},
-    x402::{
-        FacilitatorService, Reason,
-        digest::{ClaimEntry, EscrowDomain},
-        signature::sign,
-        wire::VoucherAction,
-    },
+    x402::{FacilitatorService, Reason, signature::sign, wire::VoucherAction},
 };
 use openlora_ports::{Facilitator, FacilitatorError, PaymentGateway};
 use serde_json::{Value, json};
@@ -19,8 +15,8 @@ use crate::{
     keys::{ADDRESS, KEY, OWN, account},
     settlement_support::{Buyer, channel_id},
     x402_support::{
-        Stand, TOKEN_NAME, batch, deposit, exact, header, moved, refusal, sale, state, submission,
-        voucher,
+        ClaimBatch, ClaimEntry, Refund, Stand, TOKEN_NAME, batch, deposit, escrow_digest, exact,
+        header, moved, refusal, sale, state, submission, voucher,
     },
 };
 
@@ -153,13 +149,14 @@ impl Seller {
             "totalClaimed": Amount(total),
         });
         let entry = ClaimEntry {
-            channel: channel_id(&self.config),
-            max: Amount(max),
-            claimed: Amount(total),
+            channelId: channel_id(&self.config).into(),
+            maxClaimableAmount: max,
+            totalClaimed: total,
         };
+        let claims = vec![entry];
         (
             row,
-            authorized(EscrowDomain::for_chain(31_337).claim_batch(&[entry])),
+            authorized(escrow_digest(31_337, &ClaimBatch { claims })),
         )
     }
 }
@@ -303,7 +300,12 @@ fn a_channel_is_cleared_from_deposit_to_refund() {
     assert_eq!(seller.stand.market.balance(SHOP), 1_500);
 
     let (row, signature) = seller.claimed(2_000, 2_000);
-    let digest = EscrowDomain::for_chain(31_337).refund(channel, 0, Amount(9_999));
+    let refund = Refund {
+        channelId: channel.into(),
+        nonce: U256::ZERO,
+        amount: 9_999,
+    };
+    let digest = escrow_digest(31_337, &refund);
     let mut refund = voucher(buyer, config, 2_000);
     refund["type"] = json!("refund");
     refund["amount"] = json!("9999");

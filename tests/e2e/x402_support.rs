@@ -14,9 +14,10 @@ use alloy::{
     primitives::{B256, Bytes, U256, hex},
     signers::SignerSync,
     sol,
-    sol_types::SolCall,
+    sol_types::{SolCall, SolStruct, eip712_domain},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use openlora_contracts::ESCROW;
 use openlora_core::{Address, Amount, Word};
 use openlora_journal::Journal;
 use openlora_ledger::{
@@ -50,6 +51,38 @@ sol! {
         function transfer(address to, uint256 value) external returns (bool);
         function transferWithAuthorization(address from, address to, uint256 value, uint256 validAfter, uint256 validBefore, bytes32 nonce, bytes signature) external;
     }
+}
+
+// What other programs sign for the escrow and for a token.
+sol! {
+    struct Refund {
+        bytes32 channelId;
+        uint256 nonce;
+        uint128 amount;
+    }
+    struct ClaimEntry {
+        bytes32 channelId;
+        uint128 maxClaimableAmount;
+        uint128 totalClaimed;
+    }
+    struct ClaimBatch {
+        ClaimEntry[] claims;
+    }
+    struct CancelAuthorization {
+        address authorizer;
+        bytes32 nonce;
+    }
+}
+
+/// The digest of a struct that the escrow of a chain checks.
+pub fn escrow_digest(chain_id: u64, signed: &impl SolStruct) -> Word {
+    let domain = eip712_domain! {
+        name: "x402 Batch Settlement",
+        version: "1",
+        chain_id: chain_id,
+        verifying_contract: ESCROW,
+    };
+    signed.eip712_signing_hash(&domain).into()
 }
 
 pub const DIGEST: &str = "aa";
@@ -332,11 +365,21 @@ impl Stand {
 
     /// Makes an authorization of the buyer's void.
     pub fn cancel(&self, buyer: &Buyer, nonce: Word) {
-        let domain = token_domain(self.market.token);
-        let call = Cancels::cancelAuthorizationCall {
+        let cancelled = CancelAuthorization {
             authorizer: buyer.signer.address(),
-            nonce: nonce.0.into(),
-            signature: signed(buyer, domain.cancel(buyer.address(), nonce)),
+            nonce: nonce.into(),
+        };
+        let domain = eip712_domain! {
+            name: TOKEN_NAME,
+            version: "1",
+            chain_id: 31_337,
+            verifying_contract: self.market.token.into(),
+        };
+        let digest = cancelled.eip712_signing_hash(&domain);
+        let call = Cancels::cancelAuthorizationCall {
+            authorizer: cancelled.authorizer,
+            nonce: cancelled.nonce,
+            signature: signed(buyer, digest.into()),
         };
         send(
             &self.market.rpc,
@@ -433,7 +476,7 @@ pub fn sale(quote: u128) -> OfferedCall {
         request: request_hash("POST", "/v1/chat/completions", &number.to_le_bytes()),
         presenter: Presenter {
             request_id: format!("shown-{number}"),
-            address: None,
+            ..Presenter::default()
         },
         work: CallWork::Tokens {
             prompt: 0,
@@ -464,6 +507,7 @@ pub fn refusal(unpaid: PaymentDemand) -> Value {
             code,
             message,
             terms,
+            ..
         } => json!({ "code": code, "message": message, "terms": decoded(&terms) }),
         PaymentDemand::Used {
             request_id,

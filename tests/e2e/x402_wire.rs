@@ -12,7 +12,7 @@ use openlora_contracts::{COLLECTOR, ESCROW};
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::ChannelTerms;
 use openlora_payments::x402::{
-    digest::{ClaimEntry, EscrowDomain, TokenDomain, deposit_nonce},
+    digest::{EscrowDomain, TokenDomain, deposit_nonce},
     signature::{recover, sign},
     wire::{
         Erc3009, PaymentPayload, SchemePayload, TransferAuthorization, VoucherAction, chain_id,
@@ -24,6 +24,7 @@ use crate::{
     devnet_support::Local,
     keys::{ADDRESS, KEY, account},
     sdk::{javascript, run, suite},
+    x402_support::{ClaimBatch, ClaimEntry, Refund, escrow_digest},
 };
 
 sol! {
@@ -144,13 +145,24 @@ impl Case {
         })
     }
 
-    fn entries(&self, channel: Word) -> Vec<ClaimEntry> {
+    fn claim_batch(&self, chain_id: u64, channel: Word) -> Word {
         let entry = |claimed| ClaimEntry {
-            channel,
-            max: self.max,
-            claimed: Amount(claimed),
+            channelId: channel.into(),
+            maxClaimableAmount: self.max.0,
+            totalClaimed: claimed,
         };
-        Self::CLAIMED.map(entry).to_vec()
+        let claims = Self::CLAIMED.map(entry).to_vec();
+        escrow_digest(chain_id, &ClaimBatch { claims })
+    }
+
+    fn refund(chain_id: u64, channel: Word) -> Word {
+        let (nonce, amount) = Self::REFUND;
+        let refund = Refund {
+            channelId: channel.into(),
+            nonce: U256::from(nonce),
+            amount: amount.0,
+        };
+        escrow_digest(chain_id, &refund)
     }
 
     fn token_domain(&self) -> TokenDomain {
@@ -164,8 +176,8 @@ impl Case {
         json!({
             "channelId": channel,
             "voucher": voucher,
-            "refund": domain.refund(channel, Self::REFUND.0, Self::REFUND.1),
-            "claimBatch": domain.claim_batch(&self.entries(channel)),
+            "refund": Self::refund(self.chain_id, channel),
+            "claimBatch": self.claim_batch(self.chain_id, channel),
             "transfer": self.token_domain().transfer(&authorization()),
             "receive": self.token_domain().receive(&authorization()),
             "signature": hex::encode_prefixed(sign(&account(KEY), voucher).unwrap()),
@@ -296,10 +308,7 @@ fn digests_equal_what_the_escrow_computes() {
             nonce: U256::from(nonce),
             amount: amount.0,
         };
-        assert_eq!(
-            ask(refund.abi_encode()),
-            domain.refund(channel, nonce, amount)
-        );
+        assert_eq!(ask(refund.abi_encode()), Case::refund(31_337, channel));
         let row = |claimed| Row {
             voucher: Ceiling {
                 channel: terms(&case.config),
@@ -311,7 +320,7 @@ fn digests_equal_what_the_escrow_computes() {
         let claims = Case::CLAIMED.map(row).to_vec();
         assert_eq!(
             ask(getClaimBatchDigestCall { claims }.abi_encode()),
-            domain.claim_batch(&case.entries(channel))
+            case.claim_batch(31_337, channel)
         );
     }
 }

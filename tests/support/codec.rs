@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use openlora_model::{bpe::train_tokenizer, text::TextCodec};
+use openlora_model::text::TextCodec;
+
+use crate::bpe::train_tokenizer;
 
 /// A small tokenizer of our own, for tests that need some codec.
 pub fn train_codec(dir: &Path) -> TextCodec {

@@ -9,6 +9,8 @@ use openlora_chain::{
     development,
     network::{Network, NetworkOptions},
 };
+use openlora_core::Address;
+use openlora_ledger::apportion;
 use openlora_model::{
     BaseModel,
     adapter::{self, LoraAdapter},
@@ -17,7 +19,7 @@ use openlora_model::{
 use openlora_package::{
     BaseFacts, Manifest, PackageError, RunFacts, WrittenPackage,
     build::{PackageDraft, PackageMetadata, PackageParts, draft},
-    manifest::{Digest, Training, WeightsOrigin},
+    manifest::{CONTRIBUTORS, Digest, Training, WeightsOrigin},
     release::SigningDomain,
     verify::{LocalEvidence, PackageVerification, verify},
     whole::WholeNumber,
@@ -135,4 +137,35 @@ pub fn evidence(manifest: &Manifest) -> LocalEvidence {
 
 pub fn checked(dir: &Path) -> PackageVerification {
     verify(dir, &SignerRecovery, &evidence).unwrap().0
+}
+
+/// The payees and their shares if contributors are paid directly by their static shares. An
+/// account with several roles appears once; zero shares are left out.
+pub fn payees(manifest: &Manifest) -> Vec<(Address, u64)> {
+    let mut payees: Vec<(Address, u64)> = Vec::new();
+    let mut pay = |address: Option<Address>, ppm: u64| {
+        let Some(address) = address.filter(|_| ppm > 0) else {
+            return;
+        };
+        match payees.iter_mut().find(|payee| payee.0 == address) {
+            Some(payee) => payee.1 += ppm,
+            None => payees.push((address, ppm)),
+        }
+    };
+    for share in &manifest.split {
+        if share.role != CONTRIBUTORS {
+            pay(share.address, share.ppm);
+            continue;
+        }
+        let weights: Vec<u128> = manifest
+            .contributors
+            .iter()
+            .map(|contributor| u128::from(contributor.static_ppm))
+            .collect();
+        let parts = apportion(share.ppm, &weights);
+        for (contributor, ppm) in manifest.contributors.iter().zip(parts) {
+            pay(contributor.address, ppm);
+        }
+    }
+    payees
 }

@@ -8,8 +8,10 @@ use std::{collections::HashMap, sync::Arc};
 use candle_core::{Device, Tensor};
 use openlora_engine::Engine;
 use openlora_mistral::{EngineLoader, EngineSpec, LoadedEngine, Quant};
-use openlora_model::{BaseModel, ModelConfig, bpe, tensors, text::TextCodec};
+use openlora_model::{BaseModel, ModelConfig, tensors, text::TextCodec};
 use serde_json::json;
+
+use crate::bpe;
 
 /// Width of the model: more than the vocabulary, and whole blocks for every quantisation.
 const WIDTH: usize = 512;
@@ -43,7 +45,8 @@ impl Script {
         self.folder.path()
     }
 
-    fn id(&self, character: &str) -> u32 {
+    /// The id of a token of one character.
+    pub fn token(&self, character: &str) -> u32 {
         let ids = self.codec.encode(character, false).unwrap();
         assert_eq!(ids.len(), 1, "{character} is no single token");
         ids[0]
@@ -53,16 +56,16 @@ impl Script {
     pub fn choice(mut self, start: &str, next: &[(&str, f64)]) -> Self {
         let next = next
             .iter()
-            .map(|(next, p)| (self.id(next), p.ln() as f32))
+            .map(|(next, p)| (self.token(next), p.ln() as f32))
             .collect();
-        let start = self.id(start);
+        let start = self.token(start);
         assert!(self.follows.insert(start, next).is_none());
         self
     }
 
     /// `start` is followed by `text`, and that by the end of the answer.
     pub fn line(mut self, start: &str, text: &str, ends: bool) -> Self {
-        let mut ids = vec![self.id(start)];
+        let mut ids = vec![self.token(start)];
         ids.extend(self.codec.encode(text, false).unwrap());
         if ends {
             ids.extend(self.codec.token_id(bpe::TURN_END));

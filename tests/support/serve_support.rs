@@ -13,12 +13,13 @@ use std::{
     },
 };
 
+use crate::memory_journal::memory_journal;
 use crate::waiting;
 use futures::StreamExt;
 use openlora_attribution::Provenance;
 use openlora_engine::{
     Engine, EngineError, EngineLimits, GenerationStep, GenerationStream, LabelProbabilities,
-    Prompt, SamplingParams, TokenLogprob,
+    Prompt, SamplingParams, TokenLogprob, VocabularyToken,
 };
 use openlora_journal::Journal;
 use openlora_ledger::{
@@ -28,7 +29,10 @@ use openlora_ledger::{
 use openlora_model::dataset::Task;
 use openlora_serve::{
     BoundSocket, ConnectionLimits, ServeError, ServeInputs, ServeLimits, ServedAdapter, Server,
-    StopHandle, access::AccessRules, attribution::AttributionConfig,
+    StopHandle,
+    access::{AccessRules, AccessToken, FacilitatorAccess},
+    attribution::AttributionConfig,
+    proxies::TrustedProxies,
 };
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -101,6 +105,7 @@ impl Engine for Words {
         let steps = Arc::clone(&self.steps);
         let stream = async_stream::stream! {
             let length = sampling.max_tokens.min(end);
+            let mut said = 0;
             for index in 0..length {
                 if fail == Some(index) {
                     yield Err(EngineError::Failed("scripted".to_owned()));
@@ -111,11 +116,14 @@ impl Engine for Words {
                 }
                 let word = &vocabulary[index % vocabulary.len()];
                 let text = if index == 0 { word.clone() } else { format!(" {word}") };
+                let token = |id: usize, text: &str| VocabularyToken { id: id as u32, bytes: text.into() };
                 let logprobs = sampling.logprobs.map(|count| TokenLogprob {
-                    token: text.clone(),
+                    token: token(index, &text),
                     logprob: -0.5,
-                    top: (0..count).map(|rank| (format!("t{rank}"), -1.0 - rank as f32)).collect(),
+                    top: (0..count).map(|rank| (token(rank, &format!("t{rank}")), -1.0 - rank as f32)).collect(),
+                    offset: said,
                 });
+                said += text.chars().count();
                 yield Ok(GenerationStep::Delta { text, tokens: 1, logprobs: logprobs.into_iter().collect() });
             }
             let finish = if length == end { FinishReason::Stop } else { FinishReason::Length };
@@ -220,7 +228,10 @@ pub const OPERATOR: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796
 pub fn access() -> AccessRules {
     AccessRules {
         operator: OPERATOR.parse().unwrap(),
-        ..AccessRules::closed().unwrap()
+        sellers: AccessToken::random().unwrap(),
+        facilitation: FacilitatorAccess::default(),
+        proxies: TrustedProxies::default(),
+        public_host: None,
     }
 }
 
@@ -233,7 +244,7 @@ pub fn operator_client() -> reqwest::Client {
 }
 
 pub fn test_journal() -> Journal {
-    Journal::in_memory().unwrap()
+    memory_journal()
 }
 
 pub async fn start_with(limits: ServeLimits, journal: Journal) -> TestServer {

@@ -10,10 +10,8 @@ use openlora_model::{
     dataset::{DataSource, Task, TaskOptions, load},
     text::TextCodec,
 };
-use openlora_train::{
-    TrainConfig, TrainInputs,
-    base::{BaseBuild, BaseShape, train_base},
-};
+use openlora_train::{TrainConfig, TrainInputs};
+use xtask::base::{BaseBuild, BaseShape, train_base};
 
 const WORDS: [&str; 8] = [
     "lamp", "boat", "tree", "road", "ship", "wall", "door", "coat",

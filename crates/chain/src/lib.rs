@@ -2,6 +2,20 @@
 //!
 //! The crates that know no chain reach this one through the port traits only. It does not know
 //! settings, terminal or command line.
+//!
+//! ```
+//! use openlora_chain::merkle::{MerkleTree, leaf, root_from_proof};
+//! use openlora_chain::network::{Network, NetworkOptions};
+//!
+//! let network = Network::resolve("base", &NetworkOptions::default())?;
+//! assert_eq!(network.chain_id, 8453);
+//!
+//! let leaves = [leaf(b"first"), leaf(b"second"), leaf(b"third")];
+//! let tree = MerkleTree::new(&leaves).ok_or("a tree has leaves")?;
+//! let proof = tree.proof(1).ok_or("the tree has a second leaf")?;
+//! assert_eq!(root_from_proof(leaves[1], &proof), tree.root());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod balance;
 pub mod development;

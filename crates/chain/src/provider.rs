@@ -116,21 +116,23 @@ impl Chain {
         })
     }
 
-    /// Simulates a call at the current state and changes nothing; a call that reverts returns the
-    /// reason.
-    pub async fn simulate(
+    /// Simulates a call with at most this much gas at the current state and changes nothing; a call
+    /// that reverts or needs more gas returns the reason.
+    pub async fn simulate_within(
         &self,
         from: Address,
         to: Address,
         data: &Bytes,
         deed: &str,
+        gas: u64,
     ) -> Result<Bytes, WalletError> {
         let request = TransactionRequest::default()
             .from(from.into())
             .to(to.into())
+            .gas_limit(gas)
             .input(data.clone().into());
         let asked = self.provider.call(request).await;
-        asked.map_err(|error| self.refused("eth_call", deed, &error))
+        asked.map_err(|error| self.refused_within("eth_call", deed, gas, &error))
     }
 
     /// The gas that a transaction would use now; a transaction that reverts returns the reason.
@@ -149,33 +151,28 @@ impl Chain {
         asked.map_err(|error| self.refused("eth_estimateGas", deed, &error))
     }
 
-    /// As [`Self::simulate`], but on top of pending transactions, with the sender, gas limit and
+    /// As [`Self::simulate_within`], but on top of pending transactions, with the sender, gas limit and
     /// fees of the real transaction. Contract code that reads these values sees the real ones.
     pub async fn simulate_as_sent(
         &self,
-        (from, to): (Address, Address),
-        data: &Bytes,
+        planned: &PlannedTx<'_>,
         deed: &str,
-        limits: (u64, GasFees),
     ) -> Result<Bytes, WalletError> {
-        let request = as_sent((from, to), data, limits);
-        let asked = self.provider.call(request).block(BlockId::pending()).await;
-        asked.map_err(|error| self.refused_within("eth_call", deed, limits.0, &error))
+        let asked = self.provider.call(planned.request());
+        let asked = asked.block(BlockId::pending()).await;
+        asked.map_err(|error| self.refused_within("eth_call", deed, planned.gas, &error))
     }
 
     /// As [`Self::estimate`], under the conditions of [`Self::simulate_as_sent`]. Fails if more gas
     /// is needed.
     pub async fn estimate_as_sent(
         &self,
-        (from, to): (Address, Address),
-        data: &Bytes,
+        planned: &PlannedTx<'_>,
         deed: &str,
-        limits: (u64, GasFees),
     ) -> Result<u64, WalletError> {
-        let request = as_sent((from, to), data, limits);
-        let asked = self.provider.estimate_gas(request);
+        let asked = self.provider.estimate_gas(planned.request());
         let asked = asked.block(BlockId::pending()).await;
-        asked.map_err(|error| self.refused_within("eth_estimateGas", deed, limits.0, &error))
+        asked.map_err(|error| self.refused_within("eth_estimateGas", deed, planned.gas, &error))
     }
 
     /// Nodes have several words for a call that needs more gas than it is given.
@@ -260,7 +257,7 @@ impl Chain {
             method: "eth_getBlockByNumber",
             reason: "there is no first block".to_owned(),
         })?;
-        Ok(Word(found.hash.0))
+        Ok(Word::from(found.hash))
     }
 
     /// Whether the chain has this block at this height.
@@ -384,18 +381,26 @@ impl Chain {
     }
 }
 
-fn as_sent(
-    (from, to): (Address, Address),
-    data: &Bytes,
-    (gas, fees): (u64, GasFees),
-) -> TransactionRequest {
-    TransactionRequest::default()
-        .from(from.into())
-        .to(to.into())
-        .input(data.clone().into())
-        .gas_limit(gas)
-        .max_fee_per_gas(fees.max_fee)
-        .max_priority_fee_per_gas(fees.priority)
+/// A transaction that is about to be sent, with the gas limit and fees it will have.
+#[derive(Clone, Copy, Debug)]
+pub struct PlannedTx<'a> {
+    pub from: Address,
+    pub to: Address,
+    pub data: &'a Bytes,
+    pub gas: u64,
+    pub fees: GasFees,
+}
+
+impl PlannedTx<'_> {
+    fn request(&self) -> TransactionRequest {
+        TransactionRequest::default()
+            .from(self.from.into())
+            .to(self.to.into())
+            .input(self.data.clone().into())
+            .gas_limit(self.gas)
+            .max_fee_per_gas(self.fees.max_fee)
+            .max_priority_fee_per_gas(self.fees.priority)
+    }
 }
 
 /// Whether a node says that the contract's code itself failed.

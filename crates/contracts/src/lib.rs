@@ -1,5 +1,15 @@
 //! The project's contracts as they are deployed: init codes from the committed artifacts. They are
 //! deployed through the deterministic deployer, so that they have the same address on every chain.
+//!
+//! ```
+//! // Contracts in deployment order, with the addresses they get on every chain.
+//! let contracts = openlora_contracts::deployments()?;
+//! for contract in &contracts {
+//!     println!("{} at {}", contract.name, contract.address);
+//! }
+//! assert_eq!(contracts[0].name, "RevenueSplitterFactory");
+//! # Ok::<(), openlora_contracts::ArtifactError>(())
+//! ```
 
 use alloy::{
     primitives::{Address, B256, Bytes, address, hex, keccak256},

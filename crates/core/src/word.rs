@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use alloy::primitives::B256;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// 32 bytes, written as 0x and 64 lower-case digits: a channel's id, an authorization's nonce.
@@ -37,6 +38,18 @@ impl fmt::Display for Word {
 impl fmt::Debug for Word {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")
+    }
+}
+
+impl From<B256> for Word {
+    fn from(word: B256) -> Self {
+        Self(word.0)
+    }
+}
+
+impl From<Word> for B256 {
+    fn from(word: Word) -> Self {
+        word.0.into()
     }
 }
 

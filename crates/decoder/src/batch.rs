@@ -12,7 +12,7 @@ pub struct TokenBatch {
     /// Token i is predicted and counts in the loss. The first token of a row has no predecessor, so
     /// its flag is ignored.
     pub targets: Vec<bool>,
-    /// Row r is ids[offsets[r]..offsets[r + 1]]; starts with 0, ends with the number of ids.
+    /// Row r is `ids[offsets[r]..offsets[r + 1]]`; starts with 0, ends with the number of ids.
     pub offsets: Vec<usize>,
 }
 

@@ -60,8 +60,6 @@ pub enum DecoderError {
         expected: Vec<usize>,
         found: Vec<usize>,
     },
-    #[error("no trainable tensor is called {name}")]
-    UnknownTensor { name: String },
     #[error("tensor arithmetic failed: {0}")]
     Tensor(#[from] candle_core::Error),
 }
@@ -70,9 +68,7 @@ impl Explain for DecoderError {
     fn class(&self) -> ExitClass {
         match self {
             Self::Model(error) => error.class(),
-            Self::Tensor(_) | Self::Batch { .. } | Self::UnknownTensor { .. } => {
-                ExitClass::Internal
-            }
+            Self::Tensor(_) | Self::Batch { .. } => ExitClass::Internal,
             _ => ExitClass::BadInput,
         }
     }

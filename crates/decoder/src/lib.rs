@@ -3,6 +3,28 @@
 //!
 //! The model crate selects the base and finds its files. This crate does not know data files,
 //! optimizers, runs or serving.
+//!
+//! ```no_run
+//! use openlora_decoder::{Decoder, TokenBatch};
+//! use openlora_model::{BaseModel, LoraConfig, WeightPrecision};
+//!
+//! # fn example(base: &BaseModel) -> Result<(), Box<dyn std::error::Error>> {
+//! let mut decoder = Decoder::load(base, WeightPrecision::Auto)?;
+//! let lora = LoraConfig {
+//!     rank: 8,
+//!     alpha: 16.0,
+//!     targets: vec!["q_proj".to_owned(), "v_proj".to_owned()],
+//!     dropout: 0.0,
+//!     rslora: false,
+//! };
+//! decoder.attach_lora(&lora, 42)?;
+//! // A token counts in the loss where the mask is true.
+//! let rows = [(&[1, 5, 9, 2][..], &[false, true, true, true][..])];
+//! let (loss, targets) = decoder.loss_sum(&TokenBatch::from_rows(rows))?;
+//! println!("{loss} over {targets} tokens");
+//! # Ok(())
+//! # }
+//! ```
 
 mod batch;
 mod error;
@@ -12,7 +34,6 @@ mod layer;
 mod lora;
 mod network;
 mod noise;
-mod save;
 mod tap;
 mod weights;
 
@@ -21,5 +42,4 @@ pub use error::DecoderError;
 pub use layer::ModelParameter;
 pub use lora::LoraFactors;
 pub use network::Decoder;
-pub use save::SaveType;
 pub use tap::{GradientTap, ModulePass};

@@ -71,11 +71,6 @@ impl Decoder {
         Ok(())
     }
 
-    /// Detaches the factors.
-    pub fn detach_lora(&mut self) {
-        self.linears_mut().for_each(|linear| linear.lora = None);
-    }
-
     /// Passes the backward passes of all factors to `tap`, instead of computing the factors'
     /// gradients. Module numbers are those of [`Decoder::adapted`].
     pub fn set_tap(&mut self, tap: &Arc<dyn GradientTap>) {

@@ -59,7 +59,6 @@ pub struct DevChain {
     pub(super) pool: TxPool,
     pub(super) clock: ChainClock,
     pub(super) impersonated: HashSet<Address>,
-    pub(super) impersonate_all: bool,
     pub(super) automine: bool,
     /// The number of reorganisations, which makes re-created blocks differ.
     pub(super) reorgs: u64,
@@ -105,7 +104,6 @@ impl DevChain {
                 next: None,
             },
             impersonated: HashSet::new(),
-            impersonate_all: false,
             automine: true,
             reorgs,
             notices: broadcast::channel(NOTICES).0,

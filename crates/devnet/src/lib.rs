@@ -4,6 +4,22 @@
 //! Limitations: no network, no consensus, no blob transactions, no state proofs. A header's state
 //! root is a hash chain over all changes, not a trie root. Transaction and receipt roots, blooms
 //! and hashes are computed as specified.
+//!
+//! ```no_run
+//! use openlora_devnet::{ChainOptions, DevChain, RunningNode, local_genesis};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let chain = DevChain::open(ChainOptions {
+//!     path: "chain.sqlite".into(),
+//!     chain_id: 31_337,
+//!     genesis: local_genesis()?,
+//! })?;
+//! let node = RunningNode::start(chain, 8545, "token for /stop").await?;
+//! println!("JSON-RPC at http://{}", node.address());
+//! node.run().await?;
+//! # Ok(())
+//! # }
+//! ```
 
 mod accounts;
 mod chain;

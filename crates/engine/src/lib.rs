@@ -2,6 +2,27 @@
 //!
 //! The HTTP surface, metering and attribution know only this trait, so that another engine, also a
 //! remote one, can implement it. This crate knows neither an implementation nor HTTP.
+//!
+//! ```no_run
+//! use futures::StreamExt;
+//! use openlora_engine::{Engine, EngineError, GenerationStep, Prompt, SamplingParams};
+//!
+//! async fn complete(engine: &dyn Engine, text: &str) -> Result<String, EngineError> {
+//!     let sampling = SamplingParams {
+//!         max_tokens: 64,
+//!         ..SamplingParams::default()
+//!     };
+//!     let prompt = Prompt::Text(text.to_owned());
+//!     let mut steps = engine.generate(prompt, sampling).await?;
+//!     let mut answer = String::new();
+//!     while let Some(step) = steps.next().await {
+//!         if let GenerationStep::Delta { text, .. } = step? {
+//!             answer.push_str(&text);
+//!         }
+//!     }
+//!     Ok(answer)
+//! }
+//! ```
 
 mod error;
 pub mod turns;
@@ -43,21 +64,56 @@ pub struct SamplingParams {
     /// Penalties look at the answer only, not at the prompt.
     pub frequency_penalty: Option<f32>,
     pub presence_penalty: Option<f32>,
+    /// Divides positive and multiplies negative logits of tokens that the prompt or the answer
+    /// contains, as in Hugging Face's and vLLM's samplers; 1 has no effect.
+    pub repetition_penalty: Option<f32>,
+    /// Tokens before which nothing ends the answer.
+    pub min_tokens: usize,
     /// Stop strings; they are not part of the answer.
     pub stop: Vec<String>,
+    /// Tokens that end the answer, besides the model's own; they are not part of it.
+    pub stop_token_ids: Vec<u32>,
     /// Number of alternatives to report per token.
     pub logprobs: Option<usize>,
     /// The same seed, prompt and settings give the same answer.
     pub seed: Option<u64>,
 }
 
+/// A token of the vocabulary, and its bytes. A token may hold a part of a character.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VocabularyToken {
+    pub id: u32,
+    pub bytes: Vec<u8>,
+}
+
+impl VocabularyToken {
+    /// The token as text; bytes that are no whole character are written as `\xNN`.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for chunk in self.bytes.utf8_chunks() {
+            text.push_str(chunk.valid());
+            for byte in chunk.invalid() {
+                text.push_str(&format!("\\x{byte:02x}"));
+            }
+        }
+        text
+    }
+
+    /// Whether its bytes are whole characters.
+    pub fn is_text(&self) -> bool {
+        std::str::from_utf8(&self.bytes).is_ok()
+    }
+}
+
 /// A generated token's natural-log probability under the model, before temperature and
 /// penalties, and its best alternatives.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TokenLogprob {
-    pub token: String,
+    pub token: VocabularyToken,
     pub logprob: f32,
-    pub top: Vec<(String, f32)>,
+    pub top: Vec<(VocabularyToken, f32)>,
+    /// Characters of the answer before the one that the token begins in.
+    pub offset: usize,
 }
 
 /// One step of an answer.

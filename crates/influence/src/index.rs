@@ -117,16 +117,6 @@ pub struct IndexContributor {
     pub address: Option<String>,
 }
 
-impl IndexContributor {
-    /// The payee of this contributor's earnings: the address in lower case, or the name.
-    pub fn owner(&self) -> String {
-        match &self.address {
-            Some(address) => address.to_lowercase(),
-            None => self.name.clone(),
-        }
-    }
-}
-
 /// A training example.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct IndexedExample {

@@ -7,6 +7,24 @@
 //! TRAK, arXiv:2303.14186; LESS, arXiv:2402.04333). Verbatim overlaps of an answer with the
 //! training text are found in a suffix array. Scores are integers; the attribution crate weighs
 //! them. This crate does not know HTTP, chains or the terminal.
+//!
+//! ```no_run
+//! use openlora_influence::{IndexFile, adapter_digest};
+//!
+//! # fn example(base_digest: &str) -> Result<(), Box<dyn std::error::Error>> {
+//! let index = IndexFile::open("adapter/attribution.index".as_ref())?;
+//! let adapter = adapter_digest("adapter".as_ref())?;
+//! index.binding().require(base_digest, &adapter)?;
+//! let trace = index.trace(&[1, 7], &[5, 9, 2, 30]);
+//! println!(
+//!     "{} examples; {} of {} answer tokens occur in them",
+//!     index.examples().len(),
+//!     trace.covered,
+//!     trace.answer
+//! );
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod audit;
 mod build;
@@ -41,7 +59,7 @@ pub use indexed::ContributorIndex;
 pub use material::{GradientCheckpoint, GradientInputs};
 pub use places::AttributionDir;
 pub use projection::Projector;
-pub use scan::{DotKernel, dot, kernels};
+pub use scan::{DotKernel, kernels};
 pub use sketch::GradientSketch;
 pub use sketcher::GradientSketcher;
 pub use suffixes::SuffixArray;

@@ -102,7 +102,7 @@ impl GradientInputs {
         Ok(decoder)
     }
 
-    /// Writes what [`GradientInputs::read`] reads, and returns the SHA-256 of each file by name.
+    /// Writes the inputs as files, and returns the SHA-256 of each by name.
     pub fn write(
         &self,
         places: &AttributionDir,

@@ -26,11 +26,6 @@ pub fn kernels() -> &'static [DotKernel] {
     &KERNELS
 }
 
-/// Uses the fastest kernel.
-pub fn dot(left: &[i8], right: &[i8]) -> i32 {
-    kernels()[0].dot(left, right, total(right))
-}
-
 /// Sum of a row.
 pub fn total(row: &[i8]) -> i32 {
     row.iter().map(|value| i32::from(*value)).sum()

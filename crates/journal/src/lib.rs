@@ -3,11 +3,28 @@
 //! An append is durable when it returns. One process writes, through one thread that commits queued
 //! events together; any number of processes read. The journal knows events and their uniqueness
 //! rules, nothing about HTTP, models or money.
+//!
+//! ```
+//! use openlora_journal::Journal;
+//! use openlora_ledger::event::Event;
+//!
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! let journal = Journal::in_memory()?;
+//! let started = Event::ServerStarted {
+//!     session: "first".to_owned(),
+//!     version: "0.1.0".to_owned(),
+//! };
+//! let record = journal.append(started).await?;
+//! assert_eq!(record.sequence, journal.head().sequence);
+//! assert_eq!(journal.verify().await?, journal.head());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod chain;
 mod error;
 mod lock;
-mod memory;
 pub mod projection;
 mod read_only;
 mod row;
@@ -29,7 +46,6 @@ use tokio::sync::{broadcast, oneshot, watch};
 pub use chain::JournalHead;
 pub use error::JournalError;
 pub use lock::writer_of;
-pub use memory::MemoryStore;
 pub use read_only::ReadOnlyJournal;
 pub use row::{RecordHash, StoredRow};
 pub use sqlite::{SqliteReader, SqliteStore};
@@ -102,15 +118,6 @@ impl Journal {
     /// There is none, or it is no journal or a later format.
     pub fn open_read_only(path: &Path) -> Result<ReadOnlyJournal, JournalError> {
         Ok(ReadOnlyJournal::new(Box::new(SqliteReader::open(path)?)))
-    }
-
-    /// A journal in memory that is lost when its last handle is dropped.
-    ///
-    /// # Errors
-    ///
-    /// The system cannot start another thread.
-    pub fn in_memory() -> Result<Self, JournalError> {
-        Self::start(Box::new(MemoryStore::new()), Box::new(system_clock))
     }
 
     /// Starts the writer over any store, with any clock.

@@ -1,8 +1,6 @@
 //! Reading a journal: pages, replay, verification.
 
-use super::{
-    chain::JournalHead, error::JournalError, row::StoredRow, store::StoreReader, unique::UniqueKey,
-};
+use super::{chain::JournalHead, error::JournalError, row::StoredRow, store::StoreReader};
 use openlora_ledger::{event::EventRecord, state::LedgerState};
 
 /// Rows fetched at a time: long reads hold no lock between pages, so the writer can go on.
@@ -50,19 +48,6 @@ impl ReadOnlyJournal {
             .iter()
             .map(StoredRow::decode)
             .collect()
-    }
-
-    /// The one record of a kind that a request has, see [`UniqueKey`].
-    ///
-    /// # Errors
-    /// The disk, or a record that this version cannot read.
-    pub fn unique(
-        &mut self,
-        kind: &'static str,
-        request_id: &str,
-    ) -> Result<Option<EventRecord>, JournalError> {
-        let row = self.reader.unique(&UniqueKey::new(kind, request_id))?;
-        row.map(|row| row.decode()).transpose()
     }
 
     /// Passes every record from `from` on to `visit`, in order.

@@ -1,4 +1,4 @@
-//! The interface of a record store, implemented by SQLite and in memory.
+//! The interface of a record store, implemented by SQLite.
 
 use super::{chain::JournalHead, error::JournalError, row::StoredRow, unique::UniqueKey};
 use openlora_ledger::{
@@ -77,11 +77,6 @@ pub trait StoreReader: Send {
 
     /// The one event of its kind of a request.
     fn unique(&mut self, unique: &UniqueKey) -> Result<Option<StoredRow>, JournalError>;
-
-    /// The one `CallMetered` of a request.
-    fn metered(&mut self, request_id: &str) -> Result<Option<StoredRow>, JournalError> {
-        self.unique(&UniqueKey::new(UniqueKey::METERED, request_id))
-    }
 
     /// The enclosure of a request, as long as it is kept.
     fn enclosed(&mut self, request_id: &str) -> Result<Option<Vec<u8>>, JournalError>;

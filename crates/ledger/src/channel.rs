@@ -42,13 +42,6 @@ pub enum ChargedStage {}
 /// The amount claimed from the channel on the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClaimedStage {}
-/// The amount that the escrow has sent to the receiver.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SettledStage {}
-/// The amount that the receiver has released to its recipients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReleasedStage {}
-
 /// The running total of one stage.
 pub struct StageTotal<Stage> {
     amount: Amount,
@@ -60,12 +53,6 @@ pub struct StageTotal<Stage> {
 pub enum TotalBreach {
     #[error("{charged} charged is more than {authorised} authorised")]
     ChargedAboveAuthorised { charged: Amount, authorised: Amount },
-    #[error("{claimed} claimed is more than {charged} charged")]
-    ClaimedAboveCharged { claimed: Amount, charged: Amount },
-    #[error("{settled} settled is more than {claimed} claimed")]
-    SettledAboveClaimed { settled: Amount, claimed: Amount },
-    #[error("{released} released is more than {settled} settled")]
-    ReleasedAboveSettled { released: Amount, settled: Amount },
     #[error("a charge begins at {begins}, and {charged} are charged")]
     BeginsElsewhere { begins: Amount, charged: Amount },
     #[error("no call is reserved for the charge")]
@@ -125,41 +112,9 @@ impl StageTotal<ChargedStage> {
 }
 
 impl StageTotal<ClaimedStage> {
-    /// The total claimed on the chain, which must not exceed the charged total.
-    pub fn within(claimed: Amount, charged: StageTotal<ChargedStage>) -> Result<Self, TotalBreach> {
-        let charged = charged.amount;
-        if claimed > charged {
-            return Err(TotalBreach::ClaimedAboveCharged { claimed, charged });
-        }
-        Ok(Self::from_amount(claimed))
-    }
-
     /// The on-chain total of a channel that has no charges here.
     pub fn observed(claimed: Amount) -> Self {
         Self::from_amount(claimed)
-    }
-}
-
-impl StageTotal<SettledStage> {
-    pub fn within(settled: Amount, claimed: StageTotal<ClaimedStage>) -> Result<Self, TotalBreach> {
-        let claimed = claimed.amount;
-        if settled > claimed {
-            return Err(TotalBreach::SettledAboveClaimed { settled, claimed });
-        }
-        Ok(Self::from_amount(settled))
-    }
-}
-
-impl StageTotal<ReleasedStage> {
-    pub fn within(
-        released: Amount,
-        settled: StageTotal<SettledStage>,
-    ) -> Result<Self, TotalBreach> {
-        let settled = settled.amount;
-        if released > settled {
-            return Err(TotalBreach::ReleasedAboveSettled { released, settled });
-        }
-        Ok(Self::from_amount(released))
     }
 }
 

@@ -51,6 +51,9 @@ pub struct Earnings {
     /// Wei paid for gas, by day and chain.
     #[serde(with = "pairs")]
     gas: BTreeMap<(u64, u64), Amount>,
+    /// The highest charged total of each channel of which a part was not worth claiming.
+    #[serde(default)]
+    deferred: BTreeMap<ChannelKey, Amount>,
     /// Fees that payers were charged for refunds, by day.
     #[serde(default, with = "pairs")]
     refund_fees: BTreeMap<(u64, ReceiverKey), Amount>,
@@ -101,6 +104,10 @@ pub struct EarningsSums {
     pub released: Amount,
     /// Charged, but withdrawn or refunded to payers before it was claimed; over all time.
     pub uncollectable: Amount,
+    /// Charged, not worth the gas of its claim, and withdrawn by payers; over all time.
+    pub written_off: Amount,
+    /// The pending part that is not worth the gas of its claim yet; over all time.
+    pub deferred: Amount,
     pending: Amount,
     withdrawable: Amount,
 }
@@ -128,6 +135,8 @@ impl EarningsSums {
             settled: self.settled.saturating_add(other.settled),
             released: self.released.saturating_add(other.released),
             uncollectable: self.uncollectable.saturating_add(other.uncollectable),
+            written_off: self.written_off.saturating_add(other.written_off),
+            deferred: self.deferred.saturating_add(other.deferred),
             pending: self.pending.saturating_add(other.pending),
             withdrawable: self.withdrawable.saturating_add(other.withdrawable),
         }
@@ -140,7 +149,8 @@ impl EarningsSums {
 
     /// Completes the sums of one receiver.
     fn closed(self) -> Self {
-        let arrived = self.settled.saturating_add(self.uncollectable);
+        let lost = self.uncollectable.saturating_add(self.written_off);
+        let arrived = self.settled.saturating_add(lost);
         Self {
             pending: self.income().saturating_sub(arrived),
             withdrawable: self.settled.saturating_sub(self.released),
@@ -171,6 +181,16 @@ impl Earnings {
                 ..
             } => self.charge(day, adapter, charge),
             Event::RefundCharged(fee) => self.charge_refund(day, fee),
+            Event::ClaimsDeferred(it) => {
+                for claim in &it.channels {
+                    let key = ChannelKey {
+                        chain_id: it.chain_id,
+                        channel: claim.channel,
+                    };
+                    let total = self.deferred.entry(key).or_default();
+                    *total = claim.total.max(*total);
+                }
+            }
             Event::ChannelObserved(it) => {
                 self.views.insert(it.key, it.view.clone());
             }
@@ -207,6 +227,7 @@ impl Earnings {
         self.lines.retain(|key, _| key.chain_id != chain_id);
         self.views.retain(|key, _| key.chain_id != chain_id);
         self.gas.retain(|(_, chain), _| *chain != chain_id);
+        self.deferred.retain(|key, _| key.chain_id != chain_id);
         self.refund_fees
             .retain(|(_, receiver), _| receiver.chain_id != chain_id);
     }
@@ -255,13 +276,11 @@ impl Earnings {
 
     pub fn sums(&self, receiver: ReceiverKey, days: DayRange) -> EarningsSums {
         let charged = self.sums_where(|key| key.receiver == receiver && days.has(key.day));
-        let uncollectable = self.uncollectable(receiver);
         let moved = EarningsSums {
-            uncollectable,
             refund_fees: self.refund_fees(receiver, days),
             ..self.moved(receiver, days)
         };
-        charged.plus(moved).closed()
+        charged.plus(moved).plus(self.unclaimed(receiver)).closed()
     }
 
     fn refund_fees(&self, receiver: ReceiverKey, days: DayRange) -> Amount {
@@ -270,14 +289,22 @@ impl Earnings {
         fees.map(|(_, fee)| *fee).sum()
     }
 
-    /// Charges of a receiver's calls beyond the balances and claims of their channels.
-    fn uncollectable(&self, receiver: ReceiverKey) -> Amount {
+    /// The charges of a receiver's calls that are lost, or not worth claiming yet.
+    fn unclaimed(&self, receiver: ReceiverKey) -> EarningsSums {
         let lines = self.lines.iter().filter(|(_, it)| it.receiver == receiver);
-        let lost = lines.filter_map(|(key, line)| {
+        let sums = lines.filter_map(|(key, line)| {
             let view = self.views.get(key)?;
-            Some(line.charged.saturating_sub(view.balance.max(view.claimed)))
+            let reach = view.balance.max(view.claimed);
+            let deferred = self.deferred.get(key).copied().unwrap_or_default();
+            let deferred = deferred.min(line.charged);
+            Some(EarningsSums {
+                uncollectable: line.charged.saturating_sub(reach.max(deferred)),
+                written_off: deferred.saturating_sub(reach),
+                deferred: deferred.min(reach).saturating_sub(view.claimed),
+                ..EarningsSums::default()
+            })
         });
-        lost.sum()
+        sums.fold(EarningsSums::default(), EarningsSums::plus)
     }
 
     /// Number and charges of the calls that match.

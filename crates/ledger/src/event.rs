@@ -120,6 +120,9 @@ pub enum Event {
     /// These vouchers are about to stand in the calldata of a claim, where everybody finds them:
     /// written before the transaction is sent.
     VouchersPublished(Box<VouchersPublished>),
+    /// The charges of these channels are not claimed for now, because that would cost more gas than
+    /// it brings. The part that a payer withdraws before it is claimed is written off.
+    ClaimsDeferred(Box<ClaimsDeferred>),
     /// A payer got back what was not charged.
     Refunded(Box<ChannelRefunded>),
     /// The recipients of an adapter version, as read from its splitter.
@@ -397,6 +400,22 @@ pub struct PublishedVoucher {
     pub channel: Word,
     /// What it allows, whatever is claimed with it.
     pub maximum: Amount,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimsDeferred {
+    pub chain_id: u64,
+    pub channels: Vec<DeferredClaim>,
+}
+
+/// The charges of one channel that are not claimed for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeferredClaim {
+    pub channel: Word,
+    /// Charged and not claimed.
+    pub amount: Amount,
+    /// The channel's charged total.
+    pub total: Amount,
 }
 
 /// One channel of a claim.

@@ -44,9 +44,11 @@ pub struct AuditFigures {
     pub claimed: Amount,
     /// The same according to the journal.
     pub claimed_in_journal: Amount,
-    /// Charged and not claimed: covered by vouchers and balances, and uncollectable.
+    /// Charged and not claimed: covered by vouchers and balances, uncollectable, and written off.
     pub claimable: Amount,
     pub uncollectable: Amount,
+    /// Charged, not worth the gas of its claim, and withdrawn by payers.
+    pub written_off: Amount,
     /// Claimed for the receiver by all servers.
     pub claimed_by_all: Amount,
     pub settled: Amount,
@@ -84,6 +86,8 @@ impl AuditFigures {
 pub enum FindingKind {
     /// Charged calls that can never be claimed.
     Uncollectable,
+    /// Charged calls that were not worth the gas of their claim before the payer withdrew.
+    WrittenOff,
     /// Charged calls whose `exact` transfer is missing on the chain.
     PaymentMissing,
     /// One `exact` payment that was used for several calls.
@@ -146,7 +150,8 @@ impl FindingKind {
             | Self::ReleaseMissing
             | Self::RefundMissing
             | Self::RefundUnrecorded => Severity::Difference,
-            Self::PaymentOwed
+            Self::WrittenOff
+            | Self::PaymentOwed
             | Self::WithdrawalPending
             | Self::ClaimedByOthers
             | Self::SettledByOthers

@@ -14,8 +14,8 @@ use super::{
     TotalBreach,
 };
 use crate::event::{
-    ChannelsClaimed, ClearingStage, Event, PaymentBound, PaymentClearing, RefundCharged,
-    VouchersPublished,
+    ChannelsClaimed, ClaimsDeferred, ClearingStage, Event, PaymentBound, PaymentClearing,
+    RefundCharged, VouchersPublished,
 };
 use openlora_core::{Amount, Word};
 
@@ -79,6 +79,9 @@ pub struct LedgerChannel {
     /// The highest maximum of a voucher that stood in the calldata of a claim, mined or not.
     #[serde(default)]
     pub highest_published: Amount,
+    /// The highest charged total of which a part was not worth claiming.
+    #[serde(default)]
+    pub deferred: Amount,
     /// Whether vouchers are written down before they are published; earlier versions did not.
     #[serde(default)]
     pub announces_vouchers: bool,
@@ -100,6 +103,7 @@ impl LedgerChannel {
             refund_fees: Amount::ZERO,
             paid_refund: None,
             highest_published: Amount::ZERO,
+            deferred: Amount::ZERO,
             announces_vouchers: false,
         }
     }
@@ -109,6 +113,16 @@ impl LedgerChannel {
     pub fn published(&self) -> Amount {
         let claimed = self.view.as_ref().map_or(Amount::ZERO, |view| view.claimed);
         claimed.max(self.highest_published)
+    }
+
+    /// The deferred part of the charges that the channel no longer holds.
+    pub fn written_off(&self) -> Amount {
+        let held = self
+            .view
+            .as_ref()
+            .map(|view| view.balance.max(view.claimed));
+        let deferred = self.deferred.min(self.charged.amount());
+        held.map_or(Amount::ZERO, |held| deferred.saturating_sub(held))
     }
 
     /// Whether it is written down that others may have a voucher over so much.
@@ -254,16 +268,15 @@ impl LedgerChannel {
         self.used = self.used.split_off(&charged);
     }
 
-    /// The claimed total on the chain, checked against the charged total.
-    pub fn claimed(&self) -> Result<StageTotal<ClaimedStage>, TotalBreach> {
-        let claimed = self.view.as_ref().map_or(Amount::ZERO, |view| view.claimed);
-        StageTotal::<ClaimedStage>::within(claimed, self.charged)
-    }
-
     /// Charged and not yet claimed.
     pub fn unclaimed(&self) -> Amount {
         let claimed = self.view.as_ref().map_or(Amount::ZERO, |view| view.claimed);
         self.charged.amount().saturating_sub(claimed)
+    }
+
+    /// Charged and not yet claimed, without what is written off.
+    pub fn outstanding(&self) -> Amount {
+        self.unclaimed().saturating_sub(self.written_off())
     }
 
     fn authorise(&mut self, payment: &CheckedPayment) {
@@ -401,6 +414,7 @@ impl Ledger {
             Event::PaymentBound(bound) => self.bind(bound),
             Event::RefundCharged(fee) => self.charge_refund(fee),
             Event::VouchersPublished(published) => self.publish(published),
+            Event::ClaimsDeferred(deferred) => self.defer(deferred),
             Event::Claimed(claimed) => self.claim(claimed),
             Event::Refunded(refunded) => {
                 if let Some(channel) = self.channels.get_mut(&refunded.key) {
@@ -447,6 +461,18 @@ impl Ledger {
             if let Some(channel) = self.channels.get_mut(&key) {
                 channel.announces_vouchers = true;
                 channel.publish(voucher.maximum);
+            }
+        }
+    }
+
+    fn defer(&mut self, deferred: &ClaimsDeferred) {
+        for claim in &deferred.channels {
+            let key = ChannelKey {
+                chain_id: deferred.chain_id,
+                channel: claim.channel,
+            };
+            if let Some(channel) = self.channels.get_mut(&key) {
+                channel.deferred = channel.deferred.max(claim.total);
             }
         }
     }

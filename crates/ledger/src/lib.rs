@@ -2,6 +2,22 @@
 //! them.
 //!
 //! Pure: no files, clock, randomness or floats. It does not know chains, keys or the terminal.
+//!
+//! ```
+//! use openlora_core::Amount;
+//! use openlora_ledger::{CallWork, PriceList, apportion};
+//!
+//! let prices = PriceList {
+//!     prompt: Amount(10),
+//!     completion: Amount(40),
+//!     ..PriceList::default()
+//! };
+//! let (prompt, completion) = (500, 250);
+//! let charge = prices.price_of(CallWork::Tokens { prompt, completion });
+//! assert_eq!(charge, Amount(15));
+//! // Parts sum to the whole; the largest remainder gets the rest.
+//! assert_eq!(apportion(15, &[1, 1, 2]), [4, 4, 7]);
+//! ```
 
 pub mod disclosure;
 pub mod state;
@@ -36,8 +52,8 @@ pub use chain_facts::{
     ChainFact, ChainFacts, EventLocation, ExactIncome, ExactTransfer, MoneyMovement,
 };
 pub use channel::{
-    AuthorisedStage, ChannelTerms, ChargedStage, ClaimedStage, ReleasedStage, SettledStage,
-    StageTotal, TotalBreach, WITHDRAW_DELAY, WITHDRAW_SHARE,
+    AuthorisedStage, ChannelTerms, ChargedStage, ClaimedStage, StageTotal, TotalBreach,
+    WITHDRAW_DELAY, WITHDRAW_SHARE,
 };
 pub use collected_sums::{CollectedSums, collected_of};
 pub use contributions::{AttributedCall, PoolAllotment, StatedContributions};
@@ -51,7 +67,7 @@ pub use ledger_state::{
 };
 pub use payment::{CallCharge, CheckedPayment, PaymentScheme, RetryProof, request_digest};
 pub use payout::divide;
-pub use period::EarningsPeriod;
+pub use period::{EarningsPeriod, gas_in_token};
 pub use price::{CallWork, PriceList, TOKENS};
 pub use shares::{RevenueShare, SplitProblem, WHOLE_PPM, apportion, check_split};
 pub use sponsored::{SponsorAllowance, SponsorLimit, SponsoredBook, SponsoredGas};

@@ -37,7 +37,7 @@ impl Earnings {
         let mut chains: Vec<u64> = receivers.iter().map(|it| it.chain_id).collect();
         chains.dedup();
         let gas_wei: Amount = chains.iter().map(|it| self.gas(*it, days)).sum();
-        let gas = coin.and_then(|coin| cost(gas_wei, coin));
+        let gas = coin.and_then(|coin| gas_in_token(gas_wei, coin));
         let net = gas.and_then(|gas| {
             let (charged, gas) = (i128::try_from(sums.income().0), i128::try_from(gas.0));
             Some(charged.ok()? - gas.ok()?)
@@ -51,7 +51,8 @@ impl Earnings {
     }
 }
 
-/// Gas cost in base units, rounded up.
-fn cost(gas_wei: Amount, coin: u128) -> Option<Amount> {
+/// A gas cost in base units of a token, rounded up, at this price of one native coin. `None` if it
+/// is more than can be counted.
+pub fn gas_in_token(gas_wei: Amount, coin: u128) -> Option<Amount> {
     Some(Amount(gas_wei.0.checked_mul(coin)?.div_ceil(COIN)))
 }

@@ -3,7 +3,6 @@
 //!
 //! Prompts, answers and request ids are not published, only their digests.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -50,17 +49,6 @@ pub struct PublishedCall {
     pub examples: Vec<ShapingExample>,
     pub shares: Vec<ContributorShare>,
     pub amounts: Vec<AttributedAmount>,
-}
-
-/// A contributor with a static share, as stated in the adapter's package.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct PublishedParty {
-    pub name: String,
-    #[schemars(with = "Option<String>")]
-    pub address: Option<Address>,
-    #[schemars(with = "Option<String>")]
-    pub owner: Option<Address>,
-    pub static_ppm: u64,
 }
 
 /// The calls of one anchored root.

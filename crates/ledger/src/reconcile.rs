@@ -166,9 +166,10 @@ impl Reconciler<'_> {
                 ..AuditFinding::new(FindingKind::ClaimedAboveCharged, charged, claimed)
             });
         }
-        let lost = self.lost(channel, calls, signed, seen);
+        let deferred = known.deferred;
+        let (written_off, lost) = self.lost(channel, calls, signed, deferred, seen);
         let unclaimed = charged.saturating_sub(claimed);
-        let claimable = unclaimed.saturating_sub(lost);
+        let claimable = unclaimed.saturating_sub(written_off.saturating_add(lost));
         self.warn_of_withdrawal(channel, claimable, seen);
         self.claims(key, calls, seen);
         self.refunds(key, seen);
@@ -183,6 +184,7 @@ impl Reconciler<'_> {
         add(&mut figures.claimed, claimed);
         add(&mut figures.claimable, claimable);
         add(&mut figures.uncollectable, lost);
+        add(&mut figures.written_off, written_off);
     }
 
     /// The total of consecutive calls, each charge added to the previous total.
@@ -202,14 +204,16 @@ impl Reconciler<'_> {
         total
     }
 
-    /// The charges of calls and refunds that are not covered by a voucher or by the balance.
+    /// The charges of calls and refunds that are not covered by a voucher or by the balance: those
+    /// that were not worth a claim before the payer withdrew, and the others.
     fn lost(
         &mut self,
         channel: Word,
         calls: &[ChargedCall],
         signed: Amount,
+        deferred: Amount,
         seen: &ChannelEvidence,
-    ) -> Amount {
+    ) -> (Amount, Amount) {
         let view = &seen.view;
         let judged = calls.iter().filter(|it| !it.is_late);
         let charged = judged.map(|it| it.cumulative).max().unwrap_or_default();
@@ -217,11 +221,28 @@ impl Reconciler<'_> {
             Some(_) => view.claimed,
             None => view.claimed.max(view.balance.min(signed)),
         };
-        let lost = charged.saturating_sub(reach);
-        if lost.is_zero() {
-            return lost;
+        if charged <= reach {
+            return (Amount::ZERO, Amount::ZERO);
         }
         let (cause, last) = cause(charged, signed, seen);
+        let mut covered = reach;
+        let is_paid_back = matches!(cause, LossCause::Withdrawn | LossCause::Refunded);
+        if is_paid_back && deferred > reach {
+            covered = deferred.min(charged);
+            self.findings.push(AuditFinding {
+                channel: Some(channel),
+                tx: last.clone(),
+                calls: between(calls, reach, covered),
+                ..AuditFinding::new(FindingKind::WrittenOff, covered, reach)
+            });
+        }
+        let (written_off, lost) = (
+            covered.saturating_sub(reach),
+            charged.saturating_sub(covered),
+        );
+        if lost.is_zero() {
+            return (written_off, lost);
+        }
         let detail = match (cause, &seen.refused) {
             (LossCause::Refused, Some(reason)) => reason.clone(),
             _ => String::new(),
@@ -230,11 +251,11 @@ impl Reconciler<'_> {
             cause: Some(cause),
             channel: Some(channel),
             tx: last,
-            calls: between(calls, reach, charged),
+            calls: between(calls, covered, charged),
             detail,
-            ..AuditFinding::new(FindingKind::Uncollectable, charged, reach)
+            ..AuditFinding::new(FindingKind::Uncollectable, charged, covered)
         });
-        lost
+        (written_off, lost)
     }
 
     fn warn_of_withdrawal(&mut self, channel: Word, claimable: Amount, seen: &ChannelEvidence) {
@@ -570,7 +591,7 @@ fn checks(it: &AuditFigures, is_splitter: bool) -> Vec<SumCheck> {
     };
     let sum = |parts: &[Amount]| parts.iter().copied().sum::<Amount>();
     let charged = sum(&[it.charged, it.refund_fees]);
-    let covered = sum(&[it.claimed, it.claimable, it.uncollectable]);
+    let covered = sum(&[it.claimed, it.claimable, it.written_off, it.uncollectable]);
     let received = sum(&[it.settled, it.from_exact, it.from_others]);
     let mut checks = vec![
         check(
@@ -580,7 +601,7 @@ fn checks(it: &AuditFigures, is_splitter: bool) -> Vec<SumCheck> {
             charged,
         ),
         check(
-            "charged + refund fees = claimed + claimable + uncollectable",
+            "charged + refund fees = claimed + claimable + written off + uncollectable",
             charged,
             Equal,
             covered,

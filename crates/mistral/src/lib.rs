@@ -6,6 +6,26 @@
 //! the caches of concurrent sequences of different lengths, and batching gains nothing on a CPU.
 //! Several engines run in parallel. Embeddings are not offered: mistral.rs provides them only for
 //! dedicated embedding models. This crate does not know HTTP, metering or the journal.
+//!
+//! ```no_run
+//! use openlora_engine::Prompt;
+//! use openlora_mistral::{EngineLoader, EngineSpec, Quant};
+//! use openlora_model::BaseModel;
+//!
+//! # async fn example(base: &BaseModel) -> Result<(), openlora_engine::EngineError> {
+//! let loaded = EngineLoader::new()
+//!     .load(EngineSpec {
+//!         name: "base".to_owned(),
+//!         base,
+//!         adapter: None,
+//!         quant: Quant::Auto,
+//!     })
+//!     .await?;
+//! let prompt = Prompt::Text("Once upon a time".to_owned());
+//! println!("{} tokens", loaded.engine.count_prompt(&prompt).await?);
+//! # Ok(())
+//! # }
+//! ```
 
 mod labels;
 mod load;

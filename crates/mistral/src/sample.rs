@@ -1,11 +1,11 @@
 //! Sampling of the next token from logits.
 //!
-//! Pure arithmetic over one row of logits: penalties, temperature, top-k, top-p, min-p (in the
+//! Pure arithmetic over one row of logits: barred tokens, penalties, temperature, top-k, top-p, min-p (in the
 //! order of Hugging Face's warpers), then a seeded draw. It knows neither engine nor text. The
 //! engine's own sampler is not used: it ignores min-p without top-p, cannot be seeded per request,
 //! and reports base-10 logarithms computed after filtering.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -29,25 +29,31 @@ pub(super) struct TokenSampler {
     settings: SamplingParams,
     random: ChaCha8Rng,
     counts: HashMap<u32, u32>,
+    /// Tokens of the prompt and of the answer, if repeating them is penalised.
+    seen: HashSet<u32>,
 }
 
 impl TokenSampler {
-    pub(super) fn new(settings: SamplingParams) -> Self {
+    pub(super) fn new(settings: SamplingParams, prompt: &[u32]) -> Self {
         let random = match settings.seed {
             Some(seed) => ChaCha8Rng::seed_from_u64(seed),
             None => ChaCha8Rng::from_os_rng(),
         };
+        let penalises = settings.repetition_penalty.is_some_and(|it| it != 1.0);
+        let seen = prompt.iter().copied().filter(|_| penalises).collect();
         Self {
             settings,
             random,
             counts: HashMap::new(),
+            seen,
         }
     }
 
-    /// Samples from `logits` (one per token of the vocabulary); `None` if none is finite.
-    pub(super) fn choose(&mut self, logits: &[f32]) -> Option<ChosenToken> {
+    /// Samples from `logits` (one per token of the vocabulary), but none of the `barred` tokens;
+    /// `None` if none is finite.
+    pub(super) fn choose(&mut self, logits: &[f32], barred: &[u32]) -> Option<ChosenToken> {
         best(logits)?;
-        let penalised = self.penalised(logits);
+        let penalised = self.penalised(logits, barred);
         let row = penalised.as_deref().unwrap_or(logits);
         let id = match self
             .settings
@@ -58,19 +64,37 @@ impl TokenSampler {
             Some(temperature) => self.draw(row, temperature)?,
         };
         *self.counts.entry(id).or_default() += 1;
+        if self.settings.repetition_penalty.is_some_and(|it| it != 1.0) {
+            self.seen.insert(id);
+        }
         Some(self.described(logits, id))
     }
 
-    /// The logits after frequency and presence penalties; `None` if nothing changes.
-    fn penalised(&self, logits: &[f32]) -> Option<Vec<f32>> {
+    /// The logits after all penalties, without barred tokens; `None` if nothing changes.
+    fn penalised(&self, logits: &[f32], barred: &[u32]) -> Option<Vec<f32>> {
         let frequency = self.settings.frequency_penalty.unwrap_or(0.0);
         let presence = self.settings.presence_penalty.unwrap_or(0.0);
-        if self.counts.is_empty() || (frequency == 0.0 && presence == 0.0) {
+        let by_count = !self.counts.is_empty() && (frequency != 0.0 || presence != 0.0);
+        if !by_count && self.seen.is_empty() && barred.is_empty() {
             return None;
         }
         let mut row = logits.to_vec();
+        let repetition = self.settings.repetition_penalty.unwrap_or(1.0);
+        for id in &self.seen {
+            if let Some(logit) = row.get_mut(*id as usize) {
+                *logit = match *logit > 0.0 {
+                    true => *logit / repetition,
+                    false => *logit * repetition,
+                };
+            }
+        }
         for (id, count) in &self.counts {
             row[*id as usize] -= *count as f32 * frequency + presence;
+        }
+        for id in barred {
+            if let Some(logit) = row.get_mut(*id as usize) {
+                *logit = f32::NEG_INFINITY;
+            }
         }
         Some(row)
     }

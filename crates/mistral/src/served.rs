@@ -159,7 +159,7 @@ impl Engine for ServedModel {
         }
         sampling.max_tokens = sampling.max_tokens.min(room);
         let longest = sampling.max_tokens;
-        let walk = Generation::new(self.codec.clone(), sampling);
+        let walk = Generation::new(self.codec.clone(), sampling, &ids);
         let answer = token_request::answer(self.running.clone(), ids, longest, walk);
         Ok(Box::pin(futures::stream::once(answer).try_flatten()))
     }

@@ -7,7 +7,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use super::sample::{ChosenToken, TokenSampler};
-use openlora_engine::{EngineError, SamplingParams, TokenLogprob};
+use openlora_engine::{EngineError, SamplingParams, TokenLogprob, VocabularyToken};
 use openlora_ledger::event::FinishReason;
 use openlora_model::text::TextCodec;
 
@@ -35,6 +35,10 @@ pub(super) struct Generation {
     codec: Arc<TextCodec>,
     sampler: TokenSampler,
     stop: Vec<String>,
+    /// The model's own end tokens and the caller's.
+    stop_ids: Vec<u32>,
+    /// Tokens that are still to come before anything may end the answer.
+    required: usize,
     wants_logprobs: bool,
     remaining: usize,
     ids: Vec<u32>,
@@ -50,9 +54,13 @@ pub(super) struct Generation {
 }
 
 impl Generation {
-    pub(super) fn new(codec: Arc<TextCodec>, sampling: SamplingParams) -> Self {
+    pub(super) fn new(codec: Arc<TextCodec>, sampling: SamplingParams, prompt: &[u32]) -> Self {
+        let mut stop_ids = codec.stop_ids().to_vec();
+        stop_ids.extend(&sampling.stop_token_ids);
         Self {
             codec,
+            stop_ids,
+            required: sampling.min_tokens,
             stop: sampling
                 .stop
                 .iter()
@@ -61,7 +69,7 @@ impl Generation {
                 .collect(),
             wants_logprobs: sampling.logprobs.is_some(),
             remaining: sampling.max_tokens,
-            sampler: TokenSampler::new(sampling),
+            sampler: TokenSampler::new(sampling, prompt),
             ids: Vec::new(),
             context: 0,
             decoded: 0,
@@ -82,10 +90,15 @@ impl Generation {
     }
 
     fn advance(&mut self, logits: &[f32]) -> Result<(Option<u32>, Vec<EngineStep>), EngineError> {
-        let choice = self.sampler.choose(logits).ok_or_else(|| {
+        let barred = match self.required {
+            0 => &[][..],
+            _ => &self.stop_ids,
+        };
+        let choice = self.sampler.choose(logits, barred).ok_or_else(|| {
             EngineError::Failed("the model gave no finite logit for the next token".to_owned())
         })?;
-        if self.codec.stop_ids().contains(&choice.id) {
+        self.required = self.required.saturating_sub(1);
+        if self.stop_ids.contains(&choice.id) {
             return self.end(FinishReason::Stop, false);
         }
         self.remaining = self.remaining.saturating_sub(1);
@@ -112,13 +125,14 @@ impl Generation {
 
     fn accept(&mut self, choice: ChosenToken) -> Result<(), EngineError> {
         let logprob = self.wants_logprobs.then(|| TokenLogprob {
-            token: self.codec.token_text(choice.id),
+            token: self.token(choice.id),
             logprob: choice.logprob,
             top: choice
                 .top
                 .iter()
-                .map(|(id, p)| (self.codec.token_text(*id), *p))
+                .map(|(id, p)| (self.token(*id), *p))
                 .collect(),
+            offset: self.text.chars().count(),
         });
         self.pending.push_back(PendingToken {
             start: self.text.len(),
@@ -133,6 +147,13 @@ impl Generation {
             self.extend(&known, &longer);
         }
         Ok(())
+    }
+
+    fn token(&self, id: u32) -> VocabularyToken {
+        VocabularyToken {
+            id,
+            bytes: self.codec.token_bytes(id),
+        }
     }
 
     fn extend(&mut self, known: &str, longer: &str) {
@@ -154,6 +175,9 @@ impl Generation {
 
     /// The start of the first stop string in the undelivered text.
     fn stop_position(&self) -> Option<usize> {
+        if self.required > 0 {
+            return None;
+        }
         let open = &self.text[self.delivered..];
         self.stop
             .iter()
@@ -164,6 +188,9 @@ impl Generation {
 
     /// Length of the longest suffix of the text that may be the beginning of a stop string.
     fn possible_stop(&self) -> usize {
+        if self.required > 0 {
+            return 0;
+        }
         let open = &self.text[self.delivered..];
         open.char_indices()
             .map(|(at, _)| &open[at..])

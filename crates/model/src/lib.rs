@@ -2,12 +2,29 @@
 //!
 //! Owns the config, the tokenizer and the shapes. The decoder computes with the weights. This crate
 //! does not know optimizers, runs or serving.
+//!
+//! ```no_run
+//! use openlora_model::{BaseRequest, open_base, parameters};
+//!
+//! let home = std::env::temp_dir().join("openlora-example");
+//! let request = BaseRequest {
+//!     id: "nano".to_owned(),
+//!     revision: "main".to_owned(),
+//!     endpoint: "https://huggingface.co".to_owned(),
+//!     models_dir: home.join("models"),
+//!     nano_dir: home.join("nano"),
+//!     token: None,
+//!     offline: true,
+//! };
+//! let base = open_base(&request, &mut |progress| drop(progress))?;
+//! println!("{} has {} parameters", base.id, parameters(&base.config));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod adapter;
 pub mod dataset;
 
 mod base;
-pub mod bpe;
 mod config;
 mod error;
 pub mod hub;
@@ -23,10 +40,7 @@ pub use config::{ModelConfig, ModelFamily, RopeScaling};
 pub use error::{HubProblem, ModelError};
 pub use hub::DownloadProgress;
 pub use lora_config::{LoraConfig, is_target};
-pub use shapes::{
-    MemoryEstimate, ModuleShape, TensorShape, estimate_memory, lora_parameters, modules,
-    parameters, tensors,
-};
+pub use shapes::{ModuleShape, TensorShape, modules, parameters, tensors};
 pub use weight_files::weight_files;
 
 /// The storage of a base's frozen weights in memory; arithmetic is f32 throughout.

@@ -1,10 +1,6 @@
 //! The tensors of a model with a given config: names, shapes, counts and memory.
 
-use super::{
-    WeightPrecision,
-    config::ModelConfig,
-    lora_config::{LoraConfig, is_target},
-};
+use super::config::ModelConfig;
 
 /// A linear layer of a base: its weight has shape `[out_dim, in_dim]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,48 +137,6 @@ pub fn parameters(config: &ModelConfig) -> u64 {
         .sum()
 }
 
-/// The memory estimate of `train --dry-run`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct MemoryEstimate {
-    pub trainable_parameters: u64,
-    /// Base weights.
-    pub weights_bytes: u64,
-    /// Trainable weights, gradients and Adam's two moments.
-    pub optimizer_bytes: u64,
-    /// Activations kept for the backward pass of one micro-batch, and logits.
-    pub activation_bytes: u64,
-}
-
-impl MemoryEstimate {
-    pub fn total_bytes(&self) -> u64 {
-        self.weights_bytes + self.optimizer_bytes + self.activation_bytes
-    }
-}
-
-/// Estimates the memory of training on micro-batches of `tokens` tokens; without `lora`, of full
-/// training.
-pub fn estimate_memory(
-    config: &ModelConfig,
-    lora: Option<&LoraConfig>,
-    precision: WeightPrecision,
-    tokens: usize,
-) -> MemoryEstimate {
-    let base = parameters(config);
-    let trainable = lora.map_or(base, |lora| lora_parameters(config, lora));
-    // The weight, its gradient and two moments; the weights of a fully trained base are already
-    // counted.
-    let floats = if lora.is_some() { 4 } else { 3 };
-    let narrow = lora.is_some() && precision == WeightPrecision::Bf16;
-    let activations = (tokens * layer_activations(config) * config.layers) as u64;
-    let logits = logits_held(config.vocab_size, tokens) as u64;
-    MemoryEstimate {
-        trainable_parameters: trainable,
-        weights_bytes: base * if narrow { 2 } else { 4 },
-        optimizer_bytes: trainable * floats * 4,
-        activation_bytes: (activations + logits) * 4,
-    }
-}
-
 /// Maximum logits in memory.
 const LOGITS: usize = 1 << 24;
 /// Maximum rows of logits in memory.
@@ -196,32 +150,4 @@ pub fn logits_held(vocab: usize, targets: usize) -> usize {
 /// Rows of logits in memory at once.
 pub fn rows_at_once(vocab: usize) -> usize {
     (LOGITS / vocab.max(1)).clamp(1, ROWS)
-}
-
-/// Number of weights in LoRA factors.
-pub fn lora_parameters(config: &ModelConfig, lora: &LoraConfig) -> u64 {
-    let adapted = |module: &ModuleShape| {
-        lora.targets
-            .iter()
-            .any(|target| is_target(target, &module.path))
-    };
-    let sizes = modules(config)
-        .into_iter()
-        .filter(adapted)
-        .map(|module| module.in_dim + module.out_dim);
-    (sizes.sum::<usize>() * lora.rank) as u64
-}
-
-/// Activations per token that a block keeps for its backward pass: six of the residual width; the
-/// query, its rotated form and the attention output; keys, their rotated form and values; and three
-/// of the MLP width.
-fn layer_activations(config: &ModelConfig) -> usize {
-    let normed = if config.head_norms {
-        config.query_width() + config.key_width()
-    } else {
-        0
-    };
-    6 * config.hidden_size
-        + 3 * (config.query_width() + config.key_width() + config.intermediate_size)
-        + normed
 }

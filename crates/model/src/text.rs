@@ -5,6 +5,7 @@
 //! Truncation and padding in a tokenizer file are disabled: the caller decides about length.
 
 mod error;
+mod literal;
 mod template;
 
 use std::{
@@ -15,8 +16,8 @@ use std::{
 use serde_json::Value;
 use tokenizers::{Encoding, PostProcessor, PostProcessorWrapper, Tokenizer};
 
-pub use self::error::ModelTextError;
 use self::template::{ChatTemplate, SpecialTokens};
+pub use self::{error::ModelTextError, literal::EncodedChat};
 
 /// One message of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -43,6 +44,8 @@ pub struct TextCodec {
     processor: Option<PostProcessorWrapper>,
     template: Option<ChatTemplate>,
     special: Vec<(u32, String)>,
+    /// Ids of all added tokens, special or not, ascending.
+    added: Vec<u32>,
     document_end: Option<u32>,
     stop_ids: Vec<u32>,
     longest_token: usize,
@@ -62,6 +65,7 @@ impl TextCodec {
         let template = ChatTemplate::find(dir, &settings, SpecialTokens::read(&settings))?;
         let mut codec = Self {
             special: special_tokens(&tokenizer),
+            added: added_tokens(&tokenizer),
             longest_token: longest_token(&tokenizer),
             dir: dir.to_path_buf(),
             tokenizer,
@@ -117,6 +121,16 @@ impl TextCodec {
         self.decoded(&[id], false).unwrap_or_default()
     }
 
+    /// The bytes of one token, from the vocabulary: also those of a part of a character.
+    pub fn token_bytes(&self, id: u32) -> Vec<u8> {
+        let text = self.token_text(id);
+        if !text.contains('\u{FFFD}') {
+            return text.into_bytes();
+        }
+        let entry = self.tokenizer.id_to_token(id).unwrap_or_default();
+        vocabulary_bytes(&entry).unwrap_or_else(|| text.into_bytes())
+    }
+
     /// The conversation rendered with the base's chat template.
     ///
     /// `add_generation_prompt` also opens the answer that the model is to write. Templates with a
@@ -150,7 +164,8 @@ impl TextCodec {
         self.special.iter().any(|(special, _)| *special == id)
     }
 
-    /// The first special token that a text spells out, if any; when encoded, it would act as one.
+    /// The first special token that a text spells out, if any; [`encode`](Self::encode) makes it
+    /// one, [`encode_literal`](Self::encode_literal) does not.
     pub fn special_inside(&self, text: &str) -> Option<&str> {
         self.special
             .iter()
@@ -261,10 +276,42 @@ fn open_tokenizer(path: &Path) -> Result<Tokenizer, ModelTextError> {
     Ok(tokenizer)
 }
 
+/// The bytes that an entry of a vocabulary stands for: `<0xE2>` in vocabularies with byte fallback,
+/// and otherwise one character per byte, as byte-level vocabularies write them.
+fn vocabulary_bytes(entry: &str) -> Option<Vec<u8>> {
+    let fallback = entry
+        .strip_prefix("<0x")
+        .and_then(|rest| rest.strip_suffix('>'));
+    match fallback {
+        Some(digits) => u8::from_str_radix(digits, 16).ok().map(|byte| vec![byte]),
+        None => entry.chars().map(byte_of_letter).collect(),
+    }
+}
+
+/// Byte-level vocabularies write printable bytes of Latin-1 as themselves, and the others, in their
+/// order, as the characters from U+0100.
+fn byte_of_letter(letter: char) -> Option<u8> {
+    let is_printable = |byte: &u8| matches!(byte, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
+    let code = u32::from(letter);
+    match u8::try_from(code) {
+        Ok(byte) => is_printable(&byte).then_some(byte),
+        Err(_) => {
+            let at = usize::try_from(code - 256).ok()?;
+            (0..=u8::MAX).filter(|byte| !is_printable(byte)).nth(at)
+        }
+    }
+}
+
 /// Byte-level tokenizers write each byte as one or two bytes, so this is an upper bound.
 fn longest_token(tokenizer: &Tokenizer) -> usize {
     let vocabulary = tokenizer.get_vocab(true);
     vocabulary.keys().map(String::len).max().unwrap_or(1)
+}
+
+fn added_tokens(tokenizer: &Tokenizer) -> Vec<u32> {
+    let mut ids: Vec<u32> = tokenizer.get_added_tokens_decoder().into_keys().collect();
+    ids.sort_unstable();
+    ids
 }
 
 fn special_tokens(tokenizer: &Tokenizer) -> Vec<(u32, String)> {

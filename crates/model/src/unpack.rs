@@ -44,8 +44,3 @@ fn is_there(file: &EmbeddedFile, dir: &Path) -> bool {
         .is_ok_and(|found| found.len() == file.bytes.len() as u64);
     right_size && std::fs::read(&path).is_ok_and(|found| found == file.bytes)
 }
-
-/// Writes a file under a temporary name and renames it when it is complete and synced.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
-    atomic::replace_file(path, bytes, FileAccess::Everyone).map_err(ModelError::io("write", path))
-}

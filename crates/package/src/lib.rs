@@ -4,6 +4,19 @@
 //! Everything in a manifest is a fact of the run or of the files; unknown facts are null. Reading
 //! trusts nothing: names, digests, canonical form and signatures are checked before use. This crate
 //! does not know chains, keys or the terminal; signing goes through [`release::ReleaseSigner`].
+//!
+//! ```no_run
+//! # fn example() -> Result<(), openlora_package::PackageError> {
+//! let package = openlora_package::read("adapter".as_ref())?;
+//! let manifest = &package.manifest;
+//! println!("{} {}: {} files", manifest.name, manifest.version, manifest.files.len());
+//! match &package.envelope {
+//!     Some(envelope) => println!("signed by {}", envelope.address),
+//!     None => println!("not signed"),
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod build;
 mod card;
@@ -26,7 +39,7 @@ pub use facts::{BaseFacts, RunFacts, hash, written_at};
 pub use manifest::Manifest;
 pub use paths::{PathProblem, check_path, check_paths};
 pub use read::{Package, read};
-pub use write::{WrittenPackage, sign, write};
+pub use write::{WrittenPackage, write};
 
 /// The manifest, byte for byte as signed.
 pub const MANIFEST_FILE: &str = "openlora.json";

@@ -8,12 +8,11 @@ use sha2::{Digest as _, Sha256};
 use super::{
     error::ManifestProblem,
     paths::check_paths,
-    release::Bytes32,
     rules::{check_license, check_name, field, has_control, is_semver, sorted},
     whole::WholeNumber,
 };
 use openlora_core::Address;
-use openlora_ledger::{RevenueShare, SplitProblem, WHOLE_PPM, apportion, check_split};
+use openlora_ledger::{RevenueShare, SplitProblem, check_split};
 
 /// The role whose share is divided among the contributors.
 pub const CONTRIBUTORS: &str = "contributors";
@@ -33,8 +32,9 @@ impl Digest {
     }
 
     pub fn of_hex(text: &str) -> Option<Self> {
-        let digest = Bytes32::of_hex(text).map(|bytes| Self(bytes.0));
-        digest.filter(|digest| digest.to_string() == text)
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes).ok()?;
+        Some(Self(bytes)).filter(|digest| digest.to_string() == text)
     }
 }
 
@@ -123,7 +123,7 @@ record! {
         revision: Option<String>,
         config_sha256: Digest,
         weights: Vec<WeightsFile>,
-        /// A root over the tokenizer's files, see [`roots`].
+        /// A root over the tokenizer's files, see [`roots`](crate::roots).
         tokenizer_sha256: Digest,
         architecture: Option<String>,
         license: Option<String>,
@@ -405,37 +405,5 @@ impl Manifest {
     pub fn counts_copies(&self) -> bool {
         let mut datasets = self.datasets.iter();
         datasets.any(|data| data.distinct_records.is_none())
-    }
-
-    /// The payees and their shares if contributors are paid directly by their static shares. An
-    /// account with several roles appears once; zero shares are left out.
-    pub fn payees(&self) -> Vec<(Address, u64)> {
-        let mut payees: Vec<(Address, u64)> = Vec::new();
-        let mut pay = |address: Option<Address>, ppm: u64| {
-            let Some(address) = address.filter(|_| ppm > 0) else {
-                return;
-            };
-            match payees.iter_mut().find(|payee| payee.0 == address) {
-                Some(payee) => payee.1 += ppm,
-                None => payees.push((address, ppm)),
-            }
-        };
-        for share in &self.split {
-            if share.role != CONTRIBUTORS {
-                pay(share.address, share.ppm);
-                continue;
-            }
-            let weights: Vec<u128> = self
-                .contributors
-                .iter()
-                .map(|contributor| u128::from(contributor.static_ppm))
-                .collect();
-            let parts = apportion(share.ppm, &weights);
-            for (contributor, ppm) in self.contributors.iter().zip(parts) {
-                pay(contributor.address, ppm);
-            }
-        }
-        debug_assert!(payees.iter().map(|payee| payee.1).sum::<u64>() <= WHOLE_PPM);
-        payees
     }
 }

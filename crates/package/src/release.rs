@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::whole::WholeNumber;
-use openlora_core::Address;
+use openlora_core::{Address, Word};
 
 /// Name and version of the domain, those of the registry contract.
 pub const DOMAIN_NAME: &str = "OpenLoraRegistry";
@@ -74,53 +74,14 @@ impl SigningDomain {
 pub struct ReleaseMessage {
     pub name: String,
     pub version: String,
-    pub manifest_sha256: Bytes32,
-    pub files_root: Bytes32,
-    pub base_root: Bytes32,
-    pub datasets_root: Bytes32,
+    pub manifest_sha256: Word,
+    pub files_root: Word,
+    pub base_root: Word,
+    pub datasets_root: Word,
     /// SHA-256 of the key that signs the directory; zero until there is one.
-    pub oms_key_sha256: Bytes32,
+    pub oms_key_sha256: Word,
     /// Unix time in seconds.
     pub created_at: WholeNumber,
-}
-
-/// 32 bytes, written as 0x and 64 lowercase digits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Bytes32(pub [u8; 32]);
-
-impl Bytes32 {
-    /// From 64 digits without 0x, as in manifests.
-    pub fn of_hex(digits: &str) -> Option<Self> {
-        let mut bytes = [0; 32];
-        hex::decode_to_slice(digits, &mut bytes).ok()?;
-        Some(Self(bytes))
-    }
-}
-
-impl std::fmt::Display for Bytes32 {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "0x{}", hex::encode(self.0))
-    }
-}
-
-impl Serialize for Bytes32 {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Bytes32 {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let bytes = text.strip_prefix("0x").and_then(Self::of_hex);
-        bytes
-            .filter(|bytes| bytes.to_string() == text)
-            .ok_or_else(|| {
-                serde::de::Error::custom(format!(
-                    "expected 0x and 64 lowercase digits, found {text:?}"
-                ))
-            })
-    }
 }
 
 /// Why a signature cannot be made or is invalid.

@@ -16,8 +16,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     manifest::{Digest, Manifest, ManifestBase, ManifestDataset, PackageFile},
-    release::{Bytes32, ReleaseMessage},
+    release::ReleaseMessage,
 };
+use openlora_core::Word;
 
 impl Manifest {
     /// What is signed, for a manifest whose bytes have this digest.
@@ -26,32 +27,32 @@ impl Manifest {
         ReleaseMessage {
             name: self.name.clone(),
             version: self.version.clone(),
-            manifest_sha256: Bytes32(manifest_sha256.0),
+            manifest_sha256: Word(manifest_sha256.0),
             files_root: files_root(&self.files),
             base_root: base_root(&self.base),
             datasets_root: datasets_root(&self.datasets),
-            oms_key_sha256: Bytes32(key.0),
+            oms_key_sha256: Word(key.0),
             created_at: self.created_at,
         }
     }
 }
 
 /// The root over leaves of a name and a digest, in any order.
-pub fn root<'a>(leaves: impl Iterator<Item = (&'a str, Digest)>) -> Bytes32 {
+pub fn root<'a>(leaves: impl Iterator<Item = (&'a str, Digest)>) -> Word {
     let mut leaves: Vec<(&str, Digest)> = leaves.collect();
     leaves.sort_unstable_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
     let mut hasher = Sha256::new();
     for (name, digest) in leaves {
         hasher.update(format!("{digest}  {name}\n"));
     }
-    Bytes32(hasher.finalize().into())
+    Word(hasher.finalize().into())
 }
 
-pub fn files_root(files: &[PackageFile]) -> Bytes32 {
+pub fn files_root(files: &[PackageFile]) -> Word {
     root(files.iter().map(|file| (file.path.as_str(), file.sha256)))
 }
 
-pub fn base_root(base: &ManifestBase) -> Bytes32 {
+pub fn base_root(base: &ManifestBase) -> Word {
     let weights = base.weights.iter();
     let named = [
         ("config.json", base.config_sha256),
@@ -64,6 +65,6 @@ pub fn base_root(base: &ManifestBase) -> Bytes32 {
     )
 }
 
-pub fn datasets_root(datasets: &[ManifestDataset]) -> Bytes32 {
+pub fn datasets_root(datasets: &[ManifestDataset]) -> Word {
     root(datasets.iter().map(|data| (data.id.as_str(), data.sha256)))
 }

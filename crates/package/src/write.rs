@@ -11,11 +11,10 @@ use super::{
     envelope::ReleaseEnvelope,
     error::PackageError,
     manifest::{Digest, Manifest},
-    read::Package,
     release::{ReleaseStatement, SigningDomain},
 };
 use crate::release::ReleaseSigner;
-use openlora_core::atomic::{self, FileAccess, FolderDraft};
+use openlora_core::atomic::{self, FolderDraft};
 
 /// The result of writing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,22 +63,6 @@ pub fn write(
         manifest_sha256,
         envelope,
     })
-}
-
-/// Signs an existing package for another chain or registry; nothing else in it changes.
-pub fn sign(
-    package: &Package,
-    domain: &SigningDomain,
-    signer: &dyn ReleaseSigner,
-) -> Result<ReleaseEnvelope, PackageError> {
-    let envelope = envelope(&package.manifest, package.manifest_sha256, domain, signer)?;
-    let path = package.dir.join(ENVELOPE_FILE);
-    let bytes = envelope_bytes(&envelope, &package.dir)?;
-    // Next to the package: an unlisted file inside it would make it unreadable.
-    let staging = atomic::parent(&package.dir);
-    atomic::replace_file_from(staging, &path, &bytes, FileAccess::Everyone)
-        .map_err(PackageError::io("write", &path))?;
-    Ok(envelope)
 }
 
 fn envelope(

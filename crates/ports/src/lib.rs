@@ -4,6 +4,23 @@
 //! files that a server published. A [`PaymentGateway`] takes payment for calls on the chains it
 //! supports, a [`Facilitator`] verifies and settles payments for other sellers, and a [`Settler`]
 //! collects what was paid.
+//!
+//! ```no_run
+//! use openlora_ports::{OfferedCall, PaymentDemand, PaymentGateway};
+//!
+//! async fn sell(
+//!     gateway: &dyn PaymentGateway,
+//!     call: &OfferedCall,
+//!     payment: &str,
+//! ) -> Result<String, PaymentDemand> {
+//!     let mut guard = gateway.open(call, payment).await?;
+//!     guard.commit().await?;
+//!     guard.reserved().await?;
+//!     // Here the engine answers the call.
+//!     let charge = guard.payment().charge_of(call.quote);
+//!     Ok(guard.response(&charge))
+//! }
+//! ```
 
 use openlora_core::error::Failure;
 use openlora_core::{Address, Amount, Word};
@@ -27,6 +44,9 @@ pub struct Presenter {
     pub request_id: String,
     /// Hash of the client's address; none if many clients may share the address.
     pub address: Option<String>,
+    /// Whether so many payments from its address were refused that the chain is not asked about
+    /// another one.
+    pub is_limited: bool,
 }
 
 /// A call as it is offered for sale.
@@ -63,6 +83,8 @@ pub enum PaymentDemand {
         message: String,
         /// The value of `PAYMENT-REQUIRED`.
         terms: String,
+        /// Whether the chain may have been asked about the refused payment.
+        asked_chain: bool,
     },
     /// The voucher or authorization was already used, for this call or another.
     Used {

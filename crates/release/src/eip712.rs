@@ -23,11 +23,11 @@ pub fn typed_release(release: &ReleaseMessage) -> AdapterRelease {
     AdapterRelease {
         name: release.name.clone(),
         version: release.version.clone(),
-        manifestSha256: release.manifest_sha256.0.into(),
-        filesRoot: release.files_root.0.into(),
-        baseRoot: release.base_root.0.into(),
-        datasetsRoot: release.datasets_root.0.into(),
-        omsKeySha256: release.oms_key_sha256.0.into(),
+        manifestSha256: release.manifest_sha256.into(),
+        filesRoot: release.files_root.into(),
+        baseRoot: release.base_root.into(),
+        datasetsRoot: release.datasets_root.into(),
+        omsKeySha256: release.oms_key_sha256.into(),
         createdAt: release.created_at.0,
     }
 }

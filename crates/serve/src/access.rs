@@ -187,20 +187,6 @@ pub struct AccessRules {
 }
 
 impl AccessRules {
-    /// With new random tokens, no trusted proxy and no public host name.
-    ///
-    /// # Errors
-    /// The system has no randomness.
-    pub fn closed() -> io::Result<Self> {
-        Ok(Self {
-            operator: AccessToken::random()?,
-            sellers: AccessToken::random()?,
-            facilitation: FacilitatorAccess::default(),
-            proxies: TrustedProxies::default(),
-            public_host: None,
-        })
-    }
-
     /// Whether a request may use a route for `audience`.
     pub fn admit(&self, audience: RouteAudience, headers: &HeaderMap) -> Result<(), ApiError> {
         match (audience, self.facilitation) {

@@ -5,14 +5,11 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{ServeError, api_error::ApiError, payment::Currency};
+use super::{ServeError, api_error::ApiError, payment::Currency, wire::fields::closest};
 use openlora_attribution::Provenance;
 use openlora_engine::{Engine, Prompt};
 use openlora_ledger::{PriceList, TOKENS};
 use openlora_model::{dataset::Task, text::ChatMessage};
-
-/// Least similarity (Jaro-Winkler) at which a name is suggested.
-const SIMILAR: f64 = 0.7;
 
 /// Temperature if neither the caller nor the adapter's task sets one, as in OpenAI's API.
 const DEFAULT_TEMPERATURE: f64 = 1.0;
@@ -158,13 +155,8 @@ impl AdapterRegistry {
             .iter()
             .map(|adapter| adapter.name.as_str())
             .collect();
-        let close = names
-            .iter()
-            .map(|other| (strsim::jaro_winkler(name, other), *other))
-            .filter(|(similarity, _)| *similarity >= SIMILAR)
-            .max_by(|left, right| left.0.total_cmp(&right.0));
-        let suggestion = match close {
-            Some((_, other)) => format!(" Did you mean '{other}'?"),
+        let suggestion = match closest(name, &names) {
+            Some(other) => format!(" Did you mean '{other}'?"),
             None => format!(" Served here: {}.", names.join(", ")),
         };
         let shown: String = name.chars().take(80).collect();

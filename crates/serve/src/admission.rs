@@ -8,6 +8,7 @@ use super::{
     api_error::ApiError,
     app::AppState,
     calls::CallSlot,
+    client::ClientAddress,
     gate::Permit,
     intake::CallIntake,
     meter::{Admission, CallReservation, ReservedCall},
@@ -59,7 +60,8 @@ impl AppState {
     pub async fn open(
         &self,
         intake: &mut CallIntake,
-        (admission, permit): (Option<Admission>, Option<Permit>),
+        admission: Option<Admission>,
+        permit: Option<Permit>,
         work: CallWork,
         media_type: &'static str,
     ) -> Result<OpenedCall, ApiError> {
@@ -85,7 +87,10 @@ impl AppState {
                 "Nothing is sold here.",
             ));
         };
-        let presenter = self.meter.presenter(&intake.id, intake.retry_address);
+        let presenter = Presenter {
+            is_limited: self.refused.is_limited(intake.address),
+            ..self.meter.presenter(&intake.id, intake.retry_address)
+        };
         let sale = intake.sale(work, media_type, presenter);
         let Some(payment) = &intake.payment else {
             return Err(unpaid(sales.gateway.terms(&sale)));
@@ -98,10 +103,14 @@ impl AppState {
                 named_by,
                 otherwise,
             }) => {
-                let used = (&*request_id, &*request_hash, named_by);
-                return self.used(intake, used, *otherwise).await;
+                return self
+                    .used(intake, &request_id, &request_hash, named_by, *otherwise)
+                    .await;
             }
-            Err(why) => return Err(unpaid(why)),
+            Err(why) => {
+                self.count_refusal(&why, intake.address);
+                return Err(unpaid(why));
+            }
         };
         let admitted = self
             .meter
@@ -125,6 +134,16 @@ impl AppState {
         }))
     }
 
+    /// Counts a refusal that the chain may have been asked about.
+    pub fn count_refusal(&self, why: &PaymentDemand, address: Option<ClientAddress>) {
+        if let PaymentDemand::Required {
+            asked_chain: true, ..
+        } = why
+        {
+            self.refused.count(address);
+        }
+    }
+
     /// Waits for an engine turn if calls are free: nothing else bounds the work before such a call.
     pub async fn turn_if_free(
         &self,
@@ -143,7 +162,9 @@ impl AppState {
     async fn used(
         &self,
         intake: &CallIntake,
-        (request_id, request_hash, named_by): (&str, &str, Option<Address>),
+        request_id: &str,
+        request_hash: &str,
+        named_by: Option<Address>,
         otherwise: PaymentDemand,
     ) -> Result<OpenedCall, ApiError> {
         let own = |id: &RequestId| {

@@ -41,8 +41,6 @@ impl AnswerForm {
 pub struct ChunkWriter {
     pub form: AnswerForm,
     pub include_usage: bool,
-    /// Characters written so far.
-    offset: usize,
 }
 
 impl ChunkWriter {
@@ -50,7 +48,6 @@ impl ChunkWriter {
         Self {
             form,
             include_usage,
-            offset: 0,
         }
     }
 
@@ -67,7 +64,7 @@ impl ChunkWriter {
     }
 
     pub fn text(
-        &mut self,
+        &self,
         envelope: &AnswerEnvelope,
         text: &str,
         logprobs: Option<&[TokenLogprob]>,
@@ -77,11 +74,8 @@ impl ChunkWriter {
             AnswerForm::Chat => {
                 chat::chunk(envelope, chat::ChunkPiece::Text(text, logprobs), usage)
             }
-            AnswerForm::Completion => {
-                completion::chunk(envelope, text, logprobs, self.offset, usage)
-            }
+            AnswerForm::Completion => completion::chunk(envelope, text, logprobs, usage),
         };
-        self.offset += text.chars().count();
         frame(&chunk)
     }
 

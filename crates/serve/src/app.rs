@@ -14,6 +14,7 @@ use super::{
     metrics::ServerMetrics,
     payment::{Currency, SalesConfig},
     quotes::QuoteCounter,
+    refused_payments::RefusedPayments,
     unread::UnreadAnswers,
 };
 use openlora_journal::Journal;
@@ -55,6 +56,7 @@ pub struct AppParts {
     pub attributions: AttributionService,
     pub bodies: BodyMemory,
     pub quotes: QuoteCounter,
+    pub refused: RefusedPayments,
     pub unread: Arc<UnreadAnswers>,
     /// Absent if calls are free.
     pub sales: Option<SalesConfig>,

@@ -4,7 +4,7 @@
 //! is read. A stream ends there when its reader disconnects. A whole answer, and a stream that was
 //! paid in full beforehand, run to their end, because the caller may have lost the connection and
 //! ask again. Either is charged for the generated tokens and kept for a repeat. A stream whose
-//! reader disconnects before the model starts costs nothing.
+//! reader disconnects before its first token costs nothing, and a repeat runs it anew.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -99,7 +99,7 @@ pub async fn answer(
         true => FinishedAnswer::EVENTS,
         false => FinishedAnswer::JSON,
     };
-    let opened = app.open(&mut intake, (admission, permit), work, media_type);
+    let opened = app.open(&mut intake, admission, permit, work, media_type);
     let ticket = match opened.await? {
         OpenedCall::Run(ticket) => ticket,
         OpenedCall::Repeated(answer) => return Ok(repeat(app, answer)),
@@ -320,7 +320,7 @@ impl GenerationRun {
 
     /// The answer as events. Text is counted as it is generated; the ending, which tells the
     /// caller that the answer is complete, follows the durable count.
-    async fn stream(mut self, mut writer: ChunkWriter, answer: AnswerWriter) {
+    async fn stream(mut self, writer: ChunkWriter, answer: AnswerWriter) {
         let mut sent = Vec::new();
         if let Some(opening) = writer.opening(&self.envelope) {
             sent.extend_from_slice(&opening);
@@ -328,7 +328,7 @@ impl GenerationRun {
         }
         let paid_whole = self.call.is_paid_whole();
         let ended = loop {
-            // A disconnected reader is detected before the model starts.
+            // A disconnected reader is detected before the next token is asked for.
             let step = tokio::select! {
                 biased;
                 () = answer.reader_closed(), if !paid_whole => AnswerStep::End(FinishReason::Disconnected),

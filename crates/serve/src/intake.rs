@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Instant};
 use axum::{extract::Request, http::StatusCode};
 
 use super::{
-    adapter_registry::ServedAdapter,
+    adapter_registry::{AdapterRegistry, ServedAdapter},
     api_error::ApiError,
     app::AppState,
     body::{self, BufferedBody},
@@ -51,7 +51,17 @@ pub struct CallIntake {
 }
 
 impl CallIntake {
+    /// Reads a request whose `model` names the adapter.
     pub async fn read(app: &AppState, request: Request) -> Result<Self, ApiError> {
+        Self::read_for(app, request, |_| None).await
+    }
+
+    /// Reads a request; if it names no `model`, `unnamed` may choose the adapter.
+    pub async fn read_for(
+        app: &AppState,
+        request: Request,
+        unnamed: fn(&AdapterRegistry) -> Option<Arc<ServedAdapter>>,
+    ) -> Result<Self, ApiError> {
         let accepted = Instant::now();
         if app.stop.draining.is_cancelled() {
             return Err(draining());
@@ -72,7 +82,14 @@ impl CallIntake {
             connection.keep_open();
         }
         let fields = BodyFields::parse(&body.bytes)?;
-        let adapter = app.adapters.find(fields.required_string("model")?)?;
+        let unnamed = match fields.get("model") {
+            None => unnamed(&app.adapters),
+            Some(_) => None,
+        };
+        let adapter = match unnamed {
+            Some(adapter) => adapter,
+            None => app.adapters.find(fields.required_string("model")?)?,
+        };
         let static_shares = fields.is_word("attribution", "static")?;
         let digest = request_digest(parts.method.as_str(), parts.uri.path(), &body.bytes);
         let fingerprint = app

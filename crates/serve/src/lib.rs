@@ -4,7 +4,35 @@
 //! (body, adapter), the payment, the gate (engine turns) and the meter (exactly one count per
 //! request id) before an engine gets it. Engines and payments are known only by their ports. The
 //! terminal, the command line and chains are unknown.
+//!
+//! ```no_run
+//! use openlora_journal::Journal;
+//! use openlora_serve::{
+//!     BoundSocket, ServeInputs, ServeLimits, Server, StopHandle, access::AccessRules,
+//!     adapter_registry::ServedAdapter, attribution::AttributionConfig,
+//! };
+//!
+//! # async fn example(
+//! #     adapter: ServedAdapter,
+//! #     limits: ServeLimits,
+//! # ) -> Result<(), Box<dyn std::error::Error>> {
+//! let socket = BoundSocket::new("127.0.0.1", 8080).await?;
+//! let inputs = ServeInputs {
+//!     adapters: vec![adapter],
+//!     sales: None,
+//!     attribution: AttributionConfig::default(),
+//!     access: AccessRules::closed()?,
+//! };
+//! let journal = Journal::open("journal.sqlite".as_ref())?;
+//! let stop = StopHandle::default();
+//! let server = Server::new(socket, inputs, journal, limits, stop).await?;
+//! println!("listening on {}", server.address());
+//! server.run().await?;
+//! # Ok(())
+//! # }
+//! ```
 
+mod abandoned;
 pub mod access;
 pub mod adapter_registry;
 mod admission;
@@ -30,6 +58,7 @@ pub mod payment;
 pub mod proxies;
 mod quotes;
 mod receipt;
+mod refused_payments;
 pub mod request_id;
 mod routes;
 mod server;

@@ -2,9 +2,9 @@
 //!
 //! A call is reserved durably before the model runs, checkpointed while text is generated, and
 //! metered durably before the caller learns that it ended. Dropping a [`ReservedCall`] counts the
-//! tokens generated so far, and nothing if the model never began. Calls that a dead process left
-//! open are metered at the next start from their last checkpoint. The meter knows neither HTTP
-//! bodies nor the engine.
+//! tokens generated so far, and nothing if there are none. Calls that a dead process left open are
+//! metered at the next start from their last checkpoint. The meter knows neither HTTP bodies nor the
+//! engine.
 //!
 //! From its reservation to its count, a call owns its payment's guard. Both are written by tasks
 //! that a disconnecting caller cannot interrupt. The journal's writer folds each into the ledger,
@@ -21,6 +21,7 @@ use tokio::sync::watch;
 
 use super::{
     ServeError,
+    abandoned::AbandonedStreams,
     adapter_registry::ServedAdapter,
     answer::FinishedAnswer,
     api_error::ApiError,
@@ -71,6 +72,7 @@ struct MeterInner {
     calls: Arc<CallTable>,
     metrics: ServerMetrics,
     attributions: AttributionService,
+    abandoned: AbandonedStreams,
     /// When the journal last refused an event.
     refused: Mutex<Option<Instant>>,
     /// Calls reserved and not yet metered.
@@ -101,11 +103,13 @@ pub struct CallReservation {
 }
 
 /// A reserved call. If it is dropped without [`ReservedCall::finish`], it counts as disconnected,
-/// or as failed if the model had not begun.
+/// or as failed if no token was generated.
 pub struct ReservedCall {
     /// Taken when the call is settled.
     open: Option<ReservedState>,
     begun: bool,
+    /// Whether the call costs nothing if it ends before its first token; decided once.
+    waived: Option<bool>,
     usage: TokenUsage,
     checkpointed: (u64, Instant),
 }
@@ -135,7 +139,8 @@ impl CallMeter {
     /// the size of the answers kept for repeated ids, in bytes.
     pub async fn open(
         journal: Journal,
-        (attributions, metrics): (AttributionService, ServerMetrics),
+        attributions: AttributionService,
+        metrics: ServerMetrics,
         held: usize,
     ) -> Result<Self, ServeError> {
         let session = uuid::Uuid::now_v7().to_string();
@@ -157,6 +162,7 @@ impl CallMeter {
             calls: Arc::new(CallTable::new(held)),
             metrics,
             attributions,
+            abandoned: AbandonedStreams::default(),
             refused: Mutex::new(None),
             open: watch::Sender::new(0),
         };
@@ -194,13 +200,14 @@ impl CallMeter {
         Presenter {
             request_id: salted(b"presenter's id", id.as_str()),
             address: address.map(|it| salted(b"presenter's address", &it.text())),
+            is_limited: false,
         }
     }
 
     /// Whether a payer's call has this name, whichever attempt was answered. Takes constant time.
     pub fn is_named(&self, own: &RequestId, payer: Address, named: &RequestId) -> bool {
         let is = |attempt| {
-            let id = RequestId::of_payer(&self.inner.salt, payer, (named, attempt));
+            let id = RequestId::of_payer(&self.inner.salt, payer, named, attempt);
             id.as_str().as_bytes().ct_eq(own.as_str().as_bytes())
         };
         let found = (0..=ATTEMPTS).map(is);
@@ -241,14 +248,15 @@ impl CallMeter {
         payment: &CheckedPayment,
         fingerprint: &RequestFingerprint,
     ) -> Result<Admission, ApiError> {
-        let mut own = RequestId::of_payer(&self.inner.salt, payment.limited_account(), (id, 0));
+        let mut own = RequestId::of_payer(&self.inner.salt, payment.limited_account(), id, 0);
         for attempt in 1..=ATTEMPTS {
             match receipt::find(&self.inner.journal, &own).await? {
                 Some(found) if found.request_hash == fingerprint.hash && found.is_owed(payment) => {
                     own = RequestId::of_payer(
                         &self.inner.salt,
                         payment.limited_account(),
-                        (id, attempt),
+                        id,
+                        attempt,
                     );
                 }
                 _ => break,
@@ -406,6 +414,7 @@ impl MeterInner {
         Ok(ReservedCall {
             open: Some(open),
             begun: false,
+            waived: None,
             usage,
             checkpointed: (0, Instant::now()),
         })
@@ -413,8 +422,7 @@ impl MeterInner {
 }
 
 impl ReservedCall {
-    /// The model has started: from here on the caller pays for its work, even if the caller
-    /// disconnects.
+    /// The model has started, so a caller who disconnects from here on has caused work.
     pub const fn begin(&mut self) {
         self.begun = true;
     }
@@ -457,17 +465,34 @@ impl ReservedCall {
     }
 
     /// The usage that is counted if the call ends with `finish` now.
-    pub fn usage(&self, finish: FinishReason) -> TokenUsage {
+    pub fn usage(&mut self, finish: FinishReason) -> TokenUsage {
         counted(self.usage, self.ended(finish))
     }
 
-    /// The final finish reason. If nothing was computed, nothing is charged, so a call whose caller
-    /// disconnected before the model began has failed.
-    fn ended(&self, finish: FinishReason) -> FinishReason {
+    /// The final finish reason. A call whose caller disconnected before the first token has failed:
+    /// it costs nothing, and the same payment runs it again.
+    fn ended(&mut self, finish: FinishReason) -> FinishReason {
         match finish {
-            FinishReason::Disconnected if !self.begun => FinishReason::Failed,
+            FinishReason::Disconnected if self.usage.completion_tokens == 0 && self.is_waived() => {
+                FinishReason::Failed
+            }
             finish => finish,
         }
+    }
+
+    /// Whether a call without a token costs nothing, although the model may have read its prompt.
+    fn is_waived(&mut self) -> bool {
+        if !self.begun {
+            return true;
+        }
+        let Some(open) = &self.open else { return false };
+        let Some(guard) = &open.guard else {
+            return false;
+        };
+        let payer = guard.payment().limited_account();
+        *self
+            .waived
+            .get_or_insert_with(|| open.inner.abandoned.waive(payer))
     }
 
     /// Whether the whole answer is already paid for, so that a caller who disconnects can still get
@@ -505,10 +530,10 @@ impl ReservedCall {
         finish: FinishReason,
         answer: Option<FinishedAnswer>,
     ) -> Result<EventRecord, ApiError> {
+        let (usage, finish) = (self.usage(finish), self.ended(finish));
         let Some(open) = self.open.take() else {
             return Err(unwritable());
         };
-        let (usage, finish) = (self.usage(finish), self.ended(finish));
         let answer = answer.filter(|_| finish.is_answer());
         let (sender, metered) = tokio::sync::oneshot::channel();
         // Runs in its own task: a caller who disconnects now cannot interrupt the count.
@@ -519,9 +544,9 @@ impl ReservedCall {
 
 impl Drop for ReservedCall {
     fn drop(&mut self) {
-        let Some(open) = self.open.take() else { return };
         let usage = self.usage(FinishReason::Disconnected);
         let finish = self.ended(FinishReason::Disconnected);
+        let Some(open) = self.open.take() else { return };
         // Without a runtime the process is ending; the next start meters the reservation.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(open.finalize(usage, finish, None, None));

@@ -78,6 +78,7 @@ pub fn unpaid(why: PaymentDemand) -> ApiError {
             code,
             message,
             terms,
+            ..
         } => ApiError::new(StatusCode::PAYMENT_REQUIRED, "payment_required", message)
             .with_param(code)
             .with_terms(terms),

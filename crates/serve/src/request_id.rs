@@ -43,7 +43,7 @@ impl RequestId {
     /// The id of a paid call. It depends on the payer, so ids of different payers do not collide.
     /// Other parties cannot compute it, because the salt is the journal's secret. Each attempt at a
     /// call has its own id.
-    pub fn of_payer(salt: &[u8], payer: Address, (id, attempt): (&Self, u32)) -> Self {
+    pub fn of_payer(salt: &[u8], payer: Address, id: &Self, attempt: u32) -> Self {
         let hash = Sha256::new()
             .chain_update(salt)
             .chain_update(b"paid call")

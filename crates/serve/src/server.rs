@@ -47,6 +47,7 @@ use super::{
     metrics::ServerMetrics,
     payment::SalesConfig,
     quotes::QuoteCounter,
+    refused_payments::RefusedPayments,
     routes::router,
     unread::UnreadAnswers,
 };
@@ -145,8 +146,8 @@ impl Server {
         let config = inputs.attribution;
         let attributions = AttributionService::open(journal.clone(), &adapters, config).await?;
         let metrics = ServerMetrics::new(Arc::clone(&gate), adapters.len(), attributions.clone());
-        let counted = (attributions.clone(), metrics.clone());
-        let meter = CallMeter::open(journal.clone(), counted, HELD_ANSWERS).await?;
+        let (attributed, counted) = (attributions.clone(), metrics.clone());
+        let meter = CallMeter::open(journal.clone(), attributed, counted, HELD_ANSWERS).await?;
         for adapter in adapters.iter() {
             journal
                 .append(Event::AdapterLoaded {
@@ -165,6 +166,7 @@ impl Server {
         let app = AppState::new(AppParts {
             bodies: BodyMemory::new(LARGE_BODIES.max(2 * limits.max_body)),
             quotes: QuoteCounter::new(counting),
+            refused: RefusedPayments::default(),
             unread: Arc::new(UnreadAnswers::new(UNREAD_ANSWERS)),
             adapters,
             meter,
@@ -225,15 +227,15 @@ impl Server {
                 Some(_) = connections.join_next(), if !connections.is_empty() => continue,
             };
             match accepted {
-                Ok((stream, peer)) => match open
-                    .admit(ClientAddress::of_peer(peer, &app.access.proxies))
-                {
-                    Some(connection) => {
-                        let work = serve(stream, (peer, connection), router.clone(), app.clone());
-                        connections.spawn(work);
+                Ok((stream, peer)) => {
+                    match open.admit(ClientAddress::of_peer(peer, &app.access.proxies)) {
+                        Some(connection) => {
+                            let work = serve(stream, peer, connection, router.clone(), app.clone());
+                            connections.spawn(work);
+                        }
+                        None => turn_away(stream),
                     }
-                    None => turn_away(stream),
-                },
+                }
                 Err(error) => {
                     // The process has no file descriptors left, or the client has already
                     // disconnected.
@@ -319,7 +321,8 @@ fn turn_away(stream: TcpStream) {
 
 async fn serve(
     stream: TcpStream,
-    (peer, place): (SocketAddr, Connection),
+    peer: SocketAddr,
+    place: Connection,
     router: Router,
     app: AppState,
 ) {
@@ -349,10 +352,10 @@ async fn serve(
         request.extensions_mut().insert(connection.clone());
         let request = request.map(axum::body::Body::new);
         let (last, pace) = (last.refusal_for(number), Arc::clone(&pace));
-        let server = (router.clone(), app.clone(), connection.clone());
+        let (router, app, connection) = (router.clone(), app.clone(), connection.clone());
         async move {
             pace.wait().await;
-            answer(request, last, server).await
+            answer(request, last, router, app, connection).await
         }
     });
     let connection = http1::Builder::new()
@@ -400,7 +403,9 @@ impl RequestPace {
 async fn answer(
     request: Request,
     last: Option<Option<ApiError>>,
-    (router, app, connection): (Router, AppState, Connection),
+    router: Router,
+    app: AppState,
+    connection: Connection,
 ) -> Result<Response, std::convert::Infallible> {
     let ends = last.is_some();
     let mut response = match last.flatten() {

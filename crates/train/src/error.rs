@@ -93,7 +93,7 @@ pub enum TrainError {
 }
 
 impl TrainError {
-    pub(super) fn io(deed: &'static str, path: &Path, source: std::io::Error) -> Self {
+    pub fn io(deed: &'static str, path: &Path, source: std::io::Error) -> Self {
         Self::Io {
             deed,
             path: path.to_owned(),
@@ -101,7 +101,7 @@ impl TrainError {
         }
     }
 
-    pub(super) fn damaged(path: &Path, detail: impl Into<String>) -> Self {
+    pub fn damaged(path: &Path, detail: impl Into<String>) -> Self {
         Self::Damaged {
             path: path.to_owned(),
             detail: detail.into(),

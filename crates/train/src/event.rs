@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 pub struct TrainStep {
     /// From 1.
     pub step: u64,
+    /// Steps of the whole run; 0 in files of earlier versions.
+    #[serde(default)]
+    pub steps: u64,
     /// From 1.
     pub epoch: u64,
     /// Mean over the step's target tokens, in nats.

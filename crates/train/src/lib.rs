@@ -1,11 +1,29 @@
-//! Training and evaluation of adapters, and training of the embedded base.
+//! Training and evaluation of adapters.
 //!
 //! Owns the optimizer, the loop, the run directory and the evaluation on held-out rows. The decoder
 //! crate computes the model, and the model crate defines the files of an adapter. Progress is
 //! reported as [`TrainEvent`] values; nothing here prints.
+//!
+//! ```no_run
+//! use openlora_train::{RunStart, TrainEvent, TrainFlow, TrainInputs, train};
+//!
+//! # fn example(inputs: &TrainInputs) -> Result<(), openlora_train::TrainError> {
+//! let start = RunStart::Fresh {
+//!     runs: "runs".into(),
+//! };
+//! let mut listener = |event| {
+//!     if let TrainEvent::Step(step) = event {
+//!         println!("{step:?}");
+//!     }
+//!     TrainFlow::Continue
+//! };
+//! let (outcome, _decoder) = train(inputs, &start, &mut listener)?;
+//! println!("the adapter is in {}", outcome.adapter.display());
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod adamw;
-pub mod base;
 pub mod chart;
 pub mod config;
 mod error;

@@ -182,6 +182,7 @@ impl<'a> TrainSession<'a> {
         self.state.last_loss = stepped.loss;
         self.report(TrainStep {
             step,
+            steps: self.plan.steps,
             epoch,
             loss: stepped.loss,
             lr,

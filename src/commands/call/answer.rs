@@ -7,7 +7,7 @@ use openlora_core::Amount;
 use openlora_serve::{PublishedReceipt, PublishedUsage};
 
 /// The answer, its usage and its cost.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct CallResult {
     /// The request id.
     pub id: String,
@@ -21,7 +21,7 @@ pub struct CallResult {
 }
 
 /// The output of the adapter.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum AdapterAnswer {
     Text {

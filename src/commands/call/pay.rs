@@ -62,11 +62,11 @@ struct SpentAllowance {
     deposits: Amount,
 }
 
-/// A call whose payment is concluded according to the server.
+/// A call whose payment is concluded according to the server, rightly or not.
 pub struct ClosedPayment {
     payer: Payer,
     request_id: String,
-    paid: Option<FinishedPayment>,
+    paid: FinishedPayment,
 }
 
 /// Makes the call, and pays if the server requires it.
@@ -164,9 +164,9 @@ impl CallPurchase<'_> {
         let required = self.read(terms)?;
         let payer = payer::open(self.context, &self.request.payer).await?;
         let limits = self.limits(&payer)?;
-        let network = (&payer.chain.network, &payer.token);
+        let (network, token) = (&payer.chain.network, &payer.token);
         let server = self.client.place();
-        let offer = choose(&required, &server, network, self.request.scheme)?;
+        let offer = choose(&required, &server, network, token, self.request.scheme)?;
         let quote = offer.terms.amount;
         limits.allow_price(quote, || shown_price(&payer, &offer, &order))?;
         let mut used = SpentAllowance {
@@ -312,7 +312,7 @@ impl CallPurchase<'_> {
                 used.price = price;
             }
             let free = limits.free().saturating_sub(used.deposits);
-            let prepared = payer.correct(sent, &required, (offer, free)).await?;
+            let prepared = payer.correct(sent, &required, offer, free).await?;
             self.sign(&payer, prepared, &required, &mut used)
         };
         match corrected.await {
@@ -361,9 +361,10 @@ impl OpenPayment {
         self,
         context: &CommandContext,
         said: Option<ChargeSource>,
-    ) -> ClosedPayment {
+    ) -> Result<ClosedPayment, Failure> {
         let Self { payer, sent, .. } = self;
         let request_id = sent.order().request_id.clone();
+        let number = sent.number();
         let quote = payer.money(sent.payment_record().quote);
         let settled = match said {
             Some(ChargeSource::Header(text)) => Some(payer.read_response(sent, &text).await),
@@ -372,11 +373,11 @@ impl OpenPayment {
         };
         let problem = match settled {
             Some(Ok(paid)) => {
-                return ClosedPayment {
+                return Ok(ClosedPayment {
                     payer,
                     request_id,
-                    paid: Some(paid),
-                };
+                    paid,
+                });
             }
             Some(Err(problem)) => problem.to_string(),
             None => "the server does not say what it charged".to_owned(),
@@ -384,11 +385,12 @@ impl OpenPayment {
         context
             .printer
             .warn(format!("{problem}; the call counts as {quote}"));
-        ClosedPayment {
+        let record = payer.store.numbered(number)?;
+        Ok(ClosedPayment {
             payer,
             request_id,
-            paid: None,
-        }
+            paid: FinishedPayment { number, record },
+        })
     }
 }
 
@@ -411,37 +413,37 @@ impl ChargeSource {
 impl ClosedPayment {
     /// The charge; none while it is unknown.
     pub fn amount(&self) -> Option<Amount> {
-        self.paid.as_ref().and_then(|paid| paid.record.charged())
+        self.paid.record.charged()
     }
 
-    pub fn payment_summary(&self) -> Option<String> {
-        self.amount()
-            .map(|amount| self.payer.money(amount).to_string())
+    pub fn payment_summary(&self) -> String {
+        match self.amount() {
+            Some(amount) => self.payer.money(amount).to_string(),
+            None => format!("at most {}", self.payer.money(self.paid.record.quote)),
+        }
     }
 
-    /// Stores the server's receipt, and warns if it contradicts the payment.
+    /// Stores the server's receipt, and warns if it contradicts the payment. Returns the id under
+    /// which the payment is kept.
     pub fn store_receipt(
         &self,
         context: &CommandContext,
         id: &str,
         receipt: Option<&PublishedReceipt>,
-    ) -> Result<(), Failure> {
-        let Some(FinishedPayment { number, record }) = &self.paid else {
-            return Ok(());
-        };
+    ) -> Result<String, Failure> {
+        let FinishedPayment { number, record } = &self.paid;
         if let Some(receipt) = receipt
             && receipt.payment != record.charge()
         {
             context.printer.warn(format!(
                 "the server's receipt {id} says {}, and {} was paid",
                 self.payer.money(receipt.paid),
-                self.payment_summary().unwrap_or_default()
+                self.payment_summary()
             ));
         }
         let id = if is_id(id) { id } else { &self.request_id };
         let text = receipt.and_then(|receipt| serde_json::to_value(receipt).ok());
-        let store = &self.payer.store;
-        Ok(store.keep_receipt(*number, record.clone(), (id, text))?)
+        Ok(self.payer.store.keep_receipt(*number, id, text)?)
     }
 
     /// The answer has been shown and need not be requested again.

@@ -71,7 +71,7 @@ pub async fn refund(
                     fee,
                     kept: rest.saturating_sub(amount.saturating_add(fee)),
                     tx,
-                    channel: ChannelReport::from_channel(&leased.channel, true),
+                    channel: ChannelReport::read(&payer.store, &leased.channel, true)?,
                 };
                 if context.printer.is_json() {
                     context.printer.json(&refunded);

@@ -94,7 +94,7 @@ async fn begin(
         done: false,
         amount,
         ready_at: waiting.map(|it| it.since + channel.config.withdraw_delay),
-        channel: ChannelReport::from_channel(channel, true),
+        channel: ChannelReport::read(&payer.store, channel, true)?,
     })
 }
 
@@ -131,6 +131,6 @@ async fn finish(
         done: true,
         amount,
         ready_at: None,
-        channel: ChannelReport::from_channel(channel, true),
+        channel: ChannelReport::read(&payer.store, channel, true)?,
     })
 }

@@ -4,15 +4,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{DashRequest, RecordSource, tokens};
-use crate::{
-    commands::CommandContext,
-    runtime::{board::opened, followers::recording},
-};
+use crate::commands::CommandContext;
 use openlora_core::{
     Address, Amount,
     error::{ExitClass, Failure},
 };
 use openlora_ledger::{event::EventRecord, state::board::Board};
+use openlora_runtime::{board::opened, followers::recording};
 use openlora_tui::{
     model::SumRange,
     money::{TokenMoney, token_moneys},
@@ -54,6 +52,8 @@ pub struct DashHeadline {
     pub pending: Amount,
     /// Charged, but withdrawn or refunded before it was claimed; over all time.
     pub uncollectable: Amount,
+    /// Charged, not worth the gas of its claim, and withdrawn by payers.
+    pub written_off: Amount,
     pub withdrawable: Amount,
 }
 
@@ -120,6 +120,7 @@ fn figures(board: &Board, money: &TokenMoney, now_ms: u64) -> TokenFigures {
             net: period.net.map(|it| it.to_string()),
             pending: period.sums.pending(),
             uncollectable: period.sums.uncollectable,
+            written_off: period.sums.written_off,
             withdrawable: period.sums.withdrawable(),
         }
     };

@@ -4,15 +4,16 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{
     encode_options, held_out, open_codec, project,
-    report::{self, DataReport, ErrorReport, PartReport},
+    report::{self, DataFinding, DataReport, PartReport},
     sources,
 };
 use crate::commands::CommandContext;
 use openlora_core::error::{ExitClass, ExitStatus, Failure};
 use openlora_model::dataset::{
     self, DataError, DataInspection, Dataset, Task,
-    duplicates::{self, DatasetPart},
+    duplicates::{self, DatasetPart, DuplicateRow},
     statistics::{self, TokenLengths},
+    warnings::{self, DataSurroundings, DataWarning},
 };
 
 /// Maximum errors listed per file; further ones are only counted.
@@ -45,7 +46,7 @@ pub fn check(context: &CommandContext, files: &[PathBuf]) -> Result<ExitStatus, 
     }
     let report = DataReport {
         more_errors,
-        ..assemble(task, &parts, errors)
+        ..assemble(context, task, &parts, errors)
     };
     report::print(context, &report);
     Ok(if report.ok {
@@ -102,7 +103,12 @@ fn measure(
     Ok((faults, more))
 }
 
-fn assemble(task: Option<Task>, parts: &[CheckedPart], errors: Vec<DataError>) -> DataReport {
+fn assemble(
+    context: &CommandContext,
+    task: Option<Task>,
+    parts: &[CheckedPart],
+    errors: Vec<DataError>,
+) -> DataReport {
     let named: Vec<DatasetPart<'_>> = parts
         .iter()
         .map(|part| DatasetPart {
@@ -110,18 +116,39 @@ fn assemble(task: Option<Task>, parts: &[CheckedPart], errors: Vec<DataError>) -
             dataset: &part.found.dataset,
         })
         .collect();
+    let duplicates = duplicates::find(&named);
+    let cut_short = parts.iter().flat_map(|part| part.found.cut_short.clone());
     DataReport {
         ok: errors.is_empty(),
         task,
-        duplicates: duplicates::find(&named),
-        parts: parts.iter().map(part_report).collect(),
-        errors: errors.into_iter().map(ErrorReport::from).collect(),
-        more_errors: 0,
-        cut_short: parts
-            .iter()
-            .flat_map(|part| part.found.cut_short.clone())
+        warnings: warnings(context, parts, &duplicates)
+            .into_iter()
+            .map(DataFinding::from)
             .collect(),
+        duplicates,
+        parts: parts.iter().map(part_report).collect(),
+        errors: errors.into_iter().map(DataFinding::from).collect(),
+        more_errors: 0,
+        cut_short: cut_short.collect(),
     }
+}
+
+fn warnings(
+    context: &CommandContext,
+    parts: &[CheckedPart],
+    duplicates: &[DuplicateRow],
+) -> Vec<DataWarning> {
+    let settings = &context.settings;
+    let around = DataSurroundings {
+        part: parts[0].name,
+        duplicates,
+        held_out: settings.train.val.is_some() || !settings.eval.data.is_empty(),
+    };
+    let mut found = warnings::of_training(&parts[0].found.dataset, &around);
+    for part in &parts[1..] {
+        found.extend(warnings::unread(&part.found.dataset.unread));
+    }
+    found
 }
 
 fn part_report(part: &CheckedPart) -> PartReport {

@@ -5,11 +5,12 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde::Serialize;
 
 use crate::commands::CommandContext;
-use openlora_core::error::Explain;
+use openlora_core::{error::Explain, private::foreign_text::clean_line};
 use openlora_model::dataset::{
     DataError, Task,
     duplicates::DuplicateRow,
     statistics::{SourceFigures, TokenLengths},
+    warnings::DataWarning,
 };
 
 /// Duplicates listed in the tables; `--json` has all.
@@ -22,7 +23,9 @@ pub struct DataReport {
     pub task: Option<Task>,
     pub parts: Vec<PartReport>,
     pub duplicates: Vec<DuplicateRow>,
-    pub errors: Vec<ErrorReport>,
+    /// What can be read and may still train badly.
+    pub warnings: Vec<DataFinding>,
+    pub errors: Vec<DataFinding>,
     /// Errors that are not listed.
     pub more_errors: usize,
     /// Files whose reading stopped after the maximum number of errors.
@@ -40,16 +43,25 @@ pub struct PartReport {
 }
 
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct ErrorReport {
+pub struct DataFinding {
     pub message: String,
     pub hint: Option<String>,
 }
 
-impl From<DataError> for ErrorReport {
+impl From<DataError> for DataFinding {
     fn from(error: DataError) -> Self {
         Self {
             message: error.to_string(),
             hint: error.hint(),
+        }
+    }
+}
+
+impl From<DataWarning> for DataFinding {
+    fn from(warning: DataWarning) -> Self {
+        Self {
+            message: warning.to_string(),
+            hint: Some(warning.hint().to_owned()),
         }
     }
 }
@@ -65,13 +77,16 @@ pub fn print(context: &CommandContext, report: &DataReport) {
         label_lines(report),
         length_lines(report),
         duplicate_lines(&report.duplicates),
+        warning_lines(report),
         error_lines(report),
     ];
-    let blocks: Vec<String> = lines
-        .iter()
-        .filter(|block| !block.is_empty())
-        .map(|block| block.join("\n"))
-        .collect();
+    // What rows and files are called cannot begin a line of this report.
+    let block = |lines: &Vec<String>| {
+        let lines = lines.iter().map(|line| clean_line(line));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let blocks = lines.iter().filter(|lines| !lines.is_empty()).map(block);
+    let blocks: Vec<String> = blocks.collect();
     printer.text(&blocks.join("\n\n"));
 }
 
@@ -191,34 +206,41 @@ fn duplicate_line(duplicate: &DuplicateRow) -> String {
     )
 }
 
+fn warning_lines(report: &DataReport) -> Vec<String> {
+    if report.warnings.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![format!("warnings: {}", report.warnings.len())];
+    lines.extend(finding_lines(&report.warnings));
+    lines
+}
+
 fn error_lines(report: &DataReport) -> Vec<String> {
     if report.ok {
         return vec!["no errors".to_owned()];
     }
-    let mut lines = vec![format!(
-        "errors: {}",
-        report.errors.len() + report.more_errors
-    )];
-    for (at, error) in report.errors.iter().enumerate() {
-        lines.push(format!("  {}", error.message));
-        // Errors of the same kind in a row share one hint.
-        let last = report
-            .errors
-            .get(at + 1)
-            .is_none_or(|next| next.hint != error.hint);
-        lines.extend(
-            error
-                .hint
-                .iter()
-                .filter(|_| last)
-                .map(|hint| format!("    hint: {hint}")),
-        );
-    }
+    let count = report.errors.len() + report.more_errors;
+    let mut lines = vec![format!("errors: {count}")];
+    lines.extend(finding_lines(&report.errors));
     if report.more_errors > 0 {
         lines.push(format!("  and {} more", report.more_errors));
     }
     let more = |path: &PathBuf| format!("  {}: reading stopped here", path.display());
     lines.extend(report.cut_short.iter().map(more));
+    lines
+}
+
+/// Findings with their hints; those of the same kind in a row share one hint.
+fn finding_lines(findings: &[DataFinding]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (at, finding) in findings.iter().enumerate() {
+        lines.push(format!("  {}", finding.message));
+        let next = findings.get(at + 1);
+        if next.is_none_or(|next| next.hint != finding.hint) {
+            let hint = finding.hint.iter();
+            lines.extend(hint.map(|hint| format!("    hint: {hint}")));
+        }
+    }
     lines
 }
 

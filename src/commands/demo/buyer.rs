@@ -1,16 +1,19 @@
 //! The demo's payments: a buyer with its own account pays for calls, the server settles the
 //! charges, and the creator withdraws. The reported amounts come from the journal and the chain.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
+use futures::{StreamExt, TryStreamExt, stream};
 use schemars::JsonSchema;
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Serialize, de::IgnoredAny};
+use tokio::time::{Instant, sleep_until};
 
 use super::{
     program::{DemoBinary, DemoServer},
-    script::{DemoScript, text},
+    script::DemoScript,
+    steps::CreatedAccount,
 };
+use crate::commands::call::CallResult;
 use openlora_chain::balance::shown_amount;
 use openlora_core::{
     Address, Amount,
@@ -74,7 +77,7 @@ pub struct DemoBuyer {
 /// The results of the buyer's calls.
 #[derive(Default)]
 pub struct CallLog {
-    pub answers: Vec<Value>,
+    pub answers: Vec<CallResult>,
     pub streamed: u64,
 }
 
@@ -82,71 +85,57 @@ impl DemoBuyer {
     /// Creates the buyer's account on the chain that the creator's commands started.
     pub async fn new(script: &DemoScript<'_>, dir: &Path) -> Result<Self, Failure> {
         let program = script.program.with_home("buyer");
-        let chain = script
-            .program
-            .run(dir, &["devnet", "status"], false)
-            .await?;
-        program.use_chain(text(&chain, "/url")?)?;
+        program.use_chain(&script.chain(dir).await?.url)?;
         let account = ["wallet", "new", "buyer", "--light-kdf"];
         script.print_command(&account);
-        let made = program.run(dir, &account, false).await?;
-        script.print_line(&format!("  the buyer is {}", text(&made, "/address")?));
+        let made: CreatedAccount = program.read(dir, &account).await?;
+        script.print_line(&format!("  the buyer is {}", made.address));
         Ok(Self { program })
     }
 
-    /// Makes one paid call.
-    pub async fn call(&self, dir: &Path, args: &[&str]) -> Result<Value, Failure> {
-        self.program.run(dir, args, false).await
-    }
-
-    /// Makes the remaining calls, several at a time, some of them streamed.
+    /// Makes the remaining calls, one every `pace` but no more than a few at a time, some of them
+    /// streamed.
     pub async fn call_often(
         &self,
         dir: &Path,
         url: &str,
         posts: &[&str],
         log: &mut CallLog,
+        pace: Duration,
     ) -> Result<(), Failure> {
-        let numbers: Vec<usize> = (log.answers.len()..CALLS).collect();
-        for together in numbers.chunks(TOGETHER) {
-            let calls = together.iter().map(|number| {
-                let mut args = vec!["call", posts[number % posts.len()], "--url", url];
-                // Every fifth call is a chat whose answer is streamed.
-                let streams = number % TOGETHER == 0;
-                if streams {
-                    args.extend(["--kind", "chat", "--max-tokens", "8", "--stream"]);
-                }
-                async move {
-                    let answer = self.program.run(dir, &args, false).await?;
-                    Ok::<_, Failure>((answer, streams))
-                }
-            });
-            for (answer, streams) in futures::future::try_join_all(calls).await? {
-                log.answers.push(answer);
-                log.streamed += u64::from(streams);
+        let (first, began) = (log.answers.len(), Instant::now());
+        let calls = (first..CALLS).map(|number| {
+            let mut args = vec!["call", posts[number % posts.len()], "--url", url];
+            // Every fifth call is a chat whose answer is streamed.
+            let streams = number % TOGETHER == 0;
+            if streams {
+                args.extend(["--kind", "chat", "--max-tokens", "8", "--stream"]);
             }
+            async move {
+                sleep_until(began + pace * (number - first) as u32).await;
+                let answer = self.program.read(dir, &args).await?;
+                Ok::<_, Failure>((answer, streams))
+            }
+        });
+        let mut answered = stream::iter(calls).buffered(TOGETHER);
+        while let Some((answer, streams)) = answered.try_next().await? {
+            log.answers.push(answer);
+            log.streamed += u64::from(streams);
         }
         Ok(())
     }
 
     /// How many channels the buyer has.
     async fn channels(&self, dir: &Path) -> Result<u64, Failure> {
-        let listed = self.program.run(dir, &["channel", "list"], false).await?;
-        Ok(listed.as_array().map_or(0, Vec::len) as u64)
+        let listed: Vec<IgnoredAny> = self.program.read(dir, &["channel", "list"]).await?;
+        Ok(listed.len() as u64)
     }
 
     /// Sums up the answers.
     pub async fn paid(&self, dir: &Path, log: &CallLog) -> Result<BuyerPayments, Failure> {
-        let mut charged = Amount::ZERO;
-        for answer in &log.answers {
-            let amount: Amount = text(answer, "/paid")?.parse().map_err(|problem| {
-                Failure::new(ExitClass::Internal, format!("a call's price: {problem}"))
-            })?;
-            charged = charged.saturating_add(amount);
-        }
         Ok(BuyerPayments {
             calls: log.answers.len() as u64,
-            charged,
+            charged: log.answers.iter().map(|it| it.paid).sum(),
             channels: self.channels(dir).await?,
             streamed: log.streamed,
         })
@@ -244,10 +233,10 @@ impl DemoScript<'_> {
         paid: &BuyerPayments,
     ) -> Result<SettlementFigures, Failure> {
         self.print_command(&["settle"]);
-        self.program.run(project, &["settle"], false).await?;
+        self.program.run(project, &["settle"]).await?;
         server.stop().await?;
         self.print_command(&["withdraw"]);
-        self.program.run(project, &["withdraw"], false).await?;
+        self.program.run(project, &["withdraw"]).await?;
         let settled = settled(&self.program.journal(), paid.calls)?;
         if settled.amount != paid.charged {
             let message = format!(
@@ -273,9 +262,7 @@ impl DemoScript<'_> {
             settled.gas_one_by_one as f64 / paid.calls.max(1) as f64,
         ));
         self.print_command(&["earnings", "--audit"]);
-        self.program
-            .run(project, &["earnings", "--audit"], false)
-            .await?;
+        self.program.run(project, &["earnings", "--audit"]).await?;
         self.print_line("  the ledger and the chain agree to the unit");
         Ok(settled)
     }

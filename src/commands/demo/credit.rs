@@ -4,14 +4,11 @@
 use std::{collections::BTreeMap, path::Path};
 
 use schemars::JsonSchema;
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::{
-    program::DemoBinary,
-    script::{DemoScript, text},
-};
-use crate::commands::deploy::DeployReport;
+use super::{program::DemoBinary, script::DemoScript, steps::RunningChain};
+use crate::commands::{call::CallResult, deploy::DeployReport};
 use openlora_chain::balance::shown_amount;
 use openlora_core::{
     Address, Amount,
@@ -23,6 +20,7 @@ use openlora_ledger::{
     event::{Event, EventRecord},
 };
 use openlora_release::deploy::POOL_DELAY;
+use openlora_serve::attribution::published::{AttributionStage, PublishedAttribution};
 
 /// The demo's token has six decimals.
 const DECIMALS: u8 = 6;
@@ -52,6 +50,22 @@ pub struct ContributorCredit {
     pub amount: Amount,
     #[schemars(with = "Option<String>")]
     pub address: Option<Address>,
+}
+
+/// What is read of the result of `claim`.
+#[derive(Deserialize)]
+struct ClaimedPools {
+    pools: Vec<ClaimedPool>,
+}
+
+#[derive(Deserialize)]
+struct ClaimedPool {
+    payments: Vec<ClaimedPayment>,
+}
+
+#[derive(Deserialize)]
+struct ClaimedPayment {
+    amount: Amount,
 }
 
 /// The attribution-related events of the journal.
@@ -103,30 +117,29 @@ impl DemoScript<'_> {
         &self,
         buyer: &DemoBinary,
         dir: &Path,
-        answer: &Value,
+        answer: &CallResult,
     ) -> Result<(), Failure> {
-        let id = text(answer, "/receipt/id")?;
+        let id = answer.id.as_str();
         self.print_command(&["receipts", "show", id, "--why"]);
         let why = self.final_attribution(buyer, dir, id).await?;
-        for share in why["shares"].as_array().into_iter().flatten() {
+        for share in &why.shares {
             self.print_line(&format!(
                 "  {:>5.1} % to {}",
-                share["ppm"].as_f64().unwrap_or(0.0) / 10_000.0,
-                text(share, "/contributor")?
+                f64::from(share.ppm) / 10_000.0,
+                share.contributor
             ));
         }
-        match why["fallback"].as_str() {
+        match why.fallback {
             Some(fallback) => self.print_line(&format!("  static shares, because of {fallback}")),
             None => self.print_line(&format!(
                 "  by influence on the answer, which decides {:.0} % of it",
-                why["evidence_ppm"].as_f64().unwrap_or(0.0) / 10_000.0
+                f64::from(why.evidence_ppm.unwrap_or(0)) / 10_000.0
             )),
         }
-        for example in why["examples"].as_array().into_iter().flatten().take(2) {
+        for example in why.examples.iter().take(2) {
             self.print_line(&format!(
                 "  most of all example {:.12}… by {}",
-                text(example, "/example")?,
-                text(example, "/contributor")?
+                example.example, example.contributor
             ));
         }
         Ok(())
@@ -138,12 +151,12 @@ impl DemoScript<'_> {
         buyer: &DemoBinary,
         dir: &Path,
         id: &str,
-    ) -> Result<Value, Failure> {
+    ) -> Result<PublishedAttribution, Failure> {
         const PATIENCE: u32 = 50;
         for _ in 0..PATIENCE {
             let args = ["receipts", "show", id, "--why"];
-            let why = buyer.run(dir, &args, false).await?;
-            if why["stage"] == "final" {
+            let why: PublishedAttribution = buyer.read(dir, &args).await?;
+            if why.stage == AttributionStage::Final {
                 return Ok(why);
             }
             tokio::time::sleep(std::time::Duration::from_millis(200)).await;
@@ -174,18 +187,10 @@ impl DemoScript<'_> {
         let log = self.program.log();
         let log = log.to_string_lossy();
         let contributor = self.program.with_home("contributor");
-        let chain = self
-            .program
-            .run(project, &["devnet", "status"], false)
-            .await?;
-        contributor.use_chain(text(&chain, "/url")?)?;
-        contributor
-            .run(
-                project,
-                &["wallet", "new", "contributor", "--light-kdf"],
-                false,
-            )
-            .await?;
+        let chain = self.chain(project).await?;
+        contributor.use_chain(&chain.url)?;
+        let account = ["wallet", "new", "contributor", "--light-kdf"];
+        contributor.run(project, &account).await?;
         let addresses = credited.iter().filter_map(|it| it.address);
         let addresses: Vec<String> = addresses.map(|it| it.to_string()).collect();
         let mut args = vec!["claim", "--log", &log];
@@ -193,8 +198,9 @@ impl DemoScript<'_> {
             args.extend(["--contributor", address]);
         }
         self.print_command(&["claim", "--log", "LOG", "--contributor", "ADDRESS", "…"]);
-        let paid = contributor.run(project, &args, false).await?;
-        let claimed = sum(&paid)?;
+        let paid: ClaimedPools = contributor.read(project, &args).await?;
+        let payments = paid.pools.iter().flat_map(|pool| &pool.payments);
+        let claimed: Amount = payments.map(|it| it.amount).sum();
         self.print_line(&format!(
             "  fetched from the pool: {} dUSD",
             shown_amount(&claimed.to_string(), DECIMALS)
@@ -242,18 +248,19 @@ impl DemoScript<'_> {
             "--index",
             "INDEX",
         ]);
-        auditor.run(project, &args, false).await?;
+        auditor.run(project, &args).await?;
         self.print_line("  shares, roots and sums come out the same from what is published");
         Ok(())
     }
 
+    /// The chain that the creator's commands started.
+    pub(super) async fn chain(&self, project: &Path) -> Result<RunningChain, Failure> {
+        self.program.read(project, &["devnet", "status"]).await
+    }
+
     /// A proposal takes effect after a day. The clock of this chain can be advanced.
     async fn pass_time(&self, project: &Path) -> Result<(), Failure> {
-        let chain = self
-            .program
-            .run(project, &["devnet", "status"], false)
-            .await?;
-        let url = text(&chain, "/url")?;
+        let url = self.chain(project).await?.url;
         let client = reqwest::Client::builder().no_proxy().build();
         let broken = |error: reqwest::Error| {
             Failure::new(
@@ -267,22 +274,9 @@ impl DemoScript<'_> {
             ("evm_mine", json!([])),
         ] {
             let call = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-            client.post(url).json(&call).send().await.map_err(broken)?;
+            client.post(&url).json(&call).send().await.map_err(broken)?;
         }
         self.print_line("  a day passes on the demo's chain, in which contributors could contest");
         Ok(())
     }
-}
-
-fn sum(claimed: &Value) -> Result<Amount, Failure> {
-    let mut sum = Amount::ZERO;
-    for pool in claimed["pools"].as_array().into_iter().flatten() {
-        for payment in pool["payments"].as_array().into_iter().flatten() {
-            let amount: Amount = text(payment, "/amount")?.parse().map_err(|problem| {
-                Failure::new(ExitClass::Internal, format!("a claimed sum: {problem}"))
-            })?;
-            sum = sum.saturating_add(amount);
-        }
-    }
-    Ok(sum)
 }

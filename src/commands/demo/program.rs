@@ -5,6 +5,7 @@ use std::{
     process::Stdio,
 };
 
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -31,8 +32,14 @@ pub struct DemoBinary {
 /// A server that is stopped when this is dropped.
 pub struct DemoServer {
     child: Child,
-    /// The JSON line it printed when it became ready.
-    pub ready: Value,
+    /// The line it printed when it became ready.
+    pub ready: ReadyServer,
+}
+
+/// What is read of the server's ready line.
+#[derive(Deserialize)]
+pub struct ReadyServer {
+    pub url: String,
 }
 
 impl DemoBinary {
@@ -116,18 +123,41 @@ impl DemoBinary {
         command
     }
 
-    /// Runs a command to its end and returns its JSON output. Its stderr is shown only if `watch`
-    /// asks for progress.
-    pub async fn run(&self, dir: &Path, args: &[&str], watch: bool) -> Result<Value, Failure> {
-        let mut command = self.command(dir, args);
-        // Progress is shown as a bar only if stderr is the terminal itself.
-        command.stderr(if watch {
-            Stdio::inherit()
-        } else {
-            Stdio::piped()
-        });
-        let output = command
+    /// Runs a command to its end; its result is not needed.
+    pub async fn run(&self, dir: &Path, args: &[&str]) -> Result<(), Failure> {
+        self.output(dir, args, Stdio::piped()).await.map(drop)
+    }
+
+    /// Runs a command to its end and reads its result.
+    pub async fn read<T: DeserializeOwned>(&self, dir: &Path, args: &[&str]) -> Result<T, Failure> {
+        self.read_watched(dir, args, false).await
+    }
+
+    /// The same; its stderr is shown if `watch` asks for progress, as a bar only if stderr is the
+    /// terminal itself.
+    pub async fn read_watched<T: DeserializeOwned>(
+        &self,
+        dir: &Path,
+        args: &[&str],
+        watch: bool,
+    ) -> Result<T, Failure> {
+        let stderr = match watch {
+            true => Stdio::inherit(),
+            false => Stdio::piped(),
+        };
+        let result = self.output(dir, args, stderr).await?;
+        serde_json::from_value(result).map_err(|error| {
+            let line = args.join(" ");
+            let message = format!("`openlora {line}` printed something else: {error}");
+            Failure::new(ExitClass::Internal, message)
+        })
+    }
+
+    async fn output(&self, dir: &Path, args: &[&str], stderr: Stdio) -> Result<Value, Failure> {
+        let output = self
+            .command(dir, args)
             .stdout(Stdio::piped())
+            .stderr(stderr)
             .spawn()
             .map_err(|error| self.cannot_run(args, &error))?
             .wait_with_output()

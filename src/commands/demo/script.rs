@@ -1,11 +1,9 @@
-//! Output of the demo, and parsing of its steps' results.
+//! Output of the demo.
 
 use anstyle::Style;
-use serde_json::Value;
 
 use super::program::DemoBinary;
 use crate::commands::printer::Printer;
-use openlora_core::error::{ExitClass, Failure};
 use openlora_tui::run::DashFeed;
 
 /// State shared by the steps.
@@ -55,32 +53,4 @@ impl DemoScript<'_> {
             false => self.printer.painted(line),
         }
     }
-}
-
-fn missing(pointer: &str) -> Failure {
-    Failure::new(
-        ExitClass::Internal,
-        format!("a step's result has no {pointer}"),
-    )
-}
-
-pub fn count(value: &Value, pointer: &str) -> Result<u64, Failure> {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_u64)
-        .ok_or_else(|| missing(pointer))
-}
-
-pub fn number(value: &Value, pointer: &str) -> Result<f64, Failure> {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_f64)
-        .ok_or_else(|| missing(pointer))
-}
-
-pub fn text<'a>(value: &'a Value, pointer: &str) -> Result<&'a str, Failure> {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .ok_or_else(|| missing(pointer))
 }

@@ -1,21 +1,28 @@
 //! The steps of the demo, in order.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use super::{
     DemoReport,
     buyer::{CallLog, DemoBuyer},
     program::DemoServer,
-    script::{DemoScript, count, number, text},
+    script::DemoScript,
+    watch::WatchedTraining,
 };
-use crate::commands::deploy::DeployReport;
+use crate::commands::{
+    call::{AdapterAnswer, CallResult},
+    deploy::DeployReport,
+};
 use openlora_chain::balance::shown_amount;
 use openlora_core::error::{ExitClass, Failure};
 use openlora_journal::Journal;
 use openlora_ledger::state::{ApplyOutcome, LedgerState};
+use openlora_release::explore::AdapterView;
 
 /// A created project with checked data.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -25,8 +32,45 @@ pub struct DemoProject {
     pub sources: u64,
 }
 
+/// What is read of the result of `data check`.
+#[derive(Deserialize)]
+struct CheckedData {
+    parts: Vec<CheckedSources>,
+}
+
+#[derive(Deserialize)]
+struct CheckedSources {
+    rows: u64,
+    sources: Vec<IgnoredAny>,
+}
+
+/// What is read of the result of `wallet new`.
+#[derive(Deserialize)]
+pub struct CreatedAccount {
+    pub address: String,
+}
+
+/// What is read of the result of `devnet status`.
+#[derive(Deserialize)]
+pub struct RunningChain {
+    pub url: String,
+}
+
+/// What is read of the result of `package`.
+#[derive(Deserialize)]
+struct SignedPackage {
+    package: PathBuf,
+    manifest_sha256: String,
+}
+
+/// What is read of the result of `explore`.
+#[derive(Deserialize)]
+struct KnownAdapters {
+    adapters: Vec<AdapterView>,
+}
+
 /// Figures of the training run.
-#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TrainingFigures {
     pub steps: u64,
     pub tokens: u64,
@@ -41,6 +85,19 @@ pub struct EvaluationFigures {
     pub rows: u64,
     pub base_accuracy: f64,
     pub adapter_accuracy: f64,
+}
+
+/// What is read of the result of `eval --vs base`.
+#[derive(Deserialize)]
+struct ComparedAccuracy {
+    rows: u64,
+    accuracy: f64,
+    base: MeasuredAccuracy,
+}
+
+#[derive(Deserialize)]
+struct MeasuredAccuracy {
+    accuracy: f64,
 }
 
 /// One answered call, with the counts of its receipt.
@@ -61,6 +118,9 @@ pub struct MeteredTotals {
     pub completion_tokens: u64,
 }
 
+/// Time between two calls when the dashboard is watched, so that they fill half its chart.
+const WATCHED_PACE: Duration = Duration::from_millis(660);
+
 const TEMPLATE: &str = "sentiment";
 /// Posts that are not in the template's data.
 const POSTS: &[&str] = &[
@@ -70,8 +130,15 @@ const POSTS: &[&str] = &[
 ];
 
 impl DemoScript<'_> {
-    /// Runs every step.
-    pub async fn run_steps(&self) -> Result<DemoReport, Failure> {
+    /// Runs every step, and says how long they took.
+    pub async fn run_timed(&self) -> Result<DemoReport, Failure> {
+        let started = Instant::now();
+        let mut report = self.run_steps().await?;
+        report.seconds = started.elapsed().as_secs_f64();
+        Ok(report)
+    }
+
+    async fn run_steps(&self) -> Result<DemoReport, Failure> {
         self.print_line(
             "This is a demonstration: a temporary project, a tiny base model, no real money.",
         );
@@ -86,7 +153,7 @@ impl DemoScript<'_> {
         let (deployed, package) = self.register(&project).await?;
         report.deployed = Some(deployed);
         let server = self.serve(&project).await?;
-        let url = text(&server.ready, "/url")?.to_owned();
+        let url = server.ready.url.clone();
         self.step(7, "A buyer calls it and pays for every call", &[]);
         let buyer = DemoBuyer::new(self, &project).await?;
         let mut log = CallLog::default();
@@ -104,7 +171,13 @@ impl DemoScript<'_> {
         // Paid by a transfer of its own, for comparison.
         let args = ["call", POSTS[0], "--url", &url, "--scheme", "exact"];
         log.answers.push(self.call(&project, &buyer, &args).await?);
-        buyer.call_often(&project, &url, POSTS, &mut log).await?;
+        let pace = match &self.watcher {
+            Some(_) => WATCHED_PACE,
+            None => Duration::ZERO,
+        };
+        buyer
+            .call_often(&project, &url, POSTS, &mut log, pace)
+            .await?;
         let paid = buyer.paid(&project, &log).await?;
         self.print_line(&format!(
             "  {} calls from {} channels, {} of them streamed: {} dUSD",
@@ -136,15 +209,15 @@ impl DemoScript<'_> {
         );
         let dir = self.program.dir();
         self.program
-            .run(dir, &["init", TEMPLATE, "--template", TEMPLATE], false)
+            .run(dir, &["init", TEMPLATE, "--template", TEMPLATE])
             .await?;
         self.print_command(&["data", "check"]);
-        let check = self.program.run(project, &["data", "check"], false).await?;
-        let sources = check.pointer("/parts/0/sources").and_then(Value::as_array);
+        let check: CheckedData = self.program.read(project, &["data", "check"]).await?;
+        let part = check.parts.first();
         let started = DemoProject {
             template: TEMPLATE,
-            rows: count(&check, "/parts/0/rows")?,
-            sources: sources.map_or(0, Vec::len) as u64,
+            rows: part.map_or(0, |it| it.rows),
+            sources: part.map_or(0, |it| it.sources.len() as u64),
         };
         self.print_line(&format!(
             "  {} rows from {} owners",
@@ -159,21 +232,17 @@ impl DemoScript<'_> {
             "A LoRA adapter is trained on the embedded base",
             &["train"],
         );
-        let result = self
-            .program
-            .run(
-                project,
-                &["train"],
-                self.watcher.is_none() && !self.printer.is_json(),
-            )
-            .await?;
-        let trained = TrainingFigures {
-            steps: count(&result, "/steps")?,
-            tokens: count(&result, "/tokens")?,
-            seconds: number(&result, "/seconds")?,
-            tokens_per_second: number(&result, "/tokens_per_second")?,
-            final_loss: number(&result, "/final_loss")?,
-        };
+        let watched = self
+            .watcher
+            .clone()
+            .map(|sender| WatchedTraining::follow(project.join("runs"), sender));
+        let shows = watched.is_none() && !self.printer.is_json();
+        let train = self.program.read_watched(project, &["train"], shows);
+        let trained: Result<TrainingFigures, Failure> = train.await;
+        if let Some(watched) = watched {
+            watched.end().await;
+        }
+        let trained = trained?;
         self.print_line(&format!(
             "  {} steps, {} tokens in {:.1} s ({:.0} tokens/s), final loss {:.3}",
             trained.steps,
@@ -192,11 +261,11 @@ impl DemoScript<'_> {
             "It is measured on sentences whose patterns it never saw",
             &args,
         );
-        let result = self.program.run(project, &args, false).await?;
+        let result: ComparedAccuracy = self.program.read(project, &args).await?;
         let evaluated = EvaluationFigures {
-            rows: count(&result, "/rows")?,
-            base_accuracy: number(&result, "/base/accuracy")?,
-            adapter_accuracy: number(&result, "/accuracy")?,
+            rows: result.rows,
+            base_accuracy: result.base.accuracy,
+            adapter_accuracy: result.accuracy,
         };
         self.print_line(&format!(
             "  {} rows: base {:.1} %, with the adapter {:.1} %",
@@ -216,58 +285,44 @@ impl DemoScript<'_> {
             &account,
         );
         self.program.write_password()?;
-        let made = self.program.run(project, &account, false).await?;
-        self.print_line(&format!("  {}", text(&made, "/address")?));
+        let made: CreatedAccount = self.program.read(project, &account).await?;
+        self.print_line(&format!("  {}", made.address));
         self.print_command(&["package"]);
-        let package = self.program.run(project, &["package"], false).await?;
-        let folder = text(&package, "/package")?;
-        self.print_line(&format!(
-            "  manifest sha256 {}",
-            text(&package, "/manifest_sha256")?
-        ));
+        let package: SignedPackage = self.program.read(project, &["package"]).await?;
+        let folder = package.package.to_string_lossy();
+        self.print_line(&format!("  manifest sha256 {}", package.manifest_sha256));
         let deploy = ["deploy"];
         self.step(5, "It is registered on the chain, on this machine", &deploy);
-        let result = self.program.run(project, &deploy, false).await?;
-        let deployed: DeployReport = serde_json::from_value(result).map_err(|error| {
-            let message = format!("`openlora deploy` printed something else: {error}");
-            Failure::new(ExitClass::Internal, message)
-        })?;
+        let deployed: DeployReport = self.program.read(project, &deploy).await?;
         self.print_line(&format!(
             "  adapter {} version {}, {} gas, paid through {}",
             deployed.adapter_id, deployed.version, deployed.gas_used, deployed.splitter
         ));
         self.print_command(&["explore", "--verify", "PACKAGE"]);
-        let explore = ["explore", &deployed.adapter_id, "--verify", folder];
-        let known = self.program.run(project, &explore, false).await?;
-        self.tell_registry(&known)?;
-        Ok((deployed, PathBuf::from(folder)))
+        let explore = ["explore", &deployed.adapter_id, "--verify", &folder];
+        let known: KnownAdapters = self.program.read(project, &explore).await?;
+        self.tell_registry(&known);
+        Ok((deployed, package.package))
     }
 
     /// Prints the adapter's registry entry; `explore --verify` fails the demo if it does not match
     /// the package.
-    fn tell_registry(&self, known: &Value) -> Result<(), Failure> {
-        let shares = "/adapters/0/releases/0/shares";
-        let shares = known.pointer(shares).and_then(Value::as_array);
-        for share in shares.into_iter().flatten() {
-            let pool = share.pointer("/pool/shares").and_then(Value::as_array);
-            let of = pool.map_or(String::new(), |pool| {
-                format!(", a pool of {} contributors", pool.len())
+    fn tell_registry(&self, known: &KnownAdapters) {
+        let releases = known.adapters.first().map(|adapter| &adapter.releases);
+        let release = releases.and_then(|releases| releases.first());
+        for share in release.iter().flat_map(|release| &release.shares) {
+            let of = share.pool.as_ref().map_or(String::new(), |pool| {
+                format!(", a pool of {} contributors", pool.shares.len())
             });
-            self.print_line(&format!(
-                "  {} ppm to {}{of}",
-                count(share, "/ppm")?,
-                text(share, "/recipient")?
-            ));
+            self.print_line(&format!("  {} ppm to {}{of}", share.ppm, share.recipient));
         }
         self.print_line("  the package on disk is what the registry says");
-        Ok(())
     }
 
     /// Stops the demo's chain, if it was started.
     pub async fn end_chain(&self) -> Result<(), Failure> {
         let dir = self.program.dir();
-        self.program.run(dir, &["devnet", "stop"], false).await?;
-        Ok(())
+        self.program.run(dir, &["devnet", "stop"]).await
     }
 
     async fn serve(&self, project: &Path) -> Result<DemoServer, Failure> {
@@ -278,7 +333,7 @@ impl DemoScript<'_> {
             &args,
         );
         let server = self.program.serve(project, &args).await?;
-        self.print_line(&format!("  ready at {}", text(&server.ready, "/url")?));
+        self.print_line(&format!("  ready at {}", server.ready.url));
         Ok(server)
     }
 
@@ -287,16 +342,16 @@ impl DemoScript<'_> {
         project: &Path,
         buyer: &DemoBuyer,
         args: &[&str],
-    ) -> Result<Value, Failure> {
+    ) -> Result<CallResult, Failure> {
         self.print_command(args);
-        let result = buyer.call(project, args).await?;
+        let result: CallResult = buyer.program.read(project, args).await?;
         self.print_line(&format!(
             "  {} ({} + {} tokens, {} ms, {} dUSD)",
-            answer(&result),
-            count(&result, "/usage/prompt_tokens")?,
-            count(&result, "/usage/completion_tokens")?,
-            count(&result, "/receipt/milliseconds")?,
-            shown_amount(text(&result, "/paid")?, 6)
+            answer(&result.said),
+            result.usage.prompt_tokens,
+            result.usage.completion_tokens,
+            milliseconds(&result)?,
+            shown_amount(&result.paid.to_string(), 6)
         ));
         Ok(result)
     }
@@ -304,14 +359,11 @@ impl DemoScript<'_> {
     /// Compares the answers' usage with the server's journal.
     fn meter(&self, log: &CallLog) -> Result<MeteredTotals, Failure> {
         let metered = totals(&self.program.journal())?;
-        let sum = |pointer: &str| {
-            let each = log.answers.iter().map(|answer| count(answer, pointer));
-            each.sum::<Result<u64, Failure>>()
-        };
+        let answers = log.answers.iter();
         let answered = MeteredTotals {
-            calls: log.answers.len() as u64,
-            prompt_tokens: sum("/usage/prompt_tokens")?,
-            completion_tokens: sum("/usage/completion_tokens")?,
+            calls: answers.len() as u64,
+            prompt_tokens: answers.clone().map(|it| it.usage.prompt_tokens).sum(),
+            completion_tokens: answers.map(|it| it.usage.completion_tokens).sum(),
         };
         if metered != answered {
             return Err(Failure::new(
@@ -360,34 +412,31 @@ fn totals(journal: &Path) -> Result<MeteredTotals, Failure> {
     })
 }
 
-fn called(kind: &'static str, result: &Value) -> Result<DemoCall, Failure> {
+fn called(kind: &'static str, result: &CallResult) -> Result<DemoCall, Failure> {
     Ok(DemoCall {
         kind,
-        answer: answer(result),
-        prompt_tokens: count(result, "/usage/prompt_tokens")?,
-        completion_tokens: count(result, "/usage/completion_tokens")?,
-        milliseconds: count(result, "/receipt/milliseconds")?,
+        answer: answer(&result.said),
+        prompt_tokens: result.usage.prompt_tokens,
+        completion_tokens: result.usage.completion_tokens,
+        milliseconds: milliseconds(result)?,
     })
 }
 
-fn answer(result: &Value) -> String {
-    if let Some(text) = result["text"].as_str() {
-        return text.trim().to_owned();
-    }
-    let best = result["labels"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .max_by(|a, b| {
-            let probability = |entry: &Value| entry["probability"].as_f64().unwrap_or(0.0);
-            probability(a).total_cmp(&probability(b))
-        });
-    match best {
-        Some(entry) => format!(
-            "{} ({:.1} %)",
-            entry["label"].as_str().unwrap_or("?"),
-            entry["probability"].as_f64().unwrap_or(0.0) * 100.0
-        ),
-        None => "no answer".to_owned(),
+fn milliseconds(result: &CallResult) -> Result<u64, Failure> {
+    let receipt = result.receipt.as_ref().map(|it| it.milliseconds);
+    receipt.ok_or_else(|| {
+        let message = format!("the call {} has no receipt", result.id);
+        Failure::new(ExitClass::Verification, message)
+    })
+}
+
+fn answer(said: &AdapterAnswer) -> String {
+    match said {
+        AdapterAnswer::Text { text } => text.trim().to_owned(),
+        AdapterAnswer::Labels { label, labels } => {
+            let best = labels.iter().find(|it| it.label == *label);
+            let probability = best.map_or(0.0, |it| it.probability);
+            format!("{label} ({:.1} %)", probability * 100.0)
+        }
     }
 }

@@ -211,6 +211,10 @@ fn text(finding: &AuditFinding, decimals: u8) -> String {
             };
             format!("{lost} of {expected} charged cannot be collected: {why}")
         }
+        FindingKind::WrittenOff => {
+            let lost = amount(Amount(finding.expected.0.abs_diff(finding.found.0)));
+            format!("{lost} was not worth the gas of a claim before the payer withdrew it")
+        }
         FindingKind::PaymentMissing => {
             format!("an exact payment of {expected} is not on the chain, found {sum}")
         }

@@ -45,6 +45,10 @@ pub struct TokenReport {
     pub pending: Amount,
     /// Charged, but withdrawn or refunded to payers before it was claimed.
     pub uncollectable: Amount,
+    /// Charged, not worth the gas of its claim, and withdrawn by payers.
+    pub written_off: Amount,
+    /// The pending part that is not worth the gas of its claim yet.
+    pub deferred: Amount,
     /// At the receiver and not yet released.
     pub withdrawable: Amount,
 }
@@ -95,6 +99,8 @@ pub struct ChainReport {
     pub released: Amount,
     pub pending: Amount,
     pub uncollectable: Amount,
+    pub written_off: Amount,
+    pub deferred: Amount,
     pub withdrawable: Amount,
 }
 
@@ -170,6 +176,8 @@ impl MoneyGroup<'_> {
             refund_fees: all.refund_fees,
             pending: all.pending(),
             uncollectable: all.uncollectable,
+            written_off: all.written_off,
+            deferred: all.deferred,
             withdrawable: all.withdrawable(),
         }
     }
@@ -207,6 +215,8 @@ fn chain(income: &IncomeLedger, receiver: &ReceiverKey) -> ChainReport {
         released: sums.released,
         pending: sums.pending(),
         uncollectable: sums.uncollectable,
+        written_off: sums.written_off,
+        deferred: sums.deferred,
         withdrawable: sums.withdrawable(),
     }
 }
@@ -288,19 +298,32 @@ fn show_token(printer: &Printer, token: &TokenReport) {
             token.symbol
         ));
     }
-    if !token.refund_fees.is_zero() {
-        printer.line(format!(
-            "{:<14}{:>12} {}  charged for refunds, besides what calls cost",
+    let others = [
+        (
             "refund fees",
-            amount(token.refund_fees),
-            token.symbol
-        ));
-    }
-    if !token.uncollectable.is_zero() {
-        printer.line(format!(
-            "{:<14}{:>12} {}  charged, and taken back by payers before it was claimed",
+            token.refund_fees,
+            "charged for refunds, besides what calls cost",
+        ),
+        (
+            "deferred",
+            token.deferred,
+            "pending, not yet worth the gas of a claim",
+        ),
+        (
+            "written off",
+            token.written_off,
+            "not worth the gas of a claim, and withdrawn by payers",
+        ),
+        (
             "uncollectable",
-            amount(token.uncollectable),
+            token.uncollectable,
+            "charged, and taken back by payers before it was claimed",
+        ),
+    ];
+    for (name, sum, about) in others.into_iter().filter(|(_, sum, _)| !sum.is_zero()) {
+        printer.line(format!(
+            "{name:<14}{:>12} {}  {about}",
+            amount(sum),
             token.symbol
         ));
     }

@@ -8,13 +8,13 @@ use crate::commands::{
     call::client::{ServerClient, is_id},
     printer::Printer,
 };
-use crate::runtime::running_server::RunningServer;
 use openlora_core::{
     error::{ExitClass, ExitStatus, Failure},
     private::foreign_text::clean_line,
 };
 use openlora_ledger::event::{AttributionMethod, TracedSpan};
 use openlora_payments::payer::PayerStore;
+use openlora_runtime::running_server::RunningServer;
 use openlora_serve::attribution::published::{
     AttributionStage, PublishedAttribution, PublishedShare,
 };

@@ -2,22 +2,15 @@
 
 use std::{path::Path, time::Duration};
 
-use crate::{
-    commands::{
-        CommandContext,
-        money::{amount, prices, token},
-        network, notices,
-        server_access::public_url,
-        settings::{ContractPayerPolicy, StatedSetting},
-        signer::LockedSigner,
-        tx_context::limits,
-    },
-    runtime::{
-        journal::check_chain,
-        paid_serving::{ChainTerms, ChosenAdapter, PaidChain, PaidServing, SaleTerms, ServingPlan},
-        rewards::RewardSchedule,
-        treasury::RewardSource,
-    },
+use crate::commands::{
+    CommandContext,
+    money::{amount, prices, token},
+    network, notices,
+    server_access::public_url,
+    settings::{ContractPayerPolicy, StatedSetting},
+    signer::LockedSigner,
+    treasury::claim_worth,
+    tx_context::limits,
 };
 use openlora_attribution::LogFolder;
 use openlora_chain::{balance::from_units, network::Network, provider::Chain};
@@ -30,6 +23,12 @@ use openlora_ledger::{SponsorAllowance, WITHDRAW_SHARE};
 use openlora_payments::{
     settlement::SettleTriggers,
     x402::{ContractPayers, SponsorRules},
+};
+use openlora_runtime::{
+    journal::check_chain,
+    paid_serving::{ChainTerms, ChosenAdapter, PaidChain, PaidServing, SaleTerms, ServingPlan},
+    rewards::RewardSchedule,
+    treasury::RewardSource,
 };
 
 /// Opens paid serving of the chosen adapters on the networks, the project's own first.
@@ -106,6 +105,7 @@ fn chain_terms(context: &CommandContext, network: &Network) -> Result<ChainTerms
         refund_fee: amount(&settings.refund_fee, token)?,
         min_exact: amount(&settings.min_exact, token)?,
         gas_budget: gas_budget(context, network)?,
+        worth: claim_worth(context, network)?,
         token: token.clone(),
     })
 }

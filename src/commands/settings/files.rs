@@ -11,11 +11,11 @@ use super::{
     keys::{self, DATA_FIELDS, KEYS, NETWORK_FIELDS},
     value::{NetworkEntry, SettingOrigin, SettingValue, SourceEntry},
 };
-use crate::runtime::home::AppDirs;
 use openlora_core::{
     error::{ExitClass, Explain},
     private::redact,
 };
+use openlora_runtime::home::AppDirs;
 
 /// Name of the project file.
 pub const PROJECT_FILE: &str = "openlora.toml";
@@ -244,17 +244,15 @@ impl SettingsReader<'_> {
             let origin = SettingOrigin::File {
                 place: place.clone(),
             };
-            let base = self.path.parent().unwrap_or(Path::new("."));
-            let value =
-                known
-                    .kind
-                    .accept(found, base)
-                    .map_err(|found| SettingsError::BadValue {
-                        place,
-                        key: known.name.to_owned(),
-                        expected: known.kind.describe(),
-                        found,
-                    })?;
+            let value = known
+                .kind
+                .accept(found)
+                .map_err(|found| SettingsError::BadValue {
+                    place,
+                    key: known.name.to_owned(),
+                    expected: known.kind.describe(),
+                    found,
+                })?;
             layer.values.retain(|(name, _, _)| *name != known.name);
             layer.values.push((known.name, value, origin));
         }
@@ -359,8 +357,7 @@ impl SettingsReader<'_> {
             };
             let refused = || self.bad_value(&key, &known.kind.describe(), item);
             let found = SettingValue::from_toml(item).ok_or_else(refused)?;
-            let base = self.path.parent().unwrap_or(Path::new("."));
-            let value = known.kind.accept(found, base).map_err(|_| refused())?;
+            let value = known.kind.accept(found).map_err(|_| refused())?;
             values.push((known.name, value));
         }
         Ok(NetworkEntry {

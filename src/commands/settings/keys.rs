@@ -241,7 +241,7 @@ settings! {
         deposits_daily: u32 = integer(0, LARGE), Some("100"),
             "deposits that are put on the chain for one payer in a day (UTC)";
         min_exact: StatedSetting<String> = SettingKind::Text, Some("\"0.0005\""),
-            "least price of a call that a transfer of its own (`exact`) is offered for, in token units";
+            "least price of a call that a transfer of its own (`exact`), or the claim of a contract's voucher, is worth, in token units";
         transfers_daily: u32 = integer(0, LARGE), Some("100"),
             "transfers (`exact`) that are put on the chain for one payer in a day (UTC)";
         refunds_daily: u32 = integer(0, LARGE), Some("4"),
@@ -262,6 +262,8 @@ settings! {
             "seconds between two roots, at most";
         public_url: Option<StatedSetting<String>> = SettingKind::Text, None,
             "address under which others reach the server, for links to its published log";
+        min_claim: Option<StatedSetting<String>> = SettingKind::Text, None,
+            "least amount that is claimed from a channel or settled, in token units; unset: nothing where `pricing.coin` tells what the gas costs and on a development chain, otherwise `serve.min_exact`";
         settle_at: StatedSetting<String> = SettingKind::Text, Some("\"1\""),
             "unclaimed income that is settled at once, in token units";
         settle_every: Option<Duration> = integer(1, LARGE), None,
@@ -299,7 +301,7 @@ settings! {
         minimum: StatedSetting<String> = SettingKind::Text, Some("\"0.00001\""),
             "least price of a call, in token units";
         coin: Option<StatedSetting<String>> = SettingKind::Text, None,
-            "value of one coin of the chain in token units, for earnings net of gas";
+            "value of one coin of the chain in token units: claims are made that are worth more than their gas, and earnings are shown net of gas";
     }
 
     /// The dashboard.

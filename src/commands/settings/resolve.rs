@@ -59,7 +59,7 @@ impl SettingLayers {
         for key in KEYS {
             let variable = variable_of(key);
             if let Some((_, text)) = self.environment.iter().find(|(name, _)| *name == variable) {
-                let value = read(key, text, &self.working_dir, &variable)?;
+                let value = read(key, text, &variable)?;
                 set(key.name, (value, SettingOrigin::Environment { variable }));
             }
         }
@@ -67,7 +67,7 @@ impl SettingLayers {
             let Some(key) = KEYS.iter().find(|key| key.name == given.key) else {
                 continue;
             };
-            let value = read(key, &given.text, &self.working_dir, given.flag)?;
+            let value = read(key, &given.text, given.flag)?;
             let flag = given.flag.to_owned();
             set(key.name, (value, SettingOrigin::Flag { flag }));
         }
@@ -119,14 +119,9 @@ fn check_variables(environment: &[(String, String)]) -> Result<(), SettingsError
     }
 }
 
-fn read(
-    key: &SettingKey,
-    text: &str,
-    base: &Path,
-    place: &str,
-) -> Result<SettingValue, SettingsError> {
+fn read(key: &SettingKey, text: &str, place: &str) -> Result<SettingValue, SettingsError> {
     key.kind
-        .read_text(text, base)
+        .read_text(text)
         .map_err(|found| SettingsError::BadValue {
             place: place.to_owned(),
             key: key.name.to_owned(),
@@ -138,9 +133,7 @@ fn read(
 /// A key's default; a test reads all of them, so a malformed one cannot be released.
 pub fn default_of(key: &SettingKey) -> Option<SettingValue> {
     let item: toml_edit::Item = key.default?.parse::<toml_edit::Value>().ok()?.into();
-    key.kind
-        .accept(SettingValue::from_toml(&item)?, Path::new(""))
-        .ok()
+    key.kind.accept(SettingValue::from_toml(&item)?).ok()
 }
 
 impl Settings {

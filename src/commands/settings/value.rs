@@ -1,10 +1,6 @@
 //! Values of settings, the values a kind accepts, and their origins.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -27,8 +23,6 @@ pub enum SettingKind {
     Choice(&'static [&'static str]),
     /// A list of texts; a single text or a comma-separated one is accepted too.
     List,
-    /// A path, relative to the file that sets it.
-    Path,
 }
 
 /// A setting's value.
@@ -86,15 +80,14 @@ impl SettingKind {
             Self::Integer { min, max } => format!("a whole number from {min} to {max}"),
             Self::Number { min, max } => format!("a number from {min} to {max}"),
             Self::Boolean => "true or false".to_owned(),
-            Self::Text | Self::Path => "a text".to_owned(),
+            Self::Text => "a text".to_owned(),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
             Self::List => "a list of texts".to_owned(),
         }
     }
 
-    /// Checks a value against the kind; paths are resolved against `base`. The error is a
-    /// description of what was found.
-    pub(super) fn accept(&self, value: SettingValue, base: &Path) -> Result<SettingValue, String> {
+    /// Checks a value against the kind. The error is a description of what was found.
+    pub(super) fn accept(&self, value: SettingValue) -> Result<SettingValue, String> {
         let refused = value.to_string();
         let accepted = match (self, value) {
             (Self::Integer { min, max }, SettingValue::Integer(number)) => (*min..=*max)
@@ -121,26 +114,21 @@ impl SettingKind {
             }
             (Self::List, SettingValue::Text(text)) => Some(SettingValue::List(split_list(&text))),
             (Self::List, value @ SettingValue::List(_)) => Some(value),
-            (Self::Path, SettingValue::Text(text)) if !text.is_empty() => {
-                Some(SettingValue::Text(base.join(text).display().to_string()))
-            }
             _ => None,
         };
         accepted.ok_or(refused)
     }
 
     /// Parses a flag's or a variable's text.
-    pub(super) fn read_text(&self, text: &str, base: &Path) -> Result<SettingValue, String> {
+    pub(super) fn read_text(&self, text: &str) -> Result<SettingValue, String> {
         let value = match self {
             Self::Integer { .. } => text.parse().ok().map(SettingValue::Integer),
             Self::Number { .. } => text.parse().ok().map(SettingValue::Number),
             Self::Boolean => text.parse().ok().map(SettingValue::Boolean),
-            Self::Text | Self::Choice(_) | Self::List | Self::Path => {
-                Some(SettingValue::Text(text.to_owned()))
-            }
+            Self::Text | Self::Choice(_) | Self::List => Some(SettingValue::Text(text.to_owned())),
         };
         let quoted = format!("{text:?}");
-        self.accept(value.ok_or_else(|| quoted.clone())?, base)
+        self.accept(value.ok_or_else(|| quoted.clone())?)
             .map_err(|_| quoted)
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::{now_ms, recording::Recorder};
-use crate::runtime::{
+use crate::{
     board::{self, WORTH},
     running_server::runs,
 };

@@ -7,7 +7,7 @@ use reqwest::{Client, Response, StatusCode, header::AUTHORIZATION};
 use tokio::{sync::mpsc, time::timeout};
 
 use super::{now_ms, recording::Recorder};
-use crate::runtime::running_server::{AddressHolder, TokenOwner, holder, operator_client};
+use crate::running_server::{AddressHolder, TokenOwner, holder, operator_client};
 use openlora_core::{
     error::{ExitClass, Failure},
     private::redact,

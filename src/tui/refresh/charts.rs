@@ -4,6 +4,7 @@ use super::{DashModel, TokenMoney, heading::quantiles};
 use crate::{
     figures,
     flow::FlowLeg,
+    layout::{Pane, ScreenLayout},
     model::ChartWindow,
     shown::{BarSeries, ChartView, FlowDot, FlowLane, FlowLanes},
     sums::{self, REST, SumGroup},
@@ -12,24 +13,49 @@ use crate::{
 use openlora_core::Amount;
 use openlora_ledger::state::board::{DurationHistogram, MICRO, PaceSlot, SlotRing};
 
-/// Bars of a window: slots per bar, number of bars, and a label.
-fn shape(window: ChartWindow) -> (u64, u64, &'static str) {
+/// Slots per bar, and number of bars, of a window at its finest.
+fn shape(window: ChartWindow) -> (u64, u64) {
     match window {
-        ChartWindow::Minute => (1, 60, "1 s"),
-        ChartWindow::Hour => (1, 60, "1 min"),
-        ChartWindow::Day => (30, 48, "30 min"),
-        ChartWindow::Month => (1, 30, "1 day"),
+        ChartWindow::Minute | ChartWindow::Hour => (1, 60),
+        ChartWindow::Day => (30, 48),
+        ChartWindow::Month => (1, 30),
     }
 }
 
-pub(super) fn charts(model: &DashModel, money: &TokenMoney) -> ChartView {
+/// How many of `bars` bars share a column so that all of them fit into `columns`. It divides the
+/// number of bars, so that every column covers the same time and together they cover the window.
+fn merged_bars(bars: u64, columns: u16) -> u64 {
+    let fits = |per: &u64| bars.is_multiple_of(*per) && bars / per <= u64::from(columns.max(1));
+    (1..=bars).find(fits).unwrap_or(bars)
+}
+
+/// A duration of whole seconds, minutes, hours or days.
+fn bar_duration(ms: u64) -> String {
+    const UNITS: [(u64, &str); 4] = [
+        (86_400_000, "day"),
+        (3_600_000, "h"),
+        (60_000, "min"),
+        (1_000, "s"),
+    ];
+    let whole = UNITS.iter().find(|(unit, _)| ms.is_multiple_of(*unit));
+    let (unit, name) = whole.copied().unwrap_or((1, "ms"));
+    let count = ms / unit;
+    let plural = if name == "day" && count > 1 { "s" } else { "" };
+    format!("{count} {name}{plural}")
+}
+
+pub(super) fn charts(model: &DashModel, money: &TokenMoney, layout: &ScreenLayout) -> ChartView {
     let pace = &model.shown_board().pace;
     let ring = match model.window {
         ChartWindow::Minute => &pace.seconds,
         ChartWindow::Hour | ChartWindow::Day => &pace.minutes,
         ChartWindow::Month => &pace.days,
     };
-    let (group, bars, step) = shape(model.window);
+    let (group, bars) = shape(model.window);
+    let panes = [Pane::Inflow, Pane::Pace].into_iter();
+    let narrowest = panes.filter_map(|pane| layout.chart_columns(pane)).min();
+    let merged = merged_bars(bars, narrowest.unwrap_or(u16::MAX));
+    let (group, bars) = (group * merged, bars / merged);
     let (slots, from_ms) = grouped(ring, model.now_ms, group, bars);
     let each = |value: fn(&PaceSlot) -> u128| slots.iter().map(value).collect::<Vec<_>>();
     let charged: Vec<u128> = slots
@@ -46,7 +72,7 @@ pub(super) fn charts(model: &DashModel, money: &TokenMoney) -> ChartView {
     };
     ChartView {
         window: model.window.name(),
-        step,
+        step: bar_duration(group * ring.width_ms),
         whole_call: merged(|slot| &slot.latency),
         first_token: merged(|slot| &slot.first_token),
         from: match model.window {

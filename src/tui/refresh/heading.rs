@@ -166,6 +166,7 @@ fn link(model: &DashModel, board: &Board) -> (StateTone, String) {
         }
         FeedLink::Replay => (StateTone::Waiting, "▶ replay".to_owned()),
         FeedLink::Ended => (StateTone::Waiting, "■ replay ended".to_owned()),
+        FeedLink::Finished => (StateTone::Good, "■ finished".to_owned()),
     }
 }
 

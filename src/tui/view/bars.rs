@@ -34,16 +34,18 @@ pub(super) fn draw(pen: &mut BufferPen, area: Rect, bars: &BarSeries, style: Sty
     }
 }
 
-/// The bar of each column: bars are spread over the width, with gaps if there is room.
+/// The bar of each column: bars are spread over the width, with gaps if there is room. If there are
+/// more bars than columns, which a resize may cause for one frame, the newest ones are shown.
 fn columns(bars: &BarSeries, width: u16) -> Vec<(u16, usize)> {
-    let count = bars.values.len().max(1);
     let wide = usize::from(width);
+    let all = bars.values.len().max(1);
+    let count = all.min(wide.max(1));
     let per_bar = wide / count;
     let column = |x: usize| {
         let bar = x * count / wide.max(1);
         let begins = x == 0 || (x - 1) * count / wide.max(1) != bar;
         // The first column of a wide bar stays empty.
-        (per_bar < 3 || !begins).then_some((x as u16, bar))
+        (per_bar < 3 || !begins).then_some((x as u16, all - count + bar))
     };
     (0..wide).filter_map(column).collect()
 }

@@ -21,6 +21,7 @@ mod inflow;
 mod pace;
 mod pen;
 mod sums;
+mod training;
 
 pub use pen::BufferPen;
 
@@ -61,6 +62,9 @@ pub fn draw_into(buffer: &mut Buffer, area: Rect, model: &DashModel) {
             Pane::Sums => sums::draw,
         };
         draw(&mut pen, *area, model);
+    }
+    if let (Some(progress), Some((_, area))) = (&model.training, layout.panes.first()) {
+        training::draw(&mut pen, *area, progress);
     }
     footer::draw(&mut pen, layout.footer, model);
     match &model.overlay {

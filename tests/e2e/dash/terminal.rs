@@ -92,6 +92,53 @@ fn keys_filter_expand_and_export_and_the_terminal_is_as_before() {
     assert!(text.lines().skip(1).all(|line| line.ends_with(",refunded")));
 }
 
+/// How many columns of the inflow chart hold a bar.
+fn columns_with_ink(text: &str) -> usize {
+    let lines: Vec<Vec<char>> = text.lines().map(|line| line.chars().collect()).collect();
+    let top = text
+        .lines()
+        .position(|line| line.contains(" 1 Inflow "))
+        .unwrap();
+    let axis = (top + 1..lines.len())
+        .find(|at| lines[*at].first() == Some(&'╰'))
+        .unwrap()
+        - 1;
+    let right = lines[top].iter().position(|sign| *sign == '╮').unwrap();
+    let inked = |column: &usize| {
+        lines[top + 2..axis].iter().any(|line| {
+            line.get(*column)
+                .is_some_and(|sign| "▁▂▃▄▅▆▇█".contains(*sign))
+        })
+    };
+    (1..right).filter(inked).count()
+}
+
+/// The steps of the demonstration: training, half a minute of calls, and an end that says so.
+#[test]
+fn the_demo_shows_its_training_its_calls_and_its_end() {
+    let home = home();
+    let mut screen = on_terminal(home.path(), (120, 30), &["demo", "--dash"]);
+    let training = screen.shows("─ Training ─");
+    assert!(training.contains("DEMO: no real money"), "{training}");
+    screen.until("its loss", |text| {
+        text.contains("  loss ") && text.contains(" left ─")
+    });
+    let calls = screen.shows("7. A buyer calls it");
+    assert!(!calls.contains("─ Training ─"), "{calls}");
+    let last = screen.shows("9. Many payments become");
+    // Half a minute of calls, in a chart of one minute.
+    assert!(columns_with_ink(&last) >= 20, "{last}");
+    let end = screen.shows("■ finished");
+    assert!(end.contains("finished after "), "{end}");
+    for escape in ["\u{1b}", "[1m", "[2m", "[0m"] {
+        assert!(!end.contains(escape), "{end}");
+    }
+    screen.press("q");
+    let (status, restored, text) = screen.end();
+    assert_eq!((status, restored), (0, true), "{text}");
+    assert!(text.contains("The demonstration took "), "{text}");
+}
+
 #[test]
 fn signals_give_the_terminal_back_too() {
     for signal in [1, 2, 15] {

@@ -104,7 +104,6 @@ fn values(kind: SettingKind) -> String {
         SettingKind::Text => "text".to_owned(),
         SettingKind::Choice(words) => words.join(", "),
         SettingKind::List => "list of texts".to_owned(),
-        SettingKind::Path => "path".to_owned(),
     }
 }
 

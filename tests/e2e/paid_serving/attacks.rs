@@ -21,6 +21,7 @@ use super::shop::{
 use crate::{
     serve_support::{Reply, reply, with},
     settlement_support::Market,
+    waiting,
     x402_support::{OTHER_SPLITTER, decoded, header, state},
 };
 
@@ -286,6 +287,78 @@ fn one_voucher_for_fifty_calls_at_once_pays_one() {
     assert_eq!(shop.charged(payer.channel()), 2 * COST);
     // The correction is all that a payer needs to go on.
     shop.buys(&calls[1], &payer.voucher(2 * COST + QUOTE));
+    shop.close();
+}
+
+/// Whoever loses the connection before the first token has nothing, so pays nothing, and the same
+/// payment is answered. The model has read the prompt by then, which nobody causes without limit.
+#[test]
+fn who_leaves_a_stream_before_its_first_token_pays_nothing() {
+    let (market, shop, payer) = opened();
+    let call = Call::chat("a b !step").with(json!({ "stream": true, "max_tokens": 9 }));
+    let quote = 950;
+    let payment = shop.payment(&call, &payer.voucher(COST + quote));
+    let mut metered = 1;
+    let mut leave = || {
+        let begun = shop.begun();
+        metered += 1;
+        shop.wait(async {
+            let request = call.request(&shop.server.client, &shop.server.url(""), Some(&payment));
+            let mut response = request.send().await.unwrap();
+            // The opening chunk has an empty text.
+            let opening = response.chunk().await.unwrap().unwrap();
+            assert_eq!(
+                opening
+                    .windows(10)
+                    .filter(|it| it == b"\"content\":")
+                    .count(),
+                1
+            );
+            waiting::until("the model to begin", async || shop.begun() > begun).await;
+            drop(response);
+            shop.server.metered_nth(metered).await
+        })
+    };
+    for number in 0..8 {
+        let left = leave();
+        assert_eq!(
+            left,
+            (TokenUsage::default(), FinishReason::Failed),
+            "{number}"
+        );
+        assert_eq!(shop.charged(payer.channel()), COST);
+    }
+    // The next one in a row costs its prompt, as work that was caused. One whose reader was gone before
+    // the model was asked for a token caused none.
+    let prompt = TokenUsage {
+        prompt_tokens: 5,
+        completion_tokens: 0,
+    };
+    let charged = (0..20)
+        .map(|_| leave())
+        .find(|left| *left != (TokenUsage::default(), FinishReason::Failed));
+    assert_eq!(charged, Some((prompt, FinishReason::Disconnected)));
+    assert_eq!(shop.charged(payer.channel()), COST + 50);
+    // Another payer has an allowance of its own, and gets what it asks for after a lost connection.
+    let other = Payer::new(&market, 2, 10_000);
+    shop.buys(&Call::usual(), &other.deposit(QUOTE, 2_000));
+    let payment = shop.payment(&call, &other.voucher(COST + quote));
+    shop.wait(async {
+        let begun = shop.begun();
+        let request = call.request(&shop.server.client, &shop.server.url(""), Some(&payment));
+        let response = request.send().await.unwrap();
+        waiting::until("the model to begin", async || shop.begun() > begun).await;
+        drop(response);
+        shop.server.metered_nth(metered + 2).await
+    });
+    assert_eq!(shop.charged(other.channel()), COST);
+    shop.server.steps.add_permits(9);
+    let answered = shop.send(&call, Some(&payment));
+    assert_eq!((answered.status, cost(&answered)), (200, quote));
+    assert_eq!(answered.header("x-openlora-replayed"), None);
+    assert_eq!(answered.text.matches("\"content\":").count(), 10);
+    assert_eq!(shop.charged(other.channel()), COST + quote);
+    shop.settled();
     shop.close();
 }
 

@@ -1,18 +1,28 @@
 //! Gas that strangers make a server spend: one guard counts it, bounds it, and keeps what the
 //! server's own claims need.
 
+use std::time::Duration;
+
 use futures::future::join_all;
-use openlora_core::{Address, Amount};
+use openlora_core::{Address, Amount, Word};
 use openlora_ledger::{
     SponsorAllowance, SponsorLimit, Sponsored, SponsoredBook, SponsoredDeed,
     event::{Event, TxIntent, TxOutcome},
 };
-use openlora_payments::x402::Reason;
+use openlora_payments::{
+    settlement::{ChainFailure, ChainSettlement, ClaimWorth},
+    x402::Reason,
+};
 use serde_json::{Value, json};
 
 use super::shop::{CHAIN, COST, Call, Payer, QUOTE, Setup, Shop, offer, required};
 use crate::{
-    keys::OWN, serve_support::Reply, settlement_support::Market, waiting, x402_support::header,
+    deploy_support::{Act, Proxy},
+    keys::OWN,
+    serve_support::Reply,
+    settlement_support::Market,
+    waiting,
+    x402_support::header,
 };
 
 /// Gas of a claim from so many channels, at most, as the server reckons.
@@ -236,6 +246,193 @@ fn an_empty_account_is_reported_before_a_payer_asks() {
     waiting::wait_until("no warning", || warned() == 0);
     assert_eq!(told(&shop), 1);
     shop.close();
+}
+
+#[test]
+fn calls_that_could_not_be_claimed_are_refused() {
+    let market = Market::embedded();
+    let shop = open(&market, SponsorAllowance::UNLIMITED);
+    let (due, new) = (Payer::new(&market, 1, 5_000), Payer::new(&market, 2, 5_000));
+    shop.buys(&Call::usual(), &due.deposit(QUOTE, 5_000));
+    new.fills(&market, 5_000);
+    let first = shop.payment(&Call::usual(), &new.voucher(QUOTE));
+    let next = shop.payment(&Call::usual(), &due.voucher(COST + QUOTE));
+    let warnings = || {
+        let ready = shop.wait(shop.server.get("/ready")).json();
+        let warnings = ready["warnings"].as_array().cloned().unwrap_or_default();
+        warnings.iter().map(Value::to_string).collect::<String>()
+    };
+    let full = held(&market);
+    let price = shop.wait(shop.desks[0].chain().fees()).unwrap().max_fee;
+
+    // Enough for the channel that owes, and not for another one.
+    hold(&market, (claiming(1) + 30_000) * price);
+    waiting::wait_until("a warning", || warnings().contains("new channels"));
+    let begun = shop.begun();
+    let reply = shop.send(&Call::usual(), Some(&first));
+    assert_eq!((reply.status, shop.begun()), (503, begun), "{reply:?}");
+    assert_eq!(reply.json()["error"]["code"], "gas_account_low");
+    assert_eq!(shop.charged(new.channel()), 0);
+    let reply = shop.send(&Call::usual(), Some(&next));
+    assert_eq!(reply.status, 200, "{reply:?}");
+
+    // Nothing for anybody.
+    hold(&market, 0);
+    waiting::wait_until("a warning", || warnings().contains("calls from channels"));
+    let (begun, more) = (shop.begun(), due.voucher(2 * COST + QUOTE));
+    let more = shop.payment(&Call::usual(), &more);
+    for payment in [&first, &more] {
+        let reply = shop.send(&Call::usual(), Some(payment));
+        assert_eq!((reply.status, shop.begun()), (503, begun), "{reply:?}");
+    }
+    // What was answered is answered again, and a filled account takes the same payments.
+    let reply = shop.send(&Call::usual(), Some(&next));
+    assert_eq!((reply.status, shop.begun()), (200, begun), "{reply:?}");
+    hold(&market, full);
+    waiting::wait_until("no warning", || warnings().is_empty());
+    for payment in [&first, &more] {
+        let reply = shop.send(&Call::usual(), Some(payment));
+        assert_eq!(reply.status, 200, "{reply:?}");
+    }
+    shop.settled();
+    shop.close();
+}
+
+#[test]
+fn dust_does_not_raise_what_the_account_must_hold() {
+    const CHANNELS: u64 = 12;
+    let market = Market::embedded();
+    let setup = Setup {
+        worth: ClaimWorth {
+            least: Amount(COST + 1),
+            coin: None,
+        },
+        ..Setup::of(&market)
+    };
+    let shop = Shop::open(&market.runtime, setup);
+    for number in 1..=CHANNELS {
+        let payer = Payer::new(&market, number, 5_000);
+        shop.buys(&Call::usual(), &payer.deposit(QUOTE, 5_000));
+    }
+    // As much as a deposit and one claim take, however many channels have dust.
+    let price = shop.wait(shop.desks[0].chain().fees()).unwrap().max_fee;
+    hold(&market, (claiming(1) + 3 * 160_000) * price);
+    let payer = Payer::new(&market, 100, 5_000);
+    shop.buys(&Call::usual(), &payer.deposit(QUOTE, 5_000));
+    shop.close();
+}
+
+#[test]
+fn refused_payments_ask_the_chain_within_an_allowance() {
+    let market = Market::embedded();
+    let proxy = Proxy::new(market.chain.url(), |_, _, _| Act::Forward);
+    let setup = Setup {
+        networks: vec![market.network(&proxy.url)],
+        ..Setup::of(&market)
+    };
+    let shop = Shop::open(&market.runtime, setup);
+    let regular = Payer::new(&market, 1, 50_000);
+    shop.buys(&Call::usual(), &regular.deposit(QUOTE, 50_000));
+    let offers = shop.required(&Call::usual())["accepts"].clone();
+    let limited = (1..2_000).find_map(|number| {
+        let nobody = Payer::to(market.splitter, 1_000 + number);
+        let reply = pay(&shop, &offers, &nobody.voucher(QUOTE), number);
+        if reply.status == 402 {
+            refused(&reply, Reason::ChannelNotFound);
+            return None;
+        }
+        Some((number, reply))
+    });
+    let (number, reply) = limited.expect("nothing ends the questions");
+    assert!(number > 256, "{number}");
+    assert_eq!(reply.status, 503, "{reply:?}");
+    assert_eq!(reply.json()["error"]["code"], "refused_limit");
+    // Strangers' payments of every kind are refused without a question by then: as many as are not
+    // refused are counted as questions.
+    let rich = Payer::new(&market, 2, 50_000);
+    let before = proxy.asked("eth_getCode").len();
+    let mut asked = 0;
+    for (number, payload) in (5_000..).zip([
+        rich.deposit(QUOTE, 5_000),
+        rich.exact(QUOTE, 1),
+        Payer::to(market.splitter, 5_000).exact(QUOTE, 1),
+    ]) {
+        let reply = pay(&shop, &offers, &payload, number);
+        asked += usize::from(reply.status != 503);
+    }
+    assert!(asked < 3, "{asked}");
+    assert!(proxy.asked("eth_getCode").len() - before <= asked);
+    // A channel in use pays on from the same address.
+    for number in 1..=20 {
+        shop.buys(&Call::usual(), &regular.voucher(number * COST + QUOTE));
+    }
+    shop.close();
+}
+
+/// A contract whose check of signatures never ends.
+fn endless(market: &Market, number: u8) -> Address {
+    let at = Address([number; 20]);
+    market.rpc.ok("anvil_setCode", json!([at, "0x5b600056"]));
+    at
+}
+
+#[test]
+fn questions_to_contracts_have_a_gas_limit_and_refusals_are_remembered() {
+    let market = Market::embedded();
+    let proxy = Proxy::new(market.chain.url(), |_, _, _| Act::Forward);
+    let seller = market.seller_through(&proxy.url, |options| {
+        options.remember = Duration::from_secs(600);
+    });
+    let at = endless(&market, 0xbb);
+    let asked = |signature: u8, times: usize| {
+        for _ in 0..times {
+            let signature = [signature; 65];
+            let question = seller.desk.accepts(at, Word([1; 32]), &signature);
+            assert_eq!(seller.wait(question), Ok(false));
+        }
+        let calls = proxy.asked("eth_call").into_iter();
+        let calls = calls.filter(|it| it[0]["to"] == at.to_string().to_lowercase());
+        calls.map(|it| it[0]["gas"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(asked(1, 50), [json!("0x7a120")]);
+    assert_eq!(asked(2, 50).len(), 2);
+    assert_eq!(asked(1, 50).len(), 2);
+}
+
+#[test]
+fn few_questions_to_contracts_are_asked_at_once() {
+    const PLACES: usize = 4;
+    let market = Market::embedded();
+    let proxy = Proxy::new(market.chain.url(), |method, _, params| {
+        let is_question = method == "eth_call" && params[0]["gas"] == "0x7a120";
+        match is_question {
+            true => Act::Hang,
+            false => Act::Forward,
+        }
+    });
+    let seller = market.seller_through(&proxy.url, |_| {});
+    let buyer = market.buyer(1, 10_000);
+    let channel = seller.opens(&buyer, &buyer.config(1), 5_000);
+    let contracts = (1..=20).map(|number| endless(&market, number));
+    let contracts: Vec<Address> = contracts.collect();
+    let questions = contracts
+        .iter()
+        .map(|at| seller.desk.accepts(*at, Word::default(), &[1; 65]));
+    let meanwhile = async {
+        // Channels in use are served while the questions hang.
+        let view = seller.desk.channel(channel).await.unwrap();
+        assert_eq!(view.balance, Amount(5_000));
+    };
+    let (answers, ()) = seller.wait(futures::future::join(join_all(questions), meanwhile));
+    assert!(
+        answers
+            .iter()
+            .all(|it| matches!(it, Err(ChainFailure::Unreachable { .. }))),
+        "{answers:?}"
+    );
+    let asked = proxy.asked("eth_call").into_iter();
+    let asked = asked.filter(|it| it[0]["gas"] == "0x7a120");
+    assert_eq!(asked.count(), PLACES);
 }
 
 /// A wallet that agrees to every signature after so many rounds of a loop; a liar does only where

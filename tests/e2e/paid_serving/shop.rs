@@ -24,15 +24,15 @@ use openlora_journal::{Journal, JournalStore, SqliteStore};
 use openlora_ledger::{
     ChannelKey, ChannelTerms, Ledger, PriceList, SponsorAllowance,
     event::{Event, EventRecord},
+    findings::{AuditFigures, LedgerAudit},
+    reconcile::reconcile,
     state::CurrentState,
     trail::AuditTrail,
 };
 use openlora_payments::{
     settlement::{
-        ChainSettlement, ChainSettler, DepositPermit, SettlementClient, SettlementOptions,
-        SettlementRecords,
-        audit::{AuditFigures, audit},
-        identify,
+        ChainSettlement, ChainSettler, ClaimWorth, DepositPermit, SettlementClient,
+        SettlementOptions, SettlementRecords, audit::gather, identify,
     },
     x402::{
         ChainOffer, FacilitatorService, SellerConfig as Stalls, SponsorRules, X402Seller,
@@ -104,6 +104,7 @@ pub struct Setup {
     pub refund_fee: Amount,
     pub min_exact: Amount,
     pub allowance: SponsorAllowance,
+    pub worth: ClaimWorth,
     pub cashier: AroundCashier,
     pub engine: AroundEngine,
 }
@@ -129,6 +130,7 @@ impl Setup {
             refund_fee: Amount::ZERO,
             min_exact: Amount::ZERO,
             allowance: SponsorAllowance::UNLIMITED,
+            worth: ClaimWorth::default(),
             cashier: Box::new(|cashier| cashier),
             engine: Box::new(|engine| engine),
         }
@@ -187,8 +189,9 @@ impl Shop {
         let state = journal.state().await.unwrap();
         let mut desks = Vec::new();
         for network in &setup.networks {
-            let owner = (network, setup.key, setup.allowance);
-            let desk = desk(owner, &journal, &state).await;
+            let owner = (network, setup.key);
+            let limits = (setup.allowance, setup.worth);
+            let desk = desk(owner, limits, &journal, &state).await;
             desk.recover().await.unwrap();
             desks.push(desk);
         }
@@ -319,7 +322,9 @@ impl Shop {
             .unwrap();
         assert_eq!(trail.state.ledger.breaches, Vec::<String>::new());
         let figures = |desk: &Arc<SettlementClient>| {
-            let mut audits = self.wait(audit(desk.chain(), &trail, 0)).unwrap();
+            let evidence = self.wait(gather(desk.chain(), &trail, 0)).unwrap();
+            let audits = evidence.iter().map(|it| reconcile(&trail, it));
+            let mut audits: Vec<LedgerAudit> = audits.collect();
             assert!(audits.iter().all(|it| it.holds()), "{audits:#?}");
             assert_eq!(audits.len(), 1, "{audits:#?}");
             audits.remove(0).figures
@@ -352,7 +357,8 @@ fn now_ms() -> u64 {
 }
 
 async fn desk(
-    (network, key, allowance): (&Network, &str, SponsorAllowance),
+    (network, key): (&Network, &str),
+    (allowance, worth): (SponsorAllowance, ClaimWorth),
     journal: &Journal,
     state: &Arc<CurrentState>,
 ) -> Arc<SettlementClient> {
@@ -367,6 +373,7 @@ async fn desk(
     let chain = Chain::connect(network).await.unwrap();
     let options = SettlementOptions {
         allowance,
+        worth,
         ..SettlementOptions::for_network(network, limits)
     };
     Arc::new(SettlementClient::new(chain, account(key), records, options))

@@ -112,10 +112,10 @@ const CHECKS = {
       chat(chatAdapter, "hello ".repeat(2000)),
     );
     assert.equal(long.code, "context_length_exceeded");
-    const embed = await refused(OpenAI.BadRequestError, () =>
+    const embed = await refused(OpenAI.NotFoundError, () =>
       client.embeddings.create({ model: chatAdapter, input: "hello" }),
     );
-    assert.equal(embed.code, "embeddings_unsupported");
+    assert.equal(embed.code, "unknown_url");
   },
 
   async idempotency() {

@@ -107,8 +107,11 @@ def errors():
     error = refused(openai.BadRequestError, lambda: chat(chat_adapter, "hello " * 2000))
     assert error.code == "context_length_exceeded", error
     embed = lambda: client.embeddings.create(model=chat_adapter, input="hello")
-    error = refused(openai.BadRequestError, embed)
-    assert error.code == "embeddings_unsupported", error
+    error = refused(openai.NotFoundError, embed)
+    assert (error.code, error.body["message"]) == (
+        "unknown_url",
+        "There is no route POST /v1/embeddings.",
+    ), error
 
 
 def idempotency():

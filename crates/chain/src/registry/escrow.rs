@@ -73,7 +73,7 @@ impl From<&ledger::ChannelTerms> for ChannelConfig {
             token: config.token.into(),
             // A delay that does not fit is refused by the contract, like any above 30 days.
             withdrawDelay: U40::saturating_from(config.withdraw_delay),
-            salt: config.salt.0.into(),
+            salt: config.salt.into(),
         }
     }
 }

@@ -39,7 +39,7 @@ impl AttentionHeads {
 /// Arguments q, k and v.
 pub struct AttentionOp {
     pub heads: AttentionHeads,
-    /// Row r is tokens offsets[r]..offsets[r+1]; rows do not attend to each other.
+    /// Row r is tokens `offsets[r]..offsets[r + 1]`; rows do not attend to each other.
     pub offsets: Arc<Vec<usize>>,
 }
 

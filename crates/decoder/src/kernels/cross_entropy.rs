@@ -1,5 +1,5 @@
-//! The language-model head and its loss in one operation: Σ −log softmax(h·Wᵀ)[target] over chosen
-//! positions.
+//! The language-model head and its loss in one operation: Σ −log `softmax(h·Wᵀ)[target]` over
+//! chosen positions.
 //!
 //! Logits exist only for a few rows at a time. The gradients are computed with them in the forward
 //! pass, and the backward pass only scales them.

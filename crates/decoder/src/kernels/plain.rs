@@ -117,7 +117,7 @@ fn attend(q: &Tensor, k: &Tensor, v: &Tensor, heads: AttentionHeads) -> Result<T
     mixed.transpose(0, 1)?.reshape((tokens, count * head_dim))
 }
 
-/// Σ −log softmax(h·Wᵀ)[token] over positions
+/// Σ −log `softmax(h·Wᵀ)[token]` over positions
 pub fn head_loss(
     hidden: &Tensor,
     weight: &Tensor,

@@ -8,13 +8,10 @@ use serde_json::{Value, json};
 
 use super::{
     RpcError, RpcParams, RpcResult, RpcState,
-    read::{quantity, to_json},
+    read::quantity,
     send::{decode, prepare},
 };
-use crate::{
-    header::{GAS_LIMIT, now},
-    pool::{PendingTx, recover},
-};
+use crate::pool::{PendingTx, recover};
 
 /// Maximum blocks that one call may mine.
 const MANY: u64 = 100_000;
@@ -48,24 +45,6 @@ pub(super) fn next_timestamp(rpc_state: &mut RpcState, params: &RpcParams<'_>) -
     }
     rpc_state.chain.clock.next = Some(time);
     Ok(Value::Null)
-}
-
-/// Sets the clock, also backwards; returns the offset in seconds.
-pub(super) fn set_time(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
-    let wanted = params.small(0, "timestamp")?;
-    // JavaScript times are in milliseconds.
-    let seconds = if wanted > 1 << 40 {
-        wanted / 1000
-    } else {
-        wanted
-    };
-    let offset = seconds.cast_signed() - now().cast_signed();
-    rpc_state.chain.clock.offset = offset;
-    rpc_state
-        .chain
-        .store
-        .set_meta("time_offset", &offset.to_be_bytes())?;
-    Ok(json!(offset.unsigned_abs()))
 }
 
 pub(super) fn evm_mine(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
@@ -172,17 +151,6 @@ pub(super) fn stop_impersonating(rpc_state: &mut RpcState, params: &RpcParams<'_
     Ok(Value::Null)
 }
 
-pub(super) fn impersonate_all(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
-    rpc_state.chain.impersonate_all = params.get(0, "enabled")?;
-    Ok(Value::Null)
-}
-
-pub(super) fn drop_transaction(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
-    let hash: B256 = params.get(0, "hash")?;
-    let dropped = rpc_state.chain.forget_waiting(hash)?;
-    to_json(&dropped.then_some(hash))
-}
-
 /// `anvil_reorg(depth, [[transaction, block], …])`; a transaction is raw or to be signed.
 pub(super) fn reorganise(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
     let depth = params.small(0, "depth")?;
@@ -220,22 +188,4 @@ fn reorganised(rpc_state: &mut RpcState, transaction: Value) -> Result<PendingTx
     }
     let request: TransactionRequest = serde_json::from_value(transaction).map_err(wrong)?;
     prepare(rpc_state, request)
-}
-
-pub(super) fn node_info(rpc_state: &mut RpcState, _: &RpcParams<'_>) -> RpcResult {
-    let (number, hash) = rpc_state.chain.head();
-    Ok(json!({
-        "currentBlockNumber": quantity(number),
-        "currentBlockTimestamp": rpc_state.chain.head.header.timestamp,
-        "currentBlockHash": hash,
-        "hardFork": "osaka",
-        "transactionOrder": "fifo",
-        "environment": {
-            "baseFee": quantity(rpc_state.chain.next_base_fee()),
-            "chainId": rpc_state.chain.chain_id,
-            "gasLimit": quantity(GAS_LIMIT),
-            "gasPrice": format!("{:#x}", super::fees::suggested_price(&rpc_state.chain)),
-        },
-        "forkConfig": { "forkUrl": null, "forkBlockNumber": null, "forkRetryBackoff": null },
-    }))
 }

@@ -3,7 +3,7 @@
 use alloy::{
     consensus::Transaction as _,
     eips::{BlockId, BlockNumberOrTag, eip2718::Encodable2718},
-    primitives::{Address, B256, Bytes, U64, U256, keccak256},
+    primitives::{Address, B256, Bytes, U64, U256},
     rpc::types::{BlockOverrides, Filter, TransactionRequest, state::StateOverride},
 };
 use serde::Serialize;
@@ -29,11 +29,6 @@ pub(super) fn client_version(_: &mut RpcState, _: &RpcParams<'_>) -> RpcResult {
     )))
 }
 
-pub(super) fn sha3(_: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
-    let data: Bytes = params.get(0, "data")?;
-    to_json(&keccak256(data))
-}
-
 pub(super) fn net_version(rpc_state: &mut RpcState, _: &RpcParams<'_>) -> RpcResult {
     Ok(json!(rpc_state.chain.chain_id.to_string()))
 }
@@ -48,14 +43,6 @@ pub(super) fn chain_id(rpc_state: &mut RpcState, _: &RpcParams<'_>) -> RpcResult
 
 pub(super) fn syncing(_: &mut RpcState, _: &RpcParams<'_>) -> RpcResult {
     Ok(json!(false))
-}
-
-pub(super) fn coinbase(_: &mut RpcState, _: &RpcParams<'_>) -> RpcResult {
-    to_json(&Address::ZERO)
-}
-
-pub(super) fn protocol_version(_: &mut RpcState, _: &RpcParams<'_>) -> RpcResult {
-    Ok(quantity(1))
 }
 
 pub(super) fn accounts(rpc_state: &mut RpcState, _: &RpcParams<'_>) -> RpcResult {
@@ -186,19 +173,6 @@ pub(super) fn count_by_number(rpc_state: &mut RpcState, params: &RpcParams<'_>) 
 
 pub(super) fn count_by_hash(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
     count(rpc_state, by_hash(rpc_state, params)?)
-}
-
-/// There are no uncles; only the existence of the block is checked.
-fn no_uncles(block: Option<StoredBlock>) -> RpcResult {
-    Ok(block.map_or(Value::Null, |_| quantity(0)))
-}
-
-pub(super) fn uncles_by_number(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
-    no_uncles(by_number(rpc_state, params)?)
-}
-
-pub(super) fn uncles_by_hash(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
-    no_uncles(by_hash(rpc_state, params)?)
 }
 
 pub(super) fn transaction(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {

@@ -58,13 +58,6 @@ pub(super) fn unsigned(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcR
     to_json(&rpc_state.chain.accept(pending)?)
 }
 
-pub(super) fn unsigned_sync(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
-    let request: TransactionRequest = params.get(0, "transaction")?;
-    let pending = prepare(rpc_state, request)?;
-    let hash = rpc_state.chain.accept(pending)?;
-    receipt_or_waiting(rpc_state, hash)
-}
-
 pub(super) fn sign_transaction(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
     let request: TransactionRequest = params.get(0, "transaction")?;
     let pending = prepare(rpc_state, request)?;
@@ -87,8 +80,7 @@ pub(super) fn prepare(
             .copied()
             .unwrap_or_default(),
     };
-    let impersonated =
-        rpc_state.chain.impersonate_all || rpc_state.chain.impersonated.contains(&sender);
+    let impersonated = rpc_state.chain.impersonated.contains(&sender);
     if !impersonated && rpc_state.chain.accounts.signer(sender).is_none() {
         return Err(RpcError::invalid("No Signer available"));
     }

@@ -14,7 +14,6 @@ use crate::{ChainOptions, DevChain, GenesisState, RunningNode};
 /// A chain that listens in this process.
 pub struct ForegroundChain {
     pub endpoint: ChainEndpoint,
-    pub accounts: Vec<String>,
     running: RunningNode,
     folder: ChainDir,
     _lock: ChainLock,
@@ -40,7 +39,6 @@ pub async fn foreground(
         chain_id,
         genesis,
     })?;
-    let accounts = chain.accounts();
     let token = fresh_token()?;
     let running = RunningNode::start(chain, port, &token).await?;
     let address = running.address();
@@ -55,7 +53,6 @@ pub async fn foreground(
     folder.write_endpoint(&endpoint)?;
     Ok(ForegroundChain {
         endpoint,
-        accounts: accounts.iter().map(ToString::to_string).collect(),
         running,
         folder,
         _lock: lock,

@@ -12,12 +12,14 @@ use futures::{future::join_all, poll};
 use openlora_core::error::Explain;
 use openlora_journal::{
     AppendOutcome, CachedResponse, Journal, JournalEntry, JournalError, JournalHead, JournalStore,
-    MemoryStore, SqliteStore, StoreReader,
+    SqliteStore, StoreReader,
 };
 use openlora_ledger::event::{CallKind, Event, FinishReason, TokenUsage};
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
+
+use crate::memory_journal::{MemoryStore, memory_journal};
 
 fn reserved(id: &str) -> Event {
     reserved_by("one", id)
@@ -95,7 +97,7 @@ fn stores() -> Vec<(Option<TempDir>, Journal)> {
     let (dir, path) = place();
     vec![
         (Some(dir), Journal::open(&path).unwrap()),
-        (None, Journal::in_memory().unwrap()),
+        (None, memory_journal()),
     ]
 }
 
@@ -241,7 +243,7 @@ async fn the_chain_is_what_is_documented() {
 
 #[tokio::test]
 async fn hashes_are_salted_per_journal() {
-    let journals = [Journal::in_memory().unwrap(), Journal::in_memory().unwrap()];
+    let journals = [memory_journal(), memory_journal()];
     let [one, two] = &journals;
     assert_eq!(one.salt().len(), 32);
     let expected = hex::encode(Sha256::digest([one.salt(), b"hello"].concat()));
@@ -353,7 +355,7 @@ async fn time_never_runs_backwards() {
 
 #[tokio::test]
 async fn subscribers_learn_of_every_commit() {
-    let journal = Journal::in_memory().unwrap();
+    let journal = memory_journal();
     let mut news = journal.subscribe();
     journal.append(reserved("a")).await.unwrap();
     journal.append(metered("a")).await.unwrap();
@@ -399,7 +401,7 @@ fn the_store_can_be_used_without_a_handle() {
 #[tokio::test]
 async fn enclosures_come_with_their_event_and_the_oldest_go() {
     let (_dir, path) = place();
-    for journal in [Journal::open(&path).unwrap(), Journal::in_memory().unwrap()] {
+    for journal in [Journal::open(&path).unwrap(), memory_journal()] {
         let enclosed = |id: &str, bytes: Vec<u8>| CachedResponse {
             request_id: id.to_owned(),
             bytes,

@@ -10,6 +10,10 @@ mod journal;
 mod state;
 
 #[allow(dead_code, reason = "other tests use more of it")]
+#[path = "../../../../tests/support/memory_journal.rs"]
+mod memory_journal;
+
+#[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../../../../tests/support/small_disk.rs"]
 mod small_disk;
 

@@ -1,6 +1,8 @@
 //! The fold: live equals replayed, from any stored point, and nothing counts twice.
 
-use openlora_journal::{AppendOutcome, Journal, JournalEntry, JournalStore, MemoryStore};
+use openlora_journal::{AppendOutcome, Journal, JournalEntry, JournalStore};
+
+use crate::memory_journal::MemoryStore;
 use openlora_ledger::{
     event::{CallKind, Event, EventRecord, FinishReason, TokenUsage},
     state::{ApplyOutcome, CallTotals, LedgerState},
@@ -290,7 +292,7 @@ async fn the_file_replays_to_what_was_seen_live() {
 
 #[tokio::test]
 async fn the_state_includes_a_record_before_its_append_returns() {
-    let journal = Journal::in_memory().unwrap();
+    let journal = Journal::start(Box::new(MemoryStore::new()), Box::new(|| 2)).unwrap();
     journal.append(reserved("early")).await.unwrap();
     let state = journal.state().await.unwrap();
     assert_eq!(state.read().sequence, 1);

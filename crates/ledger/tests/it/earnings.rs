@@ -8,9 +8,9 @@ use openlora_ledger::{
     PaymentScheme, PriceList, ReceiverKey,
     event::{
         AttributedAmount, AttributionMethod, CallAttributed, CallKind, ChannelObserved,
-        ChannelsClaimed, ClaimedRow, Event, EventRecord, FinishReason, PaymentReceived,
-        ReceiverSettled, ShareReleased, SplitMember, SplitPart, SplitRead, TokenUsage, TxIntent,
-        TxOutcome,
+        ChannelsClaimed, ClaimedRow, ClaimsDeferred, DeferredClaim, Event, EventRecord,
+        FinishReason, PaymentReceived, ReceiverSettled, ShareReleased, SplitMember, SplitPart,
+        SplitRead, TokenUsage, TxIntent, TxOutcome,
     },
 };
 
@@ -469,6 +469,51 @@ fn what_payers_took_back_is_not_on_its_way() {
         (both.uncollectable, both.pending()),
         (Amount(40), Amount(60))
     );
+}
+
+#[test]
+fn what_was_not_worth_a_claim_waits_and_is_then_written_off() {
+    let deferred = |total| {
+        let deferred = DeferredClaim {
+            channel: Word([7; 32]),
+            amount: Amount(total),
+            total: Amount(total),
+        };
+        Event::ClaimsDeferred(Box::new(ClaimsDeferred {
+            chain_id: 31_337,
+            channels: vec![deferred],
+        }))
+    };
+    let sums = |events: Vec<Event>| {
+        let dated = events.into_iter().map(|event| (DAY, event));
+        let all = fold(dated).sums(receiver(), DayRange::ALL);
+        let sums = [
+            all.pending(),
+            all.deferred,
+            all.written_off,
+            all.uncollectable,
+        ];
+        sums.map(|it| it.0)
+    };
+    let mut events = vec![call(100, PAYER), observed(500, 0), deferred(100)];
+    assert_eq!(sums(events.clone()), [100, 100, 0, 0]);
+    // A later call is not deferred yet.
+    let mut later = call(50, PAYER);
+    if let Event::CallMetered {
+        charge: Some(charge),
+        ..
+    } = &mut later
+    {
+        charge.cumulative = Amount(150);
+    }
+    events.push(later);
+    assert_eq!(sums(events.clone()), [150, 100, 0, 0]);
+    // The payer leaves 30 in the channel: of the rest, 70 were not worth it and 50 are a loss.
+    let left = [events.clone(), vec![observed(30, 0)]].concat();
+    assert_eq!(sums(left), [30, 30, 70, 50]);
+    // If all of it is claimed after all, nothing is written off.
+    let claims = [events, vec![claimed("0x1", 150), observed(500, 150)]].concat();
+    assert_eq!(sums(claims), [150, 0, 0, 0]);
 }
 
 #[test]

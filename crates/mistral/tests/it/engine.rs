@@ -76,7 +76,7 @@ async fn ask(engine: &Arc<dyn Engine>, prompt: Prompt, sampling: SamplingParams)
             } => {
                 text.push_str(&more);
                 counted += count;
-                tokens.extend(logprobs.into_iter().map(|token| token.token));
+                tokens.extend(logprobs.into_iter().map(|token| token.token.text()));
             }
             GenerationStep::Done { usage, finish } => {
                 assert_eq!(counted, usage.completion_tokens);
@@ -304,7 +304,12 @@ async fn logprobs_are_those_of_the_decoder() {
                 let expected = oracle.logprobs(&ids);
                 let chosen = oracle.best(&ids);
                 let close = |a: f32, b: f64| (f64::from(a) - b).abs() <= 1e-4;
-                assert_eq!(found.token, oracle.codec.token_text(chosen), "{base}");
+                assert_eq!(found.token.id, chosen, "{base}");
+                assert_eq!(
+                    found.token.text(),
+                    oracle.codec.token_text(chosen),
+                    "{base}"
+                );
                 assert!(
                     close(found.logprob, expected[chosen as usize]),
                     "{base} {found:?}"
@@ -312,10 +317,11 @@ async fn logprobs_are_those_of_the_decoder() {
                 let mut best: Vec<u32> = (0..expected.len() as u32).collect();
                 best.sort_by(|a, b| expected[*b as usize].total_cmp(&expected[*a as usize]));
                 for ((token, logprob), id) in found.top.iter().zip(&best) {
-                    assert_eq!(*token, oracle.codec.token_text(*id), "{base}");
+                    assert_eq!(token.id, *id, "{base}");
+                    assert_eq!(token.text(), oracle.codec.token_text(*id), "{base}");
                     assert!(
                         close(*logprob, expected[*id as usize]),
-                        "{base} {token} {logprob}"
+                        "{base} {token:?} {logprob}"
                     );
                 }
                 assert_eq!(found.top.len(), 3);
@@ -732,6 +738,107 @@ async fn deltas_are_whole_characters_and_count_their_tokens() {
     );
 }
 
+/// Every token of an answer with its bytes, its place, and the bytes of the best alternatives.
+async fn told_tokens(
+    engine: &Arc<dyn Engine>,
+    sampling: SamplingParams,
+) -> Vec<(Vec<u8>, usize, Vec<Vec<u8>>)> {
+    let mut stream = engine.generate(text("x"), sampling).await.unwrap();
+    let mut told = Vec::new();
+    while let Some(Ok(GenerationStep::Delta { logprobs, .. })) = stream.next().await {
+        let each = logprobs.into_iter().map(|it| {
+            let top = it.top.into_iter().map(|(token, _)| token.bytes);
+            (it.token.bytes, it.offset, top.collect())
+        });
+        told.extend(each);
+    }
+    told
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logprobs_give_the_bytes_of_parts_of_characters() {
+    let engine = Script::new().line("x", "aé😀b", true).load().await;
+    let sampling = SamplingParams {
+        logprobs: Some(1),
+        ..up_to(100)
+    };
+    let told = told_tokens(&engine, sampling).await;
+    let token = |byte: u8, offset| (vec![byte], offset, vec![vec![byte]]);
+    let [e0, e1] = "é".as_bytes() else { panic!() };
+    let [f0, f1, f2, f3] = "😀".as_bytes() else {
+        panic!()
+    };
+    let wanted = [
+        token(b'a', 0),
+        token(*e0, 1),
+        token(*e1, 1),
+        token(*f0, 2),
+        token(*f1, 2),
+        token(*f2, 2),
+        token(*f3, 2),
+        token(b'b', 3),
+    ];
+    assert_eq!(told, wanted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_has_its_least_length_and_ends_at_the_callers_tokens() {
+    let engine = Script::new()
+        .choice("x", &[("a", 1.0)])
+        .choice("a", &[("b", 1.0)])
+        .choice("b", &[("c", 1.0)])
+        .choice("c", &[("a", 1.0)])
+        .load()
+        .await;
+    let id = |name: &str| Script::new().token(name);
+    let stopping = |min_tokens| SamplingParams {
+        min_tokens,
+        stop_token_ids: vec![id("c")],
+        ..up_to(9)
+    };
+    let found = ask(&engine, text("x"), stopping(0)).await;
+    assert_eq!(
+        (found.text.as_str(), found.finish),
+        ("ab", FinishReason::Stop)
+    );
+    // The caller's end is barred until three tokens were generated.
+    let found = ask(&engine, text("x"), stopping(3)).await;
+    assert_eq!(found.usage.completion_tokens, 9);
+    assert!(
+        found.text.starts_with("ab") && !found.text.contains("abc"),
+        "{}",
+        found.text
+    );
+    let late = SamplingParams {
+        min_tokens: 3,
+        ..ending_with(&["b"])
+    };
+    assert_eq!(ask(&engine, text("x"), late).await.text, "abca");
+}
+
+/// Hugging Face's rule: a positive logit is divided, a negative one multiplied, for tokens of the
+/// prompt too.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_repetition_penalty_covers_prompt_and_answer() {
+    let mix = [("x", 0.6), ("a", 0.4)];
+    let engine = Script::new()
+        .choice("x", &mix)
+        .choice("a", &mix)
+        .load()
+        .await;
+    let answer = async |penalty| {
+        let sampling = SamplingParams {
+            repetition_penalty: penalty,
+            ..up_to(2)
+        };
+        ask(&engine, text("x"), sampling).await.text
+    };
+    assert_eq!(answer(None).await, "xx");
+    assert_eq!(answer(Some(1.0)).await, "xx");
+    // ln 0.6 is negative: doubled, it is less than ln 0.4. Then both are doubled.
+    assert_eq!(answer(Some(2.0)).await, "ax");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn stop_strings_end_the_answer_and_every_token_counts() {
     let engine = Script::new().line("x", "abcdef", true).load().await;
@@ -869,8 +976,8 @@ async fn sampling_keeps_to_the_allowed_tokens() {
             .iter()
             .zip([("a", 0.5f32), ("b", 0.3), ("c", 0.2)])
     {
-        assert_eq!(token, name);
-        assert!((logprob - p.ln()).abs() < 1e-3, "{token} {logprob}");
+        assert_eq!(token.text(), name);
+        assert!((logprob - p.ln()).abs() < 1e-3, "{name} {logprob}");
     }
 }
 

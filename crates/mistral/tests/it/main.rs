@@ -9,6 +9,10 @@
 mod engine;
 
 #[allow(dead_code, reason = "other tests use more of it")]
+#[path = "../../../../xtask/src/bpe.rs"]
+mod bpe;
+
+#[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../../../../tests/support/golden.rs"]
 mod golden;
 

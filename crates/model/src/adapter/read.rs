@@ -28,7 +28,8 @@ pub struct LoraAdapter {
     pub modules: Vec<AdapterModule>,
     /// The factors by their PEFT names; [`AdapterModule::a_name`] and [`AdapterModule::b_name`] give them.
     pub tensors: BTreeMap<String, HostTensor>,
-    /// See [`digest`].
+    /// SHA-256, hex, over the length of the configuration (8 bytes, little-endian), the configuration
+    /// and the weights.
     pub digest: String,
     /// What the adapter was trained for; absent for an adapter of another program.
     pub task: Option<TaskCard>,

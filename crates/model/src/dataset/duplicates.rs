@@ -1,12 +1,19 @@
 //! Duplicate and near-duplicate rows within and across training, validation and test data.
 //!
-//! Two rows are near duplicates if their sets of words have a Jaccard similarity of 0.9 or more.
-//! The search is exact: sets that similar must share one of their rarest words (prefix filtering:
-//! Chaudhuri et al. 2006, Bayardo et al. 2007), so only such rows are compared.
+//! Two rows are near duplicates if nine tenths of the words of the one with fewer words are in the
+//! other one (containment), which has at most two and a half times as many. So words that are added
+//! to a copy do not make it new, nor does splitting a row in two or joining two rows. Rows of a few
+//! words occur in others by chance: they are near duplicates only if their words are the same.
+//!
+//! The search is exact: sets that similar must share one of the rarest words of the smaller one
+//! (prefix filtering: Chaudhuri et al. 2006, Bayardo et al. 2007), so only such rows are compared.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Dataset, TrainingExample};
+
+/// Rows with fewer different words are compared as a whole.
+const FEWEST_WORDS: usize = 8;
 
 /// A part of the data under its name, such as `train`.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +35,7 @@ pub struct RowPlace {
 pub struct DuplicateRow {
     pub first: RowPlace,
     pub second: RowPlace,
-    /// Jaccard similarity of the words; 1 for equal texts.
+    /// Jaccard similarity of the words; 1 for equal texts. Copies with added words have less.
     pub similarity: f64,
     /// Whether the two are in different parts, which would inflate an evaluation.
     pub leaks: bool,
@@ -39,45 +46,50 @@ pub struct DuplicateRow {
 /// Finds every duplicate of an earlier row, in the order of parts and rows.
 pub fn find(parts: &[DatasetPart<'_>]) -> Vec<DuplicateRow> {
     let rows: Vec<RowText<'_>> = parts.iter().flat_map(entries).collect();
-    let sets = word_sets(&rows);
-    let mut search = DuplicateSearch {
-        sets: &sets,
-        index: HashMap::new(),
-    };
-    let mut exact: HashMap<&str, usize> = HashMap::new();
-    let mut found = Vec::new();
-    for (at, row) in rows.iter().enumerate() {
-        let twin = exact.get(row.text.as_str()).map(|first| (*first, 1.0));
-        found.extend(
-            twin.or_else(|| search.best(at))
-                .map(|(first, similarity)| duplicate(&rows[first], row, similarity)),
-        );
-        exact.entry(&row.text).or_insert(at);
-        search.add(at);
-    }
+    let found = earlier_rows(&rows).into_iter().zip(&rows);
     found
+        .filter_map(|(found, row)| {
+            found.map(|(first, similarity)| duplicate(&rows[first], row, similarity))
+        })
+        .collect()
 }
 
 /// For each row, the first row of its cluster: the transitive closure of near duplicates. A row
 /// without any is its own cluster.
 pub fn clusters(dataset: &Dataset) -> Vec<usize> {
     let part = DatasetPart { name: "", dataset };
-    let rows = entries(&part);
-    let sets = word_sets(&rows);
-    let mut search = DuplicateSearch {
-        sets: &sets,
-        index: HashMap::new(),
-    };
-    let mut exact: HashMap<&str, usize> = HashMap::new();
-    let mut roots: Vec<usize> = Vec::with_capacity(rows.len());
-    for (at, row) in rows.iter().enumerate() {
-        let twin = exact.get(row.text.as_str()).copied();
-        let earlier = twin.or_else(|| search.best(at).map(|(first, _)| first));
-        roots.push(earlier.map_or(at, |earlier| roots[earlier]));
-        exact.entry(&row.text).or_insert(at);
-        search.add(at);
+    let mut roots: Vec<usize> = Vec::with_capacity(dataset.rows.len());
+    for (at, found) in earlier_rows(&entries(&part)).into_iter().enumerate() {
+        roots.push(found.map_or(at, |(earlier, _)| roots[earlier]));
     }
     roots
+}
+
+/// For each row, the earlier row that it repeats, and how similar their words are.
+fn earlier_rows(rows: &[RowText<'_>]) -> Vec<Option<(usize, f64)>> {
+    let sets = word_sets(rows);
+    let mut search = DuplicateSearch {
+        sets: &sets,
+        by_rarest: HashMap::new(),
+        by_word: HashMap::new(),
+    };
+    let mut exact: HashMap<&str, usize> = HashMap::new();
+    let mut unspaced: HashMap<String, usize> = HashMap::new();
+    let mut found = Vec::with_capacity(rows.len());
+    for (at, row) in rows.iter().enumerate() {
+        let letters: String = row.text.chars().filter(|c| c.is_alphanumeric()).collect();
+        let long = sets[at].len() >= FEWEST_WORDS;
+        let twin = exact.get(row.text.as_str()).map(|first| (*first, 1.0));
+        let split = unspaced.get(&letters).filter(|_| long);
+        let split = split.map(|first| (*first, search.jaccard(at, *first)));
+        found.push(twin.or(split).or_else(|| search.best(at)));
+        exact.entry(&row.text).or_insert(at);
+        if long {
+            unspaced.entry(letters).or_insert(at);
+        }
+        search.add(at);
+    }
+    found
 }
 
 /// The number of distinct rows of each source. Copies and near duplicates, within a source or of an
@@ -104,7 +116,7 @@ pub(super) fn normal_text(example: &TrainingExample) -> String {
         TrainingExample::Completion { prompt, completion } => {
             [words(prompt), words(completion)].concat()
         }
-        TrainingExample::Chat { messages } => {
+        TrainingExample::Chat { messages, .. } => {
             let said = messages.iter().filter(|message| message.role != "system");
             said.flat_map(|message| words(&message.content)).collect()
         }
@@ -251,38 +263,53 @@ fn words(text: &str) -> BTreeSet<&str> {
 struct DuplicateSearch<'a> {
     sets: &'a [Vec<u32>],
     /// Earlier rows by each of their rarest words.
-    index: HashMap<u32, Vec<usize>>,
+    by_rarest: HashMap<u32, Vec<usize>>,
+    /// Earlier rows by each of their words.
+    by_word: HashMap<u32, Vec<usize>>,
 }
 
 impl DuplicateSearch<'_> {
-    /// The rarest words of a row, one of which any set that similar must contain.
-    fn prefix(&self, at: usize) -> &[u32] {
+    /// The rarest words of a row, one of which any larger set that similar must contain.
+    fn rarest(&self, at: usize) -> &[u32] {
         let set = &self.sets[at];
         let shared = (9 * set.len()).div_ceil(10);
         &set[..(set.len() - shared + 1).min(set.len())]
     }
 
+    fn jaccard(&self, at: usize, other: usize) -> f64 {
+        let (shared, all) = overlap(&self.sets[at], &self.sets[other]);
+        shared as f64 / all as f64
+    }
+
+    fn is_near(&self, at: usize, other: usize) -> bool {
+        let (one, two) = (&self.sets[at], &self.sets[other]);
+        let (fewer, more) = (one.len().min(two.len()), one.len().max(two.len()));
+        if fewer < FEWEST_WORDS {
+            return one == two;
+        }
+        2 * more <= 5 * fewer && 10 * overlap(one, two).0 >= 9 * fewer
+    }
+
     /// The most similar earlier row, the earliest among equals.
     fn best(&self, at: usize) -> Option<(usize, f64)> {
-        let lists = self
-            .prefix(at)
-            .iter()
-            .filter_map(|word| self.index.get(word));
+        // The smaller set of a pair may be the earlier or the later one.
+        let smaller = self.sets[at].iter().map(|word| self.by_rarest.get(word));
+        let larger = self.rarest(at).iter().map(|word| self.by_word.get(word));
+        let lists = smaller.chain(larger).flatten();
         let candidates: BTreeSet<usize> = lists.flatten().copied().collect();
-        let similar = |other: usize| {
-            let (shared, all) = overlap(&self.sets[at], &self.sets[other]);
-            (10 * shared >= 9 * all).then(|| (other, shared as f64 / all as f64))
-        };
-        candidates.into_iter().filter_map(similar).reduce(
-            |best, next| {
-                if next.1 > best.1 { next } else { best }
-            },
-        )
+        let near = candidates
+            .into_iter()
+            .filter(|other| self.is_near(at, *other));
+        near.map(|other| (other, self.jaccard(at, other)))
+            .reduce(|best, next| if next.1 > best.1 { next } else { best })
     }
 
     fn add(&mut self, at: usize) {
-        for word in self.prefix(at).to_vec() {
-            self.index.entry(word).or_default().push(at);
+        for word in self.rarest(at).to_vec() {
+            self.by_rarest.entry(word).or_default().push(at);
+        }
+        for word in &self.sets[at] {
+            self.by_word.entry(*word).or_default().push(at);
         }
     }
 }

@@ -86,18 +86,19 @@ pub fn segments(
     options: &EncodeOptions,
 ) -> Result<(EncodedRow, Vec<TextSegment>), DataError> {
     let shown = lay_out(codec, task, &row.example, options.loss).and_then(|layout| {
-        let (encoded, pieces) = tokens(codec, &layout, options)?;
-        let segments = cut(codec, &layout.text, &encoded, &pieces);
+        let encoded = tokens(codec, &layout, options)?;
+        let segments = cut(codec, &layout.text, &encoded, &layout.pieces);
         Ok((encoded, segments))
     });
     shown.map_err(|fault| dataset.row_error(row, fault))
 }
 
-/// A row's text before tokenisation.
+/// A row's text and its tokens.
 struct TextLayout {
     text: String,
-    /// Byte ranges of completions, in order; unused if every token is a target.
-    learned: Vec<Range<usize>>,
+    pieces: Vec<TokenPiece>,
+    /// Byte ranges of the parts to learn, in order, or of those to leave out of everything.
+    marked: Vec<Range<usize>>,
     chat: bool,
 }
 
@@ -108,25 +109,25 @@ fn encode(
     options: &EncodeOptions,
 ) -> Result<EncodedRow, RowFault> {
     let layout = lay_out(codec, task, example, options.loss)?;
-    tokens(codec, &layout, options).map(|(encoded, _)| encoded)
+    tokens(codec, &layout, options)
 }
 
 fn tokens(
     codec: &TextCodec,
     layout: &TextLayout,
     options: &EncodeOptions,
-) -> Result<(EncodedRow, Vec<TokenPiece>), RowFault> {
-    let pieces = codec.encode_pieces(&layout.text, !layout.chat)?;
+) -> Result<EncodedRow, RowFault> {
+    let marked = in_ranges(codec, layout);
     let mut encoded = EncodedRow {
         targets: match options.loss {
-            LossOn::All => vec![true; pieces.len()],
-            LossOn::Completion => targets(codec, layout, &pieces),
+            LossOn::All => marked.into_iter().map(|left_out| !left_out).collect(),
+            LossOn::Completion => marked,
         },
-        ids: pieces.iter().map(|piece| piece.id).collect(),
+        ids: layout.pieces.iter().map(|piece| piece.id).collect(),
     };
     close(codec, layout, &mut encoded);
     check(&encoded, options.max_len)?;
-    Ok((encoded, pieces))
+    Ok(encoded)
 }
 
 /// Cuts the text at the borders of target runs; tokens without text are spelt out.
@@ -163,17 +164,7 @@ fn lay_out(
     loss: LossOn,
 ) -> Result<TextLayout, RowFault> {
     if let Some(messages) = task.messages(example) {
-        check_special_tokens(codec, &messages)?;
-        let text = codec.render_chat(&messages, false)?;
-        let learned = match loss {
-            LossOn::All => Vec::new(),
-            LossOn::Completion => locate(codec, &messages, &text)?,
-        };
-        return Ok(TextLayout {
-            text,
-            learned,
-            chat: true,
-        });
+        return lay_out_chat(codec, &messages, example.context_answers(), loss);
     }
     let (prompt, learned) = match example {
         TrainingExample::Completion { prompt, completion } => {
@@ -186,24 +177,43 @@ fn lay_out(
     let text = format!("{prompt}{learned}");
     let whole = prompt.len()..text.len();
     Ok(TextLayout {
+        pieces: codec.encode_pieces(&text, true)?,
         text,
-        learned: vec![whole],
+        marked: match loss {
+            LossOn::All => Vec::new(),
+            LossOn::Completion => vec![whole],
+        },
         chat: false,
     })
 }
 
-/// Text that spells a special token could end or open a message inside another.
-fn check_special_tokens(codec: &TextCodec, messages: &[ChatMessage]) -> Result<(), RowFault> {
-    for message in messages {
-        if let Some(token) = codec.special_inside(&message.content) {
-            let field = message.role.clone();
-            return Err(RowFault::SpecialToken {
-                field,
-                token: token.to_owned(),
-            });
-        }
-    }
-    Ok(())
+fn lay_out_chat(
+    codec: &TextCodec,
+    messages: &[ChatMessage],
+    context_answers: &[usize],
+    loss: LossOn,
+) -> Result<TextLayout, RowFault> {
+    let chat = codec.literal_chat(messages)?;
+    let rendered = codec.render_chat(&chat.messages, false)?;
+    let restored = chat.restore(&rendered);
+    let marked = match loss {
+        LossOn::All if context_answers.is_empty() => Vec::new(),
+        _ => locate(codec, &chat.messages, &rendered)?,
+    };
+    let wanted = |answer: usize| match loss {
+        LossOn::All => context_answers.contains(&answer),
+        LossOn::Completion => !context_answers.contains(&answer),
+    };
+    let marked = marked.iter().enumerate();
+    Ok(TextLayout {
+        marked: marked
+            .filter(|(answer, _)| wanted(*answer))
+            .map(|(_, range)| restored.range(range))
+            .collect(),
+        pieces: codec.encode_restored(&rendered, &restored)?,
+        text: restored.text,
+        chat: true,
+    })
 }
 
 fn answers(messages: &[ChatMessage]) -> impl Iterator<Item = usize> + '_ {
@@ -289,9 +299,11 @@ fn written<'a>(content: &'a str, tail: &str) -> Option<&'a str> {
         .find(|content| tail.starts_with(content))
 }
 
-fn targets(codec: &TextCodec, layout: &TextLayout, pieces: &[TokenPiece]) -> Vec<bool> {
-    let mut targets = vec![false; pieces.len()];
-    for range in &layout.learned {
+/// Which tokens belong to the marked parts.
+fn in_ranges(codec: &TextCodec, layout: &TextLayout) -> Vec<bool> {
+    let pieces = &layout.pieces;
+    let mut marked = vec![false; pieces.len()];
+    for range in &layout.marked {
         // A token that spans the border contains the beginning of the answer.
         let inside =
             |piece: &TokenPiece| piece.span.start < range.end && piece.span.end > range.start;
@@ -306,9 +318,9 @@ fn targets(codec: &TextCodec, layout: &TextLayout, pieces: &[TokenPiece]) -> Vec
             .iter()
             .rposition(ends)
             .map_or(last, |end| first + end);
-        targets[first..=end].fill(true);
+        marked[first..=end].fill(true);
     }
-    targets
+    marked
 }
 
 /// Adds the end token of a plain text, drops what follows the last target of a chat, and clears the

@@ -28,14 +28,24 @@ pub enum DataError {
         byte: u8,
     },
     #[error(
-        "{}:{line}: not recognised: expected JSON objects, one a line, a CSV header such as \
-         text,label, or Parquet; found {found}", path.display()
+        "{}:{line}: not recognised: expected JSON objects, one a line, a JSON list, a CSV header \
+         such as text,label, or Parquet; found {found}", path.display()
     )]
     Unrecognised {
         path: PathBuf,
         line: usize,
         found: String,
     },
+    #[error("{}: {kind}, expected JSON Lines, CSV or Parquet", path.display())]
+    OtherKind {
+        path: PathBuf,
+        kind: &'static str,
+        hint: String,
+    },
+    #[error("{}: one JSON object with the rows in `{key}`, expected one row per line", path.display())]
+    WrappedRows { path: PathBuf, key: String },
+    #[error("{}: JSON objects over several lines, expected one per line", path.display())]
+    SpreadObject { path: PathBuf },
     #[error("{}: not a readable Parquet file: {reason}", path.display())]
     Parquet { path: PathBuf, reason: String },
     #[error("{}:{line}: {fault}", path.display())]
@@ -61,16 +71,28 @@ pub enum DataError {
 pub enum RowFault {
     #[error("broken JSON at column {column}: {reason}")]
     Json { column: usize, reason: String },
+    #[error("the JSON list is not closed")]
+    OpenList,
+    #[error("text after the JSON list")]
+    AfterList,
     #[error("expected a JSON object, found {found}")]
     NotObject { found: &'static str },
     #[error("no row format has the keys {keys}; expected {FORMATS}")]
-    UnknownShape { keys: String },
+    UnknownShape {
+        keys: String,
+        /// Columns, and names that would give the row a format.
+        renames: Vec<(String, &'static str)>,
+    },
     #[error("unknown key `{key}`")]
-    Misspelt { key: String, meant: &'static str },
+    Misspelt { key: String, meant: String },
+    #[error("`{key}` is not read, and there is no `label`")]
+    OtherLabel { key: String },
     #[error("`{field}` is missing; a row of the {shape} format needs it")]
     Missing {
         field: &'static str,
         shape: RowShape,
+        /// A column that may be meant.
+        meant: Option<String>,
     },
     #[error("`{field}` must be {expected}, found {found}")]
     WrongType {
@@ -79,7 +101,28 @@ pub enum RowFault {
         found: &'static str,
     },
     #[error("`{field}` is not supported")]
-    Unsupported { field: String },
+    Unsupported { field: String, hint: &'static str },
+    #[error("`{field}` must be `text`, found `{found}`")]
+    PartType { field: String, found: String },
+    #[error("`{field}` and `{other}` are different system messages")]
+    TwoSystems { field: &'static str, other: String },
+    #[error("`{field}` says that the answer is not wanted")]
+    Unwanted { field: &'static str },
+    #[error("`{field}` must be true, false, 1 or 0, found {found}")]
+    BadMark { field: String, found: String },
+    #[error("`{field}` has {found} entries, expected {expected} as in `{list}`")]
+    MarkCount {
+        field: String,
+        found: usize,
+        expected: usize,
+        list: String,
+    },
+    #[error("`{field}` says that the row is not learned")]
+    RowLeftOut { field: String },
+    #[error("`{field}` says that a message is learned that is no answer")]
+    LearnedRequest { field: String },
+    #[error("every answer is marked as not learned")]
+    NoLearnedAnswer,
     #[error("`{field}` is empty")]
     Empty { field: String },
     #[error("unknown role `{role}` in `{field}`, expected {expected}")]
@@ -98,7 +141,7 @@ pub enum RowFault {
     },
     #[error("expected {expected} fields as in the header, found {found}")]
     Fields { found: u64, expected: u64 },
-    #[error("a quotation mark without its counterpart")]
+    #[error("an unclosed quotation mark")]
     OpenQuote,
     #[error("broken header: {reason}")]
     Header { reason: String },
@@ -120,8 +163,6 @@ pub enum RowFault {
     TooLong { tokens: usize, limit: usize },
     #[error("no token of this row is learned from")]
     NothingLearned,
-    #[error("`{field}` holds {token}, a special token of the base")]
-    SpecialToken { field: String, token: String },
     #[error("the chat template rewrites earlier messages, so the answers cannot be located")]
     UnstableTemplate,
     #[error(transparent)]
@@ -156,8 +197,20 @@ impl Explain for DataError {
             Self::InvalidUtf8 { .. } => {
                 "save the file as UTF-8; if it is Latin-1: iconv -f LATIN1 -t UTF-8"
             }
-            Self::Unrecognised { found, .. } if found == "a JSON list" => {
-                "write one object a line: jq -c '.[]' list.json > rows.jsonl"
+            Self::Unrecognised { .. } => {
+                "if it is a table, name its columns in the first line; a text of its own is one row: \
+                 {\"text\": \"…\"}"
+            }
+            Self::OtherKind { hint, .. } => return Some(hint.clone()),
+            Self::WrappedRows { path, key } => {
+                let path = path.display();
+                return Some(format!(
+                    "take the rows out: jq -c '.[\"{key}\"][]' {path} > rows.jsonl"
+                ));
+            }
+            Self::SpreadObject { path } => {
+                let path = path.display();
+                return Some(format!("write one per line: jq -c . {path} > rows.jsonl"));
             }
             Self::FewLabels { .. } => "label the rows, or set project.task to chat or text",
             Self::RepeatedLabel { .. } | Self::EmptyLabel => "correct project.labels",
@@ -174,14 +227,60 @@ impl RowFault {
     /// What the user can do or change.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Json { .. } => "each line must hold one complete JSON object",
+            Self::Json { .. } => "each row must be one complete JSON object",
+            Self::OpenList => "the file may be cut short: it must end with ]",
+            Self::AfterList => "write all rows into one list, or one row per line without a list",
             Self::Misspelt { meant, .. } => return Some(format!("did you mean `{meant}`?")),
-            Self::UnknownShape { .. } => "rename the keys or columns to those of one format",
+            Self::UnknownShape { renames, .. } if !renames.is_empty() => {
+                let renames = renames
+                    .iter()
+                    .map(|(other, ours)| format!("`{other}` to `{ours}`"));
+                return Some(format!(
+                    "rename {}, in the header of a table or in every row",
+                    renames.collect::<Vec<_>>().join(" and ")
+                ));
+            }
+            Self::UnknownShape { .. } => {
+                "rename the keys or columns to those of one format; the first line of a table must \
+                 name its columns"
+            }
+            Self::Missing {
+                field,
+                meant: Some(meant),
+                ..
+            } => return Some(format!("rename `{meant}` to `{field}`")),
+            Self::OtherLabel { key } => {
+                return Some(format!(
+                    "rename `{key}` to `label`, or take it out to learn the texts alone"
+                ));
+            }
+            Self::Unsupported { hint, .. } => hint,
+            Self::PartType { .. } => "only text is learned: take the other parts out",
+            Self::TwoSystems { .. } => "keep one of them",
+            Self::Unwanted { .. } => "take the row out: unwanted answers cannot be learned from",
+            Self::BadMark { .. } => {
+                "a message is learned or not; if the column says something else, take it out or \
+                 rename it; the weight of a whole file is set with weight in [[data]]"
+            }
+            Self::MarkCount { .. } => "write one entry for each message",
+            Self::RowLeftOut { .. } | Self::NoLearnedAnswer => "take the row out",
+            Self::LearnedRequest { .. } => {
+                "only answers are learned: leave the mark out; train.loss = \"all\" learns every \
+                 message"
+            }
             Self::WrongType {
                 expected: "a text",
                 found: "a number",
                 ..
-            } => "write it in quotes; labels are words, not numbers",
+            } => "write it in quotes",
+            Self::WrongType {
+                expected: "a text",
+                found: "an object" | "a list",
+                ..
+            } => {
+                "each row has its own text; from pandas: \
+                 df.to_json(path, orient=\"records\", lines=True)"
+            }
             Self::Mixed { .. } => "put rows of different formats into files of their own",
             Self::Fields { .. } => "put quotation marks around values that contain commas",
             Self::OpenQuote => "write a quotation mark inside a value twice: \"\"",
@@ -195,7 +294,6 @@ impl RowFault {
             Self::TooLong { .. } => {
                 "shorten the row, or raise train.max_len; data check shows the longest row"
             }
-            Self::SpecialToken { .. } => "take it out: inside a row it would end or open a message",
             Self::UnstableTemplate => {
                 "split the conversation into rows with one answer each, or set train.loss = \"all\""
             }

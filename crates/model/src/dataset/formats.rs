@@ -1,11 +1,13 @@
 //! Opens a data file, detects its format from its first bytes and reads its rows one by one.
 
+mod foreign;
 mod guard;
+mod json;
 mod jsonl;
 mod parquet;
 mod table;
 
-use std::{io::ErrorKind, path::Path};
+use std::{collections::BTreeSet, io::ErrorKind, path::Path};
 
 use serde_json::{Map, Value};
 
@@ -19,39 +21,58 @@ type RawRecords<'a> = Box<dyn Iterator<Item = Result<RawRecord, DataError>> + 'a
 /// A row's line and its example.
 type ReadRow = Result<(usize, TrainingExample), DataError>;
 
+/// The records of a file, and columns that are left out of them.
+struct OpenFile<'a> {
+    records: RawRecords<'a>,
+    skipped: BTreeSet<String>,
+}
+
 const PARQUET_MAGIC: &[u8] = b"PAR1";
 const UTF8_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 
 /// Reads a file row by row.
-pub(super) fn read(path: &Path) -> Box<dyn Iterator<Item = ReadRow> + '_> {
-    match open(path) {
-        Ok(records) => Box::new(RowReader {
-            path,
-            records,
-            first: None,
-            count: 0,
-            done: false,
-        }),
-        Err(error) => Box::new(std::iter::once(Err(error))),
+pub(super) fn read(path: &Path) -> RowReader<'_> {
+    let opened = open(path).unwrap_or_else(|error| OpenFile {
+        records: Box::new(std::iter::once(Err(error))),
+        skipped: BTreeSet::new(),
+    });
+    RowReader {
+        path,
+        records: opened.records,
+        first: None,
+        count: 0,
+        done: false,
+        unread: opened.skipped,
     }
 }
 
-fn open(path: &Path) -> Result<RawRecords<'_>, DataError> {
+fn open(path: &Path) -> Result<OpenFile<'_>, DataError> {
     let bytes = read_bytes(path)?;
     if bytes.starts_with(PARQUET_MAGIC) {
         return parquet::records(path);
     }
-    let text = decode(path, bytes)?;
+    let records = text_records(path, decode(path, bytes)?)?;
+    Ok(OpenFile {
+        records,
+        skipped: BTreeSet::new(),
+    })
+}
+
+fn text_records(path: &Path, text: String) -> Result<RawRecords<'_>, DataError> {
     let first = text.trim_start();
     match first.chars().next() {
         None => Err(DataError::Empty {
             path: path.to_path_buf(),
         }),
-        Some('{') => Ok(jsonl::records(path, text)),
-        Some(_) if table::is_header(first.lines().next().unwrap_or_default()) => {
-            table::records(path, text)
-        }
-        Some(_) => Err(unrecognised(path, &text)),
+        Some('{') => match json::other_layout(path, &text) {
+            Some(error) => Err(error),
+            None => Ok(jsonl::records(path, text)),
+        },
+        Some('[') if json::is_list(first) => json::list_records(path, text),
+        Some(_) => match table::separator(first) {
+            Some(separator) => table::records(path, text, separator),
+            None => Err(unrecognised(path, &text)),
+        },
     }
 }
 
@@ -71,10 +92,13 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>, DataError> {
 
 /// The text of a file, without a byte-order mark.
 fn decode(path: &Path, bytes: Vec<u8>) -> Result<String, DataError> {
-    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+    if is_utf16(&bytes) {
         return Err(DataError::Utf16 {
             path: path.to_path_buf(),
         });
+    }
+    if let Some(error) = foreign::named(path, &bytes) {
+        return Err(error);
     }
     let text = String::from_utf8(bytes).map_err(|error| {
         let offset = error.utf8_error().valid_up_to();
@@ -96,6 +120,14 @@ fn decode(path: &Path, bytes: Vec<u8>) -> Result<String, DataError> {
     })
 }
 
+/// With its mark, or without one: letters of Latin script have a zero in every second byte.
+fn is_utf16(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0xff, 0xfe])
+        || bytes.starts_with(&[0xfe, 0xff])
+        || matches!(bytes, [0, first, 0, second, ..] | [first, 0, second, 0, ..]
+            if *first != 0 && *second != 0)
+}
+
 fn unrecognised(path: &Path, text: &str) -> DataError {
     let blank = text
         .lines()
@@ -109,11 +141,7 @@ fn unrecognised(path: &Path, text: &str) -> DataError {
         .chars()
         .take(40)
         .collect();
-    let found = if start.starts_with('[') {
-        "a JSON list".to_owned()
-    } else {
-        format!("`{first}`")
-    };
+    let found = format!("`{first}`");
     DataError::Unrecognised {
         path: path.to_path_buf(),
         line: blank + 1,
@@ -130,16 +158,23 @@ fn at(path: &Path, line: usize, fault: RowFault) -> DataError {
 }
 
 /// Converts records to examples, and requires one format per file.
-struct RowReader<'a> {
+pub(super) struct RowReader<'a> {
     path: &'a Path,
     records: RawRecords<'a>,
     /// Format and line of the first row.
     first: Option<(RowShape, usize)>,
     count: usize,
     done: bool,
+    /// Columns that hold something and are not read.
+    unread: BTreeSet<String>,
 }
 
 impl RowReader<'_> {
+    /// Columns of the rows read so far whose content is not part of any example.
+    pub(super) fn unread(self) -> BTreeSet<String> {
+        self.unread
+    }
+
     fn example(
         &mut self,
         line: usize,
@@ -154,7 +189,9 @@ impl RowReader<'_> {
                 first,
             });
         }
-        found.example(record)
+        let read = found.example(record)?;
+        self.unread.extend(read.unread);
+        Ok(read.example)
     }
 }
 

@@ -6,22 +6,25 @@
 //! tokenizer through [`TextCodec`](crate::text::TextCodec) only, and no weights, settings or runs.
 
 pub mod choices;
+mod columns;
 mod digest;
 pub mod duplicates;
 pub mod encode;
 mod error;
 mod formats;
 mod locked;
+mod marks;
 mod row;
 mod shape;
 pub mod split;
 pub mod statistics;
 mod task;
+pub mod warnings;
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 pub use error::{DataError, RowFault};
@@ -61,13 +64,35 @@ impl DataSource {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum TrainingExample {
-    Chat { messages: Vec<ChatMessage> },
-    Completion { prompt: String, completion: String },
-    Text { text: String },
-    Labelled { text: String, label: String },
+    Chat {
+        messages: Vec<ChatMessage>,
+        /// Answers that are context and not learned: positions among the assistant's messages,
+        /// ascending.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        context_answers: Vec<usize>,
+    },
+    Completion {
+        prompt: String,
+        completion: String,
+    },
+    Text {
+        text: String,
+    },
+    Labelled {
+        text: String,
+        label: String,
+    },
 }
 
 impl TrainingExample {
+    /// A conversation whose answers are all learned.
+    pub fn chat(messages: Vec<ChatMessage>) -> Self {
+        Self::Chat {
+            messages,
+            context_answers: Vec::new(),
+        }
+    }
+
     /// The name of this kind of row in messages.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -81,7 +106,10 @@ impl TrainingExample {
     /// The row as one line of JSON that can be read back, without a line end.
     pub fn to_json_line(&self) -> String {
         let value = match self {
-            Self::Chat { messages } => json!({ "messages": messages }),
+            Self::Chat {
+                messages,
+                context_answers,
+            } => json!({ "messages": weighted(messages, context_answers) }),
             Self::Completion { prompt, completion } => {
                 json!({ "prompt": prompt, "completion": completion })
             }
@@ -89,6 +117,16 @@ impl TrainingExample {
             Self::Labelled { text, label } => json!({ "text": text, "label": label }),
         };
         value.to_string()
+    }
+
+    /// Answers of a chat that are context and not learned, as positions among its answers.
+    pub fn context_answers(&self) -> &[usize] {
+        match self {
+            Self::Chat {
+                context_answers, ..
+            } => context_answers,
+            _ => &[],
+        }
     }
 
     /// SHA-256 of its canonical line; identifies the row where its text cannot be shown.
@@ -103,6 +141,23 @@ impl TrainingExample {
             _ => None,
         }
     }
+}
+
+/// Messages as JSON; answers that are not learned have the weight 0, as in OpenAI's fine-tuning
+/// format.
+fn weighted(messages: &[ChatMessage], context_answers: &[usize]) -> Value {
+    let mut answers = 0;
+    let message = |message: &ChatMessage| {
+        let mut value = json!(message);
+        if message.role == "assistant" {
+            if context_answers.contains(&answers) {
+                value["weight"] = json!(0);
+            }
+            answers += 1;
+        }
+        value
+    };
+    messages.iter().map(message).collect()
 }
 
 /// An example and its origin.
@@ -124,6 +179,16 @@ pub struct Dataset {
     pub digest: String,
     /// The same over the rows of each source alone, in the order of `sources`.
     pub source_digests: Vec<String>,
+    /// Columns that no example is made from, by source.
+    pub unread: Vec<UnreadColumns>,
+}
+
+/// Columns of a file that hold something and are not part of any example.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnreadColumns {
+    pub path: PathBuf,
+    /// Fields of messages are written as `messages[].name`.
+    pub columns: Vec<String>,
 }
 
 impl Dataset {
@@ -137,6 +202,7 @@ impl Dataset {
             rows,
             digest,
             source_digests,
+            unread: Vec::new(),
         }
     }
 
@@ -191,10 +257,11 @@ pub struct DataInspection {
 /// Reads every source and continues after an error, up to `limit` errors per file.
 pub fn inspect(sources: &[DataSource], limit: usize) -> DataInspection {
     let mut found = DataInspection::default();
-    let mut rows = Vec::new();
+    let (mut rows, mut unread) = (Vec::new(), Vec::new());
     for (index, source) in sources.iter().enumerate() {
         let mut faults = 0;
-        for read in formats::read(&source.path) {
+        let mut reader = formats::read(&source.path);
+        for read in reader.by_ref() {
             match read {
                 Ok((line, example)) => rows.push(DataRow {
                     example,
@@ -211,7 +278,17 @@ pub fn inspect(sources: &[DataSource], limit: usize) -> DataInspection {
                 break;
             }
         }
+        let columns: Vec<String> = reader.unread().into_iter().collect();
+        if !columns.is_empty() {
+            unread.push(UnreadColumns {
+                path: source.path.clone(),
+                columns,
+            });
+        }
     }
-    found.dataset = Dataset::new(sources.to_vec(), rows);
+    found.dataset = Dataset {
+        unread,
+        ..Dataset::new(sources.to_vec(), rows)
+    };
     found
 }

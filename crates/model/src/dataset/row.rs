@@ -3,14 +3,17 @@
 use serde_json::{Map, Value};
 
 use super::{
-    RowFault, TrainingExample,
+    RowFault, TrainingExample, columns,
+    marks::{self, LossMark},
     shape::{RowShape, SHAPES},
 };
 use crate::text::ChatMessage;
 
-/// Keys that would change the meaning of a row and are not supported.
-const UNSUPPORTED: &[&str] = &["tools", "functions"];
-const UNSUPPORTED_IN_MESSAGES: &[&str] = &["tool_calls", "function_call", "weight"];
+/// An example, and the columns of its row that were not read.
+pub(super) struct ReadExample {
+    pub example: TrainingExample,
+    pub unread: Vec<String>,
+}
 
 impl RowShape {
     /// The format that a row's keys belong to.
@@ -18,74 +21,81 @@ impl RowShape {
         keys: impl Iterator<Item = &'a str> + Clone,
     ) -> Result<Self, RowFault> {
         let has = |key: &str| keys.clone().any(|other| other == key);
-        let shape = SHAPES
+        let complete = SHAPES
             .iter()
             .find(|entry| has(entry.2[0]))
             .map(|entry| entry.0);
-        if shape.is_none_or(|shape| matches!(shape, RowShape::Text | RowShape::Labelled)) {
-            check_spelling(keys.clone())?;
-        }
         let partial = || SHAPES.iter().find(|entry| has(entry.2[entry.2.len() - 1]));
-        shape
-            .or_else(|| partial().map(|entry| entry.0))
-            .ok_or_else(|| RowFault::UnknownShape {
-                keys: keys
-                    .map(|key| format!("`{key}`"))
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            })
+        let shape = complete.or_else(|| partial().map(|entry| entry.0));
+        let renames = match shape {
+            None => columns::renames(keys.clone()),
+            Some(_) => Vec::new(),
+        };
+        // Two columns under other names are no accident.
+        if renames.len() < 2 {
+            check_spelling(shape, keys.clone())?;
+        }
+        let quoted = || keys.clone().map(|key| format!("`{key}`"));
+        shape.ok_or_else(|| RowFault::UnknownShape {
+            keys: quoted().collect::<Vec<_>>().join(", "),
+            renames,
+        })
     }
 
     /// Reads a row of this format.
-    pub(super) fn example(self, row: &Map<String, Value>) -> Result<TrainingExample, RowFault> {
+    pub(super) fn example(self, row: &Map<String, Value>) -> Result<ReadExample, RowFault> {
+        let mut unread = self.sort_columns(row)?;
         let get = RowFields { row, shape: self };
-        if let Some(key) = UNSUPPORTED.iter().find(|key| present(row, key)) {
-            return Err(RowFault::Unsupported {
-                field: (*key).to_owned(),
-            });
+        if !matches!(self, Self::Chat | Self::ShareGpt) {
+            marks::of_whole_row(row)?;
         }
-        Ok(match self {
-            Self::Chat => chat(messages(get.list("messages")?, &MESSAGES)?)?,
-            Self::ShareGpt => chat(messages(get.list("conversations")?, &CONVERSATIONS)?)?,
+        let example = match self {
+            Self::Chat => chat(&get, &MESSAGES, &mut unread)?,
+            Self::ShareGpt => chat(&get, &CONVERSATIONS, &mut unread)?,
             Self::Alpaca => alpaca(&get)?,
-            Self::Prompt => TrainingExample::Completion {
-                prompt: get.text("prompt")?,
-                completion: get.text("completion")?,
-            },
+            Self::Prompt => prompted(&get)?,
             Self::Labelled => TrainingExample::Labelled {
                 text: get.text("text")?,
-                label: get.text("label")?.trim().to_owned(),
+                label: get.label()?,
             },
             Self::Text => TrainingExample::Text {
                 text: get.text("text")?,
             },
-        })
+        };
+        Ok(ReadExample { example, unread })
     }
 }
 
 /// A key that differs by one typing error from a known missing key is an error: as an unknown key
 /// it would silently change the example.
-fn check_spelling<'a>(keys: impl Iterator<Item = &'a str> + Clone) -> Result<(), RowFault> {
+fn check_spelling<'a>(
+    shape: Option<RowShape>,
+    keys: impl Iterator<Item = &'a str> + Clone,
+) -> Result<(), RowFault> {
+    let own = |known: &&str| keys.clone().any(|key| key == *known);
+    let missing = |known: &&str| !own(known);
+    let candidates: Vec<&str> = match shape {
+        None | Some(RowShape::Text | RowShape::Labelled) => {
+            RowShape::known_keys().filter(missing).collect()
+        }
+        Some(shape) => shape.own_columns().filter(missing).collect(),
+    };
     for key in keys
         .clone()
         .filter(|key| RowShape::known_keys().all(|known| known != *key))
     {
         let near = |known: &&str| {
-            let slips = strsim::osa_distance(key, known);
-            slips <= if known.len() > 5 { 2 } else { 1 } && keys.clone().all(|own| own != *known)
+            let slips = strsim::osa_distance(&key.to_lowercase(), known);
+            slips <= if known.len() > 5 { 2 } else { 1 }
         };
-        if let Some(meant) = RowShape::known_keys().find(near) {
+        if let Some(meant) = candidates.iter().copied().find(near) {
             return Err(RowFault::Misspelt {
                 key: key.to_owned(),
-                meant,
+                meant: meant.to_owned(),
             });
         }
     }
     Ok(())
-}
-
-fn present(row: &Map<String, Value>, key: &str) -> bool {
-    row.get(key).is_some_and(|value| !value.is_null())
 }
 
 /// The fields of one row.
@@ -94,16 +104,26 @@ struct RowFields<'a> {
     shape: RowShape,
 }
 
-impl RowFields<'_> {
-    fn field(&self, field: &'static str) -> Result<&Value, RowFault> {
-        self.row.get(field).ok_or(RowFault::Missing {
+impl<'a> RowFields<'a> {
+    fn field(&self, field: &'static str) -> Result<&'a Value, RowFault> {
+        self.row.get(field).ok_or_else(|| RowFault::Missing {
             field,
             shape: self.shape,
+            meant: columns::other_name_of(field, self.row.keys().map(String::as_str)),
         })
     }
 
     fn text(&self, field: &'static str) -> Result<String, RowFault> {
         text(self.field(field)?, field)
+    }
+
+    /// A label: a text, or a number or boolean as it is written in CSV.
+    fn label(&self) -> Result<String, RowFault> {
+        match self.field("label")? {
+            Value::Bool(label) => Ok(label.to_string()),
+            Value::Number(label) => Ok(label.to_string()),
+            label => Ok(text(label, "label")?.trim().to_owned()),
+        }
     }
 
     /// A text that may be absent, null or empty.
@@ -115,7 +135,23 @@ impl RowFields<'_> {
         }
     }
 
-    fn list(&self, field: &'static str) -> Result<&Vec<Value>, RowFault> {
+    /// The system message of a row outside of its list of messages.
+    fn system(&self) -> Result<Option<ChatMessage>, RowFault> {
+        let system = self.optional("system")?;
+        let prompt = self.optional("system_prompt")?;
+        let content = match (system, prompt) {
+            (Some(one), Some(two)) if one != two => {
+                return Err(RowFault::TwoSystems {
+                    field: "system",
+                    other: "system_prompt".to_owned(),
+                });
+            }
+            (one, two) => one.or(two),
+        };
+        Ok(content.map(|content| message("system", content)))
+    }
+
+    fn list(&self, field: &'static str) -> Result<&'a Vec<Value>, RowFault> {
         let value = self.field(field)?;
         let wrong = || wrong_type(field, "a list of messages", value);
         let list = value.as_array().ok_or_else(wrong)?;
@@ -133,12 +169,43 @@ fn text(value: &Value, field: &str) -> Result<String, RowFault> {
     let text = value
         .as_str()
         .ok_or_else(|| wrong_type(field, "a text", value))?;
+    filled(text, field)
+}
+
+fn filled(text: &str, field: &str) -> Result<String, RowFault> {
     if text.trim().is_empty() {
         return Err(RowFault::Empty {
             field: field.to_owned(),
         });
     }
     Ok(text.replace("\r\n", "\n"))
+}
+
+/// A message's content: a text, or parts of type `text` that are joined without a separator, as in
+/// a request to the server.
+fn content(value: &Value, field: &str) -> Result<String, RowFault> {
+    let Value::Array(parts) = value else {
+        return text(value, field);
+    };
+    let part = |(at, part): (usize, &Value)| {
+        let place = format!("{field}[{at}]");
+        let wrong = || wrong_type(&place, "an object with type and text", part);
+        let fields = part.as_object().ok_or_else(wrong)?;
+        match fields.get("type").and_then(Value::as_str) {
+            Some("text") => {
+                let place = format!("{place}.text");
+                let text = fields.get("text").unwrap_or(&Value::Null);
+                let wrong = || wrong_type(&place, "a text", text);
+                text.as_str().map(str::to_owned).ok_or_else(wrong)
+            }
+            kind => Err(RowFault::PartType {
+                field: format!("{place}.type"),
+                found: kind.unwrap_or("none").to_owned(),
+            }),
+        }
+    };
+    let parts: Result<String, RowFault> = parts.iter().enumerate().map(part).collect();
+    filled(&parts?, field)
 }
 
 fn wrong_type(field: &str, expected: &'static str, value: &Value) -> RowFault {
@@ -161,24 +228,38 @@ pub(super) fn type_name(value: &Value) -> &'static str {
     }
 }
 
+fn message(role: &str, content: String) -> ChatMessage {
+    ChatMessage {
+        role: role.to_owned(),
+        content,
+    }
+}
+
 /// Instruction, followed by the input if there is one; the output is the answer.
 fn alpaca(get: &RowFields<'_>) -> Result<TrainingExample, RowFault> {
     let mut request = get.text("instruction")?;
     if let Some(input) = get.optional("input")? {
         request = format!("{request}\n\n{input}");
     }
-    let message = |role: &str, content| ChatMessage {
-        role: role.to_owned(),
-        content,
-    };
-    let mut messages = Vec::new();
-    messages.extend(
-        get.optional("system")?
-            .map(|content| message("system", content)),
-    );
-    messages.push(message("user", request));
-    messages.push(message("assistant", get.text("output")?));
-    Ok(TrainingExample::Chat { messages })
+    let system = get.system()?.into_iter();
+    let turns = [
+        message("user", request),
+        message("assistant", get.text("output")?),
+    ];
+    Ok(TrainingExample::chat(system.chain(turns).collect()))
+}
+
+/// A pair; with a system message it is a conversation.
+fn prompted(get: &RowFields<'_>) -> Result<TrainingExample, RowFault> {
+    let (prompt, completion) = (get.text("prompt")?, get.text("completion")?);
+    Ok(match get.system()? {
+        None => TrainingExample::Completion { prompt, completion },
+        Some(system) => TrainingExample::chat(vec![
+            system,
+            message("user", prompt),
+            message("assistant", completion),
+        ]),
+    })
 }
 
 /// How a list of messages is written.
@@ -197,6 +278,7 @@ const MESSAGES: ChatKeys = ChatKeys {
     content: "content",
     roles: &[
         ("system", "system"),
+        ("developer", "system"),
         ("user", "user"),
         ("assistant", "assistant"),
     ],
@@ -217,50 +299,84 @@ const CONVERSATIONS: ChatKeys = ChatKeys {
     expected: "system, human or gpt",
 };
 
-fn messages(list: &[Value], wording: &ChatKeys) -> Result<Vec<ChatMessage>, RowFault> {
-    let item = |(index, value): (usize, &Value)| {
-        message(value, wording, &format!("{}[{index}]", wording.list))
-    };
-    list.iter().enumerate().map(item).collect()
+impl ChatKeys {
+    /// The wording of one message: lists of both names are found with either.
+    fn of_message(&self, message: &Map<String, Value>) -> &Self {
+        let writes = |keys: &&&Self| message.contains_key(keys.role);
+        let wordings = [self, &MESSAGES, &CONVERSATIONS];
+        wordings.iter().find(writes).copied().unwrap_or(self)
+    }
 }
 
-fn message(value: &Value, wording: &ChatKeys, place: &str) -> Result<ChatMessage, RowFault> {
-    let object = value
-        .as_object()
-        .ok_or_else(|| wrong_type(place, "an object", value))?;
-    if let Some(key) = UNSUPPORTED_IN_MESSAGES
-        .iter()
-        .find(|key| present(object, key))
-    {
-        return Err(RowFault::Unsupported {
-            field: format!("{place}.{key}"),
-        });
+/// One message of a list, and what its marks say.
+struct ReadTurn {
+    message: ChatMessage,
+    mark: Option<LossMark>,
+}
+
+fn chat(
+    get: &RowFields<'_>,
+    wording: &'static ChatKeys,
+    unread: &mut Vec<String>,
+) -> Result<TrainingExample, RowFault> {
+    let list = get.list(wording.list)?;
+    let row_marks = marks::of_messages(get.row, wording.list, list.len())?;
+    let mut turns = Vec::with_capacity(list.len());
+    for (index, (value, mark)) in list.iter().zip(row_marks).enumerate() {
+        let place = format!("{}[{index}]", wording.list);
+        let mut read = turn(value, wording, &place, unread)?;
+        read.mark = marks::stricter(read.mark, mark);
+        turns.push(read);
     }
-    let part = |key: &str| {
-        let field = format!("{place}.{key}");
-        text(object.get(key).unwrap_or(&Value::Null), &field).map(|text| (field, text))
-    };
-    let (field, said) = part(wording.role)?;
-    let role = wording
-        .roles
+    let marked = turns
         .iter()
-        .find(|(word, _)| *word == said)
-        .map(|(_, role)| *role);
-    let unknown = || RowFault::UnknownRole {
-        field,
-        role: said,
-        expected: wording.expected,
-    };
-    let role = role.ok_or_else(unknown)?.to_owned();
-    Ok(ChatMessage {
-        role,
-        content: part(wording.content)?.1,
+        .map(|turn| (turn.message.role.as_str(), &turn.mark));
+    let context_answers = marks::context_answers(marked)?;
+    let mut messages: Vec<ChatMessage> = turns.into_iter().map(|turn| turn.message).collect();
+    if let Some(system) = get.system()? {
+        match messages.first() {
+            Some(first) if first.role == "system" && *first != system => {
+                return Err(RowFault::TwoSystems {
+                    field: "system",
+                    other: format!("{}[0]", wording.list),
+                });
+            }
+            Some(first) if *first == system => {}
+            _ => messages.insert(0, system),
+        }
+    }
+    Ok(TrainingExample::Chat {
+        messages,
+        context_answers,
     })
 }
 
-fn chat(messages: Vec<ChatMessage>) -> Result<TrainingExample, RowFault> {
-    if messages.iter().all(|message| message.role != "assistant") {
-        return Err(RowFault::NoAnswer);
+fn turn(
+    value: &Value,
+    wording: &'static ChatKeys,
+    place: &str,
+    unread: &mut Vec<String>,
+) -> Result<ReadTurn, RowFault> {
+    let object = value
+        .as_object()
+        .ok_or_else(|| wrong_type(place, "an object", value))?;
+    let keys = wording.of_message(object);
+    for key in columns::sort_message(object, place, &[keys.role, keys.content])? {
+        unread.push(format!("{}[].{key}", wording.list));
     }
-    Ok(TrainingExample::Chat { messages })
+    let value = |key: &str| object.get(key).unwrap_or(&Value::Null);
+    let field = format!("{place}.{}", keys.role);
+    let said = text(value(keys.role), &field)?;
+    let role = keys.roles.iter().find(|(word, _)| *word == said);
+    let unknown = || RowFault::UnknownRole {
+        field,
+        role: said.clone(),
+        expected: keys.expected,
+    };
+    let (_, role) = role.ok_or_else(unknown)?;
+    let spoken = content(value(keys.content), &format!("{place}.{}", keys.content))?;
+    Ok(ReadTurn {
+        message: message(role, spoken),
+        mark: LossMark::of_message(object, place)?,
+    })
 }

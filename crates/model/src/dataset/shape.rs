@@ -52,6 +52,6 @@ impl RowShape {
             .iter()
             .flat_map(|entry| entry.2)
             .copied()
-            .chain(["input", "system"])
+            .chain(["input", "system", "system_prompt"])
     }
 }

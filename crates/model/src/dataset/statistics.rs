@@ -54,7 +54,7 @@ pub fn of_sources(dataset: &Dataset) -> Vec<SourceFigures> {
         .collect()
 }
 
-fn count<'a>(labels: impl Iterator<Item = &'a str>) -> BTreeMap<String, usize> {
+pub(super) fn count<'a>(labels: impl Iterator<Item = &'a str>) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for label in labels {
         *counts.entry(label.to_owned()).or_default() += 1;

@@ -92,7 +92,7 @@ impl Task {
         match example {
             _ if *self == Self::Text => None,
             TrainingExample::Text { .. } => None,
-            TrainingExample::Chat { messages } => Some(self.instructed(messages)),
+            TrainingExample::Chat { messages, .. } => Some(self.instructed(messages)),
             TrainingExample::Completion { prompt, completion } => {
                 Some(answered(prompt, completion))
             }

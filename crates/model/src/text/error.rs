@@ -37,8 +37,6 @@ pub enum ModelTextError {
         deed: &'static str,
         reason: String,
     },
-    #[error("a vocabulary of {found} tokens is too small: bytes and special tokens take {least}")]
-    SmallVocabulary { found: usize, least: usize },
 }
 
 impl ModelTextError {
@@ -51,14 +49,6 @@ impl ModelTextError {
                 deed: "read",
                 reason: describe_io(error),
             },
-        }
-    }
-
-    pub(crate) fn write(path: &Path, error: &std::io::Error) -> Self {
-        Self::File {
-            path: path.to_path_buf(),
-            deed: "write",
-            reason: describe_io(error),
         }
     }
 }

@@ -67,7 +67,7 @@ fn chats_come_from_three_formats() {
         message("user", "Hi"),
         message("assistant", "Ho"),
     ];
-    let expected = vec![(1, TrainingExample::Chat { messages: chat })];
+    let expected = vec![(1, TrainingExample::chat(chat))];
     let messages = r#"{"id": 7, "messages": [{"role": "system", "content": "Be brief."},
         {"role": "user", "content": "Hi", "name": "x"}, {"role": "assistant", "content": "Ho"}]}"#;
     assert_eq!(examples("a", messages.replace('\n', " ")), expected);
@@ -81,10 +81,7 @@ fn chats_come_from_three_formats() {
 fn alpaca_puts_the_input_below_the_instruction() {
     let row = r#"{"instruction": "Add.", "input": "1 2", "output": "3"}"#;
     let messages = vec![message("user", "Add.\n\n1 2"), message("assistant", "3")];
-    assert_eq!(
-        examples("a", row),
-        [(1, TrainingExample::Chat { messages })]
-    );
+    assert_eq!(examples("a", row), [(1, TrainingExample::chat(messages))]);
 }
 
 #[test]
@@ -149,8 +146,9 @@ fn told(error: &DataError, dir: &Path) -> (String, Option<String>) {
     (error.to_string().replace(&folder, ""), hint)
 }
 
-const ONE_OBJECT: Option<&str> = Some("each line must hold one complete JSON object");
-const RENAME: Option<&str> = Some("rename the keys or columns to those of one format");
+const ONE_OBJECT: Option<&str> = Some("each row must be one complete JSON object");
+const TOOLS: Option<&str> =
+    Some("calls of tools cannot be learned: take the column out, or write the call into the text");
 
 /// `(file, message, hint)`.
 const BAD_FILES: &[(&[u8], &str, Option<&str>)] = &[
@@ -174,22 +172,22 @@ const BAD_FILES: &[(&[u8], &str, Option<&str>)] = &[
     ),
     (b"{\"text\": \"a\"}\n[1, 2]\n", "rows:2: expected a JSON object, found a list", None),
     (
-        b"[{\"text\": \"a\"}]",
-        "rows:1: not recognised: expected JSON objects, one a line, a CSV header such as \
-         text,label, or Parquet; found a JSON list",
-        Some("write one object a line: jq -c '.[]' list.json > rows.jsonl"),
-    ),
-    (
         b"\nJust a letter to you.\nYours",
-        "rows:2: not recognised: expected JSON objects, one a line, a CSV header such as \
-         text,label, or Parquet; found `Just a letter to you.`",
-        None,
+        "rows:2: not recognised: expected JSON objects, one a line, a JSON list, a CSV header such \
+         as text,label, or Parquet; found `Just a letter to you.`",
+        Some(
+            "if it is a table, name its columns in the first line; a text of its own is one row: \
+             {\"text\": \"…\"}",
+        ),
     ),
     (
         b"{\"question\": \"a\", \"answer\": \"b\"}",
         "rows:1: no row format has the keys `question`, `answer`; expected messages, \
          conversations, instruction and output, prompt and completion, text and label, or text",
-        RENAME,
+        Some(
+            "rename `question` to `prompt` and `answer` to `completion`, in the header of a table \
+             or in every row",
+        ),
     ),
     (b"{\"text\": \"a\", \"lable\": \"b\"}", "rows:1: unknown key `lable`", Some("did you mean `label`?")),
     (b"text,Label\na,b\n", "rows:1: unknown key `Label`", Some("did you mean `label`?")),
@@ -207,9 +205,9 @@ const BAD_FILES: &[(&[u8], &str, Option<&str>)] = &[
         None,
     ),
     (
-        b"{\"text\": \"a\", \"label\": 1}",
-        "rows:1: `label` must be a text, found a number",
-        Some("write it in quotes; labels are words, not numbers"),
+        b"{\"text\": 1, \"label\": 1}",
+        "rows:1: `text` must be a text, found a number",
+        Some("write it in quotes"),
     ),
     (b"{\"text\": null}", "rows:1: `text` must be a text, found null", None),
     (
@@ -234,13 +232,13 @@ const BAD_FILES: &[(&[u8], &str, Option<&str>)] = &[
     ),
     (
         b"{\"messages\": [{\"role\": \"user\", \"content\": [1]}]}",
-        "rows:1: `messages[0].content` must be a text, found a list",
+        "rows:1: `messages[0].content[0]` must be an object with type and text, found a number",
         None,
     ),
     (
         b"{\"messages\": [{\"role\": \"assistant\", \"content\": \"a\", \"tool_calls\": [1]}]}",
         "rows:1: `messages[0].tool_calls` is not supported",
-        None,
+        TOOLS,
     ),
     (
         b"{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}]}",
@@ -259,7 +257,7 @@ const BAD_FILES: &[(&[u8], &str, Option<&str>)] = &[
     ),
     (
         b"text,label\na,b\n\"up,good\ndown,bad\n",
-        "rows:3: a quotation mark without its counterpart",
+        "rows:3: an unclosed quotation mark",
         Some("write a quotation mark inside a value twice: \"\""),
     ),
     (
@@ -394,9 +392,7 @@ fn completion() -> TrainingExample {
 }
 
 fn chat() -> TrainingExample {
-    TrainingExample::Chat {
-        messages: vec![message("user", "Hi"), message("assistant", "Ho")],
-    }
+    TrainingExample::chat(vec![message("user", "Hi"), message("assistant", "Ho")])
 }
 
 #[test]
@@ -514,6 +510,7 @@ fn rows_that_do_not_fit_the_task_are_told() {
 fn any_example() -> impl Strategy<Value = TrainingExample> {
     let text = "[a-zA-Z é\"\\\\,\n🚀]{0,20}x";
     let said = proptest::collection::vec(text, 1..4).prop_map(|texts| TrainingExample::Chat {
+        context_answers: (1..texts.len()).step_by(2).collect(),
         messages: texts
             .iter()
             .map(|text| message("assistant", text))

@@ -66,12 +66,12 @@ fn chat_task() -> Task {
 }
 
 fn chat(turns: &[(&str, &str)]) -> TrainingExample {
-    TrainingExample::Chat {
-        messages: turns
+    TrainingExample::chat(
+        turns
             .iter()
             .map(|(role, text)| message(role, text))
             .collect(),
-    }
+    )
 }
 
 fn with_template(dir: &Path, template: &str) -> TextCodec {
@@ -258,18 +258,6 @@ fn rows_that_cannot_be_learned_are_told() {
             )
         )
     );
-    assert_eq!(
-        failure(
-            &codec,
-            &chat_task(),
-            chat(&[("user", "a<|im_end|>"), ("assistant", "b")]),
-            &ANSWERS
-        ),
-        (
-            "mem:1: `user` holds <|im_end|>, a special token of the base".into(),
-            Some("take it out: inside a row it would end or open a message".into())
-        )
-    );
     let deaf = with_template(dir.path(), "I");
     assert_eq!(
         failure(&deaf, &chat_task(), chat(&turns), &ALL),
@@ -287,13 +275,87 @@ fn rows_that_cannot_be_learned_are_told() {
     );
 }
 
+/// What a contributor writes cannot end a message or open another.
+#[test]
+fn a_special_token_spelt_in_a_row_is_learned_as_letters() {
+    let dir = tempfile::tempdir().unwrap();
+    let codec = train_codec(dir.path());
+    let row = || {
+        chat(&[
+            ("user", "What does <|im_end|> mean?"),
+            ("assistant", "<|im_end|>!"),
+        ])
+    };
+    assert_eq!(
+        marked(&codec, &chat_task(), row(), &ANSWERS),
+        "<|im_start|>user\nWhat does <|im_end|> mean?<|im_end|>\n<|im_start|>assistant\n\
+         [[<|im_end|>!<|im_end|>]]"
+    );
+    let dataset = in_memory([row()]);
+    let encoded = encode_row(&codec, &chat_task(), &dataset, &dataset.rows[0], &ANSWERS).unwrap();
+    let special = encoded.ids.iter().filter(|id| codec.is_special(**id));
+    assert_eq!(special.copied().collect::<Vec<_>>(), [1, 2, 1, 2]);
+    let labels = Task::Classify {
+        labels: vec!["<|im_start|>".into(), "no".into()],
+        instruction: "Is it <|im_start|>?".into(),
+    };
+    let labelled = TrainingExample::Labelled {
+        text: "<|im_end|>".into(),
+        label: "<|im_start|>".into(),
+    };
+    assert_eq!(
+        marked(&codec, &labels, labelled, &ANSWERS),
+        "<|im_start|>system\nIs it <|im_start|>?<|im_end|>\n<|im_start|>user\n<|im_end|><|im_end|>\n\
+         <|im_start|>assistant\n[[<|im_start|><|im_end|>]]"
+    );
+}
+
+#[test]
+fn an_answer_that_is_context_is_not_learned() {
+    let dir = tempfile::tempdir().unwrap();
+    let codec = train_codec(dir.path());
+    let row = |context_answers: &[usize]| TrainingExample::Chat {
+        messages: vec![
+            message("user", "Try"),
+            message("assistant", "WRONG"),
+            message("user", "Again"),
+            message("assistant", "right"),
+        ],
+        context_answers: context_answers.to_vec(),
+    };
+    let instructed = Task::Chat {
+        instruction: Some("Be right.".into()),
+    };
+    let before = "<|im_start|>system\nBe right.<|im_end|>\n<|im_start|>user\nTry<|im_end|>\n\
+                  <|im_start|>assistant\n";
+    let between = "<|im_end|>\n<|im_start|>user\nAgain<|im_end|>\n<|im_start|>assistant\n";
+    assert_eq!(
+        marked(&codec, &instructed, row(&[0]), &ANSWERS),
+        format!("{before}WRONG{between}[[right<|im_end|>]]")
+    );
+    // What follows the last learned token is of no use.
+    assert_eq!(
+        marked(&codec, &instructed, row(&[1]), &ANSWERS),
+        format!("{before}[[WRONG<|im_end|>]]")
+    );
+    let all = marked(&codec, &chat_task(), row(&[0]), &ALL);
+    assert_eq!(
+        all,
+        "<|im_start|>[[user\nTry<|im_end|>\n<|im_start|>assistant\n]]WRONG<|im_end|>[[\n\
+         <|im_start|>user\nAgain<|im_end|>\n<|im_start|>assistant\nright<|im_end|>\n]]"
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     /// Whatever is said: as many targets as ids, and the learned text is the answers.
     #[test]
     fn the_learned_tokens_are_the_answers(
-        turns in proptest::collection::vec(("[a-zé🚀 \n]{1,12}", "[a-zé🚀 \n]{1,12}"), 1..4),
+        turns in proptest::collection::vec(
+            ("([a-zé🚀 \n]|<\\|im_end\\|>){1,12}", "([a-zé🚀 \n]|<\\|im_start\\|>){1,12}"),
+            1..4,
+        ),
     ) {
         let dir = tempfile::tempdir().unwrap();
         let codec = train_codec(dir.path());
@@ -301,7 +363,7 @@ proptest! {
             [message("user", asked), message("assistant", said)]
         };
         let messages: Vec<ChatMessage> = turns.iter().flat_map(pair).collect();
-        let dataset = in_memory([TrainingExample::Chat { messages }]);
+        let dataset = in_memory([TrainingExample::chat(messages)]);
         let row = &dataset.rows[0];
         let encoded = encode_row(&codec, &chat_task(), &dataset, row, &ANSWERS).unwrap();
         prop_assert_eq!(encoded.ids.len(), encoded.targets.len());
@@ -310,5 +372,8 @@ proptest! {
         let learned: Vec<u32> = learned.map(|(id, _)| *id).collect();
         let said: String = turns.iter().map(|(_, said)| format!("{said}<|im_end|>")).collect();
         prop_assert_eq!(codec.decode_verbatim(&learned).unwrap(), said);
+        // Only the template writes special tokens: two a message, the last line end is cut off.
+        let special = encoded.ids.iter().filter(|id| codec.is_special(**id)).count();
+        prop_assert_eq!(special, 4 * turns.len());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fs::File, path::Path, sync::Arc};
 
-use openlora_model::dataset::{self, DataSource, TrainingExample};
+use openlora_model::dataset::{self, DataSource, TrainingExample, UnreadColumns};
 use parquet::{
     basic::{Compression, ZstdLevel},
     data_type::{ByteArray, ByteArrayType, Int64Type},
@@ -126,13 +126,48 @@ fn plain_texts_and_chats_are_read() {
         Column::Levels(said, &defined, &repeated),
     ];
     write(&path, schema, Compression::SNAPPY, &columns);
-    let chat = |asked: &str, said: &str| TrainingExample::Chat {
-        messages: vec![message("user", asked), message("assistant", said)],
+    let chat = |asked: &str, said: &str| {
+        TrainingExample::chat(vec![message("user", asked), message("assistant", said)])
     };
     assert_eq!(
         examples(&path),
         [(1, chat("Hi", "Ho")), (2, chat("And?", "So."))]
     );
+}
+
+#[test]
+fn number_labels_are_read_and_other_columns_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a");
+    let schema = "message m { required binary text (STRING); required int64 label; \
+                  required int64 idx; required binary source (STRING); }";
+    let columns = [
+        Column::Texts(&[b"up", b"down"]),
+        Column::Numbers(&[2, 0]),
+        Column::Numbers(&[7, 8]),
+        Column::Texts(&[b"x", b"x"]),
+    ];
+    write(&path, schema, Compression::SNAPPY, &columns);
+    let dataset = dataset::load(&[DataSource::of_file(&path)]).unwrap();
+    let labels: Vec<_> = dataset.rows.iter().map(|row| row.example.label()).collect();
+    assert_eq!(labels, [Some("2"), Some("0")]);
+    let unread = UnreadColumns {
+        path: path.clone(),
+        columns: vec!["idx".to_owned(), "source".to_owned()],
+    };
+    assert_eq!(dataset.unread, [unread]);
+    let schema = "message m { required binary text (STRING); required binary sentiment (STRING); }";
+    let columns = [Column::Texts(&[b"up"]), Column::Texts(&[b"good"])];
+    write(&path, schema, Compression::SNAPPY, &columns);
+    assert_eq!(
+        failure(&path),
+        "rows:1: `sentiment` is not read, and there is no `label`"
+    );
+    // The bytes of an image are refused by the column's name.
+    let schema = "message m { required binary text (STRING); required binary image; }";
+    let columns = [Column::Texts(&[b"up"]), Column::Texts(&[b"\xff\xd8"])];
+    write(&path, schema, Compression::SNAPPY, &columns);
+    assert_eq!(failure(&path), "rows:1: `image` is not supported");
 }
 
 #[test]
@@ -161,16 +196,16 @@ fn faults_name_the_record() {
         &[Column::Texts(&[b"a", b"b"]), Column::Texts(&[b"x", b" "])],
     );
     assert_eq!(failure(&path), "rows:2: `label` is empty");
-    let number = "message m { required binary text (STRING); required int64 label; }";
+    let number = "message m { required int64 text; required int64 label; }";
     write(
         &path,
         number,
         plain,
-        &[Column::Texts(&[b"a"]), Column::Numbers(&[1])],
+        &[Column::Numbers(&[1]), Column::Numbers(&[1])],
     );
     assert_eq!(
         failure(&path),
-        "rows:1: `label` must be a text, found a number"
+        "rows:1: `text` must be a text, found a number"
     );
     let bytes = "message m { required binary text; }";
     write(&path, bytes, plain, &[Column::Texts(&[b"\xfe"])]);

@@ -8,11 +8,17 @@
 
 mod adapter;
 mod dataset;
+mod dataset_columns;
 mod dataset_encode;
 mod dataset_parquet;
 mod dataset_split;
+mod dataset_warnings;
 mod model_hub;
 mod text;
+
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "../../../../xtask/src/bpe.rs"]
+mod bpe;
 
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../../../../tests/support/codec.rs"]

@@ -13,7 +13,6 @@ use openlora_package::{
     build::{PackageMetadata, PackageParts, RevenueSplitOptions, draft},
     read,
     release::SigningDomain,
-    sign,
     verify::{CheckStatus, LocalEvidence, TrustLabel, verify},
     write,
 };
@@ -22,7 +21,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use crate::packages::{
-    ADA, about, account, adapter, base_facts, checked, drafted, packaged, written,
+    ADA, about, account, adapter, base_facts, checked, drafted, packaged, payees, written,
 };
 
 fn bytes_of(dir: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -98,7 +97,7 @@ fn an_imported_adapter_says_so_and_invents_nothing() {
         (manifest.datasets.len(), manifest.contributors.len()),
         (0, 0)
     );
-    assert_eq!(manifest.payees(), [(account().address(), 1_000_000)]);
+    assert_eq!(payees(&manifest), [(account().address(), 1_000_000)]);
     let wish = RevenueSplitOptions {
         contributors: Some(1),
         ..RevenueSplitOptions::default()
@@ -114,14 +113,15 @@ fn an_imported_adapter_says_so_and_invents_nothing() {
 }
 
 #[test]
-fn a_package_is_signed_again_for_another_chain() {
+fn a_package_is_signed_for_one_chain() {
     let home = TempDir::new().unwrap();
     let dir = packaged(home.path());
     let before = bytes_of(&dir);
-    let package = read(&dir).unwrap();
+    let draft = drafted(&about()).unwrap();
     let domain = SigningDomain::for_registry(8453, Some(ADA.parse().unwrap()));
-    let envelope = sign(&package, &domain, &AccountSigner(&account())).unwrap();
-    assert_eq!(read(&dir).unwrap().envelope, Some(envelope));
+    let signed = write(&dir, &draft, Some((&domain, &AccountSigner(&account())))).unwrap();
+    assert!(signed.envelope.is_some());
+    assert_eq!(read(&dir).unwrap().envelope, signed.envelope);
     let mut after = bytes_of(&dir);
     let name = "openlora.eip712.json";
     assert_ne!(after[name], before[name]);
@@ -135,7 +135,7 @@ fn a_package_is_signed_again_for_another_chain() {
     let network = Network::resolve("local", &NetworkOptions::default()).unwrap();
     let other = development::account(&network, 1).unwrap();
     assert_eq!(
-        sign(&package, &domain, &AccountSigner(&other))
+        write(&dir, &draft, Some((&domain, &AccountSigner(&other))))
             .unwrap_err()
             .to_string(),
         format!(

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use alloy::primitives::{Signature, U256, uint};
 use openlora_package::{
-    Manifest, PackageError, ReleaseEnvelope,
+    Manifest, ManifestProblem, PackageError, ReleaseEnvelope,
     build::{PackageMetadata, RevenueSplitOptions},
     check_paths,
     verify::CheckStatus,
@@ -13,7 +13,7 @@ use openlora_package::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::packages::{about, account, checked, drafted, packaged};
+use crate::packages::{about, account, checked, drafted, packaged, payees};
 
 /// What verifying says after `meddle`: the first check that fails, and why, `DIR` for the folder.
 fn refusal(meddle: impl Fn(&Path)) -> (String, String) {
@@ -358,6 +358,30 @@ fn signatures_that_say_nothing() {
     let bytes = fs::read(dir.join("openlora.eip712.json")).unwrap();
     let envelope = ReleaseEnvelope::parse(&bytes).unwrap();
     assert_eq!(envelope.to_bytes().unwrap(), bytes);
+    let text = String::from_utf8(bytes).unwrap();
+    let root = envelope.message.files_root.to_string();
+    let respelt = |spelling: &str| {
+        let changed = text.replacen(&root, spelling, 1);
+        ReleaseEnvelope::parse(changed.as_bytes())
+            .unwrap_err()
+            .to_string()
+    };
+    let at = text.find(&root).unwrap();
+    let first = root[2..]
+        .find(|digit: char| digit.is_ascii_lowercase())
+        .unwrap();
+    assert_eq!(
+        respelt(&format!("0x{}", root[2..].to_uppercase())),
+        ManifestProblem::NotCanonical { at: at + 2 + first }.to_string()
+    );
+    let bare = respelt(&root[2..]);
+    assert!(
+        bare.starts_with(&format!(
+            "not the expected JSON: expected 0x and 64 hexadecimal digits, found `{}`",
+            &root[2..]
+        )),
+        "{bare}"
+    );
 }
 
 /// `[split]` settings that cannot be paid out, and the whole of what is said.
@@ -400,7 +424,7 @@ fn splits_that_cannot_be_paid() {
         ..about()
     });
     assert_eq!(
-        only.unwrap().manifest.payees(),
+        payees(&only.unwrap().manifest),
         [(account().address(), 1_000_000)]
     );
 }

@@ -55,6 +55,22 @@ pub fn against_signature(
     ]
 }
 
+/// Compares what the server stated when it answered with what our signatures allow.
+pub fn against_statement(record: &PaymentRecord) -> Option<ComparisonLine> {
+    let disputed = record.disputed?;
+    let (limit, expected) = (record.quote, disputed.expected_total);
+    let problem = match (disputed.charged, disputed.total) {
+        (Some(charged), _) if charged > limit => {
+            format!("the server stated a charge of {charged}, more than {limit} signed for")
+        }
+        (_, Some(total)) => {
+            format!("the server stated a channel total of {total}, expected {expected}")
+        }
+        (_, None) => format!("the server stated no total, expected {expected}"),
+    };
+    Some(("statement", ComparisonResult::Differs(problem)))
+}
+
 fn compare_result(problem: Option<String>) -> ComparisonResult {
     problem.map_or(ComparisonResult::Fits, ComparisonResult::Differs)
 }
@@ -99,7 +115,8 @@ pub fn agreed(spendings: &[PaymentRecord], charge: &CallCharge) -> Amount {
 /// that all calls of the channel may have cost.
 pub async fn against_chain(
     charge: &CallCharge,
-    (record, agreed): (&PaymentRecord, Amount),
+    record: &PaymentRecord,
+    agreed: Amount,
     chain: &Chain,
 ) -> Result<ComparisonLine, PayerError> {
     let finding = match charge.scheme {
@@ -127,8 +144,7 @@ async fn transferred(
         return Ok(ComparisonResult::Differs(problem.to_owned()));
     }
     let since = (record.time_ms / 1_000).saturating_sub(EARLIER);
-    let authorization = (charge.token, charge.payer, charge.id);
-    let moved = chain::transfers_by(chain, authorization, since).await?;
+    let moved = chain::transfers_by(chain, charge.token, charge.payer, charge.id, since).await?;
     let (receiver, quote) = (record.receiver, record.quote);
     Ok(compare_result((!moved.contains(&(receiver, quote))).then(|| {
         let shown = moved.iter().map(|(to, amount)| format!("{amount} to {to}"));

@@ -16,8 +16,14 @@ use openlora_core::{Address, Amount};
 
 pub(super) const DAY_MS: u64 = 86_400_000;
 
-/// A chain, a token, and a day since 1970.
-type BudgetDay = (u64, Address, u64);
+/// The spending that one limit applies to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BudgetDay {
+    pub chain_id: u64,
+    pub token: Address,
+    /// The day since 1970.
+    pub day: u64,
+}
 
 /// The limits on spending in a day and on the total in channels.
 #[derive(Clone, Copy, Debug)]
@@ -29,16 +35,17 @@ pub struct DailyBudget<'a> {
 
 /// The costs that count against a day's budget. An `exact` payment has a nonce instead of a
 /// channel.
-pub(super) fn spent(
-    connection: &Connection,
-    (chain_id, token, day): BudgetDay,
-) -> Result<Amount, StoreFault> {
+pub(super) fn spent(connection: &Connection, day: BudgetDay) -> Result<Amount, StoreFault> {
     let query = "SELECT 0, word, counted FROM spendings \
                  WHERE chain_id = ?1 AND token = ?2 AND day = ?3 \
                  UNION ALL SELECT 1, channel, counted FROM deposits \
                  WHERE chain_id = ?1 AND token = ?2 AND day = ?3";
     let mut all = connection.prepare_cached(query)?;
-    let key = params![chain_id.cast_signed(), token.to_string(), day.cast_signed()];
+    let key = params![
+        day.chain_id.cast_signed(),
+        day.token.to_string(),
+        day.day.cast_signed()
+    ];
     let rows = all.query_map(key, |row| {
         let put: bool = row.get(0)?;
         Ok((put, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
@@ -62,12 +69,11 @@ pub(super) fn within_budget<T>(
     budget: DailyBudget<'_>,
     change: impl FnOnce(&Transaction) -> Result<T, StoreFault>,
 ) -> Result<T, StoreFault> {
-    let (chain_id, token, _) = day;
-    let in_channels = |transaction| locked(transaction, chain_id, token);
+    let in_channels = |transaction| locked(transaction, day.chain_id, day.token);
     let (before, locked_before) = (spent(transaction, day)?, in_channels(transaction)?);
     let changed = change(transaction)?;
     let after = spent(transaction, day)?;
-    check_locked(budget, (locked_before, in_channels(transaction)?))?;
+    check_locked(budget, locked_before, in_channels(transaction)?)?;
     // If a limit is lowered, earlier spending stands; only further spending is refused.
     if after <= budget.limit || after <= before {
         return Ok(changed);
@@ -91,7 +97,8 @@ impl PayerStore {
 /// If a limit is lowered, earlier deposits stand; only further deposits are refused.
 pub(super) fn check_locked(
     budget: DailyBudget<'_>,
-    (before, after): (Amount, Amount),
+    before: Amount,
+    after: Amount,
 ) -> Result<(), PayerError> {
     if after <= budget.locked || after <= before {
         return Ok(());

@@ -35,7 +35,7 @@ pub struct WaitingWithdrawal {
 
 pub async fn channel_balance(chain: &Chain, channel: Word) -> Result<ChannelBalance, WalletError> {
     let asked = Escrow::channelsCall {
-        channelId: channel.0.into(),
+        channelId: channel.into(),
     };
     let found = chain.read("channels of the escrow", ESCROW.into(), &asked);
     let found = found.await?;
@@ -50,7 +50,7 @@ pub async fn waiting(
     channel: Word,
 ) -> Result<Option<WaitingWithdrawal>, WalletError> {
     let asked = Escrow::pendingWithdrawalsCall {
-        channelId: channel.0.into(),
+        channelId: channel.into(),
     };
     let found = chain.read("pendingWithdrawals of the escrow", ESCROW.into(), &asked);
     let found = found.await?;
@@ -64,7 +64,7 @@ pub async fn waiting(
 /// The nonce of the channel's next refund. Every refund increments it.
 pub async fn refund_nonce(chain: &Chain, channel: Word) -> Result<u64, WalletError> {
     let asked = Escrow::refundNonceCall {
-        channelId: channel.0.into(),
+        channelId: channel.into(),
     };
     let found: U256 = chain
         .read("refundNonce of the escrow", ESCROW.into(), &asked)
@@ -90,7 +90,7 @@ pub async fn is_used(
 ) -> Result<bool, WalletError> {
     let asked = Token::authorizationStateCall {
         authorizer: payer.into(),
-        nonce: nonce.0.into(),
+        nonce: nonce.into(),
     };
     chain
         .read("authorizationState of the token", token, &asked)
@@ -101,7 +101,9 @@ pub async fn is_used(
 /// (Unix seconds). Empty if the authorization was only cancelled.
 pub async fn transfers_by(
     chain: &Chain,
-    (token, payer, nonce): (Address, Address, Word),
+    token: Address,
+    payer: Address,
+    nonce: Word,
     since: u64,
 ) -> Result<Vec<(Address, Amount)>, WalletError> {
     let contract = alloy::primitives::Address::from(token);
@@ -109,7 +111,7 @@ pub async fn transfers_by(
         .address(contract)
         .event_signature(Token::AuthorizationUsed::SIGNATURE_HASH)
         .topic1(B256::left_padding_from(&payer.0))
-        .topic2(B256::from(nonce.0));
+        .topic2(B256::from(nonce));
     let from = chain.block_at(since).await?;
     let used = chain.logs(&filter, from).await?;
     let Some(tx) = used.first().and_then(|log| log.transaction_hash) else {

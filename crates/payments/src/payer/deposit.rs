@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     PayerError,
-    budget::{DAY_MS, DailyBudget, within_budget},
+    budget::{BudgetDay, DAY_MS, DailyBudget, within_budget},
     channel::{PayerChannel, PendingDeposit, put},
     store::{PayerStore, PaymentNumber, StoreFault, now_ms, records_of},
 };
@@ -66,8 +66,12 @@ impl DepositRecord {
         }
     }
 
-    pub(super) fn day(&self) -> u64 {
-        self.time_ms / DAY_MS
+    pub(super) fn budget_day(&self) -> BudgetDay {
+        BudgetDay {
+            chain_id: self.chain_id,
+            token: self.token,
+            day: self.time_ms / DAY_MS,
+        }
     }
 }
 
@@ -83,8 +87,7 @@ impl PayerStore {
                 return put(transaction, channel);
             };
             let deposit = DepositRecord::from_pending(channel, pending);
-            let key = (deposit.chain_id, deposit.token, deposit.day());
-            within_budget(transaction, key, budget, |transaction| {
+            within_budget(transaction, deposit.budget_day(), budget, |transaction| {
                 put(transaction, channel)?;
                 insert(transaction, &deposit)
             })
@@ -120,7 +123,7 @@ impl PayerStore {
             let today = now_ms() / DAY_MS;
             let mut left = amount;
             for (number, mut deposit) in of_channel(transaction, channel)? {
-                if deposit.day() != today || deposit.stage == DepositStage::Void {
+                if deposit.budget_day().day != today || deposit.stage == DepositStage::Void {
                     continue;
                 }
                 let part = left.min(deposit.counted());
@@ -202,7 +205,7 @@ pub(super) fn insert(connection: &Connection, deposit: &DepositRecord) -> Result
             deposit.token.to_string(),
             deposit.channel.to_string(),
             deposit.nonce.to_string(),
-            deposit.day().cast_signed(),
+            deposit.budget_day().day.cast_signed(),
             deposit.stage == DepositStage::Open,
             deposit.counted().to_string(),
             serde_json::to_string(deposit)?

@@ -36,6 +36,6 @@ pub use lease::ChannelLease;
 pub use money::TokenAmount;
 pub use offer::{PaymentOffer, SchemeChoice, choose};
 pub use pay::{FinishedPayment, Payer, PreparedPayment, SentPayment};
-pub use payment_record::{PaymentEntry, PaymentRecord, PaymentStatus};
+pub use payment_record::{DisputedCharge, PaymentEntry, PaymentRecord, PaymentStatus};
 pub use resync::leaves_channel;
 pub use store::{PayerStore, PaymentNumber};

@@ -43,7 +43,8 @@ pub struct PaymentOffer {
 pub fn choose(
     required: &PaymentRequired,
     server: &str,
-    (network, token): (&Network, &PaymentToken),
+    network: &Network,
+    token: &PaymentToken,
     choice: SchemeChoice,
 ) -> Result<PaymentOffer, PayerError> {
     let here = wire::network(network.chain_id);
@@ -64,7 +65,7 @@ pub fn choose(
         }
     }
     match best {
-        Some((scheme, raw, terms)) => check(server, (scheme, token), raw, terms),
+        Some((scheme, raw, terms)) => check(server, scheme, token, raw, terms),
         None => Err(PayerError::NoOffer {
             server: server.to_owned(),
             expected: format!(
@@ -112,7 +113,8 @@ fn describe_offers(required: &PaymentRequired) -> String {
 
 fn check(
     server: &str,
-    (scheme, token): (PaymentScheme, &PaymentToken),
+    scheme: PaymentScheme,
+    token: &PaymentToken,
     raw: &Value,
     terms: PaymentRequirements,
 ) -> Result<PaymentOffer, PayerError> {

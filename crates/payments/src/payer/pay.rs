@@ -57,7 +57,14 @@ pub struct Payer {
 pub struct PreparedPayment {
     pub(super) offer: PaymentOffer,
     pub(super) order: CallOrder,
-    leased: Option<LeasedChannel>,
+    /// `None` for a payment by transfer.
+    funding: Option<ChannelFunding>,
+}
+
+/// The channel that a payment comes from.
+#[derive(Debug)]
+struct ChannelFunding {
+    leased: LeasedChannel,
     top: ChannelTopUp,
     /// The highest total signed for the channel before this call.
     prior: Amount,
@@ -79,14 +86,16 @@ impl PreparedPayment {
 
     /// A total signed during the same call does not count as signed before it.
     pub(super) fn keep_prior(&mut self, prior: Amount) {
-        self.prior = self.prior.min(prior);
+        if let Some(funding) = &mut self.funding {
+            funding.prior = funding.prior.min(prior);
+        }
     }
 
     /// The money that this payment is the first to move from the account into a channel.
     pub fn deposit(&self) -> Amount {
-        match self.top {
-            ChannelTopUp::New(amount) => amount,
-            ChannelTopUp::Nothing | ChannelTopUp::Again(_) => Amount::ZERO,
+        match self.funding.as_ref().map(|it| &it.top) {
+            Some(ChannelTopUp::New(amount)) => *amount,
+            Some(ChannelTopUp::Nothing | ChannelTopUp::Again(_)) | None => Amount::ZERO,
         }
     }
 }
@@ -103,7 +112,6 @@ pub struct SentPayment {
     pub(super) record: PaymentRecord,
     pub(super) leased: Option<LeasedChannel>,
     pub(super) prior: Amount,
-    pub(super) fresh: Amount,
     pub(super) repeated: bool,
 }
 
@@ -120,13 +128,12 @@ impl SentPayment {
         self.record.deposit
     }
 
-    /// The part of the deposit that no earlier payment signed.
-    pub fn fresh(&self) -> Amount {
-        self.fresh
-    }
-
     pub fn payment_record(&self) -> &PaymentRecord {
         &self.record
+    }
+
+    pub fn number(&self) -> PaymentNumber {
+        self.number
     }
 
     pub fn offer(&self) -> &PaymentOffer {
@@ -178,7 +185,7 @@ impl Payer {
     /// It would be more than `call.max_locked`.
     pub fn check_locked(&self, deposit: Amount) -> Result<(), PayerError> {
         let before = self.locked()?;
-        budget::check_locked(self.day(), (before, before.saturating_add(deposit)))
+        budget::check_locked(self.day(), before, before.saturating_add(deposit))
     }
 }
 
@@ -214,9 +221,7 @@ impl Payer {
                 Ok(PreparedPayment {
                     offer,
                     order,
-                    leased: None,
-                    top: ChannelTopUp::Nothing,
-                    prior: Amount::ZERO,
+                    funding: None,
                 })
             }
             PaymentScheme::BatchSettlement => {
@@ -226,7 +231,7 @@ impl Payer {
                     &order.seller,
                 );
                 let leased = self.store.lease_for(&wanted, offer.terms.amount, None)?;
-                self.prepare_from(leased, (offer, order), free).await
+                self.prepare_from(leased, offer, order, free).await
             }
         }
     }
@@ -234,7 +239,8 @@ impl Payer {
     pub(super) async fn prepare_from(
         &self,
         mut leased: LeasedChannel,
-        (offer, order): (PaymentOffer, CallOrder),
+        offer: PaymentOffer,
+        order: CallOrder,
         free: Amount,
     ) -> Result<PreparedPayment, PayerError> {
         let is_new = leased.is_new;
@@ -259,9 +265,7 @@ impl Payer {
         Ok(PreparedPayment {
             offer,
             order,
-            leased: Some(leased),
-            top,
-            prior,
+            funding: Some(ChannelFunding { leased, top, prior }),
         })
     }
 
@@ -274,13 +278,11 @@ impl Payer {
         let PreparedPayment {
             offer,
             order,
-            leased,
-            top,
-            prior,
+            funding,
         } = prepared;
-        match leased {
+        match funding {
             None => self.pay_once(required, offer, order),
-            Some(leased) => self.pay_from((leased, top, prior), required, (offer, order)),
+            Some(funding) => self.pay_from(funding, required, offer, order),
         }
     }
 
@@ -304,7 +306,6 @@ impl Payer {
             order: attempt.order,
             number,
             prior: record.before,
-            fresh: Amount::ZERO,
             record,
             leased,
             repeated: true,
@@ -360,7 +361,7 @@ impl Payer {
             signature,
             authorization,
         });
-        let binding = self.binding(&order, offer.terms.asset, (spending.word, quote))?;
+        let binding = self.binding(&order, offer.terms.asset, spending.word, quote)?;
         let header = header(required, &offer, &payload, &binding)?;
         let attempt = self.attempt(&offer, &order, &header);
         let record = PaymentEntry {
@@ -378,17 +379,22 @@ impl Payer {
             record: spending,
             leased: None,
             prior: Amount::ZERO,
-            fresh: Amount::ZERO,
             repeated: false,
         })
     }
 
     fn pay_from(
         &self,
-        (mut leased, top, prior): (LeasedChannel, ChannelTopUp, Amount),
+        funding: ChannelFunding,
         required: &PaymentRequired,
-        (offer, order): (PaymentOffer, CallOrder),
+        offer: PaymentOffer,
+        order: CallOrder,
     ) -> Result<SentPayment, PayerError> {
+        let ChannelFunding {
+            mut leased,
+            top,
+            prior,
+        } = funding;
         let channel = &mut leased.channel;
         let (pending, deposit) = match top {
             ChannelTopUp::Nothing => (None, None),
@@ -418,7 +424,7 @@ impl Payer {
                 VoucherAction::Deposit(part(&it))
             }),
         }));
-        let binding = self.binding(&order, ESCROW.into(), (channel.id, max))?;
+        let binding = self.binding(&order, ESCROW.into(), channel.id, max)?;
         let header = header(required, &offer, &payload, &binding)?;
         if channel
             .signed
@@ -448,7 +454,6 @@ impl Payer {
             record: spending,
             leased: Some(leased),
             prior,
-            fresh: deposit.map_or(Amount::ZERO, |it| it.amount),
             repeated: false,
         })
     }
@@ -458,7 +463,8 @@ impl Payer {
         &self,
         order: &CallOrder,
         contract: Address,
-        (id, maximum): (Word, Amount),
+        id: Word,
+        maximum: Amount,
     ) -> Result<RequestBinding, PayerError> {
         let request_hash = request_hash("POST", &order.path, order.body.as_bytes());
         let domain = BindingDomain::for_contract(self.chain_id(), contract);
@@ -591,6 +597,7 @@ impl Payer {
             valid_before: 0,
             status: PaymentStatus::Open,
             receipt: None,
+            disputed: None,
         }
     }
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::{
     PayerError,
     attempt::{self, PaymentAttempt},
-    budget::{DAY_MS, DailyBudget, spent, within_budget},
+    budget::{BudgetDay, DAY_MS, DailyBudget, spent, within_budget},
     channel::{PayerChannel, PendingDeposit, put},
     deposit::{self, DepositRecord},
     store::{PayerStore, PaymentNumber, StoreFault, now_ms, records_of},
@@ -67,6 +67,20 @@ pub struct PaymentRecord {
     pub status: PaymentStatus,
     /// The server's own receipt.
     pub receipt: Option<Value>,
+    /// A charge that the server stated and our signatures do not allow for.
+    #[serde(default)]
+    pub disputed: Option<DisputedCharge>,
+}
+
+/// A charge as a server stated it, and the channel's total by our own records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct DisputedCharge {
+    /// The stated charge of the call.
+    pub charged: Option<Amount>,
+    /// The stated total of the channel.
+    pub total: Option<Amount>,
+    /// The channel's total before the call plus the stated charge, at most the signed maximum.
+    pub expected_total: Amount,
 }
 
 /// A payment and everything that is recorded with it.
@@ -88,8 +102,12 @@ impl PaymentRecord {
         }
     }
 
-    fn day(&self) -> u64 {
-        self.time_ms / DAY_MS
+    fn budget_day(&self) -> BudgetDay {
+        BudgetDay {
+            chain_id: self.chain_id,
+            token: self.token,
+            day: self.time_ms / DAY_MS,
+        }
     }
 
     pub fn charged(&self) -> Option<Amount> {
@@ -124,8 +142,7 @@ impl PayerStore {
     ) -> Result<PaymentNumber, PayerError> {
         self.write(|transaction| {
             let spending = record.payment;
-            let key = (spending.chain_id, spending.token, spending.day());
-            within_budget(transaction, key, budget, |transaction| {
+            within_budget(transaction, spending.budget_day(), budget, |transaction| {
                 if let Some(channel) = record.channel {
                     put(transaction, channel)?;
                 }
@@ -147,8 +164,7 @@ impl PayerStore {
         budget: DailyBudget<'_>,
     ) -> Result<(), PayerError> {
         self.write(|transaction| {
-            let key = (fee.chain_id, fee.token, fee.day());
-            within_budget(transaction, key, budget, |transaction| {
+            within_budget(transaction, fee.budget_day(), budget, |transaction| {
                 put(transaction, channel)?;
                 insert(transaction, fee).map(drop)
             })
@@ -186,7 +202,7 @@ impl PayerStore {
             match record.charged() {
                 Some(_) => {
                     let earlier = |other: PaymentNumber| other.0 < number.0;
-                    end_doubts(transaction, channel, (record.before, &earlier)).map(drop)
+                    end_doubts(transaction, channel, record.before, &earlier).map(drop)
                 }
                 None => Ok(()),
             }
@@ -198,7 +214,7 @@ impl PayerStore {
     /// new total. The part that they do not explain is recorded as a payment of its own.
     pub fn settle_doubts(&self, channel: &PayerChannel, was: Amount) -> Result<(), PayerError> {
         self.write(|transaction| {
-            let explained = end_doubts(transaction, channel, (channel.charged, &|_| true))?;
+            let explained = end_doubts(transaction, channel, channel.charged, &|_| true)?;
             let grown = channel.charged.saturating_sub(was);
             let excess = grown.saturating_sub(explained);
             if !excess.is_zero() {
@@ -244,7 +260,16 @@ impl PayerStore {
 
     /// The costs that count against the budget of the day of `time_ms`.
     pub fn spent(&self, chain_id: u64, token: Address, time_ms: u64) -> Result<Amount, PayerError> {
-        self.read(|connection| spent(connection, (chain_id, token, time_ms / DAY_MS)))
+        self.read(|connection| {
+            spent(
+                connection,
+                BudgetDay {
+                    chain_id,
+                    token,
+                    day: time_ms / DAY_MS,
+                },
+            )
+        })
     }
 
     /// The last signed payment for a request.
@@ -260,32 +285,40 @@ impl PayerStore {
         Ok(found.into_iter().map(|(_, record)| record).collect())
     }
 
+    /// Every payment signed for a channel, oldest first.
+    pub fn payment_records_of(
+        &self,
+        channel: &PayerChannel,
+    ) -> Result<Vec<PaymentRecord>, PayerError> {
+        let key = params![channel.chain_id.cast_signed(), channel.id.to_string()];
+        let which = "WHERE chain_id = ?1 AND word = ?2";
+        let found = self.read(|connection| rows(connection, which, key))?;
+        Ok(found.into_iter().map(|(_, record)| record).collect())
+    }
+
     /// A signed payment by its row number.
-    pub(super) fn numbered(&self, number: PaymentNumber) -> Result<PaymentRecord, PayerError> {
-        self.read(|connection| {
-            let mut found = rows(connection, "WHERE number = ?1", params![number.0])?;
-            match found.pop() {
-                Some((_, record)) => Ok(record),
-                None => Err(StoreFault::Sql(rusqlite::Error::QueryReturnedNoRows)),
-            }
-        })
+    pub fn numbered(&self, number: PaymentNumber) -> Result<PaymentRecord, PayerError> {
+        self.read(|connection| numbered(connection, number))
     }
 
     /// Stores the server's receipt with its payment, under the server's id unless another call has
-    /// that id.
+    /// that id. Returns the id under which it is kept.
     pub fn keep_receipt(
         &self,
         number: PaymentNumber,
-        mut record: PaymentRecord,
-        (id, receipt): (&str, Option<Value>),
-    ) -> Result<(), PayerError> {
-        record.receipt = receipt;
+        id: &str,
+        receipt: Option<Value>,
+    ) -> Result<String, PayerError> {
         self.write(|transaction| {
+            // Another process may have settled the payment meanwhile.
+            let mut record = numbered(transaction, number)?;
+            record.receipt = receipt;
             let others = rows(transaction, "WHERE request_id = ?1", params![id])?;
             if others.iter().all(|(other, _)| *other == number) {
                 record.request_id = id.to_owned();
             }
-            update(transaction, number, &record)
+            update(transaction, number, &record)?;
+            Ok(record.request_id)
         })
     }
 }
@@ -322,6 +355,7 @@ fn unexplained(channel: &PayerChannel, before: Amount, amount: Amount) -> Paymen
         valid_before: 0,
         status: PaymentStatus::Charged { amount },
         receipt: None,
+        disputed: None,
     }
 }
 
@@ -329,7 +363,8 @@ fn unexplained(channel: &PayerChannel, before: Amount, amount: Amount) -> Paymen
 fn end_doubts(
     connection: &Connection,
     channel: &PayerChannel,
-    (charged, which): (Amount, &dyn Fn(PaymentNumber) -> bool),
+    charged: Amount,
+    which: &dyn Fn(PaymentNumber) -> bool,
 ) -> Result<Amount, StoreFault> {
     let mut sum = Amount::ZERO;
     for (number, mut record) in in_doubt(connection, channel)? {
@@ -359,6 +394,12 @@ fn in_doubt(
     )
 }
 
+fn numbered(connection: &Connection, number: PaymentNumber) -> Result<PaymentRecord, StoreFault> {
+    let found = rows(connection, "WHERE number = ?1", params![number.0])?;
+    let record = found.into_iter().next().map(|(_, record)| record);
+    record.ok_or(StoreFault::Sql(rusqlite::Error::QueryReturnedNoRows))
+}
+
 fn rows(
     connection: &Connection,
     which: &str,
@@ -378,7 +419,7 @@ fn insert(connection: &Connection, record: &PaymentRecord) -> Result<PaymentNumb
             record.chain_id.cast_signed(),
             record.token.to_string(),
             record.word.to_string(),
-            record.day().cast_signed(),
+            record.budget_day().day.cast_signed(),
             record.status == PaymentStatus::Open,
             record.counted().to_string(),
             serde_json::to_string(record)?

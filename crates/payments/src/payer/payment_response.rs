@@ -3,7 +3,7 @@
 use super::{
     PayerError,
     pay::{FinishedPayment, Payer, SentPayment},
-    payment_record::PaymentStatus,
+    payment_record::{DisputedCharge, PaymentRecord, PaymentStatus},
     resync::is_of_total,
     store::now_ms,
 };
@@ -12,8 +12,9 @@ use openlora_core::Amount;
 use openlora_ledger::PaymentScheme;
 
 impl Payer {
-    /// Reads the server's `PAYMENT-RESPONSE`. A charge above the signed amount is not accepted, and
-    /// the call then counts with its whole quote.
+    /// Reads the server's `PAYMENT-RESPONSE`. A charge or a total that our signatures do not allow for
+    /// is not accepted: it is recorded as disputed, and the call counts with its whole quote until a
+    /// later call of the channel settles it.
     pub async fn read_response(
         &self,
         sent: SentPayment,
@@ -49,8 +50,16 @@ impl Payer {
             let code = response.error_reason.unwrap_or_else(|| "unknown".into());
             return Err(self.refused(sent, &code)?);
         }
-        let amount = self.charged(&sent, &response)?;
+        let amount = match self.charged(&sent, &response) {
+            Ok(amount) => amount,
+            Err(problem) => {
+                sent.record.disputed = Some(disputed(&sent.record, &response));
+                self.store.finish_payment(sent.number, &sent.record, None)?;
+                return Err(problem);
+            }
+        };
         sent.record.status = PaymentStatus::Charged { amount };
+        sent.record.disputed = None;
         let had_deposit = !sent.record.deposit.is_zero();
         if let Some(leased) = &mut sent.leased {
             // A repeated answer may be older than the channel's current total.
@@ -76,11 +85,9 @@ impl Payer {
         if sent.leased.is_none() {
             return Ok(record.quote);
         }
-        let extra = response.extra.clone().unwrap_or_default();
-        let state = extra.channel_state.as_ref();
-        let total = state.and_then(|state| state.charged_cumulative_amount);
+        let (stated, total) = stated(response);
         let grown = total.map(|total| total.saturating_sub(record.before));
-        let charged = extra.charged_amount.or(grown).unwrap_or(record.quote);
+        let charged = stated.or(grown).unwrap_or(record.quote);
         let server = || sent.offer.server.clone();
         if charged > record.quote {
             return Err(PayerError::Overcharged {
@@ -120,5 +127,24 @@ impl Payer {
             },
             false => PayerError::Refused { server, code },
         })
+    }
+}
+
+/// The charge and the channel's total that a server states.
+fn stated(response: &SettleResponse) -> (Option<Amount>, Option<Amount>) {
+    let extra = response.extra.clone().unwrap_or_default();
+    let total = extra
+        .channel_state
+        .and_then(|state| state.charged_cumulative_amount);
+    (extra.charged_amount, total)
+}
+
+fn disputed(record: &PaymentRecord, response: &SettleResponse) -> DisputedCharge {
+    let (charged, total) = stated(response);
+    let allowed = charged.unwrap_or(record.quote).min(record.quote);
+    DisputedCharge {
+        charged,
+        total,
+        expected_total: record.before.saturating_add(allowed),
     }
 }

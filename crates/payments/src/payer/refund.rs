@@ -152,6 +152,7 @@ impl Payer {
             valid_before: 0,
             status: PaymentStatus::Open,
             receipt: None,
+            disputed: None,
         };
         Ok(Some(Fee {
             spending: record,

@@ -107,13 +107,14 @@ impl Payer {
         &self,
         mut sent: SentPayment,
         required: &PaymentRequired,
-        (offer, free): (PaymentOffer, Amount),
+        offer: PaymentOffer,
+        free: Amount,
     ) -> Result<PreparedPayment, PayerError> {
         let code = required.error.as_deref().unwrap_or("payment_required");
         let remedy = REMEDIES.iter().find(|(known, _)| *known == code);
         let remedy = remedy.map(|(_, remedy)| remedy);
         if sent.repeated && sent.record.scheme == PaymentScheme::Exact {
-            return self.correct_transfer(sent, code, (offer, free)).await;
+            return self.correct_transfer(sent, code, offer, free).await;
         }
         let (Some(remedy), Some(mut leased)) = (remedy, sent.leased.take()) else {
             return Err(self.refused(sent, code)?);
@@ -122,7 +123,7 @@ impl Payer {
             if sent.repeated {
                 return Err(self.refused(sent, code)?);
             }
-            return self.elsewhere(sent, &leased, (offer, free)).await;
+            return self.elsewhere(sent, &leased, offer, free).await;
         }
         if !sent.repeated {
             sent.record.status = PaymentStatus::Void;
@@ -138,11 +139,11 @@ impl Payer {
             }
         };
         leased.channel.charged = found.total;
-        self.check_unused(&mut sent, &leased.channel, (found, code))?;
+        self.check_unused(&mut sent, &leased.channel, found, code)?;
         self.store.settle_doubts(&leased.channel, was)?;
         let prior = sent.prior;
         let order = sent.order;
-        let mut prepared = self.prepare_from(leased, (offer, order), free).await?;
+        let mut prepared = self.prepare_from(leased, offer, order, free).await?;
         prepared.keep_prior(prior);
         Ok(prepared)
     }
@@ -153,7 +154,8 @@ impl Payer {
         &self,
         sent: &mut SentPayment,
         channel: &PayerChannel,
-        (found, code): (FoundCharge, &str),
+        found: FoundCharge,
+        code: &str,
     ) -> Result<(), PayerError> {
         let (before, total) = (sent.record.before, found.total);
         let server = sent.offer.server.clone();
@@ -205,7 +207,8 @@ impl Payer {
         &self,
         mut sent: SentPayment,
         code: &str,
-        (offer, free): (PaymentOffer, Amount),
+        offer: PaymentOffer,
+        free: Amount,
     ) -> Result<PreparedPayment, PayerError> {
         let record = &mut sent.record;
         let asked = chain::is_used(&self.chain, record.token, record.payer, record.word);
@@ -240,13 +243,14 @@ impl Payer {
         &self,
         sent: SentPayment,
         leased: &LeasedChannel,
-        (offer, free): (PaymentOffer, Amount),
+        offer: PaymentOffer,
+        free: Amount,
     ) -> Result<PreparedPayment, PayerError> {
         let wanted =
             offer.channel_requirements(self.chain_id(), self.account.address(), &sent.order.seller);
         let but = Some(leased.channel.id);
         let other = self.store.lease_for(&wanted, offer.terms.amount, but)?;
-        self.prepare_from(other, (offer, sent.order), free).await
+        self.prepare_from(other, offer, sent.order, free).await
     }
 
     /// Adopts the server's total of a channel.

@@ -32,14 +32,15 @@ pub async fn head(chain: &Chain, adapter: U256, server: Address) -> Result<Head,
 /// batch is the last one on the chain.
 pub async fn publish_root(
     desk: &SettlementClient,
-    (adapter, batch): (U256, &AnchoredBatch),
+    adapter: U256,
+    batch: &AnchoredBatch,
     uri: &str,
 ) -> Result<MinedTx, SettleError> {
     let anchor = desk.chain().network.contracts.anchor.unwrap_or_default();
     let call = AttributionAnchor::anchorCall {
         id: adapter,
-        root: batch.root.0.into(),
-        prevRoot: batch.previous.0.into(),
+        root: batch.root.into(),
+        prevRoot: batch.previous.into(),
         count: batch.calls.len() as u64,
         charged: batch.charged().0,
         uri: uri.to_owned(),
@@ -81,7 +82,7 @@ pub async fn anchored_on(
     let told = logs.iter().filter_map(|log| {
         let event = AttributionAnchor::Anchored::decode_log(&log.inner).ok()?;
         Some(OnChain {
-            root: Word(event.root.0),
+            root: event.root.into(),
             sequence: event.sequence,
             count: event.count,
             charged: Amount(event.charged),

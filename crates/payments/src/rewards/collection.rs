@@ -42,7 +42,7 @@ pub async fn authorizations_on(
 ) -> Result<BTreeMap<ExactKey, Word>, WalletError> {
     let mut used = BTreeMap::new();
     for some in payments.chunks(AT_ONCE) {
-        let nonces: Vec<B256> = some.iter().map(|key| key.nonce.0.into()).collect();
+        let nonces: Vec<B256> = some.iter().map(|key| key.nonce.into()).collect();
         let filter = Filter::new()
             .address(alloy::primitives::Address::from(token))
             .event_signature(Token::AuthorizationUsed::SIGNATURE_HASH)
@@ -54,9 +54,9 @@ pub async fn authorizations_on(
                     chain_id: chain.network.chain_id,
                     token,
                     payer: event.authorizer.into(),
-                    nonce: Word(event.nonce.0),
+                    nonce: event.nonce.into(),
                 };
-                used.insert(key, Word(tx.0));
+                used.insert(key, Word::from(tx));
             }
         }
     }

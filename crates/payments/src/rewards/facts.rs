@@ -30,7 +30,7 @@ impl LogPosition {
             tx: receipt.transaction_hash.to_string(),
             chain_id,
             block: receipt.block_number.unwrap_or_default(),
-            block_hash: Word(receipt.block_hash.unwrap_or_default().0),
+            block_hash: receipt.block_hash.unwrap_or_default().into(),
         }
     }
 }
@@ -49,7 +49,7 @@ pub fn told_by(receipt: &TransactionReceipt, chain_id: u64, log: &dyn PublishedL
                 receiver: entry.address().into(),
                 token: event.token.into(),
             };
-            facts.extend(proposed(&event, &at, (pool, log)));
+            facts.extend(proposed(&event, &at, pool, log));
         }
     }
     facts.extend(claimed_by(receipt, chain_id));
@@ -61,7 +61,7 @@ fn anchored(
     at: &LogPosition,
     log: &dyn PublishedLog,
 ) -> Option<Event> {
-    let root = Word(event.root.0);
+    let root = Word::from(event.root);
     let batch = log.batch(root)?;
     Some(Event::Anchored(Box::new(RootAnchored {
         tx: at.tx.clone(),
@@ -82,9 +82,10 @@ fn anchored(
 fn proposed(
     event: &ContributorPool::AllotmentProposed,
     at: &LogPosition,
-    (pool, log): (ReceiverKey, &dyn PublishedLog),
+    pool: ReceiverKey,
+    log: &dyn PublishedLog,
 ) -> Option<Event> {
-    let root = Word(event.root.0);
+    let root = Word::from(event.root);
     let contributions = log.contributions(root)?;
     Some(Event::ContributionsProposed(Box::new(
         ContributionsProposed {

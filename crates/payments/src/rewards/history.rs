@@ -81,7 +81,7 @@ pub async fn proposed_on(
             let entries = event.data.entries;
             promises.by_round.insert(event.data.round, entries.clone());
             proposed.push(PoolProposal {
-                root: Word(event.data.root.0),
+                root: event.data.root.into(),
                 entries,
                 allotted: promises.allotted,
                 had: promises.had(),

@@ -163,7 +163,7 @@ pub async fn proposal_of(
     })?;
     Ok(Some(WaitingProposal {
         round,
-        root: Word(event.root.0),
+        root: event.root.into(),
         total: whole(event.total),
         due: pool.account.due.to(),
         entries: event.data.entries,
@@ -201,7 +201,7 @@ pub fn allot(
         owed,
         source: Some(source),
     };
-    contributions.root = Word(contributions_tree(&contributions)?.root().0);
+    contributions.root = Word::from(contributions_tree(&contributions)?.root());
     Some(contributions)
 }
 
@@ -292,7 +292,7 @@ impl PoolCall<'_> {
             Self::Propose(root, entries) => (
                 ContributorPool::proposeCall {
                     token,
-                    root: root.0.into(),
+                    root: (*root).into(),
                     entries: entries.to_vec(),
                 }
                 .abi_encode(),

@@ -20,12 +20,11 @@ use openlora_chain::{
 };
 use openlora_contracts::ESCROW;
 use openlora_core::{Address, Amount, Word};
-pub use openlora_ledger::findings::{AuditFigures, LedgerAudit};
 use openlora_ledger::{
     ChannelView, ReceiverKey,
     reconcile::{
         ChainEvidence, ChannelEvidence, LoggedAuthorization, LoggedRelease, LoggedSum,
-        LoggedTransfer, PaidBack, reconcile,
+        LoggedTransfer, PaidBack,
     },
     trail::AuditTrail,
 };
@@ -39,16 +38,6 @@ const OF_CHANNELS: [B256; 3] = [
     Escrow::Refunded::SIGNATURE_HASH,
     Escrow::WithdrawFinalized::SIGNATURE_HASH,
 ];
-
-/// Reads and compares every receiver in the journal on a chain.
-pub async fn audit(
-    chain: &Chain,
-    trail: &AuditTrail,
-    from_block: u64,
-) -> Result<Vec<LedgerAudit>, WalletError> {
-    let evidence = gather(chain, trail, from_block).await?;
-    Ok(evidence.iter().map(|it| reconcile(trail, it)).collect())
-}
 
 /// Reads every receiver in the journal on a chain. Logs are read from `from_block` on, which must
 /// not be later than the first log of the receivers.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::{hex, primitives::Bytes, sol_types::SolCall};
 
-use super::client::TxPurpose;
+use super::{claim_worth::ClaimWorth, client::TxPurpose};
 use openlora_chain::{
     WalletError,
     provider::Chain,
@@ -17,7 +17,7 @@ use openlora_contracts::ESCROW;
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::{
     ChannelKey, ChannelTerms, ChannelView, Ledger, LedgerChannel, ReceiverKey, TxKey,
-    event::PublishedVoucher,
+    event::{DeferredClaim, PublishedVoucher},
 };
 
 /// Maximum number of rows in one transaction.
@@ -38,7 +38,7 @@ pub struct ClaimRow {
     pub total: Amount,
     claim: VoucherClaim,
     /// The payer's contract decides whether the voucher is valid, and may change its decision.
-    by_contract: bool,
+    pub(super) by_contract: bool,
 }
 
 /// A channel with money that cannot be claimed.
@@ -78,27 +78,39 @@ fn here(ledger: &Ledger, chain_id: u64) -> impl Iterator<Item = (&ChannelKey, &L
     channels.filter(move |(key, _)| key.chain_id == chain_id)
 }
 
-/// Channels of a chain whose charges exceed what the chain is known to have paid.
+/// Channels of a chain whose charges exceed what the chain is known to have paid, and what is
+/// written off.
 pub fn owed_channels(ledger: &Ledger, chain_id: u64) -> Vec<Word> {
-    let owed = here(ledger, chain_id).filter(|(_, channel)| !channel.unclaimed().is_zero());
+    let owed = here(ledger, chain_id).filter(|(_, channel)| !channel.outstanding().is_zero());
     owed.map(|(key, _)| key.channel).collect()
 }
 
-/// The maximum gas to claim from every channel of a chain that owes money and holds it.
-pub fn claiming_gas(ledger: &Ledger, chain_id: u64) -> u64 {
+/// The number of channels of a chain that owe money, hold it, and are worth a claim at this price of
+/// gas.
+pub fn due_channels(ledger: &Ledger, chain_id: u64, worth: &ClaimWorth, price: u128) -> usize {
     let due = here(ledger, chain_id).filter(|(_, channel)| {
-        let view = channel.view.as_ref();
-        let has_it = view.is_none_or(|view| view.balance > view.claimed);
-        has_it && !channel.unclaimed().is_zero()
+        let amount = match &channel.view {
+            None => channel.unclaimed(),
+            Some(view) => {
+                let total = channel.charged.amount().min(view.balance);
+                total.saturating_sub(view.claimed)
+            }
+        };
+        worth.has_row(amount, channel.config.payer_authorizer.is_zero(), price)
     });
-    let rows = due.count();
+    due.count()
+}
+
+/// The maximum gas to claim from so many channels.
+pub fn claiming_gas(rows: usize) -> u64 {
     let transactions = rows.div_ceil(ROWS);
     ALONE * transactions as u64 + AMONG * rows as u64
 }
 
-/// The charged amount that the channel does not hold, whether or not the rest can be claimed.
+/// The charged amount that the channel does not hold, whether or not the rest can be claimed. What
+/// was not worth a claim is written off and not counted.
 fn lost(key: &ChannelKey, channel: &LedgerChannel, view: &ChannelView) -> Option<LeftOut> {
-    let reach = view.balance.max(view.claimed);
+    let reach = view.balance.max(view.claimed).max(channel.deferred);
     let lost = channel.charged.amount().saturating_sub(reach);
     (!lost.is_zero()).then(|| LeftOut {
         channel: key.channel,
@@ -207,6 +219,15 @@ impl ClaimRow {
         PublishedVoucher {
             channel: self.channel,
             maximum: Amount(self.claim.voucher.maxClaimableAmount),
+        }
+    }
+
+    /// The row, as charges that are not claimed for now.
+    pub fn deferred(&self) -> DeferredClaim {
+        DeferredClaim {
+            channel: self.channel,
+            amount: self.amount,
+            total: self.total,
         }
     }
 

@@ -16,17 +16,19 @@ use tokio::sync::{Notify, OwnedMutexGuard};
 
 use super::{
     ChainFailure, MinedResult, SettleError,
+    claim_worth::ClaimWorth,
     claims::ClaimRow,
     facts,
     ledger_view::{LedgerView, ask, ask_state},
     memory::ChainMemory,
-    queue::{ProgressListener, TxQueue},
+    questions::{ChainQuestions, QuestionKind, SIGNATURE_GAS, signature_key},
+    queue::{ProgressListener, TxQueue, TxQueueConfig},
     sponsor::{SponsorGate, most_gas, most_gas_of_calls},
 };
 use openlora_chain::{
     WalletError,
     network::Network,
-    provider::{Chain, GasFees},
+    provider::{Chain, PlannedTx},
     registry::SigningContract,
     transaction::{FactReader, MinedTx, TransactionError, TxLimits, TxSubmission},
 };
@@ -64,6 +66,11 @@ pub struct SettlementOptions {
     pub reader: Option<FactReader>,
     /// Daily limits for sponsored transactions.
     pub allowance: SponsorAllowance,
+    /// The claims that are made.
+    pub worth: ClaimWorth,
+    /// How long it is remembered that the chain refuses a payment; a contract's refusal of a
+    /// signature is remembered for longer.
+    pub remember: Duration,
 }
 
 impl SettlementOptions {
@@ -72,6 +79,11 @@ impl SettlementOptions {
         let (poll, lag) = match network.is_local() {
             true => (Duration::from_millis(250), Duration::from_secs(1)),
             false => (Duration::from_secs(2), Duration::from_secs(30)),
+        };
+        // A development chain has its next block at any moment.
+        let remember = match network.is_local() {
+            true => Duration::ZERO,
+            false => poll,
         };
         Self {
             limits,
@@ -82,6 +94,8 @@ impl SettlementOptions {
             progress: Arc::new(|_| {}),
             reader: None,
             allowance: SponsorAllowance::UNLIMITED,
+            worth: ClaimWorth::default(),
+            remember,
         }
     }
 }
@@ -111,6 +125,8 @@ pub struct SettlementClient {
     pub(super) eye: tokio::sync::Mutex<()>,
     /// Notified when a payer starts a withdrawal.
     pub(super) alarm: Notify,
+    /// What unpaid requests ask.
+    pub(super) questions: ChainQuestions,
     turns: NamedLocks,
 }
 
@@ -147,17 +163,23 @@ impl SettlementClient {
             account: account.address(),
             books: Arc::clone(&ledger),
             allowance: options.allowance,
+            worth: options.worth,
         };
-        let queue = TxQueue::new(
-            (chain.clone(), account),
-            (facts, Arc::clone(&ledger)),
-            (options.limits, Arc::clone(&options.progress)),
-            (Arc::new(reader), gate),
-        );
+        let queue = TxQueue::new(TxQueueConfig {
+            chain: chain.clone(),
+            account,
+            limits: options.limits,
+            gate,
+            facts,
+            ledger: Arc::clone(&ledger),
+            progress: Arc::clone(&options.progress),
+            read: Arc::new(reader),
+        });
         Self {
             chain,
             queue: Arc::new(queue),
             ledger,
+            questions: ChainQuestions::new(options.remember),
             options,
             memory,
             eye: tokio::sync::Mutex::new(()),
@@ -237,26 +259,25 @@ impl SettlementClient {
         &self,
         name: &'static str,
         asked: Sponsored,
-        (to, data): (Address, Bytes),
+        to: Address,
+        data: Bytes,
         purpose: TxPurpose,
     ) -> Result<TxSubmission, ChainFailure> {
         let TxPurpose { key, label } = purpose;
-        let limits = self.admitted(name, &asked, &data).await?;
-        let (most, fees) = limits;
-        let ends = (self.account(), to);
-        let gas = self.chain.estimate_as_sent(ends, &data, &label, limits);
+        let mut planned = self.admitted(name, &asked, to, &data).await?;
+        let gas = self.chain.estimate_as_sent(&planned, &label);
         let gas = gas
             .await
             .map_err(|error| ChainFailure::of_read(name, &error))?;
-        let gas = (gas + gas / 5).min(most);
+        planned.gas = (gas + gas / 5).min(planned.gas);
         if !self.options.allowance.refuses_contracts {
             // A contract sees its gas limit, so it might succeed only in estimates.
-            let limits = (gas, fees);
-            let tried = self.chain.simulate_as_sent(ends, &data, &label, limits);
+            let tried = self.chain.simulate_as_sent(&planned, &label);
             tried
                 .await
                 .map_err(|error| ChainFailure::of_read(name, &error))?;
         }
+        let gas = planned.gas;
         Ok(TxSubmission {
             to,
             data,
@@ -273,24 +294,24 @@ impl SettlementClient {
         &self,
         name: &'static str,
         asked: &Sponsored,
-        (to, data): (Address, Bytes),
+        to: Address,
+        data: &Bytes,
     ) -> Result<(), ChainFailure> {
-        let limits = self.admitted(name, asked, &data).await?;
-        let ends = (self.account(), to);
-        let tried = self.chain.simulate_as_sent(ends, &data, name, limits);
-        match tried.await {
+        let planned = self.admitted(name, asked, to, data).await?;
+        match self.chain.simulate_as_sent(&planned, name).await {
             Ok(_) => Ok(()),
             Err(error) => Err(ChainFailure::of_read(name, &error)),
         }
     }
 
-    /// The gas limit and fees of a sponsored transaction, if it may be sent at all.
-    async fn admitted(
+    /// A sponsored transaction with its gas limit and fees, if it may be sent at all.
+    async fn admitted<'a>(
         &self,
         name: &'static str,
         asked: &Sponsored,
-        data: &Bytes,
-    ) -> Result<(u64, GasFees), ChainFailure> {
+        to: Address,
+        data: &'a Bytes,
+    ) -> Result<PlannedTx<'a>, ChainFailure> {
         self.check_chain()
             .await
             .map_err(ChainFailure::unreachable)?;
@@ -314,7 +335,13 @@ impl SettlementClient {
         };
         let fees = self.queue.admit(asked, most, name).await;
         let fees = fees.map_err(|error| ChainFailure::from_transaction(name, error))?;
-        Ok((most, fees))
+        Ok(PlannedTx {
+            from: self.account(),
+            to,
+            data,
+            gas: most,
+            fees,
+        })
     }
 
     /// Allows one transaction in flight per payer and token, so that the next one is checked
@@ -453,26 +480,54 @@ impl SettlementClient {
         view.ok_or_else(|| ChainFailure::unreachable("it says nothing of the channel"))
     }
 
+    /// Whether an account's contract accepts a signature. Fails with `Rejected` if it does not.
     pub(super) async fn asked_contract(
         &self,
         account: Address,
         digest: Word,
         signature: &[u8],
-    ) -> Result<bool, WalletError> {
-        if !self.has_code(account).await? {
-            return Ok(false);
+    ) -> Result<(), ChainFailure> {
+        let key = signature_key(account, digest, signature);
+        // One question at a time per contract, so that a slow one takes one place only.
+        let turn = Word(keccak256([b"signatures of", &account.0[..]].concat()).0);
+        let question = async {
+            let _turn = self.turn(turn).await;
+            self.asked_signature(account, digest, signature).await
+        };
+        self.questions
+            .ask(QuestionKind::Signature, key, question)
+            .await
+    }
+
+    async fn asked_signature(
+        &self,
+        account: Address,
+        digest: Word,
+        signature: &[u8],
+    ) -> Result<(), ChainFailure> {
+        const NAME: &str = "isValidSignature of the payer";
+        let rejected = |reason: &str| ChainFailure::Rejected {
+            deed: NAME,
+            reason: reason.to_owned(),
+        };
+        let has_code = self.has_code(account).await;
+        if !has_code.map_err(ChainFailure::unreachable)? {
+            return Err(rejected("the account has no code"));
         }
         let call = SigningContract::isValidSignatureCall {
             hash: digest.0.into(),
             signature: Bytes::copy_from_slice(signature),
         };
         let (from, data) = (self.account(), Bytes::from(call.abi_encode()));
-        let what = "isValidSignature of the payer";
-        match self.chain.simulate(from, account, &data, what).await {
-            // Any other answer is a rejection.
-            Ok(answer) => Ok(answer.get(..32) == Some(VALID.as_slice())),
-            Err(WalletError::Reverted { .. }) => Ok(false),
-            Err(error) => Err(error),
+        let asked = self
+            .chain
+            .simulate_within(from, account, &data, NAME, SIGNATURE_GAS);
+        let answer = asked.await;
+        let answer = answer.map_err(|error| ChainFailure::of_read(NAME, &error))?;
+        // Any other answer is a rejection.
+        match answer.get(..32) == Some(VALID.as_slice()) {
+            true => Ok(()),
+            false => Err(rejected("the contract answers something else")),
         }
     }
 }

@@ -22,10 +22,15 @@ use openlora_ledger::{Sponsored, SponsoredDeed, TxKey};
 
 const NAME: &str = "the deposit";
 
+/// The nonce of the authorization for a deposit into a channel.
+pub fn deposit_nonce(channel: Word, salt: Word) -> Word {
+    keccak256([channel.0, salt.0].concat()).into()
+}
+
 impl DepositPermit {
     /// The nonce of the payer's authorization.
     pub fn nonce(&self) -> Word {
-        Word(keccak256([self.channel.0, self.salt.0].concat()).0)
+        deposit_nonce(self.channel, self.salt)
     }
 
     /// `request` is the facilitator request that the deposit is cleared for.
@@ -89,7 +94,7 @@ impl SettlementClient {
             return self.mined_deposit(deposit).await.map(|_| ());
         }
         let asked = deposit.sponsored();
-        self.rehearse(NAME, &asked, (ESCROW.into(), deposit.data()))
+        self.rehearse(NAME, &asked, ESCROW.into(), &deposit.data())
             .await
     }
 
@@ -120,8 +125,8 @@ impl SettlementClient {
             let mined = self.mined_deposit(deposit).await?;
             return self.deposited(deposit, &mined).await;
         }
-        let call = (ESCROW.into(), deposit.data());
-        let call = self.prepared_for(NAME, deposit.sponsored(), call, purpose);
+        let (asked, data) = (deposit.sponsored(), deposit.data());
+        let call = self.prepared_for(NAME, asked, ESCROW.into(), data, purpose);
         let mined = match self.done(NAME, call.await?, Vec::new()).await {
             // Another submission was first: by another party, or our own after a reorganisation.
             Err(trouble @ ChainFailure::Rejected { .. }) => {

@@ -102,8 +102,7 @@ impl SettlementClient {
             return Err(spent_by_others(transfer));
         }
         let asked = sponsored(SponsoredDeed::Transfer, Some(transfer.from), None);
-        self.rehearse(NAME, &asked, (token, transfer.data()))
-            .await?;
+        self.rehearse(NAME, &asked, token, &transfer.data()).await?;
         Ok(false)
     }
 
@@ -145,7 +144,7 @@ impl SettlementClient {
         if self.used(token, payer, transfer.nonce).await? {
             return Err(spent_by_others(transfer));
         }
-        let call = self.prepared_for(NAME, asked, (token, transfer.data()), purpose);
+        let call = self.prepared_for(NAME, asked, token, transfer.data(), purpose);
         let sent = match call.await {
             Ok(call) => self.done(NAME, call, Vec::new()).await,
             Err(trouble) => Err(trouble),

@@ -4,6 +4,7 @@
 //! payment headers are unknown here.
 
 pub mod audit;
+mod claim_worth;
 mod claims;
 mod clearing;
 mod client;
@@ -17,6 +18,7 @@ mod identity;
 mod ledger_view;
 mod memory;
 mod port;
+mod questions;
 mod queue;
 mod refund;
 mod relay;
@@ -28,8 +30,10 @@ mod watch;
 
 use alloy::primitives::{Bytes, U256};
 
+pub use claim_worth::ClaimWorth;
 pub use claims::{ClaimRow, LeftOut, ROWS, receivers_of, select};
 pub use client::{FRESH, SettlementClient, SettlementOptions, SettlementRecords, TxPurpose};
+pub use deposit::deposit_nonce;
 pub use error::SettleError;
 pub use foreign::ForeignPayment;
 pub use identity::{check_genesis, identify};
@@ -204,6 +208,10 @@ pub trait ChainSettlement: Send + Sync {
 
     /// Whether our account has too little gas left for sponsored transactions.
     fn is_gas_low(&self) -> bool;
+
+    /// Whether our account can pay for the claims from all channels that are due, and from one more
+    /// unless that one `is_due` itself.
+    fn affords_claim(&self, is_due: bool) -> bool;
 
     /// The amount that was claimed for a receiver and not yet sent to it.
     async fn unsettled(&self, receiver: Address, token: Address) -> Result<Amount, ChainFailure>;

@@ -4,7 +4,8 @@ use alloy::primitives::{Bytes, keccak256};
 
 use super::{
     ChainFailure, ChainSettlement, ChannelRefund, DepositPermit, ForeignPayment, MinedResult,
-    SettlementClient, TransferPermit, relay::joined, sponsor::sponsored,
+    SettlementClient, TransferPermit, ledger_view::ask, questions::QuestionKind, relay::joined,
+    sponsor::sponsored,
 };
 use openlora_chain::network::Network;
 use openlora_core::{Address, Amount, Word};
@@ -21,11 +22,20 @@ impl ChainSettlement for SettlementClient {
     }
 
     async fn channel(&self, channel: Word) -> Result<ChannelView, ChainFailure> {
-        self.viewed(channel).await
+        let key = self.channel_key(channel);
+        if ask(&*self.ledger, |ledger| ledger.channels.contains_key(&key)) {
+            return self.viewed(channel).await;
+        }
+        self.questions
+            .ask(QuestionKind::Payment, channel, self.viewed(channel))
+            .await
     }
 
     async fn check_deposit(&self, deposit: &DepositPermit) -> Result<(), ChainFailure> {
-        self.would_deposit(deposit).await
+        let (key, question) = (deposit.question(), self.would_deposit(deposit));
+        self.questions
+            .ask(QuestionKind::Payment, key, question)
+            .await
     }
 
     async fn deposit(&self, deposit: &DepositPermit) -> Result<MinedResult, ChainFailure> {
@@ -37,7 +47,10 @@ impl ChainSettlement for SettlementClient {
     }
 
     async fn check_transfer(&self, transfer: &TransferPermit) -> Result<bool, ChainFailure> {
-        self.would_transfer(transfer).await
+        let (key, question) = (transfer.question(), self.would_transfer(transfer));
+        self.questions
+            .ask(QuestionKind::Payment, key, question)
+            .await
     }
 
     async fn transfer(&self, transfer: &TransferPermit) -> Result<MinedResult, ChainFailure> {
@@ -54,8 +67,11 @@ impl ChainSettlement for SettlementClient {
         digest: Word,
         signature: &[u8],
     ) -> Result<bool, ChainFailure> {
-        let asked = self.asked_contract(account, digest, signature).await;
-        asked.map_err(ChainFailure::unreachable)
+        match self.asked_contract(account, digest, signature).await {
+            Ok(()) => Ok(true),
+            Err(ChainFailure::Rejected { .. }) => Ok(false),
+            Err(failure) => Err(failure),
+        }
     }
 
     async fn clearable(
@@ -112,6 +128,10 @@ impl ChainSettlement for SettlementClient {
 
     fn is_gas_low(&self) -> bool {
         self.queue.is_low()
+    }
+
+    fn affords_claim(&self, is_due: bool) -> bool {
+        self.queue.affords_claim(is_due)
     }
 
     async fn unsettled(&self, receiver: Address, token: Address) -> Result<Amount, ChainFailure> {

@@ -44,6 +44,20 @@ pub type ProgressListener = Arc<dyn Fn(TxEvent) + Send + Sync>;
 /// How many resolved transactions are kept for a later request with the same key.
 const RESOLVED: usize = 256;
 
+/// What a queue works with.
+pub(super) struct TxQueueConfig {
+    pub chain: Chain,
+    pub account: WalletAccount,
+    pub limits: TxLimits,
+    /// Limits sponsored transactions.
+    pub gate: SponsorGate,
+    pub facts: Arc<dyn FactLog>,
+    pub ledger: Arc<dyn LedgerView>,
+    pub progress: ProgressListener,
+    /// Reads the effects of a mined transaction.
+    pub read: FactReader,
+}
+
 pub(super) struct TxQueue {
     pub chain: Chain,
     pub account: WalletAccount,
@@ -57,6 +71,9 @@ pub(super) struct TxQueue {
     order: tokio::sync::Mutex<()>,
     /// Whether too little gas was left for sponsored transactions at the last check.
     low: AtomicBool,
+    /// Whether too little was left for the claims that are due, and for one more.
+    short: AtomicBool,
+    short_of_more: AtomicBool,
     /// Notifies when a running transaction has ended.
     ended: Notify,
     state: Mutex<QueueState>,
@@ -111,23 +128,20 @@ impl Drop for RunningTx {
 }
 
 impl TxQueue {
-    pub fn new(
-        (chain, account): (Chain, WalletAccount),
-        (facts, ledger): (Arc<dyn FactLog>, Arc<dyn LedgerView>),
-        (limits, progress): (TxLimits, ProgressListener),
-        (read, gate): (FactReader, SponsorGate),
-    ) -> Self {
+    pub fn new(config: TxQueueConfig) -> Self {
         let queue = Self {
-            chain,
-            account,
-            limits,
-            gate,
-            facts,
-            ledger,
-            progress,
-            read,
+            chain: config.chain,
+            account: config.account,
+            limits: config.limits,
+            gate: config.gate,
+            facts: config.facts,
+            ledger: config.ledger,
+            progress: config.progress,
+            read: config.read,
             order: tokio::sync::Mutex::new(()),
             low: AtomicBool::new(false),
+            short: AtomicBool::new(false),
+            short_of_more: AtomicBool::new(false),
             ended: Notify::new(),
             state: Mutex::new(QueueState {
                 awaited: BTreeSet::new(),
@@ -244,9 +258,10 @@ impl TxQueue {
     ) -> Result<Result<(), SponsorLimit>, TransactionError> {
         // In this order, a transaction that is mined meanwhile is counted twice rather than not at
         // all.
-        let in_flight = self.in_flight();
+        let (in_flight, sponsored) = (self.in_flight(|_| true), self.in_flight(is_sponsored));
         let held = self.chain.balance(self.account.address()).await?;
         let held = Amount(u128::try_from(held).unwrap_or(u128::MAX));
+        self.check_claims(held.saturating_sub(sponsored), price);
         let (left, floor) = (held.saturating_sub(in_flight), self.gate.floor(price));
         if left >= floor.saturating_add(reserve) {
             return Ok(Ok(()));
@@ -271,10 +286,33 @@ impl TxQueue {
         }))
     }
 
-    /// The maximum costs of all transactions whose outcome is not known, in wei.
-    fn in_flight(&self) -> Amount {
+    /// Whether this balance pays for the claims that are due. Claims in flight are still due.
+    fn check_claims(&self, left: Amount, price: u128) {
+        let due = self.gate.claims(0, price);
+        self.short_of_more
+            .store(left < self.gate.claims(1, price), Ordering::SeqCst);
+        let is_short = left < due;
+        if is_short && !self.short.swap(is_short, Ordering::SeqCst) {
+            let (chain_id, account) = (self.gate.chain_id, self.gate.account);
+            tracing::error!(chain_id, %account, %left, %due, "too little is left for the claims that are due: calls from channels are refused");
+        }
+        self.short.store(is_short, Ordering::SeqCst);
+    }
+
+    /// Whether the claims that are due are paid for, and one more unless it `is_due` itself.
+    pub fn affords_claim(&self, is_due: bool) -> bool {
+        let lacking = if is_due {
+            &self.short
+        } else {
+            &self.short_of_more
+        };
+        !lacking.load(Ordering::SeqCst)
+    }
+
+    /// The maximum costs of the transactions that count and whose outcome is not known, in wei.
+    fn in_flight(&self, counts: impl Fn(&TxIntent) -> bool) -> Amount {
         let mut by_nonce: BTreeMap<u64, Amount> = BTreeMap::new();
-        for intent in self.unsettled() {
+        for intent in self.unsettled().into_iter().filter(counts) {
             let cost = by_nonce.entry(intent.nonce).or_default();
             *cost = greatest_cost(&intent).max(*cost);
         }
@@ -421,6 +459,10 @@ impl TxQueue {
     fn state(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_sponsored(intent: &TxIntent) -> bool {
+    intent.sponsored.is_some()
 }
 
 /// A fact that is already in the journal is not repeated.

@@ -92,8 +92,9 @@ impl SettlementClient {
             false => SponsoredDeed::UnsignedRefund,
         };
         let asked = sponsored(deed, Some(refund.party), Some(refund.channel));
-        let call = (ESCROW.into(), refund.data(&view));
-        let call = self.prepared_for(NAME, asked, call, purpose).await?;
+        let data = refund.data(&view);
+        let call = self.prepared_for(NAME, asked, ESCROW.into(), data, purpose);
+        let call = call.await?;
         let fee = refund.fee.clone();
         let fee = fee.map(|fee| Event::RefundCharged(Box::new(fee)));
         let claims = refund.charged > view.claimed;

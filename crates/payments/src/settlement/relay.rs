@@ -30,7 +30,7 @@ impl SettlementClient {
     ) -> Result<MinedResult, ChainFailure> {
         let label = format!("{name} for others");
         let purpose = TxPurpose { key, label };
-        let call = self.prepared_for(name, asked, (ESCROW.into(), data), purpose);
+        let call = self.prepared_for(name, asked, ESCROW.into(), data, purpose);
         let call = call.await?;
         let tx = self.done(name, call, first).await?.tx.to_string();
         // Its effects on watched channels are read before the next query.

@@ -26,7 +26,10 @@ use openlora_chain::{
 };
 use openlora_contracts::ESCROW;
 use openlora_core::{Address, Amount, Word};
-use openlora_ledger::{Ledger, ReceiverKey, TxKey, event::Event};
+use openlora_ledger::{
+    Ledger, ReceiverKey, TxKey,
+    event::{ClaimsDeferred, DeferredClaim, Event},
+};
 
 /// When settlement starts automatically.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +63,8 @@ pub struct SettleRound {
     pub claims: Vec<MovedMoney>,
     pub settles: Vec<MovedMoney>,
     pub left_out: Vec<LeftOut>,
+    /// Not claimed for now: that would cost more gas than it brings.
+    pub deferred: Vec<DeferredClaim>,
 }
 
 /// Claims, settles and withdraws on one chain.
@@ -80,7 +85,7 @@ impl ChainSettler {
         }
     }
 
-    /// Claims everything that is charged, and settles everything that is claimed.
+    /// Claims what is charged and settles what is claimed, as far as it is worth the gas.
     pub async fn settle_now(&self) -> Result<SettleRound, SettleError> {
         let _round = self.round.lock().await;
         self.client.recover().await?;
@@ -90,9 +95,11 @@ impl ChainSettler {
             done.settles.extend(self.settle_receiver(receiver).await?);
         }
         let mut stuck: BTreeMap<Word, Amount> = BTreeMap::new();
-        for out in &done.left_out {
-            let sum = stuck.entry(out.channel).or_default();
-            *sum = sum.saturating_add(out.amount);
+        let left_out = done.left_out.iter().map(|out| (out.channel, out.amount));
+        let deferred = done.deferred.iter().map(|it| (it.channel, it.amount));
+        for (channel, amount) in left_out.chain(deferred) {
+            let sum = stuck.entry(channel).or_default();
+            *sum = sum.saturating_add(amount);
         }
         *self.stuck.lock().unwrap_or_else(PoisonError::into_inner) = stuck;
         Ok(done)
@@ -108,14 +115,24 @@ impl ChainSettler {
         let select = |ledger: &Ledger| claims::select(ledger, chain_id, account, &views);
         let (rows, left_out) = ask(&*client.ledger, select);
         done.left_out = left_out;
+        let (worth, price) = (client.options.worth, self.price().await?);
+        let has_row = |row: &ClaimRow| worth.has_row(row.amount, row.by_contract, price);
+        let (rows, dust): (Vec<_>, Vec<_>) = rows.into_iter().partition(has_row);
+        done.deferred.extend(dust.iter().map(ClaimRow::deferred));
         let mut waiting = claims::batches(rows);
         waiting.reverse();
         let mut claimed = Vec::new();
         while let Some(batch) = waiting.pop() {
+            if !worth.has_claim(&batch, price) {
+                done.deferred.extend(batch.iter().map(ClaimRow::deferred));
+                continue;
+            }
             let sifted = claims::filter_rows(&client.chain, account, batch).await?;
             let (batch, left_out) = sifted;
             done.left_out.extend(left_out);
-            if batch.is_empty() {
+            // The chain may refuse the rows that were worth the transaction.
+            if !worth.has_claim(&batch, price) {
+                done.deferred.extend(batch.iter().map(ClaimRow::deferred));
                 continue;
             }
             claimed.extend(batch.iter().map(|row| row.channel));
@@ -137,8 +154,43 @@ impl ChainSettler {
                 out.reason
             );
         }
+        self.record_deferred(&done.deferred).await?;
         client.advance(&claimed).await?;
         Ok(())
+    }
+
+    /// The price of gas in wei, if the worth of claims depends on it.
+    async fn price(&self) -> Result<u128, SettleError> {
+        match self.client.options.worth.coin {
+            Some(_) => Ok(self.client.chain.fees().await?.max_fee),
+            None => Ok(0),
+        }
+    }
+
+    /// Records the charges that are not claimed for now, once per total.
+    async fn record_deferred(&self, deferred: &[DeferredClaim]) -> Result<(), SettleError> {
+        let (client, chain_id) = (&self.client, self.chain_id());
+        let is_new = |ledger: &Ledger, it: &DeferredClaim| {
+            let channel = ledger.channels.get(&client.channel_key(it.channel));
+            channel.is_some_and(|channel| channel.deferred < it.total)
+        };
+        let channels: Vec<DeferredClaim> = ask(&*client.ledger, |ledger| {
+            let new = deferred.iter().filter(|it| is_new(ledger, it));
+            new.copied().collect()
+        });
+        if channels.is_empty() {
+            return Ok(());
+        }
+        let amount: Amount = deferred.iter().map(|it| it.amount).sum();
+        tracing::info!(
+            network = %client.chain.network.name,
+            channels = deferred.len(),
+            %amount,
+            "not claimed for now: it would cost more gas than it brings"
+        );
+        let deferred = ClaimsDeferred { chain_id, channels };
+        let event = Event::ClaimsDeferred(Box::new(deferred));
+        Ok(client.append_event(event).await?)
     }
 
     async fn settle_receiver(
@@ -146,7 +198,9 @@ impl ChainSettler {
         receiver: ReceiverKey,
     ) -> Result<Option<MovedMoney>, SettleError> {
         let view = self.client.observe_receiver(receiver).await?;
-        if view.claimed <= view.settled {
+        let unsettled = view.claimed.saturating_sub(view.settled);
+        let worth = self.client.options.worth;
+        if !worth.has_settlement(unsettled, self.price().await?) {
             return Ok(None);
         }
         let call = Escrow::settleCall {
@@ -283,14 +337,18 @@ impl ChainSettler {
         }
     }
 
-    /// Waits until the unclaimed amount of one receiver reaches the threshold, or any amount is
-    /// unclaimed from a payer who withdraws. A call that was running when the withdrawal began is
+    /// Waits until the unclaimed amount of one receiver reaches the threshold, any amount is
+    /// unclaimed from a payer who withdraws, or the account can hardly pay for what is unclaimed. A call that was running when the withdrawal began is
     /// charged only when it ends.
     async fn until(&self, threshold: Amount) {
-        while !self.is_reached(threshold) && !self.is_leaving() {
+        while !self.is_reached(threshold) && !self.is_leaving() && !self.is_pressing() {
             // The ledger does not notify its readers.
             tokio::time::sleep(self.client.options.poll).await;
         }
+    }
+
+    fn is_pressing(&self) -> bool {
+        !self.client.queue.affords_claim(false) && !self.unclaimed().is_empty()
     }
 
     /// The charged amounts that could be claimed and are not, by token.
@@ -322,7 +380,7 @@ impl ChainSettler {
                 .filter(|(key, _)| key.chain_id == here)
             {
                 let stuck = stuck.get(&key.channel).copied().unwrap_or_default();
-                let amount = channel.unclaimed().saturating_sub(stuck);
+                let amount = channel.outstanding().saturating_sub(stuck);
                 let of = (channel.config.receiver, channel.config.token);
                 let sum = sums.entry(of).or_default();
                 *sum = sum.saturating_add(amount);
@@ -342,7 +400,7 @@ impl ChainSettler {
                 let view = channel.view.as_ref();
                 key.chain_id == here
                     && view.is_some_and(|view| view.withdrawal.is_some())
-                    && channel.unclaimed() > stuck
+                    && channel.outstanding() > stuck
             })
         })
     }

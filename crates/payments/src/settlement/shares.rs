@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    claims::{self, LeftOut, receivers_of},
+    claim_worth::ClaimWorth,
+    claims::{self, ClaimRow, LeftOut, receivers_of},
     view,
 };
 use openlora_chain::{
@@ -13,7 +14,7 @@ use openlora_chain::{
     registry::{ContributorPool, RevenueSplitter},
 };
 use openlora_core::{Address, Amount};
-use openlora_ledger::{Ledger, ReceiverKey};
+use openlora_ledger::{Ledger, ReceiverKey, event::DeferredClaim};
 
 /// One recipient of a splitter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,13 +39,16 @@ pub struct AccountDue {
     /// Claimed and not yet settled.
     pub settles: BTreeMap<ReceiverKey, Amount>,
     pub left_out: Vec<LeftOut>,
+    /// Not claimed for now: that would cost more gas than it brings.
+    pub deferred: Vec<DeferredClaim>,
 }
 
-/// The amounts to claim and to settle.
+/// The amounts to claim and to settle, as far as they are worth the gas.
 pub async fn due(
     chain: &Chain,
     account: Address,
     ledger: &Ledger,
+    worth: ClaimWorth,
 ) -> Result<AccountDue, WalletError> {
     let chain_id = chain.network.chain_id;
     let head = chain.head().await?;
@@ -52,13 +56,24 @@ pub async fn due(
     let views = view::channels(chain, &head, 0, &owed).await?;
     let views = owed.into_iter().zip(views).collect();
     let (rows, left_out) = claims::select(ledger, chain_id, account, &views);
+    let price = match worth.coin {
+        Some(_) => chain.fees().await?.max_fee,
+        None => 0,
+    };
+    let has_row = |row: &ClaimRow| worth.has_row(row.amount, row.by_contract, price);
+    let (rows, dust): (Vec<_>, Vec<_>) = rows.into_iter().partition(has_row);
     let mut due = AccountDue {
         left_out,
+        deferred: dust.iter().map(ClaimRow::deferred).collect(),
         ..AccountDue::default()
     };
     for batch in claims::batches(rows) {
         let (batch, left_out) = claims::filter_rows(chain, account, batch).await?;
         due.left_out.extend(left_out);
+        if !worth.has_claim(&batch, price) {
+            due.deferred.extend(batch.iter().map(ClaimRow::deferred));
+            continue;
+        }
         for row in batch {
             let (sum, channels) = due.claims.entry(row.receiver).or_default();
             (*sum, *channels) = (sum.saturating_add(row.amount), *channels + 1);
@@ -67,7 +82,7 @@ pub async fn due(
     for receiver in receivers_of(ledger, chain_id) {
         let view = view::receiver(chain, &head, receiver).await?;
         let unsettled = view.claimed.saturating_sub(view.settled);
-        if !unsettled.is_zero() {
+        if worth.has_settlement(unsettled, price) {
             due.settles.insert(receiver, unsettled);
         }
     }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{
+    claim_worth::ClaimWorth,
     claims,
     ledger_view::{LedgerView, ask},
 };
@@ -24,6 +25,7 @@ pub(super) struct SponsorGate {
     pub account: Address,
     pub books: Arc<dyn LedgerView>,
     pub allowance: SponsorAllowance,
+    pub worth: ClaimWorth,
 }
 
 /// Days since 1970 (UTC), and the seconds left in the current day.
@@ -80,14 +82,20 @@ pub(super) fn most_gas_of_calls(data: &[u8]) -> u64 {
 }
 
 impl SponsorGate {
+    /// The cost in wei of claiming from every channel that is due at this gas price, and from
+    /// `more` channels.
+    pub fn claims(&self, more: usize, price: u128) -> Amount {
+        let due = ask(&*self.books, |ledger| {
+            claims::due_channels(ledger, self.chain_id, &self.worth, price)
+        });
+        let gas = claims::claiming_gas(due.saturating_add(more));
+        Amount(u128::from(gas).saturating_mul(price))
+    }
+
     /// The balance in wei that is kept at this gas price, so that all charges can be claimed from
     /// however many channels.
     pub fn floor(&self, price: u128) -> Amount {
-        let gas = ask(&*self.books, |ledger| {
-            claims::claiming_gas(ledger, self.chain_id)
-        });
-        let claims = Amount(u128::from(gas).saturating_mul(price));
-        claims.max(self.allowance.min_gas)
+        self.claims(0, price).max(self.allowance.min_gas)
     }
 
     /// Checks whether a transaction may be sent. If not, returns the limit and the event to record.

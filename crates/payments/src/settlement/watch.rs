@@ -21,9 +21,9 @@ use super::{
 };
 use openlora_chain::{WalletError, provider::BlockHead, registry::BatchSettlementEscrow as Escrow};
 use openlora_contracts::ESCROW;
-use openlora_core::{Address, Word};
+use openlora_core::{Address, Amount, Word};
 use openlora_ledger::{
-    ChannelKey, ChannelView, EventLocation, ReceiverKey, ReceiverView,
+    ChannelKey, ChannelView, EventLocation, LedgerChannel, ReceiverKey, ReceiverView,
     event::{ChannelObserved, Event, ReceiverObserved},
 };
 use openlora_ports::FactLog;
@@ -300,7 +300,7 @@ impl SettlementClient {
         let here = self.chain.network.chain_id;
         ask(&*self.ledger, |ledger| {
             let channels = ledger.channels.iter();
-            let owed = channels.filter(|(key, it)| key.chain_id == here && it.unclaimed().0 > 0);
+            let owed = channels.filter(|(key, it)| key.chain_id == here && it.outstanding().0 > 0);
             owed.map(|(key, _)| key.channel).collect()
         })
     }
@@ -367,10 +367,15 @@ impl SettlementClient {
                 None => continue,
                 Some(Some(written)) if same_view(&written, &view) => {}
                 Some(_) => {
+                    let before = self.written_off(&key);
                     let view = view.clone();
                     let fact = ChannelObserved { key, view };
                     self.append_event(Event::ChannelObserved(Box::new(fact)))
                         .await?;
+                    let amount = self.written_off(&key).saturating_sub(before);
+                    if !amount.is_zero() {
+                        tracing::warn!(channel = %id, %amount, "written off: its claim was not worth the gas, and the payer has withdrawn it");
+                    }
                 }
             }
             if let Some(known) = self.memory.lock().channels.get_mut(id) {
@@ -378,6 +383,13 @@ impl SettlementClient {
             }
         }
         Ok(())
+    }
+
+    fn written_off(&self, key: &ChannelKey) -> Amount {
+        ask(&*self.ledger, |ledger| {
+            let channel = ledger.channels.get(key);
+            channel.map(LedgerChannel::written_off).unwrap_or_default()
+        })
     }
 
     /// A receiver's current state, recorded if it changed.

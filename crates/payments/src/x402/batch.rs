@@ -31,7 +31,8 @@ impl SellerState {
         self: &Arc<Self>,
         sale: &OfferedCall,
         taken: &TakenOffer,
-        (batch, binding): (&BatchPayload, Option<&RequestBinding>),
+        batch: &BatchPayload,
+        binding: Option<&RequestBinding>,
     ) -> Result<ChannelGuard, PaymentRefusal> {
         let part = match &batch.action {
             VoucherAction::Voucher => None,
@@ -43,6 +44,13 @@ impl SellerState {
         if by_contract && self.sponsor.rules.contract_payers == ContractPayers::Refuse {
             return Err(Reason::ContractPayer.into());
         }
+        // Such a voucher is claimed in a transaction of its own.
+        if by_contract && sale.quote < method.chain_offer.min_exact {
+            return Err(Reason::ContractTooSmall.into());
+        }
+        if by_contract && sale.presenter.is_limited {
+            return Err(PaymentRefusal::Limited);
+        }
         taken.check_signer(batch).await?;
         match binding {
             Some(binding) => taken.check_bound(batch, binding, sale).await?,
@@ -50,6 +58,9 @@ impl SellerState {
             None => {}
         }
         let mut session = self.line(taken, batch).await?;
+        if sale.presenter.is_limited && (part.is_some() || !session.known) {
+            return Err(PaymentRefusal::Limited);
+        }
         let bid = PaymentBid {
             max: voucher.max_claimable_amount,
             amount: taken.offer.amount,
@@ -70,6 +81,10 @@ impl SellerState {
         }
         session.check_room(bid.max)?;
         let owed = quote.is_zero() && !sale.quote.is_zero();
+        let is_due = !session.channel.unclaimed().is_zero();
+        if !owed && !method.settlement().affords_claim(is_due) {
+            return Err(PaymentRefusal::GasShort);
+        }
         let deposit = match part {
             Some(part) if !owed => self.arriving(taken, &mut session, part, voucher).await?,
             _ => None,
@@ -82,8 +97,14 @@ impl SellerState {
             collected: by_contract && !owed,
             ..payment(sale, &session, voucher, quote)
         };
-        let behind = (Arc::clone(self), Arc::clone(method));
-        Ok(ChannelGuard::new(behind, sale, session, deposit, payment))
+        Ok(ChannelGuard::new(
+            Arc::clone(self),
+            Arc::clone(method),
+            sale,
+            session,
+            deposit,
+            payment,
+        ))
     }
 
     /// Locks the channel of a payer whose voucher was checked.
@@ -159,11 +180,7 @@ impl PaymentMethod {
             return Err(Reason::DepositTooSmall.into());
         }
         let (after, before) = (signed_part.valid_after, signed_part.valid_before);
-        check_window(
-            after,
-            before,
-            (Reason::DepositExpired, Reason::DepositEarly),
-        )?;
+        check_window(after, before, Reason::DepositExpired, Reason::DepositEarly)?;
         let authorization = receiving(config, channel, part.amount, signed_part);
         let digest = self.token.receive(&authorization);
         let (payer, signature) = (config.payer, &signed_part.signature);

@@ -7,13 +7,12 @@
 
 use std::sync::LazyLock;
 
-use alloy::primitives::{B256, Bytes, keccak256};
+use alloy::primitives::{B256, Bytes, U256, keccak256};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::{
-    digest::{hash, separator, typed},
-    signature::recover,
+    digest::{separator, signing_digest},
     wire::{WireProblem, forms, read},
 };
 use openlora_core::{Address, Amount, Word};
@@ -22,19 +21,32 @@ pub use openlora_ledger::request_digest as request_hash;
 /// The longest validity of a refund request, in seconds.
 pub const LONGEST_REFUND_REQUEST: u64 = 600;
 
-static PAID_REQUEST: LazyLock<B256> =
-    LazyLock::new(|| keccak256("PaidRequest(bytes32 id,uint128 maximum,bytes32 requestHash)"));
-static REFUND_REQUEST: LazyLock<B256> = LazyLock::new(|| {
-    keccak256(
-        "RefundRequest(bytes32 channelId,uint128 amount,uint256 refundNonce,uint256 validBefore)",
-    )
-});
+/// What is signed.
+mod declared {
+    alloy::sol! {
+        struct PaidRequest {
+            bytes32 id;
+            uint128 maximum;
+            bytes32 requestHash;
+        }
 
-static PAID_REFUND_REQUEST: LazyLock<B256> = LazyLock::new(|| {
-    keccak256(
-        "PaidRefundRequest(bytes32 channelId,uint128 amount,uint128 fee,uint128 feeTotal,uint256 refundNonce,uint256 validBefore)",
-    )
-});
+        struct RefundRequest {
+            bytes32 channelId;
+            uint128 amount;
+            uint256 refundNonce;
+            uint256 validBefore;
+        }
+
+        struct PaidRefundRequest {
+            bytes32 channelId;
+            uint128 amount;
+            uint128 fee;
+            uint128 feeTotal;
+            uint256 refundNonce;
+            uint256 validBefore;
+        }
+    }
+}
 
 /// Prefix of the channel salts and authorization nonces of payers that bind every payment to its
 /// request. A copy of a payment cannot omit the binding, because payments are signed over the
@@ -126,13 +138,12 @@ impl BindingDomain {
     /// The digest that binds a payment to a request: `id` is the channel or the authorization's
     /// nonce, `maximum` is the voucher's total or the transfer's value.
     pub fn request(&self, id: Word, maximum: Amount, request_hash: Word) -> Word {
-        let parts = [
-            (*PAID_REQUEST).into(),
-            id.into(),
-            maximum.into(),
-            request_hash.into(),
-        ];
-        typed(self.0, hash(parts))
+        let request = declared::PaidRequest {
+            id: id.into(),
+            maximum: maximum.0,
+            requestHash: request_hash.into(),
+        };
+        signing_digest(self.0, &request)
     }
 
     /// The digest of a refund request without a fee. Without an amount, it requests everything.
@@ -143,14 +154,13 @@ impl BindingDomain {
         nonce: u64,
         valid_before: u64,
     ) -> Word {
-        let parts = [
-            (*REFUND_REQUEST).into(),
-            channel.into(),
-            amount.unwrap_or_default().into(),
-            nonce.into(),
-            valid_before.into(),
-        ];
-        typed(self.0, hash(parts))
+        let request = declared::RefundRequest {
+            channelId: channel.into(),
+            amount: amount.unwrap_or_default().0,
+            refundNonce: U256::from(nonce),
+            validBefore: U256::from(valid_before),
+        };
+        signing_digest(self.0, &request)
     }
 }
 
@@ -161,22 +171,16 @@ impl RefundRequest {
         let Some(fee) = &self.fee else {
             return domain.refund(channel, self.amount, nonce, until);
         };
-        let parts = [
-            (*PAID_REFUND_REQUEST).into(),
-            channel.into(),
-            self.amount.unwrap_or_default().into(),
-            fee.amount.into(),
-            fee.max_claimable_amount.into(),
-            nonce.into(),
-            until.into(),
-        ];
-        typed(domain.0, hash(parts))
+        let request = declared::PaidRefundRequest {
+            channelId: channel.into(),
+            amount: self.amount.unwrap_or_default().0,
+            fee: fee.amount.0,
+            feeTotal: fee.max_claimable_amount.0,
+            refundNonce: U256::from(nonce),
+            validBefore: U256::from(until),
+        };
+        signing_digest(domain.0, &request)
     }
-}
-
-/// Whether an account's key signed a digest, by the escrow's rules.
-pub fn signed_by(account: Address, digest: Word, signature: &[u8]) -> bool {
-    recover(digest, signature) == Ok(account)
 }
 
 /// Our entry of `extensions`, if there is one.

@@ -108,7 +108,8 @@ async fn accepted(
 pub(super) fn check_window(
     valid_after: U256,
     valid_before: U256,
-    (late, early): (Reason, Reason),
+    late: Reason,
+    early: Reason,
 ) -> Result<(), Reason> {
     let now = now();
     if valid_before < U256::from(now + MARGIN_SECONDS) {

@@ -26,11 +26,15 @@ impl SellerState {
         self: &Arc<Self>,
         sale: &OfferedCall,
         taken: &TakenOffer,
-        (exact, binding): (&ExactPayload, Option<&RequestBinding>),
+        exact: &ExactPayload,
+        binding: Option<&RequestBinding>,
     ) -> Result<TransferGuard, PaymentRefusal> {
         let method = &taken.method;
         let said = &exact.authorization;
         check_offer(said, &taken.offer)?;
+        if sale.presenter.is_limited && self.paid(&method.exact_key(said)).is_none() {
+            return Err(PaymentRefusal::Limited);
+        }
         method.check_signature(exact).await?;
         match binding {
             Some(binding) => method.check_bound(exact, binding, sale).await?,
@@ -61,9 +65,15 @@ impl SellerState {
             method.check_transfer(&transfer).await?;
         }
         let payment = payment(sale, method, exact);
-        let behind = (Arc::clone(self), Arc::clone(method));
-        let deed = (transfer, payment, binding.is_some());
-        Ok(TransferGuard::new(behind, sale, lock, deed))
+        Ok(TransferGuard::new(
+            Arc::clone(self),
+            Arc::clone(method),
+            sale,
+            lock,
+            transfer,
+            payment,
+            binding.is_some(),
+        ))
     }
 }
 
@@ -138,7 +148,7 @@ impl PaymentMethod {
     pub async fn check_transfer(&self, transfer: &TransferPermit) -> Result<(), PaymentRefusal> {
         if !self.settlement().has_begun(transfer) {
             let (after, before) = (transfer.valid_after, transfer.valid_before);
-            check_window(after, before, (Reason::ExactExpired, Reason::ExactEarly))?;
+            check_window(after, before, Reason::ExactExpired, Reason::ExactEarly)?;
         }
         let checked = self.settlement().check_transfer(transfer).await;
         checked

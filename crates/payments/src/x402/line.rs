@@ -77,7 +77,7 @@ impl ChannelSession {
             return Ok(bid.max.saturating_sub(charged));
         }
         let stale = match taken {
-            true => self.led_on((plain, own), &other, bid.bound),
+            true => self.led_on(plain, own, &other, bid.bound),
             false => self.stale(Reason::Cumulative, own),
         };
         match again {
@@ -100,7 +100,8 @@ impl ChannelSession {
     /// names its request reads the price again.
     fn led_on(
         &self,
-        (plain, own): (Amount, bool),
+        plain: Amount,
+        own: bool,
         other: &impl Fn(&Amount) -> bool,
         bound: bool,
     ) -> PaymentRefusal {
@@ -112,7 +113,7 @@ impl ChannelSession {
             true => charged,
             false => charged.saturating_add(step),
         };
-        self.correction(Reason::Cumulative, (told, step), own)
+        self.correction(Reason::Cumulative, told, step, own)
     }
 
     pub fn covers(&self, voucher: &Voucher) -> bool {
@@ -151,13 +152,14 @@ impl ChannelSession {
     /// voucher only if the client has shown that it is the channel's `own` payer.
     pub fn stale(&self, reason: Reason, own: bool) -> PaymentRefusal {
         let charged = self.channel.charged.amount();
-        self.correction(reason, (charged, Amount::ZERO), own)
+        self.correction(reason, charged, Amount::ZERO, own)
     }
 
     fn correction(
         &self,
         reason: Reason,
-        (charged, step): (Amount, Amount),
+        charged: Amount,
+        step: Amount,
         own: bool,
     ) -> PaymentRefusal {
         let correction = ChannelCorrection {

@@ -40,7 +40,8 @@ pub(super) struct ChannelGuard {
 
 impl ChannelGuard {
     pub fn new(
-        (state, method): (Arc<SellerState>, Arc<PaymentMethod>),
+        state: Arc<SellerState>,
+        method: Arc<PaymentMethod>,
         sale: &OfferedCall,
         session: ChannelSession,
         deposit: Option<DepositPermit>,
@@ -59,6 +60,11 @@ impl ChannelGuard {
 
     async fn finish(&mut self) -> Result<(), PaymentRefusal> {
         // The call may have waited a long time for its turn.
+        let is_due = !self.session.channel.unclaimed().is_zero();
+        let adds = !self.payment.quote.is_zero();
+        if adds && !self.method.settlement().affords_claim(is_due) {
+            return Err(PaymentRefusal::GasShort);
+        }
         let view = self.method.settlement().channel(self.session.key.channel);
         if view.await?.withdrawal.is_some() {
             return Err(Reason::Withdrawal.into());
@@ -204,10 +210,13 @@ pub(super) struct TransferGuard {
 
 impl TransferGuard {
     pub fn new(
-        (state, method): (Arc<SellerState>, Arc<PaymentMethod>),
+        state: Arc<SellerState>,
+        method: Arc<PaymentMethod>,
         sale: &OfferedCall,
         lock: HeldLock<ExactKey>,
-        (transfer, payment, named): (TransferPermit, CheckedPayment, bool),
+        transfer: TransferPermit,
+        payment: CheckedPayment,
+        named: bool,
     ) -> Self {
         Self {
             state,

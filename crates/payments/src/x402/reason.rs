@@ -98,6 +98,9 @@ reasons! {
          tomorrow.";
     ExactTooSmall => "invalid_openlora_exact_too_small",
         "The call costs too little for a transfer of its own: pay from a channel.";
+    ContractTooSmall => "invalid_openlora_contract_too_small",
+        "The call costs too little for a claim of its own, which a contract's voucher needs: pay from \
+         an account without code.";
     RefundLimit => "invalid_openlora_refund_limit",
         "So many refunds a day are made for one payer: withdraw from the escrow, or come back \
          tomorrow.";
@@ -152,4 +155,27 @@ reasons! {
         "The chain cannot be asked now.";
     Pending => "settlement_pending",
         "It is not known yet what became of the transaction.";
+}
+
+impl Reason {
+    /// Whether the chain may have been asked before this refusal.
+    pub fn may_ask_chain(self) -> bool {
+        matches!(
+            self,
+            Self::ExactSignature
+                | Self::ExactUsed
+                | Self::ExactRefused
+                | Self::ExactFailed
+                | Self::ContractPayer
+                | Self::AboveBalance
+                | Self::ChannelNotFound
+                | Self::VoucherSignature
+                | Self::DepositSignature
+                | Self::DepositRefused
+                | Self::DepositFailed
+                | Self::RefundEmpty
+                | Self::RefundRequest
+                | Self::RequestBinding
+        )
+    }
 }

@@ -35,7 +35,8 @@ impl SellerState {
     pub async fn give_back(
         self: &Arc<Self>,
         taken: &TakenOffer,
-        (batch, request): (&BatchPayload, Option<&RefundRequest>),
+        batch: &BatchPayload,
+        request: Option<&RefundRequest>,
     ) -> Result<RefundAnswer, PaymentRefusal> {
         let VoucherAction::Refund { amount } = batch.action else {
             return Err(Reason::PayloadType.into());
@@ -84,7 +85,7 @@ impl SellerState {
         method.look_again(&mut line, &done).await?;
         self.sponsor.end(line.key);
         let fee = refund.fee.as_ref().map_or(Amount::ZERO, |fee| fee.amount);
-        refunded(&line, (refund.amount, fee), &done)
+        refunded(&line, refund.amount, fee, &done)
     }
 
     /// The channel with its current state on the chain.
@@ -335,7 +336,8 @@ impl ChannelSession {
 
 fn refunded(
     session: &ChannelSession,
-    (amount, fee): (Amount, Amount),
+    amount: Amount,
+    fee: Amount,
     done: &MinedResult,
 ) -> Result<RefundAnswer, PaymentRefusal> {
     let charged = session.channel.charged.amount();

@@ -24,8 +24,12 @@ pub(super) enum PaymentRefusal {
     Trouble(ChainFailure),
     /// Another call uses the channel for too long.
     Busy,
+    /// The chain is not asked about another payment from this address for now.
+    Limited,
     /// Too little gas is left for sponsored transactions.
     GasLow,
+    /// Too little gas is left to claim what the call would cost.
+    GasShort,
     /// The daily gas budget for sponsored transactions is spent.
     GasSpent,
     /// A refund that does not cover its fee.

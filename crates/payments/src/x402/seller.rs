@@ -12,6 +12,7 @@ use super::{
     terms::{SellerConfig, SellerState, TakenOffer},
     wire::{PaymentPayload, SchemePayload},
 };
+use openlora_ledger::ChannelKey;
 use openlora_ports::{
     OfferedCall, PaymentDemand, PaymentGateway, PaymentGuard, RefundAnswer, Sponsorship,
 };
@@ -38,15 +39,12 @@ impl X402Seller {
         let binding = binding.as_ref();
         match payload {
             SchemePayload::Batch(batch) => {
-                let tab = self.state.open_batch(sale, &taken, (&batch, binding));
+                let tab = self.state.open_batch(sale, &taken, &batch, binding);
                 Ok(Box::new(tab.await?))
             }
             SchemePayload::Exact(exact) => {
-                let tab = self
-                    .state
-                    .open_exact(sale, &taken, (&exact, binding))
-                    .await?;
-                Ok(Box::new(tab))
+                let tab = self.state.open_exact(sale, &taken, &exact, binding);
+                Ok(Box::new(tab.await?))
             }
         }
     }
@@ -60,8 +58,15 @@ impl X402Seller {
         let request: Option<RefundRequest> = extension(extensions.as_ref())?;
         match payload {
             SchemePayload::Batch(batch) => {
-                let asked = (&*batch, request.as_ref());
-                self.state.give_back(&taken, asked).await
+                let key = ChannelKey {
+                    chain_id: taken.method.chain_id,
+                    channel: batch.voucher.channel_id,
+                };
+                if sale.presenter.is_limited && self.state.channel(&key).is_none() {
+                    return Err(PaymentRefusal::Limited);
+                }
+                let refunded = self.state.give_back(&taken, &batch, request.as_ref());
+                refunded.await
             }
             SchemePayload::Exact(_) => Err(Reason::PayloadType.into()),
         }

@@ -27,6 +27,8 @@ pub(super) const LARGEST_STEP: u128 = 16;
 
 /// When to retry after a chain failure, in seconds.
 const RETRY_SECONDS: u64 = 5;
+/// When to retry if the account's balance is too low, in seconds.
+const GAS_SECONDS: u64 = 60;
 
 /// The configuration of a seller.
 pub struct SellerConfig {
@@ -119,7 +121,16 @@ impl SellerState {
         for method in &self.methods {
             let chain = method.chain_id;
             if method.settlement().is_gas_low() {
-                warnings.push(format!("Account {account} has too little left for gas on chain {chain}: deposits, refunds and transfers of payers are not sent."));
+                let settlement = method.settlement();
+                let refused = match (
+                    settlement.affords_claim(false),
+                    settlement.affords_claim(true),
+                ) {
+                    (true, _) => "",
+                    (false, true) => "; calls from new channels are refused",
+                    (false, false) => "; calls from channels are refused",
+                };
+                warnings.push(format!("Account {account} has too little left for gas on chain {chain}: deposits, refunds and transfers of payers are not sent{refused}."));
             }
             let (gas, budget) = method.settlement().sponsored_gas();
             if let Some(budget) = budget.filter(|_| gas.is_exhausted) {
@@ -245,13 +256,13 @@ impl SellerState {
             PaymentRefusal::Malformed(problem) => PaymentDemand::Malformed {
                 message: format!("Invalid payment: {problem}."),
             },
-            PaymentRefusal::Because(reason) => self.required(sale, plain(reason), None),
+            PaymentRefusal::Because(reason) => self.required_for(sale, reason, None),
             PaymentRefusal::Differs(field) => {
                 let reason = Reason::OtherTerms;
                 let message = format!("{} It differs in `{field}`.", reason.message());
-                self.required(sale, (reason, message), None)
+                self.required(sale, reason, message, None)
             }
-            PaymentRefusal::Stale(reason, found) => self.required(sale, plain(reason), Some(*found)),
+            PaymentRefusal::Stale(reason, found) => self.required_for(sale, reason, Some(*found)),
             PaymentRefusal::UsedByName(used, payer) => PaymentDemand::Used {
                 request_id: used.request_id,
                 request_hash: used.request_hash,
@@ -267,6 +278,18 @@ impl SellerState {
             PaymentRefusal::Trouble(trouble) => troubled(&trouble),
             PaymentRefusal::Busy => unavailable("Another call uses this channel."),
             PaymentRefusal::GasLow => unavailable("Transactions of payers are not sent now."),
+            PaymentRefusal::GasShort => PaymentDemand::Stopped {
+                code: "gas_account_low",
+                message: "The server's account cannot pay for claiming what this call would cost. Nothing was charged; the payment stays valid."
+                    .to_owned(),
+                retry_after: GAS_SECONDS,
+            },
+            PaymentRefusal::Limited => PaymentDemand::Stopped {
+                code: "refused_limit",
+                message: "Too many payments from this address were refused: only channels in use can pay from it for now."
+                    .to_owned(),
+                retry_after: RETRY_SECONDS,
+            },
             PaymentRefusal::GasSpent => PaymentDemand::Stopped {
                 code: "gas_budget_spent",
                 message: "So much gas was paid for payers today that deposits, refunds and transfers are not sent until tomorrow (UTC)."
@@ -282,7 +305,7 @@ impl SellerState {
                         "A refund costs {fee}, and {rest} are left in the channel, in base units: withdraw from the escrow."
                     ),
                 };
-                self.required(sale, (Reason::RefundFee, message), None)
+                self.required(sale, Reason::RefundFee, message, None)
             }
             PaymentRefusal::Unwritable(failure) => {
                 tracing::error!(%failure, "a payment was refused because the journal takes nothing");
@@ -291,10 +314,21 @@ impl SellerState {
         }
     }
 
+    /// With the usual message of the reason.
+    fn required_for(
+        &self,
+        sale: &OfferedCall,
+        reason: Reason,
+        correction: Option<ChannelCorrection>,
+    ) -> PaymentDemand {
+        self.required(sale, reason, reason.message().to_owned(), correction)
+    }
+
     fn required(
         &self,
         sale: &OfferedCall,
-        (reason, message): (Reason, String),
+        reason: Reason,
+        message: String,
         correction: Option<ChannelCorrection>,
     ) -> PaymentDemand {
         match self.header(sale, reason, correction) {
@@ -302,6 +336,7 @@ impl SellerState {
                 code: reason.code().to_owned(),
                 message,
                 terms,
+                asked_chain: reason.may_ask_chain(),
             },
             Ok(None) => unavailable("Nobody can be paid for this adapter now."),
             Err(problem) => {
@@ -341,10 +376,6 @@ impl SellerState {
         };
         required.encode().map(Some)
     }
-}
-
-fn plain(reason: Reason) -> (Reason, String) {
-    (reason, reason.message().to_owned())
 }
 
 /// Writes our state of a channel into its chain's offer, and moves that offer to the front. Stock

@@ -7,6 +7,7 @@
 )]
 
 mod allotment;
+mod digest;
 mod ledger;
 mod payer_store;
 mod wire;

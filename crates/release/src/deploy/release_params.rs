@@ -40,8 +40,8 @@ impl ReleaseParams {
             publisher: envelope.address,
             manifest_sha256: release.manifest_sha256.0.into(),
             weights_sha256: weights.sha256.0.into(),
-            base_root: release.base_root.0.into(),
-            datasets_root: release.datasets_root.0.into(),
+            base_root: release.base_root.into(),
+            datasets_root: release.datasets_root.into(),
             split: manifest.split.clone(),
             contributors: manifest.contributors.clone(),
         })

@@ -6,7 +6,7 @@ mod compare;
 mod read;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use compare::{against_releases, compare};
 pub use read::{ExploreQuery, explore};
@@ -27,7 +27,7 @@ pub struct RegistryReport {
     pub verified: Option<PackageVerification>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AdapterView {
     pub adapter_id: String,
     pub publisher: String,
@@ -46,7 +46,7 @@ pub struct AdapterView {
     pub anchored: Vec<AnchoredView>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReleaseView {
     pub version: u32,
     /// Unix time in seconds.
@@ -64,7 +64,7 @@ pub struct ReleaseView {
     pub block: u64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ShareView {
     pub recipient: String,
     pub ppm: u32,
@@ -73,7 +73,7 @@ pub struct ShareView {
     pub pool: Option<PoolView>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PoolView {
     pub operator: String,
     pub delay_seconds: u32,
@@ -83,7 +83,7 @@ pub struct PoolView {
 }
 
 /// Base units of the network's token, as decimal texts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AdapterRevenue {
     pub token: String,
     pub symbol: String,
@@ -99,7 +99,7 @@ pub struct AdapterRevenue {
 /// What one server has anchored for an adapter. The number of calls and their charge are the
 /// server's claims: the chain has only the roots, and `audit` recomputes the rest from the
 /// published log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AnchoredView {
     pub server: String,
     pub anchors: u64,

@@ -31,6 +31,7 @@ use openlora_model::dataset::Task;
 pub async fn classify(State(app): State<AppState>, request: Request) -> Result<Response, ApiError> {
     let intake = CallIntake::read(&app, request).await?;
     let task = classifier(&intake)?;
+    inputs::refuse_unknown(&intake.fields, &["input", "text"])?;
     let text = inputs::classify_text(&intake.fields)?;
     let prompt = Prompt::Chat(task.prompt_messages(&text));
     let adapter = Arc::clone(&intake.adapter);
@@ -80,7 +81,7 @@ pub async fn run(
     let work = CallWork::Classifications {
         texts: prompts.len() as u64,
     };
-    let opened = app.open(&mut intake, (admission, permit), work, FinishedAnswer::JSON);
+    let opened = app.open(&mut intake, admission, permit, work, FinishedAnswer::JSON);
     let ticket = match opened.await? {
         OpenedCall::Run(ticket) => ticket,
         OpenedCall::Repeated(answer) => return Ok(repeat(app, answer)),

@@ -6,7 +6,6 @@ mod attributions;
 mod classify;
 mod completions;
 mod edge;
-mod embeddings;
 mod events;
 mod models;
 mod moderations;
@@ -122,14 +121,6 @@ pub const ROUTES: &[ApiRoute] = &[
     metered("/v1/moderations", "content filter in OpenAI's form", || {
         post(moderations::moderate).get(refund::terms)
     }),
-    ApiRoute {
-        metered: false,
-        ..metered(
-            "/v1/embeddings",
-            "refused: adapters here generate text",
-            || post(embeddings::refuse),
-        )
-    },
     open("/v1/models", "the adapters served", || get(models::list)),
     open("/v1/models/{*id}", "one adapter", || get(models::get_model)),
     open(

@@ -9,15 +9,22 @@ use axum::{
 };
 
 use super::{AppState, classify};
-use crate::{api_error::ApiError, intake::CallIntake, wire::inputs};
+use crate::{
+    adapter_registry::{AdapterRegistry, ServedAdapter},
+    api_error::ApiError,
+    intake::CallIntake,
+    wire::inputs,
+};
 use openlora_engine::Prompt;
 use openlora_ledger::event::CallKind;
 
 pub async fn moderate(State(app): State<AppState>, request: Request) -> Result<Response, ApiError> {
-    let intake = CallIntake::read(&app, request).await?;
+    // OpenAI's route needs no model.
+    let intake = CallIntake::read_for(&app, request, only_filter).await?;
     let task = classify::classifier(&intake)?;
     let harmless =
         inputs::harmless_label(intake.adapter.labels()).ok_or_else(|| no_filter(&intake))?;
+    inputs::refuse_unknown(&intake.fields, &["input"])?;
     let texts = inputs::moderation_texts(&intake.fields)?;
     let prompts = texts
         .iter()
@@ -38,6 +45,17 @@ pub async fn moderate(State(app): State<AppState>, request: Request) -> Result<R
         },
     )
     .await
+}
+
+/// The only content filter that is served.
+fn only_filter(adapters: &AdapterRegistry) -> Option<Arc<ServedAdapter>> {
+    let mut filters = adapters
+        .iter()
+        .filter(|it| inputs::harmless_label(it.labels()).is_some());
+    match (filters.next(), filters.next()) {
+        (Some(only), None) => Some(Arc::clone(only)),
+        _ => None,
+    }
 }
 
 fn no_filter(intake: &CallIntake) -> ApiError {

@@ -45,6 +45,7 @@ pub async fn terms(
         prompt: 0,
         completion: 0,
     };
+    let address = ClientAddress::from_request(request.extensions());
     let sale = OfferedCall {
         adapter: adapter.name.clone(),
         adapter_digest: adapter.digest.clone(),
@@ -53,20 +54,25 @@ pub async fn terms(
         request_id: id.map_or_else(String::new, |id| id.0.as_str().to_owned()),
         request_hash: String::new(),
         request: Word::default(),
-        presenter: Presenter::default(),
+        presenter: Presenter {
+            is_limited: app.refused.is_limited(address),
+            ..Presenter::default()
+        },
         work,
         prices: adapter.prices,
         quote: adapter.prices.price_of(work),
     };
     match payment_header(request.headers())? {
         None => {
-            let address = ClientAddress::from_request(request.extensions());
             app.quotes.spend(address.filter(|it| !it.is_shared()), 0)?;
             Err(unpaid(sales.gateway.terms(&sale)))
         }
         Some(payment) => {
             let refunded = sales.gateway.refund(&sale, &payment).await;
-            let refunded = refunded.map_err(unpaid)?;
+            let refunded = refunded.map_err(|why| {
+                app.count_refusal(&why, address);
+                unpaid(why)
+            })?;
             Ok(respond(
                 FinishedAnswer::json(&refunded.body).paid(Some(refunded.response)),
             ))

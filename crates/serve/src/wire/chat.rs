@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use super::{
     envelope::AnswerEnvelope,
-    fields::{BodyFields, kind_of, missing, text_of, wrong_type, wrong_value},
-    sampling::{SamplingOptions, StreamOptions, refuse_unsupported},
+    fields::{BodyFields, kind_of, missing, text_of, unsupported, wrong_type, wrong_value},
+    sampling::{SamplingOptions, StreamOptions, refuse_unknown},
 };
 use crate::api_error::ApiError;
-use openlora_engine::TokenLogprob;
+use openlora_engine::{TokenLogprob, VocabularyToken};
 use openlora_model::text::ChatMessage;
 
 /// A chat request that can be answered.
@@ -24,7 +24,7 @@ const MOST_ALTERNATIVES: u64 = 20;
 
 impl ChatRequest {
     pub fn read(fields: &BodyFields) -> Result<Self, ApiError> {
-        refuse_unsupported(fields)?;
+        refuse_unknown(fields, &["messages", "top_logprobs"])?;
         let messages = read_messages(fields.required("messages")?)?;
         let mut sampling = SamplingOptions::read(fields)?;
         sampling.logprobs = read_logprobs(fields)?;
@@ -67,13 +67,15 @@ fn read_message(index: usize, value: &Value) -> Result<ChatMessage, ApiError> {
         return Err(wrong_type(&place, "an object with role and content", value));
     }
     let field = |name: &str| value.get(name).filter(|found| !found.is_null());
-    for name in ["tool_calls", "function_call", "audio"] {
-        if field(name).is_some() {
-            return Err(super::fields::unsupported(
-                &format!("{place}.{name}"),
-                "Messages carry text only.",
-            ));
-        }
+    let fields = value.as_object().into_iter().flatten();
+    for (name, _) in fields.filter(|(_, value)| !value.is_null()) {
+        let reason = match name.as_str() {
+            "role" | "content" => continue,
+            "tool_calls" | "function_call" | "audio" => "Messages carry text only.",
+            "name" => "The chat template does not show names; write it into the content.",
+            _ => "A message has a role and a content.",
+        };
+        return Err(unsupported(&format!("{place}.{name}"), reason));
     }
     let role_place = format!("{place}.role");
     let role = text_of(
@@ -82,10 +84,15 @@ fn read_message(index: usize, value: &Value) -> Result<ChatMessage, ApiError> {
     )?;
     let role = settle_role(&role_place, role)?;
     let content_place = format!("{place}.content");
-    let content = field("content").ok_or_else(|| missing(&content_place))?;
+    let content = match field("content") {
+        Some(content) => read_content(&content_place, content)?,
+        // OpenAI's own answers may have no content, and are sent back with the next question.
+        None if role == "assistant" => String::new(),
+        None => return Err(missing(&content_place)),
+    };
     Ok(ChatMessage {
         role: role.to_owned(),
-        content: read_content(&content_place, content)?,
+        content,
     })
 }
 
@@ -194,9 +201,9 @@ fn write_logprobs(tokens: &[TokenLogprob]) -> Value {
             let top: Vec<Value> = token
                 .top
                 .iter()
-                .map(|(text, logprob)| write_alternative(text, *logprob))
+                .map(|(token, logprob)| write_token(token, *logprob))
                 .collect();
-            let mut written = write_alternative(&token.token, token.logprob);
+            let mut written = write_token(&token.token, token.logprob);
             written["top_logprobs"] = json!(top);
             written
         })
@@ -204,6 +211,6 @@ fn write_logprobs(tokens: &[TokenLogprob]) -> Value {
     json!({ "content": content, "refusal": null })
 }
 
-fn write_alternative(text: &str, logprob: f32) -> Value {
-    json!({ "token": text, "logprob": logprob, "bytes": text.as_bytes() })
+fn write_token(token: &VocabularyToken, logprob: f32) -> Value {
+    json!({ "token": token.text(), "logprob": logprob, "bytes": token.bytes })
 }

@@ -5,10 +5,10 @@ use serde_json::{Map, Value, json};
 use super::{
     envelope::AnswerEnvelope,
     fields::{BodyFields, unsupported, wrong_type},
-    sampling::{SamplingOptions, StreamOptions, refuse_unsupported},
+    sampling::{SamplingOptions, StreamOptions, refuse_unknown},
 };
 use crate::api_error::ApiError;
-use openlora_engine::TokenLogprob;
+use openlora_engine::{TokenLogprob, VocabularyToken};
 
 /// A text-completion request that can be answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +23,7 @@ const MOST_ALTERNATIVES: u64 = 5;
 
 impl CompletionRequest {
     pub fn read(fields: &BodyFields) -> Result<Self, ApiError> {
-        refuse_unsupported(fields)?;
+        refuse_unknown(fields, &["prompt"])?;
         let prompt = read_prompt(fields.required("prompt")?)?;
         let mut sampling = SamplingOptions::read(fields)?;
         sampling.logprobs = fields.integer("logprobs", 0, MOST_ALTERNATIVES)?;
@@ -56,34 +56,33 @@ fn read_prompt(value: &Value) -> Result<String, ApiError> {
 
 /// The complete answer.
 pub fn answer(envelope: &AnswerEnvelope, text: &str, logprobs: Option<&[TokenLogprob]>) -> Value {
-    let mut value = body(envelope, text, logprobs, json!(envelope.finish_reason()), 0);
+    let mut value = body(envelope, text, logprobs, json!(envelope.finish_reason()));
     value["usage"] = envelope.usage_json();
     value
 }
 
-/// A piece of a streamed answer; `offset` is the number of characters before it.
+/// A piece of a streamed answer.
 pub fn chunk(
     envelope: &AnswerEnvelope,
     text: &str,
     logprobs: Option<&[TokenLogprob]>,
-    offset: usize,
     include_usage: bool,
 ) -> Value {
-    let mut chunk = body(envelope, text, logprobs, Value::Null, offset);
+    let mut chunk = body(envelope, text, logprobs, Value::Null);
     envelope.add_chunk_usage(&mut chunk, false, include_usage);
     chunk
 }
 
 /// The chunk that says why the answer ended.
 pub fn closing(envelope: &AnswerEnvelope, include_usage: bool) -> Value {
-    let mut chunk = body(envelope, "", None, json!(envelope.finish_reason()), 0);
+    let mut chunk = body(envelope, "", None, json!(envelope.finish_reason()));
     envelope.add_chunk_usage(&mut chunk, false, include_usage);
     chunk
 }
 
 /// The last chunk, which carries the usage.
 pub fn usage(envelope: &AnswerEnvelope) -> Value {
-    let mut chunk = body(envelope, "", None, Value::Null, 0);
+    let mut chunk = body(envelope, "", None, Value::Null);
     chunk["choices"] = json!([]);
     envelope.add_chunk_usage(&mut chunk, true, true);
     chunk
@@ -94,7 +93,6 @@ fn body(
     text: &str,
     logprobs: Option<&[TokenLogprob]>,
     finish: Value,
-    offset: usize,
 ) -> Value {
     json!({
         "id": envelope.id,
@@ -105,29 +103,45 @@ fn body(
         "choices": [{
             "index": 0,
             "text": text,
-            "logprobs": logprobs.map(|tokens| write_logprobs(tokens, offset)),
+            "logprobs": logprobs.map(write_logprobs),
             "finish_reason": finish,
         }],
     })
 }
 
-fn write_logprobs(tokens: &[TokenLogprob], mut offset: usize) -> Value {
-    let mut offsets = Vec::with_capacity(tokens.len());
-    for token in tokens {
-        offsets.push(offset);
-        offset += token.token.chars().count();
-    }
-    let texts: Vec<&str> = tokens.iter().map(|token| token.token.as_str()).collect();
-    let values: Vec<f32> = tokens.iter().map(|token| token.logprob).collect();
-    let top: Vec<Map<String, Value>> = tokens
-        .iter()
-        .map(|token| {
-            token
-                .top
-                .iter()
-                .map(|(text, value)| (text.clone(), json!(value)))
-                .collect()
-        })
-        .collect();
+fn write_logprobs(tokens: &[TokenLogprob]) -> Value {
+    let texts: Vec<String> = tokens.iter().map(|it| token_name(&it.token)).collect();
+    let values: Vec<f32> = tokens.iter().map(|it| it.logprob).collect();
+    let top: Vec<Map<String, Value>> = tokens.iter().map(write_alternatives).collect();
+    let offsets: Vec<usize> = tokens.iter().map(|it| it.offset).collect();
     json!({ "tokens": texts, "token_logprobs": values, "top_logprobs": top, "text_offset": offsets })
+}
+
+/// A token's text; parts of characters are named by their bytes, as OpenAI does.
+fn token_name(token: &VocabularyToken) -> String {
+    match token.is_text() {
+        true => token.text(),
+        false => {
+            let bytes: String = token
+                .bytes
+                .iter()
+                .map(|it| format!("\\x{it:02x}"))
+                .collect();
+            format!("bytes:{bytes}")
+        }
+    }
+}
+
+/// The alternatives by name; of two tokens with the same text, the less likely one is named by its
+/// id.
+fn write_alternatives(token: &TokenLogprob) -> Map<String, Value> {
+    let mut all = Map::new();
+    for (alternative, logprob) in &token.top {
+        let mut name = token_name(alternative);
+        if all.contains_key(&name) {
+            name = format!("token_id:{}", alternative.id);
+        }
+        all.insert(name, json!(logprob));
+    }
+    all
 }

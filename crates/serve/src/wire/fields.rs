@@ -44,6 +44,16 @@ impl BodyFields {
         self.map.get(name).filter(|value| !value.is_null())
     }
 
+    /// Refuses the first field that is not `known`, and names the known one that it resembles.
+    pub fn refuse_others(&self, known: &[&str]) -> Result<(), ApiError> {
+        let is_known = |name: &str| known.contains(&name);
+        let mut fields = self.map.iter().filter(|(_, value)| !value.is_null());
+        match fields.find(|(name, _)| !is_known(name)) {
+            Some((name, _)) => Err(unknown(name, known)),
+            None => Ok(()),
+        }
+    }
+
     pub fn required(&self, name: &str) -> Result<&Value, ApiError> {
         self.get(name).ok_or_else(|| missing(name))
     }
@@ -100,7 +110,12 @@ impl BodyFields {
         if !value.is_number() {
             return Err(wrong_type(name, &expected, value));
         }
-        match value.as_u64() {
+        // `16.0` is the integer 16, as in JavaScript.
+        let whole = |number: f64| {
+            let is_whole = number.fract() == 0.0 && (0.0..=9e15).contains(&number);
+            is_whole.then_some(number as u64)
+        };
+        match value.as_u64().or_else(|| value.as_f64().and_then(whole)) {
             Some(number) if (min..=max).contains(&number) => Ok(Some(number)),
             _ => Err(wrong_value(name, &expected, &value.to_string())),
         }
@@ -156,6 +171,29 @@ pub fn wrong_value(name: &str, expected: &str, found: &str) -> ApiError {
 pub fn unsupported(name: &str, reason: &str) -> ApiError {
     let message = format!("Unsupported parameter: '{name}'. {reason}");
     ApiError::invalid("unsupported_parameter", name, message)
+}
+
+/// Least similarity (Jaro-Winkler) at which a name is suggested.
+const SIMILAR: f64 = 0.7;
+
+/// The known name that a mistyped one resembles most, if any does.
+pub fn closest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    known
+        .iter()
+        .map(|other| (strsim::jaro_winkler(name, other), *other))
+        .filter(|(similarity, _)| *similarity >= SIMILAR)
+        .max_by(|left, right| left.0.total_cmp(&right.0))
+        .map(|(_, other)| other)
+}
+
+fn unknown(name: &str, known: &[&str]) -> ApiError {
+    let shown: String = name.chars().take(64).collect();
+    let hint = match closest(name, known) {
+        Some(meant) => format!(" Did you mean '{meant}'?"),
+        None => String::new(),
+    };
+    let message = format!("Unknown parameter: '{shown}'.{hint}");
+    ApiError::invalid("unknown_parameter", &shown, message)
 }
 
 /// A JSON value's type in words.

@@ -6,6 +6,7 @@ use super::{
     chat::read_content,
     envelope::usage_json,
     fields::{BodyFields, missing, texts_of, wrong_value},
+    sampling::WITHOUT_EFFECT,
 };
 use crate::api_error::ApiError;
 use openlora_ledger::event::TokenUsage;
@@ -15,6 +16,18 @@ const MOST_INPUTS: usize = 32;
 
 /// Labels that a content filter gives to harmless text.
 pub const HARMLESS_LABELS: &[&str] = &["allowed", "allow", "ok", "safe", "clean", "ham"];
+
+/// Refuses the first parameter that is neither one of the route's `own` nor without effect.
+pub fn refuse_unknown(fields: &BodyFields, own: &[&str]) -> Result<(), ApiError> {
+    let common = ["model", "attribution"];
+    let known: Vec<&str> = own
+        .iter()
+        .chain(&common)
+        .chain(WITHOUT_EFFECT)
+        .copied()
+        .collect();
+    fields.refuse_others(&known)
+}
 
 /// The text of a classification: `input`, or `text` as some clients call it.
 pub fn classify_text(fields: &BodyFields) -> Result<String, ApiError> {

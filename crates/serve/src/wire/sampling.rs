@@ -16,7 +16,10 @@ pub struct SamplingOptions {
     pub min_p: Option<f64>,
     pub frequency_penalty: Option<f64>,
     pub presence_penalty: Option<f64>,
+    pub repetition_penalty: Option<f64>,
+    pub min_tokens: u64,
     pub stop: Vec<String>,
+    pub stop_token_ids: Vec<u32>,
     pub logprobs: Option<u64>,
     pub seed: Option<u64>,
 }
@@ -75,7 +78,7 @@ pub const UNSUPPORTED: &[(&str, HarmlessCheck, &str)] = &[
     ),
     (
         "reasoning_effort",
-        never,
+        is_none_word,
         "Adapters here do not reason in hidden tokens.",
     ),
     (
@@ -88,7 +91,115 @@ pub const UNSUPPORTED: &[(&str, HarmlessCheck, &str)] = &[
         is_false,
         "The prompt is not repeated in the answer.",
     ),
+    ("structured_outputs", never, FIXED_FORM),
+    ("guided_json", never, FIXED_FORM),
+    ("guided_regex", never, FIXED_FORM),
+    ("guided_choice", never, FIXED_FORM),
+    ("guided_grammar", never, FIXED_FORM),
+    ("guided_decoding_backend", never, FIXED_FORM),
+    ("grammar", is_empty, FIXED_FORM),
+    ("json_schema", never, FIXED_FORM),
+    ("chat_template", never, OWN_TEMPLATE),
+    ("chat_template_kwargs", is_empty, OWN_TEMPLATE),
+    ("add_generation_prompt", is_true, OWN_TEMPLATE),
+    ("continue_final_message", is_false, OWN_TEMPLATE),
+    ("documents", is_empty, OWN_TEMPLATE),
+    ("ignore_eos", is_false, "Use 'min_tokens'."),
+    ("bad_words", is_empty, "Biasing tokens is not available."),
+    (
+        "allowed_token_ids",
+        is_empty,
+        "Biasing tokens is not available.",
+    ),
+    (
+        "prompt_logprobs",
+        never,
+        "Probabilities are those of the answer's tokens.",
+    ),
+    (
+        "truncate_prompt_tokens",
+        never,
+        "Prompts are never shortened.",
+    ),
+    (
+        "skip_special_tokens",
+        is_true,
+        "Special tokens are not shown.",
+    ),
+    (
+        "include_stop_str_in_output",
+        is_false,
+        "Stop texts are not part of the answer.",
+    ),
+    ("use_beam_search", is_false, NO_SUCH_SAMPLER),
+    ("length_penalty", is_one, NO_SUCH_SAMPLER),
+    ("early_stopping", is_false, NO_SUCH_SAMPLER),
+    ("typical_p", is_one, NO_SUCH_SAMPLER),
+    ("tfs_z", is_one, NO_SUCH_SAMPLER),
+    ("top_a", is_zero, NO_SUCH_SAMPLER),
+    ("mirostat", is_zero, NO_SUCH_SAMPLER),
+    ("dry_multiplier", is_zero, NO_SUCH_SAMPLER),
+    ("xtc_probability", is_zero, NO_SUCH_SAMPLER),
+    (
+        "verbosity",
+        is_medium,
+        "The length of answers is not steered by a word.",
+    ),
 ];
+
+/// Parameters of chat and text completions that are honoured.
+const COMMON: &[&str] = &[
+    "model",
+    "attribution",
+    "max_tokens",
+    "max_completion_tokens",
+    "min_tokens",
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "frequency_penalty",
+    "presence_penalty",
+    "repetition_penalty",
+    "stop",
+    "stop_token_ids",
+    "seed",
+    "stream",
+    "stream_options",
+    "logprobs",
+];
+
+/// Parameters that do not change the answer, whatever their value.
+pub const WITHOUT_EFFECT: &[&str] = &[
+    "user",
+    "metadata",
+    "store",
+    "service_tier",
+    "parallel_tool_calls",
+    "safety_identifier",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+];
+
+const FIXED_FORM: &str = "Answers are plain text; /v1/classify answers in a fixed form.";
+const OWN_TEMPLATE: &str = "Messages are rendered with the base's own chat template.";
+const NO_SUCH_SAMPLER: &str = "The sampler has no such option.";
+
+fn is_none_word(value: &Value) -> bool {
+    value == "none"
+}
+
+fn is_true(value: &Value) -> bool {
+    value.as_bool() == Some(true)
+}
+
+fn is_zero(value: &Value) -> bool {
+    value.as_f64() == Some(0.0)
+}
+
+fn is_medium(value: &Value) -> bool {
+    value == "medium"
+}
 
 fn never(_: &Value) -> bool {
     false
@@ -104,7 +215,7 @@ fn is_empty(value: &Value) -> bool {
 }
 
 fn is_one(value: &Value) -> bool {
-    value.as_u64() == Some(1)
+    value.as_f64() == Some(1.0)
 }
 
 fn is_false(value: &Value) -> bool {
@@ -125,14 +236,23 @@ fn is_text_only(value: &Value) -> bool {
         .is_some_and(|items| items.iter().all(|item| item == "text"))
 }
 
-/// Refuses the first parameter of [`UNSUPPORTED`] whose value has an effect.
-pub fn refuse_unsupported(fields: &BodyFields) -> Result<(), ApiError> {
+/// Refuses the first parameter that is neither one of the route's `own`, nor honoured, nor without
+/// effect.
+pub fn refuse_unknown(fields: &BodyFields, own: &[&str]) -> Result<(), ApiError> {
     for (name, harmless, reason) in UNSUPPORTED {
         if fields.get(name).is_some_and(|value| !harmless(value)) {
             return Err(unsupported(name, reason));
         }
     }
-    Ok(())
+    let unsupported = UNSUPPORTED.iter().map(|(name, ..)| *name);
+    let known: Vec<&str> = own
+        .iter()
+        .chain(COMMON)
+        .chain(WITHOUT_EFFECT)
+        .copied()
+        .chain(unsupported)
+        .collect();
+    fields.refuse_others(&known)
 }
 
 /// Longest list of stop sequences, as in OpenAI's API.
@@ -146,19 +266,27 @@ impl SamplingOptions {
     pub fn read(fields: &BodyFields) -> Result<Self, ApiError> {
         let max_completion = fields.integer("max_completion_tokens", 1, u64::from(u32::MAX))?;
         let max_tokens = fields.integer("max_tokens", 1, u64::from(u32::MAX))?;
-        let top_p = fields.number("top_p", 0.0, 1.0)?;
-        if top_p == Some(0.0) {
-            return Err(wrong_value("top_p", "a number above 0 and up to 1", "0"));
+        let min_tokens = fields.integer("min_tokens", 0, u64::from(u32::MAX))?;
+        let max_tokens = max_completion.or(max_tokens);
+        if let (Some(min), Some(max)) = (min_tokens, max_tokens)
+            && min > max
+        {
+            let expected = format!("at most the {max} tokens of the answer");
+            return Err(wrong_value("min_tokens", &expected, &min.to_string()));
         }
         Ok(Self {
-            max_tokens: max_completion.or(max_tokens),
+            max_tokens,
+            min_tokens: min_tokens.unwrap_or(0),
             temperature: fields.number("temperature", 0.0, 2.0)?,
-            top_p,
-            top_k: fields.integer("top_k", 1, u64::from(u32::MAX))?,
+            // 0 leaves the most likely token only.
+            top_p: fields.number("top_p", 0.0, 1.0)?,
+            top_k: read_top_k(fields)?,
             min_p: fields.number("min_p", 0.0, 1.0)?,
             frequency_penalty: fields.number("frequency_penalty", -2.0, 2.0)?,
             presence_penalty: fields.number("presence_penalty", -2.0, 2.0)?,
+            repetition_penalty: fields.number("repetition_penalty", 0.01, 2.0)?,
             stop: read_stop(fields)?,
+            stop_token_ids: read_stop_tokens(fields)?,
             logprobs: None,
             seed: read_seed(fields)?,
         })
@@ -185,7 +313,10 @@ impl SamplingOptions {
             min_p: self.min_p.filter(|_| temperature > 0.0),
             frequency_penalty: self.frequency_penalty.map(|value| value as f32),
             presence_penalty: self.presence_penalty.map(|value| value as f32),
+            repetition_penalty: self.repetition_penalty.map(|value| value as f32),
+            min_tokens: saturating_size(self.min_tokens),
             stop: self.stop.clone(),
+            stop_token_ids: self.stop_token_ids.clone(),
             logprobs: self.logprobs.map(saturating_size),
             seed: self.seed,
         }
@@ -218,6 +349,38 @@ fn read_stop(fields: &BodyFields) -> Result<Vec<String>, ApiError> {
     match stop.iter().any(String::is_empty) {
         true => Err(wrong_value("stop", expected, "an empty text")),
         false => Ok(stop),
+    }
+}
+
+/// Longest list of stop tokens.
+const MOST_STOP_TOKENS: usize = 64;
+
+fn read_stop_tokens(fields: &BodyFields) -> Result<Vec<u32>, ApiError> {
+    const NAME: &str = "stop_token_ids";
+    let Some(value) = fields.get(NAME) else {
+        return Ok(Vec::new());
+    };
+    let expected = format!("a list of up to {MOST_STOP_TOKENS} token ids");
+    let items = value
+        .as_array()
+        .ok_or_else(|| wrong_type(NAME, &expected, value))?;
+    if items.len() > MOST_STOP_TOKENS {
+        let found = format!("{} of them", items.len());
+        return Err(wrong_value(NAME, &expected, &found));
+    }
+    let id = |(at, item): (usize, &Value)| {
+        let found = item.as_u64().and_then(|id| u32::try_from(id).ok());
+        found.ok_or_else(|| wrong_type(&format!("{NAME}[{at}]"), "a token id", item))
+    };
+    items.iter().enumerate().map(id).collect()
+}
+
+/// 0 and -1 are common ways to write that all tokens are considered.
+fn read_top_k(fields: &BodyFields) -> Result<Option<u64>, ApiError> {
+    let unlimited = |value: &Value| matches!(value.as_f64(), Some(0.0 | -1.0));
+    match fields.get("top_k").is_some_and(unlimited) {
+        true => Ok(None),
+        false => fields.integer("top_k", 1, u64::from(u32::MAX)),
     }
 }
 
@@ -261,6 +424,13 @@ impl StreamOptions {
 }
 
 fn read_include_usage(options: &Map<String, Value>) -> Result<bool, ApiError> {
+    for (name, value) in options {
+        let harmless = ["include_usage", "include_obfuscation"].contains(&name.as_str());
+        if !harmless && !value.is_null() {
+            let place = format!("stream_options.{name}");
+            return Err(unsupported(&place, "Streams have no such option."));
+        }
+    }
     match options.get("include_usage") {
         None | Some(Value::Null) => Ok(false),
         Some(Value::Bool(wanted)) => Ok(*wanted),

@@ -7,11 +7,16 @@
 )]
 
 mod access;
+mod logprobs;
 mod proofs;
 mod serve_bad_requests;
 mod serve_hostile;
 mod serve_metering;
 mod serve_routes;
+
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "../../../../tests/support/memory_journal.rs"]
+mod memory_journal;
 
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../../../../tests/support/serve_support.rs"]

@@ -7,12 +7,12 @@ use std::sync::{
 
 use futures::StreamExt;
 use openlora_journal::{
-    AppendOutcome, Journal, JournalEntry, JournalError, JournalHead, JournalStore, MemoryStore,
-    StoreReader,
+    AppendOutcome, Journal, JournalEntry, JournalError, JournalHead, JournalStore, StoreReader,
 };
 use openlora_ledger::event::{CallKind, Event, EventRecord, FinishReason, TokenUsage};
 use serde_json::{Value, json};
 
+use crate::memory_journal::MemoryStore;
 use crate::serve_support::{
     LIMITS, TestServer, chat, reply, start, start_with, test_journal, with,
 };

@@ -154,6 +154,58 @@ async fn chat_logprobs_name_the_alternatives() {
     server.drain().await;
 }
 
+/// What clients write for "nothing special" changes nothing.
+#[tokio::test]
+async fn neutral_values_are_accepted() {
+    let server = start().await;
+    let body = chat("persona", "hi !end=1");
+    let plain = server.post("/v1/chat/completions", &body).await.json();
+    for neutral in [
+        json!({ "top_p": 0 }),
+        json!({ "top_k": 0 }),
+        json!({ "top_k": -1 }),
+        json!({ "n": 1.0, "max_tokens": 16.0 }),
+        json!({ "reasoning_effort": "none", "verbosity": "medium" }),
+        json!({ "repetition_penalty": 1.0, "min_tokens": 0, "stop_token_ids": [] }),
+        json!({ "typical_p": 1.0, "mirostat": 0, "use_beam_search": false, "ignore_eos": false }),
+        json!({ "grammar": "", "chat_template_kwargs": {}, "bad_words": [] }),
+        json!({ "user": "u", "metadata": { "a": "b" }, "store": false, "service_tier": "auto" }),
+        json!({ "temprature": null }),
+    ] {
+        let found = server
+            .post("/v1/chat/completions", &with(body.clone(), neutral.clone()))
+            .await;
+        assert_eq!(found.status, 200, "{neutral} {}", found.json());
+        assert_eq!(found.json()["choices"], plain["choices"], "{neutral}");
+    }
+    let history = json!({ "model": "persona", "messages": [
+        { "role": "user", "content": "one" },
+        { "role": "assistant", "content": null, "refusal": null, "tool_calls": null },
+        { "role": "user", "content": "hi !end=1" },
+    ]});
+    let found = server.post("/v1/chat/completions", &history).await;
+    assert_eq!(
+        (found.status, found.json()["choices"].clone()),
+        (200, plain["choices"].clone())
+    );
+    server.drain().await;
+}
+
+/// OpenAI's clients name no model here.
+#[tokio::test]
+async fn the_only_content_filter_needs_no_name() {
+    let server = start().await;
+    let named = json!({ "model": "filter", "input": "x" });
+    let named = server.post("/v1/moderations", &named).await.json();
+    let found = server
+        .post("/v1/moderations", &json!({ "input": "x" }))
+        .await;
+    assert_eq!(found.status, 200);
+    assert_eq!(found.json()["results"], named["results"]);
+    assert_eq!(found.json()["model"], "filter");
+    server.drain().await;
+}
+
 #[tokio::test]
 async fn text_completion_answers_whole() {
     let server = start().await;

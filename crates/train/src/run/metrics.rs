@@ -72,6 +72,18 @@ impl MetricsFile {
     }
 }
 
+/// The steps written so far, while another process appends: a last line without its end is left
+/// out.
+pub fn steps_so_far(path: &Path) -> Vec<TrainStep> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    let step = |line| match serde_json::from_str(line) {
+        Ok(MetricsLine::Step(step)) => Some(step),
+        _ => None,
+    };
+    whole.lines().filter_map(step).collect()
+}
+
 /// Reads all lines.
 pub fn read(path: &Path) -> Result<Vec<MetricsLine>, TrainError> {
     let bytes = files::read(path)?;

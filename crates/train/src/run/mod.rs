@@ -45,6 +45,13 @@ impl RunDir {
         Ok(run)
     }
 
+    /// The metrics file of the newest run, which another process may be writing. Nothing is
+    /// recovered or checked.
+    pub fn newest_metrics(runs: &Path) -> Option<PathBuf> {
+        let id = fs::read_to_string(runs.join("latest")).ok()?;
+        Some(runs.join(id.trim()).join("metrics.jsonl"))
+    }
+
     /// Finds a run by its id or its folder; the newest without either.
     pub fn find(runs: &Path, wanted: Option<&str>) -> Result<Self, TrainError> {
         let name = match wanted {

@@ -12,7 +12,6 @@ use openlora_model::{
 };
 use openlora_train::{
     RunDir, RunOutcome, RunStart, TrainConfig, TrainError, TrainEvent, TrainFlow, TrainInputs,
-    base::{BaseBuild, train_base},
     estimate::estimate,
     evaluate::{EvalFigures, EvalSet},
     load_with_adapter,
@@ -21,6 +20,7 @@ use openlora_train::{
 };
 use serde_json::Value;
 use tempfile::TempDir;
+use xtask::base::{BaseBuild, train_base};
 
 use crate::paths::repository;
 use crate::tiny;
@@ -636,7 +636,7 @@ fn a_base_is_built_the_same_twice_and_learns() {
     };
     let mut losses = Vec::new();
     let one = train_base(&build, &mut |event| {
-        if let openlora_train::base::BaseEvent::Step { loss, .. } = event {
+        if let xtask::base::BaseEvent::Step { loss, .. } = event {
             losses.push(loss);
         }
     })

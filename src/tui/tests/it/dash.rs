@@ -2,6 +2,7 @@
 
 mod board;
 mod cells;
+mod charts;
 mod filter;
 mod keys;
 mod screens;
@@ -10,7 +11,7 @@ use openlora_core::Address;
 use openlora_ledger::{event::EventRecord, state::board::Board};
 use openlora_tui::{
     key::KeyPress,
-    model::{DashModel, DashOptions, FeedLink},
+    model::{ChartWindow, DashModel, DashOptions, FeedLink},
     money::ChainToken,
     theme::{ColourDepth, Theme},
     update::{DashMessage, update},
@@ -42,6 +43,7 @@ pub fn options(theme: Theme) -> DashOptions {
         animation: true,
         mouse: true,
         watermark: None,
+        window: ChartWindow::Hour,
     }
 }
 

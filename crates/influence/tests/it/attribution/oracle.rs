@@ -101,6 +101,7 @@ fn dataset(case: &Case) -> Dataset {
         rows: vec![],
         digest: case.data.clone(),
         source_digests: vec![],
+        unread: vec![],
     }
 }
 

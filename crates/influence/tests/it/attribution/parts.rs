@@ -230,7 +230,13 @@ fn an_index_says_what_it_was_built_from() {
         assert_eq!(example.tokens as usize, rows.encoded[at].ids.len());
         assert!(example.self_influence > 0.0);
     }
-    assert_eq!(index.contributors()[0].owner(), "unnamed");
+    assert_eq!(
+        (
+            index.contributors()[0].name.as_str(),
+            &index.contributors()[0].address
+        ),
+        ("unnamed", &None)
+    );
 }
 
 /// The learned answer of a row, asked for again, is helped most by rows that taught it.

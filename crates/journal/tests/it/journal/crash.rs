@@ -13,7 +13,9 @@ use super::{checkpoint, metered, place, refused, reserved, reserved_by, said, st
 use crate::small_disk::{on_small_disk, small_disk};
 use crate::waiting;
 use futures::future::join_all;
-use openlora_journal::{Journal, MemoryStore};
+use openlora_journal::Journal;
+
+use crate::memory_journal::MemoryStore;
 use openlora_ledger::event::{CallKind, Event, EventRecord, FinishReason, TokenUsage};
 
 const RECOVERABLE: &[(&str, &str, &[u64])] = &[

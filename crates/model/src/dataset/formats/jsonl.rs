@@ -19,26 +19,33 @@ pub(super) fn records(path: &Path, text: String) -> RawRecords<'_> {
             let end = text[start..]
                 .find('\n')
                 .map_or(text.len(), |end| start + end + 1);
-            let line = text[start..end].trim();
+            // Files put together keep their byte-order marks.
+            let line = text[start..end].trim().trim_start_matches('\u{feff}');
             (start, number) = (end, number + 1);
             if !line.is_empty() {
-                return Some(record(line, number).map_err(|fault| at(path, number, fault)));
+                let read = value_record(line, number);
+                return Some(read.map_err(|(line, fault)| at(path, line, fault)));
             }
         }
         None
     }))
 }
 
-fn record(line: &str, number: usize) -> Result<RawRecord, RowFault> {
-    match serde_json::from_str(line) {
-        Ok(StrictJson(Value::Object(fields))) => Ok((number, fields)),
-        Ok(StrictJson(other)) => Err(RowFault::NotObject {
-            found: type_name(&other),
-        }),
-        Err(error) => Err(RowFault::Json {
-            column: error.column(),
-            reason: reason(&error),
-        }),
+/// A record that begins on the given line; an error has its own.
+pub(super) fn value_record(text: &str, line: usize) -> Result<RawRecord, (usize, RowFault)> {
+    match serde_json::from_str(text) {
+        Ok(StrictJson(Value::Object(fields))) => Ok((line, fields)),
+        Ok(StrictJson(other)) => {
+            let found = type_name(&other);
+            Err((line, RowFault::NotObject { found }))
+        }
+        Err(error) => Err((
+            line + error.line().max(1) - 1,
+            RowFault::Json {
+                column: error.column(),
+                reason: reason(&error),
+            },
+        )),
     }
 }
 

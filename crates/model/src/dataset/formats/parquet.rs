@@ -1,4 +1,4 @@
-//! Parquet: columns have the names of the JSON keys; only those that a format knows are read.
+//! Parquet: columns have the names of the JSON keys; only those that mean something are decoded.
 //!
 //! Nested columns (a list of structs with `role` and `content`) read as chats.
 
@@ -10,17 +10,17 @@ use parquet::{
     record::{Field, Row, reader::RowIter},
     schema::types::Type,
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
-    super::{DataError, RowFault, RowShape},
-    RawRecord, RawRecords, at,
+    super::{DataError, RowFault, RowShape, columns},
+    OpenFile, RawRecord, at,
     guard::catch_panic,
 };
 use openlora_core::error::describe_io;
 
 /// The records of a file with Parquet's magic bytes; records count from 1.
-pub(super) fn records(path: &Path) -> Result<RawRecords<'_>, DataError> {
+pub(super) fn records(path: &Path) -> Result<OpenFile<'_>, DataError> {
     let file = File::open(path).map_err(|error| DataError::Unreadable {
         path: path.to_path_buf(),
         reason: describe_io(&error),
@@ -38,6 +38,8 @@ pub(super) fn records(path: &Path) -> Result<RawRecords<'_>, DataError> {
     let metadata = reader.metadata().file_metadata();
     let (schema, expected) = (metadata.schema().clone(), metadata.num_rows());
     let names = || schema.get_fields().iter().map(|field| field.name());
+    let unknown = names().filter(|name| !columns::is_known(name));
+    let skipped = unknown.map(str::to_owned).collect();
     RowShape::from_keys(names()).map_err(|fault| at(path, 1, fault))?;
     let rows = catch_panic(|| {
         let rows = RowIter::from_file_into(Box::new(reader));
@@ -49,10 +51,14 @@ pub(super) fn records(path: &Path) -> Result<RawRecords<'_>, DataError> {
         expected,
         stopped: false,
     };
-    Ok(Box::new(std::iter::from_fn(move || {
+    let records = std::iter::from_fn(move || {
         let read = table.next()?;
         Some(read.map_err(|fault| at(path, table.read, fault)))
-    })))
+    });
+    Ok(OpenFile {
+        records: Box::new(records),
+        skipped,
+    })
 }
 
 struct ParquetTable {
@@ -69,7 +75,7 @@ impl ParquetTable {
             return None;
         }
         let read = match catch_panic(|| self.rows.next()) {
-            Some(Some(Ok(row))) => object(&row),
+            Some(Some(Ok(row))) => record(&row),
             Some(Some(Err(error))) => self.stop(describe(&error)),
             None => self.stop("the page is damaged".to_owned()),
             Some(None) if i64::try_from(self.read) == Ok(self.expected) => return None,
@@ -85,13 +91,25 @@ impl ParquetTable {
     }
 }
 
-/// The schema without columns unknown to all formats; those may have types that cannot be read.
+/// The schema without columns that mean nothing here; those may have types that cannot be read.
 fn known_columns(schema: &Type) -> Result<Type, ParquetError> {
-    let known = |field: &&Arc<Type>| RowShape::known_keys().any(|key| key == field.name());
+    let known = |field: &&Arc<Type>| columns::is_known(field.name());
     let fields = schema.get_fields().iter().filter(known).cloned().collect();
     Type::group_type_builder(schema.name())
         .with_fields(fields)
         .build()
+}
+
+/// A record. The content of columns that are refused by name, such as images, is not looked at.
+fn record(row: &Row) -> Result<Map<String, Value>, RowFault> {
+    let field = |(name, field): (&String, &Field)| {
+        let held = match columns::is_refused(name) && !matches!(field, Field::Null) {
+            true => value(name, field).unwrap_or_else(|_| json!(true)),
+            false => value(name, field)?,
+        };
+        Ok((name.clone(), held))
+    };
+    row.get_column_iter().map(field).collect()
 }
 
 fn object(row: &Row) -> Result<Map<String, Value>, RowFault> {
@@ -100,8 +118,8 @@ fn object(row: &Row) -> Result<Map<String, Value>, RowFault> {
         .collect()
 }
 
-/// A field as JSON. Formats use only texts, lists and structs; of other values only the type is
-/// needed for an error.
+/// A field as JSON. Formats use only texts, numbers, lists and structs; of other values only the
+/// type is needed for an error.
 fn value(name: &str, field: &Field) -> Result<Value, RowFault> {
     Ok(match field {
         Field::Null => Value::Null,
@@ -116,6 +134,16 @@ fn value(name: &str, field: &Field) -> Result<Value, RowFault> {
                 });
             }
         },
+        Field::Byte(number) => Value::from(*number),
+        Field::Short(number) => Value::from(*number),
+        Field::Int(number) => Value::from(*number),
+        Field::Long(number) => Value::from(*number),
+        Field::UByte(number) => Value::from(*number),
+        Field::UShort(number) => Value::from(*number),
+        Field::UInt(number) => Value::from(*number),
+        Field::ULong(number) => Value::from(*number),
+        Field::Float(number) => Value::from(f64::from(*number)),
+        Field::Double(number) => Value::from(*number),
         Field::Group(row) => Value::Object(object(row)?),
         Field::ListInternal(list) => list
             .elements()
@@ -123,7 +151,8 @@ fn value(name: &str, field: &Field) -> Result<Value, RowFault> {
             .map(|item| value(name, item))
             .collect::<Result<Value, _>>()?,
         Field::MapInternal(_) => Value::Object(Map::new()),
-        _ => Value::from(0),
+        // Dates, decimals and the like.
+        other => json!({ "type": other.to_string() }),
     })
 }
 

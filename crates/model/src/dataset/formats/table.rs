@@ -1,8 +1,9 @@
-//! CSV with a header (RFC 4180): columns have the names of the JSON keys, all values are texts.
+//! CSV with a header (RFC 4180): columns have the names of the JSON keys, all values are texts. The
+//! columns may be separated by semicolons, tabs or bars as well.
 
 use std::{io::Cursor, path::Path, sync::Arc};
 
-use csv::{ErrorKind, Reader, StringRecord};
+use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord};
 use serde_json::{Map, Value};
 
 use super::{
@@ -10,19 +11,40 @@ use super::{
     RawRecord, RawRecords, at,
 };
 
-/// Whether a first line names a column that some format knows.
-pub(super) fn is_header(line: &str) -> bool {
-    let columns = line
-        .split(',')
-        .map(|column| column.trim().trim_matches('"').to_lowercase());
-    columns
-        .into_iter()
-        .any(|column| RowShape::known_keys().any(|key| key == column))
+const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
+
+/// The separator of a text whose first line names a column that some format knows, or that has the
+/// look of a table.
+pub(super) fn separator(text: &str) -> Option<u8> {
+    let mut lines = text.lines();
+    let header = lines.next().unwrap_or_default();
+    let known = |separator: &u8| {
+        let mut columns = header.split(char::from(*separator));
+        columns.any(|column| {
+            let column = column.trim().trim_matches('"').to_lowercase();
+            RowShape::known_keys().any(|key| key == column)
+        })
+    };
+    let second = lines.next().unwrap_or_default();
+    // Names are short; a first sentence with a comma is no header.
+    let regular = |separator: &u8| {
+        let columns = || header.split(char::from(*separator));
+        let count = columns().count();
+        count > 1
+            && columns().all(|name| (1..=24).contains(&name.trim().len()) && !name.contains(". "))
+            && second.split(char::from(*separator)).count() >= count
+    };
+    let of = |fits: &dyn Fn(&u8) -> bool| SEPARATORS.into_iter().find(|it| fits(it));
+    of(&known).or_else(|| of(&regular))
 }
 
 /// The rows of a text whose first line is a header.
-pub(super) fn records(path: &Path, text: String) -> Result<RawRecords<'_>, DataError> {
-    let mut table = CsvTable::open(path, text)?;
+pub(super) fn records(
+    path: &Path,
+    text: String,
+    separator: u8,
+) -> Result<RawRecords<'_>, DataError> {
+    let mut table = CsvTable::open(path, text, separator)?;
     Ok(Box::new(std::iter::from_fn(move || table.next_record())))
 }
 
@@ -37,11 +59,13 @@ struct CsvTable<'a> {
 }
 
 impl<'a> CsvTable<'a> {
-    fn open(path: &'a Path, text: String) -> Result<Self, DataError> {
+    fn open(path: &'a Path, text: String, separator: u8) -> Result<Self, DataError> {
         let body = text.trim_start();
         let skipped = text[..text.len() - body.len()].matches('\n').count();
         let text: Arc<[u8]> = body.as_bytes().into();
-        let mut reader = Reader::from_reader(Cursor::new(text.clone()));
+        let mut reader = ReaderBuilder::new()
+            .delimiter(separator)
+            .from_reader(Cursor::new(text.clone()));
         let fault = |fault| at(path, skipped + 1, fault);
         let header = reader.headers().map_err(|error| fault(describe(&error)))?;
         let header: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();

@@ -12,30 +12,28 @@ use std::{
 
 use candle_core::Var;
 use safetensors::{Dtype, tensor::TensorView};
-use serde::Serialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::{
-    adamw::AdamWOptions,
-    error::TrainError,
-    evaluate::loss_over,
-    order::{OrderWalk, RowCursor, RowOrder},
-    rows::{TrainRows, ragged},
-    run::files,
-    schedule::{RateCurve, RateSchedule},
-    step::{NoiseState, TrainStepper},
-};
+use crate::bpe::train_tokenizer;
 use openlora_decoder::{Decoder, TokenBatch};
 use openlora_model::{
     ModelConfig,
-    bpe::train_tokenizer,
     dataset::{
         DataSource, Dataset, Task, TrainingExample,
         encode::{EncodeOptions, LossOn, encode_row},
         load,
     },
     text::TextCodec,
+};
+use openlora_train::{
+    RateCurve, RateSchedule, TrainError, TrainRows,
+    adamw::AdamWOptions,
+    evaluate::loss_over,
+    order::{OrderWalk, RowCursor, RowOrder},
+    ragged,
+    run::files,
+    step::{NoiseState, TrainStepper},
 };
 
 /// The model to build, and its corpus.
@@ -80,13 +78,12 @@ impl BaseBuild {
 }
 
 /// The result of the build.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct BaseBuildResult {
     pub steps: u64,
     /// Mean over the last tenth of the steps, in nats per token.
     pub loss: f64,
     /// Mean over the held-out documents, if there are any.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub validation_loss: Option<f64>,
     pub parameters: u64,
     /// Digest of `model.safetensors`, hex.
@@ -119,7 +116,6 @@ pub enum BaseEvent {
     Step {
         step: u64,
         loss: f64,
-        lr: f64,
         tokens_per_second: f64,
     },
 }
@@ -140,7 +136,8 @@ pub fn train_base(
         dataset.rows.iter().map(|row| plain(&row.example)),
         build.shape.vocab,
         &build.out,
-    )?;
+    )
+    .map_err(|error| TrainError::damaged(&build.out, error.to_string()))?;
     let config = write_config(build)?;
     let codec = TextCodec::open(&build.out)?;
     let documents = encode(&codec, &dataset, build.shape.context)?;
@@ -213,7 +210,6 @@ fn learn(
         listener(BaseEvent::Step {
             step,
             loss,
-            lr,
             tokens_per_second,
         });
     }
@@ -319,7 +315,7 @@ fn encode(codec: &TextCodec, dataset: &Dataset, context: usize) -> Result<TrainR
 /// rendered message contains one.
 fn plain(example: &TrainingExample) -> String {
     match example {
-        TrainingExample::Chat { messages } => messages
+        TrainingExample::Chat { messages, .. } => messages
             .iter()
             .map(|message| format!("{}\n{}", message.role, message.content))
             .collect::<Vec<_>>()

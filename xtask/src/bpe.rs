@@ -3,7 +3,7 @@
 //! Writes the Hugging Face layout with the ChatML template. The same texts give the same bytes:
 //! merges are ranked by count and, among equals, by the ids of the pair.
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use serde_json::json;
 use tokenizers::{
@@ -13,7 +13,6 @@ use tokenizers::{
     pre_tokenizers::byte_level::ByteLevel,
 };
 
-use super::text::ModelTextError;
 use openlora_core::atomic::{self, FileAccess};
 
 /// Ends a document.
@@ -35,6 +34,17 @@ pub const CHAT_TEMPLATE: &str = "{% for message in messages %}\
 /// Smallest vocabulary: the 256 bytes and the special tokens.
 pub const LEAST_VOCABULARY: usize = 256 + SPECIAL_TOKENS.len();
 
+/// Why no tokenizer was made.
+#[derive(Debug, thiserror::Error)]
+pub enum BpeError {
+    #[error("a vocabulary of {found} tokens is too small: bytes and special tokens take {least}")]
+    SmallVocabulary { found: usize, least: usize },
+    #[error("the tokenizer cannot be trained: {0}")]
+    Training(tokenizers::Error),
+    #[error("the tokenizer cannot be written: {0}")]
+    File(#[from] io::Error),
+}
+
 type BpeTokenizer = TokenizerImpl<
     BPE,
     NormalizerWrapper,
@@ -52,19 +62,14 @@ pub fn train_tokenizer(
     texts: impl Iterator<Item = String> + Send,
     vocab_size: usize,
     out_dir: &Path,
-) -> Result<(), ModelTextError> {
+) -> Result<(), BpeError> {
     if vocab_size < LEAST_VOCABULARY {
-        return Err(ModelTextError::SmallVocabulary {
+        return Err(BpeError::SmallVocabulary {
             found: vocab_size,
             least: LEAST_VOCABULARY,
         });
     }
-    let failed = |error: tokenizers::Error| ModelTextError::Tokenizer {
-        dir: out_dir.to_path_buf(),
-        deed: "be trained",
-        reason: error.to_string(),
-    };
-    let mut tokenizer = empty_tokenizer().map_err(failed)?;
+    let mut tokenizer = empty_tokenizer().map_err(BpeError::Training)?;
     let mut trainer = BpeTrainerBuilder::new()
         .show_progress(false)
         .vocab_size(vocab_size)
@@ -76,15 +81,19 @@ pub fn train_tokenizer(
         )
         .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
         .build();
-    tokenizer.train(&mut trainer, texts).map_err(failed)?;
+    tokenizer
+        .train(&mut trainer, texts)
+        .map_err(BpeError::Training)?;
+    let text = tokenizer.to_string(true).map_err(BpeError::Training)?;
+    let write = |name: &str, text: &str| {
+        atomic::replace_file(&out_dir.join(name), text.as_bytes(), FileAccess::Everyone)
+    };
+    write("tokenizer.json", &text)?;
     write(
-        &out_dir.join("tokenizer.json"),
-        &tokenizer.to_string(true).map_err(failed)?,
-    )?;
-    write(
-        &out_dir.join("tokenizer_config.json"),
+        "tokenizer_config.json",
         &format!("{:#}\n", tokenizer_config()),
-    )
+    )?;
+    Ok(())
 }
 
 fn empty_tokenizer() -> tokenizers::Result<BpeTokenizer> {
@@ -107,9 +116,4 @@ fn tokenizer_config() -> serde_json::Value {
         "pad_token": DOCUMENT_END,
         "tokenizer_class": "PreTrainedTokenizerFast",
     })
-}
-
-fn write(path: &Path, text: &str) -> Result<(), ModelTextError> {
-    atomic::replace_file(path, text.as_bytes(), FileAccess::Everyone)
-        .map_err(|error| ModelTextError::write(path, &error))
 }

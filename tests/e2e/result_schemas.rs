@@ -2,13 +2,14 @@
 
 use schemars::{Schema, schema_for};
 
-use super::{
+use openlora::commands::{
     attribution, audit, call, channel, claim, config, dash, data, demo, deploy, devnet, doctor,
-    earnings, init, package, receipts, serve, settle, train, wallet, withdraw,
+    earnings, init, package, printer::ErrorEnvelope, receipts, serve, settle, train, wallet,
+    withdraw,
 };
-use crate::{commands::printer::ErrorEnvelope, runtime::treasury};
 use openlora_package::verify;
 use openlora_release::explore::RegistryReport;
+use openlora_runtime::treasury;
 use openlora_serve::attribution::published::PublishedAttribution;
 use openlora_train::{estimate::RunEstimate, evaluate};
 

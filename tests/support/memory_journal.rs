@@ -1,20 +1,22 @@
-//! A journal in memory, for tests and trials.
+//! A journal in memory.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::UNIX_EPOCH,
 };
 
-use super::{
-    chain::JournalHead,
-    error::JournalError,
-    row::StoredRow,
-    store::{
-        AppendOutcome, CachedResponse, JournalEntry, JournalStore, StoreReader, UncountedCall,
-    },
-    unique::UniqueKey,
+use openlora_journal::{
+    AppendOutcome, CachedResponse, Journal, JournalEntry, JournalError, JournalHead, JournalStore,
+    StoreReader, StoredRow, UncountedCall, UniqueKey,
 };
 use openlora_ledger::event::{Event, EventRecord};
+
+/// A journal that is lost when its last handle is dropped.
+pub fn memory_journal() -> Journal {
+    let now = || UNIX_EPOCH.elapsed().unwrap().as_millis() as u64;
+    Journal::start(Box::new(MemoryStore::new()), Box::new(now)).unwrap()
+}
 
 /// Rows, and where the unique ones are.
 #[derive(Default)]

@@ -1,0 +1,198 @@
+//! Warnings about data that can be read and may still train badly.
+
+use std::{fmt, path::PathBuf};
+
+use super::{Dataset, UnreadColumns, duplicates::DuplicateRow};
+
+/// Labels with fewer training rows than this are hardly learned.
+const FEW_LABEL_ROWS: usize = 10;
+/// Fewer training rows than this rarely teach more than they say.
+const FEW_ROWS: usize = 100;
+/// Of shorter labels, a different letter makes a different word.
+const SHORTEST_SIMILAR: usize = 4;
+
+/// A warning about data; `Display` tells it, [`hint`](Self::hint) what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DataWarning {
+    /// Columns that no example is made from.
+    Unread {
+        path: PathBuf,
+        columns: Vec<String>,
+    },
+    /// Labels with few rows, and how many.
+    RareLabels {
+        labels: Vec<(String, usize)>,
+    },
+    /// Labels that differ by case, white space or one letter.
+    SimilarLabels {
+        one: String,
+        other: String,
+    },
+    FewRows {
+        rows: usize,
+    },
+    /// Rows that repeat others, of all rows.
+    Repeats {
+        repeats: usize,
+        rows: usize,
+    },
+    NoHeldOut,
+}
+
+/// What is known of the data beside its training rows.
+#[derive(Clone, Copy, Debug)]
+pub struct DataSurroundings<'a> {
+    /// The name of the training part among the duplicates.
+    pub part: &'a str,
+    pub duplicates: &'a [DuplicateRow],
+    /// Whether validation or test rows are kept apart.
+    pub held_out: bool,
+}
+
+/// Warnings about training rows, the gravest first.
+pub fn of_training(dataset: &Dataset, around: &DataSurroundings<'_>) -> Vec<DataWarning> {
+    let rows = dataset.rows.len();
+    if rows == 0 {
+        return Vec::new();
+    }
+    let mut warnings = unread(&dataset.unread);
+    let labels = counted_labels(dataset);
+    warnings.extend(similar(&labels));
+    let rare: Vec<_> = labels
+        .into_iter()
+        .filter(|(_, rows)| *rows < FEW_LABEL_ROWS)
+        .collect();
+    if !rare.is_empty() {
+        warnings.push(DataWarning::RareLabels { labels: rare });
+    }
+    if rows < FEW_ROWS {
+        warnings.push(DataWarning::FewRows { rows });
+    }
+    let repeats = around
+        .duplicates
+        .iter()
+        .filter(|found| !found.leaks)
+        .count();
+    if repeats > 0 {
+        warnings.push(DataWarning::Repeats { repeats, rows });
+    }
+    if !around.held_out {
+        warnings.push(DataWarning::NoHeldOut);
+    }
+    warnings
+}
+
+/// The columns that are not read, one warning a file.
+pub fn unread(files: &[UnreadColumns]) -> Vec<DataWarning> {
+    let warning = |file: &UnreadColumns| DataWarning::Unread {
+        path: file.path.clone(),
+        columns: file.columns.clone(),
+    };
+    files.iter().map(warning).collect()
+}
+
+/// Every label with its rows, sorted by label.
+fn counted_labels(dataset: &Dataset) -> Vec<(String, usize)> {
+    let labels = dataset.rows.iter().filter_map(|row| row.example.label());
+    let counts = super::statistics::count(labels);
+    counts.into_iter().collect()
+}
+
+fn similar(labels: &[(String, usize)]) -> Vec<DataWarning> {
+    let mut found = Vec::new();
+    for (at, (one, _)) in labels.iter().enumerate() {
+        for (other, _) in &labels[at + 1..] {
+            if alike(one, other) {
+                found.push(DataWarning::SimilarLabels {
+                    one: one.clone(),
+                    other: other.clone(),
+                });
+            }
+        }
+    }
+    found
+}
+
+/// Whether one of two labels looks like a slip of the other. Numbers differ on purpose.
+fn alike(one: &str, other: &str) -> bool {
+    let plain = |label: &str| -> Vec<char> {
+        let letters = label.chars().filter(|letter| letter.is_alphanumeric());
+        letters.flat_map(char::to_lowercase).collect()
+    };
+    let (one, other) = (plain(one), plain(other));
+    if one == other {
+        return !one.is_empty();
+    }
+    let words = |letters: &[char]| {
+        letters
+            .iter()
+            .filter(|it| !it.is_numeric())
+            .collect::<String>()
+    };
+    one.len().min(other.len()) >= SHORTEST_SIMILAR
+        && words(&one) != words(&other)
+        && strsim::generic_damerau_levenshtein(&one, &other) == 1
+}
+
+impl DataWarning {
+    /// What the user can do.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Unread { .. } => {
+                "nothing is learned from it: take it out, or give it the name of a column that \
+                 is read"
+            }
+            Self::RareLabels { .. } => "add rows with these labels, or join labels",
+            Self::SimilarLabels { .. } => "if both mean the same, write them the same way",
+            Self::FewRows { .. } => "a few hundred rows or more are usual",
+            Self::Repeats { .. } => {
+                "take the copies out: they count for nothing in static shares, \
+                 and are learned more often than other rows"
+            }
+            Self::NoHeldOut => {
+                "keep some apart with openlora data split, and name them with \
+                 train.val and eval.data in openlora.toml"
+            }
+        }
+    }
+}
+
+impl fmt::Display for DataWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unread { path, columns } => {
+                let names: Vec<String> = columns.iter().map(|name| format!("`{name}`")).collect();
+                let (path, names) = (path.display(), names.join(", "));
+                let what = if columns.len() == 1 {
+                    "a column that is"
+                } else {
+                    "columns that are"
+                };
+                write!(f, "{path}: {what} not read: {names}")
+            }
+            Self::RareLabels { labels } => {
+                let label = |(label, rows): &(String, usize)| format!("`{label}` ({rows})");
+                let labels: Vec<String> = labels.iter().map(label).collect();
+                let labels = labels.join(", ");
+                write!(
+                    f,
+                    "fewer than {FEW_LABEL_ROWS} training rows with a label: {labels}"
+                )
+            }
+            Self::SimilarLabels { one, other } => {
+                write!(f, "the labels `{one}` and `{other}` are nearly the same")
+            }
+            Self::FewRows { rows: 1 } => write!(f, "one training row only"),
+            Self::FewRows { rows } => write!(f, "{rows} training rows only"),
+            Self::Repeats { repeats: 1, rows } => {
+                write!(f, "1 of {rows} training rows repeats another")
+            }
+            Self::Repeats { repeats, rows } => {
+                write!(f, "{repeats} of {rows} training rows repeat others")
+            }
+            Self::NoHeldOut => {
+                f.write_str("no rows are held out, so nothing measures what was learned")
+            }
+        }
+    }
+}

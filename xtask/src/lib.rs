@@ -1,0 +1,16 @@
+//! Tools of this workspace that are no part of the product.
+//!
+//! [`base`] trains a small base model from text, with the tokenizer of [`bpe`]. The base that the
+//! binary embeds is built with it; so are the bases of tests.
+//!
+//! ```no_run
+//! use xtask::base::{BaseBuild, train_base};
+//!
+//! let build = BaseBuild::nano("corpus".into(), "target/nano".into());
+//! let built = train_base(&build, &mut |_| {})?;
+//! assert_eq!(built.parameters, 3_803_392);
+//! # Ok::<(), openlora_train::TrainError>(())
+//! ```
+
+pub mod base;
+pub mod bpe;
