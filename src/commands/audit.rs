@@ -155,8 +155,8 @@ fn number(context: &CommandContext, text: &str) -> Result<AdapterId, Failure> {
     if let Some(number) = parse_id(text) {
         return Ok(number);
     }
-    let snapshot = openlora_journal::Journal::snapshot_at(&context.dirs.journal())?;
-    let mut known = snapshot.deployments.iter().rev();
+    let state = openlora_journal::Journal::state_at(&context.dirs.journal())?;
+    let mut known = state.deployments.iter().rev();
     let known = known.find(|it| it.name == text);
     known
         .and_then(|it| parse_id(&it.adapter_id))

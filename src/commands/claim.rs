@@ -242,7 +242,8 @@ impl ClaimReport {
 impl PoolClaimer {
     async fn claim(&self, pools: &[ReceiverKey]) -> Result<ClaimReport, Failure> {
         let network = &self.tx_context.chain.network;
-        recover(&self.sender(), &self.tx_context.snapshot.unsettled).await?;
+        let open = self.tx_context.state.read().unsettled.clone();
+        recover(&self.sender(), &open).await?;
         let mut reports = Vec::new();
         for key in pools {
             reports.push(self.visit(*key).await?);

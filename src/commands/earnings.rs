@@ -16,9 +16,7 @@ use openlora_core::{
     error::{ExitClass, ExitStatus, Failure},
 };
 use openlora_journal::Journal;
-use openlora_ledger::{
-    CollectedSums, DayRange, Earnings, PoolAllotment, ReceiverKey, event::Event,
-};
+use openlora_ledger::{DayRange, Earnings, PoolAllotment, ReceiverKey, event::SplitRead};
 pub use report::EarningsReport;
 pub(super) use report::coin;
 
@@ -52,12 +50,13 @@ pub async fn run(
     context: &CommandContext,
     request: EarningsRequest,
 ) -> Result<ExitStatus, Failure> {
+    let earnings = read(context)?;
     let income = IncomeLedger {
-        earnings: read(context)?,
         allotted: match request.by {
-            Some(EarningsGrouping::Contributor) => allotted(context)?,
+            Some(EarningsGrouping::Contributor) => allotted(context, &earnings)?,
             _ => BTreeMap::new(),
         },
+        earnings,
         networks: network::paid_on(context)?,
         now_ms: now_ms(),
     };
@@ -98,21 +97,18 @@ fn read(context: &CommandContext) -> Result<Earnings, Failure> {
     Ok(earnings)
 }
 
-fn allotted(context: &CommandContext) -> Result<BTreeMap<(ReceiverKey, Address), Amount>, Failure> {
-    let path = context.dirs.journal();
-    if !path.exists() {
+fn allotted(
+    context: &CommandContext,
+    earnings: &Earnings,
+) -> Result<BTreeMap<(ReceiverKey, Address), Amount>, Failure> {
+    let pools = earnings.facts.splits().values().flat_map(SplitRead::pools);
+    let pools: BTreeSet<ReceiverKey> = pools.collect();
+    if pools.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let mut journal = Journal::open_read_only(&path)?;
-    let (mut collected, mut pools) = (CollectedSums::default(), BTreeSet::new());
-    journal.replay(1, |record| {
-        collected.apply(&record.event);
-        if let Event::SplitRead(split) = &record.event {
-            pools.extend(split.pools());
-        }
-    })?;
+    let collected = earnings.facts.collected();
     let mut allotments: Vec<PoolAllotment> = pools.into_iter().map(PoolAllotment::new).collect();
-    journal.replay(1, |record| {
+    Journal::open_read_only(&context.dirs.journal())?.replay(1, |record| {
         for allotment in &mut allotments {
             allotment.apply(record, &collected);
         }

@@ -62,8 +62,8 @@ fn id(context: &CommandContext, network: &Network, text: &str) -> Result<Adapter
     if let Some(id) = parse_id(text) {
         return Ok(id);
     }
-    let snapshot = Journal::snapshot_at(&context.dirs.journal())?;
-    let known = snapshot.deployments.iter().rev().find(|it| {
+    let state = Journal::state_at(&context.dirs.journal())?;
+    let known = state.deployments.iter().rev().find(|it| {
         it.name == text && it.chain_id == network.chain_id && it.network == network.name
     });
     known.and_then(|it| parse_id(&it.adapter_id)).ok_or_else(|| {

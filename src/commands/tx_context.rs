@@ -14,7 +14,7 @@ use openlora_core::{
     error::{ExitClass, Failure},
 };
 use openlora_journal::Journal;
-use openlora_ledger::state::JournalSnapshot;
+use openlora_ledger::state::CurrentState;
 use openlora_runtime::{
     faucet::DevFaucet,
     journal,
@@ -32,8 +32,8 @@ pub struct TxContext {
     unlocked: Option<WalletAccount>,
     pub limits: TxLimits,
     pub journal: Journal,
-    /// The state of the journal when it was opened.
-    pub snapshot: JournalSnapshot,
+    /// The state of the journal.
+    pub state: Arc<CurrentState>,
     listener: NoticeListener,
     progress: Arc<dyn Fn(TxEvent) + Send + Sync>,
 }
@@ -52,7 +52,7 @@ impl TxContext {
         let journal = journal::open(&context.dirs.journal())?;
         let listener = notices::listener(&context.printer);
         journal::check_chain(&journal, &chain, &listener).await?;
-        let snapshot = journal.snapshot()?;
+        let state = journal.state().await?;
         Ok(Self {
             context: context.clone(),
             chain,
@@ -62,7 +62,7 @@ impl TxContext {
             unlocked: None,
             limits,
             journal,
-            snapshot,
+            state,
             progress: transaction_listener(&listener),
             listener,
         })
@@ -97,7 +97,7 @@ impl TxContext {
 
     /// Determines the outcome of transactions that an earlier process left open.
     pub async fn recover(&mut self) -> Result<(), Failure> {
-        let open = std::mem::take(&mut self.snapshot.unsettled);
+        let open = self.state.read().unsettled.clone();
         let chain_id = self.chain.network.chain_id;
         let of = |from: Address| {
             let from = from.to_string();

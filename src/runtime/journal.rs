@@ -6,7 +6,7 @@ use super::notice::{NoticeListener, RuntimeNotice};
 use openlora_chain::provider::Chain;
 use openlora_core::{error::Failure, private::files};
 use openlora_journal::Journal;
-use openlora_payments::settlement::{TxHistory, identify};
+use openlora_payments::settlement::identify;
 
 /// Opens the journal; a missing folder is created.
 pub fn open(path: &Path) -> Result<Journal, Failure> {
@@ -23,19 +23,12 @@ pub async fn check_chain(
     chain: &Chain,
     listener: &NoticeListener,
 ) -> Result<(), Failure> {
-    let before = journal.snapshot()?.ledger;
-    let history = || {
-        let mut history = TxHistory::default();
-        journal.replay(1, |record| history.apply(&record.event))?;
-        Ok(history)
-    };
-    if identify(chain, &before, history, journal).await? {
-        let former = journal.snapshot()?.ledger.former;
-        if former.len() > before.former.len() {
-            listener(RuntimeNotice::ChainRestarted {
-                network: &chain.network.name,
-            });
-        }
+    let state = journal.state().await?;
+    let before = state.read().ledger.former.len();
+    if identify(chain, &*state, journal).await? && state.read().ledger.former.len() > before {
+        listener(RuntimeNotice::ChainRestarted {
+            network: &chain.network.name,
+        });
     }
     Ok(())
 }

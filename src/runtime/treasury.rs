@@ -10,7 +10,7 @@ use openlora_attribution::LogFolder;
 use openlora_chain::{network::Network, provider::Chain};
 use openlora_core::{Address, Amount, error::Failure};
 use openlora_journal::Journal;
-use openlora_ledger::event::DeferredClaim;
+use openlora_ledger::{event::DeferredClaim, state::CurrentState};
 use openlora_payments::{
     rewards::server_facts,
     settlement::{
@@ -32,6 +32,8 @@ pub struct ChainOperator {
 #[derive(Clone)]
 pub struct RewardSource {
     pub journal: Journal,
+    /// The state of the journal.
+    pub state: Arc<CurrentState>,
     pub log: LogFolder,
     /// The URL of the published log; empty if it is not served.
     pub address: String,
@@ -47,19 +49,15 @@ impl ChainOperator {
         rewards: RewardSource,
         is_home: bool,
     ) -> Self {
-        let RewardSource {
-            journal,
-            log,
-            address,
-        } = rewards;
-        let reader = server_facts(chain.network.chain_id, Arc::new(log.clone()));
+        let log = Arc::new(rewards.log.clone());
+        let reader = server_facts(chain.network.chain_id, log);
         let options = SettlementOptions {
             reader: Some(reader),
             ..options
         };
         let client = Arc::new(SettlementClient::new(chain, account, records, options));
         let settler = Arc::new(ChainSettler::new(Arc::clone(&client)));
-        let rewarder = RewardPublisher::new(journal, Arc::clone(&client), log, address, is_home);
+        let rewarder = RewardPublisher::new(rewards, Arc::clone(&client), is_home);
         Self {
             client,
             settler,

@@ -19,7 +19,6 @@ use openlora_payments::{
     },
     settlement::{ChainSettlement, ChainSettler, LeftOut, SettleRound, TxPurpose},
 };
-use openlora_ports::FactLog;
 use serde_json::{Value, json};
 
 use crate::{
@@ -268,7 +267,15 @@ fn gone(audit: &LedgerAudit) -> Vec<String> {
 }
 
 fn exact_call(seller: &Seller, id: &str, nonce: &Word, amount: u128, receiver: ReceiverKey) {
-    let payer = seller.trail().payments.keys().next().unwrap().payer;
+    let payer = seller
+        .trail()
+        .state
+        .facts
+        .payments
+        .keys()
+        .next()
+        .unwrap()
+        .payer;
     let charge = CallCharge {
         scheme: PaymentScheme::Exact,
         chain_id: receiver.chain_id,

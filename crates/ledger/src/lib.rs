@@ -22,7 +22,7 @@
 pub mod disclosure;
 pub mod state;
 
-mod anchors;
+mod chain_facts;
 mod channel;
 mod collected_sums;
 mod contributions;
@@ -48,7 +48,9 @@ mod tx_sentences;
 mod usage;
 mod view;
 
-pub use anchors::AnchorFacts;
+pub use chain_facts::{
+    ChainFact, ChainFacts, EventLocation, ExactIncome, ExactTransfer, MoneyMovement,
+};
 pub use channel::{
     AuthorisedStage, ChannelTerms, ChargedStage, ClaimedStage, StageTotal, TotalBreach,
     WITHDRAW_DELAY, WITHDRAW_SHARE,

@@ -169,4 +169,12 @@ impl TxIntent {
             None => tx_sentences::parse(self),
         }
     }
+
+    /// Whether it may be the transaction with this key.
+    pub fn may_be(&self, asked: &TxKey) -> bool {
+        match self.read_key() {
+            Ok(key) => key.is_some_and(|key| key.may_be(asked)),
+            Err(_) => true,
+        }
+    }
 }

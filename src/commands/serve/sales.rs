@@ -67,6 +67,7 @@ pub(super) async fn open(
         terms,
         rewards: RewardSource {
             journal: journal.clone(),
+            state: journal.state().await?,
             log: LogFolder::at(&context.dirs.attribution_log()),
             address: public_url(context)?.unwrap_or_else(|| url.to_owned()),
         },

@@ -3,7 +3,7 @@
 use std::{
     path::Path,
     sync::{
-        Arc, RwLock,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -26,12 +26,13 @@ use openlora_ledger::{
     event::{Event, EventRecord},
     findings::{AuditFigures, LedgerAudit},
     reconcile::reconcile,
+    state::CurrentState,
     trail::AuditTrail,
 };
 use openlora_payments::{
     settlement::{
         ChainSettlement, ChainSettler, ClaimWorth, DepositPermit, SettlementClient,
-        SettlementOptions, SettlementRecords, TxHistory, audit::gather, identify,
+        SettlementOptions, SettlementRecords, audit::gather, identify,
     },
     x402::{
         ChainOffer, FacilitatorService, SellerConfig as Stalls, SponsorRules, X402Seller,
@@ -161,7 +162,7 @@ pub struct Shop {
     /// The server's routes without its sockets.
     pub router: Router,
     pub desks: Vec<Arc<SettlementClient>>,
-    book: Arc<RwLock<Ledger>>,
+    state: Arc<CurrentState>,
     watched: CancellationToken,
     watchers: JoinSet<()>,
     runtime: Arc<Runtime>,
@@ -182,26 +183,15 @@ impl Shop {
         journal.recover("none").await.unwrap();
         for network in &setup.networks {
             let chain = Chain::connect(network).await.unwrap();
-            let known = journal.snapshot().unwrap().ledger;
-            let history = || {
-                let mut history = TxHistory::default();
-                journal.replay(1, |record| history.apply(&record.event))?;
-                Ok(history)
-            };
-            identify(&chain, &known, history, &journal).await.unwrap();
+            let state = journal.state().await.unwrap();
+            identify(&chain, &*state, &journal).await.unwrap();
         }
-        let book = Arc::new(RwLock::new(Ledger::default()));
-        let folded = Arc::clone(&book);
-        let follow = move |record: &EventRecord| folded.write().unwrap().apply(&record.event);
-        journal.follow(Box::new(follow)).await.unwrap();
-        let mut history = TxHistory::default();
-        let fold = |record: &EventRecord| history.apply(&record.event);
-        journal.replay(1, fold).unwrap();
+        let state = journal.state().await.unwrap();
         let mut desks = Vec::new();
         for network in &setup.networks {
             let owner = (network, setup.key);
             let limits = (setup.allowance, setup.worth);
-            let desk = desk(owner, limits, &journal, &book, &history).await;
+            let desk = desk(owner, limits, &journal, &state).await;
             desk.recover().await.unwrap();
             desks.push(desk);
         }
@@ -217,7 +207,7 @@ impl Shop {
             offers: counters.clone(),
             account: own,
             facts: Arc::new(journal.clone()),
-            ledger: Arc::clone(&book) as _,
+            ledger: Arc::clone(&state) as _,
             rules: setup.rules,
         };
         let sales = SalesConfig {
@@ -240,7 +230,7 @@ impl Shop {
             server,
             router,
             desks,
-            book,
+            state,
             watched,
             watchers,
             runtime,
@@ -263,7 +253,7 @@ impl Shop {
     }
 
     pub fn book(&self) -> Ledger {
-        self.book.read().unwrap().clone()
+        self.state.read().ledger.clone()
     }
 
     pub fn records(&self) -> Vec<EventRecord> {
@@ -330,7 +320,7 @@ impl Shop {
             .journal
             .replay(1, |record| trail.apply(record))
             .unwrap();
-        assert_eq!(trail.ledger.breaches, Vec::<String>::new());
+        assert_eq!(trail.state.ledger.breaches, Vec::<String>::new());
         let figures = |desk: &Arc<SettlementClient>| {
             let evidence = self.wait(gather(desk.chain(), &trail, 0)).unwrap();
             let audits = evidence.iter().map(|it| reconcile(&trail, it));
@@ -370,13 +360,11 @@ async fn desk(
     (network, key): (&Network, &str),
     (allowance, worth): (SponsorAllowance, ClaimWorth),
     journal: &Journal,
-    book: &Arc<RwLock<Ledger>>,
-    history: &TxHistory,
+    state: &Arc<CurrentState>,
 ) -> Arc<SettlementClient> {
     let records = SettlementRecords {
         facts: Arc::new(journal.clone()),
-        ledger: Arc::clone(book) as _,
-        history: history.clone(),
+        ledger: Arc::clone(state) as _,
     };
     let limits = TxLimits {
         max_fee: None,

@@ -426,7 +426,7 @@ fn an_exact_payment_is_income_once_a_call_is_charged_for_it() {
         (
             all.settled.0,
             all.pending().0,
-            earnings.is_undone(exact_key()),
+            earnings.facts.is_payment_undone(exact_key()),
         )
     };
     let (arrives, charged) = (|| paid("0x1", splitter, 70), || exact_call(70));

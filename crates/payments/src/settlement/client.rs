@@ -19,7 +19,7 @@ use super::{
     claim_worth::ClaimWorth,
     claims::ClaimRow,
     facts,
-    ledger_view::{EventLocation, LedgerView, TxHistory, ask},
+    ledger_view::{LedgerView, ask, ask_state},
     memory::ChainMemory,
     questions::{ChainQuestions, QuestionKind, SIGNATURE_GAS, signature_key},
     queue::{ProgressListener, TxQueue, TxQueueConfig},
@@ -35,7 +35,8 @@ use openlora_chain::{
 use openlora_contracts::ESCROW;
 use openlora_core::{Address, Word};
 use openlora_ledger::{
-    ChannelKey, ChannelView, SponsorAllowance, SponsorLimit, Sponsored, SponsoredDeed, TxKey,
+    ChannelKey, ChannelView, EventLocation, SponsorAllowance, SponsorLimit, Sponsored,
+    SponsoredDeed, TxKey,
     event::{Event, PublishedVoucher, VouchersPublished},
 };
 use openlora_ports::FactLog;
@@ -111,8 +112,6 @@ pub struct SettlementRecords {
     pub facts: Arc<dyn FactLog>,
     /// Includes every fact as soon as `facts` has stored it.
     pub ledger: Arc<dyn LedgerView>,
-    /// The transaction history of the journal so far.
-    pub history: TxHistory,
 }
 
 /// One chain, through the account that claims and refunds there.
@@ -138,15 +137,11 @@ impl SettlementClient {
         records: SettlementRecords,
         options: SettlementOptions,
     ) -> Self {
-        let SettlementRecords {
-            facts,
-            ledger,
-            history,
-        } = records;
+        let SettlementRecords { facts, ledger } = records;
         let chain_id = chain.network.chain_id;
         let memory = Arc::new(ChainMemory::default());
-        for location in history.locations(chain_id) {
-            memory.lock().watch(location.clone());
+        for location in ask_state(&*ledger, |state| state.facts.locations(chain_id)) {
+            memory.lock().watch(location);
         }
         let (seen, read) = (Arc::clone(&memory), Arc::clone(&ledger));
         let beyond = options.reader.clone();
@@ -176,7 +171,7 @@ impl SettlementClient {
             limits: options.limits,
             gate,
             facts,
-            history,
+            ledger: Arc::clone(&ledger),
             progress: Arc::clone(&options.progress),
             read: Arc::new(reader),
         });

@@ -17,7 +17,7 @@ use alloy::rpc::types::TransactionReceipt;
 use tokio::sync::Notify;
 
 use super::{
-    ledger_view::{OpenTx, TxHistory},
+    ledger_view::{LedgerView, ask_state},
     sponsor::{SponsorGate, most_gas},
 };
 use openlora_chain::{
@@ -52,8 +52,7 @@ pub(super) struct TxQueueConfig {
     /// Limits sponsored transactions.
     pub gate: SponsorGate,
     pub facts: Arc<dyn FactLog>,
-    /// The transactions of earlier processes.
-    pub history: TxHistory,
+    pub ledger: Arc<dyn LedgerView>,
     pub progress: ProgressListener,
     /// Reads the effects of a mined transaction.
     pub read: FactReader,
@@ -65,6 +64,7 @@ pub(super) struct TxQueue {
     pub limits: TxLimits,
     pub gate: SponsorGate,
     facts: Arc<dyn FactLog>,
+    ledger: Arc<dyn LedgerView>,
     progress: ProgressListener,
     read: FactReader,
     /// Held while a nonce is assigned.
@@ -80,7 +80,6 @@ pub(super) struct TxQueue {
 }
 
 struct QueueState {
-    history: TxHistory,
     /// Nonces of transactions that a task waits for.
     awaited: BTreeSet<u64>,
     /// Keys of running transactions, from the first step to the last.
@@ -130,17 +129,13 @@ impl Drop for RunningTx {
 
 impl TxQueue {
     pub fn new(config: TxQueueConfig) -> Self {
-        for open in config.history.open() {
-            if let Err(unknown) = &open.key {
-                tracing::warn!("{unknown}; until its outcome is known, nothing else is sent");
-            }
-        }
-        Self {
+        let queue = Self {
             chain: config.chain,
             account: config.account,
             limits: config.limits,
             gate: config.gate,
             facts: config.facts,
+            ledger: config.ledger,
             progress: config.progress,
             read: config.read,
             order: tokio::sync::Mutex::new(()),
@@ -149,12 +144,17 @@ impl TxQueue {
             short_of_more: AtomicBool::new(false),
             ended: Notify::new(),
             state: Mutex::new(QueueState {
-                history: config.history,
                 awaited: BTreeSet::new(),
                 running: Vec::new(),
                 resolved: VecDeque::new(),
             }),
+        };
+        for intent in queue.unsettled() {
+            if let Err(unknown) = intent.read_key() {
+                tracing::warn!("{unknown}; until its outcome is known, nothing else is sent");
+            }
         }
+        queue
     }
 
     /// Sends a transaction and waits until it is mined. Continues if the caller stops waiting. The
@@ -311,12 +311,10 @@ impl TxQueue {
 
     /// The maximum costs of the transactions that count and whose outcome is not known, in wei.
     fn in_flight(&self, counts: impl Fn(&TxIntent) -> bool) -> Amount {
-        let state = self.state();
         let mut by_nonce: BTreeMap<u64, Amount> = BTreeMap::new();
-        let open = state.history.open().iter();
-        for open in open.filter(|it| self.is_mine(it) && counts(&it.intent)) {
-            let cost = by_nonce.entry(open.intent.nonce).or_default();
-            *cost = greatest_cost(&open.intent).max(*cost);
+        for intent in self.unsettled().into_iter().filter(counts) {
+            let cost = by_nonce.entry(intent.nonce).or_default();
+            *cost = greatest_cost(&intent).max(*cost);
         }
         let mut costs = by_nonce.into_values();
         costs
@@ -372,18 +370,15 @@ impl TxQueue {
         if lost.is_empty() {
             return Ok(());
         }
-        let intents: Vec<TxIntent> = lost.iter().map(|open| open.intent.clone()).collect();
-        for mined in recover(sender, &intents).await? {
+        for mined in recover(sender, &lost).await? {
             let tx = mined.tx.to_string();
-            let Some(open) = lost.iter().find(|open| open.intent.tx == tx) else {
-                continue;
-            };
-            if let Ok(Some(key)) = &open.key {
+            let known = lost.iter().find(|intent| intent.tx == tx);
+            if let Some(Ok(Some(key))) = known.map(TxIntent::read_key) {
                 let mut state = self.state();
                 if state.resolved.len() >= RESOLVED {
                     state.resolved.pop_front();
                 }
-                state.resolved.push_back((key.clone(), mined));
+                state.resolved.push_back((key, mined));
             }
         }
         Ok(())
@@ -398,26 +393,23 @@ impl TxQueue {
 
     /// The hash of a transaction whose outcome is not known, and which has this key or may have it.
     pub fn open(&self, key: &TxKey) -> Option<String> {
-        let state = self.state();
-        let mut open = state.history.open().iter();
-        open.rfind(|it| it.may_be(key) && self.is_mine(it))
-            .map(|it| it.intent.tx.clone())
+        let mut open = self.unsettled().into_iter();
+        open.rfind(|it| it.may_be(key)).map(|it| it.tx)
     }
 
     /// Whether a transaction with exactly this key has no known outcome.
     pub fn has_begun(&self, key: &TxKey) -> bool {
-        let state = self.state();
-        let mut open = state.history.open().iter();
-        open.any(|it| matches!(&it.key, Ok(Some(it)) if it == key) && self.is_mine(it))
+        let mut open = self.unsettled().into_iter();
+        open.any(|it| matches!(it.read_key(), Ok(Some(it)) if it == *key))
     }
 
     /// Whether our transaction was mined and then undone by a reorganisation.
     pub fn is_undone(&self, tx: &str) -> bool {
-        self.state().history.is_undone(tx)
+        ask_state(&*self.ledger, |state| state.facts.is_undone(tx))
     }
 
     pub fn has_undone(&self) -> bool {
-        self.state().history.has_undone()
+        ask_state(&*self.ledger, |state| state.facts.has_undone())
     }
 
     /// The facts of a receipt of ours.
@@ -429,15 +421,22 @@ impl TxQueue {
         !self.lost().is_empty()
     }
 
-    fn lost(&self) -> Vec<OpenTx> {
+    fn lost(&self) -> Vec<TxIntent> {
+        let mut open = self.unsettled();
         let state = self.state();
-        let open = state.history.open().iter();
-        open.filter(|it| self.is_mine(it) && !state.awaited.contains(&it.intent.nonce))
-            .cloned()
-            .collect()
+        open.retain(|it| !state.awaited.contains(&it.nonce));
+        open
     }
 
-    fn is_mine(&self, OpenTx { intent, .. }: &OpenTx) -> bool {
+    /// This account's transactions whose outcome is not known, in the order of their intents.
+    fn unsettled(&self) -> Vec<TxIntent> {
+        ask_state(&*self.ledger, |state| {
+            let mine = state.unsettled.iter().filter(|it| self.is_mine(it));
+            mine.cloned().collect()
+        })
+    }
+
+    fn is_mine(&self, intent: &TxIntent) -> bool {
         intent.chain_id == self.chain.network.chain_id
             && intent.from == self.account.address().to_string()
     }
@@ -466,15 +465,13 @@ fn is_sponsored(intent: &TxIntent) -> bool {
     intent.sponsored.is_some()
 }
 
-/// Tracks open transactions as the journal does. A fact that is already there is not repeated.
+/// A fact that is already in the journal is not repeated.
 #[async_trait::async_trait]
 impl FactLog for TxQueue {
     async fn keep(&self, event: Event) -> Result<(), Failure> {
-        if self.state().history.knows(&event) {
+        if ask_state(&*self.ledger, |state| state.has_fact(&event)) {
             return Ok(());
         }
-        self.facts.keep(event.clone()).await?;
-        self.state().history.apply(&event);
-        Ok(())
+        self.facts.keep(event).await
     }
 }
