@@ -19,9 +19,9 @@ use openlora_core::{Amount, error::Failure};
 use openlora_ledger::{Ledger, ReceiverKey};
 use openlora_payments::settlement::{ClaimWorth, SettlementOptions, SettlementRecords};
 use openlora_runtime::{
-    rewards::RewardRound,
+    rewards::{RewardRound, RewardSource},
     running_server::RunningServer,
-    treasury::{ChainOperator, RewardSource},
+    treasury::ChainOperator,
 };
 
 /// The journal's money and its chain.

@@ -10,8 +10,8 @@ use super::{
     faucet::DevFaucet,
     notice::{NoticeListener, transaction_listener},
     provenance,
-    rewards::RewardSchedule,
-    treasury::{ChainOperator, RewardSource},
+    rewards::{RewardSchedule, RewardSource},
+    treasury::ChainOperator,
 };
 use openlora_chain::{
     development::check_payee,

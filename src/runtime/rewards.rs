@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use self::publish::RewardState;
-use super::treasury::RewardSource;
+use openlora_attribution::LogFolder;
 use openlora_chain::{
     WalletError,
     registry::{AdapterId, parse_id},
@@ -25,9 +25,11 @@ use openlora_core::{
     Amount, Word,
     error::{ExitClass, Failure},
 };
+use openlora_journal::Journal;
 use openlora_ledger::{
     PoolAllotment, ReceiverKey, StatedContributions,
     publication::{AnchoredBatch, FORMAT, LogCatalogue, batch_file},
+    state::CurrentState,
 };
 use openlora_payments::{
     rewards::{
@@ -98,6 +100,17 @@ pub struct RewardRound {
     /// Why the rest is left for the next round.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+}
+
+/// Where a home's rewards come from and where they are published.
+#[derive(Clone)]
+pub struct RewardSource {
+    pub journal: Journal,
+    /// The state of the journal.
+    pub state: Arc<CurrentState>,
+    pub log: LogFolder,
+    /// The URL of the published log; empty if it is not served.
+    pub address: String,
 }
 
 /// The publisher of one chain's rewards.

@@ -5,12 +5,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::rewards::{RewardPublisher, RewardRound};
-use openlora_attribution::LogFolder;
+use super::rewards::{RewardPublisher, RewardRound, RewardSource};
 use openlora_chain::{network::Network, provider::Chain};
 use openlora_core::{Address, Amount, error::Failure};
-use openlora_journal::Journal;
-use openlora_ledger::{event::DeferredClaim, state::CurrentState};
+use openlora_ledger::event::DeferredClaim;
 use openlora_payments::{
     rewards::server_facts,
     settlement::{
@@ -26,17 +24,6 @@ pub struct ChainOperator {
     pub client: Arc<SettlementClient>,
     pub settler: Arc<ChainSettler>,
     pub rewarder: Arc<RewardPublisher>,
-}
-
-/// Where a home's rewards come from and where they are published.
-#[derive(Clone)]
-pub struct RewardSource {
-    pub journal: Journal,
-    /// The state of the journal.
-    pub state: Arc<CurrentState>,
-    pub log: LogFolder,
-    /// The URL of the published log; empty if it is not served.
-    pub address: String,
 }
 
 impl ChainOperator {

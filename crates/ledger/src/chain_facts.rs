@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{CallCharge, CollectedSums, DAY_MS, ExactKey, PaymentScheme, ReceiverKey};
+use super::{CallCharge, DAY_MS, ExactKey, PaymentScheme, ReceiverKey};
 use crate::event::{
     ContributionClaimed, ContributionsProposed, Event, EventRecord, PaymentReceived,
     ReceiverObserved, RootAnchored, SplitRead,
@@ -407,9 +407,9 @@ impl ChainFacts {
         paid.is_some_and(|it| it.call.is_some() && it.standing().is_none())
     }
 
-    /// How much of each call's charge was collected.
-    pub fn collected(&self) -> CollectedSums {
-        CollectedSums::from_facts(self, &self.even_at)
+    /// The latest block at which the escrow owed a receiver nothing.
+    pub(super) fn even_at(&self) -> &BTreeMap<ReceiverKey, u64> {
+        &self.even_at
     }
 
     /// The anchored roots, oldest first.

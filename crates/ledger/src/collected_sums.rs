@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use super::{
     CallCharge, ChainFacts, ChannelKey, ExactKey, PaymentScheme, ReceiverKey,
-    chain_facts::ExactTransfer, trail::channel_on,
+    chain_facts::ExactTransfer, key::channel_on,
 };
 use crate::event::Event;
 use openlora_core::Amount;
@@ -39,11 +39,17 @@ pub struct CollectedSums {
     transfers: BTreeMap<ExactKey, (ReceiverKey, Amount)>,
 }
 
+impl ChainFacts {
+    /// How much of each call's charge was collected.
+    pub fn collected(&self) -> CollectedSums {
+        CollectedSums::from_facts(self)
+    }
+}
+
 impl CollectedSums {
-    /// `even_at` has the latest block at which the escrow owed a receiver nothing.
-    pub(super) fn from_facts(facts: &ChainFacts, even_at: &BTreeMap<ReceiverKey, u64>) -> Self {
+    fn from_facts(facts: &ChainFacts) -> Self {
         let mut sums = Self {
-            settled_through: even_at.clone(),
+            settled_through: facts.even_at().clone(),
             ..Self::default()
         };
         for (_, fact) in facts.iter() {

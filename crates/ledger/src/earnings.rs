@@ -9,12 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CallCharge, ChainFacts, ChannelKey, ChannelView, PaymentScheme, ReceiverKey, WHOLE_PPM, pairs,
+    CallCharge, ChainFacts, ChannelKey, ChannelView, DAY_MS, DayRange, PaymentScheme, ReceiverKey,
+    WHOLE_PPM, pairs,
 };
 use crate::event::{Event, EventRecord, RefundCharged, SplitPart};
 use openlora_core::{Address, Amount};
-
-pub const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// The adapter and payer of a sum.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -62,33 +61,6 @@ pub struct Earnings {
     /// Amounts attributed to the contributors of each pool, by day, in millionths of a base unit.
     #[serde(with = "pairs")]
     attributed: BTreeMap<(u64, ReceiverKey), BTreeMap<Address, u128>>,
-}
-
-/// A range of days since 1970, inclusive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DayRange {
-    pub first: u64,
-    pub last: u64,
-}
-
-impl DayRange {
-    pub const ALL: Self = Self {
-        first: 0,
-        last: u64::MAX,
-    };
-
-    /// The `count` days up to and including the day of `now_ms`.
-    pub fn until(now_ms: u64, count: u64) -> Self {
-        let last = now_ms / DAY_MS;
-        Self {
-            first: last.saturating_sub(count.saturating_sub(1)),
-            last,
-        }
-    }
-
-    pub fn has(self, day: u64) -> bool {
-        (self.first..=self.last).contains(&day)
-    }
 }
 
 /// Sums of one receiver over some days.

@@ -26,6 +26,7 @@ mod chain_facts;
 mod channel;
 mod collected_sums;
 mod contributions;
+mod days;
 mod earnings;
 pub mod event;
 pub mod findings;
@@ -57,9 +58,8 @@ pub use channel::{
 };
 pub use collected_sums::{CollectedSums, collected_of};
 pub use contributions::{AttributedCall, PoolAllotment, StatedContributions};
-pub use earnings::{
-    CallsKey, ChargedCalls, DAY_MS, DayRange, Earnings, EarningsSums, RecipientAccrual,
-};
+pub use days::{DAY_MS, DayRange};
+pub use earnings::{CallsKey, ChargedCalls, Earnings, EarningsSums, RecipientAccrual};
 pub use key::{ChannelKey, ExactKey, KeyProblem, ReceiverKey};
 pub use ledger_state::{
     ClearedPayment, ExactPayment, FormerChain, Ledger, LedgerChannel, PaidRefund, RECENT_VOUCHERS,

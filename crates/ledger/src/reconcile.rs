@@ -10,7 +10,8 @@ use super::{
         AuditFigures, AuditFinding, FindingKind, FoundCall, LedgerAudit, LossCause, SumCheck,
         SumRelation,
     },
-    trail::{AuditTrail, ChargedCall, FactPlace, channel_on},
+    key::channel_on,
+    trail::{AuditTrail, ChargedCall, FactPlace},
 };
 use openlora_core::{Address, Amount, Word};
 

@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     CallCharge, ChannelKey, ExactKey, PaymentScheme, ReceiverKey,
     chain_facts::ChainFact,
+    key::channel_on,
     state::{ApplyOutcome, LedgerState},
 };
 use crate::event::{Event, EventRecord, RefundCharged};
-use openlora_core::{Address, Amount, Word};
+use openlora_core::{Address, Amount};
 
 /// A call with a charge, or the fee of a refund, which counts in its channel's total like a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -253,13 +254,5 @@ impl AuditTrail {
             cumulative: fee.cumulative,
             is_late,
         });
-    }
-}
-
-/// The key of a channel on a receiver's chain.
-pub(super) fn channel_on(receiver: ReceiverKey, channel: Word) -> ChannelKey {
-    ChannelKey {
-        chain_id: receiver.chain_id,
-        channel,
     }
 }

@@ -7,8 +7,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::tx_sentences;
-use crate::event::TxIntent;
 use openlora_core::{Address, Amount, Word};
 
 /// One transaction of an account on a chain. Two transactions with different effects have different
@@ -151,30 +149,6 @@ impl TxKey {
                 Self::Refund { channel: other, .. },
             ) => channel == other,
             _ => self == asked,
-        }
-    }
-}
-
-impl TxIntent {
-    /// The key of the transaction. Journals of earlier versions have labels only; `None` if such a
-    /// label has a known form that names no single transaction. Those transactions are recovered
-    /// from the totals on the chain.
-    ///
-    /// # Errors
-    ///
-    /// There is no key, and the label has no known form.
-    pub fn read_key(&self) -> Result<Option<TxKey>, UnknownTxLabel> {
-        match &self.key {
-            Some(key) => Ok(Some(key.clone())),
-            None => tx_sentences::parse(self),
-        }
-    }
-
-    /// Whether it may be the transaction with this key.
-    pub fn may_be(&self, asked: &TxKey) -> bool {
-        match self.read_key() {
-            Ok(key) => key.is_some_and(|key| key.may_be(asked)),
-            Err(_) => true,
         }
     }
 }

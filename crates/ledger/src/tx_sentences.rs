@@ -70,8 +70,32 @@ const KINDS: &[&str] = &[
     "ending the withdrawal from channel {}",
 ];
 
+impl TxIntent {
+    /// The key of the transaction. Journals of earlier versions have labels only; `None` if such a
+    /// label has a known form that names no single transaction. Those transactions are recovered
+    /// from the totals on the chain.
+    ///
+    /// # Errors
+    ///
+    /// There is no key, and the label has no known form.
+    pub fn read_key(&self) -> Result<Option<TxKey>, UnknownTxLabel> {
+        match &self.key {
+            Some(key) => Ok(Some(key.clone())),
+            None => parse(self),
+        }
+    }
+
+    /// Whether it may be the transaction with this key.
+    pub fn may_be(&self, asked: &TxKey) -> bool {
+        match self.read_key() {
+            Ok(key) => key.is_some_and(|key| key.may_be(asked)),
+            Err(_) => true,
+        }
+    }
+}
+
 /// The key that a label stands for; `None` for a form of [`KINDS`].
-pub(crate) fn parse(intent: &TxIntent) -> Result<Option<TxKey>, UnknownTxLabel> {
+fn parse(intent: &TxIntent) -> Result<Option<TxKey>, UnknownTxLabel> {
     let label = intent.purpose.as_str();
     let of_form = |form: &LabelForm| {
         let blanks = blanks(form.text, label)?;

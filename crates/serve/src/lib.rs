@@ -62,6 +62,7 @@ mod refused_payments;
 pub mod request_id;
 mod routes;
 mod server;
+mod similar;
 mod unread;
 pub mod wire;
 

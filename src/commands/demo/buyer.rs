@@ -9,9 +9,8 @@ use serde::{Serialize, de::IgnoredAny};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    program::{DemoBinary, DemoServer},
+    program::{CreatedAccount, DemoBinary, DemoServer},
     script::DemoScript,
-    steps::CreatedAccount,
 };
 use crate::commands::call::CallResult;
 use openlora_chain::balance::shown_amount;

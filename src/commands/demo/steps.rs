@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize, de::IgnoredAny};
 use super::{
     DemoReport,
     buyer::{CallLog, DemoBuyer},
-    program::DemoServer,
+    program::{CreatedAccount, DemoServer},
     script::DemoScript,
     watch::WatchedTraining,
 };
@@ -42,12 +42,6 @@ struct CheckedData {
 struct CheckedSources {
     rows: u64,
     sources: Vec<IgnoredAny>,
-}
-
-/// What is read of the result of `wallet new`.
-#[derive(Deserialize)]
-pub struct CreatedAccount {
-    pub address: String,
 }
 
 /// What is read of the result of `devnet status`.

@@ -27,8 +27,7 @@ use openlora_payments::{
 use openlora_runtime::{
     journal::check_chain,
     paid_serving::{ChainTerms, ChosenAdapter, PaidChain, PaidServing, SaleTerms, ServingPlan},
-    rewards::RewardSchedule,
-    treasury::RewardSource,
+    rewards::{RewardSchedule, RewardSource},
 };
 
 /// Opens paid serving of the chosen adapters on the networks, the project's own first.

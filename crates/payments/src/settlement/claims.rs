@@ -7,7 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::{hex, primitives::Bytes, sol_types::SolCall};
 
-use super::{claim_worth::ClaimWorth, client::TxPurpose};
+use super::{
+    claim_worth::{AMONG, ClaimWorth},
+    purpose::TxPurpose,
+};
 use openlora_chain::{
     WalletError,
     provider::Chain,
@@ -24,8 +27,6 @@ use openlora_ledger::{
 pub const ROWS: usize = 100;
 /// Gas of a row that is claimed alone, including the transaction's base cost and a cold receiver.
 pub(super) const ALONE: u64 = 160_000;
-/// Gas of each row in a batch, with a margin for a wallet contract's check.
-pub(super) const AMONG: u64 = 60_000;
 
 /// One row of a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +40,13 @@ pub struct ClaimRow {
     claim: VoucherClaim,
     /// The payer's contract decides whether the voucher is valid, and may change its decision.
     pub(super) by_contract: bool,
+}
+
+impl ClaimRow {
+    /// Its amount, and whether a contract checks its voucher.
+    pub(super) fn worth_of(&self) -> (Amount, bool) {
+        (self.amount, self.by_contract)
+    }
 }
 
 /// A channel with money that cannot be claimed.

@@ -21,6 +21,7 @@ use super::{
     facts,
     ledger_view::{LedgerView, ask, ask_state},
     memory::ChainMemory,
+    purpose::TxPurpose,
     questions::{ChainQuestions, QuestionKind, SIGNATURE_GAS, signature_key},
     queue::{ProgressListener, TxQueue, TxQueueConfig},
     sponsor::{SponsorGate, most_gas, most_gas_of_calls},
@@ -98,13 +99,6 @@ impl SettlementOptions {
             remember,
         }
     }
-}
-
-/// What a transaction is for: for recovery, and for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TxPurpose {
-    pub key: TxKey,
-    pub label: String,
 }
 
 /// Where a settlement client writes its facts, and what it reads of them.

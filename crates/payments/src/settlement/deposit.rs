@@ -7,8 +7,7 @@ use alloy::{
 };
 
 use super::{
-    ChainFailure, DepositPermit, MinedResult,
-    client::{SettlementClient, TxPurpose},
+    ChainFailure, DepositPermit, MinedResult, client::SettlementClient, purpose::TxPurpose,
     sponsor::sponsored,
 };
 use openlora_chain::{

@@ -7,11 +7,8 @@ use alloy::{
 };
 
 use super::{
-    ChainFailure, MinedResult, TransferPermit,
-    client::{SettlementClient, TxPurpose},
-    deposit::for_request,
-    ledger_view::ask,
-    sponsor::sponsored,
+    ChainFailure, MinedResult, TransferPermit, client::SettlementClient, deposit::for_request,
+    ledger_view::ask, purpose::TxPurpose, sponsor::sponsored,
 };
 use openlora_chain::{registry::Token, transaction::MinedTx};
 use openlora_core::{Address, Word};

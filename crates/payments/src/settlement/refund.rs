@@ -3,8 +3,7 @@
 use alloy::{primitives::Bytes, sol_types::SolCall};
 
 use super::{
-    ChainFailure, ChannelRefund, MinedResult,
-    client::{SettlementClient, TxPurpose},
+    ChainFailure, ChannelRefund, MinedResult, client::SettlementClient, purpose::TxPurpose,
     sponsor::sponsored,
 };
 use openlora_chain::registry::{BatchSettlementEscrow as Escrow, ChannelVoucher, VoucherClaim};

@@ -2,10 +2,7 @@
 
 use alloy::{primitives::Bytes, sol_types::SolCall};
 
-use super::{
-    ChainFailure, MinedResult,
-    client::{SettlementClient, TxPurpose},
-};
+use super::{ChainFailure, MinedResult, client::SettlementClient, purpose::TxPurpose};
 use openlora_chain::registry::BatchSettlementEscrow as Escrow;
 use openlora_contracts::ESCROW;
 use openlora_core::{Address, Amount};

@@ -14,10 +14,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     claims::{self, ClaimRow, LeftOut, receivers_of},
-    client::{SettlementClient, TxPurpose},
+    client::SettlementClient,
     error::SettleError,
     facts,
     ledger_view::ask,
+    purpose::TxPurpose,
     shares::{SplitterShare, shares},
 };
 use openlora_chain::{
@@ -123,7 +124,7 @@ impl ChainSettler {
         waiting.reverse();
         let mut claimed = Vec::new();
         while let Some(batch) = waiting.pop() {
-            if !worth.has_claim(&batch, price) {
+            if !worth.has_claim(batch.iter().map(ClaimRow::worth_of), price) {
                 done.deferred.extend(batch.iter().map(ClaimRow::deferred));
                 continue;
             }
@@ -131,7 +132,7 @@ impl ChainSettler {
             let (batch, left_out) = sifted;
             done.left_out.extend(left_out);
             // The chain may refuse the rows that were worth the transaction.
-            if !worth.has_claim(&batch, price) {
+            if !worth.has_claim(batch.iter().map(ClaimRow::worth_of), price) {
                 done.deferred.extend(batch.iter().map(ClaimRow::deferred));
                 continue;
             }
