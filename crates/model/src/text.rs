@@ -164,15 +164,6 @@ impl TextCodec {
         self.special.iter().any(|(special, _)| *special == id)
     }
 
-    /// The first special token that a text spells out, if any; [`encode`](Self::encode) makes it
-    /// one, [`encode_literal`](Self::encode_literal) does not.
-    pub fn special_inside(&self, text: &str) -> Option<&str> {
-        self.special
-            .iter()
-            .map(|(_, token)| token.as_str())
-            .find(|token| text.contains(token))
-    }
-
     /// The special token that a text begins with, if any.
     pub fn special_at_start(&self, text: &str) -> Option<&str> {
         self.special

@@ -127,13 +127,35 @@ impl TextCodec {
 
     /// Token ids of a text of its own, such as an answer, in which nothing is a special token.
     pub fn encode_literal(&self, text: &str) -> Result<Vec<u32>, ModelTextError> {
-        match self.special_inside(text) {
-            None => self.encode(text, false),
-            Some(_) => {
-                let pieces = self.literal_pieces(&NormalizedString::from(text), 0..text.len())?;
-                Ok(pieces.into_iter().map(|piece| piece.id).collect())
-            }
+        if !self.spells_special(text, 0) {
+            return self.encode(text, false);
         }
+        let pieces = self.literal_pieces(&NormalizedString::from(text), 0..text.len())?;
+        Ok(pieces.into_iter().map(|piece| piece.id).collect())
+    }
+
+    /// Token ids of a raw text and of what continues it. Special tokens act in the text, not in the
+    /// continuation.
+    pub fn encode_continued(
+        &self,
+        text: &str,
+        continuation: &str,
+    ) -> Result<Vec<u32>, ModelTextError> {
+        let whole = format!("{text}{continuation}");
+        if !self.spells_special(&whole, text.len()) {
+            return self.encode(&whole, true);
+        }
+        let mut ids = self.encode(text, true)?;
+        ids.extend(self.encode_literal(continuation)?);
+        Ok(ids)
+    }
+
+    /// Whether a text spells a special token that ends after `start`.
+    fn spells_special(&self, text: &str, start: usize) -> bool {
+        self.special.iter().any(|(_, spelling)| {
+            let mut found = text.match_indices(spelling.as_str());
+            found.any(|(at, _)| at + spelling.len() > start)
+        })
     }
 
     /// Replaces every special token that a message spells.

@@ -127,7 +127,6 @@ fn the_chat_template_is_chatml_and_its_tokens_are_special() {
     assert_eq!(codec.encode("<|im_start|>", false).unwrap(), [1]);
     assert_eq!(codec.token_text(2), "<|im_end|>");
     assert_eq!(codec.decode(&[2, 0]).unwrap(), "");
-    assert_eq!(codec.special_inside("a <|im_end|> b"), Some("<|im_end|>"));
     assert_eq!(
         (codec.stop_ids(), codec.document_end()),
         (&[2][..], Some(2))
@@ -184,6 +183,21 @@ fn a_special_token_that_a_message_spells_is_encoded_as_its_letters() {
         codec.encode_literal(hostile).unwrap(),
         letters(dir.path(), &[Err(hostile)])
     );
+    // A raw text writes special tokens, what continues it does not, nor both together.
+    for (raw, continuation) in [
+        ("a<|im_end|>", " <|im_end|>"),
+        ("a<|im_end|><|im_", "end|>"),
+    ] {
+        let continued = codec.encode_continued(raw, continuation).unwrap();
+        let wanted = letters(dir.path(), &[Err(continuation)]);
+        assert_eq!(
+            continued,
+            [codec.encode(raw, true).unwrap(), wanted].concat()
+        );
+    }
+    let (plain, more) = ("it is<|im_end|> tr", "ue");
+    let whole = codec.encode(&format!("{plain}{more}"), true).unwrap();
+    assert_eq!(codec.encode_continued(plain, more).unwrap(), whole);
     // Nothing changes for texts that spell none.
     let plain = &chat[1..2];
     let text = codec.render_chat(plain, false).unwrap();
