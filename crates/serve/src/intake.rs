@@ -39,7 +39,7 @@ pub struct CallIntake {
     pub static_shares: bool,
     /// The value of `PAYMENT-SIGNATURE`.
     pub payment: Option<String>,
-    /// The address that was called, as the caller wrote it.
+    /// The address that was called, as clients reach it.
     pub resource: String,
     /// Where each prompt's text is in the request, such as `input[3]`; empty for requests of one
     /// prompt, which its refusal describes.
@@ -77,7 +77,7 @@ impl CallIntake {
             let length = body::content_length(&parts.headers);
             app.quotes.spend(address, length.unwrap_or(UNANNOUNCED))?;
         }
-        let resource = payment::resource(&parts.headers, parts.uri.path());
+        let resource = app.access.resource(&parts.headers, parts.uri.path());
         let body = body::read(&parts.headers, body, limit, &app.bodies).await?;
         let connection = parts.extensions.get::<Connection>().cloned();
         // Up to here, and without a payment, the connection may be closed for others.
