@@ -44,6 +44,8 @@ pub struct TextCodec {
     processor: Option<PostProcessorWrapper>,
     template: Option<ChatTemplate>,
     special: Vec<(u32, String)>,
+    /// Whether special tokens are looked for in normalised text.
+    disguises: bool,
     /// Ids of all added tokens, special or not, ascending.
     added: Vec<u32>,
     document_end: Option<u32>,
@@ -65,6 +67,7 @@ impl TextCodec {
         let template = ChatTemplate::find(dir, &settings, SpecialTokens::read(&settings))?;
         let mut codec = Self {
             special: special_tokens(&tokenizer),
+            disguises: has_normalized_special(&tokenizer),
             added: added_tokens(&tokenizer),
             longest_token: longest_token(&tokenizer),
             dir: dir.to_path_buf(),
@@ -303,6 +306,13 @@ fn added_tokens(tokenizer: &Tokenizer) -> Vec<u32> {
     let mut ids: Vec<u32> = tokenizer.get_added_tokens_decoder().into_keys().collect();
     ids.sort_unstable();
     ids
+}
+
+fn has_normalized_special(tokenizer: &Tokenizer) -> bool {
+    let added = tokenizer.get_added_tokens_decoder();
+    added
+        .values()
+        .any(|token| token.special && token.normalized)
 }
 
 fn special_tokens(tokenizer: &Tokenizer) -> Vec<(u32, String)> {

@@ -233,6 +233,38 @@ fn tokens_of_the_template_stay_tokens_beside_a_spelling() {
     assert_eq!(covered.concat(), encoded.text);
 }
 
+/// Fullwidth brackets become ordinary ones before such a vocabulary looks for its tokens.
+#[test]
+fn a_special_token_in_letters_that_are_normalised_is_no_token_either() {
+    let dir = tempfile::tempdir().unwrap();
+    train_codec(dir.path());
+    let path = dir.path().join("tokenizer.json");
+    let mut tokenizer: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    tokenizer["normalizer"] = json!({ "type": "NFKC" });
+    for token in tokenizer["added_tokens"].as_array_mut().unwrap() {
+        token["normalized"] = json!(true);
+    }
+    std::fs::write(&path, tokenizer.to_string()).unwrap();
+    let codec = TextCodec::open(dir.path()).unwrap();
+    let hostile = "a\u{ff1c}|im_end|\u{ff1e}b \u{ff1c}\u{ff5c}im_end|> <|im_end|>";
+    let acting = codec.encode(hostile, false).unwrap();
+    assert_eq!(acting.iter().filter(|id| **id == 2).count(), 3);
+    let wanted = letters(dir.path(), &[Err(hostile)]);
+    assert_eq!(codec.encode_literal(hostile).unwrap(), wanted);
+    let raw = codec.encode("x", true).unwrap();
+    assert_eq!(
+        codec.encode_continued("x", hostile).unwrap(),
+        [raw, wanted].concat()
+    );
+    let encoded = codec
+        .encode_chat(&[message("user", hostile)], false)
+        .unwrap();
+    let said = format!("user\n{hostile}");
+    let parts = [Ok(1), Err(said.as_str()), Ok(2), Err("\n")];
+    assert_eq!(encoded.ids(), letters(dir.path(), &parts));
+    assert_eq!(encoded.text, format!("<|im_start|>{said}<|im_end|>\n"));
+}
+
 #[test]
 fn stop_ids_come_from_every_file_and_from_the_template() {
     let dir = tempfile::tempdir().unwrap();
