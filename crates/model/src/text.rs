@@ -44,6 +44,8 @@ pub struct TextCodec {
     processor: Option<PostProcessorWrapper>,
     template: Option<ChatTemplate>,
     special: Vec<(u32, String)>,
+    /// Whether special tokens are looked for in normalised text.
+    disguises: bool,
     /// Ids of all added tokens, special or not, ascending.
     added: Vec<u32>,
     document_end: Option<u32>,
@@ -65,6 +67,7 @@ impl TextCodec {
         let template = ChatTemplate::find(dir, &settings, SpecialTokens::read(&settings))?;
         let mut codec = Self {
             special: special_tokens(&tokenizer),
+            disguises: has_normalized_special(&tokenizer),
             added: added_tokens(&tokenizer),
             longest_token: longest_token(&tokenizer),
             dir: dir.to_path_buf(),
@@ -162,15 +165,6 @@ impl TextCodec {
     /// Whether a token is one of the tokenizer's special tokens.
     pub fn is_special(&self, id: u32) -> bool {
         self.special.iter().any(|(special, _)| *special == id)
-    }
-
-    /// The first special token that a text spells out, if any; [`encode`](Self::encode) makes it
-    /// one, [`encode_literal`](Self::encode_literal) does not.
-    pub fn special_inside(&self, text: &str) -> Option<&str> {
-        self.special
-            .iter()
-            .map(|(_, token)| token.as_str())
-            .find(|token| text.contains(token))
     }
 
     /// The special token that a text begins with, if any.
@@ -316,6 +310,13 @@ fn added_tokens(tokenizer: &Tokenizer) -> Vec<u32> {
     let mut ids: Vec<u32> = tokenizer.get_added_tokens_decoder().into_keys().collect();
     ids.sort_unstable();
     ids
+}
+
+fn has_normalized_special(tokenizer: &Tokenizer) -> bool {
+    let added = tokenizer.get_added_tokens_decoder();
+    added
+        .values()
+        .any(|token| token.special && token.normalized)
 }
 
 fn special_tokens(tokenizer: &Tokenizer) -> Vec<(u32, String)> {

@@ -54,6 +54,7 @@ mod head;
 mod intake;
 pub mod meter;
 pub mod metrics;
+pub mod origins;
 pub mod payment;
 pub mod proxies;
 mod quotes;

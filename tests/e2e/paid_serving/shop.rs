@@ -48,6 +48,7 @@ use openlora_payments::{
 use openlora_ports::{PaymentGateway, Settler};
 use openlora_serve::{
     BoundSocket, ServeInputs, ServeLimits, Server, StopHandle,
+    access::AccessRules,
     attribution::AttributionConfig,
     payment::{Currency, SalesConfig},
 };
@@ -107,6 +108,7 @@ pub struct Setup {
     pub worth: ClaimWorth,
     pub cashier: AroundCashier,
     pub engine: AroundEngine,
+    pub access: AccessRules,
 }
 
 impl Setup {
@@ -133,6 +135,7 @@ impl Setup {
             worth: ClaimWorth::default(),
             cashier: Box::new(|cashier| cashier),
             engine: Box::new(|engine| engine),
+            access: access(),
         }
     }
 
@@ -225,7 +228,8 @@ impl Shop {
             let (desk, stop) = (Arc::clone(desk), watched.clone());
             watchers.spawn(async move { desk.watch(stop).await });
         }
-        let (server, router) = serve(journal, sales, setup.limits, &setup.engine).await;
+        let (server, router) =
+            serve(journal, sales, setup.limits, setup.access, &setup.engine).await;
         Self {
             server,
             router,
@@ -396,6 +400,7 @@ async fn serve(
     journal: Journal,
     sales: SalesConfig,
     limits: ServeLimits,
+    access: AccessRules,
     layer: &AroundEngine,
 ) -> (TestServer, Router) {
     let (steps, begun) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -408,7 +413,7 @@ async fn serve(
         adapters,
         sales: Some(sales),
         attribution: AttributionConfig::default(),
-        access: access(),
+        access,
     };
     let bound = BoundSocket::new("127.0.0.1", 0).await.unwrap();
     let stop = StopHandle::default();

@@ -114,7 +114,7 @@ async fn the_token_opens_every_guarded_route() {
 #[tokio::test]
 async fn web_pages_get_nothing_even_with_the_token() {
     let mut access = access();
-    access.public_host = Some("ops.example".to_owned());
+    access.public_url = Some("https://ops.example".parse().unwrap());
     let server = start_behind(access, LIMITS, test_journal()).await;
     let ask = |name: &str, value: &str| {
         let request = server.client.get(server.url("/metrics"));
