@@ -11,10 +11,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::{
-    CommandContext, explore, money::format_network_sum, network, printer::Printer,
-    published::LogSource,
-};
+use super::{CommandContext, explore, money::format_network_sum, network, printer::Printer};
 use openlora_attribution::{
     Provenance,
     recompute::{RecomputeContext, channels},
@@ -37,7 +34,7 @@ use openlora_ledger::{
 use openlora_package as package;
 use openlora_payments::rewards::{anchored_on, anchoring_servers, batch_tree, split_of};
 use openlora_release::explore::against_releases;
-use openlora_runtime::provenance;
+use openlora_runtime::{provenance, published_log::LogSource};
 
 /// The request of `audit`.
 #[derive(Clone, Debug, Default)]
@@ -106,7 +103,7 @@ struct LogAuditor {
 }
 
 pub async fn run(context: &CommandContext, request: AuditRequest) -> Result<ExitStatus, Failure> {
-    let source = LogSource::open(context, &request.log)?;
+    let source = context.open_log(&request.log)?;
     let dir = context.settings.working_dir.join(&request.package);
     let package = package::read(&dir)?;
     let mut provenance = Provenance {

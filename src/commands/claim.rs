@@ -8,7 +8,6 @@ use serde::Serialize;
 use super::{
     CommandContext,
     money::{format_token_sum, percent, token},
-    published::LogSource,
     treasury::TreasuryRequest,
     tx_context::TxContext,
 };
@@ -22,6 +21,7 @@ use openlora_ledger::ReceiverKey;
 use openlora_payments::rewards::{
     PoolCall, PoolState, WaitingProposal, claim_facts, owed, pool_of, proposal_of,
 };
+use openlora_runtime::published_log::LogSource;
 use openlora_wallet::WalletAccount;
 
 /// The operation on the pools.
@@ -132,7 +132,7 @@ struct PoolClaimer {
 pub async fn run(context: &CommandContext, request: ClaimRequest) -> Result<ExitStatus, Failure> {
     let named = named_pool(&request)?;
     let logged = match (&named, &request.log) {
-        (None, Some(log)) => pools_of(&LogSource::open(context, log)?).await?,
+        (None, Some(log)) => pools_of(&context.open_log(log)?).await?,
         _ => BTreeSet::new(),
     };
     let mut tx_context = TxContext::open(context, request.treasury.password_file.clone()).await?;
@@ -215,7 +215,8 @@ impl ClaimReport {
 impl PoolClaimer {
     async fn claim(&self, pools: &[ReceiverKey]) -> Result<ClaimReport, Failure> {
         let network = &self.tx_context.chain.network;
-        recover(&self.sender(), &self.tx_context.snapshot.unsettled).await?;
+        let open = self.tx_context.left_open();
+        recover(&self.sender(), &open).await?;
         let mut reports = Vec::new();
         for key in pools {
             reports.push(self.visit(*key).await?);
@@ -326,7 +327,7 @@ impl PoolClaimer {
         };
         self.tx_context.confirm(&chain.network.name, words)?;
         self.tx_context.fund().await?;
-        let submission = deed.submission(chain, self.account.address(), pool.key);
+        let submission = deed.submission(chain, self.account.address(), pool);
         let mined = self.sender().send(&submission.await?).await?;
         Ok((mined.tx.to_string(), mined.receipt.gas_used))
     }

@@ -323,7 +323,8 @@ fn remembered(
             && it.registry == registry
             && it.publisher == publisher
     };
-    let known = tx_context.snapshot.deployments.iter().rev().filter(same);
+    let state = tx_context.state.read();
+    let known = state.deployments.iter().rev().filter(same);
     known.filter_map(|it| parse_id(&it.adapter_id)).collect()
 }
 
@@ -359,9 +360,10 @@ async fn deploy(
     if plan.action == RegistryAction::Nothing {
         let deployment = find_release(&tx_context.chain, params, plan).await?;
         let id = shown_id(plan.adapter_id);
-        let mut known = tx_context.snapshot.deployments.iter();
+        let is_it = |it: &ReleaseDeployment| it.adapter_id == id && it.tx == deployment.tx;
+        let is_known = tx_context.state.read().deployments.iter().any(is_it);
         // A process that was killed after its transaction was mined could not record it.
-        if !known.any(|it| it.adapter_id == id && it.tx == deployment.tx) {
+        if !is_known {
             tx_context.note(&deployment).await?;
         }
         return Ok(deployment);

@@ -17,9 +17,7 @@ use openlora_core::{
     error::{ExitClass, ExitStatus, Failure},
 };
 use openlora_journal::Journal;
-use openlora_ledger::{
-    CollectedSums, DayRange, Earnings, PoolAllotment, ReceiverKey, event::Event,
-};
+use openlora_ledger::{DayRange, Earnings, PoolAllotment, ReceiverKey, event::SplitRead};
 use recipients::RecipientFacts;
 pub use report::EarningsReport;
 
@@ -45,8 +43,6 @@ struct IncomeLedger {
     earnings: Earnings,
     /// Allotments of collected calls to the contributors of each pool.
     allotted: BTreeMap<(ReceiverKey, Address), Amount>,
-    /// The pools that each receiver pays.
-    pools: BTreeMap<ReceiverKey, BTreeSet<ReceiverKey>>,
     recipients: RecipientFacts,
     networks: Vec<Network>,
     now_ms: u64,
@@ -98,7 +94,6 @@ impl IncomeLedger {
         let mut income = Self {
             earnings: Earnings::default(),
             allotted: BTreeMap::new(),
-            pools: BTreeMap::new(),
             recipients: RecipientFacts::known(context, &networks[0])?,
             networks,
             now_ms: now_ms(),
@@ -108,20 +103,17 @@ impl IncomeLedger {
             return Ok(income);
         }
         let mut journal = Journal::open_read_only(&path)?;
-        let mut collected = CollectedSums::default();
         journal.replay(1, |record| {
             income.earnings.apply(record);
             income.recipients.apply(&record.event);
-            collected.apply(&record.event);
-            if let Event::SplitRead(split) = &record.event {
-                let pools = income.pools.entry(split.receiver).or_default();
-                pools.extend(split.pools());
-            }
         })?;
-        let pools: BTreeSet<ReceiverKey> = income.pools.values().flatten().copied().collect();
+        let facts = &income.earnings.facts;
+        let pools: BTreeSet<ReceiverKey> =
+            facts.splits().values().flat_map(SplitRead::pools).collect();
         if pools.is_empty() {
             return Ok(income);
         }
+        let collected = facts.collected();
         let mut allotments: Vec<PoolAllotment> =
             pools.into_iter().map(PoolAllotment::new).collect();
         journal.replay(1, |record| {

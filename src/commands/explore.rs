@@ -114,11 +114,7 @@ fn keep_only(explored: &mut RegistryReport, prefix: &str) -> Result<(), Failure>
 
 /// Every deployment from this home, oldest first.
 fn deployments(context: &CommandContext) -> Result<Vec<ReleaseDeployment>, Failure> {
-    let path = context.dirs.journal();
-    Ok(match path.exists() {
-        true => Journal::snapshot_at(&path)?.deployments,
-        false => Vec::new(),
-    })
+    Ok(Journal::state_at(&context.dirs.journal())?.deployments)
 }
 
 /// An adapter by its id; of those that were deployed from here also by its name, the newest, or by

@@ -441,6 +441,9 @@ fn announce(
             "paid on {network}"
         ))
     ));
+    if let Ok(Some(public)) = server_access::public_url(context) {
+        printer.note(format!("others reach it at {public}"));
+    }
     printer.note(format!(
         "  openlora call \"hello\" --adapter {first} --url {url}"
     ));

@@ -50,14 +50,14 @@ pub async fn run(
     let mut treasury = SettlementContext::open(context, &request).await?;
     let office = &treasury.operator;
     let worth = claim_worth(context, treasury.network())?;
-    let expected = due(&office.chain, office.account, treasury.ledger(), worth).await?;
+    let expected = due(&office.chain, office.account, &treasury.ledger(), worth).await?;
     if request.dry_run {
         forecast(context, &treasury, &expected);
         return Ok(ExitStatus::Success);
     }
     let nothing = expected.claims.is_empty() && expected.settles.is_empty();
     let nothing = nothing && expected.deferred.is_empty();
-    if nothing && !treasury.is_open() && !treasury.has_rewards()? {
+    if nothing && !treasury.is_open() && !treasury.has_rewards() {
         let nothing = SettleRound {
             left_out: expected.left_out,
             ..SettleRound::default()

@@ -16,21 +16,18 @@ use crate::commands::settings::SettingOrigin;
 use openlora_attribution::LogFolder;
 use openlora_chain::network::Network;
 use openlora_core::{Amount, error::Failure};
-use openlora_ledger::{Ledger, ReceiverKey, event::Event};
-use openlora_payments::settlement::{
-    ClaimWorth, LedgerLog, SettlementOptions, SettlementRecords, TxHistory,
-};
+use openlora_ledger::{Ledger, ReceiverKey};
+use openlora_payments::settlement::{ClaimWorth, SettlementOptions, SettlementRecords};
 use openlora_runtime::{
     journal::HomeJournal,
-    rewards::RewardRound,
+    rewards::{RewardRound, RewardSource},
     running_server::RunningServer,
-    treasury::{ChainOperator, RewardSource},
+    treasury::ChainOperator,
 };
 
 /// The journal's money and its chain.
 pub struct SettlementContext {
     pub operator: TxContext,
-    history: TxHistory,
 }
 
 /// Settings that a running server does not accept from a client.
@@ -103,33 +100,25 @@ impl SettlementContext {
         request: &TreasuryRequest,
     ) -> Result<Self, Failure> {
         let operator = TxContext::open(context, request.password_file.clone()).await?;
-        let mut history = TxHistory::default();
-        operator
-            .journal
-            .replay(|record| history.apply(&record.event))?;
-        Ok(Self { operator, history })
+        Ok(Self { operator })
     }
 
     pub fn network(&self) -> &Network {
         &self.operator.chain.network
     }
 
-    pub fn ledger(&self) -> &Ledger {
-        &self.operator.snapshot.ledger
+    pub fn ledger(&self) -> Ledger {
+        self.operator.state.read().ledger.clone()
     }
 
     /// Whether calls were attributed, so that roots may have to be sent.
-    pub fn has_rewards(&self) -> Result<bool, Failure> {
-        let mut found = false;
-        self.operator.journal.replay(|record| {
-            found |= matches!(&record.event, Event::Attributed(it) if it.amounts.is_some());
-        })?;
-        Ok(found)
+    pub fn has_rewards(&self) -> bool {
+        self.operator.state.read().attributed > 0
     }
 
     /// Whether an earlier process left transactions with an unknown outcome.
     pub fn is_open(&self) -> bool {
-        !self.history.open().is_empty()
+        !self.operator.state.read().unsettled.is_empty()
     }
 
     /// The chain's operator, after the account was unlocked.
@@ -141,17 +130,17 @@ impl SettlementContext {
                 return Err(RunningServer::busy("this", server));
             }
         };
-        let ledger = Arc::new(LedgerLog::new(journal.clone(), self.ledger().clone()));
+        let state = Arc::clone(&self.operator.state);
         let records = SettlementRecords {
-            facts: Arc::clone(&ledger) as _,
-            ledger,
-            history: std::mem::take(&mut self.history),
+            facts: Arc::new(journal.clone()),
+            ledger: Arc::clone(&state) as _,
         };
         let mut options = SettlementOptions::for_network(self.network(), self.operator.limits);
         options.progress = self.operator.progress_listener();
         options.worth = claim_worth(context, self.network())?;
         let rewards = RewardSource {
             journal,
+            state,
             log: LogFolder::at(&context.dirs.attribution_log()),
             address: public_url(context)?.unwrap_or_default(),
         };

@@ -13,7 +13,7 @@ use openlora_core::{
     Address,
     error::{ExitClass, Failure},
 };
-use openlora_ledger::state::JournalSnapshot;
+use openlora_ledger::{event::TxIntent, state::CurrentState};
 use openlora_runtime::{
     faucet::DevFaucet,
     journal::{self, HomeJournal},
@@ -31,8 +31,8 @@ pub struct TxContext {
     unlocked: Option<WalletAccount>,
     pub limits: TxLimits,
     pub journal: HomeJournal,
-    /// The state of the journal when it was opened.
-    pub snapshot: JournalSnapshot,
+    /// The state of the journal; where a server writes it, as it was when it was opened.
+    pub state: Arc<CurrentState>,
     listener: NoticeListener,
     progress: Arc<dyn Fn(TxEvent) + Send + Sync>,
 }
@@ -51,11 +51,7 @@ impl TxContext {
         let journal = HomeJournal::open(&context.dirs).await?;
         let listener = notices::listener(&context.printer);
         journal::check_chain(&journal, &chain, &listener).await?;
-        let mut snapshot = journal.snapshot()?;
-        if journal.server().is_some() {
-            // They may be the server's own, which waits for them.
-            snapshot.unsettled.clear();
-        }
+        let state = journal.state().await?;
         Ok(Self {
             context: context.clone(),
             chain,
@@ -65,7 +61,7 @@ impl TxContext {
             unlocked: None,
             limits,
             journal,
-            snapshot,
+            state,
             progress: transaction_listener(&listener),
             listener,
         })
@@ -98,9 +94,18 @@ impl TxContext {
         Arc::clone(&self.progress)
     }
 
+    /// The transactions that an earlier process left open. Where a server runs, they may be its
+    /// own, which it waits for.
+    pub fn left_open(&self) -> Vec<TxIntent> {
+        match self.journal.server() {
+            None => self.state.read().unsettled.clone(),
+            Some(_) => Vec::new(),
+        }
+    }
+
     /// Determines the outcome of transactions that an earlier process left open.
     pub async fn recover(&mut self) -> Result<(), Failure> {
-        let open = std::mem::take(&mut self.snapshot.unsettled);
+        let open = self.left_open();
         let chain_id = self.chain.network.chain_id;
         let of = |from: Address| {
             let from = from.to_string();

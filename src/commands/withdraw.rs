@@ -54,7 +54,7 @@ pub async fn run(
         forecast(context, &treasury, &due);
         return Ok(ExitStatus::Success);
     }
-    if due.is_empty() && !treasury.is_open() && !treasury.has_rewards()? {
+    if due.is_empty() && !treasury.is_open() && !treasury.has_rewards() {
         let network = treasury.network();
         let nothing = WithdrawReport::from_moved(network, &[], RewardRound::default());
         print_report(context, network, &nothing);
@@ -86,7 +86,7 @@ fn destination(to: Option<&str>) -> Result<Option<Address>, Failure> {
 async fn due(treasury: &SettlementContext) -> Result<Vec<SplitterShare>, Failure> {
     let operator = &treasury.operator;
     let mut due = Vec::new();
-    for receiver in receivers_of(treasury.ledger(), treasury.network().chain_id) {
+    for receiver in receivers_of(&treasury.ledger(), treasury.network().chain_id) {
         let found = shares(&operator.chain, operator.account, receiver).await?;
         let payable = |share: &SplitterShare| (share.own || share.pool) && !share.pending.is_zero();
         due.extend(found.into_iter().filter(payable));

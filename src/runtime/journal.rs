@@ -1,7 +1,10 @@
 //! This home's journal: opened for writing, or read beside the server that writes it; and the check
 //! of a chain against it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::{
     home::AppDirs,
@@ -11,11 +14,8 @@ use super::{
 use openlora_chain::provider::Chain;
 use openlora_core::{error::Failure, private::files};
 use openlora_journal::Journal;
-use openlora_ledger::{
-    event::{Event, EventRecord},
-    state::JournalSnapshot,
-};
-use openlora_payments::settlement::{TxHistory, identify};
+use openlora_ledger::{event::Event, state::CurrentState};
+use openlora_payments::settlement::identify;
 use openlora_ports::FactLog;
 
 /// Opens the journal; a missing folder is created.
@@ -55,20 +55,12 @@ impl HomeJournal {
         }
     }
 
-    pub fn snapshot(&self) -> Result<JournalSnapshot, Failure> {
+    /// The state of the journal. It is kept current where this process writes it.
+    pub async fn state(&self) -> Result<Arc<CurrentState>, Failure> {
         Ok(match self {
-            Self::Own(journal) => journal.snapshot()?,
-            Self::Served { path, .. } => Journal::snapshot_at(path)?,
+            Self::Own(journal) => journal.state().await?,
+            Self::Served { path, .. } => Arc::new(CurrentState::new(Journal::state_at(path)?)),
         })
-    }
-
-    /// Passes every record to `visit`, in order.
-    pub fn replay(&self, visit: impl FnMut(&EventRecord)) -> Result<(), Failure> {
-        match self {
-            Self::Own(journal) => journal.replay(1, visit)?,
-            Self::Served { path, .. } => Journal::open_read_only(path)?.replay(1, visit)?,
-        }
-        Ok(())
     }
 }
 
@@ -89,15 +81,11 @@ pub async fn check_chain(
     chain: &Chain,
     listener: &NoticeListener,
 ) -> Result<(), Failure> {
-    let before = journal.snapshot()?.ledger;
-    let history = || {
-        let mut history = TxHistory::default();
-        journal.replay(|record| history.apply(&record.event))?;
-        Ok(history)
-    };
-    if identify(chain, &before, history, journal).await? {
-        let former = journal.snapshot()?.ledger.former;
-        if former.len() > before.former.len() {
+    let state = journal.state().await?;
+    let before = state.read().ledger.former.len();
+    if identify(chain, &*state, journal).await? {
+        let state = journal.state().await?;
+        if state.read().ledger.former.len() > before {
             listener(RuntimeNotice::ChainRestarted {
                 network: &chain.network.name,
             });

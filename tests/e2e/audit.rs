@@ -8,7 +8,7 @@ use openlora_chain::registry::{BatchSettlementEscrow as Escrow, ChannelVoucher, 
 use openlora_contracts::ESCROW;
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::{
-    CallCharge, ChannelTerms, DayRange, Earnings, PaymentScheme, ReceiverKey,
+    CallCharge, ChannelTerms, DayRange, Earnings, PaymentScheme, ReceiverKey, TxKey,
     event::{CallKind, Event, FinishReason, TokenUsage},
     findings::{AuditFinding, FindingKind, LedgerAudit, LossCause, Severity},
 };
@@ -17,9 +17,8 @@ use openlora_payments::{
         PaymentRecord, PaymentStatus,
         audit::{ComparisonResult as Finds, against_chain, agreed},
     },
-    settlement::{ChainSettlement, ChainSettler, LeftOut, SettleRound},
+    settlement::{ChainSettlement, ChainSettler, LeftOut, SettleRound, TxPurpose},
 };
-use openlora_ports::FactLog;
 use serde_json::{Value, json};
 
 use crate::{
@@ -268,7 +267,15 @@ fn gone(audit: &LedgerAudit) -> Vec<String> {
 }
 
 fn exact_call(seller: &Seller, id: &str, nonce: &Word, amount: u128, receiver: ReceiverKey) {
-    let payer = seller.trail().payments.keys().next().unwrap().payer;
+    let payer = seller
+        .trail()
+        .state
+        .facts
+        .payments
+        .keys()
+        .next()
+        .unwrap()
+        .payer;
     let charge = CallCharge {
         scheme: PaymentScheme::Exact,
         chain_id: receiver.chain_id,
@@ -394,7 +401,13 @@ fn a_stranger_may_settle() {
         }],
     };
     let data = Bytes::from(claim.abi_encode());
-    let sent = seller.desk.carry_out(ESCROW.into(), data, "a claim".into());
+    let purpose = TxPurpose {
+        key: TxKey::Claim {
+            totals: [(channel, Amount(300))].into(),
+        },
+        label: "a claim".into(),
+    };
+    let sent = seller.desk.carry_out(ESCROW.into(), data, purpose);
     seller.wait(sent).unwrap();
     let settling = Escrow::settleCall {
         receiver: market.splitter.into(),

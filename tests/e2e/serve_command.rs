@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::{
     live::{Live, golden, serve_args, write_adapters},
+    serve_support::reply,
     support::openlora,
 };
 
@@ -213,4 +214,34 @@ fn a_home_that_cannot_be_written_is_exit_4() {
             home.path().join("home/data").display()
         ),
     );
+}
+
+#[tokio::test]
+async fn the_settings_open_the_server_to_pages_and_name_its_address() {
+    let home = home();
+    let args = serve_args(0);
+    let serve = openlora(home.path())
+        .args(args.iter().map(String::as_str))
+        .env("OPENLORA_SERVE_ORIGINS", "https://app.example")
+        .env("OPENLORA_SERVE_PUBLIC_URL", "https://shop.example/");
+    let server = Live::of(serve);
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    for (path, origin, allowed) in [
+        (
+            "/v1/models",
+            "https://app.example",
+            Some("https://app.example"),
+        ),
+        ("/v1/models", "https://evil.example", None),
+        ("/metrics", "https://app.example", None),
+    ] {
+        let request = client.get(format!("{}{path}", server.url));
+        let found = reply(request.header("origin", origin)).await;
+        let told = found.header("access-control-allow-origin");
+        assert_eq!(told, allowed, "{path} {origin}");
+    }
+    let (code, _, said) = server.drain();
+    assert_eq!(code, 0);
+    let told = "others reach it at https://shop.example";
+    assert!(said.lines().any(|line| line == told), "{said}");
 }

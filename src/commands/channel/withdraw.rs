@@ -113,7 +113,11 @@ async fn finish(
     let ready_at = waiting.since + channel.config.withdraw_delay;
     let deed = format!("ending the withdrawal from channel {}", channel.id);
     channel.state = PayerChannelState::Withdrawing;
-    let sent = tx_context.send(&turn, chain::finalize_withdraw(channel), &deed);
+    let sent = tx_context.send(
+        &turn,
+        chain::finalize_withdraw(channel, waiting.since),
+        &deed,
+    );
     sent.await.map_err(|failure| match failure.class {
         ExitClass::Reverted => failure.with_hint(format!(
             "it began at {} and can end at {}",

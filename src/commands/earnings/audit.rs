@@ -105,11 +105,11 @@ pub(super) async fn all(context: &CommandContext) -> Result<AuditResults, Failur
         }
         let network = network::reach(context, network).await?;
         let chain = Chain::connect(&network).await?;
-        check_genesis(&chain, &trail.ledger).await?;
+        check_genesis(&chain, &trail.state.ledger).await?;
         gathered.push((gather(&chain, &trail, 0).await?, network));
     }
-    journal.replay(trail.sequence + 1, |record| trail.apply(record))?;
-    for gone in &trail.ledger.former {
+    journal.replay(trail.state.sequence + 1, |record| trail.apply(record))?;
+    for gone in &trail.state.ledger.former {
         context.printer.note(former(context, gone));
     }
     let audited = gathered.iter().flat_map(|(evidence, network)| {
@@ -125,6 +125,7 @@ pub(super) async fn all(context: &CommandContext) -> Result<AuditResults, Failur
     Ok(AuditResults {
         audited: audited.collect(),
         problems: trail
+            .state
             .ledger
             .breaches
             .iter()

@@ -10,8 +10,8 @@ use crate::commands::{CommandContext, signer, wallet};
 use openlora_chain::network::Network;
 use openlora_core::{Address, Amount, error::Failure};
 use openlora_ledger::{
-    DayRange, ReceiverKey,
-    event::{ContributionClaimed, Event},
+    ChainFacts, DayRange, ReceiverKey,
+    event::{Event, SplitRead},
 };
 
 /// One account that is paid out of the earnings. Amounts are in base units, over all time.
@@ -38,8 +38,6 @@ pub struct RecipientReport {
 pub(super) struct RecipientFacts {
     names: BTreeMap<Address, String>,
     own: BTreeSet<Address>,
-    /// Payments of pools to their contributors, by transaction.
-    claims: BTreeMap<String, Vec<ContributionClaimed>>,
 }
 
 impl RecipientFacts {
@@ -67,47 +65,29 @@ impl RecipientFacts {
     }
 
     pub(super) fn apply(&mut self, event: &Event) {
-        match event {
-            Event::Attributed(call) => {
-                for amount in call.amounts.iter().flatten() {
-                    if let Some(account) = amount.address {
-                        let name = || amount.recipient.clone();
-                        self.names.entry(account).or_insert_with(name);
-                    }
-                }
+        let Event::Attributed(call) = event else {
+            return;
+        };
+        for amount in call.amounts.iter().flatten() {
+            if let Some(account) = amount.address {
+                let name = || amount.recipient.clone();
+                self.names.entry(account).or_insert_with(name);
             }
-            Event::ContributionClaimed(claim) => {
-                let known = self.claims.entry(claim.tx.clone()).or_default();
-                if !known.contains(claim) {
-                    known.push(ContributionClaimed::clone(claim));
-                }
-            }
-            Event::Reorganised { chain_id, txs } => {
-                for tx in txs {
-                    if let Some(claims) = self.claims.get_mut(tx) {
-                        claims.retain(|it| it.pool.chain_id != *chain_id);
-                    }
-                }
-            }
-            Event::ChainEnded { chain_id } => {
-                for claims in self.claims.values_mut() {
-                    claims.retain(|it| it.pool.chain_id != *chain_id);
-                }
-            }
-            _ => {}
         }
     }
 
     pub(super) fn name(&self, account: Address) -> Option<String> {
         self.names.get(&account).cloned()
     }
+}
 
-    /// What a contributor has fetched from the pools of a receiver.
-    fn claimed(&self, pools: &BTreeSet<ReceiverKey>, account: Address) -> Amount {
-        let claims = self.claims.values().flatten();
-        let theirs = claims.filter(|it| it.contributor == account && pools.contains(&it.pool));
-        theirs.map(|it| it.amount).sum()
-    }
+/// What a contributor has fetched from the pools of a receiver.
+fn claimed(facts: &ChainFacts, receiver: ReceiverKey, account: Address) -> Amount {
+    let split = facts.splits().get(&receiver);
+    let pools: BTreeSet<ReceiverKey> = split.into_iter().flat_map(SplitRead::pools).collect();
+    let claims = facts.contributions_claimed();
+    let theirs = claims.filter(|it| it.contributor == account && pools.contains(&it.pool));
+    theirs.map(|it| it.amount).sum()
 }
 
 /// Everyone who is paid from these receivers of one token: this home's accounts first, then by
@@ -119,8 +99,6 @@ pub(super) fn recipients(income: &IncomeLedger, receivers: &[ReceiverKey]) -> Ve
         let accruals = income
             .earnings
             .accruals(*receiver, DayRange::ALL, &income.allotted);
-        let none = BTreeSet::new();
-        let pools = income.pools.get(receiver).unwrap_or(&none);
         for (account, accrual) in accruals {
             let report = reports.entry(account).or_insert_with(|| RecipientReport {
                 account,
@@ -131,7 +109,7 @@ pub(super) fn recipients(income: &IncomeLedger, receivers: &[ReceiverKey]) -> Ve
                 fetched: Amount::ZERO,
                 fetchable: Amount::ZERO,
             });
-            let claimed = facts.claimed(pools, account);
+            let claimed = claimed(&income.earnings.facts, *receiver, account);
             let fetched = accrual.released.saturating_add(claimed);
             report.earned = report.earned.saturating_add(accrual.charged);
             report.collected = report.collected.saturating_add(accrual.settled);

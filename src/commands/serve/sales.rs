@@ -27,8 +27,7 @@ use openlora_payments::{
 use openlora_runtime::{
     journal::{HomeJournal, check_chain},
     paid_serving::{ChainTerms, ChosenAdapter, PaidChain, PaidServing, SaleTerms, ServingPlan},
-    rewards::RewardSchedule,
-    treasury::RewardSource,
+    rewards::{RewardSchedule, RewardSource},
 };
 
 /// Opens paid serving of the chosen adapters on the networks, the project's own first.
@@ -68,6 +67,7 @@ pub(super) async fn open(
         terms,
         rewards: RewardSource {
             journal: journal.clone(),
+            state: journal.state().await?,
             log: LogFolder::at(&context.dirs.attribution_log()),
             address: public_url(context)?.unwrap_or_else(|| url.to_owned()),
         },

@@ -188,7 +188,7 @@ async fn only_transactions_are_recorded_for_others() {
 #[tokio::test]
 async fn web_pages_get_nothing_even_with_the_token() {
     let mut access = access();
-    access.public_host = Some("ops.example".to_owned());
+    access.public_url = Some("https://ops.example".parse().unwrap());
     let server = start_behind(access, LIMITS, test_journal()).await;
     let ask = |name: &str, value: &str| {
         let request = server.client.get(server.url("/metrics"));
@@ -328,6 +328,7 @@ fn secrets() -> Vec<Event> {
             to: "0x03".to_owned(),
             nonce: 0,
             purpose: "claim".to_owned(),
+            key: None,
             raw: RAW.to_owned(),
             replaces: None,
             sponsored: None,

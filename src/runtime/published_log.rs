@@ -1,11 +1,10 @@
 //! Reads a published log: a server's, or a copy of its folder. Its content is not trusted: code
 //! that uses a file compares its root with the chain's.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use serde::de::DeserializeOwned;
 
-use super::CommandContext;
 use openlora_attribution::LogFolder;
 use openlora_core::{
     Word,
@@ -34,10 +33,11 @@ pub enum LogSource {
 }
 
 impl LogSource {
-    /// A server's URL or a folder.
-    pub fn open(context: &CommandContext, text: &str) -> Result<Self, Failure> {
+    /// A server's URL or a folder below `working_dir`. With `offline`, a server must be on this
+    /// machine.
+    pub fn open(text: &str, working_dir: &Path, offline: bool) -> Result<Self, Failure> {
         if !text.starts_with("http://") && !text.starts_with("https://") {
-            let dir = context.settings.working_dir.join(text);
+            let dir = working_dir.join(text);
             if !dir.join(CATALOGUE).is_file() {
                 let message = format!("{} has no {CATALOGUE}", dir.display());
                 return Err(Failure::new(ExitClass::BadInput, message)
@@ -52,7 +52,7 @@ impl LogSource {
                     .parse()
                     .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
         });
-        if context.offline && !local {
+        if offline && !local {
             let message = format!("{text} is not on this machine");
             return Err(Failure::new(ExitClass::Network, message).with_hint("leave --offline out"));
         }
