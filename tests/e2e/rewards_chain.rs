@@ -30,10 +30,7 @@ use openlora_payments::{
     settlement::ChainSettler,
     x402::wire::ExactPayload,
 };
-use openlora_runtime::{
-    rewards::{RewardPublisher, RewardSchedule},
-    treasury::RewardSource,
-};
+use openlora_runtime::rewards::{RewardPublisher, RewardSchedule, RewardSource};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;

@@ -339,8 +339,8 @@ impl ChainSettler {
     }
 
     /// Waits until the unclaimed amount of one receiver reaches the threshold, any amount is
-    /// unclaimed from a payer who withdraws, or the account can hardly pay for what is unclaimed. A call that was running when the withdrawal began is
-    /// charged only when it ends.
+    /// unclaimed from a payer who withdraws, or the account can hardly pay for what is unclaimed. A
+    /// call that was running when the withdrawal began is charged only when it ends.
     async fn until(&self, threshold: Amount) {
         while !self.is_reached(threshold) && !self.is_leaving() && !self.is_pressing() {
             // The ledger does not notify its readers.
