@@ -23,6 +23,8 @@ pub struct RecipientReport {
     pub name: Option<String>,
     /// Whether the account is in this home's wallet.
     pub own: bool,
+    /// Whether a contributor pool pays it, at least in part: `claim` fetches that part.
+    pub by_pool: bool,
     /// Its share of the charges.
     pub earned: Amount,
     /// The part of it that has been collected: at the splitter, or allotted to a contributor.
@@ -50,7 +52,13 @@ impl RecipientFacts {
                 facts.names.insert(account, source.contributor.clone());
             }
         }
-        for entry in wallet::keystores(context).list()? {
+        let accounts = wallet::keystores(context).list();
+        let accounts = accounts.unwrap_or_else(|error| {
+            let why = "so none of the shares is shown as yours";
+            context.printer.warn(format!("{error}, {why}"));
+            Vec::new()
+        });
+        for entry in accounts {
             if let Some(account) = entry.address {
                 facts.names.entry(account).or_insert(entry.name);
                 facts.own.insert(account);
@@ -81,6 +89,16 @@ impl RecipientFacts {
     }
 }
 
+/// Whether an account is in a contributor pool of a receiver.
+fn is_member(facts: &ChainFacts, receiver: ReceiverKey, account: Address) -> bool {
+    let split = facts.splits().get(&receiver);
+    let mut members = split
+        .into_iter()
+        .flat_map(|split| &split.parts)
+        .flat_map(|part| &part.members);
+    members.any(|member| member.account == account)
+}
+
 /// What a contributor has fetched from the pools of a receiver.
 fn claimed(facts: &ChainFacts, receiver: ReceiverKey, account: Address) -> Amount {
     let split = facts.splits().get(&receiver);
@@ -104,11 +122,13 @@ pub(super) fn recipients(income: &IncomeLedger, receivers: &[ReceiverKey]) -> Ve
                 account,
                 name: facts.name(account),
                 own: facts.own.contains(&account),
+                by_pool: false,
                 earned: Amount::ZERO,
                 collected: Amount::ZERO,
                 fetched: Amount::ZERO,
                 fetchable: Amount::ZERO,
             });
+            report.by_pool |= is_member(&income.earnings.facts, *receiver, account);
             let claimed = claimed(&income.earnings.facts, *receiver, account);
             let fetched = accrual.released.saturating_add(claimed);
             report.earned = report.earned.saturating_add(accrual.charged);

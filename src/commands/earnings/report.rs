@@ -340,9 +340,13 @@ fn show_recipients(printer: &Printer, token: &TokenReport) {
         line("yours", sum(|it| it.earned), "of what was charged");
         line("fetched", sum(|it| it.fetched), "of it, paid out to you");
         let fetchable = sum(|it| it.fetchable);
-        let about = match fetchable.is_zero() {
-            true => "of it, nothing has arrived that you could fetch",
-            false => "of it, yours to fetch now: openlora withdraw",
+        let by_pool = own.iter().any(|it| it.by_pool && !it.fetchable.is_zero());
+        let about = match (fetchable.is_zero(), by_pool) {
+            (true, _) => "of it, nothing has arrived that you could fetch",
+            (false, false) => "of it, yours to fetch now: openlora withdraw",
+            (false, true) => {
+                "of it, yours to fetch: openlora withdraw; from a pool: openlora claim"
+            }
         };
         line("to fetch", fetchable, about);
     }
@@ -353,9 +357,9 @@ fn show_recipients(printer: &Printer, token: &TokenReport) {
             "owed",
             owed,
             &format!(
-                "to {name} ({}), {} of it ready to be fetched",
-                it.account,
-                amount(it.fetchable)
+                "to {name}, {} of it collected; {}",
+                amount(it.fetchable),
+                it.account
             ),
         );
     }
