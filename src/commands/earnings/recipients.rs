@@ -29,9 +29,10 @@ pub struct RecipientReport {
     pub earned: Amount,
     /// The part of it that has been collected: at the splitter, or allotted to a contributor.
     pub collected: Amount,
-    /// The part of that which was paid out.
+    /// The part of that which was paid out, as far as this journal has it: a contributor may fetch
+    /// its part from the pool without this server.
     pub fetched: Amount,
-    /// The part of the collected amount that is not paid out yet.
+    /// The part of the collected amount that is not paid out yet, as far as this journal has it.
     pub fetchable: Amount,
 }
 

@@ -352,15 +352,16 @@ fn show_recipients(printer: &Printer, token: &TokenReport) {
     }
     for it in others {
         let owed = it.earned.max(it.collected).saturating_sub(it.fetched);
-        let name = it.name.as_deref().unwrap_or("?");
-        line(
-            "owed",
-            owed,
-            &format!(
-                "to {name}, {} of it collected; {}",
-                amount(it.fetchable),
+        let name = it.name.as_deref().unwrap_or("an unnamed account");
+        let collected = amount(it.fetchable);
+        // A pool pays by itself, also without this server.
+        let about = match it.by_pool {
+            true => format!(
+                "to {name}, {collected} of it for its pool to pay; {}",
                 it.account
             ),
-        );
+            false => format!("to {name}, {collected} of it collected; {}", it.account),
+        };
+        line("owed", owed, &about);
     }
 }
