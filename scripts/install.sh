@@ -23,9 +23,10 @@ need() {
 # An address that somebody on the network could answer for is refused.
 fetch() {
     case "$1" in
+        file:///*) cp "${1#file://}" "$2" ;;
+        *@*) fail 2 "$1 is no https:// or file:/// address" ;;
         https://*) need curl && curl -fsSL --proto '=https' -o "$2" "$1" ;;
         http://127.0.0.1:*) need curl && curl -fsS --proto '=http' -o "$2" "$1" ;;
-        file:///*) cp "${1#file://}" "$2" ;;
         *) fail 2 "$1 is no https:// or file:/// address" ;;
     esac || fail 1 "cannot read $1"
 }
