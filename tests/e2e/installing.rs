@@ -353,6 +353,28 @@ fn this_binary_is_packed_installed_and_runs() {
     assert_eq!(installed(&home), ["openlora"]);
 }
 
+/// Members hold files from outside of their own folders, so that none could be taken from crates.io.
+#[test]
+fn no_member_of_the_workspace_is_published() {
+    let mut command = Command::new("cargo");
+    command
+        .args(["metadata", "--no-deps", "--locked", "--offline"])
+        .args(["--format-version", "1"])
+        .current_dir(repository());
+    let said = ran(&mut command).succeeds();
+    let known: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+    let packages = known["packages"].as_array().unwrap();
+    assert!(packages.len() > 20, "{} packages", packages.len());
+    for package in packages {
+        assert_eq!(
+            package["publish"],
+            serde_json::json!([]),
+            "{}",
+            package["name"]
+        );
+    }
+}
+
 #[test]
 fn the_same_binary_is_packed_to_the_same_bytes() {
     let dir = TempDir::new().unwrap();
