@@ -136,6 +136,7 @@ fn check_archive(archive: &Path, stripped: &Path) {
         "LICENSE-MIT",
         "README.md",
         "SECURITY.md",
+        "THIRD-PARTY.txt",
         "completions/openlora.1",
         "completions/openlora.bash",
         "completions/openlora.elvish",
@@ -149,6 +150,12 @@ fn check_archive(archive: &Path, stripped: &Path) {
     let dir = unpacked(archive, "archive");
     assert_eq!(modes(&dir), wanted);
     assert_eq!(sha256(&dir.join(&name).join("openlora")), sha256(stripped));
+    let notices = fs::read_to_string(dir.join(&name).join("THIRD-PARTY.txt")).unwrap();
+    for crate_name in ["mistralrs-core", "candle-core", "rusqlite", "tokio"] {
+        let start = format!("\n{crate_name} ");
+        assert!(notices.contains(&start), "no licence of {crate_name}");
+    }
+    assert!(!notices.contains("\ncriterion "), "criterion only tests");
     let manual = Path::new("completions/openlora.1");
     assert_eq!(
         sha256(&dir.join(&name).join(manual)),
@@ -183,6 +190,7 @@ fn check_debian_package(package: &Path, processor: &str) {
         "doc/openlora/LICENSE-MIT",
         "doc/openlora/README.md",
         "doc/openlora/SECURITY.md",
+        "doc/openlora/THIRD-PARTY.txt",
         "doc/openlora/copyright",
         "fish/vendor_completions.d/openlora.fish",
         "man/man1/openlora.1.gz",
