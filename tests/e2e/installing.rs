@@ -1,6 +1,6 @@
 //! What `scripts/release` packs, and the installer that comes with it, down to the installed binary.
 //!
-//! Needs python3, git's and Rust's tools, curl, and on Linux dpkg-deb (Debian's and Fedora's package dpkg).
+//! Needs python3, cargo, curl, strip of binutils, and on Linux dpkg-deb (the package dpkg).
 
 use std::{
     collections::BTreeMap,
