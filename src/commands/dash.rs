@@ -10,7 +10,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::{CommandContext, earnings, network};
+use super::{CommandContext, money, network};
 use openlora_core::{
     error::{ExitClass, ExitStatus, Failure},
     private::redact,
@@ -248,7 +248,7 @@ fn tokens(context: &CommandContext) -> Result<Vec<ChainToken>, Failure> {
         let decimals = network.token.as_ref().map_or(0, |token| token.decimals);
         Ok(ChainToken {
             chain_id: network.chain_id,
-            coin: earnings::coin(context, decimals)?,
+            coin: money::coin(context, decimals)?,
             token: network.token.map(|it| (it.address, it.symbol, it.decimals)),
             network: network.name,
         })

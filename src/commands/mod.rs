@@ -118,6 +118,7 @@ pub async fn dispatch(
         CliCommand::Receipts(ReceiptsCommand::Show { id, why, url }) => {
             receipts::show_receipt(context, &id, why, url.as_deref()).await
         }
+        CliCommand::Receipts(ReceiptsCommand::List) => receipts::list(context),
         CliCommand::Receipts(ReceiptsCommand::Pending) => receipts::pending(context),
         CliCommand::Receipts(ReceiptsCommand::Verify { receipt }) => {
             receipts::verify(context, &receipt).await

@@ -28,7 +28,7 @@ use openlora_runtime::{
     board, journal,
     paid_serving::{ChosenAdapter, PaidServing, UnclaimedCharge},
     provenance,
-    running_server::PidFile,
+    running_server::{PidFile, RunningServer},
 };
 use openlora_serve::{
     BoundSocket, ConnectionLimits, ROUTES, RouteAudience, ServeError, ServeInputs, ServeLimits,
@@ -69,6 +69,9 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     }
     let host = host(context)?;
     check_exposure(context, host, &request)?;
+    if let Some(server) = RunningServer::find(&context.dirs).await? {
+        return Err(second_server(context, &server));
+    }
     let bound = BoundSocket::new(&host.to_string(), context.settings.serve.port).await?;
     let journal = journal::open(&context.dirs.journal())?;
     // After the journal: of two servers of one home, only one may create tokens.
@@ -120,6 +123,20 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     }
     signals.abort();
     Ok(ExitStatus::Success)
+}
+
+/// A home has one journal and one account, and so one server.
+fn second_server(context: &CommandContext, server: &RunningServer) -> Failure {
+    let message = format!(
+        "this home has a server at {} already, which alone writes the journal {}",
+        server.url(),
+        context.dirs.journal().display()
+    );
+    Failure::new(ExitClass::Environment, message).with_hint(
+        "serve both from one process: stop that server with Ctrl-C and start it with every \
+         adapter, `openlora serve --adapter NAME=RUN --adapter NAME=RUN`; or serve this one free of \
+         charge from a home of its own: `OPENLORA_HOME=DIR openlora serve --local --free --port 0`",
+    )
 }
 
 fn tell_settled(context: &CommandContext, selling: &PaidServing, went_well: bool) {

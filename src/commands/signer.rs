@@ -24,6 +24,11 @@ pub struct LockedSigner {
     ledger: Option<KeystoreEntry>,
 }
 
+/// The account of a development chain that signs where there is no wallet.
+pub fn development_account(network: &Network) -> Result<WalletAccount, Failure> {
+    Ok(development::account(network, CREATOR)?)
+}
+
 impl LockedSigner {
     /// # Errors
     ///
@@ -49,7 +54,7 @@ impl LockedSigner {
     }
 
     fn development(context: &CommandContext, network: &Network) -> Result<Self, Failure> {
-        let account = development::account(network, CREATOR)?;
+        let account = development_account(network)?;
         context.printer.note(format!(
             "there is no wallet: signing with the development chain's account {CREATOR}, {}, \
              whose key everybody knows",

@@ -6,8 +6,8 @@ use std::{path::PathBuf, sync::Arc};
 use serde::Serialize;
 
 use super::{
-    CommandContext, earnings,
-    money::{amount, format_token_sum, token},
+    CommandContext,
+    money::{amount, coin, format_network_sum, format_token_sum, token},
     printer::Printer,
     server_access::public_url,
     tx_context::TxContext,
@@ -19,6 +19,7 @@ use openlora_core::{Amount, error::Failure};
 use openlora_ledger::{Ledger, ReceiverKey};
 use openlora_payments::settlement::{ClaimWorth, SettlementOptions, SettlementRecords};
 use openlora_runtime::{
+    journal::HomeJournal,
     rewards::{RewardRound, RewardSource},
     running_server::RunningServer,
     treasury::ChainOperator,
@@ -55,7 +56,7 @@ pub fn claim_worth(context: &CommandContext, network: &Network) -> Result<ClaimW
     let Ok(token) = token(network) else {
         return Ok(ClaimWorth::default());
     };
-    let coin = earnings::coin(context, token.decimals)?;
+    let coin = coin(context, token.decimals)?;
     let serve = &context.settings.serve;
     let least = match &serve.min_claim {
         Some(stated) => amount(stated, token)?,
@@ -123,7 +124,12 @@ impl SettlementContext {
     /// The chain's operator, after the account was unlocked.
     pub fn chain_operator(&mut self, context: &CommandContext) -> Result<ChainOperator, Failure> {
         let account = self.operator.unlock()?;
-        let journal = self.operator.journal.clone();
+        let journal = match &self.operator.journal {
+            HomeJournal::Own(journal) => journal.clone(),
+            HomeJournal::Served { server, .. } => {
+                return Err(RunningServer::busy("this", server));
+            }
+        };
         let state = Arc::clone(&self.operator.state);
         let records = SettlementRecords {
             facts: Arc::new(journal.clone()),
@@ -164,10 +170,7 @@ impl ReceiverAmount {
 
 /// Prints a round as text.
 pub fn print_rewards(printer: &Printer, network: &Network, rewarded: &RewardRound) {
-    let money = |amount: Amount| match &network.token {
-        Some(token) => format_token_sum(network, &token.address.to_string(), amount),
-        None => format!("{amount} base units"),
-    };
+    let money = |amount: Amount| format_network_sum(network, amount);
     for anchored in &rewarded.anchors {
         printer.line(format!(
             "anchored      {} calls of {}, as this server states, in {} ({} gas)",

@@ -38,13 +38,15 @@ pub async fn run(
     if let Some(to) = to {
         check_payee(&network::chosen(context)?, "--to", to)?;
     }
-    if let Some(server) = RunningServer::find(&context.dirs).await? {
+    // A forecast only reads, which it can beside the server.
+    if !request.dry_run
+        && let Some(server) = RunningServer::find(&context.dirs).await?
+    {
         if to.is_some() {
             return Err(RunningServer::busy("--to", &server));
         }
         refuse_server_flags(context, &server)?;
-        let moved = server.ask("/operator/withdraw", request.dry_run).await?;
-        return each(context, moved);
+        return each(context, server.ask("/operator/withdraw").await?);
     }
     let mut treasury = SettlementContext::open(context, &request).await?;
     let due = due(&treasury).await?;

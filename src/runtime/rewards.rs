@@ -19,11 +19,14 @@ use self::publish::RewardState;
 use openlora_attribution::LogFolder;
 use openlora_chain::{
     WalletError,
+    network::Network,
     registry::{AdapterId, parse_id},
 };
 use openlora_core::{
-    Amount, Word,
+    Address, Amount, Word,
+    calendar::moment,
     error::{ExitClass, Failure},
+    in_units,
 };
 use openlora_journal::Journal;
 use openlora_ledger::{
@@ -247,12 +250,12 @@ impl RewardPublisher {
                 done.proposals.push(proposed);
             } else if let Some(time) = pool.answer_by() {
                 tracing::warn!(
-                    "{}: a contributor of the pool {} demands a proposal, and none of its {} \
-                     unallotted base units was earned by a call that is published: its static \
-                     shares divide them after {time} (Unix seconds)",
+                    "{}: a contributor of the pool {} demands a proposal, and no published call \
+                     earned the {} that is not allotted: its static shares divide it after {}",
                     chain.network.name,
                     key.receiver,
-                    pool.unallotted()
+                    shown_sum(&chain.network, key.token, pool.unallotted()),
+                    moment(time)
                 );
             }
         }
@@ -429,4 +432,12 @@ fn foreign_root(adapter_id: &str, found: Word, expected: Word) -> Failure {
 fn no_tree(adapter_id: &str) -> Failure {
     let message = format!("the calls of adapter {adapter_id} cannot be hashed");
     Failure::new(ExitClass::Internal, message)
+}
+
+/// A sum for the log; the decimals of a token that is not the network's are unknown.
+fn shown_sum(network: &Network, token: Address, amount: Amount) -> String {
+    match network.token.as_ref().filter(|it| it.address == token) {
+        Some(token) => format!("{} {}", in_units(amount.0, token.decimals), token.symbol),
+        None => format!("{amount} base units of {token}"),
+    }
 }

@@ -12,6 +12,7 @@ mod allotted_serving;
 mod architecture;
 mod attribution;
 mod audit;
+mod beside_server;
 mod call;
 mod chain_identity;
 mod dash;

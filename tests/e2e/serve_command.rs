@@ -141,7 +141,8 @@ fn one_home_has_one_server() {
         .filter(|arg| *arg != "--json");
     let second = openlora(home.path()).args(args).run();
     assert_eq!((second.code, second.stdout.as_str()), (4, ""));
-    assert!(second.stderr.contains("is in use by"), "{}", second.stderr);
+    let first = format!("error: this home has a server at {} already", server.url);
+    assert!(second.stderr.starts_with(&first), "{}", second.stderr);
     assert_eq!(server.drain().0, 0);
 }
 

@@ -25,7 +25,7 @@ use openlora_payments::{
     x402::{ContractPayers, SponsorRules},
 };
 use openlora_runtime::{
-    journal::check_chain,
+    journal::{HomeJournal, check_chain},
     paid_serving::{ChainTerms, ChosenAdapter, PaidChain, PaidServing, SaleTerms, ServingPlan},
     rewards::{RewardSchedule, RewardSource},
 };
@@ -56,8 +56,9 @@ pub(super) async fn open(
     let listener = notices::listener(&context.printer);
     // Calls that a killed server left open are charged before the ledger is read.
     journal.recover("none").await?;
+    let own = HomeJournal::Own(journal.clone());
     for PaidChain { chain, .. } in &chains {
-        check_chain(journal, chain, &listener).await?;
+        check_chain(&own, chain, &listener).await?;
     }
     let plan = ServingPlan {
         journal: journal.clone(),

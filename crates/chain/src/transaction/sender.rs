@@ -169,8 +169,26 @@ impl TxSender<'_> {
     }
 
     /// Sends a transaction with the account's next nonce, but at least `least`, because the chain
-    /// may not know all pending transactions yet.
+    /// may not know all pending transactions yet. Another process may send from the same account,
+    /// such as a deployment beside a server: a transaction whose nonce that process has used is
+    /// refused by the chain, and is signed anew.
     pub async fn dispatch(
+        &self,
+        call: &TxSubmission,
+        least: u64,
+    ) -> Result<SentTx, TransactionError> {
+        /// How often another nonce is tried.
+        const ATTEMPTS: u32 = 5;
+        for _ in 1..ATTEMPTS {
+            match self.dispatch_once(call, least).await {
+                Err(TransactionError::Refused { reason, .. }) if is_used_nonce(&reason) => {}
+                sent => return sent,
+            }
+        }
+        self.dispatch_once(call, least).await
+    }
+
+    async fn dispatch_once(
         &self,
         call: &TxSubmission,
         least: u64,
@@ -504,6 +522,13 @@ pub(super) fn is_known(reason: &str) -> bool {
     ["already known", "already imported", "known transaction"]
         .iter()
         .any(|word| reason.contains(word))
+}
+
+/// Whether a transaction was rejected because another one has its nonce.
+fn is_used_nonce(reason: &str) -> bool {
+    let reason = reason.to_lowercase();
+    let words = ["nonce too low", "replacement transaction underpriced"];
+    words.iter().any(|word| reason.contains(word))
 }
 
 /// Whether a rejection concerns the transaction itself, so that it can never be mined unchanged.
