@@ -36,6 +36,7 @@ mod foreign_text;
 mod hostile_mix;
 mod house;
 mod init;
+mod installing;
 mod live;
 mod package;
 mod paid_serving;

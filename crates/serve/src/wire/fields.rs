@@ -44,12 +44,13 @@ impl BodyFields {
         self.map.get(name).filter(|value| !value.is_null())
     }
 
-    /// Refuses the first field that is not `known`, and names the known one that it resembles.
-    pub fn refuse_others(&self, known: &[&str]) -> Result<(), ApiError> {
-        let is_known = |name: &str| known.contains(&name);
+    /// Refuses the first field that is neither `honoured` nor `ignored`, and names the honoured one
+    /// that it resembles.
+    pub fn refuse_others(&self, honoured: &[&str], ignored: &[&str]) -> Result<(), ApiError> {
+        let is_known = |name: &str| honoured.contains(&name) || ignored.contains(&name);
         let mut fields = self.map.iter().filter(|(_, value)| !value.is_null());
         match fields.find(|(name, _)| !is_known(name)) {
-            Some((name, _)) => Err(unknown(name, known)),
+            Some((name, _)) => Err(unknown(name, honoured)),
             None => Ok(()),
         }
     }

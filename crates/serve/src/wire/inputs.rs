@@ -26,14 +26,8 @@ pub struct PlacedText {
 
 /// Refuses the first parameter that is neither one of the route's `own` nor without effect.
 pub fn refuse_unknown(fields: &BodyFields, own: &[&str]) -> Result<(), ApiError> {
-    let common = ["model", "attribution"];
-    let known: Vec<&str> = own
-        .iter()
-        .chain(&common)
-        .chain(WITHOUT_EFFECT)
-        .copied()
-        .collect();
-    fields.refuse_others(&known)
+    let honoured = [own, &["model", "attribution"]].concat();
+    fields.refuse_others(&honoured, WITHOUT_EFFECT)
 }
 
 /// The text of a classification: `input`, or `text` as some clients call it.
