@@ -352,7 +352,7 @@ fn earned_what_was_paid(results: &Results) {
         recipients.iter().all(|it| it["name"].is_string()),
         "{recipients:?}"
     );
-    let pooled = recipients.iter().filter(|it| it["by_pool"] == true);
+    let pooled = recipients.iter().filter(|it| it["pool"].is_string());
     assert_eq!(pooled.count(), 4, "{recipients:?}");
     let earned = recipients.iter().map(|it| amount(&it["earned"]));
     let (earned, charged) = (earned.sum::<u128>(), amount(&all["all"]["charged"]));

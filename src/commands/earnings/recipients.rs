@@ -11,7 +11,7 @@ use openlora_chain::network::Network;
 use openlora_core::{Address, Amount, error::Failure};
 use openlora_ledger::{
     ChainFacts, DayRange, ReceiverKey,
-    event::{Event, SplitRead},
+    event::{Event, SplitPart, SplitRead},
 };
 
 /// One account that is paid out of the earnings. Amounts are in base units, over all time.
@@ -23,8 +23,10 @@ pub struct RecipientReport {
     pub name: Option<String>,
     /// Whether the account is in this home's wallet.
     pub own: bool,
-    /// Whether a contributor pool pays it, at least in part: `claim` fetches that part.
-    pub by_pool: bool,
+    /// The contributor pool that pays it, at least in part: `claim` fetches that part. Null if the
+    /// splitter pays all of it.
+    #[schemars(with = "Option<String>")]
+    pub pool: Option<Address>,
     /// Its share of the charges.
     pub earned: Amount,
     /// The part of it that has been collected: at the splitter, or allotted to a contributor.
@@ -90,14 +92,11 @@ impl RecipientFacts {
     }
 }
 
-/// Whether an account is in a contributor pool of a receiver.
-fn is_member(facts: &ChainFacts, receiver: ReceiverKey, account: Address) -> bool {
-    let split = facts.splits().get(&receiver);
-    let mut members = split
-        .into_iter()
-        .flat_map(|split| &split.parts)
-        .flat_map(|part| &part.members);
-    members.any(|member| member.account == account)
+/// The contributor pool of a receiver of which an account is a member.
+fn pool_of(facts: &ChainFacts, receiver: ReceiverKey, account: Address) -> Option<Address> {
+    let is_member = |part: &&SplitPart| part.members.iter().any(|it| it.account == account);
+    let parts = &facts.splits().get(&receiver)?.parts;
+    parts.iter().find(is_member).map(|part| part.recipient)
 }
 
 /// What a contributor has fetched from the pools of a receiver.
@@ -123,13 +122,14 @@ pub(super) fn recipients(income: &IncomeLedger, receivers: &[ReceiverKey]) -> Ve
                 account,
                 name: facts.name(account),
                 own: facts.own.contains(&account),
-                by_pool: false,
+                pool: None,
                 earned: Amount::ZERO,
                 collected: Amount::ZERO,
                 fetched: Amount::ZERO,
                 fetchable: Amount::ZERO,
             });
-            report.by_pool |= is_member(&income.earnings.facts, *receiver, account);
+            let pool = pool_of(&income.earnings.facts, *receiver, account);
+            report.pool = pool.or(report.pool);
             let claimed = claimed(&income.earnings.facts, *receiver, account);
             let fetched = accrual.released.saturating_add(claimed);
             report.earned = report.earned.saturating_add(accrual.charged);
