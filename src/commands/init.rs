@@ -79,7 +79,7 @@ fn find(name: &str) -> Result<&'static ProjectTemplate, Failure> {
             let near = names().find(|known| strsim::osa_distance(known, name) <= 2);
             failure.with_hint(match near {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => "openlora init --list says what each is for".to_owned(),
+                None => "`openlora init --list` says what each is for".to_owned(),
             })
         })
 }

@@ -301,7 +301,7 @@ fn columns_that_are_not_read_are_named_once() {
          \x20 2 training rows only\n\
          \x20   hint: a few hundred rows or more are usual\n\
          \x20 no rows are held out, so nothing measures what was learned\n\
-         \x20   hint: keep some apart with openlora data split, and name them with train.val and \
+         \x20   hint: keep some apart with `openlora data split --out DIR`, and name them with train.val and \
          eval.data in openlora.toml\n\
          \n\
          no errors\n"
