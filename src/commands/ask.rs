@@ -121,6 +121,24 @@ fn typed(context: &CommandContext, prompt: &str, what: &str) -> Result<Zeroizing
         })
 }
 
+/// Asks a question on stderr; the answer is the line typed, without the spaces around it.
+///
+/// # Errors
+///
+/// Standard input ended or cannot be read.
+pub fn line(context: &CommandContext, question: &str) -> Result<String, Failure> {
+    context.printer.question(question);
+    let mut answer = String::new();
+    match std::io::stdin().read_line(&mut answer) {
+        Ok(1..) => Ok(answer.trim().to_owned()),
+        Ok(0) => Err(Failure::new(
+            ExitClass::Unconfirmed,
+            "the input ended before the question was answered",
+        )),
+        Err(error) => Err(Failure::io("read", Path::new("standard input"), &error)),
+    }
+}
+
 /// Asks the user to type `word` before an irreversible operation.
 pub fn confirm(context: &CommandContext, deed: &str, word: &str) -> Result<(), Failure> {
     if context.yes {

@@ -199,8 +199,8 @@ pub struct DashArgs {
 pub struct InitArgs {
     /// Folder to write; named after the template when left out
     pub dir: Option<PathBuf>,
-    /// Template to start from
-    #[arg(long, value_name = "NAME", required_unless_present = "list")]
+    /// Template to start from; asked for when left out
+    #[arg(long, value_name = "NAME")]
     pub template: Option<String>,
     /// List the templates
     #[arg(long, conflicts_with_all = ["dir", "template"])]
@@ -912,6 +912,23 @@ impl Cli {
 }
 
 impl CliCommand {
+    /// Whether the command can do its work without the settings files, so that a mistake in one of
+    /// them need not stop it.
+    pub fn works_without_settings(&self) -> bool {
+        match self {
+            Self::Demo(_)
+            | Self::Init(_)
+            | Self::Doctor
+            | Self::Completions { .. }
+            | Self::Man
+            | Self::Config(ConfigCommand::Set { user: true, .. }) => true,
+            // A file chooses the chain, and another chain's state must not be deleted.
+            Self::Devnet(command) => !matches!(command, DevnetCommand::Reset(_)),
+            Self::Wallet(command) => !matches!(command, WalletCommand::Balance { .. }),
+            _ => false,
+        }
+    }
+
     fn overrides(&self) -> Vec<SettingOverride> {
         match self {
             Self::Package(args) => overrides([

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::{CommandContext, earnings, network};
+use super::{CommandContext, call::client::server_root, earnings, network};
 use openlora_core::{
     error::{ExitClass, ExitStatus, Failure},
     private::redact,
@@ -141,6 +141,7 @@ fn remote_server(
 ) -> Result<RemoteServer, Failure> {
     let shown = redact::address(url);
     let base = reqwest::Url::parse(url).ok().filter(|it| it.has_host());
+    let base = base.map(server_root);
     let Some(base) = base else {
         let message =
             format!("--attach {shown}: expected an address such as http://127.0.0.1:8080");

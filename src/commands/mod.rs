@@ -37,6 +37,7 @@ mod requests;
 pub mod serve;
 mod server_access;
 pub mod settle;
+pub mod shell;
 mod signer;
 pub mod train;
 mod train_inputs;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use super::CommandContext;
+use super::{CommandContext, call::client::server_root};
 use openlora_attribution::LogFolder;
 use openlora_core::{
     Word,
@@ -45,7 +45,9 @@ impl LogSource {
             }
             return Ok(Self::Folder(LogFolder::at(&dir)));
         }
-        let local = reqwest::Url::parse(text).ok().is_some_and(|url| {
+        let url = reqwest::Url::parse(text).ok().map(server_root);
+        let text = url.as_ref().map_or(text, reqwest::Url::as_str);
+        let local = url.as_ref().is_some_and(|url| {
             let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
             host == "localhost"
                 || host

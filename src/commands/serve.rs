@@ -1,5 +1,6 @@
 //! `serve`: serves adapters on their base over HTTP until it is stopped.
 
+pub mod log;
 mod sales;
 
 use std::{
@@ -95,6 +96,10 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
         attribution: keeping(context)?,
         access,
     };
+    if context.printer.is_watched() {
+        let currency = selling.as_ref().map(|it| it.sales.currency.clone());
+        log::follow(&context.printer, &journal, currency).await?;
+    }
     let server = Server::new(bound, inputs, journal, limits(context), stop.clone()).await?;
     let server = server.with_connections(connections(context));
     let signals = tokio::spawn(obey(StopSignals::install()?, stop, context.clone()));
@@ -424,13 +429,25 @@ fn announce(
             "paid on {network}"
         ))
     ));
-    printer.note(format!(
-        "  openlora call \"hello\" --adapter {first} --url {url}"
-    ));
-    printer.note(format!(
-        "  curl {url}/v1/chat/completions -H 'content-type: application/json' \
-         -d '{{\"model\":\"{first}\",\"messages\":[{{\"role\":\"user\",\"content\":\"hello\"}}]}}'"
-    ));
+    let call = format!("  openlora call \"hello\" --adapter {first} --url {url}");
+    match selling {
+        None => {
+            printer.note(call);
+            printer.note(format!(
+                "  curl {url}/v1/chat/completions -H 'content-type: application/json' \
+                 -d '{{\"model\":\"{first}\",\"messages\":[{{\"role\":\"user\",\"content\":\"hello\"}}]}}'"
+            ));
+        }
+        Some(selling) => {
+            // The buyer's own settings name another chain by default.
+            let home = selling.networks.first().filter(|name| *name != "local");
+            let chain = home.map_or(String::new(), |name| format!(" --network {name}"));
+            printer.note(format!("{call}{chain}"));
+            printer.note(format!(
+                "  other programs pay as https://www.x402.org describes; prices: {url}/v1/models"
+            ));
+        }
+    }
     // Last, because a reader of this line may stop the server immediately.
     if printer.is_json() {
         printer.json(&ServerReady {

@@ -242,8 +242,17 @@ fn an_account_made_after_deploying_without_one_does_not_stop_serving() {
     let package = ["package", "persona", "--out", "pkg", "--base", &base];
     run(&package).succeeds();
     run(&["deploy", "pkg"]).succeeds();
-    let (code, _, _) = Live::of(paid(dir)).drain();
+    let server = Live::of(paid(dir));
+    // The command that the server prints works as it stands.
+    let url = server.url.clone();
+    let call = format!("  openlora call \"hello\" --adapter persona --url {url}");
+    run(&["call", "hello", "--adapter", "persona", "--url", &url]).succeeds();
+    let (code, _, said) = server.drain();
     assert_eq!(code, 0);
+    let printed: Vec<&str> = said.lines().filter(|it| it.starts_with("  ")).collect();
+    let others =
+        format!("  other programs pay as https://www.x402.org describes; prices: {url}/v1/models");
+    assert_eq!(printed, [call, others]);
     std::fs::write(dir.join("pw"), "correct horse battery\n").unwrap();
     let new = ["wallet", "new", "me", "--password-file", "pw"];
     run(&new).succeeds();

@@ -5,15 +5,15 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Stdio,
 };
 
 use tempfile::TempDir;
 
-use crate::paths::repository;
 use crate::{
     keys::{ADDRESS, KEY},
     support::{Run, openlora},
+    terminal::{at_a_terminal, secret},
     waiting,
 };
 
@@ -469,36 +469,16 @@ fn without_the_feature_a_ledger_is_not_reached() {
     assert!(!keystore(home.path(), "nano").exists());
 }
 
-/// A terminal of our own: what is written there, and nothing else, is typed.
-fn at_a_terminal(home: &Path, args: &[&str], typed: &[(&str, &str)]) -> (i32, String) {
-    let script = repository().join("tests/data/terminal.py");
-    let prepared = openlora(home).into_command();
-    let mut python = Command::new("python3");
-    let settings = prepared.get_envs();
-    python
-        .arg(script)
-        .current_dir(prepared.get_current_dir().unwrap())
-        .envs(settings.filter_map(|(name, value)| Some((name, value?))));
-    for (prompt, answer) in typed {
-        python.args(["--secret", prompt, answer]);
-    }
-    let output = python
-        .arg("--")
-        .arg(env!("CARGO_BIN_EXE_openlora"))
-        .args(["--color", "never"])
-        .args(args)
-        .output()
-        .unwrap();
-    let shown = String::from_utf8(output.stdout).unwrap();
-    (output.status.code().unwrap(), shown.replace("\r\n", "\n"))
-}
-
 #[test]
 fn a_password_is_typed_twice_and_never_shown() {
     let home = home(false);
     let (new, again) = ("new password of typed: ", "the same again: ");
     let make = ["wallet", "new", "typed"];
-    let (code, shown) = at_a_terminal(home.path(), &make, &[(new, "one two"), (again, "one tow")]);
+    let (code, shown) = at_a_terminal(
+        home.path(),
+        &make,
+        &[secret(new, "one two"), secret(again, "one tow")],
+    );
     assert_eq!(
         (code, shown.as_str()),
         (
@@ -508,7 +488,11 @@ fn a_password_is_typed_twice_and_never_shown() {
         )
     );
     assert!(!keystore(home.path(), "typed").exists());
-    let (code, shown) = at_a_terminal(home.path(), &make, &[(new, "one two"), (again, "one two")]);
+    let (code, shown) = at_a_terminal(
+        home.path(),
+        &make,
+        &[secret(new, "one two"), secret(again, "one two")],
+    );
     assert_eq!(code, 0, "{shown}");
     assert!(!shown.contains("one two"), "{shown}");
     let account = wallet(home.path(), &["address", "typed"]).succeeds();
@@ -518,7 +502,7 @@ fn a_password_is_typed_twice_and_never_shown() {
     let (code, shown) = at_a_terminal(
         home.path(),
         &["wallet", "export", "typed", "--yes"],
-        &[("password of typed: ", "one two")],
+        &[secret("password of typed: ", "one two")],
     );
     assert_eq!((code, shown), (0, format!("password of typed: \n{key}")));
     assert_eq!(account.stdout.len(), 43);

@@ -348,10 +348,20 @@ pub fn is_id(text: &str) -> bool {
 fn parse(text: &str) -> Result<Url, Failure> {
     let url = Url::parse(text).ok();
     let fits = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
-    url.filter(fits).ok_or_else(|| {
+    url.filter(fits).map(server_root).ok_or_else(|| {
         let message = format!("--url {text}: expected an address such as http://127.0.0.1:8080");
         Failure::new(ExitClass::Usage, message)
     })
+}
+
+/// The server's address in the address of its API, which is what OpenAI clients call the base URL.
+pub fn server_root(mut url: Url) -> Url {
+    let path = url.path().trim_end_matches('/');
+    if let Some(root) = path.strip_suffix("/v1") {
+        let root = root.to_owned();
+        url.set_path(&root);
+    }
+    url
 }
 
 fn own(context: &CommandContext) -> Result<Url, Failure> {

@@ -1,6 +1,7 @@
 //! Runs this binary as a user would: a command line in, JSON out.
 
 use std::{
+    ffi::OsString,
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -95,6 +96,26 @@ impl DemoBinary {
             .map_err(|error| Failure::io("write", &path, &error))
     }
 
+    /// The folder of this program's own files.
+    pub fn home(&self) -> PathBuf {
+        self.dir.join(self.home)
+    }
+
+    /// The variables that its commands run with.
+    pub fn variables(&self) -> [(&'static str, OsString); 4] {
+        [
+            ("OPENLORA_HOME", self.home().into()),
+            // A chain of its own on a free port.
+            ("OPENLORA_DEVNET_PORT", "0".into()),
+            // One tiny call is paid by a transfer of its own, for comparison.
+            ("OPENLORA_SERVE_MIN_EXACT", "0.00001".into()),
+            (
+                "OPENLORA_PASSWORD_FILE",
+                self.dir.join(PASSWORD_FILE).into(),
+            ),
+        ]
+    }
+
     /// Folder in which projects are created.
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -112,12 +133,7 @@ impl DemoBinary {
             .arg("--json")
             .args(args)
             .current_dir(dir)
-            .env("OPENLORA_HOME", self.dir.join(self.home))
-            // A chain of its own on a free port.
-            .env("OPENLORA_DEVNET_PORT", "0")
-            // One tiny call is paid by a transfer of its own, for comparison.
-            .env("OPENLORA_SERVE_MIN_EXACT", "0.00001")
-            .env("OPENLORA_PASSWORD_FILE", self.dir.join(PASSWORD_FILE))
+            .envs(self.variables())
             .stdin(Stdio::null())
             .kill_on_drop(true);
         command

@@ -1,0 +1,193 @@
+//! What a new user meets first: no project, a typing mistake, a base URL, commands to paste.
+
+use std::{fs, process::Command};
+
+use openlora::commands::{serve::log::call_line, shell::quoted};
+use openlora_core::{Address, Amount, Word};
+use openlora_ledger::{
+    CallCharge, PaymentScheme,
+    event::{CallKind, Event, EventRecord, FinishReason, TokenUsage},
+};
+use openlora_serve::payment::Currency;
+use tempfile::TempDir;
+
+use crate::{
+    live::{Live, write_adapters},
+    support::openlora,
+    terminal::{at_a_terminal, line},
+};
+
+#[test]
+fn training_outside_a_project_says_so() {
+    let home = TempDir::new().unwrap();
+    let dir = home.path().canonicalize().unwrap();
+    openlora(&dir).args(["train"]).run().fails(
+        3,
+        &format!(
+            "error: no project here: neither {} nor a folder above it has an openlora.toml\n\
+             hint: make one with `openlora init` and go into its folder, or name the data files\n",
+            dir.display()
+        ),
+    );
+    let file = dir.join("openlora.toml");
+    fs::write(&file, "[project]\nname = \"empty\"\n").unwrap();
+    openlora(&dir).args(["train"]).run().fails(
+        3,
+        &format!(
+            "error: {}: no `[[data]]` entry names a data file\n\
+             hint: add a `[[data]]` with `path` and `contributor` for each file, or name the data \
+             files\n",
+            file.display()
+        ),
+    );
+}
+
+#[test]
+fn a_typing_mistake_stops_only_verbs_that_read_the_file() {
+    let home = TempDir::new().unwrap();
+    let dir = home.path().canonicalize().unwrap();
+    let file = dir.join("openlora.toml");
+    fs::write(&file, "[train]\nrnak = 4\n").unwrap();
+    let mistake = format!("{}:2: unknown key `train.rnak`", file.display());
+    for verb in [
+        vec!["wallet", "list"],
+        vec!["devnet", "status"],
+        vec!["completions", "bash"],
+        vec!["man"],
+        vec!["doctor"],
+        vec!["init", "new", "--template", "blank"],
+    ] {
+        let run = openlora(&dir).args(verb.iter().copied()).run();
+        let warning = format!(
+            "warning: {mistake}; the project file is not used\nhint: did you mean `train.rank`?\n"
+        );
+        assert!(run.stderr.starts_with(&warning), "{verb:?}: {}", run.stderr);
+        assert_ne!(run.code, 3, "{verb:?}: {}", run.stderr);
+    }
+    for verb in [
+        vec!["train"],
+        vec!["serve", "--local"],
+        vec!["config", "show"],
+        // Deletes the state of the chain that the file chooses.
+        vec!["devnet", "reset"],
+    ] {
+        openlora(&dir).args(verb.iter().copied()).run().fails(
+            3,
+            &format!("error: {mistake}\nhint: did you mean `train.rank`?\n"),
+        );
+    }
+}
+
+#[test]
+fn init_asks_for_the_template_and_the_folder() {
+    let home = TempDir::new().unwrap();
+    let dir = home.path();
+    openlora(dir).args(["init", "--no-input"]).run().fails(
+        2,
+        "error: no template is named, expected one of sentiment, filter, chat, blank\n\
+         hint: name one: `openlora init --template sentiment`; `openlora init --list` says what each \
+         is for\n",
+    );
+    let (code, shown) = at_a_terminal(
+        dir,
+        &["init"],
+        &[
+            line("Template (number or name): ", "4"),
+            line("Folder (blank): ", "mine"),
+        ],
+    );
+    assert_eq!(code, 0, "{shown}");
+    assert!(shown.starts_with("Templates:\n  1  sentiment "), "{shown}");
+    assert!(dir.join("mine/openlora.toml").is_file());
+    let (code, shown) = at_a_terminal(
+        dir,
+        &["init"],
+        &[
+            line("Template (number or name): ", "blank"),
+            line("Folder (blank): ", ""),
+        ],
+    );
+    assert_eq!(code, 0, "{shown}");
+    assert!(dir.join("blank/openlora.toml").is_file());
+}
+
+#[test]
+fn the_base_url_of_an_openai_client_is_a_server_address() {
+    let home = TempDir::new().unwrap();
+    write_adapters(home.path());
+    let server = Live::start(home.path(), 0);
+    for url in ["/v1", "/v1/", ""].map(|end| format!("{}{end}", server.url)) {
+        let call = ["call", "hello", "--adapter", "filter", "--url", &url];
+        let run = openlora(home.path()).args(call).run().succeeds();
+        assert_eq!(run.stdout.lines().count(), 3, "{url}: {}", run.stdout);
+    }
+    server.drain();
+}
+
+#[test]
+fn a_quoted_word_is_one_word_of_a_shell() {
+    let words = [
+        "plain-word_1.toml",
+        "two words",
+        "it's",
+        "$HOME \"`\\",
+        "",
+        "a;b",
+        "ä*?",
+    ];
+    let line: Vec<_> = words.iter().map(|word| quoted(word)).collect();
+    let script = format!("printf '%s\\n' {}", line.join(" "));
+    let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        words.map(|word| format!("{word}\n")).concat()
+    );
+    assert_eq!(line[0], "plain-word_1.toml");
+}
+
+#[test]
+fn a_call_is_one_line_on_the_servers_terminal() {
+    let charge = CallCharge {
+        scheme: PaymentScheme::Exact,
+        chain_id: 31_337,
+        token: Address::default(),
+        receiver: Address::default(),
+        payer: Address::default(),
+        id: Word::default(),
+        amount: Amount(1_250),
+        cumulative: Amount(1_250),
+    };
+    let record = |charge: Option<CallCharge>| EventRecord {
+        sequence: 7,
+        time_ms: 1_000 * (3_600 * 14 + 60 * 2 + 11),
+        event: Event::CallMetered {
+            request_id: "id".to_owned(),
+            adapter: "sentiment".to_owned(),
+            adapter_digest: String::new(),
+            kind: CallKind::Classify,
+            usage: TokenUsage {
+                prompt_tokens: 29,
+                completion_tokens: 1,
+            },
+            finish: FinishReason::Stop,
+            milliseconds: 41,
+            first_token_milliseconds: None,
+            request_hash: String::new(),
+            response_hash: String::new(),
+            charge: charge.map(Box::new),
+        },
+        hash: String::new(),
+    };
+    let currency = Currency {
+        symbol: "dUSD".to_owned(),
+        decimals: 6,
+    };
+    assert_eq!(
+        call_line(&record(Some(charge)), Some(&currency)).unwrap(),
+        "14:02:11  sentiment  classify  29 + 1 tokens  41 ms  0.00125 dUSD"
+    );
+    assert_eq!(
+        call_line(&record(None), None).unwrap(),
+        "14:02:11  sentiment  classify  29 + 1 tokens  41 ms  free"
+    );
+}
