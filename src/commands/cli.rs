@@ -126,6 +126,8 @@ pub enum CliCommand {
     Wallet(WalletCommand),
     /// Answer calls over HTTP
     Serve(ServeArgs),
+    /// Talk to an adapter in this terminal, without a server
+    Chat(ChatArgs),
     /// Claim what calls have cost, and have it sent to the splitters
     Settle(TreasuryArgs),
     /// Pay out your share of the splitters, and the contributor pools'
@@ -653,6 +655,28 @@ pub struct ServeArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct ChatArgs {
+    /// Adapter to talk to; the newest run's when left out
+    #[arg(long, value_name = "NAME=PATH")]
+    pub adapter: Option<String>,
+    /// Base model: nano, a folder, or a Hub id
+    #[arg(long, value_name = "DIR|ID")]
+    pub base: Option<String>,
+    /// Weights in memory: auto, f32, q8_0 or q4k
+    #[arg(long, value_name = "NAME")]
+    pub quant: Option<String>,
+    /// System message
+    #[arg(long, value_name = "TEXT")]
+    pub system: Option<String>,
+    /// Randomness; 0 is greedy
+    #[arg(long, value_name = "F")]
+    pub temperature: Option<f64>,
+    /// Longest answer in tokens
+    #[arg(long, value_name = "N")]
+    pub max_tokens: Option<usize>,
+}
+
+#[derive(Debug, Args)]
 pub struct CallArgs {
     /// What to say or classify; `-` reads standard input
     #[arg(required_unless_present = "again")]
@@ -954,6 +978,10 @@ impl CliCommand {
             Self::Eval(args) => overrides([
                 SettingFlag("base.id", "--base", args.base.as_deref()),
                 SettingFlag("eval.min_gain", "--min-gain", args.min_gain.as_deref()),
+            ]),
+            Self::Chat(args) => overrides([
+                SettingFlag("base.id", "--base", args.base.as_deref()),
+                SettingFlag("serve.quant", "--quant", args.quant.as_deref()),
             ]),
             Self::Serve(args) => overrides([
                 SettingFlag("base.id", "--base", args.base.as_deref()),

@@ -10,6 +10,7 @@ pub mod attribution;
 pub mod audit;
 pub mod call;
 pub mod channel;
+pub mod chat;
 pub mod claim;
 pub mod completions;
 pub mod config;
@@ -104,6 +105,7 @@ pub async fn dispatch(
         CliCommand::Data(command) => run_data(context, command),
         CliCommand::Devnet(command) => run_devnet(context, command).await,
         CliCommand::Serve(args) => serve::run(context, args.into()).await,
+        CliCommand::Chat(args) => chat::run(context, args.into()).await,
         CliCommand::Settle(args) => settle::run(context, args.into()).await,
         CliCommand::Withdraw(args) => withdraw::run(context, args.treasury.into(), args.to).await,
         CliCommand::Audit(args) => audit::run(context, args.into()).await,

@@ -127,6 +127,29 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     Ok(ExitStatus::Success)
 }
 
+/// The adapter that `wanted` names, or the newest run's, on an engine in this process.
+///
+/// # Errors
+///
+/// There is no such adapter, or its base cannot be loaded.
+pub(super) async fn load_one(
+    context: &CommandContext,
+    wanted: &[String],
+) -> Result<ServedAdapter, Failure> {
+    let chosen = choose(context, wanted)?;
+    let base = tokio::task::block_in_place(|| project::base(context, base_id(context, &chosen)))?;
+    let loaded = load(
+        context,
+        &base,
+        chosen,
+        PriceList::default(),
+        BTreeMap::new(),
+    )
+    .await?;
+    let none = || Failure::new(ExitClass::Internal, "no adapter was loaded");
+    loaded.into_iter().next().ok_or_else(none)
+}
+
 fn tell_settled(context: &CommandContext, selling: &PaidServing, went_well: bool) {
     let printer = &context.printer;
     if went_well {
@@ -363,6 +386,7 @@ async fn load(
             base_id: base.id.clone(),
             base_digest: base.digest.clone(),
             task,
+            temperature: context.settings.serve.temperature,
             created: now(),
             prices,
             provenance: provenance::read_provenance(

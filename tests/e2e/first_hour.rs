@@ -12,7 +12,7 @@ use openlora_serve::payment::Currency;
 use tempfile::TempDir;
 
 use crate::{
-    live::{Live, write_adapters},
+    live::{Live, golden, write_adapters},
     support::openlora,
     terminal::{at_a_terminal, line},
 };
@@ -190,4 +190,71 @@ fn a_call_is_one_line_on_the_servers_terminal() {
         call_line(&record(None), None).unwrap(),
         "14:02:11  sentiment  classify  29 + 1 tokens  41 ms  free"
     );
+}
+
+#[test]
+fn chat_says_what_the_server_says() {
+    let home = TempDir::new().unwrap();
+    let dir = home.path();
+    write_adapters(dir);
+    let server = Live::start(dir, 0);
+    let greedy = ["--temperature", "0", "--max-tokens", "12"];
+    let ask = |adapter: &str, more: &[&str]| {
+        let call = ["call", "hello", "--url", &server.url, "--adapter", adapter];
+        let run = openlora(dir).args(call).args(more.iter().copied()).run();
+        run.succeeds().stdout
+    };
+    let (said, labels) = (ask("persona", &greedy), ask("filter", &[]));
+    server.drain();
+    let base = golden("llama").display().to_string();
+    let chat = |adapter: &str, typed: &str| {
+        let load = [
+            "chat",
+            "--base",
+            &base,
+            "--quant",
+            "f32",
+            "--adapter",
+            adapter,
+        ];
+        let mut command = openlora(dir).args(load).args(greedy).into_command();
+        fs::write(dir.join("typed"), typed).unwrap();
+        command.stdin(fs::File::open(dir.join("typed")).unwrap());
+        let output = command.output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{told}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    // `/new` forgets the first turn, so the second answer is the same; nothing follows `/quit`.
+    let lines = "hello\n/new\n\nhello\n/quit\nhello\n";
+    assert_eq!(chat("persona=persona", lines), said.repeat(2));
+    // The end of the input ends the conversation too.
+    assert_eq!(chat("filter=filter", "hello"), labels);
+    openlora(dir).args(["--json", "chat"]).run().fails(
+        2,
+        "{\"code\":\"usage\",\"message\":\"chat has no JSON result: it is a conversation\",\
+         \"hint\":\"ask a server instead: `openlora --json call \\\"hello\\\"`\"}\n",
+    );
+}
+
+#[test]
+fn chat_at_a_terminal_ends_with_quit_and_with_ctrl_c() {
+    let home = TempDir::new().unwrap();
+    write_adapters(home.path());
+    let base = golden("llama").display().to_string();
+    let load = [
+        "chat",
+        "--base",
+        &base,
+        "--quant",
+        "f32",
+        "--adapter",
+        "persona=persona",
+    ];
+    for last in ["/quit", "\u{3}"] {
+        let (code, shown) = at_a_terminal(home.path(), &load, &[line("> ", last)]);
+        assert_eq!(code, 0, "{shown}");
+        let note = "chatting with persona; Ctrl-C stops an answer, /new begins anew, /quit ends";
+        assert!(shown.contains(note), "{shown}");
+    }
 }
