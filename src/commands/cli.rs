@@ -609,6 +609,21 @@ pub enum WalletCommand {
         #[command(flatten)]
         password: PasswordArgs,
     },
+    /// Let commands sign with an account for a while without its password (Linux)
+    Unlock {
+        /// Account; wallet.account or the only one when left out
+        name: Option<String>,
+        /// How long, such as 30m or 1h; a day at most
+        #[arg(long = "for", value_name = "TIME", default_value = "15m")]
+        time: String,
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+    /// Ask for passwords again
+    Lock {
+        /// Account; all of them when left out
+        name: Option<String>,
+    },
     /// Encrypt an account with another password
     ChangePassword {
         /// Account; wallet.account or the only one when left out

@@ -213,6 +213,15 @@ async fn run_wallet(
             let file = password.password_file.as_deref();
             wallet::export(context, name.as_deref(), out.as_deref(), file)
         }
+        WalletCommand::Unlock {
+            name,
+            time,
+            password,
+        } => {
+            let file = password.password_file.as_deref();
+            wallet::keep_unlocked(context, name.as_deref(), &time, file)
+        }
+        WalletCommand::Lock { name } => wallet::lock(context, name.as_deref()),
         WalletCommand::ChangePassword {
             name,
             password,

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::{CommandContext, ask, wallet};
+use super::{CommandContext, wallet};
 use openlora_chain::{development, network::Network};
 use openlora_core::{
     Address,
@@ -99,8 +99,7 @@ impl LockedSigner {
                 .note("look at your Ledger: it asks before it signs");
             return Ok(wallet::keystores(context).connect(entry)?);
         }
-        let password = ask::password(context, password_file, &self.name)?;
-        Ok(wallet::keystores(context).unlock(&self.name, &password)?)
+        wallet::unlock(context, &self.name, password_file)
     }
 }
 
