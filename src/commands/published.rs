@@ -9,7 +9,7 @@ use super::{CommandContext, call::client::server_root};
 use openlora_attribution::LogFolder;
 use openlora_core::{
     Word,
-    error::{ExitClass, Failure},
+    error::{ExitClass, Failure, describe_decoding},
 };
 use openlora_ledger::publication::{
     AnchoredBatch, CATALOGUE, FORMAT, LogCatalogue, PoolContributions, batch_file,
@@ -104,7 +104,10 @@ impl LogSource {
         let Some(bytes) = bytes else { return Ok(None) };
         let read = serde_json::from_slice(&bytes);
         read.map(Some).map_err(|error| {
-            let message = format!("{name} of the log cannot be read: {error}");
+            let message = format!(
+                "{name} of the log cannot be read: {}",
+                describe_decoding(&error)
+            );
             Failure::new(ExitClass::BadInput, message)
         })
     }

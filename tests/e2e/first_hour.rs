@@ -3,16 +3,19 @@
 use std::{fs, process::Command};
 
 use openlora::commands::{serve::log::call_line, shell::quoted};
-use openlora_core::{Address, Amount, Word};
+use openlora_core::{Address, Amount, Word, error::describe_decoding};
 use openlora_ledger::{
     CallCharge, PaymentScheme,
     event::{CallKind, Event, EventRecord, FinishReason, TokenUsage},
 };
+use openlora_payments::payer::PayerError;
 use openlora_serve::payment::Currency;
+use regex::Regex;
 use tempfile::TempDir;
 
 use crate::{
     live::{Live, golden, write_adapters},
+    paths::repository,
     support::openlora,
     terminal::{at_a_terminal, line},
 };
@@ -257,4 +260,118 @@ fn chat_at_a_terminal_ends_with_quit_and_with_ctrl_c() {
         let note = "chatting with persona; Ctrl-C stops an answer, /new begins anew, /quit ends";
         assert!(shown.contains(note), "{shown}");
     }
+}
+
+/// Trains the template, which takes a minute or two.
+#[test]
+fn the_chat_template_answers_as_its_readme_shows() {
+    let home = TempDir::new().unwrap();
+    let dir = home.path();
+    openlora(dir)
+        .args(["init", "maren", "--template", "chat"])
+        .run()
+        .succeeds();
+    let project = dir.join("maren");
+    let in_project = |args: &[&str]| {
+        let home = dir.join("home").display().to_string();
+        openlora(&project)
+            .env("OPENLORA_HOME", &home)
+            .args(args.iter().copied())
+    };
+    in_project(&["train", "--no-attribution"]).run().succeeds();
+    let readme = fs::read_to_string(project.join("README.md")).unwrap();
+    let mut shown = readme.lines().skip_while(|line| !line.starts_with("> "));
+    let question = shown.next().unwrap().trim_start_matches("> ");
+    let answer = shown.next().unwrap();
+    fs::write(dir.join("typed"), format!("{question}\n")).unwrap();
+    let mut chat = in_project(&["chat"]).into_command();
+    chat.stdin(fs::File::open(dir.join("typed")).unwrap());
+    let said = chat.output().unwrap();
+    assert_eq!(
+        String::from_utf8(said.stdout).unwrap(),
+        format!("{answer}\n")
+    );
+}
+
+#[test]
+fn decoding_errors_name_no_types_of_this_program() {
+    #[derive(Debug, serde::Deserialize)]
+    struct PaymentPayload {
+        #[allow(dead_code, reason = "only its error is read")]
+        amount: u64,
+    }
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        #[allow(dead_code, reason = "only its error is read")]
+        Number(u64),
+    }
+    let of = |json: &str| {
+        let error = serde_json::from_str::<PaymentPayload>(json).unwrap_err();
+        describe_decoding(&error)
+    };
+    assert_eq!(
+        of("[]"),
+        "invalid length 0, expected an object at line 1 column 2"
+    );
+    assert_eq!(
+        of("\"x, expected y\""),
+        "invalid type: string \"x, expected y\", expected an object at line 1 column 15"
+    );
+    assert_eq!(
+        of("{\"amount\":[]}"),
+        "invalid type: list, expected a whole number at line 1 column 11"
+    );
+    assert_eq!(of("{}"), "missing field `amount` at line 1 column 2");
+    let error = serde_json::from_str::<Either>("true").unwrap_err();
+    assert_eq!(describe_decoding(&error), "none of the known forms fits");
+}
+
+/// Where JSON is decoded, serde's message passes through `describe_decoding`.
+#[test]
+fn no_error_shows_what_serde_says_unworded() {
+    let decoded = Regex::new(r"serde_json::from_[a-z]+[^;]{0,240}").unwrap();
+    let shown = Regex::new(r"\{error\}|\be(?:rror)?\.to_string\(\)").unwrap();
+    let mut pending = vec![repository().join("src"), repository().join("crates")];
+    let mut unworded = Vec::new();
+    while let Some(folder) = pending.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                if !path.ends_with("tests") {
+                    pending.push(path);
+                }
+                continue;
+            }
+            if path.extension().is_none_or(|it| it != "rs") {
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            let bare = decoded
+                .find_iter(&text)
+                .filter(|it| shown.is_match(it.as_str()));
+            unworded.extend(bare.map(|it| format!("{}: {}", path.display(), it.as_str())));
+        }
+    }
+    assert_eq!(unworded, Vec::<String>::new());
+}
+
+#[test]
+fn a_server_s_reason_code_comes_with_its_sentence() {
+    let refused = |code: &str| {
+        let error = PayerError::Refused {
+            server: "http://shop".to_owned(),
+            code: code.to_owned(),
+        };
+        error.to_string()
+    };
+    assert_eq!(
+        refused("invalid_batch_settlement_evm_channel_not_found"),
+        "http://shop refused the payment: the channel holds nothing; code \
+         invalid_batch_settlement_evm_channel_not_found"
+    );
+    assert_eq!(
+        refused("sold_out"),
+        "http://shop refused the payment: reason code sold_out"
+    );
 }

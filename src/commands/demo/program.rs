@@ -15,7 +15,7 @@ use tokio::{
 
 use openlora_core::{
     atomic::{self, FileAccess},
-    error::{EXIT_CLASSES, ExitClass, Failure},
+    error::{EXIT_CLASSES, ExitClass, Failure, describe_decoding},
     private::files,
 };
 
@@ -164,7 +164,10 @@ impl DemoBinary {
         let result = self.output(dir, args, stderr).await?;
         serde_json::from_value(result).map_err(|error| {
             let line = args.join(" ");
-            let message = format!("`openlora {line}` printed something else: {error}");
+            let message = format!(
+                "`openlora {line}` printed something else: {}",
+                describe_decoding(&error)
+            );
             Failure::new(ExitClass::Internal, message)
         })
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::TokenAmount;
-use crate::x402::wire::WireProblem;
+use crate::x402::{Reason, wire::WireProblem};
 use openlora_chain::{WalletError, transaction::TransactionError};
 use openlora_core::{
     Address, Word,
@@ -108,11 +108,11 @@ pub enum PayerError {
         held: TokenAmount,
         needed: TokenAmount,
     },
-    #[error("{server} refused the payment: {}", clean_line(code))]
+    #[error("{server} refused the payment: {}", explained(code))]
     Refused { server: String, code: String },
     #[error(
         "{server} says that channel {channel} stands otherwise and does not prove it: {}",
-        clean_line(reason)
+        known_or_text(reason)
     )]
     Unproven {
         server: String,
@@ -123,7 +123,7 @@ pub enum PayerError {
         "{server} refuses a payment from channel {channel}, whose total there is another ({}): \
          the channel is in use from another home with the same account, or the server counts what \
          it refuses",
-        clean_line(reason)
+        known_or_text(reason)
     )]
     Shared {
         server: String,
@@ -132,7 +132,7 @@ pub enum PayerError {
     },
     #[error(
         "{server} has taken {charged} for this call and does not give its answer again ({})",
-        clean_line(code)
+        explained(code)
     )]
     Lost {
         server: String,
@@ -141,7 +141,7 @@ pub enum PayerError {
     },
     #[error(
         "{server} refuses the payment ({}) and may still use it until {until}, Unix seconds",
-        clean_line(code)
+        explained(code)
     )]
     Undecided {
         server: String,
@@ -265,4 +265,26 @@ impl Explain for PayerError {
         };
         Some(hint)
     }
+}
+
+/// A server's reason code with the sentence that it stands for.
+fn explained(code: &str) -> String {
+    match Reason::from_code(code) {
+        Some(_) => known_or_text(code),
+        None => format!("reason code {}", clean_line(code)),
+    }
+}
+
+/// The same; a text that is no reason code stays as it is.
+fn known_or_text(text: &str) -> String {
+    let Some(reason) = Reason::from_code(text) else {
+        return clean_line(text).into_owned();
+    };
+    let sentence = reason.message().trim_end_matches('.');
+    let mut letters = sentence.chars();
+    let first = letters
+        .next()
+        .map(|letter| letter.to_lowercase().to_string());
+    let first = first.unwrap_or_default();
+    format!("{first}{}; code {text}", letters.as_str())
 }
