@@ -179,8 +179,8 @@ pub fn describe_decoding(error: &impl fmt::Display) -> String {
     };
     let is_type = ["struct ", "enum ", "tagged enum ", "variant "];
     let expected = match expected {
-        "u8" | "u16" | "u32" | "u64" | "u128" | "usize" | "i8" | "i16" | "i32" | "i64" | "i128"
-        | "isize" => "a whole number",
+        "u8" | "u16" | "u32" | "u64" | "u128" | "usize" => "a non-negative whole number",
+        "i8" | "i16" | "i32" | "i64" | "i128" | "isize" => "a whole number",
         "f32" | "f64" => "a number",
         "a sequence" | "sequence" => "a list",
         "a map" | "map" => "an object",
