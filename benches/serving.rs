@@ -65,7 +65,7 @@ use openlora_engine::{Engine, GenerationStep, Prompt, SamplingParams};
 use openlora_journal::Journal;
 use openlora_ledger::{
     event::{CallKind, Event, FinishReason, TokenUsage},
-    state::{ApplyOutcome, JournalSnapshot},
+    state::{ApplyOutcome, LedgerState},
 };
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -108,7 +108,7 @@ fn journal(criterion: &mut Criterion) {
     let (_dir, journal) = filled(&runtime);
     group.bench_function(format!("replay/{REPLAYED}"), |bencher| {
         bencher.iter(|| {
-            let mut snapshot = JournalSnapshot::default();
+            let mut snapshot = LedgerState::default();
             let replayed = journal.replay(1, |record| {
                 assert_eq!(snapshot.apply(record), ApplyOutcome::Folded);
             });

@@ -22,9 +22,6 @@ _openlora() {
             openlora,audit)
                 cmd="openlora__subcmd__audit"
                 ;;
-            openlora,base)
-                cmd="openlora__subcmd__base"
-                ;;
             openlora,call)
                 cmd="openlora__subcmd__call"
                 ;;
@@ -129,18 +126,6 @@ _openlora() {
                 ;;
             openlora__subcmd__attribution__subcmd__help,verify)
                 cmd="openlora__subcmd__attribution__subcmd__help__subcmd__verify"
-                ;;
-            openlora__subcmd__base,build)
-                cmd="openlora__subcmd__base__subcmd__build"
-                ;;
-            openlora__subcmd__base,help)
-                cmd="openlora__subcmd__base__subcmd__help"
-                ;;
-            openlora__subcmd__base__subcmd__help,build)
-                cmd="openlora__subcmd__base__subcmd__help__subcmd__build"
-                ;;
-            openlora__subcmd__base__subcmd__help,help)
-                cmd="openlora__subcmd__base__subcmd__help__subcmd__help"
                 ;;
             openlora__subcmd__channel,help)
                 cmd="openlora__subcmd__channel__subcmd__help"
@@ -262,9 +247,6 @@ _openlora() {
             openlora__subcmd__help,audit)
                 cmd="openlora__subcmd__help__subcmd__audit"
                 ;;
-            openlora__subcmd__help,base)
-                cmd="openlora__subcmd__help__subcmd__base"
-                ;;
             openlora__subcmd__help,call)
                 cmd="openlora__subcmd__help__subcmd__call"
                 ;;
@@ -351,9 +333,6 @@ _openlora() {
                 ;;
             openlora__subcmd__help__subcmd__attribution,verify)
                 cmd="openlora__subcmd__help__subcmd__attribution__subcmd__verify"
-                ;;
-            openlora__subcmd__help__subcmd__base,build)
-                cmd="openlora__subcmd__help__subcmd__base__subcmd__build"
                 ;;
             openlora__subcmd__help__subcmd__channel,list)
                 cmd="openlora__subcmd__help__subcmd__channel__subcmd__list"
@@ -509,7 +488,7 @@ _openlora() {
 
     case "${cmd}" in
         openlora)
-            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve settle withdraw claim audit call channel receipts devnet config completions man base help"
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve settle withdraw claim audit call channel receipts devnet config completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -607,21 +586,13 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__attribution__subcmd__build)
-            opts="-q -v -y -h -V --method --width --damping --base --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --method --base --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --method)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --width)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --damping)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -831,120 +802,6 @@ _openlora() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        openlora__subcmd__base)
-            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version build help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --config)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --profile)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --network)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --color)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        openlora__subcmd__base__subcmd__build)
-            opts="-q -v -y -h -V --corpus --out --set --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --corpus)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --out)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --set)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --config)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --profile)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --network)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --color)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        openlora__subcmd__base__subcmd__help)
-            opts="build help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        openlora__subcmd__base__subcmd__help__subcmd__build)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        openlora__subcmd__base__subcmd__help__subcmd__help)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;
@@ -1627,7 +1484,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__dash)
-            opts="-q -v -y -h -V --attach --token-file --replay --speed --record --demo --theme --no-animation --no-mouse --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --attach --token-file --replay --speed --record --demo --theme --no-animation --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2381,7 +2238,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__help)
-            opts="demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve settle withdraw claim audit call channel receipts devnet config completions man base help"
+            opts="demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve settle withdraw claim audit call channel receipts devnet config completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2467,34 +2324,6 @@ _openlora() {
         openlora__subcmd__help__subcmd__audit)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        openlora__subcmd__help__subcmd__base)
-            opts="build"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        openlora__subcmd__help__subcmd__base__subcmd__build)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

@@ -193,7 +193,7 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (split)
 _arguments "${_arguments_options[@]}" : \
-'--out=[Folder for train.jsonl, valid.jsonl and test.jsonl]:DIR:_files' \
+'--out=[Folder for valid.jsonl, test.jsonl and train.jsonl, or with several files a train-NAME.jsonl for each]:DIR:_files' \
 '--valid=[Share of the rows for validation]:F:_default' \
 '--test=[Share of the rows for the test]:F:_default' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
@@ -359,8 +359,6 @@ _arguments "${_arguments_options[@]}" : \
             (build)
 _arguments "${_arguments_options[@]}" : \
 '--method=[influence, datainf or gradient]:NAME:_default' \
-'--width=[Values that a gradient is projected to]:N:_default' \
-'--damping=[Damping of the curvature, over the mean squared norm of the gradients]:F:_default' \
 '--base=[Base model\: nano, a folder, or a Hub id]:DIR|ID:_default' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
@@ -641,7 +639,6 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[When to colour output]:WHEN:(auto always never)' \
 '--demo[Play the recording that is compiled in]' \
 '--no-animation[Let payments stand still]' \
-'--no-mouse[Leave the mouse to the terminal]' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
 '(-v --verbose)--quiet[Say less on stderr]' \
@@ -1771,89 +1768,6 @@ _arguments "${_arguments_options[@]}" : \
 '--version[Print version]' \
 && ret=0
 ;;
-(base)
-_arguments "${_arguments_options[@]}" : \
-'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
-'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
-'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
-'--color=[When to colour output]:WHEN:(auto always never)' \
-'--json[Print the result as JSON; implies --no-input]' \
-'(-v --verbose)-q[Say less on stderr]' \
-'(-v --verbose)--quiet[Say less on stderr]' \
-'*-v[Say more on stderr; twice for debugging logs]' \
-'*--verbose[Say more on stderr; twice for debugging logs]' \
-'--no-input[Never ask; a question becomes an error]' \
-'-y[Answer every question with yes]' \
-'--yes[Answer every question with yes]' \
-'--offline[No network access besides this machine]' \
-'--accessible[Plain lines instead of animated output]' \
-'-h[Print help]' \
-'--help[Print help]' \
-'-V[Print version]' \
-'--version[Print version]' \
-":: :_openlora__subcmd__base_commands" \
-"*::: :->base" \
-&& ret=0
-
-    case $state in
-    (base)
-        words=($line[1] "${words[@]}")
-        (( CURRENT += 1 ))
-        curcontext="${curcontext%:*:*}:openlora-base-command-$line[1]:"
-        case $line[1] in
-            (build)
-_arguments "${_arguments_options[@]}" : \
-'--corpus=[Folder with the text as JSONL files]:DIR:_files' \
-'--out=[Folder for the model]:DIR:_files' \
-'*--set=[Shape and schedule, one \`key=value\` each]:KEY=VALUE:_default' \
-'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
-'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
-'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
-'--color=[When to colour output]:WHEN:(auto always never)' \
-'--json[Print the result as JSON; implies --no-input]' \
-'(-v --verbose)-q[Say less on stderr]' \
-'(-v --verbose)--quiet[Say less on stderr]' \
-'*-v[Say more on stderr; twice for debugging logs]' \
-'*--verbose[Say more on stderr; twice for debugging logs]' \
-'--no-input[Never ask; a question becomes an error]' \
-'-y[Answer every question with yes]' \
-'--yes[Answer every question with yes]' \
-'--offline[No network access besides this machine]' \
-'--accessible[Plain lines instead of animated output]' \
-'-h[Print help]' \
-'--help[Print help]' \
-'-V[Print version]' \
-'--version[Print version]' \
-&& ret=0
-;;
-(help)
-_arguments "${_arguments_options[@]}" : \
-":: :_openlora__subcmd__base__subcmd__help_commands" \
-"*::: :->help" \
-&& ret=0
-
-    case $state in
-    (help)
-        words=($line[1] "${words[@]}")
-        (( CURRENT += 1 ))
-        curcontext="${curcontext%:*:*}:openlora-base-help-command-$line[1]:"
-        case $line[1] in
-            (build)
-_arguments "${_arguments_options[@]}" : \
-&& ret=0
-;;
-(help)
-_arguments "${_arguments_options[@]}" : \
-&& ret=0
-;;
-        esac
-    ;;
-esac
-;;
-        esac
-    ;;
-esac
-;;
 (help)
 _arguments "${_arguments_options[@]}" : \
 ":: :_openlora__subcmd__help_commands" \
@@ -2170,26 +2084,6 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
-(base)
-_arguments "${_arguments_options[@]}" : \
-":: :_openlora__subcmd__help__subcmd__base_commands" \
-"*::: :->base" \
-&& ret=0
-
-    case $state in
-    (base)
-        words=($line[1] "${words[@]}")
-        (( CURRENT += 1 ))
-        curcontext="${curcontext%:*:*}:openlora-help-base-command-$line[1]:"
-        case $line[1] in
-            (build)
-_arguments "${_arguments_options[@]}" : \
-&& ret=0
-;;
-        esac
-    ;;
-esac
-;;
 (help)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -2232,7 +2126,6 @@ _openlora_commands() {
 'config:Show and change settings' \
 'completions:Print a completion script for a shell' \
 'man:Print the manual page' \
-'base:Build base models from scratch' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
     _describe -t commands 'openlora commands' commands "$@"
@@ -2308,37 +2201,6 @@ _openlora__subcmd__attribution__subcmd__verify_commands() {
 _openlora__subcmd__audit_commands() {
     local commands; commands=()
     _describe -t commands 'openlora audit commands' commands "$@"
-}
-(( $+functions[_openlora__subcmd__base_commands] )) ||
-_openlora__subcmd__base_commands() {
-    local commands; commands=(
-'build:Train a small base model from text, tokenizer included' \
-'help:Print this message or the help of the given subcommand(s)' \
-    )
-    _describe -t commands 'openlora base commands' commands "$@"
-}
-(( $+functions[_openlora__subcmd__base__subcmd__build_commands] )) ||
-_openlora__subcmd__base__subcmd__build_commands() {
-    local commands; commands=()
-    _describe -t commands 'openlora base build commands' commands "$@"
-}
-(( $+functions[_openlora__subcmd__base__subcmd__help_commands] )) ||
-_openlora__subcmd__base__subcmd__help_commands() {
-    local commands; commands=(
-'build:Train a small base model from text, tokenizer included' \
-'help:Print this message or the help of the given subcommand(s)' \
-    )
-    _describe -t commands 'openlora base help commands' commands "$@"
-}
-(( $+functions[_openlora__subcmd__base__subcmd__help__subcmd__build_commands] )) ||
-_openlora__subcmd__base__subcmd__help__subcmd__build_commands() {
-    local commands; commands=()
-    _describe -t commands 'openlora base help build commands' commands "$@"
-}
-(( $+functions[_openlora__subcmd__base__subcmd__help__subcmd__help_commands] )) ||
-_openlora__subcmd__base__subcmd__help__subcmd__help_commands() {
-    local commands; commands=()
-    _describe -t commands 'openlora base help help commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__call_commands] )) ||
 _openlora__subcmd__call_commands() {
@@ -2675,7 +2537,6 @@ _openlora__subcmd__help_commands() {
 'config:Show and change settings' \
 'completions:Print a completion script for a shell' \
 'man:Print the manual page' \
-'base:Build base models from scratch' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
     _describe -t commands 'openlora help commands' commands "$@"
@@ -2714,18 +2575,6 @@ _openlora__subcmd__help__subcmd__attribution__subcmd__verify_commands() {
 _openlora__subcmd__help__subcmd__audit_commands() {
     local commands; commands=()
     _describe -t commands 'openlora help audit commands' commands "$@"
-}
-(( $+functions[_openlora__subcmd__help__subcmd__base_commands] )) ||
-_openlora__subcmd__help__subcmd__base_commands() {
-    local commands; commands=(
-'build:Train a small base model from text, tokenizer included' \
-    )
-    _describe -t commands 'openlora help base commands' commands "$@"
-}
-(( $+functions[_openlora__subcmd__help__subcmd__base__subcmd__build_commands] )) ||
-_openlora__subcmd__help__subcmd__base__subcmd__build_commands() {
-    local commands; commands=()
-    _describe -t commands 'openlora help base build commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__help__subcmd__call_commands] )) ||
 _openlora__subcmd__help__subcmd__call_commands() {

@@ -16,13 +16,14 @@ use commands::{
 };
 use openlora_core::{
     error::{ExitClass, ExitStatus, Failure},
-    private::redact,
+    private::{foreign_text::is_steering, redact},
 };
 
 /// Parses and runs one command line; returns the exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     let args: Vec<OsString> = args.into_iter().collect();
     remember_addresses(&args);
+    printer::clean_panics();
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
         Err(error) => return refuse(&args, &error),
@@ -76,10 +77,11 @@ fn refuse(args: &[OsString], error: &clap::Error) -> u8 {
         plain_printer(true).failure(&failure);
     } else {
         let text = error.render().to_string();
+        let steers = |arg: &OsString| arg.to_string_lossy().contains(is_steering);
         match redact::scrub(&text) {
             // With its colours.
-            Cow::Borrowed(_) => drop(error.print()),
-            Cow::Owned(text) => plain_printer(false).print_usage_error(&text),
+            Cow::Borrowed(_) if !args.iter().any(steers) => drop(error.print()),
+            text => plain_printer(false).print_usage_error(&text),
         }
     }
     ExitClass::Usage.code()

@@ -6,7 +6,10 @@ use std::{io::Read, path::Path};
 use zeroize::Zeroizing;
 
 use super::CommandContext;
-use openlora_core::error::{ExitClass, Failure};
+use openlora_core::{
+    error::{ExitClass, Failure},
+    private::foreign_text::clean_line,
+};
 use openlora_wallet::{KeystoreError, Password};
 
 /// Longest secret that is read from a file; a keystore takes about 500 bytes.
@@ -175,7 +178,7 @@ fn typed(context: &CommandContext, prompt: &str, what: &str) -> Result<Zeroizing
         let message = format!("a {what} is needed and --no-input forbids asking for it");
         return Err(Failure::new(ExitClass::Wallet, message).with_hint(hint));
     }
-    rpassword::prompt_password(prompt)
+    rpassword::prompt_password(clean_line(prompt))
         .map(Zeroizing::new)
         .map_err(|_| {
             let message = format!("a {what} is needed and there is no terminal to ask at");

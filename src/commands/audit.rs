@@ -11,7 +11,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::{CommandContext, network, published::LogSource};
+use super::{CommandContext, explore, money::format_network_sum, network, printer::Printer};
 use openlora_attribution::{
     Provenance,
     recompute::{RecomputeContext, channels},
@@ -19,7 +19,7 @@ use openlora_attribution::{
 use openlora_chain::{
     network::Network,
     provider::Chain,
-    registry::{AdapterId, parse_id, shown_id},
+    registry::{AdapterId, shown_id},
 };
 use openlora_core::{
     Address, Amount, Word,
@@ -34,7 +34,7 @@ use openlora_ledger::{
 use openlora_package as package;
 use openlora_payments::rewards::{anchored_on, anchoring_servers, batch_tree, split_of};
 use openlora_release::explore::against_releases;
-use openlora_runtime::provenance;
+use openlora_runtime::{provenance, published_log::LogSource};
 
 /// The request of `audit`.
 #[derive(Clone, Debug, Default)]
@@ -103,7 +103,7 @@ struct LogAuditor {
 }
 
 pub async fn run(context: &CommandContext, request: AuditRequest) -> Result<ExitStatus, Failure> {
-    let source = LogSource::open(context, &request.log)?;
+    let source = context.open_log(&request.log)?;
     let dir = context.settings.working_dir.join(&request.package);
     let package = package::read(&dir)?;
     let mut provenance = Provenance {
@@ -131,7 +131,7 @@ pub async fn run(context: &CommandContext, request: AuditRequest) -> Result<Exit
     let printer = &context.printer;
     match printer.is_json() {
         true => printer.json(&audited),
-        false => print_audit(context, &audited),
+        false => print_audit(printer, &network, &audited),
     }
     Ok(match audited.ok {
         true => ExitStatus::Success,
@@ -150,21 +150,12 @@ fn unregistered(network: &Network, adapter: AdapterId) -> Failure {
         .with_hint("list the adapters that it has: openlora explore")
 }
 
-/// An adapter id, or the name of an adapter that was deployed from here.
+/// An adapter id, or the name of an adapter that was deployed from here, or the beginning of its id.
 fn number(context: &CommandContext, text: &str) -> Result<AdapterId, Failure> {
-    if let Some(number) = parse_id(text) {
-        return Ok(number);
-    }
-    let snapshot = openlora_journal::Journal::snapshot_at(&context.dirs.journal())?;
-    let mut known = snapshot.deployments.iter().rev();
-    let known = known.find(|it| it.name == text);
-    known
-        .and_then(|it| parse_id(&it.adapter_id))
-        .ok_or_else(|| {
-            let message = format!("no adapter `{text}` was deployed from here");
-            Failure::new(ExitClass::BadInput, message)
-                .with_hint("name it by its id: 0x and 64 digits")
-        })
+    explore::known_id(context, text)?.ok_or_else(|| {
+        let message = format!("no adapter `{text}` was deployed from here");
+        Failure::new(ExitClass::BadInput, message).with_hint("name it by its id: 0x and 64 digits")
+    })
 }
 
 impl LogAudit {
@@ -367,11 +358,13 @@ fn pools(splits: &BTreeMap<ReceiverKey, SplitRead>) -> Vec<ReceiverKey> {
     splits.values().flat_map(SplitRead::pools).collect()
 }
 
-fn print_audit(context: &CommandContext, audited: &LogAudit) {
-    let printer = &context.printer;
+fn print_audit(printer: &Printer, network: &Network, audited: &LogAudit) {
+    let money = |amount: Amount| format_network_sum(network, amount);
     printer.line(format!(
-        "{} calls in {} batches, {} base units charged, as the server states",
-        audited.calls, audited.batches, audited.charged
+        "{} calls in {} batches, {} charged, as the server states",
+        audited.calls,
+        audited.batches,
+        money(audited.charged)
     ));
     printer.line(format!(
         "{} calls computed again from their sketches, {} roots of contributions",
@@ -390,9 +383,10 @@ fn print_audit(context: &CommandContext, audited: &LogAudit) {
         ));
     }
     printer.line(format!(
-        "{} base units were collected for calls and allotted to contributors, {} more are collected \
-         and not allotted yet",
-        audited.collected, audited.unstated
+        "{} were collected for calls and allotted to contributors, {} more are collected and not \
+         allotted yet",
+        money(audited.collected),
+        money(audited.unstated)
     ));
     if audited.contributions_by_charge > 0 {
         printer.line(format!(

@@ -15,14 +15,11 @@ use super::{
     payer::{self, PayerRequest},
     receipts,
 };
-use openlora_chain::{
-    balance::{self, in_units},
-    network::PaymentToken,
-    provider::Chain,
-};
+use openlora_chain::{network::PaymentToken, provider::Chain};
 use openlora_core::{
     Amount,
     error::{ExitClass, ExitStatus, Failure},
+    in_units,
 };
 use openlora_ledger::PaymentScheme;
 use openlora_payments::{
@@ -149,7 +146,8 @@ pub async fn list(context: &CommandContext) -> Result<ExitStatus, Failure> {
     for channel in &all {
         printer.line(line(channel, token));
         for call in &channel.disputed {
-            let stated = receipts::disputed_charge(&call.stated);
+            let money = |sum: Amount| money::format_token_sum(&network, &channel.token, sum);
+            let stated = receipts::disputed_charge(&call.stated, money);
             printer.line(format!("    disputed in {}: {stated}", call.id));
         }
     }
@@ -203,13 +201,12 @@ async fn reconcile(
 fn line(channel: &ChannelReport, token: &PaymentToken) -> String {
     let ours = channel.token == token.address.to_string();
     let units = |sum: Amount| match ours {
-        true => in_units(balance::amount(sum.0), token.decimals),
+        true => in_units(sum.0, token.decimals),
         false => sum.to_string(),
     };
-    let symbol = if ours {
-        token.symbol.as_str()
-    } else {
-        "base units"
+    let symbol = match ours {
+        true => token.symbol.clone(),
+        false => format!("base units of {}", channel.token),
     };
     format!(
         "{}  {:<11} {} of {} {symbol} left, {} charged, {} claimed  {} at {}",

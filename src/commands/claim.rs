@@ -7,21 +7,21 @@ use serde::Serialize;
 
 use super::{
     CommandContext,
-    money::{format_token_sum, token},
-    published::LogSource,
+    money::{format_token_sum, percent, token},
     treasury::TreasuryRequest,
     tx_context::TxContext,
 };
 use openlora_chain::transaction::{FactReader, TxSender, recover};
 use openlora_core::{
     Address, Amount,
+    calendar::moment,
     error::{ExitClass, ExitStatus, Failure},
 };
 use openlora_ledger::ReceiverKey;
 use openlora_payments::rewards::{
     PoolCall, PoolState, WaitingProposal, claim_facts, owed, pool_of, proposal_of,
 };
-use openlora_runtime::running_server::RunningServer;
+use openlora_runtime::published_log::LogSource;
 use openlora_wallet::WalletAccount;
 
 /// The operation on the pools.
@@ -131,11 +131,8 @@ struct PoolClaimer {
 
 pub async fn run(context: &CommandContext, request: ClaimRequest) -> Result<ExitStatus, Failure> {
     let named = named_pool(&request)?;
-    if let Some(server) = RunningServer::find(&context.dirs).await? {
-        return Err(beside(server.url(), &request));
-    }
     let logged = match (&named, &request.log) {
-        (None, Some(log)) => pools_of(&LogSource::open(context, log)?).await?,
+        (None, Some(log)) => pools_of(&context.open_log(log)?).await?,
         _ => BTreeSet::new(),
     };
     let mut tx_context = TxContext::open(context, request.treasury.password_file.clone()).await?;
@@ -184,31 +181,6 @@ pub async fn run(context: &CommandContext, request: ClaimRequest) -> Result<Exit
     Ok(ExitStatus::Success)
 }
 
-/// Only the server writes this home's journal, which records transactions until they are mined.
-fn beside(url: &str, request: &ClaimRequest) -> Failure {
-    let message = format!(
-        "the server at {url} runs in this home and alone writes down its transactions, so nothing is \
-         claimed from here beside it"
-    );
-    let pool = request.pool.as_deref().unwrap_or("ADDRESS");
-    let verb = match request.action {
-        PoolAction::Fetch => "a sum goes to its contributor, whoever fetches it",
-        PoolAction::Divide => "whoever divides pays the gas alone",
-        PoolAction::Contest | PoolAction::Demand => {
-            "the other home has to have the contributor's account"
-        }
-    };
-    let contributor = match request.contributors.first() {
-        Some(address) => address.as_str(),
-        None => "ADDRESS",
-    };
-    Failure::new(ExitClass::Environment, message).with_hint(format!(
-        "stop the server, claim, and start it again; or claim from another home, which needs only \
-         the chain and the pool ({verb}): OPENLORA_HOME=DIR openlora claim --pool {pool} \
-         --contributor {contributor}"
-    ))
-}
-
 fn named_pool(request: &ClaimRequest) -> Result<Option<Address>, Failure> {
     let named = request.pool.as_deref();
     named.map(|text| parse("--pool", text)).transpose()
@@ -243,7 +215,8 @@ impl ClaimReport {
 impl PoolClaimer {
     async fn claim(&self, pools: &[ReceiverKey]) -> Result<ClaimReport, Failure> {
         let network = &self.tx_context.chain.network;
-        recover(&self.sender(), &self.tx_context.snapshot.unsettled).await?;
+        let open = self.tx_context.left_open();
+        recover(&self.sender(), &open).await?;
         let mut reports = Vec::new();
         for key in pools {
             reports.push(self.visit(*key).await?);
@@ -354,7 +327,7 @@ impl PoolClaimer {
         };
         self.tx_context.confirm(&chain.network.name, words)?;
         self.tx_context.fund().await?;
-        let submission = deed.submission(chain, self.account.address(), pool.key);
+        let submission = deed.submission(chain, self.account.address(), pool);
         let mined = self.sender().send(&submission.await?).await?;
         Ok((mined.tx.to_string(), mined.receipt.gas_used))
     }
@@ -389,13 +362,12 @@ impl PoolClaimer {
             }
             if let Some(pending) = &pool.pending {
                 printer.line(format!(
-                    "proposal {} of {} takes force at {} (Unix seconds); {} ppm contest it, {} \
-                     refuse it",
+                    "proposal {} of {} takes effect on {}; {} of the shares contest it, {} refuse it",
                     pending.round,
                     money(pending.total),
-                    pending.activates_at,
-                    pending.against_ppm,
-                    pending.quorum_ppm
+                    moment(pending.activates_at),
+                    percent(pending.against_ppm),
+                    percent(pending.quorum_ppm)
                 ));
                 for given in &pending.entries {
                     let sum = money(given.amount);
@@ -404,7 +376,8 @@ impl PoolClaimer {
             }
             if let Some(time) = pool.answer_by {
                 printer.line(format!(
-                    "the operator must answer a demand by {time} (Unix seconds)"
+                    "the operator must answer a demand by {}",
+                    moment(time)
                 ));
             }
         }

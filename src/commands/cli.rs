@@ -801,9 +801,11 @@ pub struct OneChannelArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum ReceiptsCommand {
+    /// List the calls that were paid from here
+    List,
     /// Show what a call cost
     Show {
-        /// Request id of the call
+        /// Request id of the call, or the beginning of it
         id: String,
         /// Explain whose data shaped the answer, as its server says
         #[arg(long)]
@@ -816,7 +818,7 @@ pub enum ReceiptsCommand {
     Pending,
     /// Compare a receipt with what was signed and with the chain
     Verify {
-        /// Request id, or a file with the receipt
+        /// Request id, the beginning of it, or a file with the receipt
         #[arg(value_name = "ID|FILE")]
         receipt: String,
     },

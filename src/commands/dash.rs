@@ -10,7 +10,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::{CommandContext, call::client::server_root, earnings, network};
+use super::{CommandContext, money, network};
 use openlora_core::{
     error::{ExitClass, ExitStatus, Failure},
     private::redact,
@@ -20,6 +20,7 @@ use openlora_runtime::{
     access_tokens::read_token,
     board,
     followers::{RemoteServer, follow_journal, follow_server, now_ms, recording},
+    published_log::server_root,
     running_server::TokenOwner,
 };
 use openlora_serve::access::AccessToken;
@@ -249,7 +250,7 @@ fn tokens(context: &CommandContext) -> Result<Vec<ChainToken>, Failure> {
         let decimals = network.token.as_ref().map_or(0, |token| token.decimals);
         Ok(ChainToken {
             chain_id: network.chain_id,
-            coin: earnings::coin(context, decimals)?,
+            coin: money::coin(context, decimals)?,
             token: network.token.map(|it| (it.address, it.symbol, it.decimals)),
             network: network.name,
         })

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CommandContext,
-    money::{prices, token},
+    CommandContext, explore,
+    money::{format_gas_cost, prices, token},
     package::{self, PackageRequest},
     project,
     tx_context::TxContext,
@@ -104,7 +104,7 @@ pub struct CallArgument {
 }
 
 pub async fn run(context: &CommandContext, request: DeployRequest) -> Result<ExitStatus, Failure> {
-    let wish = wish(&request)?;
+    let wish = wish(context, &request)?;
     if request.contracts {
         return contracts::run(context, &request).await;
     }
@@ -146,15 +146,22 @@ pub async fn run(context: &CommandContext, request: DeployRequest) -> Result<Exi
     )
     .await?;
     if request.dry_run {
-        propose(context, &tx_context, &plan.steps, &quote);
+        propose(context, &tx_context, &plan.steps, &quote)?;
         return Ok(ExitStatus::Success);
     }
     let deployment = deploy(context, &mut tx_context, &params, &plan, &quote).await?;
     report(context, &plan, &deployment);
+    if let Some(server) = tx_context.journal.server() {
+        context.printer.hint(format!(
+            "the server at {} goes on with what it loaded; to serve this release, stop it with \
+             Ctrl-C, which ends running calls in order, and run `openlora serve` again",
+            server.url()
+        ));
+    }
     Ok(ExitStatus::Success)
 }
 
-fn wish(request: &DeployRequest) -> Result<DeployOptions, Failure> {
+fn wish(context: &CommandContext, request: &DeployRequest) -> Result<DeployOptions, Failure> {
     let usage = |message: String| Failure::new(ExitClass::Usage, message);
     let server = request.server.as_deref().map(str::parse::<Address>);
     let server = server
@@ -166,7 +173,7 @@ fn wish(request: &DeployRequest) -> Result<DeployOptions, Failure> {
         ));
     }
     let id = |text: &str| {
-        parse_id(text).ok_or_else(|| {
+        explore::known_id(context, text)?.ok_or_else(|| {
             usage(format!(
                 "--adapter is wrong: expected 0x and 64 hexadecimal digits, found `{text}`"
             ))
@@ -316,7 +323,8 @@ fn remembered(
             && it.registry == registry
             && it.publisher == publisher
     };
-    let known = tx_context.snapshot.deployments.iter().rev().filter(same);
+    let state = tx_context.state.read();
+    let known = state.deployments.iter().rev().filter(same);
     known.filter_map(|it| parse_id(&it.adapter_id)).collect()
 }
 
@@ -352,14 +360,15 @@ async fn deploy(
     if plan.action == RegistryAction::Nothing {
         let deployment = find_release(&tx_context.chain, params, plan).await?;
         let id = shown_id(plan.adapter_id);
-        let mut known = tx_context.snapshot.deployments.iter();
+        let is_it = |it: &ReleaseDeployment| it.adapter_id == id && it.tx == deployment.tx;
+        let is_known = tx_context.state.read().deployments.iter().any(is_it);
         // A process that was killed after its transaction was mined could not record it.
-        if !known.any(|it| it.adapter_id == id && it.tx == deployment.tx) {
+        if !is_known {
             tx_context.note(&deployment).await?;
         }
         return Ok(deployment);
     }
-    print_steps(context, tx_context, &plan.steps, quote);
+    print_steps(context, tx_context, &plan.steps, quote)?;
     tx_context.confirm(&params.name, "sending this")?;
     tx_context.fund().await?;
     let deed = format!("deploying {} {}", params.name, params.release);
@@ -382,7 +391,7 @@ fn print_steps(
     tx_context: &TxContext,
     steps: &[DeployStep],
     quote: &FeeQuote,
-) {
+) -> Result<(), Failure> {
     let printer = &context.printer;
     let network = &tx_context.chain.network;
     printer.note(format!(
@@ -400,12 +409,14 @@ fn print_steps(
         }
         printer.note(format!("gas           at most {}", submission.gas));
     }
+    let most = Amount(quote.most().saturating_to());
     printer.note(format!(
-        "maximum fee   {} ETH: {} gas at up to {} gwei",
-        in_units(quote.most(), 18),
+        "maximum fee   {}: {} gas at up to {} gwei",
+        format_gas_cost(context, network, most)?,
         quote.gas(),
         in_units(quote.cap_as_amount(), 9)
     ));
+    Ok(())
 }
 
 fn propose(
@@ -413,17 +424,17 @@ fn propose(
     tx_context: &TxContext,
     steps: &[DeployStep],
     quote: &FeeQuote,
-) {
+) -> Result<(), Failure> {
     if !context.printer.is_json() {
         if steps.is_empty() {
             context.printer.note("there is nothing to do");
         } else {
-            print_steps(context, tx_context, steps, quote);
+            print_steps(context, tx_context, steps, quote)?;
         }
         context
             .printer
             .line(format!("{} transactions, none sent", steps.len()));
-        return;
+        return Ok(());
     }
     let network = &tx_context.chain.network;
     let transaction =
@@ -453,6 +464,7 @@ fn propose(
             .collect(),
         most_wei: quote.most().to_string(),
     });
+    Ok(())
 }
 
 fn report(context: &CommandContext, plan: &DeployPlan, it: &ReleaseDeployment) {

@@ -7,6 +7,7 @@ use sysinfo::{Disks, System};
 
 use super::CommandContext;
 use openlora_core::{
+    calendar::moment,
     error::{ExitClass, ExitStatus, Failure},
     private::files,
 };
@@ -210,10 +211,10 @@ fn clock() -> HealthCheck {
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |elapsed| elapsed.as_secs());
     if now < FIRST_RELEASE {
-        let found = format!("{now} seconds since 1970, which is in the past");
+        let found = format!("{}, which is in the past", moment(now));
         return HealthCheck::warning("clock", found, "set the system clock");
     }
-    HealthCheck::good("clock", format!("{now} seconds since 1970"))
+    HealthCheck::good("clock", moment(now))
 }
 
 fn base(context: &CommandContext) -> HealthCheck {

@@ -1,6 +1,7 @@
 //! `earnings`: shows what was earned, what is pending, and what each recipient is owed.
 
 mod audit;
+mod recipients;
 mod report;
 mod table;
 
@@ -16,11 +17,9 @@ use openlora_core::{
     error::{ExitClass, ExitStatus, Failure},
 };
 use openlora_journal::Journal;
-use openlora_ledger::{
-    CollectedSums, DayRange, Earnings, PoolAllotment, ReceiverKey, event::Event,
-};
+use openlora_ledger::{DayRange, Earnings, PoolAllotment, ReceiverKey, event::SplitRead};
+use recipients::RecipientFacts;
 pub use report::EarningsReport;
-pub(super) use report::coin;
 
 /// The subject of the table's rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +43,7 @@ struct IncomeLedger {
     earnings: Earnings,
     /// Allotments of collected calls to the contributors of each pool.
     allotted: BTreeMap<(ReceiverKey, Address), Amount>,
+    recipients: RecipientFacts,
     networks: Vec<Network>,
     now_ms: u64,
 }
@@ -52,15 +52,7 @@ pub async fn run(
     context: &CommandContext,
     request: EarningsRequest,
 ) -> Result<ExitStatus, Failure> {
-    let income = IncomeLedger {
-        earnings: read(context)?,
-        allotted: match request.by {
-            Some(EarningsGrouping::Contributor) => allotted(context)?,
-            _ => BTreeMap::new(),
-        },
-        networks: network::paid_on(context)?,
-        now_ms: now_ms(),
-    };
+    let income = IncomeLedger::read(context)?;
     let printer = &context.printer;
     let rows = request.by.map(|by| table::rows(&income, by));
     if request.csv {
@@ -89,41 +81,6 @@ pub async fn run(
     })
 }
 
-fn read(context: &CommandContext) -> Result<Earnings, Failure> {
-    let mut earnings = Earnings::default();
-    let path = context.dirs.journal();
-    if path.exists() {
-        Journal::open_read_only(&path)?.replay(1, |record| earnings.apply(record))?;
-    }
-    Ok(earnings)
-}
-
-fn allotted(context: &CommandContext) -> Result<BTreeMap<(ReceiverKey, Address), Amount>, Failure> {
-    let path = context.dirs.journal();
-    if !path.exists() {
-        return Ok(BTreeMap::new());
-    }
-    let mut journal = Journal::open_read_only(&path)?;
-    let (mut collected, mut pools) = (CollectedSums::default(), BTreeSet::new());
-    journal.replay(1, |record| {
-        collected.apply(&record.event);
-        if let Event::SplitRead(split) = &record.event {
-            pools.extend(split.pools());
-        }
-    })?;
-    let mut allotments: Vec<PoolAllotment> = pools.into_iter().map(PoolAllotment::new).collect();
-    journal.replay(1, |record| {
-        for allotment in &mut allotments {
-            allotment.apply(record, &collected);
-        }
-    })?;
-    let each = allotments.iter().flat_map(|allotment| {
-        let leaves = allotment.leaves().into_iter();
-        leaves.map(|(who, sum)| ((allotment.pool, who), sum))
-    });
-    Ok(each.collect())
-}
-
 fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| {
@@ -132,6 +89,46 @@ fn now_ms() -> u64 {
 }
 
 impl IncomeLedger {
+    fn read(context: &CommandContext) -> Result<Self, Failure> {
+        let networks = network::paid_on(context)?;
+        let mut income = Self {
+            earnings: Earnings::default(),
+            allotted: BTreeMap::new(),
+            recipients: RecipientFacts::known(context, &networks[0])?,
+            networks,
+            now_ms: now_ms(),
+        };
+        let path = context.dirs.journal();
+        if !path.exists() {
+            return Ok(income);
+        }
+        let mut journal = Journal::open_read_only(&path)?;
+        journal.replay(1, |record| {
+            income.earnings.apply(record);
+            income.recipients.apply(&record.event);
+        })?;
+        let facts = &income.earnings.facts;
+        let pools: BTreeSet<ReceiverKey> =
+            facts.splits().values().flat_map(SplitRead::pools).collect();
+        if pools.is_empty() {
+            return Ok(income);
+        }
+        let collected = facts.collected();
+        let mut allotments: Vec<PoolAllotment> =
+            pools.into_iter().map(PoolAllotment::new).collect();
+        journal.replay(1, |record| {
+            for allotment in &mut allotments {
+                allotment.apply(record, &collected);
+            }
+        })?;
+        let each = allotments.iter().flat_map(|allotment| {
+            let leaves = allotment.leaves().into_iter();
+            leaves.map(|(who, sum)| ((allotment.pool, who), sum))
+        });
+        income.allotted = each.collect();
+        Ok(income)
+    }
+
     /// The network of a receiver, if it is configured.
     fn network(&self, receiver: &ReceiverKey) -> Option<&Network> {
         let on = |network: &&Network| network.chain_id == receiver.chain_id;
@@ -143,7 +140,7 @@ impl IncomeLedger {
         let token = self.network(receiver).and_then(|it| it.token.as_ref());
         match token.filter(|token| token.address == receiver.token) {
             Some(token) => (token.symbol.clone(), token.decimals),
-            None => (format!("units of {}", receiver.token), 0),
+            None => (format!("base units of {}", receiver.token), 0),
         }
     }
 

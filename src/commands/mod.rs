@@ -32,7 +32,6 @@ mod notices;
 pub mod package;
 mod payer;
 mod project;
-mod published;
 pub mod receipts;
 mod requests;
 pub mod serve;
@@ -57,7 +56,7 @@ use crate::commands::{
     settings::Settings,
 };
 use openlora_core::error::{ExitStatus, Failure};
-use openlora_runtime::home::AppDirs;
+use openlora_runtime::{home::AppDirs, published_log::LogSource};
 
 /// What every command receives besides its own request.
 #[derive(Clone, Debug)]
@@ -71,6 +70,13 @@ pub struct CommandContext {
     pub no_input: bool,
     /// Answer every question with yes.
     pub yes: bool,
+}
+
+impl CommandContext {
+    /// The published log at a server's URL or in a folder.
+    fn open_log(&self, text: &str) -> Result<LogSource, Failure> {
+        LogSource::open(text, &self.settings.working_dir, self.offline)
+    }
 }
 
 /// Runs the command.
@@ -115,6 +121,7 @@ pub async fn dispatch(
         CliCommand::Receipts(ReceiptsCommand::Show { id, why, url }) => {
             receipts::show_receipt(context, &id, why, url.as_deref()).await
         }
+        CliCommand::Receipts(ReceiptsCommand::List) => receipts::list(context),
         CliCommand::Receipts(ReceiptsCommand::Pending) => receipts::pending(context),
         CliCommand::Receipts(ReceiptsCommand::Verify { receipt }) => {
             receipts::verify(context, &receipt).await

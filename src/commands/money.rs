@@ -1,16 +1,14 @@
 //! Conversion of amounts and prices from the token units of settings and flags to base units.
 
-use super::CommandContext;
+use super::{CommandContext, network};
 use crate::commands::settings::StatedSetting;
-use openlora_chain::{
-    balance::{amount as base_units, from_units, in_units},
-    network::{Network, PaymentToken},
-};
+use openlora_chain::network::{Network, PaymentToken};
 use openlora_core::{
-    Amount,
+    Address, Amount,
     error::{ExitClass, Failure},
+    from_units, in_units,
 };
-use openlora_ledger::{CallWork, PriceList};
+use openlora_ledger::{CallWork, PriceList, gas_in_token};
 
 /// The token in which calls are paid on a network.
 pub fn token(network: &Network) -> Result<&PaymentToken, Failure> {
@@ -95,14 +93,100 @@ pub fn refuse_free(prices: &PriceList) -> Result<(), Failure> {
     ))
 }
 
-/// A sum of a network's token in whole units; sums of other tokens in base units.
+/// A sum of a network's token in whole units. The decimals of any other token are unknown.
 pub fn format_token_sum(network: &Network, token: &str, amount: Amount) -> String {
     let known = network.token.as_ref();
     match known.filter(|known| known.address.to_string() == token) {
-        Some(token) => {
-            let units = in_units(base_units(amount.0), token.decimals);
-            format!("{units} {}", token.symbol)
-        }
-        None => format!("{amount} of {token}"),
+        Some(token) => format_sum(token, amount),
+        None => format_unknown(token, amount),
     }
+}
+
+/// A gas cost in the chain's coin, and in the network's token if `pricing.coin` says what a coin is
+/// worth.
+pub fn format_gas_cost(
+    context: &CommandContext,
+    network: &Network,
+    wei: Amount,
+) -> Result<String, Failure> {
+    let coins = format!("{} ETH", in_units(wei.0, 18));
+    let Some(token) = &network.token else {
+        return Ok(coins);
+    };
+    let cost = coin(context, token.decimals)?.and_then(|price| gas_in_token(wei, price));
+    Ok(match cost {
+        Some(cost) => format!("{coins} ({})", format_sum(token, cost)),
+        None => coins,
+    })
+}
+
+/// The price of one native coin in base units of a token, if `pricing.coin` is set.
+pub fn coin(context: &CommandContext, decimals: u8) -> Result<Option<u128>, Failure> {
+    let read = |stated: &StatedSetting<String>| {
+        from_units(&stated.value, decimals).ok_or_else(|| {
+            let message = format!(
+                "`{}` is wrong: expected token units such as 2500 or 0.5, found `{}`",
+                stated.key, stated.value
+            );
+            Failure::new(ExitClass::BadInput, message)
+        })
+    };
+    context.settings.pricing.coin.as_ref().map(read).transpose()
+}
+
+/// A sum of the token in which calls are paid on a network.
+pub fn format_network_sum(network: &Network, amount: Amount) -> String {
+    match &network.token {
+        Some(token) => format_sum(token, amount),
+        None => format!("{amount} base units"),
+    }
+}
+
+fn format_sum(token: &PaymentToken, amount: Amount) -> String {
+    format!("{} {}", in_units(amount.0, token.decimals), token.symbol)
+}
+
+fn format_unknown(token: &str, amount: Amount) -> String {
+    format!("{amount} base units of {token}")
+}
+
+/// The tokens of every network that the settings describe, by chain.
+pub struct KnownTokens(Vec<(u64, PaymentToken)>);
+
+impl KnownTokens {
+    pub fn read(context: &CommandContext) -> Self {
+        let networks = network::described(context).into_iter();
+        let tokens = networks.filter_map(|it| Some((it.chain_id, it.token?)));
+        Self(tokens.collect())
+    }
+
+    pub fn find(&self, chain_id: u64, token: Address) -> Option<&PaymentToken> {
+        let is =
+            |(chain, known): &&(u64, PaymentToken)| *chain == chain_id && known.address == token;
+        self.0.iter().find(is).map(|(_, token)| token)
+    }
+
+    /// A sum in whole units with the token's symbol.
+    pub fn format(&self, chain_id: u64, token: Address, amount: Amount) -> String {
+        match self.find(chain_id, token) {
+            Some(token) => format_sum(token, amount),
+            None => format_unknown(&token.to_string(), amount),
+        }
+    }
+
+    /// A sum of millionths of a base unit.
+    pub fn format_micro(&self, chain_id: u64, token: Address, micro: Amount) -> String {
+        match self.find(chain_id, token) {
+            Some(token) => {
+                let units = in_units(micro.0, token.decimals.saturating_add(6));
+                format!("{units} {}", token.symbol)
+            }
+            None => format!("{} base units of {token}", in_units(micro.0, 6)),
+        }
+    }
+}
+
+/// Parts per million as a percentage with two decimals, rounded down.
+pub fn percent(ppm: u32) -> String {
+    format!("{}.{:02} %", ppm / 10_000, ppm % 10_000 / 100)
 }

@@ -86,6 +86,23 @@ pub fn paid_on(context: &CommandContext) -> Result<Vec<Network>, Failure> {
     Ok(std::iter::once(home).chain(others).collect())
 }
 
+/// Every network that the settings or the presets describe, the project's own first. Faulty
+/// descriptions are left out: they are reported by the commands that use them.
+pub fn described(context: &CommandContext) -> Vec<Network> {
+    let own = &context.settings.project.network.value;
+    let tables = context.settings.networks.iter();
+    let names = std::iter::once(own.as_str())
+        .chain(tables.map(|entry| entry.name.as_str()))
+        .chain(PRESETS.iter().map(|preset| preset.name));
+    let mut known: Vec<Network> = Vec::new();
+    for name in names {
+        if known.iter().all(|it| it.name != name) {
+            known.extend(named(context, name).ok());
+        }
+    }
+    known
+}
+
 /// The project's network, reachable.
 pub async fn reached(context: &CommandContext) -> Result<Network, Failure> {
     reach(context, chosen(context)?).await

@@ -5,6 +5,7 @@
 //! elsewhere they become plain lines.
 
 use std::{
+    backtrace::{Backtrace, BacktraceStatus},
     io::{IsTerminal, Write},
     time::{Duration, Instant},
 };
@@ -198,7 +199,7 @@ impl Printer {
         let bar = if self.animated && self.verbosity >= Verbosity::Normal {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
             bar.set_style(bar_style());
-            bar.set_prefix(what.to_owned());
+            bar.set_prefix(clean_line(what).into_owned());
             Some(bar)
         } else {
             None
@@ -227,10 +228,30 @@ impl Printer {
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }
 
-    /// Prints a command-line parse error unchanged.
+    /// Prints a command-line parse error, which quotes arguments.
     pub fn print_usage_error(&self, text: &str) {
-        self.write_stderr(text);
+        self.write_stderr(&clean_text(text));
     }
+}
+
+/// Makes panic messages safe for a terminal: they quote what could not be handled.
+pub fn clean_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let mut text = panic_report(&panic.to_string());
+        let trace = Backtrace::capture();
+        if trace.status() == BacktraceStatus::Captured {
+            text += &format!("{trace}\n");
+        }
+        // If stderr itself is closed, there is no way to report it.
+        let _ = std::io::stderr().write_all(redact::scrub(&text).as_bytes());
+    }));
+}
+
+/// What stderr shows of a panic.
+pub fn panic_report(text: &str) -> String {
+    let thread = std::thread::current();
+    let thread = thread.name().unwrap_or("without a name");
+    format!("{}\n", remark(&format!("thread {thread} {text}")))
 }
 
 /// The log writer: to stderr, in whole lines, with redacted URLs.
@@ -290,7 +311,7 @@ impl ProgressReport {
     /// Moves to `position` and shows `message` (rate, loss and so on).
     pub fn update(&mut self, position: u64, message: &str) {
         if let Some(bar) = &self.bar {
-            bar.set_message(message.to_owned());
+            bar.set_message(clean_line(message).into_owned());
             bar.set_position(position);
             return;
         }

@@ -8,10 +8,11 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{CommandContext, network};
+use super::{CommandContext, money::KnownTokens, network};
 use openlora_chain::provider::Chain;
 use openlora_core::{
-    Amount,
+    Address, Amount,
+    calendar::moment,
     error::{ExitClass, ExitStatus, Failure, describe_decoding},
 };
 use openlora_ledger::CallCharge;
@@ -19,8 +20,8 @@ use openlora_package::verify::CheckStatus;
 use openlora_payments::payer::{
     DisputedCharge, PayerChannel, PayerStore, PaymentRecord, PaymentStatus,
     audit::{
-        ComparisonLine, ComparisonResult, against_chain, against_signature, against_statement,
-        agreed,
+        AmountFormat, ComparisonLine, ComparisonResult, against_chain, against_signature,
+        against_statement, agreed,
     },
 };
 use openlora_serve::PublishedReceipt;
@@ -95,28 +96,34 @@ pub async fn show_receipt(
         return explain::run(context, id, url).await;
     }
     let store = PayerStore::open(&context.dirs.data)?;
-    let record = store.payment_record(id)?.ok_or_else(|| unknown(id))?;
+    let record = find(&store, id)?.ok_or_else(|| unknown(id))?;
     let kept = StoredReceipt::from_record(&record);
     let printer = &context.printer;
     if printer.is_json() {
         printer.json(&kept);
         return Ok(ExitStatus::Success);
     }
-    let paid = kept
-        .paid
-        .map_or_else(|| "not said yet".to_owned(), |paid| paid.to_string());
+    let tokens = KnownTokens::read(context);
+    let money = |sum: Amount| tokens.format(record.chain_id, record.token, sum);
+    let paid = kept.paid.map_or_else(|| NOT_STATED.to_owned(), money);
     printer.line(format!(
-        "{} from {} at {}",
-        kept.id, kept.adapter, kept.server
+        "{} from {} at {}, {}",
+        kept.id,
+        kept.adapter,
+        kept.server,
+        moment(kept.time_ms / 1000)
     ));
     printer.line(format!(
-        "paid {paid} of {} base units of {} signed for, to {}",
-        kept.quote, record.token, record.receiver
+        "paid {paid}, of at most {} signed for, to {}",
+        money(kept.quote),
+        record.receiver
     ));
     if let Some(disputed) = &kept.disputed {
-        printer.line(format!("disputed: {}", disputed_charge(disputed)));
+        printer.line(format!("disputed: {}", disputed_charge(disputed, money)));
     }
-    if store.attempts()?.iter().any(|it| it.order.request_id == id) {
+    let waiting = store.attempts()?;
+    if waiting.iter().any(|it| it.order.request_id == kept.id) {
+        let id = &kept.id;
         printer.hint(format!(
             "its answer has not come; ask again: openlora call --again {id}"
         ));
@@ -124,16 +131,171 @@ pub async fn show_receipt(
     Ok(ExitStatus::Success)
 }
 
+/// The charge of a call that the server has not reported.
+const NOT_STATED: &str = "not stated yet";
+
+/// The payment with this request id, or with the only one that begins with it.
+///
+/// # Errors
+///
+/// Several ids begin with it.
+pub(super) fn find(store: &PayerStore, text: &str) -> Result<Option<PaymentRecord>, Failure> {
+    if let Some(record) = store.payment_record(text)? {
+        return Ok(Some(record));
+    }
+    let mut meant = store.payment_records()?;
+    meant.retain(|record| !text.is_empty() && record.request_id.starts_with(text));
+    let last = meant.pop();
+    let other = |it: &PaymentRecord| Some(&it.request_id) != last.as_ref().map(|it| &it.request_id);
+    match meant.iter().any(other) {
+        false => Ok(last),
+        true => {
+            let message = format!("{} request ids begin with `{text}`", meant.len() + 1);
+            Err(Failure::new(ExitClass::Usage, message)
+                .with_hint("give more of the id: openlora receipts list"))
+        }
+    }
+}
+
 /// What a server stated, and what our signatures allow for.
-pub(super) fn disputed_charge(disputed: &DisputedCharge) -> String {
-    let stated = |amount: Option<Amount>| amount.map_or("none".to_owned(), |it| it.to_string());
+pub(super) fn disputed_charge(
+    disputed: &DisputedCharge,
+    money: impl Fn(Amount) -> String,
+) -> String {
+    let stated = |amount: Option<Amount>| amount.map_or_else(|| "none".to_owned(), &money);
     format!(
-        "the server stated a charge of {} and a channel total of {}; expected a total of at most {} \
-         base units",
+        "the server stated a charge of {} and a channel total of {}; expected a total of at most {}",
         stated(disputed.charged),
         stated(disputed.total),
-        disputed.expected_total
+        money(disputed.expected_total)
     )
+}
+
+/// The state of a paid call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReceiptState {
+    /// Paid, and the answer has not come: `call --again` asks for it.
+    Unanswered,
+    /// Answered, and the server has not stated the charge.
+    Open,
+    Paid,
+    /// The server stated a charge or total that was not signed for.
+    Disputed,
+    /// Nothing was charged.
+    Void,
+}
+
+impl ReceiptState {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Unanswered => "unanswered",
+            Self::Open => "open",
+            Self::Paid => "paid",
+            Self::Disputed => "disputed",
+            Self::Void => "not charged",
+        }
+    }
+}
+
+/// A paid call in the list of them; sums in base units.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct ReceiptEntry {
+    /// The request id.
+    pub id: String,
+    /// Unix time in milliseconds.
+    pub time_ms: u64,
+    pub server: String,
+    pub adapter: String,
+    pub chain_id: u64,
+    /// ERC-20 contract of the token.
+    #[schemars(with = "String")]
+    pub token: Address,
+    /// Null where the token is not configured.
+    pub symbol: Option<String>,
+    /// Null where the token is not configured.
+    pub decimals: Option<u8>,
+    /// The maximum that was signed for.
+    pub quote: Amount,
+    /// The charge; null until the server has reported it.
+    pub paid: Option<Amount>,
+    pub state: ReceiptState,
+}
+
+/// Lists all paid calls, oldest first.
+pub fn list(context: &CommandContext) -> Result<ExitStatus, Failure> {
+    let store = PayerStore::open(&context.dirs.data)?;
+    let waiting = store.attempts()?;
+    let tokens = KnownTokens::read(context);
+    let entry = |record: &PaymentRecord| {
+        let kept = StoredReceipt::from_record(record);
+        let is_waiting = waiting.iter().any(|it| it.order.request_id == kept.id);
+        let token = tokens.find(record.chain_id, record.token);
+        ReceiptEntry {
+            state: match (&record.status, is_waiting) {
+                _ if record.disputed.is_some() => ReceiptState::Disputed,
+                (PaymentStatus::Void, _) => ReceiptState::Void,
+                (_, true) => ReceiptState::Unanswered,
+                (PaymentStatus::Open, false) => ReceiptState::Open,
+                (PaymentStatus::Charged { .. }, false) => ReceiptState::Paid,
+            },
+            id: kept.id,
+            time_ms: kept.time_ms,
+            server: kept.server,
+            adapter: kept.adapter,
+            chain_id: record.chain_id,
+            token: record.token,
+            symbol: token.map(|it| it.symbol.clone()),
+            decimals: token.map(|it| it.decimals),
+            quote: kept.quote,
+            paid: kept.paid,
+        }
+    };
+    let entries: Vec<ReceiptEntry> = store.payment_records()?.iter().map(entry).collect();
+    let printer = &context.printer;
+    if printer.is_json() {
+        printer.json(&entries);
+        return Ok(ExitStatus::Success);
+    }
+    let length = short_length(entries.iter().map(|entry| entry.id.as_str()));
+    for entry in &entries {
+        let money = |sum: Amount| tokens.format(entry.chain_id, entry.token, sum);
+        let paid = match entry.paid {
+            Some(paid) => money(paid),
+            None => format!("at most {}", money(entry.quote)),
+        };
+        printer.line(format!(
+            "{}  {:<length$}  {:<12} {paid:>18}  {} at {}",
+            moment(entry.time_ms / 1000),
+            shortened(&entry.id, length),
+            entry.state.name(),
+            entry.adapter,
+            entry.server
+        ));
+    }
+    printer.hint(match entries.is_empty() {
+        true => "no call was paid from here; pay for one: openlora call \"hello\" --url URL",
+        false => "more about one: openlora receipts show ID",
+    });
+    Ok(ExitStatus::Success)
+}
+
+/// The first characters of an id.
+pub(super) fn shortened(id: &str, length: usize) -> String {
+    id.chars().take(length).collect()
+}
+
+/// The fewest characters, from 8, that tell ids apart.
+pub(super) fn short_length<'a>(ids: impl Iterator<Item = &'a str>) -> usize {
+    const LEAST: usize = 8;
+    let mut sorted: Vec<&str> = ids.collect();
+    sorted.sort_unstable();
+    sorted.dedup();
+    let common = |pair: &[&str]| {
+        let letters = pair[0].chars().zip(pair[1].chars());
+        letters.take_while(|(one, other)| one == other).count() + 1
+    };
+    sorted.windows(2).map(common).fold(LEAST, usize::max)
 }
 
 /// A call that was paid but not answered.
@@ -146,6 +308,9 @@ pub struct UnansweredCall {
     pub server: String,
     pub adapter: String,
     pub chain_id: u64,
+    /// ERC-20 contract of the token.
+    #[schemars(with = "String")]
+    pub token: Address,
     /// The maximum charge in base units.
     pub quote: Amount,
 }
@@ -161,6 +326,7 @@ pub fn pending(context: &CommandContext) -> Result<ExitStatus, Failure> {
             server: it.order.seller.server,
             adapter: it.order.seller.adapter,
             chain_id: it.chain_id,
+            token: it.offer.terms.asset,
             quote: it.quote,
         })
         .collect();
@@ -169,10 +335,13 @@ pub fn pending(context: &CommandContext) -> Result<ExitStatus, Failure> {
         printer.json(&waiting);
         return Ok(ExitStatus::Success);
     }
+    let tokens = KnownTokens::read(context);
     for it in &waiting {
+        let at_most = tokens.format(it.chain_id, it.token, it.quote);
+        let time = moment(it.time_ms / 1000);
         printer.line(format!(
-            "{}  {} at {}, at most {} base units",
-            it.id, it.adapter, it.server, it.quote
+            "{}  {time}  {} at {}, at most {at_most}",
+            it.id, it.adapter, it.server
         ));
     }
     printer.hint(match waiting.is_empty() {
@@ -185,9 +354,9 @@ pub fn pending(context: &CommandContext) -> Result<ExitStatus, Failure> {
 pub(super) fn unknown(id: &str) -> Failure {
     Failure::new(
         ExitClass::Usage,
-        format!("the purse has no payment for request {id}"),
+        format!("no call with the id {id} was paid from here"),
     )
-    .with_hint("a call prints its request id when it ends")
+    .with_hint("list the paid calls: openlora receipts list")
 }
 
 /// Compares a receipt, given by id or as a file, with the signed payment and with the chain.
@@ -202,19 +371,22 @@ pub async fn verify(context: &CommandContext, what: &str) -> Result<ExitStatus, 
         .as_ref()
         .map_or(what, |receipt| &receipt.id)
         .to_owned();
-    let record = store.payment_record(&id)?.ok_or_else(|| unknown(&id))?;
+    let record = find(&store, &id)?.ok_or_else(|| unknown(&id))?;
+    let id = record.request_id.clone();
     let receipt = given.or_else(|| StoredReceipt::from_record(&record).receipt);
     let charge = match &receipt {
         Some(receipt) => receipt.payment.clone(),
         None => record.charge(),
     };
-    let mut lines: Vec<ComparisonLine> = against_statement(&record).into_iter().collect();
+    let tokens = KnownTokens::read(context);
+    let money = |sum: Amount| tokens.format(record.chain_id, record.token, sum);
+    let mut lines: Vec<ComparisonLine> = against_statement(&record, &money).into_iter().collect();
     match &charge {
         Some(charge) => {
             let channel = channel(&store, charge)?;
-            lines.extend(against_signature(charge, &record, channel.as_ref()));
+            lines.extend(against_signature(charge, &record, channel.as_ref(), &money));
             let agreed = agreed(&store.payment_records()?, charge);
-            lines.push(on_chain(context, charge, &record, agreed).await?);
+            lines.push(on_chain(context, charge, &record, agreed, &money).await?);
         }
         None if lines.is_empty() => {
             let message = format!("the receipt of {id} names no payment");
@@ -260,6 +432,7 @@ async fn on_chain(
     charge: &CallCharge,
     record: &PaymentRecord,
     agreed: Amount,
+    money: AmountFormat<'_>,
 ) -> Result<ComparisonLine, Failure> {
     let network = network::chosen(context)?;
     if network.chain_id != charge.chain_id {
@@ -271,7 +444,7 @@ async fn on_chain(
     }
     let network = network::reached(context).await?;
     let chain = Chain::connect(&network).await?;
-    Ok(against_chain(charge, record, agreed, &chain).await?)
+    Ok(against_chain(charge, record, agreed, &chain, money).await?)
 }
 
 fn check(line: ComparisonLine) -> ReceiptCheck {

@@ -29,7 +29,7 @@ use openlora_runtime::{
     board, journal,
     paid_serving::{ChosenAdapter, PaidServing, UnclaimedCharge},
     provenance,
-    running_server::PidFile,
+    running_server::{PidFile, RunningServer},
 };
 use openlora_serve::{
     BoundSocket, ConnectionLimits, ROUTES, RouteAudience, ServeError, ServeInputs, ServeLimits,
@@ -70,6 +70,9 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     }
     let host = host(context)?;
     check_exposure(context, host, &request)?;
+    if let Some(server) = RunningServer::find(&context.dirs).await? {
+        return Err(second_server(context, &server));
+    }
     let bound = BoundSocket::new(&host.to_string(), context.settings.serve.port).await?;
     let journal = journal::open(&context.dirs.journal())?;
     // After the journal: of two servers of one home, only one may create tokens.
@@ -148,6 +151,20 @@ pub(super) async fn load_one(
     .await?;
     let none = || Failure::new(ExitClass::Internal, "no adapter was loaded");
     loaded.into_iter().next().ok_or_else(none)
+}
+
+/// A home has one journal and one account, and so one server.
+fn second_server(context: &CommandContext, server: &RunningServer) -> Failure {
+    let message = format!(
+        "this home has a server at {} already, which alone writes the journal {}",
+        server.url(),
+        context.dirs.journal().display()
+    );
+    Failure::new(ExitClass::Environment, message).with_hint(
+        "serve both from one process: stop that server with Ctrl-C and start it with every \
+         adapter, `openlora serve --adapter NAME=RUN --adapter NAME=RUN`; or serve this one free of \
+         charge from a home of its own: `OPENLORA_HOME=DIR openlora serve --local --free --port 0`",
+    )
 }
 
 fn tell_settled(context: &CommandContext, selling: &PaidServing, went_well: bool) {
@@ -453,6 +470,9 @@ fn announce(
             "paid on {network}"
         ))
     ));
+    if let Ok(Some(public)) = server_access::public_url(context) {
+        printer.note(format!("others reach it at {public}"));
+    }
     let call = format!("  openlora call \"hello\" --adapter {first} --url {url}");
     match selling {
         None => {

@@ -9,6 +9,7 @@ use openlora_core::{
 use openlora_runtime::access_tokens::AccessTokens;
 use openlora_serve::{
     access::{AccessRules, FacilitatorAccess},
+    origins::AllowedOrigins,
     proxies::TrustedProxies,
 };
 
@@ -28,17 +29,23 @@ pub fn open(context: &CommandContext, rotate: bool) -> Result<AccessRules, Failu
         FacilitatorChoice::Public => FacilitatorAccess::Public,
         FacilitatorChoice::Token => FacilitatorAccess::Token,
     };
-    let public_host = public_url(context)?.and_then(|url| {
-        let url = reqwest::Url::parse(&url).ok()?;
-        url.host_str().map(str::to_owned)
-    });
+    let origins = settings.origins.iter().map(String::as_str);
+    let origins = AllowedOrigins::parse(origins).map_err(|problem| {
+        Failure::new(ExitClass::BadInput, format!("serve.origins: {problem}"))
+            .with_hint("an origin has a scheme and a host, and a port if it is unusual; no path")
+    })?;
+    // A host that is not ASCII is written as browsers do.
+    let public_url = public_url(context)?
+        .and_then(|url| reqwest::Url::parse(&url).ok())
+        .and_then(|url| url.as_str().parse().ok());
     let AccessTokens { operator, sellers } = AccessTokens::open(&context.dirs, rotate)?;
     Ok(AccessRules {
         operator,
         sellers,
         facilitation,
         proxies,
-        public_host,
+        origins,
+        public_url,
     })
 }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{
     CommandContext,
-    money::format_token_sum,
+    money::{format_network_sum, format_token_sum},
     network,
     treasury::{
         ReceiverAmount, SettlementContext, TreasuryRequest, claim_worth, print_rewards,
@@ -16,7 +16,7 @@ use openlora_core::{
     Amount,
     error::{ExitStatus, Failure},
 };
-use openlora_payments::settlement::{AccountDue, LeftOut, SettleRound, due};
+use openlora_payments::settlement::{AccountDue, SettleRound, due};
 use openlora_runtime::{
     rewards::RewardRound,
     running_server::RunningServer,
@@ -40,22 +40,24 @@ pub async fn run(
     context: &CommandContext,
     request: TreasuryRequest,
 ) -> Result<ExitStatus, Failure> {
-    if let Some(server) = RunningServer::find(&context.dirs).await? {
+    // A forecast only reads, which it can beside the server.
+    if !request.dry_run
+        && let Some(server) = RunningServer::find(&context.dirs).await?
+    {
         refuse_server_flags(context, &server)?;
-        let settled = server.ask("/operator/settle", request.dry_run).await?;
-        return each(context, settled);
+        return each(context, server.ask("/operator/settle").await?);
     }
     let mut treasury = SettlementContext::open(context, &request).await?;
     let office = &treasury.operator;
     let worth = claim_worth(context, treasury.network())?;
-    let expected = due(&office.chain, office.account, treasury.ledger(), worth).await?;
+    let expected = due(&office.chain, office.account, &treasury.ledger(), worth).await?;
     if request.dry_run {
         forecast(context, &treasury, &expected);
         return Ok(ExitStatus::Success);
     }
     let nothing = expected.claims.is_empty() && expected.settles.is_empty();
     let nothing = nothing && expected.deferred.is_empty();
-    if nothing && !treasury.is_open() && !treasury.has_rewards()? {
+    if nothing && !treasury.is_open() && !treasury.has_rewards() {
         let nothing = SettleRound {
             left_out: expected.left_out,
             ..SettleRound::default()
@@ -124,8 +126,8 @@ fn forecast(context: &CommandContext, treasury: &SettlementContext, due: &Accoun
             receiver.receiver
         ));
     }
-    warn(context, &due.left_out);
-    print_deferred(context, &DeferredSum::all(&due.deferred));
+    warn(context, network, &UnclaimableSum::all(&due.left_out));
+    print_deferred(context, network, &DeferredSum::all(&due.deferred));
     if due.claims.is_empty() && due.settles.is_empty() {
         context.printer.line("there is nothing to settle");
     }
@@ -154,13 +156,8 @@ fn print_report(context: &CommandContext, network: &Network, settlement: &Settle
             settle.gas_used
         ));
     }
-    for out in &settlement.left_out {
-        printer.warn(format!(
-            "{} of channel {} cannot be claimed: {}",
-            out.amount, out.channel, out.reason
-        ));
-    }
-    print_deferred(context, &settlement.deferred);
+    warn(context, network, &settlement.left_out);
+    print_deferred(context, network, &settlement.deferred);
     print_rewards(printer, network, &settlement.rewards);
     if settlement.claims.is_empty() && settlement.settles.is_empty() {
         return printer.line("there is nothing to settle");
@@ -168,22 +165,25 @@ fn print_report(context: &CommandContext, network: &Network, settlement: &Settle
     printer.hint("fetch your share with `openlora withdraw`");
 }
 
-fn warn(context: &CommandContext, left_out: &[LeftOut]) {
+fn warn(context: &CommandContext, network: &Network, left_out: &[UnclaimableSum]) {
     for out in left_out {
         context.printer.warn(format!(
             "{} of channel {} cannot be claimed: {}",
-            out.amount, out.channel, out.reason
+            format_network_sum(network, out.amount),
+            out.channel,
+            out.reason
         ));
     }
 }
 
-fn print_deferred(context: &CommandContext, deferred: &[DeferredSum]) {
+fn print_deferred(context: &CommandContext, network: &Network, deferred: &[DeferredSum]) {
     if deferred.is_empty() {
         return;
     }
     let amount: Amount = deferred.iter().map(|it| it.amount).sum();
     context.printer.line(format!(
-        "deferred      {amount} base units in {} channels: a claim would cost more gas than it brings",
+        "deferred      {} in {} channels: a claim would cost more gas than it brings",
+        format_network_sum(network, amount),
         deferred.len()
     ));
 }

@@ -25,6 +25,11 @@ pub struct LockedSigner {
     ledger: Option<KeystoreEntry>,
 }
 
+/// The account of a development chain that signs where there is no wallet.
+pub fn development_account(network: &Network) -> Result<WalletAccount, Failure> {
+    Ok(development::account(network, CREATOR)?)
+}
+
 impl LockedSigner {
     /// # Errors
     ///
@@ -60,7 +65,7 @@ impl LockedSigner {
         network: &Network,
         registered: Option<&str>,
     ) -> Result<Self, Failure> {
-        let account = development::account(network, CREATOR)?;
+        let account = development_account(network)?;
         let reason = match registered {
             None => "there is no wallet".to_owned(),
             Some(name) => format!("{name} was registered without a wallet"),
@@ -112,7 +117,7 @@ fn registered_without_wallet(
     let creator = development::account(network, CREATOR)?
         .address()
         .to_string();
-    let deployments = Journal::snapshot_at(&context.dirs.journal())?.deployments;
+    let deployments = Journal::state_at(&context.dirs.journal())?.deployments;
     let newest = deployments
         .into_iter()
         .rfind(|it| it.chain_id == network.chain_id);

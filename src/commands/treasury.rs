@@ -6,8 +6,8 @@ use std::{path::PathBuf, sync::Arc};
 use serde::Serialize;
 
 use super::{
-    CommandContext, earnings,
-    money::{amount, format_token_sum, token},
+    CommandContext,
+    money::{amount, coin, format_network_sum, format_token_sum, token},
     printer::Printer,
     server_access::public_url,
     tx_context::TxContext,
@@ -16,20 +16,18 @@ use crate::commands::settings::SettingOrigin;
 use openlora_attribution::LogFolder;
 use openlora_chain::network::Network;
 use openlora_core::{Amount, error::Failure};
-use openlora_ledger::{Ledger, ReceiverKey, event::Event};
-use openlora_payments::settlement::{
-    ClaimWorth, LedgerLog, SettlementOptions, SettlementRecords, TxHistory,
-};
+use openlora_ledger::{Ledger, ReceiverKey};
+use openlora_payments::settlement::{ClaimWorth, SettlementOptions, SettlementRecords};
 use openlora_runtime::{
-    rewards::RewardRound,
+    journal::HomeJournal,
+    rewards::{RewardRound, RewardSource},
     running_server::RunningServer,
-    treasury::{ChainOperator, RewardSource},
+    treasury::ChainOperator,
 };
 
 /// The journal's money and its chain.
 pub struct SettlementContext {
     pub operator: TxContext,
-    history: TxHistory,
 }
 
 /// Settings that a running server does not accept from a client.
@@ -58,7 +56,7 @@ pub fn claim_worth(context: &CommandContext, network: &Network) -> Result<ClaimW
     let Ok(token) = token(network) else {
         return Ok(ClaimWorth::default());
     };
-    let coin = earnings::coin(context, token.decimals)?;
+    let coin = coin(context, token.decimals)?;
     let serve = &context.settings.serve;
     let least = match &serve.min_claim {
         Some(stated) => amount(stated, token)?,
@@ -102,50 +100,47 @@ impl SettlementContext {
         request: &TreasuryRequest,
     ) -> Result<Self, Failure> {
         let operator = TxContext::open(context, request.password_file.clone()).await?;
-        let mut history = TxHistory::default();
-        operator
-            .journal
-            .replay(1, |record| history.apply(&record.event))?;
-        Ok(Self { operator, history })
+        Ok(Self { operator })
     }
 
     pub fn network(&self) -> &Network {
         &self.operator.chain.network
     }
 
-    pub fn ledger(&self) -> &Ledger {
-        &self.operator.snapshot.ledger
+    pub fn ledger(&self) -> Ledger {
+        self.operator.state.read().ledger.clone()
     }
 
     /// Whether calls were attributed, so that roots may have to be sent.
-    pub fn has_rewards(&self) -> Result<bool, Failure> {
-        let mut found = false;
-        self.operator.journal.replay(1, |record| {
-            found |= matches!(&record.event, Event::Attributed(it) if it.amounts.is_some());
-        })?;
-        Ok(found)
+    pub fn has_rewards(&self) -> bool {
+        self.operator.state.read().attributed > 0
     }
 
     /// Whether an earlier process left transactions with an unknown outcome.
     pub fn is_open(&self) -> bool {
-        !self.history.open().is_empty()
+        !self.operator.state.read().unsettled.is_empty()
     }
 
     /// The chain's operator, after the account was unlocked.
     pub fn chain_operator(&mut self, context: &CommandContext) -> Result<ChainOperator, Failure> {
         let account = self.operator.unlock()?;
-        let journal = self.operator.journal.clone();
-        let ledger = Arc::new(LedgerLog::new(journal.clone(), self.ledger().clone()));
+        let journal = match &self.operator.journal {
+            HomeJournal::Own(journal) => journal.clone(),
+            HomeJournal::Served { server, .. } => {
+                return Err(RunningServer::busy("this", server));
+            }
+        };
+        let state = Arc::clone(&self.operator.state);
         let records = SettlementRecords {
-            facts: Arc::clone(&ledger) as _,
-            ledger,
-            history: std::mem::take(&mut self.history),
+            facts: Arc::new(journal.clone()),
+            ledger: Arc::clone(&state) as _,
         };
         let mut options = SettlementOptions::for_network(self.network(), self.operator.limits);
         options.progress = self.operator.progress_listener();
         options.worth = claim_worth(context, self.network())?;
         let rewards = RewardSource {
             journal,
+            state,
             log: LogFolder::at(&context.dirs.attribution_log()),
             address: public_url(context)?.unwrap_or_default(),
         };
@@ -175,10 +170,7 @@ impl ReceiverAmount {
 
 /// Prints a round as text.
 pub fn print_rewards(printer: &Printer, network: &Network, rewarded: &RewardRound) {
-    let money = |amount: Amount| match &network.token {
-        Some(token) => format_token_sum(network, &token.address.to_string(), amount),
-        None => format!("{amount} base units"),
-    };
+    let money = |amount: Amount| format_network_sum(network, amount);
     for anchored in &rewarded.anchors {
         printer.line(format!(
             "anchored      {} calls of {}, as this server states, in {} ({} gas)",

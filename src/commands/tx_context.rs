@@ -13,11 +13,10 @@ use openlora_core::{
     Address,
     error::{ExitClass, Failure},
 };
-use openlora_journal::Journal;
-use openlora_ledger::state::JournalSnapshot;
+use openlora_ledger::{event::TxIntent, state::CurrentState};
 use openlora_runtime::{
     faucet::DevFaucet,
-    journal,
+    journal::{self, HomeJournal},
     notice::{NoticeListener, transaction_listener},
 };
 use openlora_wallet::WalletAccount;
@@ -31,9 +30,9 @@ pub struct TxContext {
     password_file: Option<PathBuf>,
     unlocked: Option<WalletAccount>,
     pub limits: TxLimits,
-    pub journal: Journal,
-    /// The state of the journal when it was opened.
-    pub snapshot: JournalSnapshot,
+    pub journal: HomeJournal,
+    /// The state of the journal; where a server writes it, as it was when it was opened.
+    pub state: Arc<CurrentState>,
     listener: NoticeListener,
     progress: Arc<dyn Fn(TxEvent) + Send + Sync>,
 }
@@ -49,10 +48,10 @@ impl TxContext {
         let account = signer.address;
         let network = network::reached(context).await?;
         let chain = Chain::connect(&network).await?;
-        let journal = journal::open(&context.dirs.journal())?;
+        let journal = HomeJournal::open(&context.dirs).await?;
         let listener = notices::listener(&context.printer);
         journal::check_chain(&journal, &chain, &listener).await?;
-        let snapshot = journal.snapshot()?;
+        let state = journal.state().await?;
         Ok(Self {
             context: context.clone(),
             chain,
@@ -62,7 +61,7 @@ impl TxContext {
             unlocked: None,
             limits,
             journal,
-            snapshot,
+            state,
             progress: transaction_listener(&listener),
             listener,
         })
@@ -95,9 +94,18 @@ impl TxContext {
         Arc::clone(&self.progress)
     }
 
+    /// The transactions that an earlier process left open. Where a server runs, they may be its
+    /// own, which it waits for.
+    pub fn left_open(&self) -> Vec<TxIntent> {
+        match self.journal.server() {
+            None => self.state.read().unsettled.clone(),
+            Some(_) => Vec::new(),
+        }
+    }
+
     /// Determines the outcome of transactions that an earlier process left open.
     pub async fn recover(&mut self) -> Result<(), Failure> {
-        let open = std::mem::take(&mut self.snapshot.unsettled);
+        let open = self.left_open();
         let chain_id = self.chain.network.chain_id;
         let of = |from: Address| {
             let from = from.to_string();

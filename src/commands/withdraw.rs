@@ -38,13 +38,15 @@ pub async fn run(
     if let Some(to) = to {
         check_payee(&network::chosen(context)?, "--to", to)?;
     }
-    if let Some(server) = RunningServer::find(&context.dirs).await? {
+    // A forecast only reads, which it can beside the server.
+    if !request.dry_run
+        && let Some(server) = RunningServer::find(&context.dirs).await?
+    {
         if to.is_some() {
             return Err(RunningServer::busy("--to", &server));
         }
         refuse_server_flags(context, &server)?;
-        let moved = server.ask("/operator/withdraw", request.dry_run).await?;
-        return each(context, moved);
+        return each(context, server.ask("/operator/withdraw").await?);
     }
     let mut treasury = SettlementContext::open(context, &request).await?;
     let due = due(&treasury).await?;
@@ -52,7 +54,7 @@ pub async fn run(
         forecast(context, &treasury, &due);
         return Ok(ExitStatus::Success);
     }
-    if due.is_empty() && !treasury.is_open() && !treasury.has_rewards()? {
+    if due.is_empty() && !treasury.is_open() && !treasury.has_rewards() {
         let network = treasury.network();
         let nothing = WithdrawReport::from_moved(network, &[], RewardRound::default());
         print_report(context, network, &nothing);
@@ -84,7 +86,7 @@ fn destination(to: Option<&str>) -> Result<Option<Address>, Failure> {
 async fn due(treasury: &SettlementContext) -> Result<Vec<SplitterShare>, Failure> {
     let operator = &treasury.operator;
     let mut due = Vec::new();
-    for receiver in receivers_of(treasury.ledger(), treasury.network().chain_id) {
+    for receiver in receivers_of(&treasury.ledger(), treasury.network().chain_id) {
         let found = shares(&operator.chain, operator.account, receiver).await?;
         let payable = |share: &SplitterShare| (share.own || share.pool) && !share.pending.is_zero();
         due.extend(found.into_iter().filter(payable));

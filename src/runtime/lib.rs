@@ -11,6 +11,7 @@ pub mod journal;
 pub mod notice;
 pub mod paid_serving;
 pub mod provenance;
+pub mod published_log;
 pub mod rewards;
 pub mod running_server;
 pub mod treasury;

@@ -1,11 +1,7 @@
 //! Paid serving: the payees of each adapter, the chains and the account, and settling while the
 //! server runs.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, RwLock},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -14,8 +10,8 @@ use super::{
     faucet::DevFaucet,
     notice::{NoticeListener, transaction_listener},
     provenance,
-    rewards::RewardSchedule,
-    treasury::{ChainOperator, RewardSource},
+    rewards::{RewardSchedule, RewardSource},
+    treasury::ChainOperator,
 };
 use openlora_chain::{
     development::check_payee,
@@ -29,16 +25,15 @@ use openlora_core::{
 };
 use openlora_journal::Journal;
 use openlora_ledger::{
-    Ledger, PriceList, SponsorAllowance,
-    event::{Event, EventRecord, ReleaseDeployment, SplitRead},
-    state::JournalSnapshot,
+    PriceList, SponsorAllowance,
+    event::{Event, ReleaseDeployment, SplitRead},
 };
 use openlora_model::adapter::{LoraAdapter, WEIGHTS_FILE};
 use openlora_package::hash;
 use openlora_payments::{
     settlement::{
         ChainSettlement, ClaimWorth, LedgerView, SettleError, SettleTriggers, SettlementClient,
-        SettlementOptions, SettlementRecords, TxHistory,
+        SettlementOptions, SettlementRecords,
     },
     x402::{ChainOffer, FacilitatorService, SellerConfig, SponsorRules, X402Seller},
 };
@@ -122,10 +117,9 @@ impl ServingPlan {
     ///
     /// An adapter is not registered or is served by another account, or a chain cannot be reached.
     pub async fn open(self, chosen: &[ChosenAdapter]) -> Result<PaidServing, Failure> {
-        let snapshot = self.journal.snapshot()?;
-        let payees = self.payees(chosen, &snapshot).await?;
+        let payees = self.payees(chosen).await?;
         self.check_payees(chosen, &payees)?;
-        self.prepare(&payees, &snapshot).await?;
+        self.prepare(&payees).await?;
         self.sell(&payees).await
     }
 
@@ -137,11 +131,10 @@ impl ServingPlan {
     async fn payees(
         &self,
         chosen: &[ChosenAdapter],
-        snapshot: &JournalSnapshot,
     ) -> Result<BTreeMap<String, ReleasePayee>, Failure> {
         let mut payees = BTreeMap::new();
         for one in chosen {
-            let deployment = self.deployment(one, snapshot)?;
+            let deployment = self.deployment(one)?;
             let payee = payee(self.home(), &deployment, self.account.address()).await?;
             payees.insert(one.adapter.digest.clone(), payee);
         }
@@ -180,11 +173,7 @@ impl ServingPlan {
     }
 
     /// The newest release of exactly these weights on the home chain.
-    fn deployment(
-        &self,
-        one: &ChosenAdapter,
-        snapshot: &JournalSnapshot,
-    ) -> Result<ReleaseDeployment, Failure> {
+    fn deployment(&self, one: &ChosenAdapter) -> Result<ReleaseDeployment, Failure> {
         let (weights, _) = hash(&one.adapter.dir.join(WEIGHTS_FILE))?;
         let weights = weights.to_string();
         let home = &self.home().network;
@@ -192,7 +181,8 @@ impl ServingPlan {
         let fits = |it: &&ReleaseDeployment| {
             it.weights_sha256 == weights && it.chain_id == home.chain_id && it.registry == registry
         };
-        let found = snapshot.deployments.iter().rev().find(fits);
+        let state = self.rewards.state.read();
+        let found = state.deployments.iter().rev().find(fits);
         found.cloned().ok_or_else(|| {
             let message = format!(
                 "{} is not registered on `{}`, so nobody could be paid for its calls",
@@ -206,11 +196,7 @@ impl ServingPlan {
 
     /// Recovers open transactions, creates missing splitters on other chains, and records the
     /// recipients.
-    async fn prepare(
-        &self,
-        payees: &BTreeMap<String, ReleasePayee>,
-        snapshot: &JournalSnapshot,
-    ) -> Result<(), Failure> {
+    async fn prepare(&self, payees: &BTreeMap<String, ReleasePayee>) -> Result<(), Failure> {
         let limits = self.terms.limits;
         let progress = transaction_listener(&self.listener);
         for PaidChain { chain, terms } in &self.chains {
@@ -231,7 +217,8 @@ impl ServingPlan {
             };
             for payee in payees.values() {
                 if let Some(step) = payee.missing_on(chain).await? {
-                    recover(&sender, &snapshot.unsettled).await?;
+                    let open = self.rewards.state.read().unsettled.clone();
+                    recover(&sender, &open).await?;
                     let steps = [step];
                     let quote = quote(chain, self.account.address(), &steps, &limits).await?;
                     for submission in &quote.submissions {
@@ -247,25 +234,9 @@ impl ServingPlan {
     }
 
     async fn sell(self, payees: &BTreeMap<String, ReleasePayee>) -> Result<PaidServing, Failure> {
-        let ledger = Arc::new(RwLock::new(Ledger::default()));
-        let folded = Arc::clone(&ledger);
-        let follower = move |record: &EventRecord| {
-            let mut ledger = folded
-                .write()
-                .unwrap_or_else(|poisoned| poisoned.into_inner());
-            ledger.apply(&record.event);
-        };
-        self.journal.follow(Box::new(follower)).await?;
-        let mut history = TxHistory::default();
-        self.journal
-            .replay(1, |record| history.apply(&record.event))?;
-        let operators = self.chain_operators(&ledger, &history);
-        for ChainOperator {
-            client, rewarder, ..
-        } in &operators
-        {
+        let operators = self.chain_operators();
+        for ChainOperator { client, .. } in &operators {
             client.recover().await?;
-            rewarder.watch().await?;
         }
         let offers = operators.iter().zip(&self.chains);
         let offers: Vec<ChainOffer> = offers
@@ -283,7 +254,7 @@ impl ServingPlan {
             offers,
             account: self.account.address(),
             facts: Arc::new(self.journal.clone()),
-            ledger: Arc::clone(&ledger) as Arc<dyn LedgerView>,
+            ledger: self.ledger(),
             rules: self.terms.rules,
         };
         let home = &self.home().network;
@@ -313,11 +284,11 @@ impl ServingPlan {
         })
     }
 
-    fn chain_operators(
-        &self,
-        ledger: &Arc<RwLock<Ledger>>,
-        history: &TxHistory,
-    ) -> Vec<ChainOperator> {
+    fn ledger(&self) -> Arc<dyn LedgerView> {
+        Arc::clone(&self.rewards.state) as _
+    }
+
+    fn chain_operators(&self) -> Vec<ChainOperator> {
         let open = |(place, PaidChain { chain, terms }): (usize, &PaidChain)| {
             let options = SettlementOptions {
                 progress: transaction_listener(&self.listener),
@@ -330,8 +301,7 @@ impl ServingPlan {
             };
             let records = SettlementRecords {
                 facts: Arc::new(self.journal.clone()),
-                ledger: Arc::clone(ledger) as Arc<dyn LedgerView>,
-                history: history.clone(),
+                ledger: self.ledger(),
             };
             let (chain, account) = (chain.clone(), self.account.clone());
             let rewards = self.rewards.clone();

@@ -13,24 +13,26 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use self::publish::RewardState;
 use openlora_attribution::LogFolder;
 use openlora_chain::{
     WalletError,
+    network::Network,
     registry::{AdapterId, parse_id},
 };
 use openlora_core::{
-    Amount, Word,
+    Address, Amount, Word,
+    calendar::moment,
     error::{ExitClass, Failure},
+    in_units,
 };
 use openlora_journal::Journal;
 use openlora_ledger::{
     PoolAllotment, ReceiverKey, StatedContributions,
-    event::{Event, EventRecord},
     publication::{AnchoredBatch, FORMAT, LogCatalogue, batch_file},
+    state::CurrentState,
 };
 use openlora_payments::{
     rewards::{
@@ -103,37 +105,39 @@ pub struct RewardRound {
     pub problem: Option<String>,
 }
 
+/// Where a home's rewards come from and where they are published.
+#[derive(Clone)]
+pub struct RewardSource {
+    pub journal: Journal,
+    /// The state of the journal.
+    pub state: Arc<CurrentState>,
+    pub log: LogFolder,
+    /// The URL of the published log; empty if it is not served.
+    pub address: String,
+}
+
 /// The publisher of one chain's rewards.
 pub struct RewardPublisher {
-    journal: Journal,
+    source: RewardSource,
     client: Arc<SettlementClient>,
-    log: LogFolder,
-    /// The URL of the published log; empty if it is not served.
-    address: String,
     /// Roots over calls are anchored only on the home chain.
     is_home: bool,
     /// Allows one round at a time.
     turn: tokio::sync::Mutex<()>,
-    /// Calls attributed since the last round.
-    news: Arc<(AtomicU64, Notify)>,
+    /// How many calls were attributed when the last round began.
+    seen: AtomicU64,
 }
 
 impl RewardPublisher {
-    pub fn new(
-        journal: Journal,
-        client: Arc<SettlementClient>,
-        log: LogFolder,
-        address: String,
-        is_home: bool,
-    ) -> Self {
+    /// An earlier process counted the calls that are attributed by now.
+    pub fn new(source: RewardSource, client: Arc<SettlementClient>, is_home: bool) -> Self {
+        let seen = AtomicU64::new(source.state.read().attributed);
         Self {
-            journal,
+            source,
             client,
-            log,
-            address,
             is_home,
             turn: tokio::sync::Mutex::new(()),
-            news: Arc::default(),
+            seen,
         }
     }
 
@@ -141,7 +145,8 @@ impl RewardPublisher {
     /// and not returned, because settling does not depend on it.
     pub async fn round(&self) -> RewardRound {
         let _turn = self.turn.lock().await;
-        self.news.0.store(0, Ordering::Relaxed);
+        let seen = self.source.state.read().attributed;
+        self.seen.store(seen, Ordering::Relaxed);
         let mut done = RewardRound::default();
         let outcome = self.see_to(&mut done).await;
         if let Err(failure) = outcome {
@@ -157,38 +162,34 @@ impl RewardPublisher {
             self.anchor(done).await?;
         }
         self.propose(done).await?;
-        let reading = self.read().await?;
-        let (batches, contributions) = reading.anchors.roots();
+        let facts = self.read().facts;
         let catalogue = LogCatalogue {
-            batches,
-            contributions,
+            batches: facts.anchored().map(|it| it.root).collect(),
+            contributions: facts.proposed().map(|it| it.root).collect(),
         };
-        if catalogue != self.log.catalogue() {
-            self.log.keep_catalogue(&catalogue)?;
+        let log = &self.source.log;
+        if catalogue != log.catalogue() {
+            log.keep_catalogue(&catalogue)?;
         }
         Ok(())
     }
 
-    async fn read(&self) -> Result<RewardState, Failure> {
-        let journal = self.journal.clone();
-        let chain_id = self.client.chain().network.chain_id;
-        let work =
-            tokio::task::spawn_blocking(move || RewardState::read_journal(&journal, chain_id));
-        work.await.unwrap_or_else(|error| {
-            let message = format!("reading the journal stopped: {error}");
-            Err(Failure::new(ExitClass::Internal, message))
-        })
+    fn read(&self) -> RewardState {
+        RewardState::from_state(&self.source.state.read(), self.chain_id())
     }
 
     async fn anchor(&self, done: &mut RewardRound) -> Result<(), Failure> {
-        let reading = self.read().await?;
+        let reading = self.read();
         let server = self.client.account();
         for adapter_id in reading.adapters() {
             let number = adapter_number(&adapter_id)?;
-            let last = reading.anchors.last(self.chain_id(), &adapter_id, server);
+            let last = reading
+                .facts
+                .last_anchor(self.chain_id(), &adapter_id, server);
             let (mut previous, after) =
                 last.map_or((Word::default(), 0), |it| (it.root, it.through));
-            let calls = reading.calls(&self.journal, &adapter_id, after)?;
+            let calls = reading.calls(&self.source.journal, &adapter_id, after);
+            let calls = calls.await?;
             for calls in calls.chunks(publish::LARGEST) {
                 let stands = head(self.client.chain(), number, server).await?;
                 if Word(stands.root.0) != previous {
@@ -206,7 +207,7 @@ impl RewardPublisher {
                 };
                 let tree = batch_tree(&batch).ok_or_else(|| no_tree(&adapter_id))?;
                 batch.root = Word(tree.root().0);
-                self.log.keep_batch(&batch)?;
+                self.source.log.keep_batch(&batch)?;
                 let uri = self.uri(&batch_file(batch.root));
                 let mined = publish_root(&self.client, number, &batch, &uri).await?;
                 previous = batch.root;
@@ -226,7 +227,7 @@ impl RewardPublisher {
     /// For every pool that this account operates, executes what is due and proposes new earnings. A
     /// proposal also answers a pending demand.
     async fn propose(&self, done: &mut RewardRound) -> Result<(), Failure> {
-        let reading = self.read().await?;
+        let reading = self.read();
         let chain = self.client.chain();
         for key in reading.pools() {
             let mut pool = match pool_of(chain, key).await {
@@ -249,12 +250,12 @@ impl RewardPublisher {
                 done.proposals.push(proposed);
             } else if let Some(time) = pool.answer_by() {
                 tracing::warn!(
-                    "{}: a contributor of the pool {} demands a proposal, and none of its {} \
-                     unallotted base units was earned by a call that is published: its static \
-                     shares divide them after {time} (Unix seconds)",
+                    "{}: a contributor of the pool {} demands a proposal, and no published call \
+                     earned the {} that is not allotted: its static shares divide it after {}",
                     chain.network.name,
                     key.receiver,
-                    pool.unallotted()
+                    shown_sum(&chain.network, key.token, pool.unallotted()),
+                    moment(time)
                 );
             }
         }
@@ -269,10 +270,11 @@ impl RewardPublisher {
         pool: ReceiverKey,
     ) -> Result<PoolAllotment, Failure> {
         let through = reading.published_through(pool, self.client.account());
+        let collected = reading.facts.collected();
         let mut allotment = PoolAllotment::new(pool);
-        self.journal.replay(1, |record| {
+        self.source.journal.replay(1, |record| {
             if record.sequence <= through {
-                allotment.apply(record, &reading.collected);
+                allotment.apply(record, &collected);
             }
         })?;
         Ok(allotment)
@@ -282,7 +284,7 @@ impl RewardPublisher {
     fn stated(&self, root: Option<Word>) -> StatedContributions {
         let mut files = Vec::new();
         let mut next = root;
-        while let Some(file) = next.and_then(|root| self.log.contributions(root)) {
+        while let Some(file) = next.and_then(|root| self.source.log.contributions(root)) {
             next = file.source.as_ref().and_then(|source| source.previous);
             files.push(file);
         }
@@ -299,11 +301,11 @@ impl RewardPublisher {
                 return Ok(false);
             };
             let mined = PoolCall::Activate(&proposal)
-                .carried_out(&self.client, key)
+                .carried_out(&self.client, pool)
                 .await?;
             (("activation", mined), proposal.total)
         } else if pool.is_overdue() {
-            let mined = PoolCall::Divide.carried_out(&self.client, key).await?;
+            let mined = PoolCall::Divide.carried_out(&self.client, pool).await?;
             (("division", mined), Amount(pool.account.demanded))
         } else {
             return Ok(false);
@@ -327,7 +329,8 @@ impl RewardPublisher {
         pool: &PoolState,
     ) -> Result<Option<ProposedRoot>, Failure> {
         let key = pool.key;
-        let last = reading.anchors.proposal(key).map(|it| it.root);
+        let last = reading.facts.proposed().rfind(|it| it.pool == key);
+        let last = last.map(|it| it.root);
         let stated = self.stated(last);
         let allotment = self.allotment(reading, key)?;
         let Some(next) = allot(&allotment, &stated, pool.received) else {
@@ -335,15 +338,19 @@ impl RewardPublisher {
         };
         // A rejected or partly paid statement is proposed again under the current sums.
         let is_stated = Some(next.root) == last;
-        let published = self.log.contributions(next.root).filter(|_| is_stated);
+        let published = self
+            .source
+            .log
+            .contributions(next.root)
+            .filter(|_| is_stated);
         let contributions = published.unwrap_or(next);
         let entries = entries_of(self.client.chain(), pool, &contributions).await?;
         if entries.is_empty() {
             return Ok(None);
         }
-        self.log.keep_contributions(&contributions)?;
+        self.source.log.keep_contributions(&contributions)?;
         let deed = PoolCall::Propose(contributions.root, &entries);
-        let mined = deed.carried_out(&self.client, key).await?;
+        let mined = deed.carried_out(&self.client, pool).await?;
         Ok(Some(ProposedRoot {
             tx: mined.tx.to_string(),
             pool: key.receiver.to_string(),
@@ -360,27 +367,10 @@ impl RewardPublisher {
     }
 
     fn uri(&self, file: &str) -> String {
-        match self.address.is_empty() {
+        match self.source.address.is_empty() {
             true => String::new(),
-            false => format!("{}/attribution-log/{file}", self.address),
+            false => format!("{}/attribution-log/{file}", self.source.address),
         }
-    }
-
-    /// Starts counting attributed calls.
-    pub async fn watch(&self) -> Result<(), Failure> {
-        let news = Arc::clone(&self.news);
-        let follow = move |record: &EventRecord| {
-            if let Event::Attributed(attributed) = &record.event
-                && attributed.amounts.is_some()
-            {
-                news.0.fetch_add(1, Ordering::Relaxed);
-                news.1.notify_one();
-            }
-        };
-        self.journal.follow(Box::new(follow)).await?;
-        // An earlier process counted the calls already in the journal.
-        self.news.0.store(0, Ordering::Relaxed);
-        Ok(())
     }
 
     /// Runs reward rounds when triggered, until stopped. Pools collect their shares first, so that
@@ -412,9 +402,13 @@ impl RewardPublisher {
         }
     }
 
+    /// Waits until so many calls were attributed since the last round.
     async fn reached(&self, calls: u64) {
-        while self.news.0.load(Ordering::Relaxed) < calls {
-            self.news.1.notified().await;
+        let mut news = self.source.journal.subscribe();
+        let seen = || self.seen.load(Ordering::Relaxed);
+        while self.source.state.read().attributed.saturating_sub(seen()) < calls {
+            // New records and missed ones both mean that the state must be read again.
+            let _ = news.recv().await;
         }
     }
 }
@@ -438,4 +432,12 @@ fn foreign_root(adapter_id: &str, found: Word, expected: Word) -> Failure {
 fn no_tree(adapter_id: &str) -> Failure {
     let message = format!("the calls of adapter {adapter_id} cannot be hashed");
     Failure::new(ExitClass::Internal, message)
+}
+
+/// A sum for the log; the decimals of a token that is not the network's are unknown.
+fn shown_sum(network: &Network, token: Address, amount: Amount) -> String {
+    match network.token.as_ref().filter(|it| it.address == token) {
+        Some(token) => format!("{} {}", in_units(amount.0, token.decimals), token.symbol),
+        None => format!("{amount} base units of {token}"),
+    }
 }

@@ -17,6 +17,8 @@ use openlora_core::{
     error::{ExitClass, Failure, describe_decoding},
 };
 use openlora_journal::writer_of;
+use openlora_ledger::event::Event;
+use openlora_ports::FactLog;
 use openlora_serve::{CHALLENGE, access::AccessToken};
 
 /// Timeout of a health check.
@@ -196,18 +198,19 @@ impl RunningServer {
         chains.is_none_or(|chains| chains.contains(&chain_id))
     }
 
-    /// Sends a request to the server.
-    pub async fn ask<T: DeserializeOwned>(&self, path: &str, dry_run: bool) -> Result<T, Failure> {
-        if dry_run {
-            return Err(Self::busy("--dry-run", self));
-        }
+    /// Asks the server to do something.
+    pub async fn ask<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.post(path, &json!({})).await
+    }
+
+    async fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, Failure> {
         let asked = self.client.post(format!("{}{path}", self.url));
         let broken = |error: reqwest::Error| {
             let message = format!("the server at {} broke off: {error}", self.url);
             Failure::new(ExitClass::Network, message)
         };
         let asked = asked.header(AUTHORIZATION, self.token.bearer());
-        let answer = asked.json(&json!({})).send().await.map_err(broken)?;
+        let answer = asked.json(body).send().await.map_err(broken)?;
         let fine = answer.status().is_success();
         let body: Value = answer.json().await.map_err(broken)?;
         if !fine {
@@ -245,6 +248,16 @@ impl RunningServer {
         let message = format!("the running server takes no payment on `{}`", network.name);
         Failure::new(ExitClass::BadInput, message)
             .with_hint("choose one of its networks with --network")
+    }
+}
+
+/// Facts go into the journal through the server, which alone writes it.
+#[async_trait::async_trait]
+impl FactLog for RunningServer {
+    async fn keep(&self, event: Event) -> Result<(), Failure> {
+        let body = json!({ "event": event });
+        let recorded: Result<Value, Failure> = self.post("/operator/facts", &body).await;
+        recorded.map(|_| ())
     }
 }
 

@@ -5,11 +5,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::rewards::{RewardPublisher, RewardRound};
-use openlora_attribution::LogFolder;
+use super::rewards::{RewardPublisher, RewardRound, RewardSource};
 use openlora_chain::{network::Network, provider::Chain};
 use openlora_core::{Address, Amount, error::Failure};
-use openlora_journal::Journal;
 use openlora_ledger::event::DeferredClaim;
 use openlora_payments::{
     rewards::server_facts,
@@ -28,15 +26,6 @@ pub struct ChainOperator {
     pub rewarder: Arc<RewardPublisher>,
 }
 
-/// Where a home's rewards come from and where they are published.
-#[derive(Clone)]
-pub struct RewardSource {
-    pub journal: Journal,
-    pub log: LogFolder,
-    /// The URL of the published log; empty if it is not served.
-    pub address: String,
-}
-
 impl ChainOperator {
     /// `is_home` says whether roots over calls are anchored on this chain.
     pub fn new(
@@ -47,19 +36,15 @@ impl ChainOperator {
         rewards: RewardSource,
         is_home: bool,
     ) -> Self {
-        let RewardSource {
-            journal,
-            log,
-            address,
-        } = rewards;
-        let reader = server_facts(chain.network.chain_id, Arc::new(log.clone()));
+        let log = Arc::new(rewards.log.clone());
+        let reader = server_facts(chain.network.chain_id, log);
         let options = SettlementOptions {
             reader: Some(reader),
             ..options
         };
         let client = Arc::new(SettlementClient::new(chain, account, records, options));
         let settler = Arc::new(ChainSettler::new(Arc::clone(&client)));
-        let rewarder = RewardPublisher::new(journal, Arc::clone(&client), log, address, is_home);
+        let rewarder = RewardPublisher::new(rewards, Arc::clone(&client), is_home);
         Self {
             client,
             settler,

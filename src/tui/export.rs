@@ -13,7 +13,7 @@ use super::{
     sums::SumRow,
     theme::standing_words,
 };
-use openlora_core::in_units;
+use openlora_core::{in_units, private::foreign_text::escape_json};
 use openlora_ledger::state::board::BoardCall;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,10 @@ pub fn export(model: &DashModel, pane: Pane, format: ExportFormat) -> Option<(St
         ExportFormat::Csv => (format!("openlora-{name}-{stamp}.csv"), csv(&rows)),
         ExportFormat::Json => {
             let text = serde_json::to_string_pretty(&rows).unwrap_or_default();
-            (format!("openlora-{name}-{stamp}.json"), text + "\n")
+            (
+                format!("openlora-{name}-{stamp}.json"),
+                format!("{}\n", escape_json(&text)),
+            )
         }
     })
 }

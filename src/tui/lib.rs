@@ -7,7 +7,6 @@
 //!
 //! ```
 //! use openlora_tui::{
-//!     key::KeyPress,
 //!     model::{DashModel, DashOptions},
 //!     update::{DashMessage, update},
 //!     view,

@@ -34,7 +34,7 @@ pub fn token_moneys(earnings: &Earnings, tokens: &[ChainToken]) -> Vec<TokenMone
         let token = known.and_then(|it| it.token.as_ref());
         let (symbol, decimals) = match token.filter(|token| token.0 == receiver.token) {
             Some((_, symbol, decimals)) => (symbol.clone(), *decimals),
-            None => (format!("units of {}", receiver.token), 0),
+            None => (format!("base units of {}", receiver.token), 0),
         };
         let money = groups
             .entry((symbol.clone(), decimals))

@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use crossterm::event::{
     Event as Input, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton,
     MouseEvent, MouseEventKind,
@@ -24,6 +23,7 @@ use super::{
     guard::TerminalGuard,
     key::KeyPress,
     model::{DashModel, FeedLink},
+    text::clipboard_sequence,
     training::TrainingProgress,
     update::{DashMessage, update},
     view,
@@ -205,9 +205,8 @@ impl RunningDash {
                 return self.take(DashMessage::Told(told));
             }
             DashEffect::Copy(text) => {
-                let code = BASE64_STANDARD.encode(&text);
                 let mut out = io::stdout();
-                write!(out, "\x1b]52;c;{code}\x07")?;
+                write!(out, "{}", clipboard_sequence(&text))?;
                 out.flush()?;
                 return self.take(DashMessage::Told(format!("copied {text}")));
             }

@@ -99,7 +99,7 @@ fn by_contributor(board: &Board, money: &TokenMoney, days: DayRange) -> Vec<SumR
             let mut tokens: Vec<_> = of.map(|it| (it.chain_id, it.token)).collect();
             tokens.dedup();
             let each = tokens.into_iter();
-            each.map(|(chain, token)| board.contributors.paid(account, chain, token))
+            each.map(|(chain, token)| board.contributions_paid(account, chain, token))
                 .sum()
         });
         rows.push(SumRow {

@@ -5,9 +5,10 @@
 
 use std::borrow::Cow;
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use ratatui::text::Span;
 
-use openlora_core::private::foreign_text::is_steering;
+use openlora_core::private::foreign_text::{clean_line, is_steering};
 
 /// Stands for a letter that cannot be shown safely.
 const DOT: char = '·';
@@ -39,13 +40,20 @@ fn is_unsafe(letter: char) -> bool {
     matches!(u32::from(letter),
         // Hebrew to Arabic, their presentation forms, and other right-to-left scripts.
         0x0590..=0x08ff | 0xfb1d..=0xfdff | 0xfe70..=0xfeff | 0x10800..=0x10fff | 0x1e800..=0x1efff
-        // Direction marks, joiners, line and paragraph separators.
-        | 0x200b..=0x200f | 0x2028..=0x202f | 0x2060..=0x206f
+        // The narrow no-break space.
+        | 0x202f
         // Components that combine into one syllable or one emoji.
         | 0x1100..=0x11ff | 0xa960..=0xa97f | 0xd7b0..=0xd7ff | 0xfe00..=0xfe0f
-        | 0x1f1e6..=0x1f1ff | 0x1f3fb..=0x1f3ff | 0xe0000..=0xe0fff
+        | 0x1f1e6..=0x1f1ff | 0x1f3fb..=0x1f3ff
         // Private-use and unassigned characters.
         | 0xe000..=0xf8ff | 0xfff0..=0xffff | 0xf0000..)
+}
+
+/// The sequence that puts a text into the terminal's clipboard (OSC 52). Pasted into a shell, line
+/// ends would run commands, so the text becomes one clean line.
+pub fn clipboard_sequence(text: &str) -> String {
+    let code = BASE64_STANDARD.encode(clean_line(text).as_bytes());
+    format!("\x1b]52;c;{code}\x07")
 }
 
 /// Width of a sanitised text in cells.

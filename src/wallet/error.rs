@@ -148,7 +148,8 @@ impl Explain for KeystoreError {
                 "a private key is 64 hexadecimal digits, with or without 0x".to_owned()
             }
             Self::NoLedgerSupport => {
-                "build it with the feature: cargo install --path . --features ledger".to_owned()
+                "build it with the feature: cargo install --path . --locked --features ledger"
+                    .to_owned()
             }
             #[cfg(feature = "ledger")]
             Self::Ledger { .. } => {

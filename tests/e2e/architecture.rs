@@ -264,7 +264,13 @@ const THIRD_PARTIES: &[(&str, &[&str])] = &[
     ("mistralrs_quant", &["crates/mistral/"]),
     (
         "candle_core",
-        &["crates/decoder/", "crates/train/", "crates/influence/"],
+        &[
+            "crates/decoder/",
+            "crates/train/",
+            "crates/influence/",
+            // Trains the embedded base.
+            "xtask/",
+        ],
     ),
     (
         "clap",

@@ -8,7 +8,7 @@ use openlora_chain::registry::{BatchSettlementEscrow as Escrow, ChannelVoucher, 
 use openlora_contracts::ESCROW;
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::{
-    CallCharge, ChannelTerms, DayRange, Earnings, PaymentScheme, ReceiverKey,
+    CallCharge, ChannelTerms, DayRange, Earnings, PaymentScheme, ReceiverKey, TxKey,
     event::{CallKind, Event, FinishReason, TokenUsage},
     findings::{AuditFinding, FindingKind, LedgerAudit, LossCause, Severity},
 };
@@ -17,9 +17,8 @@ use openlora_payments::{
         PaymentRecord, PaymentStatus,
         audit::{ComparisonResult as Finds, against_chain, agreed},
     },
-    settlement::{ChainSettlement, ChainSettler, LeftOut, SettleRound},
+    settlement::{ChainSettlement, ChainSettler, LeftOut, SettleRound, TxPurpose},
 };
-use openlora_ports::FactLog;
 use serde_json::{Value, json};
 
 use crate::{
@@ -268,7 +267,15 @@ fn gone(audit: &LedgerAudit) -> Vec<String> {
 }
 
 fn exact_call(seller: &Seller, id: &str, nonce: &Word, amount: u128, receiver: ReceiverKey) {
-    let payer = seller.trail().payments.keys().next().unwrap().payer;
+    let payer = seller
+        .trail()
+        .state
+        .facts
+        .payments
+        .keys()
+        .next()
+        .unwrap()
+        .payer;
     let charge = CallCharge {
         scheme: PaymentScheme::Exact,
         chain_id: receiver.chain_id,
@@ -394,7 +401,13 @@ fn a_stranger_may_settle() {
         }],
     };
     let data = Bytes::from(claim.abi_encode());
-    let sent = seller.desk.carry_out(ESCROW.into(), data, "a claim".into());
+    let purpose = TxPurpose {
+        key: TxKey::Claim {
+            totals: [(channel, Amount(300))].into(),
+        },
+        label: "a claim".into(),
+    };
+    let sent = seller.desk.carry_out(ESCROW.into(), data, purpose);
     seller.wait(sent).unwrap();
     let settling = Escrow::settleCall {
         receiver: market.splitter.into(),
@@ -559,6 +572,7 @@ fn a_buyer_sees_what_a_seller_claims_beyond_its_charges() {
     };
     assert_eq!(agreed(std::slice::from_ref(&signed), &charge), Amount(300));
     assert_eq!(agreed(&[signed.clone(), open], &charge), Amount(800));
+    let in_dollars = |sum: Amount| format!("{} USD", openlora_core::in_units(sum.0, 6));
     let claims = |total: u128| {
         let claim = Escrow::claimCall {
             voucherClaims: vec![VoucherClaim {
@@ -577,13 +591,15 @@ fn a_buyer_sees_what_a_seller_claims_beyond_its_charges() {
             claim.abi_encode(),
         );
         let chain = seller.desk.chain();
-        let found = against_chain(&charge, &signed, Amount(300), chain);
+        let found = against_chain(&charge, &signed, Amount(300), chain, &in_dollars);
         seller.wait(found).unwrap().1
     };
     assert_eq!(claims(300), Finds::Fits);
     assert_eq!(
         claims(500),
-        Finds::Differs("500 of the channel are claimed, more than 300 charged".into())
+        Finds::Differs(
+            "0.0005 USD of the channel are claimed, more than 0.0003 USD charged".into()
+        )
     );
 
     // An exact payment is a transfer to the one who was signed for, not a used nonce.
@@ -597,7 +613,7 @@ fn a_buyer_sees_what_a_seller_claims_beyond_its_charges() {
     };
     let holds = |signed: &PaymentRecord| {
         let chain = seller.desk.chain();
-        let found = against_chain(&exact, signed, Amount(70), chain);
+        let found = against_chain(&exact, signed, Amount(70), chain, &in_dollars);
         seller.wait(found).unwrap().1
     };
     let signed = spending(&exact, 70);
@@ -611,8 +627,8 @@ fn a_buyer_sees_what_a_seller_claims_beyond_its_charges() {
     assert_eq!(
         holds(&spending(&exact, 71)),
         Finds::Differs(format!(
-            "its authorization was used: expected a transfer of 71 to {splitter}, found 70 to \
-             {splitter}"
+            "its authorization was used: expected a transfer of 0.000071 USD to {splitter}, found \
+             0.00007 USD to {splitter}"
         ))
     );
 }

@@ -13,10 +13,8 @@ use openlora_core::{
     error::{ExitClass, Failure},
 };
 use openlora_journal::Journal;
-use openlora_ledger::event::Event;
-use openlora_payments::settlement::{
-    ChainFailure, ChainSettlement, ChainSettler, TxHistory, identify,
-};
+use openlora_ledger::{Ledger, event::Event};
+use openlora_payments::settlement::{ChainFailure, ChainSettlement, ChainSettler, identify};
 use openlora_ports::FactLog;
 use openlora_serve::access::AccessToken;
 use serde_json::{Value, json};
@@ -37,16 +35,16 @@ fn genesis(rpc: &Rpc) -> Word {
 
 /// What a process that starts makes of a chain.
 fn identified(market: &Market, network: &Network, journal: &Journal) -> Result<bool, Failure> {
-    let book = journal.snapshot().unwrap().ledger;
-    let history = || {
-        let mut history = TxHistory::default();
-        journal.replay(1, |record| history.apply(&record.event))?;
-        Ok(history)
-    };
     market.runtime.block_on(async {
+        let state = journal.state().await.unwrap();
         let chain = Chain::connect(network).await.unwrap();
-        identify(&chain, &book, history, journal).await
+        identify(&chain, &*state, journal).await
     })
+}
+
+fn ledger_of(market: &Market, journal: &Journal) -> Ledger {
+    let state = market.runtime.block_on(journal.state()).unwrap();
+    state.read().ledger.clone()
 }
 
 fn kinds(seller: &Seller) -> Vec<String> {
@@ -180,13 +178,13 @@ fn a_journal_that_names_no_chain_is_believed_as_far_as_its_blocks_stand() {
     };
     let journal = written("same.sqlite");
     assert_eq!(identified(&market, &network, &journal), Ok(true));
-    let book = journal.snapshot().unwrap().ledger;
+    let book = ledger_of(&market, &journal);
     assert_eq!((book.exact.len(), book.former.len()), (1, 0));
     assert_eq!(book.genesis[&CHAIN_ID], genesis(&market.rpc));
     let (local, real) = (written("local.sqlite"), written("real.sqlite"));
     market.again();
     assert_eq!(identified(&market, &network, &local), Ok(true));
-    let book = local.snapshot().unwrap().ledger;
+    let book = ledger_of(&market, &local);
     assert_eq!(book.exact.len(), 0);
     // Real money is not written off: nothing is taken there until somebody looks.
     let mut public = network.clone();
@@ -198,7 +196,7 @@ fn a_journal_that_names_no_chain_is_believed_as_far_as_its_blocks_stand() {
             refused.message.contains("answers from another chain"),
             "{refused:?}"
         );
-        assert_eq!(journal.snapshot().unwrap().ledger.exact.len(), 1);
+        assert_eq!(ledger_of(&market, journal).exact.len(), 1);
     }
 }
 

@@ -416,7 +416,7 @@ fn several_sources_keep_training_files_of_their_own() {
     assert_eq!(said, files);
     let help = data(dir.path(), &["split", "--help"]).succeeds().stdout;
     let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
-    let (_, out) = words.split_once("--out <DIR> ").unwrap();
+    let (_, out) = words.rsplit_once("--out <DIR> ").unwrap();
     let (promise, _) = out.split_once(" --").unwrap();
     assert_eq!(
         promise,

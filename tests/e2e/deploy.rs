@@ -293,7 +293,7 @@ fn explore_adds_up_what_was_anchored_and_earned_through_a_narrow_rpc() {
             adapter["anchored"],
             json!([{
                 "server": server, "anchors": 2, "calls": 7, "charged": "500700",
-                "root": two.to_string(),
+                "root": two.to_string(), "uri": "",
             }])
         );
         assert_eq!(
@@ -313,7 +313,7 @@ fn explore_adds_up_what_was_anchored_and_earned_through_a_narrow_rpc() {
     let said = desk.run(&["explore", "tone"]).succeeds().stdout;
     assert!(said.ends_with(&format!(
         "  revenue     2.5 dUSD received, 0 released, 2.5 pending\n\
-         anchored      2 anchors by {server}, which states 7 calls and 0.5007 charged\n"
+         anchored      2 anchors by {server}, which states 7 calls and 0.5007 dUSD charged\n"
     )));
 }
 

@@ -16,7 +16,7 @@ use openlora_chain::registry::{
 use openlora_contracts::ABIS;
 use openlora_ledger::{
     event::{Event, EventRecord, ReleaseDeployment, TxIntent, TxOutcome},
-    state::{ApplyOutcome, JournalSnapshot},
+    state::{ApplyOutcome, LedgerState},
 };
 use openlora_package::{read, release::ReleaseStatement};
 use openlora_release::{
@@ -336,6 +336,7 @@ fn the_snapshot_lists_deployments_and_what_is_open() {
             to: OWN.into(),
             nonce: 0,
             purpose: "a test".into(),
+            key: None,
             raw: "0x02".into(),
             replaces: None,
             sponsored: None,
@@ -373,7 +374,7 @@ fn the_snapshot_lists_deployments_and_what_is_open() {
         deployed(1, "0xb"),
         deployed(2, "0xc"),
     ];
-    let mut snapshot = JournalSnapshot::default();
+    let mut snapshot = LedgerState::default();
     for (index, event) in events.into_iter().enumerate() {
         let text = serde_json::to_string(&event).unwrap();
         let event = serde_json::from_str(&text).unwrap();

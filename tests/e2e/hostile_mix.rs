@@ -17,8 +17,8 @@ use openlora_contracts::{COLLECTOR, ESCROW};
 use openlora_core::{Address, Amount};
 use openlora_journal::Journal;
 use openlora_ledger::{
-    CallCharge, ChannelTerms, ChannelView, CollectedSums, PaymentScheme, PoolAllotment,
-    ReceiverKey, StatedContributions, divide,
+    CallCharge, ChainFacts, ChannelTerms, ChannelView, PaymentScheme, PoolAllotment, ReceiverKey,
+    StatedContributions, divide,
     event::{
         AttributionMethod, CallAttributed, ContributorShare, Event, EventRecord, FinishReason,
         RefundCharged, SplitMember, SplitPart, SplitRead, TokenUsage,
@@ -36,7 +36,7 @@ use openlora_payments::{
         wire::{TransferAuthorization, VoucherAction},
     },
 };
-use openlora_ports::{FactLog, OfferedCall, PaymentDemand, PaymentGateway, PaymentGuard};
+use openlora_ports::{OfferedCall, PaymentDemand, PaymentGateway, PaymentGuard};
 use proptest::{
     prelude::*,
     test_runner::{Config, TestRunner},
@@ -1208,8 +1208,9 @@ impl<'a> Play<'a> {
     fn allotment(&self, wanted: impl Fn(&EventRecord) -> bool) -> PoolAllotment {
         let market = &self.scene.market;
         let records = self.one.seller.records();
-        let mut collected = CollectedSums::default();
-        records.iter().for_each(|it| collected.apply(&it.event));
+        let mut facts = ChainFacts::default();
+        records.iter().for_each(|it| facts.apply(it));
+        let collected = facts.collected();
         let mut allotment = PoolAllotment::new(ReceiverKey {
             receiver: market.pool,
             ..market.receiver()
@@ -1299,7 +1300,8 @@ impl<'a> Play<'a> {
         };
         let call = calls.first().unwrap();
         let mut evidence = evidence.clone();
-        let lost = trail.payments[key].tx.clone();
+        let income = &trail.state.facts.payments[key];
+        let lost = income.transfer.as_ref().unwrap().tx.clone();
         evidence.incoming.retain(|it| it.logged.tx != lost);
         evidence.authorizations.retain(|it| it.tx != lost);
         let audit = reconcile(&trail, &evidence);

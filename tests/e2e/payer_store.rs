@@ -764,8 +764,9 @@ fn a_transfer_that_was_sent_is_not_made_anew_while_it_can_be_used() {
     assert_eq!(
         refused.to_string(),
         format!(
-            "{SHOP} refuses the payment (reason code invalid_exact_evm_payload) and may still use it until \
-             {until}, Unix seconds"
+            "{SHOP} refuses the payment (reason code invalid_exact_evm_payload) and may still use it \
+             until {}",
+            openlora_core::calendar::moment(until)
         )
     );
     assert_eq!(fates(&payer.store), [PaymentStatus::Open]);

@@ -24,6 +24,7 @@ use crate::{
     deploy_support::{Chain, Desk, contract},
     devnet_support::{Rpc, number},
     keys::OWN,
+    live::{Live, write_adapters},
     settlement_support::{put_contracts, send, send_from},
     support::Run,
 };
@@ -202,6 +203,25 @@ fn an_address_and_an_rpc_are_enough_to_be_paid() {
     let done = pond.done(&[]);
     assert_eq!(done["sent"], json!([]));
     assert_eq!(done["payments"][0]["amount"], "800", "{done}");
+}
+
+#[test]
+fn a_contributor_claims_while_its_home_serves() {
+    let pond = Pond::with(600_000);
+    write_adapters(pond.desk.path());
+    let server = Live::start(pond.desk.path(), 0);
+    pond.earns(1_000_000);
+    pond.proposes(300_000, 700_000);
+    pond.pass(1);
+    let dry = pond.done(&["--dry-run"]);
+    assert_eq!(dry["payments"][0]["amount"], "300000", "{dry}");
+    let done = pond.done(&[]);
+    assert_eq!(done["sent"][0]["deed"], "activate", "{done}");
+    assert_eq!(done["payments"][0]["amount"], "300000", "{done}");
+    assert_eq!(pond.balance(), 300_000);
+    assert_eq!(pond.desk.count("contribution_claimed"), 1);
+    pond.refused(&[], 3, "nothing was sent");
+    assert_eq!(server.drain().0, 0);
 }
 
 #[test]

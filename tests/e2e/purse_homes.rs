@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path, process::Child};
 
-use openlora_core::Amount;
+use openlora_core::{Amount, calendar::moment, in_units};
 use openlora_payments::payer::{PayerChannelState, PayerStore};
 use serde_json::{Value, json};
 
@@ -294,25 +294,140 @@ fn a_refused_channel_open_leaves_no_channel() {
     );
 }
 
+/// A server that sells is not asked, and goes on selling.
 #[test]
-fn claiming_beside_a_server_says_what_to_do() {
+fn commands_beside_a_selling_server_ask_the_chain() {
     let market = Market::open();
     let seller = market.sells("seller");
+    market.call("buyer", &seller).succeeds();
+    // A contributor without the server's home is told the same.
     let pool = format!("0x{:040x}", 1);
     let claim = ["claim", "--pool", &pool];
-    market.of("seller", &claim).run().fails(
-        4,
+    let beside = market.of("seller", &claim).run();
+    let elsewhere = market.of("buyer", &claim).run();
+    assert_ne!(json!(beside.code), json!(0));
+    assert_eq!(beside.code, elsewhere.code, "{}", beside.stderr);
+    // The registry has the package that is served.
+    let args = ["--json", "-q", "deploy", "pkg", "--dry-run"];
+    let dry = json_of(market.of("seller", &args).run());
+    assert_eq!(dry["transactions"], json!([]), "{dry}");
+    let args = ["--json", "-q", "settle", "--dry-run"];
+    let due = json_of(market.of("seller", &args).run());
+    assert_eq!(due["claims"][0]["channels"], 1, "{due}");
+    market.call_at("0.5", "buyer", &seller).succeeds();
+}
+
+/// `earnings` says what is the seller's own and what it can fetch.
+#[test]
+fn earnings_say_what_is_ours_and_what_can_be_fetched() {
+    let market = Market::open();
+    let seller = market.sells("seller");
+    market.call("buyer", &seller).succeeds();
+    market.call_at("0.5", "buyer", &seller).succeeds();
+    let earned = || {
+        let asked = market.of("seller", &["--json", "earnings"]);
+        let report = json_of(asked.env("OPENLORA_PRICING_COIN", "2500").run());
+        let token = report["tokens"][0].clone();
+        assert_eq!(token["recipients"].as_array().unwrap().len(), 1, "{token}");
+        token
+    };
+    let share = |token: &Value| {
+        let own = &token["recipients"][0];
+        assert_eq!(own["own"], true, "{own}");
+        ["earned", "collected", "fetched", "fetchable"].map(|figure| sum(&own[figure]))
+    };
+    let before = earned();
+    let charged = sum(&before["all"]["charged"]);
+    assert!(charged > 0, "{before}");
+    assert_eq!(share(&before), [charged, 0, 0, 0]);
+    json_of(market.of("seller", &["--json", "settle"]).run());
+    let settled = earned();
+    assert_eq!(share(&settled), [charged, charged, 0, charged]);
+    let (wei, gas) = (&settled["all"]["gas_wei"], &settled["all"]["gas"]);
+    let price = (sum(wei) * 2_500_000_000).div_ceil(10u128.pow(18));
+    assert!(price > 0, "{settled}");
+    assert_eq!(sum(gas), price);
+    let said = market.of("seller", &["-q", "earnings"]);
+    let said = said
+        .env("OPENLORA_PRICING_COIN", "2500")
+        .run()
+        .succeeds()
+        .stdout;
+    let (own, gas) = (in_units(charged, 6), in_units(price, 6));
+    for line in [
+        format!("yours         {own:>12} dUSD  of what was charged\n"),
+        format!("fetched       {:>12} dUSD  of it, paid out to you\n", "0"),
+        format!("to fetch      {own:>12} dUSD  of it, yours to fetch now: openlora withdraw\n"),
+        format!(
+            " from 2 calls, gas {} ETH ({gas} dUSD), net ",
+            in_units(sum(wei), 18)
+        ),
+    ] {
+        assert!(said.contains(&line), "{line}{said}");
+    }
+    json_of(market.of("seller", &["--json", "withdraw"]).run());
+    assert_eq!(share(&earned()), [charged, charged, charged, 0]);
+}
+
+/// The buyer's list of what it paid; an id is given by its beginning.
+#[test]
+fn receipts_are_listed_and_shown_by_the_beginning_of_their_ids() {
+    let market = Market::open();
+    let seller = market.sells("seller");
+    market.call("buyer", &seller).succeeds();
+    market.call_at("0.5", "buyer", &seller).succeeds();
+    let run = |args: &[&str]| market.of("buyer", args).run();
+    let list = json_of(run(&["--json", "receipts", "list"]));
+    let [first, second] = list.as_array().unwrap().as_slice() else {
+        panic!("{list}");
+    };
+    for entry in [first, second] {
+        let named = ["state", "symbol", "adapter", "server"].map(|name| entry[name].as_str());
+        let expected = ["paid", "dUSD", "persona", &seller.url].map(Some);
+        assert_eq!(named, expected, "{entry}");
+    }
+    let id = |entry: &Value| entry["id"].as_str().unwrap().to_owned();
+    let (one, two) = (id(first), id(second));
+    let same = one.chars().zip(two.chars());
+    let same = same.take_while(|(one, two)| one == two).count();
+    let length = (same + 1).max(8);
+    let line = |entry: &Value| {
+        let time = moment(entry["time_ms"].as_u64().unwrap() / 1000);
+        let paid = format!("{} dUSD", in_units(sum(&entry["paid"]), 6));
+        let short = &id(entry)[..length];
+        format!(
+            "{time}  {short}  {:<12} {paid:>18}  persona at {}\n",
+            "paid", seller.url
+        )
+    };
+    let listed = run(&["-q", "receipts", "list"]).succeeds();
+    assert_eq!(listed.stdout, line(first) + &line(second));
+    let shown = run(&["-q", "receipts", "show", &one[..length]]).succeeds();
+    assert_eq!(
+        shown.stdout,
+        run(&["-q", "receipts", "show", &one]).succeeds().stdout
+    );
+    let units = |name: &str| format!("{} dUSD", in_units(sum(&first[name]), 6));
+    let time = moment(first["time_ms"].as_u64().unwrap() / 1000);
+    let says = format!(
+        "{one} from persona at {}, {time}\npaid {}, of at most {} signed for, to 0x",
+        seller.url,
+        units("paid"),
+        units("quote")
+    );
+    assert!(shown.stdout.starts_with(&says), "{}", shown.stdout);
+    assert!(same > 0, "ids begin with their time: {one} {two}");
+    let beginning = &one[..same];
+    run(&["receipts", "show", beginning]).fails(
+        2,
         &format!(
-            "error: the server at {} runs in this home and alone writes down its transactions, so \
-             nothing is claimed from here beside it\n\
-             hint: stop the server, claim, and start it again; or claim from another home, which \
-             needs only the chain and the pool (a sum goes to its contributor, whoever fetches it): \
-             OPENLORA_HOME=DIR openlora claim --pool {pool} --contributor ADDRESS\n",
-            seller.url
+            "error: 2 request ids begin with `{beginning}`\n\
+             hint: give more of the id: openlora receipts list\n"
         ),
     );
-    // Another home is told of the chain's own answer.
-    let other = market.of("buyer", &claim).run();
-    assert!(!other.stderr.contains("the server at"), "{}", other.stderr);
-    assert_ne!(json!(other.code), json!(0));
+    run(&["receipts", "show", "none"]).fails(
+        2,
+        "error: no call with the id none was paid from here\n\
+         hint: list the paid calls: openlora receipts list\n",
+    );
 }

@@ -619,7 +619,8 @@ fn a_seller_that_states_another_total_leaves_the_buyer_a_record_of_it() {
     // `verify` fails, and names it.
     let verified = run(&["receipts", "verify", "second"]);
     assert_eq!(verified.code, 9, "{}", verified.stderr);
-    let named = "FAILED  statement: the server stated a channel total of 27, expected 20\n";
+    let named = "FAILED  statement: the server stated a channel total of 0.000027 dUSD, expected \
+                 0.00002 dUSD\n";
     assert!(verified.stdout.contains(named), "{}", verified.stdout);
     // The channel shows it too.
     let list = run(&["channel", "list", "--json"]).succeeds();
@@ -629,8 +630,8 @@ fn a_seller_that_states_another_total_leaves_the_buyer_a_record_of_it() {
         json!([{ "id": "second", "stated": disputed }])
     );
     let list = run(&["channel", "list"]).succeeds();
-    let stated = "    disputed in second: the server stated a charge of 10 and a channel total of 27; \
-                  expected a total of at most 20 base units\n";
+    let stated = "    disputed in second: the server stated a charge of 0.00001 dUSD and a channel \
+                  total of 0.000027 dUSD; expected a total of at most 0.00002 dUSD\n";
     assert!(list.stdout.contains(stated), "{}", list.stdout);
     // One that names no id, or another call's, has its payment under the id that was shown.
     for id in ["../../x", "first"] {

@@ -58,6 +58,7 @@ pub const SCHEMAS: &[ResultSchema] = &[
     ("channel-withdraw", || {
         schema_for!(channel::ChannelWithdrawal)
     }),
+    ("receipts-list", || schema_for!(Vec<receipts::ReceiptEntry>)),
     ("receipts-show", || schema_for!(receipts::StoredReceipt)),
     ("receipts-pending", || {
         schema_for!(Vec<receipts::UnansweredCall>)

@@ -30,7 +30,7 @@ use openlora_payments::{
     settlement::ChainSettler,
     x402::wire::ExactPayload,
 };
-use openlora_runtime::rewards::{RewardPublisher, RewardSchedule};
+use openlora_runtime::rewards::{RewardPublisher, RewardSchedule, RewardSource};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -668,7 +668,13 @@ fn a_running_worker_answers_a_demand_by_itself() {
     };
     assert!(pool().answer_by().is_some());
     let desk = Arc::clone(&seller.desk);
-    let rewarder = RewardPublisher::new(seller.journal.clone(), desk, log, String::new(), false);
+    let source = RewardSource {
+        journal: seller.journal.clone(),
+        state: Arc::clone(&seller.ledger.state),
+        log,
+        address: String::new(),
+    };
+    let rewarder = RewardPublisher::new(source, desk, false);
     let rounds = RewardSchedule {
         calls: u64::MAX,
         interval: Duration::from_millis(100),

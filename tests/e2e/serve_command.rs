@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::{
     live::{Live, golden, serve_args, write_adapters},
+    serve_support::reply,
     support::openlora,
 };
 
@@ -140,7 +141,8 @@ fn one_home_has_one_server() {
         .filter(|arg| *arg != "--json");
     let second = openlora(home.path()).args(args).run();
     assert_eq!((second.code, second.stdout.as_str()), (4, ""));
-    assert!(second.stderr.contains("is in use by"), "{}", second.stderr);
+    let first = format!("error: this home has a server at {} already", server.url);
+    assert!(second.stderr.starts_with(&first), "{}", second.stderr);
     assert_eq!(server.drain().0, 0);
 }
 
@@ -284,4 +286,34 @@ fn an_account_made_after_deploying_without_one_does_not_stop_serving() {
     run(&["devnet", "stop"]).succeeds();
     assert_eq!(code, 0, "{said}");
     assert!(!said.contains("without a wallet"), "{said}");
+}
+
+#[tokio::test]
+async fn the_settings_open_the_server_to_pages_and_name_its_address() {
+    let home = home();
+    let args = serve_args(0);
+    let serve = openlora(home.path())
+        .args(args.iter().map(String::as_str))
+        .env("OPENLORA_SERVE_ORIGINS", "https://app.example")
+        .env("OPENLORA_SERVE_PUBLIC_URL", "https://shop.example/");
+    let server = Live::of(serve);
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    for (path, origin, allowed) in [
+        (
+            "/v1/models",
+            "https://app.example",
+            Some("https://app.example"),
+        ),
+        ("/v1/models", "https://evil.example", None),
+        ("/metrics", "https://app.example", None),
+    ] {
+        let request = client.get(format!("{}{path}", server.url));
+        let found = reply(request.header("origin", origin)).await;
+        let told = found.header("access-control-allow-origin");
+        assert_eq!(told, allowed, "{path} {origin}");
+    }
+    let (code, _, said) = server.drain();
+    assert_eq!(code, 0);
+    let told = "others reach it at https://shop.example";
+    assert!(said.lines().any(|line| line == told), "{said}");
 }

@@ -396,3 +396,58 @@ fn a_hub_that_only_a_project_file_names_is_not_sent_the_token() {
     let (sent, said) = train();
     assert!(sent && !said.contains("HF_TOKEN"), "{said}");
 }
+
+/// The pages that a reader allows to call the server may become fewer, not more.
+#[test]
+fn a_project_file_opens_the_server_to_no_further_page() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let config = dir.join("home/config/config.toml");
+    let table = |value: &str| format!("[serve]\norigins = {value}\n");
+    let two = "[\"https://a.example\", \"https://b.example\"]";
+    for (project, own, shown) in [
+        ("[]", "", "[]"),
+        ("[\"https://b.example\"]", two, "[\"https://b.example\"]"),
+        (
+            "[\"https://c.example\"]",
+            "[\"*\"]",
+            "[\"https://c.example\"]",
+        ),
+    ] {
+        let own = match own {
+            "" => String::new(),
+            own => table(own),
+        };
+        write(dir, &table(project), &own);
+        assert_eq!(value(show(dir, None), "serve.origins"), shown);
+    }
+    let place = dir.join("openlora.toml");
+    for (project, own, allowed, typed) in [
+        ("[\"*\"]", "", "[] (default)".to_owned(), "\"*\""),
+        (
+            "[\"https://a.example\", \"https://c.example\"]",
+            two,
+            format!("part of {two} ({}:2)", config.display()),
+            "\"https://a.example,https://c.example\"",
+        ),
+    ] {
+        let own = match own {
+            "" => String::new(),
+            own => table(own),
+        };
+        write(dir, &table(project), &own);
+        let shown = openlora(dir).args(["config", "show"]).run();
+        shown.fails(
+            3,
+            &format!(
+                "error: {}:2: a project file does not raise what its reader allows: \
+                 `serve.origins` must be {allowed}, found {project}\nhint: take it out of that \
+                 file; if you mean it yourself: openlora config set --user serve.origins {typed}, \
+                 or OPENLORA_SERVE_ORIGINS={typed}\n",
+                place.display()
+            ),
+        );
+        let variable = ("OPENLORA_SERVE_ORIGINS", typed.trim_matches('"'));
+        show(dir, Some(variable)).succeeds();
+    }
+}

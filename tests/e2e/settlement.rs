@@ -146,6 +146,7 @@ fn a_refund_claims_what_is_charged_first() {
         channel,
         config: config.clone(),
         amount: Amount(750),
+        refund_nonce: 0,
         charged: Amount(250),
         voucher_max: Amount(250),
         voucher_signature: buyer.voucher(&config, 250),

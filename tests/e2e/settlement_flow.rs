@@ -182,9 +182,9 @@ fn an_audit_tells_what_does_not_fit() {
     assert_eq!(found(&forgot), [(FindingKind::ClaimedAboveCharged, 0, 900)]);
     assert!(!seller.audits_of(&forgot)[0].holds());
     let mut inflated = trail.clone();
-    inflated
-        .payments
-        .values_mut()
+    let payments = inflated.state.facts.payments.values_mut();
+    payments
+        .filter_map(|it| it.transfer.as_mut())
         .for_each(|paid| paid.amount = Amount(71));
     assert_eq!(found(&inflated), [(FindingKind::PaymentDiffers, 71, 70)]);
     assert!(!seller.audits_of(&inflated)[0].holds());

@@ -16,7 +16,7 @@ use openlora_chain::{
     transaction::TxLimits,
 };
 use openlora_contracts::{COLLECTOR, DEPLOYER, ESCROW, SALT, deployments, runtime_code};
-use openlora_core::{Address, Amount, Word};
+use openlora_core::{Address, Amount, Word, error::Failure};
 use openlora_journal::Journal;
 use openlora_ledger::{
     CallWork, ChannelKey, ChannelTerms, CheckedPayment, Ledger, PaymentScheme, PriceList,
@@ -24,11 +24,12 @@ use openlora_ledger::{
     event::{CallKind, ChannelOpened, Event, EventRecord, FinishReason, TokenUsage},
     findings::LedgerAudit,
     reconcile::reconcile,
+    state::CurrentState,
     trail::AuditTrail,
 };
 use openlora_payments::settlement::{
-    ChainSettlement, DepositPermit, LedgerLog, SettlementClient, SettlementOptions,
-    SettlementRecords, TransferPermit, TxHistory, audit,
+    ChainSettlement, DepositPermit, SettlementClient, SettlementOptions, SettlementRecords,
+    TransferPermit, audit,
 };
 use openlora_ports::FactLog;
 use serde_json::{Value, json};
@@ -290,9 +291,25 @@ fn put_up(rpc: &Rpc) -> (Address, Address) {
 /// A desk and its journal.
 pub struct Seller {
     pub desk: Arc<SettlementClient>,
-    pub ledger: Arc<LedgerLog<Journal>>,
+    pub ledger: Arc<SellerLedger>,
     pub journal: Journal,
     runtime: Option<Arc<Runtime>>,
+}
+
+/// A seller's journal and its state.
+pub struct SellerLedger {
+    journal: Journal,
+    pub state: Arc<CurrentState>,
+}
+
+impl SellerLedger {
+    pub fn ledger(&self) -> Ledger {
+        self.state.read().ledger.clone()
+    }
+
+    pub async fn keep(&self, event: Event) -> Result<(), Failure> {
+        self.journal.keep(event).await
+    }
 }
 
 impl Seller {
@@ -311,14 +328,10 @@ impl Seller {
         (key, journal): (&str, Journal),
         adjust: impl FnOnce(&mut SettlementOptions),
     ) -> Self {
-        let (mut book, mut history) = (Ledger::default(), TxHistory::default());
-        journal
-            .replay(1, |record| {
-                book.apply(&record.event);
-                history.apply(&record.event);
-            })
-            .unwrap();
-        let ledger = Arc::new(LedgerLog::new(journal.clone(), book));
+        let ledger = Arc::new(SellerLedger {
+            journal: journal.clone(),
+            state: journal.state().await.unwrap(),
+        });
         let limits = TxLimits {
             max_fee: None,
             patience: Duration::from_secs(5),
@@ -326,9 +339,8 @@ impl Seller {
         let mut options = SettlementOptions::for_network(network, limits);
         adjust(&mut options);
         let records = SettlementRecords {
-            facts: Arc::clone(&ledger) as _,
-            ledger: Arc::clone(&ledger) as _,
-            history,
+            facts: Arc::new(journal.clone()),
+            ledger: Arc::clone(&ledger.state) as _,
         };
         let chain = Connected::connect(network).await.unwrap();
         let desk = SettlementClient::new(chain, account(key), records, options);

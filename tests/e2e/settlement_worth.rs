@@ -190,9 +190,6 @@ fn withdrawals_of_dust_make_the_server_send_nothing() {
     });
     let buyer = market.buyer(1, 1_000_000);
     channels(&seller, &buyer, 1..1 + CHANNELS, 10);
-    let rich = buyer.config(99);
-    let large = seller.opens(&buyer, &rich, 5_000);
-    seller.charges(&buyer, &rich, 700);
     let stop = CancellationToken::new();
     let (desk, end) = (Arc::clone(&seller.desk), stop.clone());
     let watching = market.runtime.spawn(async move { desk.watch(end).await });
@@ -211,6 +208,10 @@ fn withdrawals_of_dust_make_the_server_send_nothing() {
     waiting::wait_until("the dust", || !seller.events("claims_deferred").is_empty());
     assert_eq!(market.sent(), sent);
     // A withdrawal of what is worth it is answered by a claim, of that alone.
+    let rich = buyer.config(99);
+    let large = seller.opens(&buyer, &rich, 5_000);
+    seller.charges(&buyer, &rich, 700);
+    let sent = market.sent();
     begins(&market, &buyer, &rich);
     market
         .runtime

@@ -458,7 +458,7 @@ fn an_account_on_a_ledger_is_listed_and_keeps_its_key() {
 fn without_the_feature_a_ledger_is_not_reached() {
     let home = home(false);
     let said = "error: this openlora was built without support for Ledger devices\nhint: build it \
-                with the feature: cargo install --path . --features ledger\n";
+                with the feature: cargo install --path . --locked --features ledger\n";
     wallet(home.path(), &["import", "nano", "--ledger"]).fails(4, said);
     let path = ["import", "nano", "--ledger", "--path", "m/x"];
     wallet(home.path(), &path).fails(

@@ -253,6 +253,7 @@ pub fn results() -> Vec<(&'static str, Value)> {
         results.push((schema, market.json(&["receipts", verb, "stock-1"])));
     }
     results.push(("receipts-pending", market.json(&["receipts", "pending"])));
+    results.push(("receipts-list", market.json(&["receipts", "list"])));
     results.push(("channel-refund", market.json(&["channel", "refund"])));
     market.json(&open);
     results.push(("channel-withdraw", market.json(&["channel", "withdraw"])));

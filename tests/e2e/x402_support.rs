@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -23,6 +23,7 @@ use openlora_journal::Journal;
 use openlora_ledger::{
     CallCharge, CallWork, ChannelTerms, Ledger, PriceList,
     event::{CallKind, Event, FinishReason, TokenUsage},
+    state::{CurrentState, LedgerState},
 };
 use openlora_payments::{
     settlement::{DepositPermit, LedgerView, SettlementOptions, TransferPermit},
@@ -35,9 +36,7 @@ use openlora_payments::{
         },
     },
 };
-use openlora_ports::{
-    FactLog, OfferedCall, PaymentDemand, PaymentGateway, PaymentGuard, Presenter,
-};
+use openlora_ports::{OfferedCall, PaymentDemand, PaymentGateway, PaymentGuard, Presenter};
 use serde_json::{Value, json};
 
 use crate::{
@@ -162,7 +161,10 @@ impl Stand {
 
     /// One that remembers this.
     pub fn with(&self, book: Ledger) -> Arc<X402Seller> {
-        let remembered = Arc::new(Mutex::new(book));
+        let remembered = Arc::new(CurrentState::new(LedgerState {
+            ledger: book,
+            ..LedgerState::default()
+        }));
         let counters = self.counters();
         till_at(counters, &self.market, (&self.seller, remembered), RULES)
     }
@@ -177,7 +179,7 @@ impl Stand {
         for counter in &mut counters {
             counter.refund_fee = fee;
         }
-        let ledger = Arc::clone(&self.seller.ledger) as _;
+        let ledger = Arc::clone(&self.seller.ledger.state) as _;
         self.till = till_at(counters, &self.market, (&self.seller, ledger), rules);
         self
     }
@@ -437,7 +439,7 @@ fn counters(market: &Market, seller: &Seller) -> Vec<ChainOffer> {
 }
 
 fn till(market: &Market, seller: &Seller, rules: SponsorRules) -> Arc<X402Seller> {
-    let ledger = Arc::clone(&seller.ledger) as _;
+    let ledger = Arc::clone(&seller.ledger.state) as _;
     till_at(counters(market, seller), market, (seller, ledger), rules)
 }
 
@@ -453,7 +455,7 @@ fn till_at(
         pay_to: stalls,
         offers: counters,
         account: seller.desk.account(),
-        facts: Arc::clone(&seller.ledger) as _,
+        facts: Arc::new(seller.journal.clone()),
         ledger,
         rules,
     };

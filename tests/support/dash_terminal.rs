@@ -6,7 +6,7 @@ use std::{
     process::{Child, ChildStdin, Command, Stdio},
     sync::{Arc, Condvar, Mutex},
     thread::JoinHandle,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -142,7 +142,18 @@ impl Screen {
     /// Waits until the screen's text is as wanted, and returns it.
     #[track_caller]
     pub fn until(&self, what: &str, fits: impl Fn(&str) -> bool) -> String {
-        let deadline = Instant::now() + PATIENCE;
+        self.until_within(PATIENCE, what, fits)
+    }
+
+    /// The same for what takes the program a while.
+    #[track_caller]
+    pub fn until_within(
+        &self,
+        patience: Duration,
+        what: &str,
+        fits: impl Fn(&str) -> bool,
+    ) -> String {
+        let deadline = Instant::now() + patience;
         let mut seen = self.cells.0.lock().unwrap();
         loop {
             let text = seen.parser.screen().contents();

@@ -32,6 +32,7 @@ use openlora_serve::{
     StopHandle,
     access::{AccessRules, AccessToken, FacilitatorAccess},
     attribution::AttributionConfig,
+    origins::AllowedOrigins,
     proxies::TrustedProxies,
 };
 use serde_json::{Value, json};
@@ -232,7 +233,8 @@ pub fn access() -> AccessRules {
         sellers: AccessToken::random().unwrap(),
         facilitation: FacilitatorAccess::default(),
         proxies: TrustedProxies::default(),
-        public_host: None,
+        origins: AllowedOrigins::default(),
+        public_url: None,
     }
 }
 

@@ -153,6 +153,7 @@ pub fn finished(child: Child) -> Output {
 /// What to install where a program is missing.
 fn remedy(program: &str) -> &'static str {
     match program {
+        "dpkg-deb" => "install dpkg",
         "node" | "npm" => "install Node.js 20 or later, with npm",
         "python3" => "install Python 3.10 or later, with venv",
         "tmux" => "install tmux 3 or later",

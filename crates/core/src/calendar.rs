@@ -1,4 +1,4 @@
-//! Days as dates of the Gregorian calendar, in UTC. Knows no clock.
+//! Days and moments as dates of the Gregorian calendar, in UTC. Knows no clock.
 
 /// Days since 1970-01-01 as year, month and day, counted in years from March.
 pub fn civil_from_days(days: u64) -> (u64, u64, u64) {
@@ -20,4 +20,11 @@ pub fn civil_from_days(days: u64) -> (u64, u64, u64) {
 pub fn date(days: u64) -> String {
     let (year, month, day) = civil_from_days(days);
     format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// Unix seconds as date and time, such as `2026-01-31 14:02:11 UTC`.
+pub fn moment(seconds: u64) -> String {
+    let (day, of_day) = (seconds / 86_400, seconds % 86_400);
+    let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
+    format!("{} {hour:02}:{minute:02}:{second:02} UTC", date(day))
 }

@@ -58,7 +58,7 @@ pub use unique::UniqueKey;
 use openlora_core::error::Failure;
 use openlora_ledger::{
     event::{Event, EventRecord},
-    state::JournalSnapshot,
+    state::{CurrentState, LedgerState},
 };
 use openlora_ports::FactLog;
 pub use writer::RecordFollower;
@@ -138,6 +138,7 @@ impl Journal {
             head,
             news: news.clone(),
             followers: Vec::new(),
+            state: None,
         };
         let thread = std::thread::Builder::new()
             .name("journal".into())
@@ -310,13 +311,14 @@ impl Journal {
         lock(&self.inner.pages).replay(from, visit)
     }
 
-    /// The state folded from all records; blocks the calling thread.
+    /// The state folded from all records. The first call reads the journal; from then on the state
+    /// is kept current: it includes each record before its append returns.
     ///
     /// # Errors
     ///
     /// The disk, or a record that this version cannot read.
-    pub fn snapshot(&self) -> Result<JournalSnapshot, JournalError> {
-        lock(&self.inner.pages).snapshot()
+    pub async fn state(&self) -> Result<Arc<CurrentState>, JournalError> {
+        self.ask(WriterCommand::State).await
     }
 
     /// The state folded from the journal at `path`, also while another process writes it; an empty
@@ -325,11 +327,11 @@ impl Journal {
     /// # Errors
     ///
     /// It is no journal or a later format, or it cannot be read.
-    pub fn snapshot_at(path: &Path) -> Result<JournalSnapshot, JournalError> {
+    pub fn state_at(path: &Path) -> Result<LedgerState, JournalError> {
         if !path.exists() {
-            return Ok(JournalSnapshot::default());
+            return Ok(LedgerState::default());
         }
-        Self::open_read_only(path)?.snapshot()
+        Self::open_read_only(path)?.state()
     }
 
     async fn ask<T>(

@@ -1,7 +1,7 @@
 //! Reading a journal: pages, replay, verification.
 
 use super::{chain::JournalHead, error::JournalError, row::StoredRow, store::StoreReader};
-use openlora_ledger::{event::EventRecord, state::JournalSnapshot};
+use openlora_ledger::{event::EventRecord, state::LedgerState};
 
 /// Rows fetched at a time: long reads hold no lock between pages, so the writer can go on.
 const PAGE: usize = 4096;
@@ -71,13 +71,13 @@ impl ReadOnlyJournal {
     /// # Errors
     ///
     /// The disk, or a record that this version cannot read.
-    pub fn snapshot(&mut self) -> Result<JournalSnapshot, JournalError> {
-        let mut snapshot = JournalSnapshot::default();
+    pub fn state(&mut self) -> Result<LedgerState, JournalError> {
+        let mut state = LedgerState::default();
         self.replay(1, |record| {
             // The journal has no gaps.
-            let _ = snapshot.apply(record);
+            let _ = state.apply(record);
         })?;
-        Ok(snapshot)
+        Ok(state)
     }
 
     /// Verifies the whole hash chain and returns its head.

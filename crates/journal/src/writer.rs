@@ -2,7 +2,10 @@
 //! share one disk sync.
 
 use std::{
-    sync::mpsc::{Receiver, RecvTimeoutError},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
     time::{Duration, Instant},
 };
 
@@ -14,7 +17,10 @@ use super::{
     error::JournalError,
     store::{AppendOutcome, JournalEntry, JournalStore, StoreReader, UncountedCall},
 };
-use openlora_ledger::event::{Event, EventRecord, FinishReason, TokenUsage};
+use openlora_ledger::{
+    event::{Event, EventRecord, FinishReason, TokenUsage},
+    state::CurrentState,
+};
 
 /// Events per transaction; limits the memory of a batch and the latency of its last caller.
 const BATCH: usize = 1024;
@@ -35,6 +41,7 @@ pub(super) enum WriterCommand {
         reply: WriterReply<Vec<EventRecord>>,
     },
     Follow(RecordFollower, WriterReply<()>),
+    State(WriterReply<Arc<CurrentState>>),
 }
 
 impl WriterCommand {
@@ -60,6 +67,8 @@ pub(super) struct JournalWriter {
     pub head: watch::Sender<JournalHead>,
     pub news: broadcast::Sender<u64>,
     pub followers: Vec<RecordFollower>,
+    /// Folded when it is first asked for.
+    pub state: Option<Arc<CurrentState>>,
 }
 
 impl JournalWriter {
@@ -96,6 +105,12 @@ impl JournalWriter {
                     let done = self
                         .commit_for(&mut events, &mut waiting)
                         .and_then(|()| self.follow(follower));
+                    answer(reply, done);
+                }
+                WriterCommand::State(reply) => {
+                    let done = self
+                        .commit_for(&mut events, &mut waiting)
+                        .and_then(|()| self.state());
                     answer(reply, done);
                 }
                 WriterCommand::Recover { session, reply } => {
@@ -163,6 +178,21 @@ impl JournalWriter {
         }
         self.followers.push(follower);
         Ok(())
+    }
+
+    /// The state, which is a follower like any other.
+    fn state(&mut self) -> Result<Arc<CurrentState>, JournalError> {
+        if let Some(state) = &self.state {
+            return Ok(Arc::clone(state));
+        }
+        let state = Arc::new(CurrentState::default());
+        let folded = Arc::clone(&state);
+        self.follow(Box::new(move |record| {
+            // The journal has no gaps.
+            let _ = folded.apply(record);
+        }))?;
+        self.state = Some(Arc::clone(&state));
+        Ok(state)
     }
 
     /// Meters the calls that other sessions left open, in one transaction.

@@ -9,15 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CallCharge, ChannelKey, ChannelView, ExactKey, PaymentScheme, ReceiverKey, WHOLE_PPM, pairs,
+    CallCharge, ChainFacts, ChannelKey, ChannelView, DAY_MS, DayRange, PaymentScheme, ReceiverKey,
+    WHOLE_PPM, pairs,
 };
-use crate::event::{
-    Event, EventRecord, PaymentReceived, ReceiverObserved, ReceiverSettled, RefundCharged,
-    SplitPart, SplitRead,
-};
+use crate::event::{Event, EventRecord, RefundCharged, SplitPart};
 use openlora_core::{Address, Amount};
-
-pub const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// The adapter and payer of a sum.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -35,26 +31,6 @@ pub struct ChargedCalls {
     pub charged: Amount,
 }
 
-/// Money that moved on a chain, by day and receiver.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MovedSums {
-    pub claimed: Amount,
-    /// The claimed amount that arrived at the receiver: from the escrow, or by `exact` transfers.
-    pub settled: Amount,
-    pub released: Amount,
-    /// Settled in the same transactions, but claimed by other servers of the same receiver.
-    #[serde(default)]
-    pub others: Amount,
-}
-
-/// Claims of a receiver that are not settled yet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct UnsettledClaim {
-    amount: Amount,
-    /// Block of the latest claim.
-    block: u64,
-}
-
 /// The charges of a channel, and its latest on-chain state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct ChannelEarnings {
@@ -62,56 +38,13 @@ struct ChannelEarnings {
     charged: Amount,
 }
 
-/// An `exact` payment. It becomes income once a call was charged for it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct ExactIncome {
-    tx: String,
-    amount: Amount,
-    receiver: ReceiverKey,
-    /// Day and charge of the call.
-    call: Option<(u64, Amount)>,
-}
-
-/// One movement of money, kept so that a reorganisation can revert it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct MoneyMovement {
-    day: u64,
-    receiver: ReceiverKey,
-    moved: MovedSums,
-    /// The recipient of a release.
-    recipient: Option<Address>,
-}
-
-impl MoneyMovement {
-    fn new(day: u64, receiver: ReceiverKey, moved: MovedSums) -> Self {
-        Self {
-            day,
-            receiver,
-            moved,
-            recipient: None,
-        }
-    }
-
-    /// Whether the movements are equal except for the day on which they were recorded.
-    fn is_same(&self, other: &Self) -> bool {
-        let sums = |it: &Self| {
-            let sent = it.moved.settled.saturating_add(it.moved.others);
-            (it.moved.claimed, sent, it.moved.released)
-        };
-        (self.receiver, self.recipient, sums(self))
-            == (other.receiver, other.recipient, sums(other))
-    }
-}
-
 /// All income according to the journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Earnings {
     #[serde(with = "pairs")]
     calls: BTreeMap<CallsKey, ChargedCalls>,
-    /// By transaction.
-    movements: BTreeMap<String, Vec<MoneyMovement>>,
-    waiting: BTreeMap<ReceiverKey, UnsettledClaim>,
-    exact: BTreeMap<ExactKey, ExactIncome>,
+    /// What moved on the chains.
+    pub facts: ChainFacts,
     lines: BTreeMap<ChannelKey, ChannelEarnings>,
     views: BTreeMap<ChannelKey, ChannelView>,
     /// Wei paid for gas, by day and chain.
@@ -125,38 +58,9 @@ pub struct Earnings {
     refund_fees: BTreeMap<(u64, ReceiverKey), Amount>,
     /// The chain of each intended transaction.
     chains: BTreeMap<String, u64>,
-    /// The latest reading of each splitter.
-    splits: BTreeMap<ReceiverKey, SplitRead>,
     /// Amounts attributed to the contributors of each pool, by day, in millionths of a base unit.
     #[serde(with = "pairs")]
     attributed: BTreeMap<(u64, ReceiverKey), BTreeMap<Address, u128>>,
-}
-
-/// A range of days since 1970, inclusive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DayRange {
-    pub first: u64,
-    pub last: u64,
-}
-
-impl DayRange {
-    pub const ALL: Self = Self {
-        first: 0,
-        last: u64::MAX,
-    };
-
-    /// The `count` days up to and including the day of `now_ms`.
-    pub fn until(now_ms: u64, count: u64) -> Self {
-        let last = now_ms / DAY_MS;
-        Self {
-            first: last.saturating_sub(count.saturating_sub(1)),
-            last,
-        }
-    }
-
-    pub fn has(self, day: u64) -> bool {
-        (self.first..=self.last).contains(&day)
-    }
 }
 
 /// Sums of one receiver over some days.
@@ -240,6 +144,7 @@ pub struct RecipientAccrual {
 
 impl Earnings {
     pub fn apply(&mut self, record: &EventRecord) {
+        self.facts.apply(record);
         let day = record.time_ms / DAY_MS;
         match &record.event {
             Event::CallMetered {
@@ -248,21 +153,6 @@ impl Earnings {
                 ..
             } => self.charge(day, adapter, charge),
             Event::RefundCharged(fee) => self.charge_refund(day, fee),
-            Event::PaymentReceived(paid) => self.receive(paid),
-            Event::Claimed(it) => {
-                let amount = it.rows.iter().map(|row| row.amount).sum();
-                let moved = MovedSums {
-                    claimed: amount,
-                    ..MovedSums::default()
-                };
-                if self.note(&it.tx, MoneyMovement::new(day, it.receiver, moved)) {
-                    let waiting = self.waiting.entry(it.receiver).or_default();
-                    waiting.amount = waiting.amount.saturating_add(amount);
-                    waiting.block = waiting.block.max(it.block);
-                }
-            }
-            Event::Settled(it) => self.apply_settlement(day, it),
-            Event::ReceiverObserved(it) => self.observe(day, it),
             Event::ClaimsDeferred(it) => {
                 for claim in &it.channels {
                     let key = ChannelKey {
@@ -276,16 +166,6 @@ impl Earnings {
             Event::ChannelObserved(it) => {
                 self.views.insert(it.key, it.view.clone());
             }
-            Event::Released(it) => {
-                let moved = MovedSums {
-                    released: it.amount,
-                    ..MovedSums::default()
-                };
-                let mut movement = MoneyMovement::new(day, it.receiver, moved);
-                movement.recipient = Some(it.recipient);
-                self.note(&it.tx, movement);
-            }
-            Event::Reorganised { chain_id, txs } => self.undo(*chain_id, txs),
             Event::ChainEnded { chain_id } => self.end(*chain_id),
             Event::Attributed(attributed) => {
                 for amount in attributed.amounts.iter().flatten() {
@@ -294,9 +174,6 @@ impl Earnings {
                         *sums.entry(account).or_default() += amount.micro.0;
                     }
                 }
-            }
-            Event::SplitRead(split) => {
-                self.splits.insert(split.receiver, SplitRead::clone(split));
             }
             Event::TransactionIntended(intent) => {
                 self.chains.insert(intent.tx.clone(), intent.chain_id);
@@ -317,14 +194,10 @@ impl Earnings {
     fn end(&mut self, chain_id: u64) {
         self.calls
             .retain(|key, _| key.receiver.chain_id != chain_id);
-        for moved in self.movements.values_mut() {
-            moved.retain(|it| it.receiver.chain_id != chain_id);
-        }
-        self.movements.retain(|_, moved| !moved.is_empty());
         self.attributed
             .retain(|(_, pool), _| pool.chain_id != chain_id);
-        self.splits.retain(|key, _| key.chain_id != chain_id);
-        self.waiting.retain(|key, _| key.chain_id != chain_id);
+        self.lines.retain(|key, _| key.chain_id != chain_id);
+        self.views.retain(|key, _| key.chain_id != chain_id);
         self.gas.retain(|(_, chain), _| *chain != chain_id);
         self.deferred.retain(|key, _| key.chain_id != chain_id);
         self.refund_fees
@@ -341,22 +214,17 @@ impl Earnings {
         let calls = self.calls.entry(key).or_default();
         calls.calls = calls.calls.saturating_add(1);
         calls.charged = calls.charged.saturating_add(charge.amount);
-        if charge.amount.is_zero() {
+        if charge.amount.is_zero() || charge.scheme == PaymentScheme::Exact {
             return;
         }
-        match charge.scheme {
-            PaymentScheme::Exact => self.earn(day, charge),
-            PaymentScheme::BatchSettlement => {
-                let line = self
-                    .lines
-                    .entry(charge.channel_key())
-                    .or_insert(ChannelEarnings {
-                        receiver: charge.receiver_key(),
-                        charged: Amount::ZERO,
-                    });
-                line.charged = charge.cumulative;
-            }
-        }
+        let line = self
+            .lines
+            .entry(charge.channel_key())
+            .or_insert(ChannelEarnings {
+                receiver: charge.receiver_key(),
+                charged: Amount::ZERO,
+            });
+        line.charged = charge.cumulative;
     }
 
     fn charge_refund(&mut self, day: u64, fee: &RefundCharged) {
@@ -369,134 +237,12 @@ impl Earnings {
         line.charged = fee.cumulative;
     }
 
-    /// A payment entitles its payer to a call. Until a call is charged for it, it may belong to
-    /// another seller.
-    fn receive(&mut self, paid: &PaymentReceived) {
-        let known = self.exact.get(&paid.key);
-        let is_noted = |it: &ExactIncome| it.tx == paid.tx && self.movements.contains_key(&paid.tx);
-        if known.is_some_and(is_noted) {
-            return;
-        }
-        let call = known.and_then(|it| it.call);
-        let received = ExactIncome {
-            tx: paid.tx.clone(),
-            amount: paid.amount,
-            receiver: ReceiverKey {
-                chain_id: paid.key.chain_id,
-                receiver: paid.receiver,
-                token: paid.key.token,
-            },
-            call,
-        };
-        // Received again after a reorganisation.
-        if let Some((day, amount)) = call {
-            self.arrive(day, &received, amount);
-        }
-        self.exact.insert(paid.key, received);
-    }
-
-    /// Whether a reorganisation reverted the payment of an `exact` call.
-    pub fn is_undone(&self, key: ExactKey) -> bool {
-        let paid = self.exact.get(&key);
-        paid.is_some_and(|it| it.call.is_some() && !self.movements.contains_key(&it.tx))
-    }
-
-    fn earn(&mut self, day: u64, charge: &CallCharge) {
-        let Some(paid) = self.exact.get_mut(&charge.exact_key()) else {
-            return;
-        };
-        // A second call for the same payment earns nothing.
-        if paid.call.is_none() && paid.receiver == charge.receiver_key() {
-            paid.call = Some((day, charge.amount));
-            let paid = paid.clone();
-            self.arrive(day, &paid, charge.amount);
-        }
-    }
-
-    fn arrive(&mut self, day: u64, paid: &ExactIncome, charged: Amount) {
-        let amount = charged.min(paid.amount);
-        let moved = MovedSums {
-            claimed: amount,
-            settled: amount,
-            ..MovedSums::default()
-        };
-        // One transaction may contain several equal payments.
-        let movement = MoneyMovement::new(day, paid.receiver, moved);
-        let known = self.movements.entry(paid.tx.clone()).or_default();
-        known.push(movement);
-    }
-
-    /// A settlement transfers everything claimed for the receiver, including claims of other
-    /// servers.
-    fn apply_settlement(&mut self, day: u64, it: &ReceiverSettled) {
-        let waiting = self.waiting.get(&it.receiver).copied().unwrap_or_default();
-        let moved = MovedSums {
-            settled: waiting.amount,
-            others: it.amount.saturating_sub(waiting.amount),
-            ..MovedSums::default()
-        };
-        if self.note(&it.tx, MoneyMovement::new(day, it.receiver, moved)) {
-            self.waiting.remove(&it.receiver);
-        }
-    }
-
-    /// Anyone may settle: if nothing is left to settle, all claims have arrived.
-    fn observe(&mut self, day: u64, it: &ReceiverObserved) {
-        let (view, key) = (&it.view, it.key);
-        let Some(waiting) = self.waiting.get(&key).copied() else {
-            return;
-        };
-        if view.settled < view.claimed || view.block < waiting.block || waiting.amount.is_zero() {
-            return;
-        }
-        let moved = MovedSums {
-            settled: waiting.amount,
-            ..MovedSums::default()
-        };
-        self.waiting.remove(&key);
-        let at = format!("block {} {}", view.block, view.block_hash);
-        self.movements
-            .entry(at)
-            .or_default()
-            .push(MoneyMovement::new(day, key, moved));
-    }
-
-    fn undo(&mut self, chain_id: u64, txs: &[String]) {
-        let mut touched = BTreeSet::new();
-        for tx in txs {
-            let Some(undone) = self.movements.get_mut(tx) else {
-                continue;
-            };
-            touched.extend(undone.iter().map(|it| it.receiver));
-            undone.retain(|it| it.receiver.chain_id != chain_id);
-            if undone.is_empty() {
-                self.movements.remove(tx);
-            }
-        }
-        for receiver in touched {
-            let sums = self.moved(receiver, DayRange::ALL);
-            let amount = sums.claimed.saturating_sub(sums.settled);
-            self.waiting.entry(receiver).or_default().amount = amount;
-        }
-    }
-
-    /// Returns whether a movement is new. A killed process may have recorded it twice; the
-    /// transaction identifies it.
-    fn note(&mut self, tx: &str, movement: MoneyMovement) -> bool {
-        let known = self.movements.entry(tx.to_owned()).or_default();
-        let is_new = !known.iter().any(|it| it.is_same(&movement));
-        if is_new {
-            known.push(movement);
-        }
-        is_new
-    }
-
     /// Every receiver of this journal's calls and of its own server. Transactions sent for other
     /// sellers are no income.
     pub fn receivers(&self) -> BTreeSet<ReceiverKey> {
         let called = self.calls.keys().map(|key| key.receiver);
-        let moved = self.movements.values().flatten().map(|it| it.receiver);
-        let own = moved.filter(|key| self.splits.contains_key(key));
+        let moved = self.facts.receivers().into_iter();
+        let own = moved.filter(|key| self.facts.splits().contains_key(key));
         called.chain(own).collect()
     }
 
@@ -544,9 +290,9 @@ impl Earnings {
     }
 
     fn moved(&self, receiver: ReceiverKey, days: DayRange) -> EarningsSums {
-        let fits = |it: &&MoneyMovement| it.receiver == receiver && days.has(it.day);
         let mut sums = EarningsSums::default();
-        for MoneyMovement { moved, .. } in self.movements.values().flatten().filter(fits) {
+        let movements = self.facts.movements(receiver).into_iter();
+        for moved in movements.filter(|it| days.has(it.day)) {
             sums.claimed = sums.claimed.saturating_add(moved.claimed);
             sums.settled = sums.settled.saturating_add(moved.settled);
             sums.released = sums.released.saturating_add(moved.released);
@@ -576,7 +322,7 @@ impl Earnings {
         days: DayRange,
         allotted: &BTreeMap<(ReceiverKey, Address), Amount>,
     ) -> BTreeMap<Address, RecipientAccrual> {
-        let Some(split) = self.splits.get(&receiver) else {
+        let Some(split) = self.facts.splits().get(&receiver) else {
             return BTreeMap::new();
         };
         let sums = self.sums(receiver, days);
@@ -645,10 +391,10 @@ impl Earnings {
         days: DayRange,
         accruals: &mut BTreeMap<Address, RecipientAccrual>,
     ) {
-        let fits = |it: &&MoneyMovement| it.receiver == receiver && days.has(it.day);
-        for movement in self.movements.values().flatten().filter(fits) {
-            if let Some(accrual) = movement.recipient.and_then(|it| accruals.get_mut(&it)) {
-                accrual.released = accrual.released.saturating_add(movement.moved.released);
+        let movements = self.facts.movements(receiver).into_iter();
+        for moved in movements.filter(|it| days.has(it.day)) {
+            if let Some(accrual) = moved.recipient.and_then(|it| accruals.get_mut(&it)) {
+                accrual.released = accrual.released.saturating_add(moved.released);
             }
         }
     }

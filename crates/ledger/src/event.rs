@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     CallCharge, ChannelKey, ChannelTerms, ChannelView, CheckedPayment, ExactKey, ReceiverKey,
-    ReceiverView, RetryProof, Sponsored,
+    ReceiverView, RetryProof, Sponsored, TxKey,
 };
 use openlora_core::{Address, Amount, Word};
 
@@ -531,8 +531,11 @@ pub struct TxIntent {
     pub from: String,
     pub to: String,
     pub nonce: u64,
-    /// Its purpose in words.
+    /// Its purpose in words, for people.
     pub purpose: String,
+    /// What identifies it; absent from journals of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<TxKey>,
     /// The signed bytes, hex.
     pub raw: String,
     /// Hash of the transaction with the same nonce that this one replaces.

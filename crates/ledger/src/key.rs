@@ -94,3 +94,11 @@ text_key!(
     },
     "{}/{}/{}/{}"
 );
+
+/// The key of a channel on a receiver's chain.
+pub(super) fn channel_on(receiver: ReceiverKey, channel: Word) -> ChannelKey {
+    ChannelKey {
+        chain_id: receiver.chain_id,
+        channel,
+    }
+}

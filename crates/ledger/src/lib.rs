@@ -22,10 +22,11 @@
 pub mod disclosure;
 pub mod state;
 
-mod anchors;
+mod chain_facts;
 mod channel;
 mod collected_sums;
 mod contributions;
+mod days;
 mod earnings;
 pub mod event;
 pub mod findings;
@@ -43,19 +44,22 @@ mod sponsored;
 mod sponsorship;
 pub mod trail;
 mod tranche;
+mod tx_key;
+mod tx_sentences;
 mod usage;
 mod view;
 
-pub use anchors::AnchorFacts;
+pub use chain_facts::{
+    ChainFact, ChainFacts, EventLocation, ExactIncome, ExactTransfer, MoneyMovement,
+};
 pub use channel::{
     AuthorisedStage, ChannelTerms, ChargedStage, ClaimedStage, StageTotal, TotalBreach,
     WITHDRAW_DELAY, WITHDRAW_SHARE,
 };
 pub use collected_sums::{CollectedSums, collected_of};
 pub use contributions::{AttributedCall, PoolAllotment, StatedContributions};
-pub use earnings::{
-    CallsKey, ChargedCalls, DAY_MS, DayRange, Earnings, EarningsSums, RecipientAccrual,
-};
+pub use days::{DAY_MS, DayRange};
+pub use earnings::{CallsKey, ChargedCalls, Earnings, EarningsSums, RecipientAccrual};
 pub use key::{ChannelKey, ExactKey, KeyProblem, ReceiverKey};
 pub use ledger_state::{
     ClearedPayment, ExactPayment, FormerChain, Ledger, LedgerChannel, PaidRefund, RECENT_VOUCHERS,
@@ -69,5 +73,6 @@ pub use shares::{RevenueShare, SplitProblem, WHOLE_PPM, apportion, check_split};
 pub use sponsored::{SponsorAllowance, SponsorLimit, SponsoredBook, SponsoredGas};
 pub use sponsorship::{Sponsored, SponsoredDeed};
 pub use tranche::{MOST_ENTRIES, next_tranche};
+pub use tx_key::{PoolTxAction, TxKey, UnknownTxLabel};
 pub use usage::{FinishReason, TokenUsage};
 pub use view::{ChannelView, PayerWithdrawal, ReceiverView};

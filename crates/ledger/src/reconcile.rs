@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     ChannelKey, ChannelView, ExactKey, ReceiverKey, ReceiverView,
+    chain_facts::ExactTransfer,
     findings::{
         AuditFigures, AuditFinding, FindingKind, FoundCall, LedgerAudit, LossCause, SumCheck,
         SumRelation,
     },
-    trail::{AuditTrail, ChargedCall, FactPlace, TrailPayment, channel_on},
+    key::channel_on,
+    trail::{AuditTrail, ChargedCall, FactPlace},
 };
 use openlora_core::{Address, Amount, Word};
 
@@ -149,7 +151,7 @@ impl Reconciler<'_> {
 
     fn channel(&mut self, channel: Word, seen: &ChannelEvidence) {
         let key = channel_on(self.evidence.receiver, channel);
-        let Some(known) = self.trail.ledger.channels.get(&key) else {
+        let Some(known) = self.trail.state.ledger.channels.get(&key) else {
             return;
         };
         let calls = self.trail.calls.get(&key).map_or(&[][..], Vec::as_slice);
@@ -270,9 +272,9 @@ impl Reconciler<'_> {
 
     /// Matches claims of the journal and of the chain one to one.
     fn claims(&mut self, key: ChannelKey, calls: &[ChargedCall], seen: &ChannelEvidence) {
-        let facts = self.trail.claims.iter().filter(|it| it.channel == key);
+        let trail = self.trail;
         let mut logged: Vec<&LoggedSum> = seen.claims.iter().collect();
-        for fact in facts {
+        for fact in trail.claims(key) {
             let same = |it: &&LoggedSum| it.tx == fact.tx && it.amount == fact.amount;
             let ahead = self.is_ahead(fact.place);
             if let Some(at) = logged.iter().position(same) {
@@ -280,11 +282,12 @@ impl Reconciler<'_> {
             } else if ahead {
                 continue;
             } else {
-                let before = fact.total.saturating_sub(fact.amount);
+                let total = fact.of.total;
+                let before = total.saturating_sub(fact.amount);
                 self.findings.push(AuditFinding {
                     channel: Some(key.channel),
-                    tx: Some(fact.tx.clone()),
-                    calls: between(calls, before, fact.total),
+                    tx: Some(fact.tx.to_owned()),
+                    calls: between(calls, before, total),
                     ..AuditFinding::new(FindingKind::ClaimMissing, fact.amount, Amount::ZERO)
                 });
             }
@@ -308,7 +311,8 @@ impl Reconciler<'_> {
     fn refunds(&mut self, key: ChannelKey, seen: &ChannelEvidence) {
         let refunds = seen.paid_back.iter().filter(|it| it.is_refund);
         let mut logged: Vec<&LoggedSum> = refunds.map(|it| &it.logged).collect();
-        for fact in self.trail.refunds.iter().filter(|it| it.of == key) {
+        let trail = self.trail;
+        for fact in trail.refunds(key) {
             let same = |it: &&LoggedSum| it.tx == fact.tx && it.amount == fact.amount;
             match logged.iter().position(same) {
                 Some(at) => {
@@ -317,7 +321,7 @@ impl Reconciler<'_> {
                 None if self.is_ahead(fact.place) => {}
                 None => self.findings.push(AuditFinding {
                     channel: Some(key.channel),
-                    tx: Some(fact.tx.clone()),
+                    tx: Some(fact.tx.to_owned()),
                     ..AuditFinding::new(FindingKind::RefundMissing, fact.amount, Amount::ZERO)
                 }),
             }
@@ -337,19 +341,19 @@ impl Reconciler<'_> {
     /// them.
     fn settlements(&mut self) {
         let (trail, evidence) = (self.trail, self.evidence);
-        let ours = |it: &&super::trail::TrailSettlement| it.receiver == evidence.receiver;
         let mut logged: Vec<&LoggedSum> = evidence.settlements.iter().collect();
-        for fact in trail.settlements.iter().filter(ours) {
+        for fact in trail.settlements(evidence.receiver) {
             let same = |it: &&LoggedSum| it.tx == fact.tx && it.amount == fact.amount;
             if let Some(at) = logged.iter().position(same) {
                 logged.remove(at);
             } else if !self.is_ahead(fact.place) {
-                let calls = fact.claims.iter().flat_map(|(key, amount, total)| {
-                    let calls = trail.calls.get(key).map_or(&[][..], Vec::as_slice);
-                    between(calls, total.saturating_sub(*amount), *total)
+                let calls = fact.of.iter().flat_map(|claim| {
+                    let calls = trail.calls.get(&claim.channel);
+                    let calls = calls.map_or(&[][..], Vec::as_slice);
+                    between(calls, claim.total.saturating_sub(claim.amount), claim.total)
                 });
                 self.findings.push(AuditFinding {
-                    tx: Some(fact.tx.clone()),
+                    tx: Some(fact.tx.to_owned()),
                     calls: calls.collect(),
                     ..AuditFinding::new(FindingKind::SettlementMissing, fact.amount, Amount::ZERO)
                 });
@@ -389,14 +393,12 @@ impl Reconciler<'_> {
     /// payment.
     fn exact(&mut self) {
         let (trail, receiver) = (self.trail, self.evidence.receiver);
-        let here =
-            |key: &ExactKey| (key.chain_id, key.token) == (receiver.chain_id, receiver.token);
         let mut keys: BTreeSet<ExactKey> = BTreeSet::new();
-        let paid = trail.payments.iter();
-        keys.extend(
-            paid.filter(|(key, it)| here(key) && it.receiver == receiver.receiver)
-                .map(|(key, _)| *key),
-        );
+        let paid = trail.state.facts.payments.iter().filter(|(_, it)| {
+            let transfer = it.transfer.as_ref();
+            transfer.is_some_and(|it| it.receiver == receiver)
+        });
+        keys.extend(paid.map(|(key, _)| *key));
         let called = trail.exact_calls.iter();
         keys.extend(
             called
@@ -416,13 +418,14 @@ impl Reconciler<'_> {
     fn payment(&mut self, key: ExactKey, used: Option<&str>) {
         let trail = self.trail;
         let calls = trail.exact_calls.get(&key).map_or(&[][..], Vec::as_slice);
-        let payment = trail.payments.get(&key);
+        let income = trail.state.facts.payments.get(&key);
+        let payment = income.and_then(|it| it.transfer.as_ref());
         let charged: Amount = calls.iter().map(|it| it.amount).sum();
         self.figures.exact_charged = self.figures.exact_charged.saturating_add(charged);
         let named: Vec<FoundCall> = calls.iter().map(|it| found_call(it, it.amount)).collect();
         let standing = payment.filter(|it| !it.is_undone);
         if let Some(payment) = standing
-            && self.is_ahead(payment.place)
+            && self.is_ahead(trail.place(payment.sequence, payment.block))
         {
             // Taken from the journal; the next audit reads its block.
             for sum in [&mut self.figures.exact, &mut self.figures.from_exact] {
@@ -465,7 +468,7 @@ impl Reconciler<'_> {
         expected: Amount,
         PaymentTransactions { stated, used }: PaymentTransactions<'_>,
         calls: &[FoundCall],
-        payment: Option<&TrailPayment>,
+        payment: Option<&ExactTransfer>,
     ) {
         self.figures.exact = self.figures.exact.saturating_add(expected);
         let exactly = used.and_then(|tx| self.transfer(tx, key.payer, Some(expected)));
@@ -526,11 +529,10 @@ impl Reconciler<'_> {
     fn payouts(&mut self) {
         let (trail, evidence) = (self.trail, self.evidence);
         let mut logged: Vec<&LoggedRelease> = evidence.releases.iter().collect();
-        let facts = trail.releases.iter();
-        for fact in facts.filter(|it| it.of.0 == evidence.receiver) {
+        for fact in trail.releases(evidence.receiver) {
             let same = |it: &&LoggedRelease| {
-                (&it.logged.tx, it.recipient, it.logged.amount)
-                    == (&fact.tx, fact.of.1, fact.amount)
+                (it.logged.tx.as_str(), it.recipient, it.logged.amount)
+                    == (fact.tx, fact.of, fact.amount)
             };
             match logged.iter().position(same) {
                 // Recipients may release their own shares, so the rest is no difference.
@@ -539,8 +541,8 @@ impl Reconciler<'_> {
                 }
                 None if self.is_ahead(fact.place) => {}
                 None => self.findings.push(AuditFinding {
-                    tx: Some(fact.tx.clone()),
-                    detail: format!("to {}", fact.of.1),
+                    tx: Some(fact.tx.to_owned()),
+                    detail: format!("to {}", fact.of),
                     ..AuditFinding::new(FindingKind::ReleaseMissing, fact.amount, Amount::ZERO)
                 }),
             }

@@ -19,7 +19,7 @@ use openlora_engine::{
 use openlora_ledger::event::TokenUsage;
 use openlora_model::{
     dataset::choices::{LabelChoices, arg_max},
-    text::{ChatMessage, TextCodec},
+    text::TextCodec,
 };
 
 /// A model with at most one adapter.
@@ -31,14 +31,10 @@ pub(super) struct ServedModel {
     pub context: usize,
 }
 
-/// The tokens of a prompt as in training.
+/// The tokens of a prompt as in training: a message cannot write special tokens, a raw text can.
 fn encode(codec: &TextCodec, prompt: &Prompt) -> Result<Vec<u32>, EngineError> {
     let ids = match prompt {
-        Prompt::Chat(messages) => {
-            check_spelling(codec, messages)?;
-            let text = codec.render_chat(messages, true);
-            text.and_then(|text| codec.encode(&text, false))
-        }
+        Prompt::Chat(messages) => codec.encode_chat(messages, true).map(|chat| chat.ids()),
         Prompt::Text(text) => codec.encode(text, true),
     };
     match ids {
@@ -46,23 +42,6 @@ fn encode(codec: &TextCodec, prompt: &Prompt) -> Result<Vec<u32>, EngineError> {
         Ok(ids) if ids.is_empty() => Err(invalid(prompt, "the prompt is empty".to_owned())),
         Ok(ids) => Ok(ids),
     }
-}
-
-/// A message that spells a special token of the template could end itself and open another message,
-/// such as an answer of the model.
-fn check_spelling(codec: &TextCodec, messages: &[ChatMessage]) -> Result<(), EngineError> {
-    for (at, message) in messages.iter().enumerate() {
-        if let Some(token) = codec.special_inside(&message.content) {
-            return Err(EngineError::Invalid {
-                message: format!(
-                    "message {} contains {token}, which only the chat template may write",
-                    at + 1
-                ),
-                parameter: Some("messages"),
-            });
-        }
-    }
-    Ok(())
 }
 
 impl ServedModel {

@@ -45,6 +45,8 @@ pub struct TextCodec {
     processor: Option<PostProcessorWrapper>,
     template: Option<ChatTemplate>,
     special: Vec<(u32, String)>,
+    /// Whether special tokens are looked for in normalised text.
+    disguises: bool,
     /// Ids of all added tokens, special or not, ascending.
     added: Vec<u32>,
     document_end: Option<u32>,
@@ -66,6 +68,7 @@ impl TextCodec {
         let template = ChatTemplate::find(dir, &settings, SpecialTokens::read(&settings))?;
         let mut codec = Self {
             special: special_tokens(&tokenizer),
+            disguises: has_normalized_special(&tokenizer),
             added: added_tokens(&tokenizer),
             longest_token: longest_token(&tokenizer),
             dir: dir.to_path_buf(),
@@ -165,15 +168,6 @@ impl TextCodec {
         self.special.iter().any(|(special, _)| *special == id)
     }
 
-    /// The first special token that a text spells out, if any; [`encode`](Self::encode) makes it
-    /// one, [`encode_literal`](Self::encode_literal) does not.
-    pub fn special_inside(&self, text: &str) -> Option<&str> {
-        self.special
-            .iter()
-            .map(|(_, token)| token.as_str())
-            .find(|token| text.contains(token))
-    }
-
     /// The special token that a text begins with, if any.
     pub fn special_at_start(&self, text: &str) -> Option<&str> {
         self.special
@@ -266,11 +260,15 @@ impl std::fmt::Debug for TextCodec {
 
 fn open_tokenizer(path: &Path) -> Result<Tokenizer, ModelTextError> {
     let bytes = std::fs::read(path).map_err(|error| ModelTextError::read(path, &error))?;
-    let mut tokenizer =
-        Tokenizer::from_bytes(&bytes).map_err(|error| ModelTextError::NotTokenizer {
-            path: path.to_path_buf(),
-            reason: error.to_string(),
-        })?;
+    let refused = |reason: String| ModelTextError::NotTokenizer {
+        path: path.to_path_buf(),
+        reason,
+    };
+    let text = std::str::from_utf8(&bytes).map_err(|error| refused(error.to_string()))?;
+    // Not `from_bytes`: it is generic, so it would compile every tokenizer's reader in this crate.
+    let mut tokenizer: Tokenizer = text
+        .parse()
+        .map_err(|error: tokenizers::Error| refused(error.to_string()))?;
     tokenizer.with_padding(None);
     // Disabling truncation cannot fail.
     let _ = tokenizer.with_truncation(None);
@@ -313,6 +311,13 @@ fn added_tokens(tokenizer: &Tokenizer) -> Vec<u32> {
     let mut ids: Vec<u32> = tokenizer.get_added_tokens_decoder().into_keys().collect();
     ids.sort_unstable();
     ids
+}
+
+fn has_normalized_special(tokenizer: &Tokenizer) -> bool {
+    let added = tokenizer.get_added_tokens_decoder();
+    added
+        .values()
+        .any(|token| token.special && token.normalized)
 }
 
 fn special_tokens(tokenizer: &Tokenizer) -> Vec<(u32, String)> {

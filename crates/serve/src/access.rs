@@ -12,14 +12,14 @@ use std::{
     sync::Arc,
 };
 
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use hmac::{Hmac, Mac};
 use rand::{TryRngCore, rngs::OsRng};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::{api_error::ApiError, proxies::TrustedProxies};
+use super::{api_error::ApiError, origins::AllowedOrigins, payment, proxies::TrustedProxies};
 use openlora_core::{atomic, private::files};
 
 /// Bytes of a token.
@@ -182,8 +182,10 @@ pub struct AccessRules {
     pub facilitation: FacilitatorAccess,
     /// Proxies whose forwarding headers are trusted.
     pub proxies: TrustedProxies,
-    /// The host name under which clients reach the server.
-    pub public_host: Option<String>,
+    /// Pages that may use the routes for anyone.
+    pub origins: AllowedOrigins,
+    /// The address under which clients reach the server, without a query.
+    pub public_url: Option<Uri>,
 }
 
 impl AccessRules {
@@ -204,6 +206,14 @@ impl AccessRules {
         }
     }
 
+    /// The address of a path for clients: under the public address, or as the request has it.
+    pub fn resource(&self, headers: &HeaderMap, path: &str) -> String {
+        match &self.public_url {
+            Some(url) => format!("{}{path}", url.to_string().trim_end_matches('/')),
+            None => payment::resource(headers, path),
+        }
+    }
+
     /// Refuses requests from web pages. Browsers send `Origin`. A page whose own name resolves to
     /// this machine (DNS rebinding) sends that name as `Host`.
     fn check_browser(&self, headers: &HeaderMap) -> Result<(), ApiError> {
@@ -212,8 +222,9 @@ impl AccessRules {
             let host = host.to_str().unwrap_or_default();
             is_plain_host(host)
                 || self
-                    .public_host
-                    .as_deref()
+                    .public_url
+                    .as_ref()
+                    .and_then(Uri::host)
                     .is_some_and(|it| is_named(host, it))
         });
         if known && hosts.len() <= 1 && !headers.contains_key(header::ORIGIN) {

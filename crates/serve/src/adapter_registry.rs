@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{ServeError, api_error::ApiError, payment::Currency, wire::fields::closest};
+use super::{ServeError, api_error::ApiError, payment::Currency, similar::closest};
 use openlora_attribution::Provenance;
 use openlora_engine::{Engine, Prompt};
 use openlora_ledger::{PriceList, TOKENS};

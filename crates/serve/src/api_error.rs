@@ -15,7 +15,7 @@ use openlora_core::private::redact;
 use openlora_engine::EngineError;
 
 /// The payment terms of a 402 answer.
-const PAYMENT_REQUIRED: HeaderName = HeaderName::from_static("payment-required");
+pub const PAYMENT_REQUIRED: HeaderName = HeaderName::from_static("payment-required");
 
 /// Tells the OpenAI SDKs whether a retry can succeed.
 pub const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");

@@ -39,8 +39,11 @@ pub struct CallIntake {
     pub static_shares: bool,
     /// The value of `PAYMENT-SIGNATURE`.
     pub payment: Option<String>,
-    /// The address that was called, as the caller wrote it.
+    /// The address that was called, as clients reach it.
     pub resource: String,
+    /// Where each prompt's text is in the request, such as `input[3]`; empty for requests of one
+    /// prompt, which its refusal describes.
+    pub places: Vec<String>,
     /// The connection of the request; `None` if it came over no connection.
     pub address: Option<ClientAddress>,
     pub connection: Option<Connection>,
@@ -74,7 +77,7 @@ impl CallIntake {
             let length = body::content_length(&parts.headers);
             app.quotes.spend(address, length.unwrap_or(UNANNOUNCED))?;
         }
-        let resource = payment::resource(&parts.headers, parts.uri.path());
+        let resource = app.access.resource(&parts.headers, parts.uri.path());
         let body = body::read(&parts.headers, body, limit, &app.bodies).await?;
         let connection = parts.extensions.get::<Connection>().cloned();
         // Up to here, and without a payment, the connection may be closed for others.
@@ -110,6 +113,7 @@ impl CallIntake {
             static_shares,
             payment,
             resource,
+            places: Vec::new(),
             address,
             connection,
             retry_address: address.filter(|_| parts.extensions.get::<Relayed>().is_none()),
@@ -120,14 +124,16 @@ impl CallIntake {
 
 impl CallIntake {
     /// Counts the tokens of the prompts. Each prompt must leave room for at least one more token. A
-    /// request is counted once, and one that can never fit is refused without counting.
+    /// request is counted once, and one that can never fit is refused without counting. A refusal
+    /// names the text at fault: one that is refused in a batch is not to hide the others.
     pub async fn count(&self, app: &AppState, prompts: &[Prompt]) -> Result<u64, ApiError> {
         let hash = &self.fingerprint.hash;
         if let Some(tokens) = app.quotes.known(hash) {
             return Ok(tokens);
         }
-        for prompt in prompts {
-            self.check_length(prompt)?;
+        for (at, prompt) in prompts.iter().enumerate() {
+            self.check_length(prompt)
+                .map_err(|refusal| placed(&self.places, at, refusal))?;
         }
         // If calls are free, the request already has a turn on an engine.
         let _counting = match app.sales.is_some() {
@@ -167,15 +173,33 @@ impl CallIntake {
     async fn counted(&self, prompts: &[Prompt]) -> Result<u64, ApiError> {
         let context = self.adapter.engine.limits().context_tokens as u64;
         let mut total = 0_u64;
-        for prompt in prompts {
+        for (at, prompt) in prompts.iter().enumerate() {
             let counted = self.adapter.engine.count_prompt(prompt).await;
-            let tokens = counted.map_err(|error| ApiError::from_engine(&error))?;
-            if tokens >= context {
-                return Err(too_long(context, tokens));
-            }
+            let counted = counted.map_err(|error| ApiError::from_engine(&error));
+            let fitting = counted.and_then(|tokens| match tokens >= context {
+                true => Err(too_long(context, tokens)),
+                false => Ok(tokens),
+            });
+            let tokens = fitting.map_err(|refusal| placed(&self.places, at, refusal))?;
             total = total.saturating_add(tokens);
         }
         Ok(total)
+    }
+}
+
+/// The refusal of one of several prompts.
+pub fn placed(places: &[String], at: usize, refusal: ApiError) -> ApiError {
+    let is_of_prompt = refusal.status == StatusCode::BAD_REQUEST
+        && refusal.param.as_deref().is_none_or(|it| it == "messages");
+    match places.get(at).filter(|_| is_of_prompt) {
+        Some(place) => {
+            let message = format!("{place}: {}", refusal.message);
+            ApiError {
+                message: message.into(),
+                ..refusal.with_param(place.as_str())
+            }
+        }
+        None => refusal,
     }
 }
 

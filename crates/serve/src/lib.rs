@@ -54,6 +54,7 @@ mod head;
 mod intake;
 pub mod meter;
 pub mod metrics;
+pub mod origins;
 pub mod payment;
 pub mod proxies;
 mod quotes;
@@ -62,6 +63,7 @@ mod refused_payments;
 pub mod request_id;
 mod routes;
 mod server;
+mod similar;
 mod unread;
 pub mod wire;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::{
     body::Bytes,
-    http::{HeaderMap, HeaderName, StatusCode, header},
+    http::{HeaderMap, HeaderName, StatusCode, header, uri::Authority},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
@@ -59,12 +59,30 @@ pub fn payment_header(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
 
 /// The address that was called, as the caller wrote it.
 pub fn resource(headers: &HeaderMap, path: &str) -> String {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    // The edge keeps these headers only if a trusted proxy wrote them.
-    let host = text(proxies::FORWARDED_HOST).or(text(header::HOST));
-    let secure = text(proxies::FORWARDED_PROTO).is_some_and(|it| it.eq_ignore_ascii_case("https"));
-    let scheme = if secure { "https" } else { "http" };
-    format!("{scheme}://{}{path}", host.unwrap_or("localhost"))
+    // The edge keeps the forwarding headers only if a trusted proxy wrote them.
+    let forwarded = |list: &HeaderName, pair| {
+        let list = headers.get(list).and_then(|value| value.to_str().ok());
+        let first = list.and_then(|list| list.split(',').next());
+        let first = first.map(|text| text.trim().to_owned());
+        first.or_else(|| proxies::forwarded_pair(headers, pair))
+    };
+    let host = headers.get(header::HOST);
+    let host = host.and_then(|value| value.to_str().ok().map(str::to_owned));
+    let hosts = [forwarded(&proxies::FORWARDED_HOST, "host"), host];
+    let host = hosts.into_iter().flatten().find(|host| is_host(host));
+    let scheme = match forwarded(&proxies::FORWARDED_PROTO, "proto") {
+        Some(proto) if proto.eq_ignore_ascii_case("https") => "https",
+        _ => "http",
+    };
+    format!(
+        "{scheme}://{}{path}",
+        host.as_deref().unwrap_or("localhost")
+    )
+}
+
+fn is_host(text: &str) -> bool {
+    let host = text.parse::<Authority>();
+    host.is_ok_and(|it| !it.host().is_empty()) && !text.contains('@')
 }
 
 /// The value of `PAYMENT-RESPONSE` as the last event of a stream, after the end that the SDKs

@@ -97,7 +97,7 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &TrustedProxie
         return peer;
     }
     let by_list = named(headers, &FORWARDED_FOR, |part| Some(part.to_owned()));
-    let by_standard = named(headers, &header::FORWARDED, forwarded_for);
+    let by_standard = named(headers, &header::FORWARDED, |part| pair_of(part, "for"));
     let path = match (by_list, by_standard) {
         (Some(list), Some(standard)) if list != standard => return peer,
         (Some(list), _) => list,
@@ -133,13 +133,19 @@ fn named(
     })
 }
 
-/// The `for` of one element of `Forwarded` (RFC 7239).
-fn forwarded_for(element: &str) -> Option<String> {
+/// A value of the first element of `Forwarded` (RFC 7239).
+pub fn forwarded_pair(headers: &HeaderMap, name: &str) -> Option<String> {
+    let line = headers.get(header::FORWARDED)?.to_str().ok()?;
+    pair_of(line.split(',').next()?, name)
+}
+
+/// A value of one element of `Forwarded`.
+fn pair_of(element: &str, wanted: &str) -> Option<String> {
     element.split(';').find_map(|pair| {
         let (name, value) = pair.split_once('=')?;
         let value = value.trim().trim_matches('"');
         name.trim()
-            .eq_ignore_ascii_case("for")
+            .eq_ignore_ascii_case(wanted)
             .then(|| value.to_owned())
     })
 }

@@ -15,6 +15,7 @@ use openlora_payments::{
     payer::CallOrder,
     x402::wire::{PAYMENT_REQUIRED, PAYMENT_SIGNATURE},
 };
+use openlora_runtime::published_log::server_root;
 use openlora_serve::PublishedReceipt;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -352,16 +353,6 @@ fn parse(text: &str) -> Result<Url, Failure> {
         let message = format!("--url {text}: expected an address such as http://127.0.0.1:8080");
         Failure::new(ExitClass::Usage, message)
     })
-}
-
-/// The server's address in the address of its API, which is what OpenAI clients call the base URL.
-pub fn server_root(mut url: Url) -> Url {
-    let path = url.path().trim_end_matches('/');
-    if let Some(root) = path.strip_suffix("/v1") {
-        let root = root.to_owned();
-        url.set_path(&root);
-    }
-    url
 }
 
 fn own(context: &CommandContext) -> Result<Url, Failure> {

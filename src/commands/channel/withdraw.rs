@@ -7,6 +7,7 @@ use super::{ChannelReport, ChannelRequest, chosen, confirm};
 use crate::commands::{CommandContext, payer};
 use openlora_core::{
     Amount,
+    calendar::moment,
     error::{ExitClass, ExitStatus, Failure},
 };
 use openlora_payments::payer::{LeasedChannel, Payer, PayerChannelState, chain};
@@ -55,10 +56,11 @@ pub async fn withdraw(
             leased.channel.id
         ));
     } else {
-        let delay = leased.channel.config.withdraw_delay;
-        printer.line(format!(
-            "{money} come back in {delay} seconds at the earliest"
-        ));
+        let when = match withdrawn.ready_at {
+            Some(ready_at) => format!("on {}", moment(ready_at)),
+            None => format!("{} seconds from now", leased.channel.config.withdraw_delay),
+        };
+        printer.line(format!("{money} come back {when} at the earliest"));
         printer.hint("run the same command again then");
     }
     Ok(ExitStatus::Success)
@@ -111,11 +113,16 @@ async fn finish(
     let ready_at = waiting.since + channel.config.withdraw_delay;
     let deed = format!("ending the withdrawal from channel {}", channel.id);
     channel.state = PayerChannelState::Withdrawing;
-    let sent = tx_context.send(&turn, chain::finalize_withdraw(channel), &deed);
+    let sent = tx_context.send(
+        &turn,
+        chain::finalize_withdraw(channel, waiting.since),
+        &deed,
+    );
     sent.await.map_err(|failure| match failure.class {
         ExitClass::Reverted => failure.with_hint(format!(
-            "it began at {} and can end at {ready_at}, Unix seconds",
-            waiting.since
+            "it began at {} and can end at {}",
+            moment(waiting.since),
+            moment(ready_at)
         )),
         _ => failure,
     })?;

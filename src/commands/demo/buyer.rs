@@ -9,9 +9,8 @@ use serde::{Serialize, de::IgnoredAny};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    program::{DemoBinary, DemoServer},
+    program::{CreatedAccount, DemoBinary, DemoServer},
     script::DemoScript,
-    steps::CreatedAccount,
 };
 use crate::commands::call::CallResult;
 use openlora_chain::balance::shown_amount;
@@ -20,7 +19,10 @@ use openlora_core::{
     error::{ExitClass, Failure},
 };
 use openlora_journal::Journal;
-use openlora_ledger::event::{Event, SplitRead};
+use openlora_ledger::{
+    TxKey,
+    event::{Event, SplitRead},
+};
 
 /// How many calls the buyer makes.
 const CALLS: usize = 50;
@@ -194,7 +196,9 @@ impl TradeFacts {
                     amount: it.amount,
                 });
             }
-            Event::TransactionIntended(intent) if intent.purpose.starts_with("a deposit") => {
+            Event::TransactionIntended(intent)
+                if matches!(intent.read_key(), Ok(Some(TxKey::Deposit { .. }))) =>
+            {
                 self.deposits.push(intent.tx.clone());
             }
             Event::TransactionConfirmed {

@@ -15,7 +15,10 @@ use openlora_core::{
     error::{ExitClass, Failure},
 };
 use openlora_journal::Journal;
-use openlora_ledger::{AnchorFacts, event::Event};
+use openlora_ledger::{
+    ChainFacts,
+    event::{Event, EventRecord},
+};
 use openlora_release::deploy::POOL_DELAY;
 use openlora_serve::attribution::published::{AttributionStage, PublishedAttribution};
 
@@ -72,19 +75,19 @@ struct CreditFacts {
     by_influence: u64,
     /// Millionths and account by name.
     earned: BTreeMap<String, (u128, Option<Address>)>,
-    anchors: AnchorFacts,
+    chain: ChainFacts,
 }
 
 impl CreditFacts {
     fn read(journal: &Path) -> Result<Self, Failure> {
         let mut facts = Self::default();
-        Journal::open_read_only(journal)?.replay(1, |record| facts.apply(&record.event))?;
+        Journal::open_read_only(journal)?.replay(1, |record| facts.apply(record))?;
         Ok(facts)
     }
 
-    fn apply(&mut self, event: &Event) {
-        self.anchors.apply(event);
-        let Event::Attributed(it) = event else {
+    fn apply(&mut self, record: &EventRecord) {
+        self.chain.apply(record);
+        let Event::Attributed(it) = &record.event else {
             return;
         };
         self.calls += 1;
@@ -204,12 +207,11 @@ impl DemoScript<'_> {
             shown_amount(&claimed.to_string(), DECIMALS)
         ));
         self.audit(&contributor, project, deployed, package).await?;
-        let (anchored, _) = facts.anchors.calls();
         Ok(CreditReport {
             calls: facts.calls,
             by_influence: facts.by_influence,
             contributors: credited,
-            anchored,
+            anchored: facts.chain.anchored().map(|it| it.count).sum(),
             claimed,
         })
     }

@@ -43,6 +43,12 @@ pub struct ReadyServer {
     pub url: String,
 }
 
+/// What is read of the result of `wallet new`.
+#[derive(Deserialize)]
+pub struct CreatedAccount {
+    pub address: String,
+}
+
 impl DemoBinary {
     pub fn new(home: &Path) -> Result<Self, Failure> {
         let binary = std::env::current_exe().map_err(|error| {

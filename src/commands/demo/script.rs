@@ -6,6 +6,7 @@ use anstyle::Style;
 
 use super::program::DemoBinary;
 use crate::commands::{printer::Printer, shell};
+use openlora_core::private::foreign_text::clean_text;
 use openlora_tui::run::DashFeed;
 
 /// State shared by the steps.
@@ -20,7 +21,7 @@ impl DemoScript<'_> {
     pub fn step(&self, number: u32, title: &str, args: &[&str]) {
         let bold = Style::new().bold();
         self.print_line("");
-        self.print_line(&self.paint(bold, &format!("{number}. {title}")));
+        self.print_painted(&self.paint(bold, &format!("{number}. {title}")));
         if !args.is_empty() {
             self.print_command(args);
         }
@@ -54,7 +55,7 @@ impl DemoScript<'_> {
     }
 
     pub fn print_shell_line(&self, line: &str) {
-        self.print_line(&self.paint(Style::new().dimmed(), &format!("  $ {line}")));
+        self.print_painted(&self.paint(Style::new().dimmed(), &format!("  $ {line}")));
     }
 
     /// The dashboard styles its lines itself and would display escape codes.
@@ -65,8 +66,13 @@ impl DemoScript<'_> {
         }
     }
 
-    /// The lines are the result for a user; with `--json` they go to stderr.
+    /// A line without colours.
     pub fn print_line(&self, line: &str) {
+        self.print_painted(&clean_text(line));
+    }
+
+    /// The lines are the result for a user; with `--json` they go to stderr.
+    fn print_painted(&self, line: &str) {
         if let Some(watcher) = &self.watcher {
             // A slow screen skips lines; a closed one shows none.
             if !line.trim().is_empty() {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize, de::IgnoredAny};
 use super::{
     DemoReport,
     buyer::{CallLog, DemoBuyer},
-    program::DemoServer,
+    program::{CreatedAccount, DemoServer},
     script::DemoScript,
     watch::WatchedTraining,
 };
@@ -21,7 +21,7 @@ use crate::commands::{
 use openlora_chain::balance::shown_amount;
 use openlora_core::error::{ExitClass, Failure};
 use openlora_journal::Journal;
-use openlora_ledger::state::{ApplyOutcome, JournalSnapshot};
+use openlora_ledger::state::{ApplyOutcome, LedgerState};
 use openlora_release::explore::AdapterView;
 
 /// A created project with checked data.
@@ -42,12 +42,6 @@ struct CheckedData {
 struct CheckedSources {
     rows: u64,
     sources: Vec<IgnoredAny>,
-}
-
-/// What is read of the result of `wallet new`.
-#[derive(Deserialize)]
-pub struct CreatedAccount {
-    pub address: String,
 }
 
 /// What is read of the result of `devnet status`.
@@ -398,19 +392,19 @@ impl DemoScript<'_> {
 fn totals(journal: &Path) -> Result<MeteredTotals, Failure> {
     let mut journal = Journal::open_read_only(journal)?;
     journal.verify()?;
-    let mut snapshot = JournalSnapshot::default();
+    let mut state = LedgerState::default();
     let mut gaps = 0_u64;
     journal.replay(1, |record| {
-        gaps += u64::from(matches!(snapshot.apply(record), ApplyOutcome::Gap { .. }));
+        gaps += u64::from(matches!(state.apply(record), ApplyOutcome::Gap { .. }));
     })?;
     if gaps > 0 {
         let message = format!("{gaps} records of the journal are missing");
         return Err(Failure::new(ExitClass::Verification, message));
     }
     Ok(MeteredTotals {
-        calls: snapshot.totals.calls,
-        prompt_tokens: snapshot.totals.prompt_tokens,
-        completion_tokens: snapshot.totals.completion_tokens,
+        calls: state.totals.calls,
+        prompt_tokens: state.totals.prompt_tokens,
+        completion_tokens: state.totals.completion_tokens,
     })
 }
 

@@ -38,11 +38,11 @@ pub async fn run(context: &CommandContext, request: &DeployRequest) -> Result<Ex
     )
     .await?;
     if request.dry_run {
-        propose(context, &tx_context, &steps, &quote);
+        propose(context, &tx_context, &steps, &quote)?;
         return Ok(ExitStatus::Success);
     }
     if !steps.is_empty() {
-        print_steps(context, &tx_context, &steps, &quote);
+        print_steps(context, &tx_context, &steps, &quote)?;
         tx_context.confirm("contracts", "deploying the contracts")?;
         tx_context.fund().await?;
         let held = tx_context.chain.balance(tx_context.account).await?;

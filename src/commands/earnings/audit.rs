@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::commands::{CommandContext, network, printer::Printer};
+use crate::commands::{CommandContext, money::format_network_sum, network, printer::Printer};
 use openlora_chain::{balance::shown_amount, network::Network, provider::Chain};
 use openlora_core::{Address, Amount, error::Failure};
 use openlora_journal::Journal;
@@ -105,12 +105,12 @@ pub(super) async fn all(context: &CommandContext) -> Result<AuditResults, Failur
         }
         let network = network::reach(context, network).await?;
         let chain = Chain::connect(&network).await?;
-        check_genesis(&chain, &trail.ledger).await?;
+        check_genesis(&chain, &trail.state.ledger).await?;
         gathered.push((gather(&chain, &trail, 0).await?, network));
     }
-    journal.replay(trail.sequence + 1, |record| trail.apply(record))?;
-    for gone in &trail.ledger.former {
-        context.printer.note(former(gone));
+    journal.replay(trail.state.sequence + 1, |record| trail.apply(record))?;
+    for gone in &trail.state.ledger.former {
+        context.printer.note(former(context, gone));
     }
     let audited = gathered.iter().flat_map(|(evidence, network)| {
         let audits = evidence.iter().map(|it| reconcile(&trail, it));
@@ -125,6 +125,7 @@ pub(super) async fn all(context: &CommandContext) -> Result<AuditResults, Failur
     Ok(AuditResults {
         audited: audited.collect(),
         problems: trail
+            .state
             .ledger
             .breaches
             .iter()
@@ -135,13 +136,19 @@ pub(super) async fn all(context: &CommandContext) -> Result<AuditResults, Failur
 }
 
 /// A chain that was reset cannot be compared.
-fn former(gone: &FormerChain) -> String {
+fn former(context: &CommandContext, gone: &FormerChain) -> String {
     let genesis = gone
         .genesis
         .map_or_else(String::new, |it| format!(" ({it})"));
+    let described = network::described(context);
+    let network = described.iter().find(|it| it.chain_id == gone.chain_id);
+    let charged = match network {
+        Some(network) => format_network_sum(network, gone.charged),
+        None => format!("{} base units", gone.charged),
+    };
     format!(
-        "an earlier chain with id {}{genesis} is gone, with {} channels and {} base units charged",
-        gone.chain_id, gone.channels, gone.charged
+        "an earlier chain with id {}{genesis} is gone, with {} channels and {charged} charged",
+        gone.chain_id, gone.channels
     )
 }
 

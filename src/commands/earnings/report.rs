@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{IncomeLedger, audit::ReceiverAudit, table::EarningsRow};
-use crate::commands::{CommandContext, printer::Printer, settings::StatedSetting};
-use openlora_chain::balance::{from_units, shown_amount};
-use openlora_core::{
-    Amount,
-    error::{ExitClass, Failure},
+use super::{
+    IncomeLedger,
+    audit::ReceiverAudit,
+    recipients::{RecipientReport, recipients},
+    table::EarningsRow,
 };
+use crate::commands::{CommandContext, money::coin, printer::Printer};
+use openlora_chain::balance::shown_amount;
+use openlora_core::{Amount, error::Failure};
 use openlora_ledger::{DayRange, ReceiverKey};
 
 /// What `earnings --json` prints. Amounts are in base units.
@@ -51,6 +53,8 @@ pub struct TokenReport {
     pub deferred: Amount,
     /// At the receiver and not yet released.
     pub withdrawable: Amount,
+    /// Everyone who is paid from it, this home's accounts first. Empty where no split was read.
+    pub recipients: Vec<RecipientReport>,
 }
 
 /// Sums over some days.
@@ -64,6 +68,8 @@ pub struct PeriodReport {
     pub released: Amount,
     /// Gas cost of this journal's transactions in wei.
     pub gas_wei: Amount,
+    /// The same at `pricing.coin`, rounded up. Null without that price.
+    pub gas: Option<Amount>,
     /// Charged, including refund fees, minus gas at `pricing.coin`; negative if gas cost more. Null
     /// without that price.
     #[schemars(with = "Option<String>")]
@@ -139,23 +145,6 @@ pub(super) fn build_report(
     })
 }
 
-/// The price of one native coin in base units of the token.
-pub(in crate::commands) fn coin(
-    context: &CommandContext,
-    decimals: u8,
-) -> Result<Option<u128>, Failure> {
-    let read = |stated: &StatedSetting<String>| {
-        from_units(&stated.value, decimals).ok_or_else(|| {
-            let message = format!(
-                "`{}` is wrong: expected token units such as 2500 or 0.5, found `{}`",
-                stated.key, stated.value
-            );
-            Failure::new(ExitClass::BadInput, message)
-        })
-    };
-    context.settings.pricing.coin.as_ref().map(read).transpose()
-}
-
 /// Receivers of the same token.
 struct MoneyGroup<'a> {
     income: &'a IncomeLedger,
@@ -179,6 +168,7 @@ impl MoneyGroup<'_> {
             written_off: all.written_off,
             deferred: all.deferred,
             withdrawable: all.withdrawable(),
+            recipients: recipients(self.income, self.receivers),
         }
     }
 
@@ -192,6 +182,7 @@ impl MoneyGroup<'_> {
             settled: period.sums.settled,
             released: period.sums.released,
             gas_wei: period.gas_wei,
+            gas: period.gas,
             net: period.net.map(SignedAmount),
         }
     }
@@ -270,8 +261,11 @@ fn show_token(printer: &Printer, token: &TokenReport) {
             let size = shown_amount(&net.0.unsigned_abs().to_string(), token.decimals);
             format!(", net {sign}{size}")
         });
+        let gas = period.gas.map_or(String::new(), |gas| {
+            format!(" ({} {})", amount(gas), token.symbol)
+        });
         printer.line(format!(
-            "{name:<14}{:>12} {} from {} calls, gas {} ETH{net}",
+            "{name:<14}{:>12} {} from {} calls, gas {} ETH{gas}{net}",
             amount(period.charged),
             token.symbol,
             period.calls,
@@ -326,5 +320,43 @@ fn show_token(printer: &Printer, token: &TokenReport) {
             amount(sum),
             token.symbol
         ));
+    }
+    show_recipients(printer, token);
+}
+
+/// What belongs to this home's accounts, and what the others are owed.
+fn show_recipients(printer: &Printer, token: &TokenReport) {
+    let amount = |amount: Amount| shown_amount(&amount.to_string(), token.decimals);
+    let line = |name: &str, sum: Amount, about: &str| {
+        printer.line(format!(
+            "{name:<14}{:>12} {}  {about}",
+            amount(sum),
+            token.symbol
+        ));
+    };
+    let (own, others): (Vec<_>, Vec<_>) = token.recipients.iter().partition(|it| it.own);
+    let sum = |of: fn(&RecipientReport) -> Amount| own.iter().map(|it| of(it)).sum::<Amount>();
+    if !own.is_empty() {
+        line("yours", sum(|it| it.earned), "of what was charged");
+        line("fetched", sum(|it| it.fetched), "of it, paid out to you");
+        let fetchable = sum(|it| it.fetchable);
+        let about = match fetchable.is_zero() {
+            true => "of it, nothing has arrived that you could fetch",
+            false => "of it, yours to fetch now: openlora withdraw",
+        };
+        line("to fetch", fetchable, about);
+    }
+    for it in others {
+        let owed = it.earned.max(it.collected).saturating_sub(it.fetched);
+        let name = it.name.as_deref().unwrap_or("?");
+        line(
+            "owed",
+            owed,
+            &format!(
+                "to {name} ({}), {} of it ready to be fetched",
+                it.account,
+                amount(it.fetchable)
+            ),
+        );
     }
 }

@@ -20,6 +20,8 @@ use openlora_ledger::{CallsKey, DayRange, ReceiverKey};
 pub struct EarningsRow {
     /// The day, the adapter's name, or the account.
     pub key: String,
+    /// The contributor's name; null if it is unknown, and for other rows.
+    pub name: Option<String>,
     /// The token's symbol, such as `dUSD`.
     pub symbol: String,
     pub decimals: u8,
@@ -68,6 +70,7 @@ fn row<'a>(
     let place = (key.clone(), symbol.clone(), decimals);
     rows.entry(place).or_insert_with(|| EarningsRow {
         key,
+        name: None,
         symbol,
         decimals,
         calls: None,
@@ -87,6 +90,7 @@ fn add_accruals(
         .accruals(receiver, DayRange::ALL, &income.allotted)
     {
         let row = row(income, rows, &receiver, account.to_string());
+        row.name = income.recipients.name(account);
         let more = |sum: Option<Amount>, add: Amount| {
             Some(sum.unwrap_or(Amount::ZERO).saturating_add(add))
         };
@@ -118,8 +122,12 @@ pub(super) fn print_rows(printer: &Printer, rows: &[EarningsRow]) {
         let settled = row.settled.map_or(String::new(), |settled| {
             format!("  {} settled", amount(settled))
         });
+        let name = row
+            .name
+            .as_ref()
+            .map_or(String::new(), |name| format!("  {name}"));
         printer.line(format!(
-            "{:<44}{:>12} {}{calls}{settled}",
+            "{:<44}{:>12} {}{calls}{settled}{name}",
             row.key,
             amount(row.charged),
             row.symbol

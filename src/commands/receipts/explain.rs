@@ -2,21 +2,24 @@
 
 use serde_json::Value;
 
-use super::unknown;
+use super::{find, unknown};
 use crate::commands::{
     CommandContext,
     call::client::{ServerClient, is_id},
+    money::{KnownTokens, percent},
     printer::Printer,
 };
 use openlora_core::{
+    Address, Amount,
     error::{ExitClass, ExitStatus, Failure},
     private::foreign_text::clean_line,
 };
 use openlora_ledger::event::{AttributionMethod, TracedSpan};
 use openlora_payments::payer::PayerStore;
 use openlora_runtime::running_server::RunningServer;
-use openlora_serve::attribution::published::{
-    AttributionStage, PublishedAttribution, PublishedShare,
+use openlora_serve::{
+    PublishedReceipt,
+    attribution::published::{AttributionStage, PublishedAttribution, PublishedShare},
 };
 
 /// Asks the named server, the one that was paid, or the one that runs in this home.
@@ -25,27 +28,50 @@ pub(super) async fn run(
     id: &str,
     url: Option<&str>,
 ) -> Result<ExitStatus, Failure> {
-    let url = match url {
-        Some(url) => url.to_owned(),
-        None => server(context, id).await?,
+    let record = find(&PayerStore::open(&context.dirs.data)?, id)?;
+    let id = record.as_ref().map_or(id, |it| it.request_id.as_str());
+    let url = match (url, &record) {
+        (Some(url), _) => url.to_owned(),
+        (None, Some(record)) => record.server.clone(),
+        (None, None) => server(context, id).await?,
     };
     let found = ask(context, &url, id).await?;
-    match context.printer.is_json() {
-        true => context.printer.json(&found),
-        false => print_attribution(&context.printer, &found),
+    if context.printer.is_json() {
+        context.printer.json(&found);
+        return Ok(ExitStatus::Success);
     }
+    let paid_in = match &record {
+        Some(record) => Some((record.chain_id, record.token)),
+        None => receipt_token(context, &url, id).await?,
+    };
+    let tokens = KnownTokens::read(context);
+    print_attribution(&context.printer, &found, |micro| match paid_in {
+        Some((chain, token)) => tokens.format_micro(chain, token, micro),
+        None => format!("{} base units", openlora_core::in_units(micro.0, 6)),
+    });
     Ok(ExitStatus::Success)
 }
 
 async fn server(context: &CommandContext, id: &str) -> Result<String, Failure> {
-    let store = PayerStore::open(&context.dirs.data)?;
-    if let Some(record) = store.payment_record(id)? {
-        return Ok(record.server);
-    }
     let running = RunningServer::find(&context.dirs).await?;
     running
         .map(|server| server.url().to_owned())
         .ok_or_else(|| unknown(id).with_hint("name the server that answered: --url URL"))
+}
+
+/// Chain and token of a call that was not paid from here, as its receipt states them.
+async fn receipt_token(
+    context: &CommandContext,
+    url: &str,
+    id: &str,
+) -> Result<Option<(u64, Address)>, Failure> {
+    let client = ServerClient::new(context, Some(url))?;
+    let (status, body) = client.ask(&format!("/v1/receipts/{id}")).await?;
+    if !status.is_success() {
+        return Ok(None);
+    }
+    let receipt: PublishedReceipt = client.typed(&body)?;
+    Ok(receipt.payment.map(|it| (it.chain_id, it.token)))
 }
 
 async fn ask(
@@ -75,11 +101,11 @@ async fn ask(
     client.typed(&body)
 }
 
-fn percent(ppm: u32) -> String {
-    format!("{}.{:02} %", ppm / 10_000, ppm % 10_000 / 100)
-}
-
-fn print_attribution(printer: &Printer, found: &PublishedAttribution) {
+fn print_attribution(
+    printer: &Printer,
+    found: &PublishedAttribution,
+    money: impl Fn(Amount) -> String,
+) {
     let line = |text: String| printer.line(text);
     let adapter = found.adapter.as_deref().unwrap_or("its adapter");
     match found.stage {
@@ -116,8 +142,9 @@ fn print_attribution(printer: &Printer, found: &PublishedAttribution) {
     }
     for amount in found.amounts.iter().flatten() {
         line(format!(
-            "  paid {} millionths of a base unit to {}",
-            amount.micro, amount.recipient
+            "  paid {} to {}",
+            money(amount.micro),
+            amount.recipient
         ));
     }
 }

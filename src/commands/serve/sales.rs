@@ -25,10 +25,9 @@ use openlora_payments::{
     x402::{ContractPayers, SponsorRules},
 };
 use openlora_runtime::{
-    journal::check_chain,
+    journal::{HomeJournal, check_chain},
     paid_serving::{ChainTerms, ChosenAdapter, PaidChain, PaidServing, SaleTerms, ServingPlan},
-    rewards::RewardSchedule,
-    treasury::RewardSource,
+    rewards::{RewardSchedule, RewardSource},
 };
 
 /// Opens paid serving of the chosen adapters on the networks, the project's own first.
@@ -57,8 +56,9 @@ pub(super) async fn open(
     let listener = notices::listener(&context.printer);
     // Calls that a killed server left open are charged before the ledger is read.
     journal.recover("none").await?;
+    let own = HomeJournal::Own(journal.clone());
     for PaidChain { chain, .. } in &chains {
-        check_chain(journal, chain, &listener).await?;
+        check_chain(&own, chain, &listener).await?;
     }
     let plan = ServingPlan {
         journal: journal.clone(),
@@ -67,6 +67,7 @@ pub(super) async fn open(
         terms,
         rewards: RewardSource {
             journal: journal.clone(),
+            state: journal.state().await?,
             log: LogFolder::at(&context.dirs.attribution_log()),
             address: public_url(context)?.unwrap_or_else(|| url.to_owned()),
         },

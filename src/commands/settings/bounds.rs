@@ -24,40 +24,70 @@ const LIMITS: &[(&str, Option<&str>)] = &[
 /// Settings that a project file may set only if the user has not.
 const CHOICES: &[&str] = &["wallet.account"];
 
+/// Lists that a project file may only shorten.
+const LISTS: &[&str] = &["serve.origins"];
+
+/// The element of a list that stands for all others.
+const ALL: &str = "*";
+
 /// Checks the values of a project file against those that apply without it.
 pub(super) fn check(
     project: &[(&'static str, SettingValue, SettingOrigin)],
     own: &Values,
 ) -> Result<(), SettingsError> {
+    let unset = (SettingValue::List(Vec::new()), SettingOrigin::Default);
     for (name, value, origin) in project {
         let stronger = |from: &SettingOrigin| {
             !matches!(from, SettingOrigin::Default | SettingOrigin::File { .. })
         };
         let counts = own.get(name).is_none_or(|(_, from)| !stronger(from));
-        let Some((allowed, from)) = bound(name, own).filter(|_| counts) else {
+        let Some((allowed, from)) = bound(name, own, &unset).filter(|_| counts) else {
             continue;
         };
-        let fits = match CHOICES.contains(name) {
-            true => value == allowed,
-            false => is_at_most(value, allowed),
-        };
-        if !fits {
+        if !fits(name, value, allowed) {
             return Err(SettingsError::BeyondOwn {
                 place: origin.to_string(),
                 key: name,
                 variable: keys::find(name).map(variable_of).unwrap_or_default(),
-                expected: match CHOICES.contains(name) {
-                    true => format!("{allowed} ({from})"),
-                    false => format!("at most {allowed} ({from})"),
+                expected: match allowed {
+                    SettingValue::List(texts) if !texts.is_empty() => {
+                        format!("part of {allowed} ({from})")
+                    }
+                    SettingValue::List(_) => format!("{allowed} ({from})"),
+                    _ if CHOICES.contains(name) => format!("{allowed} ({from})"),
+                    _ => format!("at most {allowed} ({from})"),
                 },
                 found: value.to_string(),
+                typed: match value {
+                    SettingValue::List(texts) => format!("{:?}", texts.join(",")),
+                    other => other.to_string(),
+                },
             });
         }
     }
     Ok(())
 }
 
-fn bound<'a>(name: &str, own: &'a Values) -> Option<&'a (SettingValue, SettingOrigin)> {
+fn fits(name: &str, value: &SettingValue, allowed: &SettingValue) -> bool {
+    match (value, allowed) {
+        _ if CHOICES.contains(&name) => value == allowed,
+        (SettingValue::List(value), SettingValue::List(allowed)) => {
+            let is_allowed = |text| allowed.contains(text) || allowed.iter().any(|it| it == ALL);
+            value.iter().all(is_allowed)
+        }
+        _ => is_at_most(value, allowed),
+    }
+}
+
+/// What a project file is held against; `unset` is the bound of lists that are unset.
+fn bound<'a>(
+    name: &str,
+    own: &'a Values,
+    unset: &'a (SettingValue, SettingOrigin),
+) -> Option<&'a (SettingValue, SettingOrigin)> {
+    if LISTS.contains(&name) {
+        return Some(own.get(name).unwrap_or(unset));
+    }
     if CHOICES.contains(&name) {
         return own.get(name);
     }

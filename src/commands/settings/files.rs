@@ -64,6 +64,8 @@ pub enum SettingsError {
         variable: String,
         expected: String,
         found: String,
+        /// The value found, as a shell takes it.
+        typed: String,
     },
     /// The table of settings accepts a value that its type cannot represent.
     #[error("`{key}` has a value that cannot be used")]
@@ -115,11 +117,11 @@ impl Explain for SettingsError {
             Self::BeyondOwn {
                 key,
                 variable,
-                found,
+                typed,
                 ..
             } => Some(format!(
                 "take it out of that file; if you mean it yourself: openlora config set --user \
-                 {key} {found}, or {variable}={found}"
+                 {key} {typed}, or {variable}={typed}"
             )),
             Self::UnknownProfile { known, .. } if !known.is_empty() => {
                 Some(format!("defined there: {}", known.join(", ")))

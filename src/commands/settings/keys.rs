@@ -220,6 +220,8 @@ settings! {
             "whose payments the server clears for other sellers: nobody's, holders of the token's, everybody's";
         trusted_proxies: Vec<String> = SettingKind::List, None,
             "addresses and ranges whose word on where a call comes from counts, such as 10.0.0.0/8";
+        origins: Vec<String> = SettingKind::List, None,
+            "web pages that may call the server from a browser, as origins such as https://app.example, or `*` for all; never the operator's routes";
         quant: String = QUANTS, Some("\"auto\""), "weights in memory";
         max_concurrent: usize = integer(1, 4096), Some("4"), "calls generating at once";
         attribution_queue: usize = integer(1, LARGE), Some("1024"),
@@ -263,7 +265,7 @@ settings! {
         anchor_every: Duration = integer(1, LARGE), Some("3600"),
             "seconds between two roots, at most";
         public_url: Option<StatedSetting<String>> = SettingKind::Text, None,
-            "address under which others reach the server, for links to its published log";
+            "address under which others reach the server: payment terms and links to its published log name it";
         min_claim: Option<StatedSetting<String>> = SettingKind::Text, None,
             "least amount that is claimed from a channel or settled, in token units; unset: nothing where `pricing.coin` tells what the gas costs and on a development chain, otherwise `serve.min_exact`";
         settle_at: StatedSetting<String> = SettingKind::Text, Some("\"1\""),

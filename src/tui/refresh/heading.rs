@@ -121,8 +121,8 @@ pub(super) fn adapter(board: &Board) -> String {
 
 /// A token that is not configured is named by its shortened address.
 fn symbol(money: &TokenMoney) -> String {
-    match money.symbol.strip_prefix("units of ") {
-        Some(address) => format!("units of {}", text::short_id(address)),
+    match money.symbol.strip_prefix("base units of ") {
+        Some(address) => format!("base units of {}", text::short_id(address)),
         None => text::clean(&money.symbol).into_owned(),
     }
 }

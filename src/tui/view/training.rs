@@ -21,9 +21,11 @@ const PARTS: [&str; 8] = ["▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"
 pub(super) fn draw(pen: &mut BufferPen, area: Rect, progress: &TrainingProgress) {
     let palette = pen.palette();
     pen.fill(area, palette.base);
-    let left = progress.remaining_ms().map_or(String::new(), |left| {
-        format!("{} left", figures::span(left))
-    });
+    let left = match progress.remaining_ms() {
+        Some(0) => "evaluating".to_owned(),
+        Some(left) => format!("{} left", figures::span(left)),
+        None => String::new(),
+    };
     let inner = pen.frame(area, " Training ", &left, true);
     if inner.height < 2 || inner.width < 4 {
         return;

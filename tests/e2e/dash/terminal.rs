@@ -1,7 +1,7 @@
 //! The real binary on a pty: it opens, filters, expands, exports, quits, and leaves the terminal as
 //! it was, however it ends.
 
-use std::{fs, process::Command};
+use std::{fs, process::Command, time::Duration};
 
 use super::plain::{home, path_of};
 use crate::{
@@ -123,12 +123,15 @@ fn the_demo_shows_its_training_its_calls_and_its_end() {
     screen.until("its loss", |text| {
         text.contains("  loss ") && text.contains(" left ─")
     });
-    let calls = screen.shows("7. A buyer calls it");
+    // Training, evaluation, packaging and deployment take what the machine needs for them.
+    let long = Duration::from_secs(600);
+    let step = |number: &str| screen.until_within(long, number, |text| text.contains(number));
+    let calls = step("7. A buyer calls it");
     assert!(!calls.contains("─ Training ─"), "{calls}");
-    let last = screen.shows("9. Many payments become");
+    let last = step("9. Many payments become");
     // Half a minute of calls, in a chart of one minute.
     assert!(columns_with_ink(&last) >= 20, "{last}");
-    let end = screen.shows("■ finished");
+    let end = step("■ finished");
     assert!(end.contains("finished after "), "{end}");
     for escape in ["\u{1b}", "[1m", "[2m", "[0m"] {
         assert!(!end.contains(escape), "{end}");

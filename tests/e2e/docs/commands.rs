@@ -67,6 +67,22 @@ fn every_command_shown_is_one_of_the_programs() {
     assert!(seen > 80, "{seen} commands");
 }
 
+/// Without it, cargo takes the newest versions of all dependencies, which nobody tested together.
+#[test]
+fn installing_from_source_takes_the_locked_versions() {
+    let mut seen = 0;
+    for document in documents() {
+        for line in read(&document)
+            .lines()
+            .filter(|it| it.contains("cargo install --"))
+        {
+            seen += 1;
+            assert!(line.contains("--locked"), "{document}: {line}");
+        }
+    }
+    assert!(seen >= 4, "{seen} lines");
+}
+
 #[test]
 fn every_setting_named_is_one() {
     let sections: std::collections::BTreeSet<&str> = KEYS

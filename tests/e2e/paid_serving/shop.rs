@@ -3,7 +3,7 @@
 use std::{
     path::Path,
     sync::{
-        Arc, RwLock,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -26,12 +26,13 @@ use openlora_ledger::{
     event::{Event, EventRecord},
     findings::{AuditFigures, LedgerAudit},
     reconcile::reconcile,
+    state::CurrentState,
     trail::AuditTrail,
 };
 use openlora_payments::{
     settlement::{
         ChainSettlement, ChainSettler, ClaimWorth, DepositPermit, SettlementClient,
-        SettlementOptions, SettlementRecords, TxHistory, audit::gather, identify,
+        SettlementOptions, SettlementRecords, audit::gather, identify,
     },
     x402::{
         ChainOffer, FacilitatorService, SellerConfig as Stalls, SponsorRules, X402Seller,
@@ -47,6 +48,7 @@ use openlora_payments::{
 use openlora_ports::{PaymentGateway, Settler};
 use openlora_serve::{
     BoundSocket, ServeInputs, ServeLimits, Server, StopHandle,
+    access::AccessRules,
     attribution::AttributionConfig,
     payment::{Currency, SalesConfig},
 };
@@ -106,6 +108,7 @@ pub struct Setup {
     pub worth: ClaimWorth,
     pub cashier: AroundCashier,
     pub engine: AroundEngine,
+    pub access: AccessRules,
 }
 
 impl Setup {
@@ -132,6 +135,7 @@ impl Setup {
             worth: ClaimWorth::default(),
             cashier: Box::new(|cashier| cashier),
             engine: Box::new(|engine| engine),
+            access: access(),
         }
     }
 
@@ -161,7 +165,7 @@ pub struct Shop {
     /// The server's routes without its sockets.
     pub router: Router,
     pub desks: Vec<Arc<SettlementClient>>,
-    book: Arc<RwLock<Ledger>>,
+    state: Arc<CurrentState>,
     watched: CancellationToken,
     watchers: JoinSet<()>,
     runtime: Arc<Runtime>,
@@ -182,26 +186,15 @@ impl Shop {
         journal.recover("none").await.unwrap();
         for network in &setup.networks {
             let chain = Chain::connect(network).await.unwrap();
-            let known = journal.snapshot().unwrap().ledger;
-            let history = || {
-                let mut history = TxHistory::default();
-                journal.replay(1, |record| history.apply(&record.event))?;
-                Ok(history)
-            };
-            identify(&chain, &known, history, &journal).await.unwrap();
+            let state = journal.state().await.unwrap();
+            identify(&chain, &*state, &journal).await.unwrap();
         }
-        let book = Arc::new(RwLock::new(Ledger::default()));
-        let folded = Arc::clone(&book);
-        let follow = move |record: &EventRecord| folded.write().unwrap().apply(&record.event);
-        journal.follow(Box::new(follow)).await.unwrap();
-        let mut history = TxHistory::default();
-        let fold = |record: &EventRecord| history.apply(&record.event);
-        journal.replay(1, fold).unwrap();
+        let state = journal.state().await.unwrap();
         let mut desks = Vec::new();
         for network in &setup.networks {
             let owner = (network, setup.key);
             let limits = (setup.allowance, setup.worth);
-            let desk = desk(owner, limits, &journal, &book, &history).await;
+            let desk = desk(owner, limits, &journal, &state).await;
             desk.recover().await.unwrap();
             desks.push(desk);
         }
@@ -217,7 +210,7 @@ impl Shop {
             offers: counters.clone(),
             account: own,
             facts: Arc::new(journal.clone()),
-            ledger: Arc::clone(&book) as _,
+            ledger: Arc::clone(&state) as _,
             rules: setup.rules,
         };
         let sales = SalesConfig {
@@ -235,12 +228,13 @@ impl Shop {
             let (desk, stop) = (Arc::clone(desk), watched.clone());
             watchers.spawn(async move { desk.watch(stop).await });
         }
-        let (server, router) = serve(journal, sales, setup.limits, &setup.engine).await;
+        let (server, router) =
+            serve(journal, sales, setup.limits, setup.access, &setup.engine).await;
         Self {
             server,
             router,
             desks,
-            book,
+            state,
             watched,
             watchers,
             runtime,
@@ -263,7 +257,7 @@ impl Shop {
     }
 
     pub fn book(&self) -> Ledger {
-        self.book.read().unwrap().clone()
+        self.state.read().ledger.clone()
     }
 
     pub fn records(&self) -> Vec<EventRecord> {
@@ -330,7 +324,7 @@ impl Shop {
             .journal
             .replay(1, |record| trail.apply(record))
             .unwrap();
-        assert_eq!(trail.ledger.breaches, Vec::<String>::new());
+        assert_eq!(trail.state.ledger.breaches, Vec::<String>::new());
         let figures = |desk: &Arc<SettlementClient>| {
             let evidence = self.wait(gather(desk.chain(), &trail, 0)).unwrap();
             let audits = evidence.iter().map(|it| reconcile(&trail, it));
@@ -370,13 +364,11 @@ async fn desk(
     (network, key): (&Network, &str),
     (allowance, worth): (SponsorAllowance, ClaimWorth),
     journal: &Journal,
-    book: &Arc<RwLock<Ledger>>,
-    history: &TxHistory,
+    state: &Arc<CurrentState>,
 ) -> Arc<SettlementClient> {
     let records = SettlementRecords {
         facts: Arc::new(journal.clone()),
-        ledger: Arc::clone(book) as _,
-        history: history.clone(),
+        ledger: Arc::clone(state) as _,
     };
     let limits = TxLimits {
         max_fee: None,
@@ -408,6 +400,7 @@ async fn serve(
     journal: Journal,
     sales: SalesConfig,
     limits: ServeLimits,
+    access: AccessRules,
     layer: &AroundEngine,
 ) -> (TestServer, Router) {
     let (steps, begun) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -420,7 +413,7 @@ async fn serve(
         adapters,
         sales: Some(sales),
         attribution: AttributionConfig::default(),
-        access: access(),
+        access,
     };
     let bound = BoundSocket::new("127.0.0.1", 0).await.unwrap();
     let stop = StopHandle::default();

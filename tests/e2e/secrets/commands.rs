@@ -351,6 +351,15 @@ fn settings_of_access_are_checked() {
              address, as the server sees it\"}\n",
         );
     serve()
+        .env("OPENLORA_SERVE_ORIGINS", "https://app.example, app.example")
+        .run()
+        .fails(
+            3,
+            "{\"code\":\"bad_input\",\"message\":\"serve.origins: expected `*` or an origin such as \
+             https://app.example, found `app.example`\",\"hint\":\"an origin has a scheme and a \
+             host, and a port if it is unusual; no path\"}\n",
+        );
+    serve()
         .env("OPENLORA_SERVE_FACILITATOR", "friends")
         .run()
         .fails(

@@ -7,7 +7,7 @@ use openlora_core::{
     Address,
     error::{ExitClass, Explain, Failure},
 };
-use openlora_ledger::SponsorLimit;
+use openlora_ledger::{SponsorLimit, UnknownTxLabel};
 
 /// Why a transaction was not sent or is not mined.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +90,14 @@ pub enum TransactionError {
     NonceTaken { account: Address, nonce: u64 },
     #[error("the account {account} cannot sign: {reason}")]
     CannotSign { account: Address, reason: String },
+    /// The transaction is not sent again, because it is not known what it is for.
+    #[error("{unknown}; it is not on `{network}` yet, and it is not sent again")]
+    UnknownLabel {
+        unknown: UnknownTxLabel,
+        network: String,
+        account: Address,
+        nonce: u64,
+    },
     #[error("the journal holds a transaction that cannot be read: {tx}")]
     Unreadable { tx: String },
 }
@@ -104,6 +112,7 @@ impl Explain for TransactionError {
             | Self::NonceGap { .. }
             | Self::Refused { .. }
             | Self::Unknown { .. }
+            | Self::UnknownLabel { .. }
             | Self::Waiting { .. }
             | Self::Limited { .. }
             | Self::NonceTaken { .. } => ExitClass::Network,
@@ -130,6 +139,10 @@ impl Explain for TransactionError {
             Self::Unknown { .. } => {
                 "run the same command again: it finds out first what became of it".to_owned()
             }
+            Self::UnknownLabel { account, nonce, .. } => format!(
+                "run the same command again once it is mined, or use nonce {nonce} of {account} for \
+                 another transaction, which cancels it"
+            ),
             Self::NonceTaken { .. } => "run the same command again".to_owned(),
             _ => return None,
         };

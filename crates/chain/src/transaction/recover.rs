@@ -4,14 +4,15 @@ use alloy::{consensus::TxEnvelope, eips::eip2718::Decodable2718, hex, primitives
 
 use super::{
     error::TransactionError,
-    sender::{MinedTx, TxAttempt, TxEvent, TxSender, is_final},
+    sender::{MinedTx, TxAttempt, TxEvent, TxRecord, TxSender, is_final},
 };
 use crate::WalletError;
 use openlora_core::Amount;
 use openlora_ledger::event::{TxIntent, TxOutcome};
 
 /// Resolves every open intent of the sender's account on its chain. Mined transactions are
-/// recorded; unknown ones are submitted again byte for byte and awaited.
+/// recorded; unknown ones are submitted again byte for byte and awaited. If it is not known what a
+/// transaction is for, only its outcome is looked up, and it is not submitted again.
 pub async fn recover(
     sender: &TxSender<'_>,
     open: &[TxIntent],
@@ -104,6 +105,14 @@ async fn recover_nonce(
         }
         return Ok(None);
     }
+    if let Some(unknown) = intents.iter().find_map(|it| it.read_key().err()) {
+        return Err(TransactionError::UnknownLabel {
+            unknown,
+            network: sender.chain.network.name.clone(),
+            account,
+            nonce: last.nonce,
+        });
+    }
     let tx = attempts.last().map_or(B256::ZERO, |attempt| attempt.hash);
     (sender.progress)(TxEvent::Resumed {
         tx,
@@ -163,7 +172,11 @@ fn attempt(intent: &TxIntent) -> Result<TxAttempt, TransactionError> {
             Ok(TxAttempt {
                 hash: *signed.hash(),
                 transaction: signed.tx().clone(),
-                sponsored: intent.sponsored.clone(),
+                record: TxRecord {
+                    label: intent.purpose.clone(),
+                    key: intent.key.clone(),
+                    sponsored: intent.sponsored.clone(),
+                },
             })
         }
         _ => Err(unreadable(intent)),

@@ -19,7 +19,7 @@ use crate::{
 };
 use openlora_core::{Address, Amount};
 use openlora_ledger::{
-    Sponsored,
+    Sponsored, TxKey,
     event::{Event, TxIntent, TxOutcome},
 };
 use openlora_ports::FactLog;
@@ -65,6 +65,8 @@ pub struct TxSubmission {
     pub to: Address,
     pub data: Bytes,
     pub value: U256,
+    /// What identifies it in the journal.
+    pub key: TxKey,
     /// Its purpose in words: "registering tone 1.0.0".
     pub label: String,
     pub gas: u64,
@@ -108,7 +110,6 @@ pub enum TxEvent {
 #[must_use = "nobody waits for it yet"]
 pub struct SentTx {
     attempt: TxAttempt,
-    label: String,
     cap: u128,
 }
 
@@ -138,6 +139,15 @@ pub fn no_facts(_: &TransactionReceipt) -> Vec<Event> {
 pub(super) struct TxAttempt {
     pub hash: B256,
     pub transaction: TxEip1559,
+    pub record: TxRecord,
+}
+
+/// What the journal has of a transaction besides its bytes.
+#[derive(Clone, Debug)]
+pub(super) struct TxRecord {
+    pub label: String,
+    /// Absent if an earlier version recorded it.
+    pub key: Option<TxKey>,
     pub sponsored: Option<Sponsored>,
 }
 
@@ -159,8 +169,26 @@ impl TxSender<'_> {
     }
 
     /// Sends a transaction with the account's next nonce, but at least `least`, because the chain
-    /// may not know all pending transactions yet.
+    /// may not know all pending transactions yet. Another process may send from the same account,
+    /// such as a deployment beside a server: a transaction whose nonce that process has used is
+    /// refused by the chain, and is signed anew.
     pub async fn dispatch(
+        &self,
+        call: &TxSubmission,
+        least: u64,
+    ) -> Result<SentTx, TransactionError> {
+        /// How often another nonce is tried.
+        const ATTEMPTS: u32 = 5;
+        for _ in 1..ATTEMPTS {
+            match self.dispatch_once(call, least).await {
+                Err(TransactionError::Refused { reason, .. }) if is_used_nonce(&reason) => {}
+                sent => return sent,
+            }
+        }
+        self.dispatch_once(call, least).await
+    }
+
+    async fn dispatch_once(
         &self,
         call: &TxSubmission,
         least: u64,
@@ -189,37 +217,34 @@ impl TxSender<'_> {
             access_list: Default::default(),
             input: call.data.clone(),
         };
-        let sponsored = call.sponsored.clone();
-        let (attempt, taken) = self
-            .sign_and_submit(transaction, &call.label, sponsored, None)
-            .await?;
+        let record = TxRecord {
+            label: call.label.clone(),
+            key: Some(call.key.clone()),
+            sponsored: call.sponsored.clone(),
+        };
+        let (attempt, taken) = self.sign_and_submit(transaction, record, None).await?;
         if let Err(reason) = taken {
             return self.refuse(&attempt, &call.label, reason).await;
         }
         let tx = attempt.hash;
-        let label = call.label.clone();
         (self.progress)(TxEvent::Sent {
             tx,
-            deed: label.clone(),
+            deed: call.label.clone(),
         });
-        Ok(SentTx {
-            attempt,
-            label,
-            cap,
-        })
+        Ok(SentTx { attempt, cap })
     }
 
     /// Waits until a transaction is mined.
     pub async fn finish(&self, sent: SentTx) -> Result<MinedTx, TransactionError> {
-        self.wait(vec![sent.attempt], &sent.label, sent.cap).await
+        let label = sent.attempt.record.label.clone();
+        self.wait(vec![sent.attempt], &label, sent.cap).await
     }
 
     /// Records, signs and submits; the inner result is the node's response.
     async fn sign_and_submit(
         &self,
         mut transaction: TxEip1559,
-        label: &str,
-        mut sponsored: Option<Sponsored>,
+        mut record: TxRecord,
         replaces: Option<B256>,
     ) -> Result<(TxAttempt, Result<(), String>), TransactionError> {
         let account = self.account.address();
@@ -234,7 +259,7 @@ impl TxSender<'_> {
         let raw = TxEnvelope::from(signed).encoded_2718();
         let to = transaction.to.to().map(|to| Address::from(*to));
         let most = u128::from(transaction.gas_limit).saturating_mul(transaction.max_fee_per_gas);
-        if let Some(sponsored) = &mut sponsored {
+        if let Some(sponsored) = &mut record.sponsored {
             sponsored.reserve = Amount(most);
         }
         self.keep(Event::TransactionIntended(Box::new(TxIntent {
@@ -244,24 +269,25 @@ impl TxSender<'_> {
             from: account.to_string(),
             to: to.unwrap_or_default().to_string(),
             nonce: transaction.nonce,
-            purpose: label.to_owned(),
+            purpose: record.label.clone(),
+            key: record.key.clone(),
             raw: alloy::hex::encode_prefixed(&raw),
             replaces: replaces.map(|hash| hash.to_string()),
-            sponsored: sponsored.clone(),
+            sponsored: record.sponsored.clone(),
         })))
         .await?;
         let taken = match self.chain.submit(&raw).await {
             Ok(Err(reason)) if is_known(&reason) => Ok(()),
             Ok(taken) => taken,
             Err(WalletError::Rpc { reason, .. }) => {
-                return Err(self.unknown(hash, label, reason));
+                return Err(self.unknown(hash, &record.label, reason));
             }
             Err(error) => return Err(error.into()),
         };
         let attempt = TxAttempt {
             hash,
             transaction,
-            sponsored,
+            record,
         };
         Ok((attempt, taken))
     }
@@ -398,10 +424,8 @@ impl TxSender<'_> {
             ..old.clone()
         };
         let replaced = last.hash;
-        let sponsored = last.sponsored.clone();
-        let (attempt, taken) = self
-            .sign_and_submit(next, &label, sponsored, Some(replaced))
-            .await?;
+        let record = last.record.clone();
+        let (attempt, taken) = self.sign_and_submit(next, record, Some(replaced)).await?;
         match taken {
             Ok(()) => {
                 let tx = attempt.hash;
@@ -498,6 +522,13 @@ pub(super) fn is_known(reason: &str) -> bool {
     ["already known", "already imported", "known transaction"]
         .iter()
         .any(|word| reason.contains(word))
+}
+
+/// Whether a transaction was rejected because another one has its nonce.
+fn is_used_nonce(reason: &str) -> bool {
+    let reason = reason.to_lowercase();
+    let words = ["nonce too low", "replacement transaction underpriced"];
+    words.iter().any(|word| reason.contains(word))
 }
 
 /// Whether a rejection concerns the transaction itself, so that it can never be mined unchanged.

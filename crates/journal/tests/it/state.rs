@@ -5,10 +5,7 @@ use openlora_journal::{AppendOutcome, Journal, JournalEntry, JournalStore};
 use crate::memory_journal::MemoryStore;
 use openlora_ledger::{
     event::{CallKind, Event, EventRecord, FinishReason, TokenUsage},
-    state::{
-        ApplyOutcome, CallTotals, JournalSnapshot, LATENCY_BOUNDS_MS, LatencyHistogram,
-        LoadedAdapter, OpenCall, RECENT_CALLS, RECENT_SESSIONS, ServerSession,
-    },
+    state::{ApplyOutcome, CallTotals, LedgerState},
 };
 use proptest::{prelude::*, sample::select};
 
@@ -56,8 +53,8 @@ fn records(events: impl IntoIterator<Item = Event>) -> Vec<EventRecord> {
         .collect()
 }
 
-fn folded(records: &[EventRecord]) -> JournalSnapshot {
-    let mut snapshot = JournalSnapshot::default();
+fn folded(records: &[EventRecord]) -> LedgerState {
+    let mut snapshot = LedgerState::default();
     for record in records {
         assert_eq!(snapshot.apply(record), ApplyOutcome::Folded);
     }
@@ -97,46 +94,7 @@ fn a_story_adds_up() {
     };
     assert_eq!((snapshot.sequence, snapshot.time_ms), (9, 1009));
     assert_eq!(snapshot.totals, totals(2, 20, 3));
-    assert_eq!(snapshot.by_adapter["mood"], totals(1, 10, 3));
-    assert_eq!(snapshot.by_adapter["filter"], totals(1, 10, 0));
-    assert_eq!(snapshot.by_kind[&CallKind::Classify], totals(2, 20, 3));
-    assert_eq!(snapshot.by_finish[&FinishReason::Stop], totals(2, 20, 3));
-    assert_eq!((snapshot.latency.count, snapshot.latency.sum_ms), (2, 37));
-    assert_eq!(
-        (snapshot.first_token.count, snapshot.first_token.sum_ms),
-        (1, 15)
-    );
-    let open = OpenCall {
-        session: "one".into(),
-        adapter: "mood".into(),
-        kind: CallKind::Chat,
-        reserved_ms: 1004,
-        prompt_tokens: 10,
-        completion_tokens: 4,
-    };
-    assert_eq!(snapshot.open, [("b".to_owned(), open)].into());
-    let loaded = LoadedAdapter {
-        digest: "ad".into(),
-        base_digest: "bd".into(),
-        loaded_ms: 1002,
-    };
-    assert_eq!(snapshot.adapters, [("mood".to_owned(), loaded)].into());
-    let session = ServerSession {
-        id: "one".into(),
-        version: "0.1".into(),
-        started_ms: 1001,
-        stopped_ms: Some(1009),
-    };
-    assert_eq!(
-        (snapshot.sessions_started, &snapshot.sessions),
-        (1, &[session].into())
-    );
-    let recent: Vec<&str> = snapshot
-        .recent
-        .iter()
-        .map(|call| call.request_id.as_str())
-        .collect();
-    assert_eq!(recent, ["a", "unreserved"]);
+    assert_eq!(snapshot.unsettled, []);
 }
 
 #[test]
@@ -147,52 +105,35 @@ fn memory_of_single_calls_is_bounded() {
         version: "0.1".into(),
     });
     let snapshot = folded(&records(calls.chain(sessions)));
-    assert_eq!(snapshot.totals.calls, 200);
-    assert_eq!(snapshot.recent.len(), RECENT_CALLS);
-    assert_eq!(snapshot.recent.back().unwrap().request_id, "199");
-    assert_eq!(
-        (snapshot.sessions_started, snapshot.sessions.len()),
-        (40, RECENT_SESSIONS)
-    );
-    assert_eq!(snapshot.sessions.back().unwrap().id, "39");
+    let totals = CallTotals {
+        calls: 200,
+        prompt_tokens: 2_000,
+        completion_tokens: 200,
+    };
+    let sums = LedgerState {
+        sequence: snapshot.sequence,
+        time_ms: snapshot.time_ms,
+        totals,
+        ..LedgerState::default()
+    };
+    assert_eq!(snapshot, sums);
 }
 
 #[test]
 fn gaps_are_told_and_change_nothing() {
     let records = records([reserved("a"), metered("a", "mood", 1, 1), reserved("b")]);
-    let mut snapshot = JournalSnapshot::default();
+    let mut snapshot = LedgerState::default();
     assert_eq!(
         snapshot.apply(&records[1]),
         ApplyOutcome::Gap { expected: 1 }
     );
-    assert_eq!(snapshot, JournalSnapshot::default());
+    assert_eq!(snapshot, LedgerState::default());
     assert_eq!(snapshot.apply(&records[0]), ApplyOutcome::Folded);
     assert_eq!(
         snapshot.apply(&records[2]),
         ApplyOutcome::Gap { expected: 2 }
     );
     assert_eq!(snapshot, folded(&records[..1]));
-}
-
-fn latencies(milliseconds: &[u64]) -> LatencyHistogram {
-    let calls = milliseconds.iter().enumerate();
-    folded(&records(
-        calls.map(|(id, ms)| metered(&id.to_string(), "mood", 0, *ms)),
-    ))
-    .latency
-}
-
-#[test]
-fn latencies_fall_into_fixed_buckets() {
-    let histogram = latencies(&[0, 1, 2, 3, 5, 6, 300_000, 300_001]);
-    let mut expected = [0; LATENCY_BOUNDS_MS.len() + 1];
-    (expected[0], expected[1], expected[2], expected[3]) = (2, 1, 2, 1);
-    (expected[15], expected[16]) = (1, 1);
-    assert_eq!(histogram.buckets, expected);
-    assert_eq!(histogram.quantile_ms(500), Some(5));
-    assert_eq!(histogram.quantile_ms(0), Some(1));
-    assert_eq!(histogram.quantile_ms(1000), None);
-    assert_eq!(LatencyHistogram::default().quantile_ms(500), None);
 }
 
 /// Events over few ids, so that they meet.
@@ -257,7 +198,7 @@ proptest! {
         let (store, records) = stored(&events);
         let live = folded(&records);
         let journal = Journal::start(Box::new(store), Box::new(|| 2)).unwrap();
-        let mut replayed = JournalSnapshot::default();
+        let mut replayed = LedgerState::default();
         let mut outcomes = Vec::new();
         journal.replay(1, |record| outcomes.push(replayed.apply(record))).unwrap();
         prop_assert!(outcomes.iter().all(|outcome| *outcome == ApplyOutcome::Folded));
@@ -272,7 +213,7 @@ proptest! {
         let (_, records) = stored(&events);
         let (early, late) = records.split_at(cut.index(records.len() + 1));
         let text = serde_json::to_string(&folded(early)).unwrap();
-        let mut snapshot: JournalSnapshot = serde_json::from_str(&text).unwrap();
+        let mut snapshot: LedgerState = serde_json::from_str(&text).unwrap();
         for record in late {
             prop_assert_eq!(snapshot.apply(record), ApplyOutcome::Folded);
         }
@@ -293,7 +234,7 @@ proptest! {
         prop_assert_eq!(snapshot, expected);
     }
 
-    /// The order in which different calls end decides only which of them are recent.
+    /// The order in which different calls end changes nothing.
     #[test]
     fn the_order_of_counts_does_not_matter(
         calls in prop::collection::vec((0u64..50, 0u64..400_000), 1..40),
@@ -304,31 +245,7 @@ proptest! {
         }).collect();
         let mut shuffled = events.clone();
         shuffled.sort_by_key(|event| hash_of(event, seed));
-        let (mut one, mut two) = (folded(&records(events)), folded(&records(shuffled)));
-        let recent = |snapshot: &mut JournalSnapshot| {
-            let mut ids: Vec<String> = snapshot.recent.drain(..).map(|call| call.request_id).collect();
-            ids.sort_unstable();
-            ids
-        };
-        prop_assert_eq!(recent(&mut one), recent(&mut two));
-        prop_assert_eq!(one, two);
-    }
-
-    #[test]
-    fn parts_add_up_to_the_whole(events in prop::collection::vec(event(), 0..60)) {
-        let (_, records) = stored(&events);
-        let snapshot = folded(&records);
-        let sum = |parts: Vec<&CallTotals>| parts.into_iter().fold(CallTotals::default(), |mut sum, part| {
-            sum.calls += part.calls;
-            sum.prompt_tokens += part.prompt_tokens;
-            sum.completion_tokens += part.completion_tokens;
-            sum
-        });
-        prop_assert_eq!(sum(snapshot.by_adapter.values().collect()), snapshot.totals);
-        prop_assert_eq!(sum(snapshot.by_kind.values().collect()), snapshot.totals);
-        prop_assert_eq!(sum(snapshot.by_finish.values().collect()), snapshot.totals);
-        prop_assert_eq!(snapshot.latency.buckets.iter().sum::<u64>(), snapshot.totals.calls);
-        prop_assert_eq!(snapshot.latency.count, snapshot.totals.calls);
+        prop_assert_eq!(folded(&records(events)), folded(&records(shuffled)));
     }
 }
 
@@ -344,7 +261,7 @@ async fn the_file_replays_to_what_was_seen_live() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("journal.db");
     let journal = Journal::open(&path).unwrap();
-    let mut live = JournalSnapshot::default();
+    let mut live = LedgerState::default();
     for id in 0..50 {
         let id = id.to_string();
         for event in [
@@ -359,7 +276,7 @@ async fn the_file_replays_to_what_was_seen_live() {
         }
     }
     drop(journal);
-    let mut replayed = JournalSnapshot::default();
+    let mut replayed = LedgerState::default();
     let mut reader = Journal::open_read_only(&path).unwrap();
     reader
         .replay(1, |record| {
@@ -371,4 +288,28 @@ async fn the_file_replays_to_what_was_seen_live() {
         (live.totals.calls, live.totals.completion_tokens),
         (50, 100)
     );
+}
+
+#[tokio::test]
+async fn the_state_includes_a_record_before_its_append_returns() {
+    let journal = Journal::start(Box::new(MemoryStore::new()), Box::new(|| 2)).unwrap();
+    journal.append(reserved("early")).await.unwrap();
+    let state = journal.state().await.unwrap();
+    assert_eq!(state.read().sequence, 1);
+    for id in 0..20_u64 {
+        let record = journal.append(metered(&id.to_string(), "mood", 2, 12));
+        let record = record.await.unwrap();
+        assert_eq!(state.read().sequence, record.sequence);
+        assert_eq!(state.read().totals.calls, id + 1);
+    }
+    // Every reader has the same state.
+    let again = journal.state().await.unwrap();
+    assert!(std::sync::Arc::ptr_eq(&state, &again));
+    let mut replayed = LedgerState::default();
+    journal
+        .replay(1, |record| {
+            assert_eq!(replayed.apply(record), ApplyOutcome::Folded)
+        })
+        .unwrap();
+    assert_eq!(*state.read(), replayed);
 }

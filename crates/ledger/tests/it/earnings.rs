@@ -426,7 +426,7 @@ fn an_exact_payment_is_income_once_a_call_is_charged_for_it() {
         (
             all.settled.0,
             all.pending().0,
-            earnings.is_undone(exact_key()),
+            earnings.facts.is_payment_undone(exact_key()),
         )
     };
     let (arrives, charged) = (|| paid("0x1", splitter, 70), || exact_call(70));
@@ -633,6 +633,7 @@ fn gas_counts_on_the_chain_of_its_transaction() {
         to: String::new(),
         nonce: 0,
         purpose: "a test".into(),
+        key: None,
         raw: String::new(),
         replaces: None,
         sponsored: None,

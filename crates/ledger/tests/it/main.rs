@@ -8,3 +8,5 @@
 
 mod audit_histories;
 mod earnings;
+mod projections;
+mod tx_keys;

@@ -240,6 +240,19 @@ pub(super) fn is_known(key: &str) -> bool {
         || tables.iter().any(|table| refusal(table, key).is_some())
 }
 
+/// Refuses keys without a format of which one is refused in every format, such as those of
+/// preference pairs.
+pub(super) fn refuse_any<'a>(mut keys: impl Iterator<Item = &'a str>) -> Result<(), RowFault> {
+    let refused = keys.find_map(|key| Some((key, refusal(REFUSED, key)?)));
+    match refused {
+        None => Ok(()),
+        Some((key, hint)) => Err(RowFault::Unsupported {
+            field: key.to_owned(),
+            hint,
+        }),
+    }
+}
+
 /// Whether a column is refused in every format.
 pub(super) fn is_refused(key: &str) -> bool {
     refusal(REFUSED, key).is_some()
@@ -328,11 +341,11 @@ fn approval(value: &Value) -> Option<bool> {
     }
 }
 
-/// Null, and empty texts, lists and objects say nothing.
+/// Null, and empty texts, lists and objects say nothing, also when they are written as texts.
 fn holds_something(value: &Value) -> bool {
     match value {
         Value::Null => false,
-        Value::String(text) => !text.trim().is_empty(),
+        Value::String(text) => !matches!(text.trim(), "" | "[]" | "{}"),
         Value::Array(items) => !items.is_empty(),
         Value::Object(fields) => !fields.is_empty(),
         Value::Bool(_) | Value::Number(_) => true,

@@ -274,13 +274,18 @@ impl RowFault {
                 ..
             } => "write it in quotes",
             Self::WrongType {
-                expected: "a text",
+                field,
                 found: "an object" | "a list",
                 ..
-            } => {
+            } if field == "text" => {
                 "each row has its own text; from pandas: \
                  df.to_json(path, orient=\"records\", lines=True)"
             }
+            Self::WrongType {
+                field,
+                found: "an object" | "a list",
+                ..
+            } if field == "label" => "a row has one label",
             Self::Mixed { .. } => "put rows of different formats into files of their own",
             Self::Fields { .. } => "put quotation marks around values that contain commas",
             Self::OpenQuote => "write a quotation mark inside a value twice: \"\"",

@@ -35,6 +35,9 @@ impl RowShape {
         if renames.len() < 2 {
             check_spelling(shape, keys.clone())?;
         }
+        if shape.is_none() {
+            columns::refuse_any(keys.clone())?;
+        }
         let quoted = || keys.clone().map(|key| format!("`{key}`"));
         shape.ok_or_else(|| RowFault::UnknownShape {
             keys: quoted().collect::<Vec<_>>().join(", "),

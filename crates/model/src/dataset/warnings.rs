@@ -157,11 +157,19 @@ impl DataWarning {
     }
 }
 
+/// A column's name; pandas writes its index without one.
+fn quoted(name: &str) -> String {
+    match name {
+        "" => "one without a name".to_owned(),
+        name => format!("`{name}`"),
+    }
+}
+
 impl fmt::Display for DataWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unread { path, columns } => {
-                let names: Vec<String> = columns.iter().map(|name| format!("`{name}`")).collect();
+                let names: Vec<String> = columns.iter().map(|name| quoted(name)).collect();
                 let (path, names) = (path.display(), names.join(", "));
                 let what = if columns.len() == 1 {
                     "a column that is"

@@ -5,12 +5,14 @@
 //! spellings in messages are replaced by characters that occur nowhere else before the template is
 //! rendered; what is special in that rendering was written by the template. The spellings are then
 //! put back, and the text around them is encoded without the added tokens of the vocabulary.
+//!
+//! Where a vocabulary looks for its tokens in normalised text, other letters can spell them too.
 
 use std::ops::Range;
 
 use tokenizers::{
-    Model, NormalizedString, Normalizer, OffsetType, PreTokenizedString, PreTokenizer,
-    normalizer::Range as TextRange,
+    Model, NormalizedString, Normalizer, OffsetReferential, OffsetType, PreTokenizedString,
+    PreTokenizer, normalizer::Range as TextRange,
 };
 
 use super::{ChatMessage, ModelTextError, TextCodec, TokenPiece};
@@ -43,6 +45,20 @@ pub(crate) struct LiteralChat {
 }
 
 impl LiteralChat {
+    /// Puts a character in place of a spelling in every message.
+    fn replace(&mut self, spelling: &str, mark: Option<char>) -> Result<(), ModelTextError> {
+        let mark = mark.ok_or_else(|| ModelTextError::Refused {
+            reason: "the messages use every private-use character".to_owned(),
+        })?;
+        let mut letters = [0; 4];
+        let stand_in = &*mark.encode_utf8(&mut letters);
+        for message in &mut self.messages {
+            message.content = message.content.replace(spelling, stand_in);
+        }
+        self.stand_ins.push((mark, spelling.to_owned()));
+        Ok(())
+    }
+
     /// A rendered text with the spellings put back.
     pub fn restore(&self, rendered: &str) -> RestoredText {
         let mut restored = RestoredText {
@@ -127,13 +143,36 @@ impl TextCodec {
 
     /// Token ids of a text of its own, such as an answer, in which nothing is a special token.
     pub fn encode_literal(&self, text: &str) -> Result<Vec<u32>, ModelTextError> {
-        match self.special_inside(text) {
-            None => self.encode(text, false),
-            Some(_) => {
-                let pieces = self.literal_pieces(&NormalizedString::from(text), 0..text.len())?;
-                Ok(pieces.into_iter().map(|piece| piece.id).collect())
-            }
+        if !self.spells_special(text, 0) && self.disguised_special(text).is_none() {
+            return self.encode(text, false);
         }
+        let pieces = self.literal_pieces(&NormalizedString::from(text), 0..text.len())?;
+        Ok(pieces.into_iter().map(|piece| piece.id).collect())
+    }
+
+    /// Token ids of a raw text and of what continues it. Special tokens act in the text, not in the
+    /// continuation.
+    pub fn encode_continued(
+        &self,
+        text: &str,
+        continuation: &str,
+    ) -> Result<Vec<u32>, ModelTextError> {
+        let whole = format!("{text}{continuation}");
+        let is_spelt = self.spells_special(&whole, text.len());
+        if !is_spelt && self.disguised_special(continuation).is_none() {
+            return self.encode(&whole, true);
+        }
+        let mut ids = self.encode(text, true)?;
+        ids.extend(self.encode_literal(continuation)?);
+        Ok(ids)
+    }
+
+    /// Whether a text spells a special token that ends after `start`.
+    fn spells_special(&self, text: &str, start: usize) -> bool {
+        self.special.iter().any(|(_, spelling)| {
+            let mut found = text.match_indices(spelling.as_str());
+            found.any(|(at, _)| at + spelling.len() > start)
+        })
     }
 
     /// Replaces every special token that a message spells.
@@ -159,17 +198,33 @@ impl TextCodec {
             if !chat.messages.iter_mut().any(|message| spelt(&message)) {
                 continue;
             }
-            let mark = marks.next().ok_or_else(|| ModelTextError::Refused {
-                reason: "the messages use every private-use character".to_owned(),
-            })?;
-            for message in &mut chat.messages {
-                message.content = message
-                    .content
-                    .replace(spelling, mark.encode_utf8(&mut [0; 4]));
-            }
-            chat.stand_ins.push((mark, spelling.to_owned()));
+            chat.replace(spelling, marks.next())?;
+        }
+        let disguised = |chat: &LiteralChat| {
+            let mut texts = chat.messages.iter();
+            texts.find_map(|message| self.disguised_special(&message.content))
+        };
+        while let Some(spelling) = disguised(&chat) {
+            chat.replace(&spelling, marks.next())?;
         }
         Ok(chat)
+    }
+
+    /// A part of a text that the tokenizer's normaliser turns into a special token, such as one in
+    /// fullwidth letters.
+    fn disguised_special(&self, text: &str) -> Option<String> {
+        let normalizer = self.tokenizer.get_normalizer().filter(|_| self.disguises)?;
+        let added = self.tokenizer.get_added_vocabulary();
+        let parts = added.extract_and_normalize(Some(normalizer), text);
+        let parts = parts.get_splits(OffsetReferential::Original, OffsetType::Byte);
+        let special = parts.into_iter().find(|(_, _, tokens)| {
+            let mut tokens = tokens.iter().flatten();
+            tokens.any(|token| self.is_special(token.id))
+        });
+        let (_, (start, end), _) = special?;
+        text.get(start..end)
+            .filter(|spelling| !spelling.is_empty())
+            .map(str::to_owned)
     }
 
     /// Encodes a rendering of [`LiteralChat::messages`], restored.

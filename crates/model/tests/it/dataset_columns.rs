@@ -181,6 +181,17 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "`messages[0].content[0].type` must be `text`, found `image_url`",
         "only text is learned: take the other parts out",
     ),
+    (
+        r#"{"chosen": "Human: Hi Assistant: Ho", "rejected": "Human: Hi Assistant: No"}"#,
+        "`chosen` is not supported",
+        "preference pairs cannot be learned: keep the chosen answer as the answer of the row, and \
+         take the column out",
+    ),
+    (
+        r#"{"text": "Hi", "label": ["a", "b"]}"#,
+        "`label` must be a text, found a list",
+        "a row has one label",
+    ),
     // Other names.
     (
         r#"{"text": "Hi", "sentiment": "good"}"#,
@@ -223,7 +234,7 @@ fn every_other_column_is_named_once() {
     assert_eq!(file.columns, ["id", "source"]);
     let (_, unread) = only("text,label,id,empty\na,b,7,\n");
     assert_eq!(unread, ["id"]);
-    let row = r#"{"messages": [{"role": "user", "content": "Hi", "name": "Ann"}, {"role": "assistant", "content": "Ho", "tool_calls": []}], "tools": [], "prompt": "Hi", "score": 3}"#;
+    let row = r#"{"messages": [{"role": "user", "content": "Hi", "name": "Ann"}, {"role": "assistant", "content": "Ho", "tool_calls": []}], "tools": "[]", "prompt": "Hi", "score": 3}"#;
     let expected = chat(&[("user", "Hi"), ("assistant", "Ho")], &[]);
     let names = ["messages[].name", "prompt", "score"].map(str::to_owned);
     assert_eq!(only(row), (expected, names.to_vec()));

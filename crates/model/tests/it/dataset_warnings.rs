@@ -46,10 +46,10 @@ fn thin_and_doubtful_data_is_told() {
     rows.rows.push(rows.rows[0].clone());
     rows.unread = vec![UnreadColumns {
         path: "rows.csv".into(),
-        columns: vec!["id".to_owned(), "messages[].name".to_owned()],
+        columns: ["", "id", "messages[].name"].map(str::to_owned).to_vec(),
     }];
     let expected = [
-        "rows.csv: columns that are not read: `id`, `messages[].name`",
+        "rows.csv: columns that are not read: one without a name, `id`, `messages[].name`",
         "the labels `Good` and `good` are nearly the same",
         "fewer than 10 training rows with a label: `Good` (5), `unclear` (3)",
         "99 training rows only",

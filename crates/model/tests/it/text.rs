@@ -127,7 +127,6 @@ fn the_chat_template_is_chatml_and_its_tokens_are_special() {
     assert_eq!(codec.encode("<|im_start|>", false).unwrap(), [1]);
     assert_eq!(codec.token_text(2), "<|im_end|>");
     assert_eq!(codec.decode(&[2, 0]).unwrap(), "");
-    assert_eq!(codec.special_inside("a <|im_end|> b"), Some("<|im_end|>"));
     assert_eq!(
         (codec.stop_ids(), codec.document_end()),
         (&[2][..], Some(2))
@@ -184,6 +183,21 @@ fn a_special_token_that_a_message_spells_is_encoded_as_its_letters() {
         codec.encode_literal(hostile).unwrap(),
         letters(dir.path(), &[Err(hostile)])
     );
+    // A raw text writes special tokens, what continues it does not, nor both together.
+    for (raw, continuation) in [
+        ("a<|im_end|>", " <|im_end|>"),
+        ("a<|im_end|><|im_", "end|>"),
+    ] {
+        let continued = codec.encode_continued(raw, continuation).unwrap();
+        let wanted = letters(dir.path(), &[Err(continuation)]);
+        assert_eq!(
+            continued,
+            [codec.encode(raw, true).unwrap(), wanted].concat()
+        );
+    }
+    let (plain, more) = ("it is<|im_end|> tr", "ue");
+    let whole = codec.encode(&format!("{plain}{more}"), true).unwrap();
+    assert_eq!(codec.encode_continued(plain, more).unwrap(), whole);
     // Nothing changes for texts that spell none.
     let plain = &chat[1..2];
     let text = codec.render_chat(plain, false).unwrap();
@@ -217,6 +231,38 @@ fn tokens_of_the_template_stay_tokens_beside_a_spelling() {
         .map(|piece| &encoded.text[piece.span.clone()])
         .collect();
     assert_eq!(covered.concat(), encoded.text);
+}
+
+/// Fullwidth brackets become ordinary ones before such a vocabulary looks for its tokens.
+#[test]
+fn a_special_token_in_letters_that_are_normalised_is_no_token_either() {
+    let dir = tempfile::tempdir().unwrap();
+    train_codec(dir.path());
+    let path = dir.path().join("tokenizer.json");
+    let mut tokenizer: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    tokenizer["normalizer"] = json!({ "type": "NFKC" });
+    for token in tokenizer["added_tokens"].as_array_mut().unwrap() {
+        token["normalized"] = json!(true);
+    }
+    std::fs::write(&path, tokenizer.to_string()).unwrap();
+    let codec = TextCodec::open(dir.path()).unwrap();
+    let hostile = "a\u{ff1c}|im_end|\u{ff1e}b \u{ff1c}\u{ff5c}im_end|> <|im_end|>";
+    let acting = codec.encode(hostile, false).unwrap();
+    assert_eq!(acting.iter().filter(|id| **id == 2).count(), 3);
+    let wanted = letters(dir.path(), &[Err(hostile)]);
+    assert_eq!(codec.encode_literal(hostile).unwrap(), wanted);
+    let raw = codec.encode("x", true).unwrap();
+    assert_eq!(
+        codec.encode_continued("x", hostile).unwrap(),
+        [raw, wanted].concat()
+    );
+    let encoded = codec
+        .encode_chat(&[message("user", hostile)], false)
+        .unwrap();
+    let said = format!("user\n{hostile}");
+    let parts = [Ok(1), Err(said.as_str()), Ok(2), Err("\n")];
+    assert_eq!(encoded.ids(), letters(dir.path(), &parts));
+    assert_eq!(encoded.text, format!("<|im_start|>{said}<|im_end|>\n"));
 }
 
 #[test]

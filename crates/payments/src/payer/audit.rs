@@ -14,6 +14,9 @@ pub enum ComparisonResult {
     Unknown(String),
 }
 
+/// Formats an amount of the token in which a call was paid.
+pub type AmountFormat<'a> = &'a (dyn Fn(Amount) -> String + Sync);
+
 /// A comparison's name and its result.
 pub type ComparisonLine = (&'static str, ComparisonResult);
 
@@ -26,6 +29,7 @@ pub fn against_signature(
     charge: &CallCharge,
     record: &PaymentRecord,
     channel: Option<&PayerChannel>,
+    money: AmountFormat<'_>,
 ) -> Vec<ComparisonLine> {
     let parties = [
         same("scheme", &charge.scheme, &record.scheme),
@@ -44,28 +48,41 @@ pub fn against_signature(
         (
             "limit",
             compare_result(
-                (amount > limit).then(|| format!("{amount} is more than {limit} signed for")),
+                (amount > limit)
+                    .then(|| format!("{} is more than {} signed for", money(amount), money(limit))),
             ),
         ),
         (
             "total",
-            compare_result(same("cumulative", &charge.cumulative, &total)),
+            compare_result((charge.cumulative != total).then(|| {
+                let found = money(charge.cumulative);
+                format!(
+                    "the total of the channel: expected {}, found {found}",
+                    money(total)
+                )
+            })),
         ),
         ("signature", signature(record, channel)),
     ]
 }
 
 /// Compares what the server stated when it answered with what our signatures allow.
-pub fn against_statement(record: &PaymentRecord) -> Option<ComparisonLine> {
+pub fn against_statement(
+    record: &PaymentRecord,
+    money: AmountFormat<'_>,
+) -> Option<ComparisonLine> {
     let disputed = record.disputed?;
-    let (limit, expected) = (record.quote, disputed.expected_total);
+    let (limit, expected) = (record.quote, money(disputed.expected_total));
     let problem = match (disputed.charged, disputed.total) {
-        (Some(charged), _) if charged > limit => {
-            format!("the server stated a charge of {charged}, more than {limit} signed for")
-        }
-        (_, Some(total)) => {
-            format!("the server stated a channel total of {total}, expected {expected}")
-        }
+        (Some(charged), _) if charged > limit => format!(
+            "the server stated a charge of {}, more than {} signed for",
+            money(charged),
+            money(limit)
+        ),
+        (_, Some(total)) => format!(
+            "the server stated a channel total of {}, expected {expected}",
+            money(total)
+        ),
         (_, None) => format!("the server stated no total, expected {expected}"),
     };
     Some(("statement", ComparisonResult::Differs(problem)))
@@ -118,14 +135,15 @@ pub async fn against_chain(
     record: &PaymentRecord,
     agreed: Amount,
     chain: &Chain,
+    money: AmountFormat<'_>,
 ) -> Result<ComparisonLine, PayerError> {
     let finding = match charge.scheme {
-        PaymentScheme::Exact => transferred(charge, record, chain).await?,
+        PaymentScheme::Exact => transferred(charge, record, chain, money).await?,
         PaymentScheme::BatchSettlement => {
             let held = chain::channel_balance(chain, charge.id).await?;
             // Vouchers allow for more than calls cost, so a seller could claim more than it charged.
             compare_result((held.claimed > agreed).then(|| {
-                let claimed = held.claimed;
+                let (claimed, agreed) = (money(held.claimed), money(agreed));
                 format!("{claimed} of the channel are claimed, more than {agreed} charged")
             }))
         }
@@ -138,6 +156,7 @@ async fn transferred(
     charge: &CallCharge,
     record: &PaymentRecord,
     chain: &Chain,
+    money: AmountFormat<'_>,
 ) -> Result<ComparisonResult, PayerError> {
     if !chain::is_used(chain, charge.token, charge.payer, charge.id).await? {
         let problem = "the chain has not seen its authorization";
@@ -147,12 +166,12 @@ async fn transferred(
     let moved = chain::transfers_by(chain, charge.token, charge.payer, charge.id, since).await?;
     let (receiver, quote) = (record.receiver, record.quote);
     Ok(compare_result((!moved.contains(&(receiver, quote))).then(|| {
-        let shown = moved.iter().map(|(to, amount)| format!("{amount} to {to}"));
+        let shown = moved.iter().map(|(to, amount)| format!("{} to {to}", money(*amount)));
         let shown: Vec<String> = shown.collect();
         let shown = match shown.is_empty() {
             true => "none".to_owned(),
             false => shown.join(", "),
         };
-        format!("its authorization was used: expected a transfer of {quote} to {receiver}, found {shown}")
+        format!("its authorization was used: expected a transfer of {} to {receiver}, found {shown}", money(quote))
     })))
 }

@@ -7,6 +7,7 @@ use alloy::{
 };
 
 use super::channel::{PayerChannel, PendingDeposit};
+use crate::x402::digest::deposit_nonce;
 use openlora_chain::{
     WalletError,
     provider::Chain,
@@ -15,6 +16,7 @@ use openlora_chain::{
 };
 use openlora_contracts::{COLLECTOR, ESCROW};
 use openlora_core::{Address, Amount, Word};
+use openlora_ledger::TxKey;
 
 /// The escrow's state of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,10 +133,12 @@ pub async fn transfers_by(
 pub struct ContractCall {
     to: Address,
     data: Bytes,
+    key: TxKey,
 }
 
-fn of_escrow(call: &impl SolCall) -> ContractCall {
+fn of_escrow(call: &impl SolCall, key: TxKey) -> ContractCall {
     ContractCall {
+        key,
         to: ESCROW.into(),
         data: call.abi_encode().into(),
     }
@@ -156,7 +160,13 @@ pub fn deposit(channel: &PayerChannel, pending: &PendingDeposit) -> ContractCall
         collector: COLLECTOR,
         collectorData: data.abi_encode_params().into(),
     };
-    of_escrow(&call)
+    let key = TxKey::Deposit {
+        channel: channel.id,
+        amount: pending.amount,
+        nonce: deposit_nonce(channel.id, pending.salt),
+        request: None,
+    };
+    of_escrow(&call, key)
 }
 
 /// Starts the withdrawal of everything that is not claimed.
@@ -165,15 +175,17 @@ pub fn initiate_withdraw(channel: &PayerChannel, amount: Amount) -> ContractCall
         config: (&channel.config).into(),
         amount: amount.0,
     };
-    of_escrow(&call)
+    let channel = channel.id;
+    of_escrow(&call, TxKey::StartWithdrawal { channel, amount })
 }
 
-/// Finishes a withdrawal, after the channel's delay.
-pub fn finalize_withdraw(channel: &PayerChannel) -> ContractCall {
+/// Finishes the withdrawal that was started at this time, after the channel's delay.
+pub fn finalize_withdraw(channel: &PayerChannel, started: u64) -> ContractCall {
     let call = Escrow::finalizeWithdrawCall {
         config: (&channel.config).into(),
     };
-    of_escrow(&call)
+    let channel = channel.id;
+    of_escrow(&call, TxKey::FinishWithdrawal { channel, started })
 }
 
 /// Development money, which any account may mint.
@@ -185,6 +197,7 @@ pub fn mint(token: Address, to: Address, amount: Amount) -> ContractCall {
     ContractCall {
         to: token,
         data: call.abi_encode().into(),
+        key: TxKey::Mint { token, to, amount },
     }
 }
 
@@ -192,7 +205,7 @@ pub fn mint(token: Address, to: Address, amount: Amount) -> ContractCall {
 pub async fn submission(
     chain: &Chain,
     from: Address,
-    ContractCall { to, data }: ContractCall,
+    ContractCall { to, data, key }: ContractCall,
     deed: &str,
 ) -> Result<TxSubmission, WalletError> {
     let gas = chain.estimate(from, to, &data, deed).await?;
@@ -200,6 +213,7 @@ pub async fn submission(
         to,
         data,
         value: U256::ZERO,
+        key,
         label: deed.to_owned(),
         gas: gas.saturating_add(gas / 5),
         sponsored: None,

@@ -7,6 +7,7 @@ use crate::x402::{Reason, wire::WireProblem};
 use openlora_chain::{WalletError, transaction::TransactionError};
 use openlora_core::{
     Address, Word,
+    calendar::moment,
     error::{ExitClass, Explain},
     private::foreign_text::clean_line,
 };
@@ -140,8 +141,8 @@ pub enum PayerError {
         code: String,
     },
     #[error(
-        "{server} refuses the payment ({}) and may still use it until {until}, Unix seconds",
-        explained(code)
+        "{server} refuses the payment ({}) and may still use it until {}",
+        explained(code), moment(*until)
     )]
     Undecided {
         server: String,

@@ -8,7 +8,7 @@ use alloy::{
     sol_types::{SolCall, SolEvent},
 };
 
-use crate::settlement::{SettleError, SettlementClient};
+use crate::settlement::{SettleError, SettlementClient, TxPurpose};
 use openlora_chain::{
     WalletError,
     provider::Chain,
@@ -16,7 +16,7 @@ use openlora_chain::{
     transaction::MinedTx,
 };
 use openlora_core::{Address, Amount, Word};
-use openlora_ledger::publication::AnchoredBatch;
+use openlora_ledger::{TxKey, publication::AnchoredBatch};
 
 /// The state of a server's chain of roots for an adapter.
 pub async fn head(chain: &Chain, adapter: U256, server: Address) -> Result<Head, WalletError> {
@@ -45,8 +45,15 @@ pub async fn publish_root(
         charged: batch.charged().0,
         uri: uri.to_owned(),
     };
-    let deed = format!("anchoring {} calls as {}", batch.calls.len(), batch.root);
-    desk.carry_out(anchor, call.abi_encode().into(), deed).await
+    let purpose = TxPurpose {
+        key: TxKey::Anchor {
+            adapter: batch.adapter_id.clone(),
+            root: batch.root,
+        },
+        label: format!("anchoring {} calls as {}", batch.calls.len(), batch.root),
+    };
+    desk.carry_out(anchor, call.abi_encode().into(), purpose)
+        .await
 }
 
 /// A root as recorded on the chain.

@@ -14,7 +14,7 @@ use alloy::{
 };
 
 use super::leaves::contributions_tree;
-use crate::settlement::{SettleError, SettlementClient};
+use crate::settlement::{SettleError, SettlementClient, TxPurpose};
 use openlora_chain::{
     WalletError,
     provider::Chain,
@@ -23,7 +23,7 @@ use openlora_chain::{
 };
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::{
-    PoolAllotment, ReceiverKey, StatedContributions, next_tranche,
+    PoolAllotment, PoolTxAction, ReceiverKey, StatedContributions, TxKey, next_tranche,
     publication::{FORMAT, PoolContributions},
 };
 
@@ -264,16 +264,20 @@ pub enum PoolCall<'a> {
 }
 
 impl PoolCall<'_> {
-    /// The action's call, and its description.
-    fn call(&self, pool: ReceiverKey) -> (Bytes, String) {
-        let (at, token) = (pool.receiver, pool.token.into());
-        let (data, deed) = match self {
+    /// The action's call, and its purpose.
+    fn call(&self, pool: &PoolState) -> (Bytes, TxPurpose) {
+        let (at, token) = (pool.key.receiver, pool.key.token.into());
+        let (data, action, label) = match self {
             Self::Fetch(contributor, amount) => (
                 ContributorPool::claimCall {
                     token,
                     contributor: (*contributor).into(),
                 }
                 .abi_encode(),
+                PoolTxAction::Fetch {
+                    contributor: *contributor,
+                    paid: Amount(pool.account.paid),
+                },
                 format!("fetching {amount} for {contributor} from the pool {at}"),
             ),
             Self::Activate(proposal) => (
@@ -282,6 +286,7 @@ impl PoolCall<'_> {
                     entries: proposal.entries.clone(),
                 }
                 .abi_encode(),
+                PoolTxAction::Activate,
                 format!("activating proposal {} of the pool {at}", proposal.round),
             ),
             Self::Propose(root, entries) => (
@@ -291,32 +296,42 @@ impl PoolCall<'_> {
                     entries: entries.to_vec(),
                 }
                 .abi_encode(),
+                PoolTxAction::Propose { root: *root },
                 format!("proposing {root} to the pool {at}"),
             ),
             Self::Contest => (
                 ContributorPool::contestCall { token }.abi_encode(),
+                PoolTxAction::Contest,
                 format!("contesting what is proposed to the pool {at}"),
             ),
             Self::Demand => (
                 ContributorPool::demandCall { token }.abi_encode(),
+                PoolTxAction::Demand,
                 format!("demanding a proposal to the pool {at}"),
             ),
             Self::Divide => (
                 ContributorPool::divideStaticallyCall { token }.abi_encode(),
+                PoolTxAction::Divide,
                 format!("dividing by static shares what the pool {at} left unanswered"),
             ),
         };
-        (data.into(), deed)
+        let key = TxKey::Pool {
+            pool: at,
+            token: pool.key.token,
+            round: pool.account.round,
+            action,
+        };
+        (data.into(), TxPurpose { key, label })
     }
 
     /// Sends it from a server, whose settlement client records the facts.
     pub async fn carried_out(
         &self,
         desk: &SettlementClient,
-        pool: ReceiverKey,
+        pool: &PoolState,
     ) -> Result<MinedTx, SettleError> {
-        let (data, deed) = self.call(pool);
-        desk.carry_out(pool.receiver, data, deed).await
+        let (data, purpose) = self.call(pool);
+        desk.carry_out(pool.key.receiver, data, purpose).await
     }
 
     /// The action's transaction, with a gas estimate. If it would fail, returns the reason.
@@ -324,15 +339,17 @@ impl PoolCall<'_> {
         &self,
         chain: &Chain,
         from: Address,
-        pool: ReceiverKey,
+        pool: &PoolState,
     ) -> Result<TxSubmission, WalletError> {
-        let (data, deed) = self.call(pool);
-        let gas = chain.estimate(from, pool.receiver, &data, &deed).await?;
+        let (data, TxPurpose { key, label }) = self.call(pool);
+        let to = pool.key.receiver;
+        let gas = chain.estimate(from, to, &data, &label).await?;
         Ok(TxSubmission {
-            to: pool.receiver,
+            to,
             data,
             value: U256::ZERO,
-            label: deed,
+            key,
+            label,
             gas: gas + gas / 5,
             sponsored: None,
         })

@@ -111,11 +111,17 @@ impl EvidenceReader<'_> {
         &self,
         receiver: ReceiverKey,
     ) -> Result<BTreeMap<Word, ChannelEvidence>, WalletError> {
-        let channels = self.trail.ledger.channels.iter().filter(|(key, channel)| {
-            key.chain_id == receiver.chain_id
-                && channel.config.receiver == receiver.receiver
-                && channel.config.token == receiver.token
-        });
+        let channels = self
+            .trail
+            .state
+            .ledger
+            .channels
+            .iter()
+            .filter(|(key, channel)| {
+                key.chain_id == receiver.chain_id
+                    && channel.config.receiver == receiver.receiver
+                    && channel.config.token == receiver.token
+            });
         let ids: Vec<Word> = channels.map(|(key, _)| key.channel).collect();
         let views = view::channels(self.chain, &self.head, 0, &ids).await?;
         let mut seen: BTreeMap<Word, ChannelEvidence> = BTreeMap::new();
@@ -147,14 +153,14 @@ impl EvidenceReader<'_> {
         let chain_id = self.chain.network.chain_id;
         let views: BTreeMap<Word, ChannelView> =
             seen.iter().map(|(id, it)| (*id, it.view.clone())).collect();
-        let here = self.trail.ledger.channels.iter();
+        let here = self.trail.state.ledger.channels.iter();
         let here = here.filter(|(key, _)| views.contains_key(&key.channel));
         let claimers: BTreeSet<Address> = here
             .map(|(_, channel)| channel.config.receiver_authorizer)
             .collect();
         let mut refused = Vec::new();
         for claimer in claimers {
-            let (mut rows, _) = claims::select(&self.trail.ledger, chain_id, claimer, &views);
+            let (mut rows, _) = claims::select(&self.trail.state.ledger, chain_id, claimer, &views);
             // Rows without a voucher are found without the chain.
             rows.retain(|row| row.has_voucher());
             for batch in claims::batches(rows) {
@@ -205,7 +211,7 @@ impl EvidenceReader<'_> {
         &self,
         receiver: ReceiverKey,
     ) -> Result<Vec<LoggedAuthorization>, WalletError> {
-        let paid = self.trail.payments.keys();
+        let paid = self.trail.state.facts.payments.keys();
         let keys = paid.chain(self.trail.exact_calls.keys());
         let here =
             keys.filter(|key| (key.chain_id, key.token) == (receiver.chain_id, receiver.token));

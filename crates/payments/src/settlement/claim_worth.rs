@@ -1,12 +1,13 @@
 //! Which claims are worth their gas. Anyone may open a channel and be charged one call, so a claim
 //! that costs more than it brings would let strangers spend the seller's gas.
 
-use super::claims::{AMONG, ClaimRow};
 use openlora_core::Amount;
 use openlora_ledger::gas_in_token;
 
 /// Gas of a claim's transaction without its rows.
 const CLAIM_GAS: u64 = 30_000;
+/// Gas of each row in a batch, with a margin for a wallet contract's check.
+pub(super) const AMONG: u64 = 60_000;
 /// Gas of each row whose voucher a key has signed.
 const ROW_GAS: u64 = 20_000;
 /// Gas of the escrow's transfer to a receiver.
@@ -25,15 +26,19 @@ pub struct ClaimWorth {
 impl ClaimWorth {
     /// Whether a channel's charges are worth their row in a claim, at this price of gas in wei.
     pub(super) fn has_row(&self, amount: Amount, by_contract: bool, price: u128) -> bool {
-        let gas = if by_contract { AMONG } else { ROW_GAS };
-        self.is_worth(amount, gas, price)
+        self.is_worth(amount, row_gas(by_contract), price)
     }
 
-    /// Whether these rows are worth a transaction and the settlement that follows.
-    pub(super) fn has_claim(&self, rows: &[ClaimRow], price: u128) -> bool {
-        let gas = |row: &ClaimRow| if row.by_contract { AMONG } else { ROW_GAS };
-        let gas = rows.iter().map(gas).sum::<u64>() + CLAIM_GAS + SETTLE_GAS;
-        self.is_worth(rows.iter().map(|row| row.amount).sum(), gas, price)
+    /// Whether rows with these amounts are worth a transaction and the settlement that follows; each
+    /// says whether a contract checks its voucher.
+    pub(super) fn has_claim(
+        &self,
+        rows: impl Iterator<Item = (Amount, bool)> + Clone,
+        price: u128,
+    ) -> bool {
+        let gas = rows.clone().map(|(_, by_contract)| row_gas(by_contract));
+        let gas = gas.sum::<u64>() + CLAIM_GAS + SETTLE_GAS;
+        self.is_worth(rows.map(|(amount, _)| amount).sum(), gas, price)
     }
 
     /// Whether what was claimed for a receiver is worth its transfer.
@@ -48,4 +53,8 @@ impl ClaimWorth {
         });
         !amount.is_zero() && amount >= self.least && brings_more
     }
+}
+
+fn row_gas(by_contract: bool) -> u64 {
+    if by_contract { AMONG } else { ROW_GAS }
 }

@@ -7,7 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::{hex, primitives::Bytes, sol_types::SolCall};
 
-use super::claim_worth::ClaimWorth;
+use super::{
+    claim_worth::{AMONG, ClaimWorth},
+    purpose::TxPurpose,
+};
 use openlora_chain::{
     WalletError,
     provider::Chain,
@@ -16,7 +19,7 @@ use openlora_chain::{
 use openlora_contracts::ESCROW;
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::{
-    ChannelKey, ChannelTerms, ChannelView, Ledger, LedgerChannel, ReceiverKey,
+    ChannelKey, ChannelTerms, ChannelView, Ledger, LedgerChannel, ReceiverKey, TxKey,
     event::{DeferredClaim, PublishedVoucher},
 };
 
@@ -24,8 +27,6 @@ use openlora_ledger::{
 pub const ROWS: usize = 100;
 /// Gas of a row that is claimed alone, including the transaction's base cost and a cold receiver.
 pub(super) const ALONE: u64 = 160_000;
-/// Gas of each row in a batch, with a margin for a wallet contract's check.
-pub(super) const AMONG: u64 = 60_000;
 
 /// One row of a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +40,13 @@ pub struct ClaimRow {
     claim: VoucherClaim,
     /// The payer's contract decides whether the voucher is valid, and may change its decision.
     pub(super) by_contract: bool,
+}
+
+impl ClaimRow {
+    /// Its amount, and whether a contract checks its voucher.
+    pub(super) fn worth_of(&self) -> (Amount, bool) {
+        (self.amount, self.by_contract)
+    }
 }
 
 /// A channel with money that cannot be claimed.
@@ -179,13 +187,16 @@ pub fn data(rows: &[ClaimRow]) -> Bytes {
     call.abi_encode().into()
 }
 
-/// The description of a claim. The same rows give the same description.
-pub fn claim_label(rows: &[ClaimRow]) -> String {
+/// The purpose of a claim.
+pub fn claim_purpose(rows: &[ClaimRow]) -> TxPurpose {
     let sum: Amount = rows.iter().map(|row| row.amount).sum();
-    match rows {
+    let label = match rows {
         [row] => format!("a claim of {sum} from channel {}", row.channel),
         rows => format!("a claim of {sum} from {} channels", rows.len()),
-    }
+    };
+    let totals = rows.iter().map(|row| (row.channel, row.total)).collect();
+    let key = TxKey::Claim { totals };
+    TxPurpose { key, label }
 }
 
 /// Simulates the rows together, and each alone if that fails. Returns the rows that pass, and the

@@ -80,13 +80,13 @@ impl SettlementClient {
         }
         let done = match payment {
             ForeignPayment::Transfer(transfer) => {
-                let label = format!("{} for the request {request}", transfer.label());
+                let purpose = transfer.purpose(Some(request));
                 let asked = sponsored(SponsoredDeed::Clearing, Some(transfer.from), None);
-                self.make_transfer(transfer, label, asked).await
+                self.make_transfer(transfer, purpose, asked).await
             }
             ForeignPayment::Deposit(deposit) => {
-                let label = format!("{} for the request {request}", deposit.label());
-                self.make_deposit(deposit, label).await
+                let purpose = deposit.purpose(Some(request));
+                self.make_deposit(deposit, purpose).await
             }
         };
         match &done {

@@ -19,8 +19,9 @@ use super::{
     claim_worth::ClaimWorth,
     claims::ClaimRow,
     facts,
-    ledger_view::{EventLocation, LedgerView, TxHistory, ask},
+    ledger_view::{LedgerView, ask, ask_state},
     memory::ChainMemory,
+    purpose::TxPurpose,
     questions::{ChainQuestions, QuestionKind, SIGNATURE_GAS, signature_key},
     queue::{ProgressListener, TxQueue, TxQueueConfig},
     sponsor::{SponsorGate, most_gas, most_gas_of_calls},
@@ -35,7 +36,8 @@ use openlora_chain::{
 use openlora_contracts::ESCROW;
 use openlora_core::{Address, Word};
 use openlora_ledger::{
-    ChannelKey, ChannelView, SponsorAllowance, SponsorLimit, Sponsored, SponsoredDeed,
+    ChannelKey, ChannelView, EventLocation, SponsorAllowance, SponsorLimit, Sponsored,
+    SponsoredDeed, TxKey,
     event::{Event, PublishedVoucher, VouchersPublished},
 };
 use openlora_ports::FactLog;
@@ -104,8 +106,6 @@ pub struct SettlementRecords {
     pub facts: Arc<dyn FactLog>,
     /// Includes every fact as soon as `facts` has stored it.
     pub ledger: Arc<dyn LedgerView>,
-    /// The transaction history of the journal so far.
-    pub history: TxHistory,
 }
 
 /// One chain, through the account that claims and refunds there.
@@ -131,15 +131,11 @@ impl SettlementClient {
         records: SettlementRecords,
         options: SettlementOptions,
     ) -> Self {
-        let SettlementRecords {
-            facts,
-            ledger,
-            history,
-        } = records;
+        let SettlementRecords { facts, ledger } = records;
         let chain_id = chain.network.chain_id;
         let memory = Arc::new(ChainMemory::default());
-        for location in history.locations(chain_id) {
-            memory.lock().watch(location.clone());
+        for location in ask_state(&*ledger, |state| state.facts.locations(chain_id)) {
+            memory.lock().watch(location);
         }
         let (seen, read) = (Arc::clone(&memory), Arc::clone(&ledger));
         let beyond = options.reader.clone();
@@ -169,7 +165,7 @@ impl SettlementClient {
             limits: options.limits,
             gate,
             facts,
-            history,
+            ledger: Arc::clone(&ledger),
             progress: Arc::clone(&options.progress),
             read: Arc::new(reader),
         });
@@ -212,17 +208,17 @@ impl SettlementClient {
         self.turns.take(of).await
     }
 
-    /// The outcome of an earlier attempt with this label, if its transaction was no longer tracked.
-    pub(super) async fn earlier(&self, label: &str) -> Result<Option<MinedTx>, ChainFailure> {
-        self.queue.until_idle(label).await;
+    /// The outcome of an earlier attempt with this key, if its transaction was no longer tracked.
+    pub(super) async fn earlier(&self, key: &TxKey) -> Result<Option<MinedTx>, ChainFailure> {
+        self.queue.until_idle(key).await;
         if self.queue.has_lost() {
             self.check_chain()
                 .await
                 .map_err(ChainFailure::unreachable)?;
         }
         match self.queue.settle_lost().await {
-            Ok(()) => Ok(self.queue.resolved(label)),
-            Err(error) => Err(match self.queue.open(label) {
+            Ok(()) => Ok(self.queue.resolved(key)),
+            Err(error) => Err(match self.queue.open(key) {
                 Some(tx) => ChainFailure::Unknown { tx },
                 None => ChainFailure::unreachable(error),
             }),
@@ -234,8 +230,9 @@ impl SettlementClient {
         &self,
         to: Address,
         data: Bytes,
-        label: String,
+        purpose: TxPurpose,
     ) -> Result<TxSubmission, WalletError> {
+        let TxPurpose { key, label } = purpose;
         self.check_chain().await?;
         let from = self.account();
         let gas = self.chain.estimate(from, to, &data, &label).await?;
@@ -243,6 +240,7 @@ impl SettlementClient {
             to,
             data,
             value: U256::ZERO,
+            key,
             label,
             // The chain's state may have changed by then. Unused gas is not paid.
             gas: gas + gas / 5,
@@ -257,8 +255,9 @@ impl SettlementClient {
         asked: Sponsored,
         to: Address,
         data: Bytes,
-        label: String,
+        purpose: TxPurpose,
     ) -> Result<TxSubmission, ChainFailure> {
+        let TxPurpose { key, label } = purpose;
         let mut planned = self.admitted(name, &asked, to, &data).await?;
         let gas = self.chain.estimate_as_sent(&planned, &label);
         let gas = gas
@@ -277,6 +276,7 @@ impl SettlementClient {
             to,
             data,
             value: U256::ZERO,
+            key,
             label,
             gas,
             sponsored: Some(asked),
@@ -351,9 +351,9 @@ impl SettlementClient {
         &self,
         to: Address,
         data: Bytes,
-        label: String,
+        purpose: TxPurpose,
     ) -> Result<MinedTx, SettleError> {
-        let call = self.prepared(to, data, label).await?;
+        let call = self.prepared(to, data, purpose).await?;
         Ok(self.queue.send(call, Vec::new()).await?)
     }
 
@@ -362,9 +362,9 @@ impl SettlementClient {
         &self,
         rows: &[ClaimRow],
         data: Bytes,
-        label: String,
+        purpose: TxPurpose,
     ) -> Result<MinedTx, SettleError> {
-        let call = self.prepared(ESCROW.into(), data, label).await?;
+        let call = self.prepared(ESCROW.into(), data, purpose).await?;
         let first = self.publishing(rows.iter().map(ClaimRow::published));
         Ok(self.queue.send(call, first.into_iter().collect()).await?)
     }

@@ -7,7 +7,8 @@ use alloy::{
 };
 
 use super::{
-    ChainFailure, DepositPermit, MinedResult, client::SettlementClient, sponsor::sponsored,
+    ChainFailure, DepositPermit, MinedResult, client::SettlementClient, purpose::TxPurpose,
+    sponsor::sponsored,
 };
 use openlora_chain::{
     WalletError,
@@ -16,7 +17,7 @@ use openlora_chain::{
 };
 use openlora_contracts::{COLLECTOR, ESCROW};
 use openlora_core::{Address, Word};
-use openlora_ledger::{Sponsored, SponsoredDeed};
+use openlora_ledger::{Sponsored, SponsoredDeed, TxKey};
 
 const NAME: &str = "the deposit";
 
@@ -31,12 +32,23 @@ impl DepositPermit {
         deposit_nonce(self.channel, self.salt)
     }
 
-    pub(super) fn label(&self) -> String {
+    /// `request` is the facilitator request that the deposit is cleared for.
+    pub(super) fn purpose(&self, request: Option<Word>) -> TxPurpose {
         let nonce = self.nonce();
-        format!(
-            "a deposit of {} into channel {} by authorization {nonce}",
-            self.amount, self.channel
-        )
+        TxPurpose {
+            key: TxKey::Deposit {
+                channel: self.channel,
+                amount: self.amount,
+                nonce,
+                request,
+            },
+            label: format!(
+                "a deposit of {} into channel {} by authorization {nonce}{}",
+                self.amount,
+                self.channel,
+                for_request(request)
+            ),
+        }
     }
 
     fn data(&self) -> Bytes {
@@ -90,7 +102,7 @@ impl SettlementClient {
         deposit: &DepositPermit,
     ) -> Result<MinedResult, ChainFailure> {
         let _turn = self.turn(deposit.nonce()).await;
-        self.make_deposit(deposit, deposit.label()).await
+        self.make_deposit(deposit, deposit.purpose(None)).await
     }
 
     /// Submits the deposit, or finds that it was already made. It does not matter who submitted it,
@@ -98,13 +110,13 @@ impl SettlementClient {
     pub(super) async fn make_deposit(
         &self,
         deposit: &DepositPermit,
-        label: String,
+        purpose: TxPurpose,
     ) -> Result<MinedResult, ChainFailure> {
         let _payer = self
             .payer_turn(deposit.config.token, deposit.config.payer)
             .await;
         self.in_sight().await?;
-        if let Some(mined) = self.earlier(&label).await? {
+        if let Some(mined) = self.earlier(&purpose.key).await? {
             return self.deposited(deposit, &mined).await;
         }
         let (token, payer) = (deposit.config.token, deposit.config.payer);
@@ -113,7 +125,7 @@ impl SettlementClient {
             return self.deposited(deposit, &mined).await;
         }
         let (asked, data) = (deposit.sponsored(), deposit.data());
-        let call = self.prepared_for(NAME, asked, ESCROW.into(), data, label);
+        let call = self.prepared_for(NAME, asked, ESCROW.into(), data, purpose);
         let mined = match self.done(NAME, call.await?, Vec::new()).await {
             // Another submission was first: by another party, or our own after a reorganisation.
             Err(trouble @ ChainFailure::Rejected { .. }) => {
@@ -201,6 +213,11 @@ impl SettlementClient {
         let receipt = self.chain.receipt(tx).await?;
         Ok(receipt.map(|receipt| MinedTx { tx, receipt }))
     }
+}
+
+/// The end of the label of a payment that is cleared for a request.
+pub(super) fn for_request(request: Option<Word>) -> String {
+    request.map_or_else(String::new, |request| format!(" for the request {request}"))
 }
 
 /// The reason for which an authorization cannot be used.

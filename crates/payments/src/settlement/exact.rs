@@ -7,21 +7,40 @@ use alloy::{
 };
 
 use super::{
-    ChainFailure, MinedResult, TransferPermit, client::SettlementClient, ledger_view::ask,
-    sponsor::sponsored,
+    ChainFailure, MinedResult, TransferPermit, client::SettlementClient, deposit::for_request,
+    ledger_view::ask, purpose::TxPurpose, sponsor::sponsored,
 };
 use openlora_chain::{registry::Token, transaction::MinedTx};
-use openlora_core::Address;
-use openlora_ledger::{ExactKey, Sponsored, SponsoredDeed};
+use openlora_core::{Address, Word};
+use openlora_ledger::{ExactKey, Sponsored, SponsoredDeed, TxKey};
 
 const NAME: &str = "the transfer";
 
 impl TransferPermit {
-    pub(super) fn label(&self) -> String {
-        format!(
-            "a transfer of {} from {} to {} by authorization {}",
-            self.value, self.from, self.to, self.nonce
-        )
+    /// `request` is the facilitator request that the transfer is cleared for.
+    fn key(&self, request: Option<Word>) -> TxKey {
+        TxKey::Transfer {
+            token: self.token,
+            from: self.from,
+            to: self.to,
+            amount: self.value,
+            nonce: self.nonce,
+            request,
+        }
+    }
+
+    pub(super) fn purpose(&self, request: Option<Word>) -> TxPurpose {
+        TxPurpose {
+            key: self.key(request),
+            label: format!(
+                "a transfer of {} from {} to {} by authorization {}{}",
+                self.value,
+                self.from,
+                self.to,
+                self.nonce,
+                for_request(request)
+            ),
+        }
     }
 
     fn data(&self) -> Bytes {
@@ -62,7 +81,7 @@ impl SettlementClient {
     pub(super) fn begun(&self, transfer: &TransferPermit) -> bool {
         let key = self.exact_key(transfer);
         let paid = ask(&*self.ledger, |ledger| ledger.exact.contains_key(&key));
-        paid || self.queue.open(&transfer.label()).is_some()
+        paid || self.queue.has_begun(&transfer.key(None))
     }
 
     pub(super) async fn would_transfer(
@@ -71,7 +90,7 @@ impl SettlementClient {
     ) -> Result<bool, ChainFailure> {
         self.check_free(transfer)?;
         self.in_sight().await?;
-        let begun = self.queue.open(&transfer.label()).is_some();
+        let begun = self.queue.has_begun(&transfer.key(None));
         if begun || self.own_transfer(transfer).await?.is_some() {
             return Ok(true);
         }
@@ -91,7 +110,8 @@ impl SettlementClient {
         let _turn = self.turn(transfer.nonce).await;
         self.check_free(transfer)?;
         let asked = sponsored(SponsoredDeed::Transfer, Some(transfer.from), None);
-        self.make_transfer(transfer, transfer.label(), asked).await
+        let purpose = transfer.purpose(None);
+        self.make_transfer(transfer, purpose, asked).await
     }
 
     /// An authorization that is cleared for another seller pays for nothing here.
@@ -107,12 +127,12 @@ impl SettlementClient {
     pub(super) async fn make_transfer(
         &self,
         transfer: &TransferPermit,
-        label: String,
+        purpose: TxPurpose,
         asked: Sponsored,
     ) -> Result<MinedResult, ChainFailure> {
         let _payer = self.payer_turn(transfer.token, transfer.from).await;
         self.in_sight().await?;
-        self.earlier(&label).await?;
+        self.earlier(&purpose.key).await?;
         if let Some(mined) = self.own_transfer(transfer).await? {
             self.counted(&mined).await?;
             return Ok(done(&mined));
@@ -121,7 +141,7 @@ impl SettlementClient {
         if self.used(token, payer, transfer.nonce).await? {
             return Err(spent_by_others(transfer));
         }
-        let call = self.prepared_for(NAME, asked, token, transfer.data(), label);
+        let call = self.prepared_for(NAME, asked, token, transfer.data(), purpose);
         let sent = match call.await {
             Ok(call) => self.done(NAME, call, Vec::new()).await,
             Err(trouble) => Err(trouble),

@@ -32,6 +32,7 @@ impl ChainFailure {
             TransactionError::Unknown { tx, .. }
             | TransactionError::Waiting { tx, .. }
             | TransactionError::NonceGap { tx, .. } => Self::Unknown { tx },
+            TransactionError::UnknownLabel { unknown, .. } => Self::Unknown { tx: unknown.tx },
             TransactionError::Limited { limit, .. } => Self::Limited(limit),
             // Nothing was sent: not enough gas funds, too high a gas price, or a journal error.
             error => Self::unreachable(error),

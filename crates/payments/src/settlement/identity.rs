@@ -3,7 +3,7 @@
 
 use super::{
     client::SettlementClient,
-    ledger_view::{EventLocation, TxHistory, ask},
+    ledger_view::{LedgerView, ask, ask_state},
 };
 use openlora_chain::{WalletError, provider::Chain};
 use openlora_core::{Word, error::Failure};
@@ -21,19 +21,18 @@ const WITNESSES: usize = 16;
 /// earlier chain are set aside.
 pub async fn identify(
     chain: &Chain,
-    ledger: &Ledger,
-    history: impl FnOnce() -> Result<TxHistory, Failure>,
+    ledger: &dyn LedgerView,
     facts: &dyn FactLog,
 ) -> Result<bool, Failure> {
     let chain_id = chain.network.chain_id;
     let found = chain.genesis().await?;
-    let known = ledger.genesis.get(&chain_id).copied();
+    let known = ask(ledger, |ledger| ledger.genesis.get(&chain_id).copied());
     if known == Some(found) {
         return Ok(false);
     }
     let is_other = match known {
         Some(_) => true,
-        None => !is_witnessed(chain, &history()?).await?,
+        None => !is_witnessed(chain, ledger).await?,
     };
     if is_other {
         if !chain.network.is_local() {
@@ -48,8 +47,9 @@ pub async fn identify(
 }
 
 /// Whether one of the latest facts is on the chain, or there are no facts.
-async fn is_witnessed(chain: &Chain, history: &TxHistory) -> Result<bool, WalletError> {
-    let marks: Vec<&EventLocation> = history.locations(chain.network.chain_id).collect();
+async fn is_witnessed(chain: &Chain, ledger: &dyn LedgerView) -> Result<bool, WalletError> {
+    let chain_id = chain.network.chain_id;
+    let marks = ask_state(ledger, |state| state.facts.locations(chain_id));
     for location in marks.iter().rev().take(WITNESSES) {
         if chain.has_block(location.block, location.hash).await? {
             return Ok(true);

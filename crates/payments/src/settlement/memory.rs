@@ -7,10 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::ledger_view::EventLocation;
 use openlora_chain::provider::BlockHead;
 use openlora_core::Word;
-use openlora_ledger::ChannelView;
+use openlora_ledger::{ChannelView, EventLocation};
 
 /// How many blocks below the head a fact is watched.
 const WATCHED: u64 = 4096;

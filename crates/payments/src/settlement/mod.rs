@@ -18,6 +18,7 @@ mod identity;
 mod ledger_view;
 mod memory;
 mod port;
+mod purpose;
 mod questions;
 mod queue;
 mod refund;
@@ -37,8 +38,9 @@ pub use deposit::deposit_nonce;
 pub use error::SettleError;
 pub use foreign::ForeignPayment;
 pub use identity::{check_genesis, identify};
+pub use ledger_view::LedgerView;
 pub(crate) use ledger_view::ask;
-pub use ledger_view::{LedgerLog, LedgerView, TxHistory};
+pub use purpose::TxPurpose;
 pub use queue::ProgressListener;
 pub use settle::{ChainSettler, MovedMoney, SettleRound, SettleTriggers};
 pub use shares::{AccountDue, SplitterShare, due, shares};
@@ -85,6 +87,8 @@ pub struct ChannelRefund {
     pub channel: Word,
     pub config: ChannelTerms,
     pub amount: Amount,
+    /// The escrow's number of the refund. Nothing is sent if the escrow has made it.
+    pub refund_nonce: u64,
     /// The charged amount, and a voucher of the payer that covers it.
     pub charged: Amount,
     pub voucher_max: Amount,

@@ -1,15 +1,15 @@
 //! Implements the settlement interface for code that takes payments.
 
-use alloy::primitives::Bytes;
+use alloy::primitives::{Bytes, keccak256};
 
 use super::{
     ChainFailure, ChainSettlement, ChannelRefund, DepositPermit, ForeignPayment, MinedResult,
-    SettlementClient, TransferPermit, ledger_view::ask, questions::QuestionKind,
+    SettlementClient, TransferPermit, ledger_view::ask, questions::QuestionKind, relay::joined,
     sponsor::sponsored,
 };
 use openlora_chain::network::Network;
 use openlora_core::{Address, Amount, Word};
-use openlora_ledger::{ChannelView, SponsoredDeed, SponsoredGas, event::PublishedVoucher};
+use openlora_ledger::{ChannelView, SponsoredDeed, SponsoredGas, TxKey, event::PublishedVoucher};
 
 #[async_trait::async_trait]
 impl ChainSettlement for SettlementClient {
@@ -96,7 +96,10 @@ impl ChainSettlement for SettlementClient {
         calls: Vec<Bytes>,
     ) -> Result<MinedResult, ChainFailure> {
         let sponsored = sponsored(SponsoredDeed::Clearing, None, None);
-        self.pass_on(name, calls, sponsored, Vec::new()).await
+        let data = joined(calls);
+        let calls = Word(keccak256(&data).0);
+        self.pass_on(name, TxKey::Relay { calls }, data, sponsored, Vec::new())
+            .await
     }
 
     async fn claim(
@@ -110,8 +113,12 @@ impl ChainSettlement for SettlementClient {
             Some(payer),
             Some(voucher.channel),
         );
+        let key = TxKey::PrepaidClaim {
+            channel: voucher.channel,
+            maximum: voucher.maximum,
+        };
         let first = self.publishing([voucher]).into_iter().collect();
-        self.pass_on("a claim before its call", vec![claim], asked, first)
+        self.pass_on("a claim before its call", key, claim, asked, first)
             .await
     }
 

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::{ChainFailure, DepositPermit, TransferPermit};
 use openlora_core::{Address, Word};
+use openlora_ledger::TxKey;
 
 /// The gas of a contract's answer about a signature (ERC-1271). Wallets need far less than half.
 pub(super) const SIGNATURE_GAS: u64 = 500_000;
@@ -123,7 +124,7 @@ impl DepositPermit {
     /// Identifies the question whether the deposit can be made.
     pub(super) fn question(&self) -> Word {
         let times = [self.valid_after, self.valid_before].map(|it| it.to_be_bytes::<32>());
-        question(&self.label(), &times, &self.signature)
+        question(&self.purpose(None).key, &times, &self.signature)
     }
 }
 
@@ -131,12 +132,12 @@ impl TransferPermit {
     /// Identifies the question whether the transfer can be made.
     pub(super) fn question(&self) -> Word {
         let times = [self.valid_after, self.valid_before].map(|it| it.to_be_bytes::<32>());
-        let label = format!("{} of {}", self.label(), self.token);
-        question(&label, &times, &self.signature)
+        question(&self.purpose(None).key, &times, &self.signature)
     }
 }
 
-fn question(label: &str, times: &[[u8; 32]; 2], signature: &Bytes) -> Word {
-    let parts = [label.as_bytes(), &times[0], &times[1], signature];
+fn question(key: &TxKey, times: &[[u8; 32]; 2], signature: &Bytes) -> Word {
+    let key = format!("{key:?}");
+    let parts = [key.as_bytes(), &times[0], &times[1], signature];
     Word(keccak256(parts.concat()).0)
 }

@@ -6,7 +6,7 @@
 //! failed.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -17,7 +17,7 @@ use alloy::rpc::types::TransactionReceipt;
 use tokio::sync::Notify;
 
 use super::{
-    ledger_view::TxHistory,
+    ledger_view::{LedgerView, ask_state},
     sponsor::{SponsorGate, most_gas},
 };
 use openlora_chain::{
@@ -32,7 +32,7 @@ use openlora_core::{
     error::{ExitClass, Failure},
 };
 use openlora_ledger::{
-    SponsorLimit, Sponsored, SponsoredDeed,
+    SponsorLimit, Sponsored, SponsoredDeed, TxKey,
     event::{Event, TxIntent},
 };
 use openlora_ports::FactLog;
@@ -41,7 +41,7 @@ use openlora_wallet::WalletAccount;
 /// Receives progress that a waiting user may want to see.
 pub type ProgressListener = Arc<dyn Fn(TxEvent) + Send + Sync>;
 
-/// How many resolved transactions are kept for a later request with the same label.
+/// How many resolved transactions are kept for a later request with the same key.
 const RESOLVED: usize = 256;
 
 /// What a queue works with.
@@ -52,8 +52,7 @@ pub(super) struct TxQueueConfig {
     /// Limits sponsored transactions.
     pub gate: SponsorGate,
     pub facts: Arc<dyn FactLog>,
-    /// The transactions of earlier processes.
-    pub history: TxHistory,
+    pub ledger: Arc<dyn LedgerView>,
     pub progress: ProgressListener,
     /// Reads the effects of a mined transaction.
     pub read: FactReader,
@@ -65,6 +64,7 @@ pub(super) struct TxQueue {
     pub limits: TxLimits,
     pub gate: SponsorGate,
     facts: Arc<dyn FactLog>,
+    ledger: Arc<dyn LedgerView>,
     progress: ProgressListener,
     read: FactReader,
     /// Held while a nonce is assigned.
@@ -80,13 +80,12 @@ pub(super) struct TxQueue {
 }
 
 struct QueueState {
-    history: TxHistory,
     /// Nonces of transactions that a task waits for.
     awaited: BTreeSet<u64>,
-    /// Labels of running transactions, from the first step to the last.
-    running: Vec<String>,
-    /// Mined transactions that were looked up, by their labels.
-    resolved: BTreeMap<String, MinedTx>,
+    /// Keys of running transactions, from the first step to the last.
+    running: Vec<TxKey>,
+    /// Mined transactions that were looked up, oldest first.
+    resolved: VecDeque<(TxKey, MinedTx)>,
 }
 
 /// A nonce that a task waits for, until dropped.
@@ -104,15 +103,15 @@ impl Drop for AwaitedNonce<'_> {
 /// Marks a transaction as running until dropped.
 struct RunningTx {
     queue: Arc<TxQueue>,
-    label: String,
+    key: TxKey,
 }
 
 impl RunningTx {
-    fn begin(queue: &Arc<TxQueue>, label: &str) -> Self {
-        queue.state().running.push(label.to_owned());
+    fn begin(queue: &Arc<TxQueue>, key: &TxKey) -> Self {
+        queue.state().running.push(key.clone());
         Self {
             queue: Arc::clone(queue),
-            label: label.to_owned(),
+            key: key.clone(),
         }
     }
 }
@@ -120,7 +119,7 @@ impl RunningTx {
 impl Drop for RunningTx {
     fn drop(&mut self) {
         let mut state = self.queue.state();
-        if let Some(at) = state.running.iter().position(|label| *label == self.label) {
+        if let Some(at) = state.running.iter().position(|key| *key == self.key) {
             state.running.swap_remove(at);
         }
         drop(state);
@@ -130,12 +129,13 @@ impl Drop for RunningTx {
 
 impl TxQueue {
     pub fn new(config: TxQueueConfig) -> Self {
-        Self {
+        let queue = Self {
             chain: config.chain,
             account: config.account,
             limits: config.limits,
             gate: config.gate,
             facts: config.facts,
+            ledger: config.ledger,
             progress: config.progress,
             read: config.read,
             order: tokio::sync::Mutex::new(()),
@@ -144,12 +144,17 @@ impl TxQueue {
             short_of_more: AtomicBool::new(false),
             ended: Notify::new(),
             state: Mutex::new(QueueState {
-                history: config.history,
                 awaited: BTreeSet::new(),
                 running: Vec::new(),
-                resolved: BTreeMap::new(),
+                resolved: VecDeque::new(),
             }),
+        };
+        for intent in queue.unsettled() {
+            if let Err(unknown) = intent.read_key() {
+                tracing::warn!("{unknown}; until its outcome is known, nothing else is sent");
+            }
         }
+        queue
     }
 
     /// Sends a transaction and waits until it is mined. Continues if the caller stops waiting. The
@@ -159,7 +164,7 @@ impl TxQueue {
         call: TxSubmission,
         first: Vec<Event>,
     ) -> Result<MinedTx, TransactionError> {
-        let running = RunningTx::begin(self, &call.label);
+        let running = RunningTx::begin(self, &call.key);
         let work = tokio::spawn(async move { running.queue.carry(&call, first).await });
         work.await.unwrap_or_else(|error| {
             let message = format!("sending stopped: {error}");
@@ -306,12 +311,10 @@ impl TxQueue {
 
     /// The maximum costs of the transactions that count and whose outcome is not known, in wei.
     fn in_flight(&self, counts: impl Fn(&TxIntent) -> bool) -> Amount {
-        let state = self.state();
         let mut by_nonce: BTreeMap<u64, Amount> = BTreeMap::new();
-        let open = state.history.open().iter();
-        for intent in open.filter(|it| self.is_mine(it) && counts(it)) {
+        for intent in self.unsettled().into_iter().filter(counts) {
             let cost = by_nonce.entry(intent.nonce).or_default();
-            *cost = greatest_cost(intent).max(*cost);
+            *cost = greatest_cost(&intent).max(*cost);
         }
         let mut costs = by_nonce.into_values();
         costs
@@ -334,12 +337,12 @@ impl TxQueue {
         self.low.load(Ordering::SeqCst)
     }
 
-    /// Waits while a transaction with this label is running.
-    pub async fn until_idle(&self, label: &str) {
+    /// Waits while a transaction with this key is running.
+    pub async fn until_idle(&self, key: &TxKey) {
         loop {
             let mut ended = std::pin::pin!(self.ended.notified());
             ended.as_mut().enable();
-            if !self.state().running.iter().any(|it| it == label) {
+            if !self.state().running.contains(key) {
                 return;
             }
             ended.await;
@@ -369,37 +372,44 @@ impl TxQueue {
         }
         for mined in recover(sender, &lost).await? {
             let tx = mined.tx.to_string();
-            let mut state = self.state();
-            if let Some(intent) = lost.iter().find(|intent| intent.tx == tx) {
+            let known = lost.iter().find(|intent| intent.tx == tx);
+            if let Some(Ok(Some(key))) = known.map(TxIntent::read_key) {
+                let mut state = self.state();
                 if state.resolved.len() >= RESOLVED {
-                    state.resolved.pop_first();
+                    state.resolved.pop_front();
                 }
-                state.resolved.insert(intent.purpose.clone(), mined);
+                state.resolved.push_back((key, mined));
             }
         }
         Ok(())
     }
 
     /// Takes the outcome of a transaction that was no longer tracked.
-    pub fn resolved(&self, label: &str) -> Option<MinedTx> {
-        self.state().resolved.remove(label)
+    pub fn resolved(&self, key: &TxKey) -> Option<MinedTx> {
+        let mut state = self.state();
+        let at = state.resolved.iter().position(|(it, _)| it == key)?;
+        state.resolved.remove(at).map(|(_, mined)| mined)
     }
 
-    /// The hash of the transaction with this label whose outcome is not known.
-    pub fn open(&self, label: &str) -> Option<String> {
-        let state = self.state();
-        let mut open = state.history.open().iter();
-        open.rfind(|it| it.purpose == label && self.is_mine(it))
-            .map(|it| it.tx.clone())
+    /// The hash of a transaction whose outcome is not known, and which has this key or may have it.
+    pub fn open(&self, key: &TxKey) -> Option<String> {
+        let mut open = self.unsettled().into_iter();
+        open.rfind(|it| it.may_be(key)).map(|it| it.tx)
+    }
+
+    /// Whether a transaction with exactly this key has no known outcome.
+    pub fn has_begun(&self, key: &TxKey) -> bool {
+        let mut open = self.unsettled().into_iter();
+        open.any(|it| matches!(it.read_key(), Ok(Some(it)) if it == *key))
     }
 
     /// Whether our transaction was mined and then undone by a reorganisation.
     pub fn is_undone(&self, tx: &str) -> bool {
-        self.state().history.is_undone(tx)
+        ask_state(&*self.ledger, |state| state.facts.is_undone(tx))
     }
 
     pub fn has_undone(&self) -> bool {
-        self.state().history.has_undone()
+        ask_state(&*self.ledger, |state| state.facts.has_undone())
     }
 
     /// The facts of a receipt of ours.
@@ -412,11 +422,18 @@ impl TxQueue {
     }
 
     fn lost(&self) -> Vec<TxIntent> {
+        let mut open = self.unsettled();
         let state = self.state();
-        let open = state.history.open().iter();
-        open.filter(|it| self.is_mine(it) && !state.awaited.contains(&it.nonce))
-            .cloned()
-            .collect()
+        open.retain(|it| !state.awaited.contains(&it.nonce));
+        open
+    }
+
+    /// This account's transactions whose outcome is not known, in the order of their intents.
+    fn unsettled(&self) -> Vec<TxIntent> {
+        ask_state(&*self.ledger, |state| {
+            let mine = state.unsettled.iter().filter(|it| self.is_mine(it));
+            mine.cloned().collect()
+        })
     }
 
     fn is_mine(&self, intent: &TxIntent) -> bool {
@@ -448,15 +465,13 @@ fn is_sponsored(intent: &TxIntent) -> bool {
     intent.sponsored.is_some()
 }
 
-/// Tracks open transactions as the journal does. A fact that is already there is not repeated.
+/// A fact that is already in the journal is not repeated.
 #[async_trait::async_trait]
 impl FactLog for TxQueue {
     async fn keep(&self, event: Event) -> Result<(), Failure> {
-        if self.state().history.knows(&event) {
+        if ask_state(&*self.ledger, |state| state.has_fact(&event)) {
             return Ok(());
         }
-        self.facts.keep(event.clone()).await?;
-        self.state().history.apply(&event);
-        Ok(())
+        self.facts.keep(event).await
     }
 }

@@ -3,23 +3,31 @@
 use alloy::{primitives::Bytes, sol_types::SolCall};
 
 use super::{
-    ChainFailure, ChannelRefund, MinedResult, client::SettlementClient, sponsor::sponsored,
+    ChainFailure, ChannelRefund, MinedResult, client::SettlementClient, purpose::TxPurpose,
+    sponsor::sponsored,
 };
 use openlora_chain::registry::{BatchSettlementEscrow as Escrow, ChannelVoucher, VoucherClaim};
 use openlora_contracts::ESCROW;
 use openlora_ledger::{
-    ChannelView, SponsoredDeed,
+    ChannelView, SponsoredDeed, TxKey,
     event::{Event, PublishedVoucher},
 };
 
 const NAME: &str = "the refund";
 
 impl ChannelRefund {
-    fn label(&self) -> String {
-        format!(
-            "a refund of {} from channel {}, {} of which is charged",
-            self.amount, self.channel, self.charged
-        )
+    fn purpose(&self) -> TxPurpose {
+        TxPurpose {
+            key: TxKey::Refund {
+                channel: self.channel,
+                amount: self.amount,
+                refund_nonce: Some(self.refund_nonce),
+            },
+            label: format!(
+                "a refund of {} from channel {}, {} of which is charged",
+                self.amount, self.channel, self.charged
+            ),
+        }
     }
 
     fn data(&self, view: &ChannelView) -> Bytes {
@@ -52,8 +60,8 @@ impl SettlementClient {
         refund: &ChannelRefund,
     ) -> Result<MinedResult, ChainFailure> {
         let _turn = self.turn(refund.channel).await;
-        let label = refund.label();
-        if let Some(mined) = self.earlier(&label).await? {
+        let purpose = refund.purpose();
+        if let Some(mined) = self.earlier(&purpose.key).await? {
             self.counted(&mined).await?;
             return self
                 .channel_after(mined.tx.to_string(), refund.channel)
@@ -69,13 +77,22 @@ impl SettlementClient {
                 view: Some(view),
             });
         }
+        if view.refund_nonce != refund.refund_nonce {
+            return Err(ChainFailure::Rejected {
+                deed: NAME,
+                reason: format!(
+                    "the escrow has made refund {} of the channel: its next one is {}",
+                    refund.refund_nonce, view.refund_nonce
+                ),
+            });
+        }
         let deed = match refund.is_signed {
             true => SponsoredDeed::SignedRefund,
             false => SponsoredDeed::UnsignedRefund,
         };
         let asked = sponsored(deed, Some(refund.party), Some(refund.channel));
         let data = refund.data(&view);
-        let call = self.prepared_for(NAME, asked, ESCROW.into(), data, label);
+        let call = self.prepared_for(NAME, asked, ESCROW.into(), data, purpose);
         let call = call.await?;
         let fee = refund.fee.clone();
         let fee = fee.map(|fee| Event::RefundCharged(Box::new(fee)));

@@ -2,26 +2,32 @@
 
 use alloy::{primitives::Bytes, sol_types::SolCall};
 
-use super::{ChainFailure, MinedResult, client::SettlementClient};
+use super::{ChainFailure, MinedResult, client::SettlementClient, purpose::TxPurpose};
 use openlora_chain::registry::BatchSettlementEscrow as Escrow;
 use openlora_contracts::ESCROW;
 use openlora_core::{Address, Amount};
-use openlora_ledger::{Sponsored, event::Event};
+use openlora_ledger::{Sponsored, TxKey, event::Event};
+
+/// Several calls as one.
+pub(super) fn joined(mut calls: Vec<Bytes>) -> Bytes {
+    match calls.len() {
+        1 => calls.remove(0),
+        _ => Escrow::multicallCall { data: calls }.abi_encode().into(),
+    }
+}
 
 impl SettlementClient {
     pub(super) async fn pass_on(
         &self,
         name: &'static str,
-        mut calls: Vec<Bytes>,
+        key: TxKey,
+        data: Bytes,
         asked: Sponsored,
         first: Vec<Event>,
     ) -> Result<MinedResult, ChainFailure> {
-        let data = match calls.len() {
-            1 => calls.remove(0),
-            _ => Escrow::multicallCall { data: calls }.abi_encode().into(),
-        };
         let label = format!("{name} for others");
-        let call = self.prepared_for(name, asked, ESCROW.into(), data, label);
+        let purpose = TxPurpose { key, label };
+        let call = self.prepared_for(name, asked, ESCROW.into(), data, purpose);
         let call = call.await?;
         let tx = self.done(name, call, first).await?.tx.to_string();
         // Its effects on watched channels are read before the next query.

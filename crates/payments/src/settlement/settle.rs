@@ -18,6 +18,7 @@ use super::{
     error::SettleError,
     facts,
     ledger_view::ask,
+    purpose::TxPurpose,
     shares::{SplitterShare, shares},
 };
 use openlora_chain::{
@@ -27,7 +28,7 @@ use openlora_chain::{
 use openlora_contracts::ESCROW;
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::{
-    Ledger, ReceiverKey,
+    Ledger, ReceiverKey, TxKey,
     event::{ClaimsDeferred, DeferredClaim, Event},
 };
 
@@ -123,7 +124,7 @@ impl ChainSettler {
         waiting.reverse();
         let mut claimed = Vec::new();
         while let Some(batch) = waiting.pop() {
-            if !worth.has_claim(&batch, price) {
+            if !worth.has_claim(batch.iter().map(ClaimRow::worth_of), price) {
                 done.deferred.extend(batch.iter().map(ClaimRow::deferred));
                 continue;
             }
@@ -131,13 +132,13 @@ impl ChainSettler {
             let (batch, left_out) = sifted;
             done.left_out.extend(left_out);
             // The chain may refuse the rows that were worth the transaction.
-            if !worth.has_claim(&batch, price) {
+            if !worth.has_claim(batch.iter().map(ClaimRow::worth_of), price) {
                 done.deferred.extend(batch.iter().map(ClaimRow::deferred));
                 continue;
             }
             claimed.extend(batch.iter().map(|row| row.channel));
-            let (data, label) = (claims::data(&batch), claims::claim_label(&batch));
-            match client.carry_out_claim(&batch, data, label).await {
+            let (data, purpose) = (claims::data(&batch), claims::claim_purpose(&batch));
+            match client.carry_out_claim(&batch, data, purpose).await {
                 Ok(mined) => done.claims.extend(self.claims_of(&mined)),
                 // A row that passed the simulation failed. Halving the batch finds out which.
                 Err(SettleError::Transaction(TransactionError::Reverted { reason, .. })) => {
@@ -207,9 +208,16 @@ impl ChainSettler {
             receiver: receiver.receiver.into(),
             token: receiver.token.into(),
         };
-        let label = format!("settling what is claimed for {}", receiver.receiver);
+        let purpose = TxPurpose {
+            key: TxKey::Settle {
+                receiver: receiver.receiver,
+                token: receiver.token,
+                claimed: view.claimed,
+            },
+            label: format!("settling what is claimed for {}", receiver.receiver),
+        };
         let data = call.abi_encode().into();
-        let mined = self.send(ESCROW.into(), data, label).await?;
+        let mined = self.send(ESCROW.into(), data, purpose).await?;
         self.client.observe_receiver(receiver).await?;
         let amount = self
             .mined_events(&mined)
@@ -276,8 +284,16 @@ impl ChainSettler {
             // Other recipients collect their own shares.
             (false, false) => return Ok(None),
         };
-        let label = format!("releasing the share of {} from {splitter}", share.recipient);
-        let mined = self.send(callee, data.into(), label).await?;
+        let purpose = TxPurpose {
+            key: TxKey::Release {
+                splitter,
+                token: receiver.token,
+                recipient: share.recipient,
+                released: share.released,
+            },
+            label: format!("releasing the share of {} from {splitter}", share.recipient),
+        };
+        let mined = self.send(callee, data.into(), purpose).await?;
         let amount = self
             .mined_events(&mined)
             .into_iter()
@@ -323,8 +339,8 @@ impl ChainSettler {
     }
 
     /// Waits until the unclaimed amount of one receiver reaches the threshold, any amount is
-    /// unclaimed from a payer who withdraws, or the account can hardly pay for what is unclaimed. A call that was running when the withdrawal began is
-    /// charged only when it ends.
+    /// unclaimed from a payer who withdraws, or the account can hardly pay for what is unclaimed. A
+    /// call that was running when the withdrawal began is charged only when it ends.
     async fn until(&self, threshold: Amount) {
         while !self.is_reached(threshold) && !self.is_leaving() && !self.is_pressing() {
             // The ledger does not notify its readers.
@@ -397,8 +413,13 @@ impl ChainSettler {
         keys
     }
 
-    async fn send(&self, to: Address, data: Bytes, label: String) -> Result<MinedTx, SettleError> {
-        self.client.carry_out(to, data, label).await
+    async fn send(
+        &self,
+        to: Address,
+        data: Bytes,
+        purpose: TxPurpose,
+    ) -> Result<MinedTx, SettleError> {
+        self.client.carry_out(to, data, purpose).await
     }
 
     fn mined_events(&self, mined: &MinedTx) -> Vec<Event> {

@@ -70,7 +70,7 @@ pub async fn due(
     for batch in claims::batches(rows) {
         let (batch, left_out) = claims::filter_rows(chain, account, batch).await?;
         due.left_out.extend(left_out);
-        if !worth.has_claim(&batch, price) {
+        if !worth.has_claim(batch.iter().map(ClaimRow::worth_of), price) {
             due.deferred.extend(batch.iter().map(ClaimRow::deferred));
             continue;
         }

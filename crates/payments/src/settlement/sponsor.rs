@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    claim_worth::ClaimWorth,
+    claim_worth::{AMONG, ClaimWorth},
     claims,
     ledger_view::{LedgerView, ask},
 };
@@ -78,7 +78,7 @@ pub(super) fn most_gas_of_calls(data: &[u8]) -> u64 {
     /// Bytes of a claim's row with the shortest signature.
     const ROW: usize = 512;
     let rows = (data.len() / ROW).min(claims::ROWS);
-    most_gas(SponsoredDeed::UnsignedRefund) + claims::AMONG * rows as u64
+    most_gas(SponsoredDeed::UnsignedRefund) + AMONG * rows as u64
 }
 
 impl SponsorGate {

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     ChainFailure,
     client::SettlementClient,
-    ledger_view::{EventLocation, ask},
+    ledger_view::ask,
     memory::{WatchedChannel, same_view},
     view,
 };
@@ -23,7 +23,7 @@ use openlora_chain::{WalletError, provider::BlockHead, registry::BatchSettlement
 use openlora_contracts::ESCROW;
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::{
-    ChannelKey, ChannelView, LedgerChannel, ReceiverKey, ReceiverView,
+    ChannelKey, ChannelView, EventLocation, LedgerChannel, ReceiverKey, ReceiverView,
     event::{ChannelObserved, Event, ReceiverObserved},
 };
 use openlora_ports::FactLog;

@@ -297,6 +297,7 @@ impl ChannelSession {
             channel: self.key.channel,
             party: channel_owner(&channel.config),
             charged: channel.charged.amount(),
+            refund_nonce: channel.view.as_ref().map_or(0, |view| view.refund_nonce),
             config: channel.config,
             amount,
             voucher_max,

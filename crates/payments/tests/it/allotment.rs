@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::{
-    AttributedCall, CallCharge, ChannelKey, CollectedSums, ExactKey, PaymentScheme, PoolAllotment,
-    ReceiverKey, ReceiverView, StatedContributions, apportion, divide,
+    AttributedCall, CallCharge, ChainFacts, ChannelKey, CollectedSums, ExactKey, PaymentScheme,
+    PoolAllotment, ReceiverKey, ReceiverView, StatedContributions, apportion, divide,
     event::{
         AttributedAmount, AttributionMethod, CallAttributed, CallKind, ChannelRefunded,
         ChannelsClaimed, ClaimedRow, ContributorShare, Event, EventRecord, FinishReason,
@@ -223,9 +223,14 @@ fn records(events: impl IntoIterator<Item = Event>) -> Vec<EventRecord> {
     events.into_iter().zip(1_u64..).map(record).collect()
 }
 
+fn collected(records: &[EventRecord]) -> CollectedSums {
+    let mut facts = ChainFacts::default();
+    records.iter().for_each(|it| facts.apply(it));
+    facts.collected()
+}
+
 fn allotment(records: &[EventRecord]) -> PoolAllotment {
-    let mut collected = CollectedSums::default();
-    records.iter().for_each(|it| collected.apply(&it.event));
+    let collected = collected(records);
     let mut allotment = PoolAllotment::new(pool());
     records
         .iter()
@@ -564,8 +569,7 @@ proptest! {
 
         // Never above the pool's part of what was collected, and not below it by more than a unit
         // of each contributor.
-        let mut collected = CollectedSums::default();
-        records.iter().for_each(|it| collected.apply(&it.event));
+        let collected = collected(&records);
         let collected_sum: u128 = served.iter().map(|call| collected.amount_of(&call.charge).0).sum();
         prop_assert!(collected_sum <= brought.iter().sum::<u128>());
         let total = found.total().0;

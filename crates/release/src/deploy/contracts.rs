@@ -9,6 +9,7 @@ use openlora_chain::{
 };
 use openlora_contracts::{ContractDeployment, DEPLOYER, SALT, deployments};
 use openlora_core::Address;
+use openlora_ledger::TxKey;
 
 /// The contract that is deployed on development chains only; anyone can mint its token.
 const TOKEN: &str = "DevelopmentToken";
@@ -45,11 +46,18 @@ pub async fn missing_contracts(
     Ok((set, steps))
 }
 
+fn create_key(deployment: &ContractDeployment) -> TxKey {
+    TxKey::Create {
+        contract: deployment.address.into(),
+    }
+}
+
 fn step(deployment: &ContractDeployment) -> DeployStep {
     DeployStep {
         to: DEPLOYER.into(),
         contract: "the deterministic deployer",
         data: [SALT.as_slice(), &deployment.init_code].concat().into(),
+        key: create_key(deployment),
         deed: format!("creating {}", deployment.name),
         call: "create".to_owned(),
         arguments: vec![
@@ -79,6 +87,7 @@ pub fn funding(account: Address) -> TxSubmission {
         to: account,
         data: Bytes::new(),
         value: FUNDS,
+        key: TxKey::Fund { account },
         label: format!("funding {account}"),
         gas: 21_000,
         sponsored: None,
@@ -93,8 +102,8 @@ pub async fn deploy_contracts(
 ) -> Result<Vec<DeployedContract>, DeployError> {
     let mut placed = Vec::with_capacity(set.len());
     for deployment in set {
-        let deed = step(deployment).deed;
-        let due = quote.submissions.iter().find(|it| it.label == deed);
+        let key = create_key(deployment);
+        let due = quote.submissions.iter().find(|it| it.key == key);
         let tx = match due {
             None => None,
             Some(submission) => Some(sender.send(submission).await?.tx.to_string()),

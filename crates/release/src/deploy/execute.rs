@@ -83,6 +83,7 @@ pub async fn quote(
             to: step.to,
             data: step.data.clone(),
             value: U256::ZERO,
+            key: step.key.clone(),
             label: step.deed.clone(),
             // The state of the chain may change until then; unused gas is not paid.
             gas: estimate + estimate / 5,

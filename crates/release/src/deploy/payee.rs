@@ -23,7 +23,7 @@ use openlora_chain::{
 };
 use openlora_core::Address;
 use openlora_ledger::{
-    ReceiverKey,
+    ReceiverKey, TxKey,
     event::{ReleaseDeployment, SplitMember, SplitPart, SplitRead},
 };
 
@@ -214,6 +214,9 @@ impl ReleasePayee {
             to: chain.network.contracts.splitter_factory.unwrap_or_default(),
             contract: "RevenueSplitterFactory",
             data: call.abi_encode().into(),
+            key: TxKey::Create {
+                contract: self.splitter,
+            },
             deed: format!("creating the splitter of {name} on {}", chain.network.name),
             call: "create".to_owned(),
             arguments: vec![

@@ -10,7 +10,8 @@ use super::{error::DeployError, release_params::ReleaseParams};
 use openlora_chain::registry::{
     ContributorPoolFactory, OpenLoraRegistry as Registry, Registration, Release, Share, shown_id,
 };
-use openlora_core::Address;
+use openlora_core::{Address, Word};
+use openlora_ledger::TxKey;
 use openlora_package::manifest::CONTRIBUTORS;
 
 /// The challenge period of an allotment, in seconds.
@@ -71,6 +72,8 @@ pub struct DeployStep {
     pub to: Address,
     pub contract: &'static str,
     pub data: Bytes,
+    /// What identifies it in the journal.
+    pub key: TxKey,
     /// A description: "registering tone 1.0.0".
     pub deed: String,
     /// The call's name and its decoded arguments.
@@ -274,6 +277,7 @@ fn create_pool(
         to: place.pool_factory,
         contract: "ContributorPoolFactory",
         data: call.abi_encode().into(),
+        key: TxKey::Create { contract: address },
         deed: format!(
             "creating the contributors' pool of {} {}",
             params.name, params.release
@@ -343,6 +347,10 @@ fn register(params: &ReleaseParams, shares: &[Share], place: &DeployContext) -> 
         to: place.registry,
         contract: "OpenLoraRegistry",
         data: Registry::registerCall { registration }.abi_encode().into(),
+        key: TxKey::Register {
+            registry: place.registry,
+            manifest: Word(params.manifest_sha256.0),
+        },
         deed: format!("registering {} {}", params.name, params.release),
         call: "register".to_owned(),
         arguments,
@@ -376,6 +384,10 @@ fn publish(
         to: place.registry,
         contract: "OpenLoraRegistry",
         data,
+        key: TxKey::Publish {
+            registry: place.registry,
+            manifest: Word(params.manifest_sha256.0),
+        },
         deed: format!("publishing {} {}", params.name, params.release),
         call: name.to_owned(),
         arguments,
@@ -396,6 +408,11 @@ fn authorise(params: &ReleaseParams, place: &DeployContext, id: U256) -> DeployS
         to: place.registry,
         contract: "OpenLoraRegistry",
         data: set_server(id, place.server),
+        key: TxKey::Authorise {
+            registry: place.registry,
+            adapter: shown_id(id),
+            server: place.server,
+        },
         deed: format!("authorising {} to serve {}", place.server, params.name),
         call: "setServer".to_owned(),
         arguments: vec![

@@ -30,6 +30,10 @@ pub struct RegistryReport {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AdapterView {
     pub adapter_id: String,
+    /// Its name where it was deployed or packaged from here: a registry has no names.
+    pub name: Option<String>,
+    /// What it was trained for, such as `classify` or `chat`, where its package is here.
+    pub task: Option<String>,
     pub publisher: String,
     /// The account that may publish versions.
     pub owner: String,
@@ -109,4 +113,7 @@ pub struct AnchoredView {
     pub charged: String,
     /// The newest root.
     pub root: String,
+    /// Where the server publishes its log, and so where it serves, as it states it; empty if it
+    /// states nothing.
+    pub uri: String,
 }

@@ -118,6 +118,8 @@ fn registered(event: &Registry::AdapterRegistered) -> AdapterView {
     let publisher = Address::from(event.publisher).to_string();
     AdapterView {
         adapter_id: shown_id(event.id),
+        name: None,
+        task: None,
         owner: publisher.clone(),
         publisher,
         weights_sha256: hex::encode(event.weightsHash),
@@ -176,6 +178,7 @@ fn anchored(all: &mut Vec<AnchoredView>, event: &AttributionAnchor::Anchored) {
         calls: before.map_or(0, |it| it.calls).saturating_add(event.count),
         charged: charged.to_string(),
         root: event.root.to_string(),
+        uri: event.uri.clone(),
         server,
     });
 }

@@ -17,11 +17,11 @@ use crate::{
     api_error::ApiError,
     gate::draining,
     generate::{deliver, finished, repeat},
-    intake::CallIntake,
+    intake::{CallIntake, placed},
     meter::{Admission, ReservedCall},
-    wire::inputs,
+    wire::inputs::{self, PlacedText},
 };
-use openlora_engine::{EngineError, LabelProbabilities, Prompt};
+use openlora_engine::{LabelProbabilities, Prompt};
 use openlora_ledger::{
     CallWork,
     event::{CallKind, FinishReason, TokenUsage},
@@ -29,11 +29,12 @@ use openlora_ledger::{
 use openlora_model::dataset::Task;
 
 pub async fn classify(State(app): State<AppState>, request: Request) -> Result<Response, ApiError> {
-    let intake = CallIntake::read(&app, request).await?;
+    let mut intake = CallIntake::read(&app, request).await?;
     let task = classifier(&intake)?;
     inputs::refuse_unknown(&intake.fields, &["input", "text"])?;
-    let text = inputs::classify_text(&intake.fields)?;
+    let PlacedText { place, text } = inputs::classify_text(&intake.fields)?;
     let prompt = Prompt::Chat(task.prompt_messages(&text));
+    intake.places = vec![place];
     let adapter = Arc::clone(&intake.adapter);
     run(
         &app,
@@ -96,6 +97,7 @@ pub async fn run(
         let call = server.reserve(&intake, ticket, asked).await?;
         let run = ClassifyRun {
             id: intake.id.as_str().to_owned(),
+            places: intake.places.clone(),
             adapter: Arc::clone(&intake.adapter),
             call,
             force_stop: server.stop.force_stop.clone(),
@@ -108,6 +110,7 @@ pub async fn run(
 /// A classification on its engine.
 struct ClassifyRun {
     id: String,
+    places: Vec<String>,
     adapter: Arc<ServedAdapter>,
     call: ReservedCall,
     force_stop: CancellationToken,
@@ -122,9 +125,7 @@ impl ClassifyRun {
         write: impl FnOnce(&str, &[LabelProbabilities], TokenUsage) -> serde_json::Value + Send,
     ) -> Result<FinishedAnswer, ApiError> {
         let found = tokio::select! {
-            found = label(&self.adapter, &mut self.call, prompts) => {
-                found.map_err(|error| ApiError::from_engine(&error))
-            }
+            found = label(&self.adapter, &mut self.call, &self.places, prompts) => found,
             () = self.force_stop.cancelled() => Err(draining()),
         };
         let Self {
@@ -155,11 +156,14 @@ impl ClassifyRun {
 async fn label(
     adapter: &ServedAdapter,
     call: &mut ReservedCall,
+    places: &[String],
     prompts: Vec<Prompt>,
-) -> Result<Vec<LabelProbabilities>, EngineError> {
+) -> Result<Vec<LabelProbabilities>, ApiError> {
     let mut found = Vec::with_capacity(prompts.len());
-    for prompt in prompts {
-        found.push(adapter.engine.classify(prompt, adapter.labels()).await?);
+    for (at, prompt) in prompts.into_iter().enumerate() {
+        let labelled = adapter.engine.classify(prompt, adapter.labels()).await;
+        let refused = |error| placed(places, at, ApiError::from_engine(&error));
+        found.push(labelled.map_err(refused)?);
         call.first_token();
     }
     Ok(found)

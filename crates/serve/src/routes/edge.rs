@@ -28,6 +28,13 @@ pub async fn pass(
     next: Next,
 ) -> Response {
     place(&app, &mut request);
+    let origins = &app.access.origins;
+    let readable = origins.headers(route.audience, request.headers());
+    if let Some(mut answer) = origins.preflight(route.audience, &request) {
+        answer.headers_mut().extend(readable);
+        app.metrics.responded(route.path, answer.status().as_u16());
+        return answer;
+    }
     let checked = check(&app, route, &request);
     let id = checked.as_ref().ok().cloned();
     let mut response = match checked {
@@ -40,6 +47,7 @@ pub async fn pass(
     if let Some(value) = id.and_then(|id| HeaderValue::from_str(id.as_str()).ok()) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
+    response.headers_mut().extend(readable);
     app.metrics
         .responded(route.path, response.status().as_u16());
     response

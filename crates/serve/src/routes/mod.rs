@@ -7,6 +7,7 @@ mod classify;
 mod completions;
 mod edge;
 mod events;
+mod facts;
 mod models;
 mod moderations;
 mod operator;
@@ -165,6 +166,11 @@ pub const ROUTES: &[ApiRoute] = &[
     command("/operator/withdraw", "pay out of the splitters", || {
         post(settlement::withdraw)
     }),
+    command(
+        "/operator/facts",
+        "record a transaction of another command of this home",
+        || post(facts::record),
+    ),
     open("/health", "the process is alive", || get(operator::health)),
     open(
         "/ready",

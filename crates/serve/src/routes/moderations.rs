@@ -20,7 +20,7 @@ use openlora_ledger::event::CallKind;
 
 pub async fn moderate(State(app): State<AppState>, request: Request) -> Result<Response, ApiError> {
     // OpenAI's route needs no model.
-    let intake = CallIntake::read_for(&app, request, only_filter).await?;
+    let mut intake = CallIntake::read_for(&app, request, only_filter).await?;
     let task = classify::classifier(&intake)?;
     let harmless =
         inputs::harmless_label(intake.adapter.labels()).ok_or_else(|| no_filter(&intake))?;
@@ -28,8 +28,9 @@ pub async fn moderate(State(app): State<AppState>, request: Request) -> Result<R
     let texts = inputs::moderation_texts(&intake.fields)?;
     let prompts = texts
         .iter()
-        .map(|text| Prompt::Chat(task.prompt_messages(text)))
+        .map(|placed| Prompt::Chat(task.prompt_messages(&placed.text)))
         .collect();
+    intake.places = texts.into_iter().map(|placed| placed.place).collect();
     let adapter = Arc::clone(&intake.adapter);
     classify::run(
         &app,

@@ -18,7 +18,7 @@ use crate::{
     api_error::ApiError,
     client::ClientAddress,
     generate::respond,
-    payment::{payment_header, resource, unpaid},
+    payment::{payment_header, unpaid},
     request_id::RequestId,
 };
 use openlora_core::Word;
@@ -49,7 +49,7 @@ pub async fn terms(
     let sale = OfferedCall {
         adapter: adapter.name.clone(),
         adapter_digest: adapter.digest.clone(),
-        resource: resource(request.headers(), request.uri().path()),
+        resource: app.access.resource(request.headers(), request.uri().path()),
         media_type: FinishedAnswer::JSON,
         request_id: id.map_or_else(String::new, |id| id.0.as_str().to_owned()),
         request_hash: String::new(),

@@ -5,7 +5,7 @@
 use axum::http::StatusCode;
 use serde_json::{Map, Value};
 
-use crate::api_error::ApiError;
+use crate::{api_error::ApiError, similar::closest};
 
 /// A parsed request body.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,12 +44,13 @@ impl BodyFields {
         self.map.get(name).filter(|value| !value.is_null())
     }
 
-    /// Refuses the first field that is not `known`, and names the known one that it resembles.
-    pub fn refuse_others(&self, known: &[&str]) -> Result<(), ApiError> {
-        let is_known = |name: &str| known.contains(&name);
+    /// Refuses the first field that is neither `honoured` nor `ignored`, and names the honoured one
+    /// that it resembles.
+    pub fn refuse_others(&self, honoured: &[&str], ignored: &[&str]) -> Result<(), ApiError> {
+        let is_known = |name: &str| honoured.contains(&name) || ignored.contains(&name);
         let mut fields = self.map.iter().filter(|(_, value)| !value.is_null());
         match fields.find(|(name, _)| !is_known(name)) {
-            Some((name, _)) => Err(unknown(name, known)),
+            Some((name, _)) => Err(unknown(name, honoured)),
             None => Ok(()),
         }
     }
@@ -171,19 +172,6 @@ pub fn wrong_value(name: &str, expected: &str, found: &str) -> ApiError {
 pub fn unsupported(name: &str, reason: &str) -> ApiError {
     let message = format!("Unsupported parameter: '{name}'. {reason}");
     ApiError::invalid("unsupported_parameter", name, message)
-}
-
-/// Least similarity (Jaro-Winkler) at which a name is suggested.
-const SIMILAR: f64 = 0.7;
-
-/// The known name that a mistyped one resembles most, if any does.
-pub fn closest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    known
-        .iter()
-        .map(|other| (strsim::jaro_winkler(name, other), *other))
-        .filter(|(similarity, _)| *similarity >= SIMILAR)
-        .max_by(|left, right| left.0.total_cmp(&right.0))
-        .map(|(_, other)| other)
 }
 
 fn unknown(name: &str, known: &[&str]) -> ApiError {

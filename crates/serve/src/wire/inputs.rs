@@ -17,20 +17,21 @@ const MOST_INPUTS: usize = 32;
 /// Labels that a content filter gives to harmless text.
 pub const HARMLESS_LABELS: &[&str] = &["allowed", "allow", "ok", "safe", "clean", "ham"];
 
+/// A text with its place in the request, such as `input[3]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlacedText {
+    pub place: String,
+    pub text: String,
+}
+
 /// Refuses the first parameter that is neither one of the route's `own` nor without effect.
 pub fn refuse_unknown(fields: &BodyFields, own: &[&str]) -> Result<(), ApiError> {
-    let common = ["model", "attribution"];
-    let known: Vec<&str> = own
-        .iter()
-        .chain(&common)
-        .chain(WITHOUT_EFFECT)
-        .copied()
-        .collect();
-    fields.refuse_others(&known)
+    let honoured = [own, &["model", "attribution"]].concat();
+    fields.refuse_others(&honoured, WITHOUT_EFFECT)
 }
 
 /// The text of a classification: `input`, or `text` as some clients call it.
-pub fn classify_text(fields: &BodyFields) -> Result<String, ApiError> {
+pub fn classify_text(fields: &BodyFields) -> Result<PlacedText, ApiError> {
     match (fields.get("input"), fields.get("text")) {
         (Some(_), Some(_)) => {
             let message = "Send either 'input' or 'text', not both.";
@@ -42,10 +43,13 @@ pub fn classify_text(fields: &BodyFields) -> Result<String, ApiError> {
     }
 }
 
-fn one_text(name: &str, value: &Value) -> Result<String, ApiError> {
+fn one_text(name: &str, value: &Value) -> Result<PlacedText, ApiError> {
     let mut texts = texts_of(name, value)?;
     match texts.len() {
-        1 => Ok(texts.swap_remove(0)),
+        1 => Ok(PlacedText {
+            place: name.to_owned(),
+            text: texts.swap_remove(0),
+        }),
         many => Err(wrong_value(
             name,
             "one text per call",
@@ -55,7 +59,7 @@ fn one_text(name: &str, value: &Value) -> Result<String, ApiError> {
 }
 
 /// The texts of a moderation: a string, a list of strings, or a list of text parts.
-pub fn moderation_texts(fields: &BodyFields) -> Result<Vec<String>, ApiError> {
+pub fn moderation_texts(fields: &BodyFields) -> Result<Vec<PlacedText>, ApiError> {
     let value = fields.required("input")?;
     let parts = value
         .as_array()
@@ -73,7 +77,17 @@ pub fn moderation_texts(fields: &BodyFields) -> Result<Vec<String>, ApiError> {
             &format!("{} texts", texts.len()),
         ));
     }
-    Ok(texts)
+    let place = |at: usize| match value.is_array() && !parts {
+        true => format!("input[{at}]"),
+        false => "input".to_owned(),
+    };
+    let texts = texts.into_iter().enumerate();
+    Ok(texts
+        .map(|(at, text)| PlacedText {
+            place: place(at),
+            text,
+        })
+        .collect())
 }
 
 /// The label that marks harmless text, if these are the labels of a content filter.

@@ -244,15 +244,10 @@ pub fn refuse_unknown(fields: &BodyFields, own: &[&str]) -> Result<(), ApiError>
             return Err(unsupported(name, reason));
         }
     }
+    let honoured = [own, COMMON].concat();
     let unsupported = UNSUPPORTED.iter().map(|(name, ..)| *name);
-    let known: Vec<&str> = own
-        .iter()
-        .chain(COMMON)
-        .chain(WITHOUT_EFFECT)
-        .copied()
-        .chain(unsupported)
-        .collect();
-    fields.refuse_others(&known)
+    let ignored: Vec<&str> = WITHOUT_EFFECT.iter().copied().chain(unsupported).collect();
+    fields.refuse_others(&honoured, &ignored)
 }
 
 /// Longest list of stop sequences, as in OpenAI's API.

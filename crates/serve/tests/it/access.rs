@@ -6,7 +6,7 @@ use futures::StreamExt;
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::{
     CallWork, ChannelKey, ChannelTerms, CheckedPayment, PaymentScheme, PriceList, disclosure,
-    event::{CallKind, ChannelOpened, Event, EventRecord, TxIntent},
+    event::{CallKind, ChannelOpened, Event, EventRecord, TxIntent, TxOutcome},
 };
 use openlora_serve::{
     ApiRoute, ROUTES, RouteAudience,
@@ -18,7 +18,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
 use crate::serve_support::{
-    LIMITS, OPERATOR, Reply, TestServer, access, reply, start_behind, test_journal,
+    LIMITS, OPERATOR, Reply, TestServer, access, operator_client, reply, start_behind, test_journal,
 };
 
 fn stranger() -> reqwest::Client {
@@ -101,6 +101,12 @@ async fn the_token_opens_every_guarded_route() {
         let answer = request.send().await.unwrap();
         match route.path {
             "/events" | "/metrics" => assert_eq!(answer.status(), 200, "{}", route.path),
+            "/operator/facts" => {
+                assert_eq!(answer.status(), 400);
+                let found: Value = answer.json().await.unwrap();
+                let message = "The request body is not an event of the journal.";
+                assert_eq!(found, error(message, "invalid_json"));
+            }
             path => {
                 assert_eq!(answer.status(), 404, "{path}");
                 let found: Value = answer.json().await.unwrap();
@@ -111,10 +117,78 @@ async fn the_token_opens_every_guarded_route() {
     server.drain().await;
 }
 
+/// What calls cost and who is paid for them is the server's own to record.
+#[tokio::test]
+async fn only_transactions_are_recorded_for_others() {
+    let journal = test_journal();
+    let server = start_behind(access(), LIMITS, journal.clone()).await;
+    let client = operator_client();
+    let state = async |event: Event| {
+        let request = client.post(server.url("/operator/facts"));
+        reply(request.json(&json!({ "event": event }))).await
+    };
+    let genesis = Word([7; 32]);
+    let confirmed = Event::TransactionConfirmed {
+        tx: "0x01".to_owned(),
+        status: TxOutcome::Succeeded,
+        gas_used: Some(21_000),
+        block: Some(3),
+        fee: Some(Amount(42)),
+    };
+    let taken = [
+        Event::ChainIdentified {
+            chain_id: 31_337,
+            genesis,
+        },
+        confirmed,
+    ];
+    for event in &taken {
+        let answer = state(event.clone()).await;
+        assert_eq!(
+            (answer.status, answer.json()),
+            (200, json!({ "recorded": true }))
+        );
+    }
+    let refused = [
+        Event::ServerStopped {
+            session: "s".to_owned(),
+        },
+        Event::Reorganised {
+            chain_id: 31_337,
+            txs: vec!["0x01".to_owned()],
+        },
+        Event::CallCheckpointed {
+            request_id: "r".to_owned(),
+            completion_tokens: 1,
+        },
+    ];
+    let message = "This event is not recorded for others: expected a step of a transaction, a \
+                   deployed release, or a payment of a pool.";
+    for event in refused {
+        let answer = state(event).await;
+        let expected = error(message, "fact_not_accepted");
+        assert_eq!((answer.status, answer.json()), (403, expected));
+    }
+    server.drain().await;
+    let mut kept = Vec::new();
+    journal
+        .replay(1, |record| kept.push(record.event.clone()))
+        .unwrap();
+    let stated = kept.iter().filter(|event| {
+        matches!(
+            event,
+            Event::ChainIdentified { .. }
+                | Event::TransactionConfirmed { .. }
+                | Event::Reorganised { .. }
+        )
+    });
+    assert_eq!(stated.collect::<Vec<_>>(), taken.iter().collect::<Vec<_>>());
+}
+
 #[tokio::test]
 async fn web_pages_get_nothing_even_with_the_token() {
     let mut access = access();
-    access.public_host = Some("ops.example".to_owned());
+    access.public_url = Some("https://ops.example".parse().unwrap());
     let server = start_behind(access, LIMITS, test_journal()).await;
     let ask = |name: &str, value: &str| {
         let request = server.client.get(server.url("/metrics"));
@@ -254,6 +328,7 @@ fn secrets() -> Vec<Event> {
             to: "0x03".to_owned(),
             nonce: 0,
             purpose: "claim".to_owned(),
+            key: None,
             raw: RAW.to_owned(),
             replaces: None,
             sponsored: None,

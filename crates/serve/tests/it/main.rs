@@ -8,6 +8,7 @@
 
 mod access;
 mod logprobs;
+mod origins;
 mod proofs;
 mod serve_bad_requests;
 mod serve_hostile;

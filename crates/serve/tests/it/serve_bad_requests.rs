@@ -182,6 +182,41 @@ async fn prompts_beyond_the_context_are_400_and_not_reserved() {
     server.drain().await;
 }
 
+/// A batch is judged whole or not at all, and its sender learns which text to shorten.
+#[tokio::test]
+async fn a_text_that_does_not_fit_is_named_in_its_batch() {
+    let server = start().await;
+    let before = server.records().await.len();
+    let long = "word ".repeat(CONTEXT);
+    let cases = [
+        (
+            "/v1/moderations",
+            json!(["a", "scam", long, "b"]),
+            "input[2]",
+        ),
+        ("/v1/moderations", json!([long]), "input[0]"),
+        ("/v1/moderations", json!(long), "input"),
+        ("/v1/classify", json!([long]), "input"),
+    ];
+    for (route, input, place) in cases {
+        let body = json!({ "model": "filter", "input": input });
+        let found = server.post(route, &body).await;
+        let expected = envelope(
+            "invalid_request_error",
+            &format!(
+                "{place}: The prompt takes {} tokens and the model's context holds 64, one of \
+                 which must be left for the answer. Shorten the prompt.",
+                CONTEXT + 3
+            ),
+            json!(place),
+            "context_length_exceeded",
+        );
+        assert_eq!((found.status, found.json()), (400, expected));
+    }
+    assert_eq!(server.records().await.len(), before);
+    server.drain().await;
+}
+
 #[tokio::test]
 async fn unknown_paths_and_receipts_are_404() {
     let server = start().await;

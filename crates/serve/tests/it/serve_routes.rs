@@ -539,6 +539,7 @@ async fn every_route_of_the_table_answers_its_method_only() {
             "/events",
             "/operator/settle",
             "/operator/withdraw",
+            "/operator/facts",
             "/metrics"
         ]
     );

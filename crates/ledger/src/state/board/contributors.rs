@@ -9,11 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::BoardCall;
-use crate::{
-    DAY_MS, DayRange, ReceiverKey,
-    event::{CallAttributed, ContributionClaimed},
-    pairs,
-};
+use crate::{DAY_MS, DayRange, ReceiverKey, event::CallAttributed, pairs};
 use openlora_core::{Address, Amount};
 
 /// Millionths per base unit, the resolution of attributions.
@@ -51,9 +47,6 @@ pub struct ContributorBoard {
     shares: BTreeMap<ShareKey, RecipientCredit>,
     awaited: BTreeMap<String, AwaitedPayout>,
     order: VecDeque<String>,
-    /// Paid by the pools.
-    #[serde(with = "pairs")]
-    paid: BTreeMap<(ReceiverKey, Address), Amount>,
 }
 
 impl ContributorBoard {
@@ -98,17 +91,6 @@ impl ContributorBoard {
         }
     }
 
-    pub(super) fn pay(&mut self, paid: &ContributionClaimed) {
-        let sum = self.paid.entry((paid.pool, paid.contributor)).or_default();
-        *sum = sum.saturating_add(paid.amount);
-    }
-
-    pub(super) fn take_back(&mut self, paid: &ContributionClaimed) {
-        if let Some(sum) = self.paid.get_mut(&(paid.pool, paid.contributor)) {
-            *sum = sum.saturating_sub(paid.amount);
-        }
-    }
-
     /// The amounts attributed to each recipient of some receivers over some days.
     pub fn shares(
         &self,
@@ -125,13 +107,5 @@ impl ContributorBoard {
             }
         }
         sums
-    }
-
-    /// The amount that the pools of a token paid to an account, over all time.
-    pub fn paid(&self, account: Address, chain_id: u64, token: Address) -> Amount {
-        let of = self.paid.iter().filter(|((pool, paid), _)| {
-            *paid == account && pool.chain_id == chain_id && pool.token == token
-        });
-        of.map(|(_, amount)| *amount).sum()
     }
 }

@@ -21,13 +21,11 @@ pub use pace::{CallPace, DurationHistogram, PaceSlot, SlotRing};
 use super::{ApplyOutcome, LoadedAdapter, ServerSession};
 use crate::{
     Earnings, PaymentScheme,
-    event::{
-        ContributionClaimed, ContributionsProposed, Event, EventRecord, ReleaseDeployment,
-        RootAnchored, TxOutcome,
-    },
+    event::{Event, EventRecord, ReleaseDeployment, RootAnchored, TxOutcome},
 };
+use openlora_core::{Address, Amount};
 
-/// How many transactions and roots are kept individually.
+/// How many transactions are kept individually.
 pub const KEPT_NOTES: usize = 64;
 
 /// The state of the dashboard up to one record.
@@ -50,10 +48,6 @@ pub struct Board {
     pub calls: LatestCalls,
     pub claims: BoardClaims,
     pub contributors: ContributorBoard,
-    /// The latest roots, oldest first.
-    pub roots: VecDeque<RootAnchored>,
-    pub proposed: VecDeque<ContributionsProposed>,
-    pub paid_out: VecDeque<ContributionClaimed>,
     pub transactions: VecDeque<BoardTransaction>,
     /// The latest.
     #[serde(default)]
@@ -136,11 +130,6 @@ impl Board {
         match &record.event {
             Event::Claimed(it) => self.claims.claim(it),
             Event::Settled(it) => self.claims.apply_settlement(it),
-            Event::Anchored(it) => remember(&mut self.roots, RootAnchored::clone(it)),
-            Event::ContributionsProposed(it) => {
-                remember(&mut self.proposed, ContributionsProposed::clone(it));
-            }
-            Event::ContributionClaimed(it) => self.pay_out(it),
             Event::TransactionIntended(intent) => {
                 let sent = BoardTransaction {
                     tx: intent.tx.clone(),
@@ -166,19 +155,7 @@ impl Board {
                     is_budget: matches!(record.event, Event::GasBudgetSpent { .. }),
                 });
             }
-            Event::Reorganised { txs, .. } => {
-                self.claims.undo(txs);
-                self.roots.retain(|root| !txs.contains(&root.tx));
-                self.proposed.retain(|it| !txs.contains(&it.tx));
-                for it in self.paid_out.iter().filter(|it| txs.contains(&it.tx)) {
-                    self.contributors.take_back(it);
-                }
-                self.paid_out.retain(|it| !txs.contains(&it.tx));
-            }
-            Event::ChainEnded { chain_id } => {
-                self.roots.retain(|root| root.chain_id != *chain_id);
-                self.proposed.retain(|it| it.pool.chain_id != *chain_id);
-            }
+            Event::Reorganised { txs, .. } => self.claims.undo(txs),
             _ => {}
         }
     }
@@ -200,33 +177,33 @@ impl Board {
         self.calls.push(call);
     }
 
-    /// A killed process may record a payment twice; the transaction identifies it.
-    fn pay_out(&mut self, paid: &ContributionClaimed) {
-        let known = |it: &ContributionClaimed| {
-            (&it.tx, it.pool, it.contributor) == (&paid.tx, paid.pool, paid.contributor)
-        };
-        if !self.paid_out.iter().any(known) {
-            self.contributors.pay(paid);
-            remember(&mut self.paid_out, paid.clone());
-        }
-    }
-
     /// The state of a call's payment, and the transaction that proves it.
     pub fn payment_standing(&self, call: &BoardCall) -> (PaymentStanding, Option<&str>) {
         let exact = call
             .charge
             .as_ref()
             .filter(|it| it.scheme == PaymentScheme::Exact);
-        if exact.is_some_and(|it| self.earnings.is_undone(it.exact_key())) {
+        if exact.is_some_and(|it| self.earnings.facts.is_payment_undone(it.exact_key())) {
             return (PaymentStanding::Pending, None);
         }
         self.claims.payment_standing(call)
     }
 
+    /// The amount that the pools of a token paid to an account, over all time.
+    pub fn contributions_paid(&self, account: Address, chain_id: u64, token: Address) -> Amount {
+        let claimed = self.earnings.facts.contributions_claimed().filter(|it| {
+            it.contributor == account && it.pool.chain_id == chain_id && it.pool.token == token
+        });
+        claimed.map(|it| it.amount).sum()
+    }
+
     /// The root that contains a call's attribution.
     pub fn root_of(&self, call: &BoardCall) -> Option<&RootAnchored> {
         let attributed = call.attribution.as_ref()?.sequence;
-        self.roots.iter().find(|root| root.through >= attributed)
+        self.earnings
+            .facts
+            .anchored()
+            .find(|root| root.through >= attributed)
     }
 }
 

@@ -86,9 +86,12 @@ pub(super) fn other_layout(path: &Path, text: &str) -> Option<DataError> {
     let object = values.next()?.ok()?;
     let spread = start[..values.byte_offset()].contains('\n');
     let path = path.to_path_buf();
+    // The turns of a conversation are no rows.
+    let is_turn = |item: &Value| item.get("role").or_else(|| item.get("from")).is_some();
+    let is_row = |item: &Value| item.is_object() && !is_turn(item);
     let rows = |value: &Value| {
         let items = value.as_array();
-        items.is_some_and(|items| !items.is_empty() && items.iter().all(Value::is_object))
+        items.is_some_and(|items| !items.is_empty() && items.iter().all(is_row))
     };
     let known = super::RowShape::from_keys(object.keys().map(String::as_str)).is_ok();
     let wrapped = object.iter().find(|(_, value)| !known && rows(value));

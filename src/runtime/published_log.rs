@@ -1,11 +1,10 @@
 //! Reads a published log: a server's, or a copy of its folder. Its content is not trusted: code
 //! that uses a file compares its root with the chain's.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use serde::de::DeserializeOwned;
 
-use super::{CommandContext, call::client::server_root};
 use openlora_attribution::LogFolder;
 use openlora_core::{
     Word,
@@ -34,10 +33,11 @@ pub enum LogSource {
 }
 
 impl LogSource {
-    /// A server's URL or a folder.
-    pub fn open(context: &CommandContext, text: &str) -> Result<Self, Failure> {
+    /// A server's URL or a folder below `working_dir`. With `offline`, a server must be on this
+    /// machine.
+    pub fn open(text: &str, working_dir: &Path, offline: bool) -> Result<Self, Failure> {
         if !text.starts_with("http://") && !text.starts_with("https://") {
-            let dir = context.settings.working_dir.join(text);
+            let dir = working_dir.join(text);
             if !dir.join(CATALOGUE).is_file() {
                 let message = format!("{} has no {CATALOGUE}", dir.display());
                 return Err(Failure::new(ExitClass::BadInput, message)
@@ -45,16 +45,14 @@ impl LogSource {
             }
             return Ok(Self::Folder(LogFolder::at(&dir)));
         }
-        let url = reqwest::Url::parse(text).ok().map(server_root);
-        let text = url.as_ref().map_or(text, reqwest::Url::as_str);
-        let local = url.as_ref().is_some_and(|url| {
+        let local = reqwest::Url::parse(text).ok().is_some_and(|url| {
             let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
             host == "localhost"
                 || host
                     .parse()
                     .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
         });
-        if context.offline && !local {
+        if offline && !local {
             let message = format!("{text} is not on this machine");
             return Err(Failure::new(ExitClass::Network, message).with_hint("leave --offline out"));
         }
@@ -69,8 +67,9 @@ impl LogSource {
             let message = format!("cannot make an HTTP client: {error}");
             Failure::new(ExitClass::Internal, message)
         })?;
+        let root = text.trim_end_matches('/');
         Ok(Self::Server {
-            url: text.trim_end_matches('/').to_owned(),
+            url: root.strip_suffix("/v1").unwrap_or(root).to_owned(),
             client,
         })
     }
@@ -145,4 +144,14 @@ fn check(format: Option<u32>, name: &str) -> Result<(), Failure> {
             Err(Failure::new(ExitClass::BadInput, message))
         }
     }
+}
+
+/// The server's address in the address of its API, which is what OpenAI clients call the base URL.
+pub fn server_root(mut url: reqwest::Url) -> reqwest::Url {
+    let path = url.path().trim_end_matches('/');
+    if let Some(root) = path.strip_suffix("/v1") {
+        let root = root.to_owned();
+        url.set_path(&root);
+    }
+    url
 }
