@@ -12,7 +12,7 @@ use openlora_serve::ServedAdapter;
 
 /// The request of `chat` besides settings.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct ChatRequest {
+pub struct ConversationRequest {
     /// `NAME=PATH` as typed; the newest run's adapter if unset.
     pub adapter: Option<String>,
     /// System message instead of the task's own.
@@ -26,7 +26,10 @@ const ROOM: usize = 64;
 
 /// Reads a line, prints the answer while it is computed, and goes on until `/quit` or the end of
 /// the input.
-pub async fn run(context: &CommandContext, request: ChatRequest) -> Result<ExitStatus, Failure> {
+pub async fn run(
+    context: &CommandContext,
+    request: ConversationRequest,
+) -> Result<ExitStatus, Failure> {
     if context.printer.is_json() {
         let message = "chat has no JSON result: it is a conversation";
         return Err(Failure::new(ExitClass::Usage, message)
@@ -89,7 +92,7 @@ async fn next_line() -> Result<Option<String>, Failure> {
 struct Conversation<'a> {
     context: &'a CommandContext,
     adapter: ServedAdapter,
-    request: ChatRequest,
+    request: ConversationRequest,
     messages: Vec<ChatMessage>,
 }
 

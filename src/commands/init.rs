@@ -53,7 +53,7 @@ pub fn run(context: &CommandContext, request: &InitRequest) -> Result<ExitStatus
 ///
 /// # Errors
 ///
-/// Nobody can be asked, or the answer names no template.
+/// There is no terminal to ask at, or the answer names no template.
 fn asked(
     context: &CommandContext,
     request: &InitRequest,

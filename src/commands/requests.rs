@@ -4,7 +4,7 @@ use super::{
     audit::AuditRequest,
     call::{self, CallRequest},
     channel::{ChannelRequest, OpenRequest},
-    chat::ChatRequest,
+    chat::ConversationRequest,
     claim::{ClaimRequest, PoolAction},
     dash::{DashRequest, RecordSource},
     demo::DemoRequest,
@@ -192,7 +192,7 @@ impl From<ServeArgs> for ServeRequest {
     }
 }
 
-impl From<ChatArgs> for ChatRequest {
+impl From<ChatArgs> for ConversationRequest {
     fn from(args: ChatArgs) -> Self {
         Self {
             adapter: args.adapter,

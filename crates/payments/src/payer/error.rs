@@ -260,7 +260,8 @@ impl Explain for PayerError {
                 format!("there are {}", known.join(", "))
             }
             Self::NoChannel { .. } => {
-                "`openlora call` opens one by itself when a server asks for payment".to_owned()
+                "`openlora call PROMPT` opens one by itself when a server asks for payment"
+                    .to_owned()
             }
             _ => return None,
         };
