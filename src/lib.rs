@@ -138,7 +138,14 @@ enum FilesRead {
 /// and says so.
 fn usable_settings(cli: &Cli, user_file: &Path, printer: &Printer) -> Result<Settings, Failure> {
     let first = match resolve_settings(cli, user_file, FilesRead::UserAndProject) {
-        Err(failure) if cli.command.works_without_settings() => failure,
+        // A file or profile that the user names is meant to be used.
+        Err(failure)
+            if cli.command.works_without_settings()
+                && cli.global.config.is_none()
+                && cli.global.profile.is_none() =>
+        {
+            failure
+        }
         settings => return settings,
     };
     for (files, what) in [

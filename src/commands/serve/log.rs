@@ -7,6 +7,9 @@ use openlora_ledger::event::{Event, EventRecord};
 use openlora_serve::payment::Currency;
 use openlora_tui::{figures::clock, filter::kind_name};
 
+/// Lines that wait for the terminal.
+const WAITING: usize = 1024;
+
 /// Prints a line per call from now on.
 ///
 /// # Errors
@@ -17,12 +20,16 @@ pub(super) async fn follow(
     journal: &Journal,
     currency: Option<Currency>,
 ) -> Result<(), JournalError> {
-    let (printer, start) = (printer.clone(), journal.head().sequence);
+    let start = journal.head().sequence;
+    // The journal's writer must not wait for a terminal that stands still; lines are dropped then.
+    let (sender, lines) = std::sync::mpsc::sync_channel::<String>(WAITING);
+    let printer = printer.clone();
+    std::thread::spawn(move || lines.iter().for_each(|line| printer.note(line)));
     let show = move |record: &EventRecord| {
         if record.sequence > start
             && let Some(line) = call_line(record, currency.as_ref())
         {
-            printer.note(line);
+            let _ = sender.try_send(line);
         }
     };
     journal.follow(Box::new(show)).await
