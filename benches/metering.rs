@@ -94,6 +94,7 @@ impl Counter {
             base_id: "none".into(),
             base_digest: digest,
             task: None,
+            temperature: None,
             created: 0,
             prices: PriceList::default(),
             provenance: Provenance::default(),

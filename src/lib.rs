@@ -99,7 +99,7 @@ fn plain_printer(json: bool) -> Printer {
 fn execute(cli: Cli, printer: Printer) -> Result<ExitStatus, Failure> {
     let home = std::env::var_os("OPENLORA_HOME").filter(|home| !home.is_empty());
     let dirs = settings::discover_dirs(home.as_ref().map(Path::new))?;
-    let settings = resolve_settings(&cli, &dirs.user_file())?;
+    let settings = usable_settings(&cli, &dirs.user_file(), &printer)?;
     for (_, rpc) in settings.endpoints() {
         redact::remember_endpoint(rpc);
     }
@@ -126,14 +126,53 @@ fn execute(cli: Cli, printer: Printer) -> Result<ExitStatus, Failure> {
     outcome
 }
 
-fn resolve_settings(cli: &Cli, user_file: &Path) -> Result<Settings, Failure> {
+/// Which settings files are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FilesRead {
+    UserAndProject,
+    UserOnly,
+    None,
+}
+
+/// The settings. A command that works without the files goes on without a file that has a mistake,
+/// and says so.
+fn usable_settings(cli: &Cli, user_file: &Path, printer: &Printer) -> Result<Settings, Failure> {
+    let first = match resolve_settings(cli, user_file, FilesRead::UserAndProject) {
+        // A file or profile that the user names is meant to be used.
+        Err(failure)
+            if cli.command.works_without_settings()
+                && cli.global.config.is_none()
+                && cli.global.profile.is_none() =>
+        {
+            failure
+        }
+        settings => return settings,
+    };
+    for (files, what) in [
+        (FilesRead::UserOnly, "the project file is not used"),
+        (FilesRead::None, "no settings file is used"),
+    ] {
+        if let Ok(settings) = resolve_settings(cli, user_file, files) {
+            printer.warn(format!("{}; {what}", first.message));
+            if let Some(hint) = &first.hint {
+                printer.hint(hint);
+            }
+            return Ok(settings);
+        }
+    }
+    Err(first)
+}
+
+fn resolve_settings(cli: &Cli, user_file: &Path, files: FilesRead) -> Result<Settings, Failure> {
     let working_dir = std::env::current_dir()
         .map_err(|error| Failure::io("read the working directory", Path::new("."), &error))?;
     let project_file = match &cli.global.config {
+        _ if files != FilesRead::UserAndProject => None,
         Some(file) => Some(working_dir.join(file)),
         None => settings::find_project_file(&working_dir),
     };
     let profile = cli.global.profile.as_deref();
+    let profile = profile.filter(|_| files == FilesRead::UserAndProject);
     if let (Some(name), None) = (profile, &project_file) {
         return Err(Failure::new(
             ExitClass::Usage,
@@ -142,7 +181,7 @@ fn resolve_settings(cli: &Cli, user_file: &Path) -> Result<Settings, Failure> {
         .with_hint("run it in a project folder, or name one with --config FILE"));
     }
     let layered = SettingLayers {
-        user: if user_file.is_file() {
+        user: if files != FilesRead::None && user_file.is_file() {
             settings::read_file(user_file, None)?
         } else {
             Default::default()

@@ -10,7 +10,7 @@ use openlora_core::{
     error::{ExitClass, Failure},
     private::foreign_text::clean_line,
 };
-use openlora_wallet::Password;
+use openlora_wallet::{KeystoreError, Password};
 
 /// Longest secret that is read from a file; a keystore takes about 500 bytes.
 const LONGEST: u64 = 64 * 1024;
@@ -25,7 +25,7 @@ pub fn password(
         Some(file) => from_file(file),
         None => Ok(Password::new(typed(
             context,
-            &format!("password of {account}: "),
+            &format!("Password of {account}: "),
             "password",
         )?)),
     }
@@ -38,16 +38,78 @@ pub fn new_password(
     account: &str,
 ) -> Result<Password, Failure> {
     if let Some(file) = file {
-        return from_file(file);
+        let password = from_file(file)?;
+        return match password.weakness() {
+            // An empty one has a message of its own.
+            Some(weakness) if !password.is_empty() => {
+                let message = format!(
+                    "the password of {} is too easy to guess: {weakness}",
+                    shown(file)
+                );
+                Err(Failure::new(ExitClass::Wallet, message).with_hint("use several words"))
+            }
+            _ => Ok(password),
+        };
     }
-    let once = typed(context, &format!("new password of {account}: "), "password")?;
-    let twice = typed(context, "the same again: ", "password")?;
-    let (once, twice) = (Password::new(once), Password::new(twice));
+    let mut tries = 1..=TRIES;
+    loop {
+        let refused = match typed_twice(context, account)? {
+            Ok(password) => return Ok(password),
+            Err(refused) => refused,
+        };
+        if tries.next() == Some(TRIES) {
+            return Err(refused);
+        }
+        context.printer.warn(&refused.message);
+        if let Some(hint) = &refused.hint {
+            context.printer.hint(hint);
+        }
+    }
+}
+
+/// How often a typed password may be wrong.
+const TRIES: u32 = 3;
+
+/// A new password, checked before it is typed again. The inner error is the user's to mend.
+fn typed_twice(
+    context: &CommandContext,
+    account: &str,
+) -> Result<Result<Password, Failure>, Failure> {
+    let question = format!("Password for the account {account}: ");
+    let once = Password::new(typed(context, &question, "password")?);
+    if let Some(weakness) = once.weakness() {
+        let message = format!("the password is too easy to guess: {weakness}");
+        return Ok(Err(
+            Failure::new(ExitClass::Wallet, message).with_hint("use several words")
+        ));
+    }
+    let twice = Password::new(typed(context, "Repeat it: ", "password")?);
     if once == twice {
-        Ok(once)
-    } else {
-        let message = "the two passwords differ";
-        Err(Failure::new(ExitClass::Wallet, message).with_hint("type them again"))
+        return Ok(Ok(once));
+    }
+    let message = "the two passwords differ";
+    Ok(Err(
+        Failure::new(ExitClass::Wallet, message).with_hint("type them again")
+    ))
+}
+
+/// What `open` makes of the account's password. A typed password that does not fit is asked for
+/// again, a few times.
+pub fn opened<T>(
+    context: &CommandContext,
+    file: Option<&Path>,
+    account: &str,
+    mut open: impl FnMut(Password) -> Result<T, KeystoreError>,
+) -> Result<T, Failure> {
+    let mut tries = 1..=TRIES;
+    loop {
+        let password = password(context, file, account)?;
+        match open(password) {
+            Err(KeystoreError::Locked { .. }) if file.is_none() && tries.next() != Some(TRIES) => {
+                context.printer.warn("this is not the account's password");
+            }
+            other => return Ok(other?),
+        }
     }
 }
 
@@ -122,6 +184,24 @@ fn typed(context: &CommandContext, prompt: &str, what: &str) -> Result<Zeroizing
             let message = format!("a {what} is needed and there is no terminal to ask at");
             Failure::new(ExitClass::Wallet, message).with_hint(hint)
         })
+}
+
+/// Asks a question on stderr; the answer is the line typed, without the spaces around it.
+///
+/// # Errors
+///
+/// Standard input ended or cannot be read.
+pub fn line(context: &CommandContext, question: &str) -> Result<String, Failure> {
+    context.printer.question(question);
+    let mut answer = String::new();
+    match std::io::stdin().read_line(&mut answer) {
+        Ok(1..) => Ok(answer.trim().to_owned()),
+        Ok(0) => Err(Failure::new(
+            ExitClass::Unconfirmed,
+            "the input ended before the question was answered",
+        )),
+        Err(error) => Err(Failure::io("read", Path::new("standard input"), &error)),
+    }
 }
 
 /// Asks the user to type `word` before an irreversible operation.

@@ -126,6 +126,8 @@ pub enum CliCommand {
     Wallet(WalletCommand),
     /// Answer calls over HTTP
     Serve(ServeArgs),
+    /// Talk to an adapter in this terminal, without a server
+    Chat(ChatArgs),
     /// Claim what calls have cost, and have it sent to the splitters
     Settle(TreasuryArgs),
     /// Pay out your share of the splitters, and the contributor pools'
@@ -199,8 +201,8 @@ pub struct DashArgs {
 pub struct InitArgs {
     /// Folder to write; named after the template when left out
     pub dir: Option<PathBuf>,
-    /// Template to start from
-    #[arg(long, value_name = "NAME", required_unless_present = "list")]
+    /// Template to start from; asked for when left out
+    #[arg(long, value_name = "NAME")]
     pub template: Option<String>,
     /// List the templates
     #[arg(long, conflicts_with_all = ["dir", "template"])]
@@ -607,6 +609,21 @@ pub enum WalletCommand {
         #[command(flatten)]
         password: PasswordArgs,
     },
+    /// Let commands sign with an account for a while without its password (Linux)
+    Unlock {
+        /// Account; wallet.account or the only one when left out
+        name: Option<String>,
+        /// How long, such as 30m or 1h; a day at most
+        #[arg(long = "for", value_name = "TIME", default_value = "15m")]
+        time: String,
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+    /// Ask for passwords again
+    Lock {
+        /// Account; all of them when left out
+        name: Option<String>,
+    },
     /// Encrypt an account with another password
     ChangePassword {
         /// Account; wallet.account or the only one when left out
@@ -650,6 +667,28 @@ pub struct ServeArgs {
     pub quant: Option<String>,
     #[command(flatten)]
     pub password: PasswordArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ChatArgs {
+    /// Adapter to talk to; the newest run's when left out
+    #[arg(long, value_name = "NAME=PATH")]
+    pub adapter: Option<String>,
+    /// Base model: nano, a folder, or a Hub id
+    #[arg(long, value_name = "DIR|ID")]
+    pub base: Option<String>,
+    /// Weights in memory: auto, f32, q8_0 or q4k
+    #[arg(long, value_name = "NAME")]
+    pub quant: Option<String>,
+    /// System message
+    #[arg(long, value_name = "TEXT")]
+    pub system: Option<String>,
+    /// Randomness; 0 is greedy
+    #[arg(long, value_name = "F")]
+    pub temperature: Option<f64>,
+    /// Longest answer in tokens
+    #[arg(long, value_name = "N")]
+    pub max_tokens: Option<usize>,
 }
 
 #[derive(Debug, Args)]
@@ -914,6 +953,23 @@ impl Cli {
 }
 
 impl CliCommand {
+    /// Whether the command can do its work without the settings files, so that a mistake in one of
+    /// them need not stop it.
+    pub fn works_without_settings(&self) -> bool {
+        match self {
+            Self::Demo(_)
+            | Self::Init(_)
+            | Self::Doctor
+            | Self::Completions { .. }
+            | Self::Man
+            | Self::Config(ConfigCommand::Set { user: true, .. }) => true,
+            // A file chooses the chain, and another chain's state must not be deleted.
+            Self::Devnet(command) => !matches!(command, DevnetCommand::Reset(_)),
+            Self::Wallet(command) => !matches!(command, WalletCommand::Balance { .. }),
+            _ => false,
+        }
+    }
+
     fn overrides(&self) -> Vec<SettingOverride> {
         match self {
             Self::Package(args) => overrides([
@@ -939,6 +995,10 @@ impl CliCommand {
             Self::Eval(args) => overrides([
                 SettingFlag("base.id", "--base", args.base.as_deref()),
                 SettingFlag("eval.min_gain", "--min-gain", args.min_gain.as_deref()),
+            ]),
+            Self::Chat(args) => overrides([
+                SettingFlag("base.id", "--base", args.base.as_deref()),
+                SettingFlag("serve.quant", "--quant", args.quant.as_deref()),
             ]),
             Self::Serve(args) => overrides([
                 SettingFlag("base.id", "--base", args.base.as_deref()),

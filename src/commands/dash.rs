@@ -20,6 +20,7 @@ use openlora_runtime::{
     access_tokens::read_token,
     board,
     followers::{RemoteServer, follow_journal, follow_server, now_ms, recording},
+    published_log::server_root,
     running_server::TokenOwner,
 };
 use openlora_serve::access::AccessToken;
@@ -141,6 +142,7 @@ fn remote_server(
 ) -> Result<RemoteServer, Failure> {
     let shown = redact::address(url);
     let base = reqwest::Url::parse(url).ok().filter(|it| it.has_host());
+    let base = base.map(server_root);
     let Some(base) = base else {
         let message =
             format!("--attach {shown}: expected an address such as http://127.0.0.1:8080");

@@ -54,7 +54,7 @@ pub struct RowPreview {
 
 /// Shows rows as the model sees them.
 pub fn preview(context: &CommandContext, request: &PreviewRequest) -> Result<ExitStatus, Failure> {
-    let dataset = dataset::load(&sources(context, &request.files))?;
+    let dataset = dataset::load(&sources(context, &request.files)?)?;
     tell_unread(context, &dataset);
     let task = Task::resolve(&dataset, &project::task_wish(&context.settings))?;
     let chosen = chosen(&dataset, request)?;
@@ -137,13 +137,13 @@ fn painted(context: &CommandContext, segment: &TextSegment) -> String {
 }
 
 /// The named files, or those of the project, with paths as the user wrote them.
-fn sources(context: &CommandContext, files: &[PathBuf]) -> Vec<DataSource> {
-    let sources = project::sources(context, files).into_iter();
+fn sources(context: &CommandContext, files: &[PathBuf]) -> Result<Vec<DataSource>, Failure> {
+    let sources = project::data_sources(context, files)?.into_iter();
     let shortened = |source: DataSource| DataSource {
         path: shorten(&context.settings, &source.path),
         ..source
     };
-    sources.map(shortened).collect()
+    Ok(sources.map(shortened).collect())
 }
 
 /// A path below the working directory, made relative to it.

@@ -3,7 +3,7 @@
 mod templates;
 
 use std::{
-    io::ErrorKind,
+    io::{ErrorKind, IsTerminal},
     path::{Path, PathBuf},
 };
 
@@ -11,7 +11,7 @@ use serde::Serialize;
 
 pub use templates::{ProjectTemplate, TEMPLATES};
 
-use super::CommandContext;
+use super::{CommandContext, ask};
 use openlora_core::{
     atomic::{self, FolderDraft},
     error::{ExitClass, ExitStatus, Failure},
@@ -36,18 +36,57 @@ pub struct InitReport<'a> {
 
 /// Writes a project, or lists the templates.
 pub fn run(context: &CommandContext, request: &InitRequest) -> Result<ExitStatus, Failure> {
-    let name = match &request.template {
-        Some(name) if !request.list => name,
-        _ => return Ok(list(context)),
+    if request.list {
+        return Ok(list(context));
+    }
+    let (template, dir) = match &request.template {
+        Some(name) => (find(name)?, request.dir.clone()),
+        None => asked(context, request)?,
     };
-    let template = find(name)?;
-    let dir = request
-        .dir
-        .clone()
-        .unwrap_or_else(|| PathBuf::from(template.name));
+    let dir = dir.unwrap_or_else(|| PathBuf::from(template.name));
     write(template, &dir)?;
     report(context, template, &dir);
     Ok(ExitStatus::Success)
+}
+
+/// Asks for the template, and for the folder unless it was named.
+///
+/// # Errors
+///
+/// There is no terminal to ask at, or the answer names no template.
+fn asked(
+    context: &CommandContext,
+    request: &InitRequest,
+) -> Result<(&'static ProjectTemplate, Option<PathBuf>), Failure> {
+    if context.no_input || !std::io::stdin().is_terminal() {
+        let names: Vec<&str> = TEMPLATES.iter().map(|template| template.name).collect();
+        let message = format!("no template is named, expected one of {}", names.join(", "));
+        return Err(Failure::new(ExitClass::Usage, message)
+            .with_hint("name one: `openlora init --template sentiment`; `openlora init --list` says what each is for"));
+    }
+    context.printer.note("Templates:");
+    for (number, ProjectTemplate { name, about, .. }) in (1..).zip(TEMPLATES) {
+        context
+            .printer
+            .note(format!("  {number}  {name:<10} {about}"));
+    }
+    let answer = ask::line(context, "Template (number or name): ")?;
+    let numbered = answer
+        .parse::<usize>()
+        .ok()
+        .and_then(|it| it.checked_sub(1));
+    let template = match numbered.and_then(|index| TEMPLATES.get(index)) {
+        Some(template) => template,
+        None => find(&answer)?,
+    };
+    if request.dir.is_some() {
+        return Ok((template, request.dir.clone()));
+    }
+    let folder = ask::line(context, &format!("Folder ({}): ", template.name))?;
+    Ok((
+        template,
+        Some(folder).filter(|it| !it.is_empty()).map(PathBuf::from),
+    ))
 }
 
 fn list(context: &CommandContext) -> ExitStatus {
@@ -79,7 +118,7 @@ fn find(name: &str) -> Result<&'static ProjectTemplate, Failure> {
             let near = names().find(|known| strsim::osa_distance(known, name) <= 2);
             failure.with_hint(match near {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => "openlora init --list says what each is for".to_owned(),
+                None => "`openlora init --list` says what each is for".to_owned(),
             })
         })
 }

@@ -10,6 +10,7 @@ pub mod attribution;
 pub mod audit;
 pub mod call;
 pub mod channel;
+pub mod chat;
 pub mod claim;
 pub mod completions;
 pub mod config;
@@ -36,6 +37,7 @@ mod requests;
 pub mod serve;
 mod server_access;
 pub mod settle;
+pub mod shell;
 mod signer;
 pub mod train;
 mod train_inputs;
@@ -109,6 +111,7 @@ pub async fn dispatch(
         CliCommand::Data(command) => run_data(context, command),
         CliCommand::Devnet(command) => run_devnet(context, command).await,
         CliCommand::Serve(args) => serve::run(context, args.into()).await,
+        CliCommand::Chat(args) => chat::run(context, args.into()).await,
         CliCommand::Settle(args) => settle::run(context, args.into()).await,
         CliCommand::Withdraw(args) => withdraw::run(context, args.treasury.into(), args.to).await,
         CliCommand::Audit(args) => audit::run(context, args.into()).await,
@@ -217,6 +220,15 @@ async fn run_wallet(
             let file = password.password_file.as_deref();
             wallet::export(context, name.as_deref(), out.as_deref(), file)
         }
+        WalletCommand::Unlock {
+            name,
+            time,
+            password,
+        } => {
+            let file = password.password_file.as_deref();
+            wallet::keep_unlocked(context, name.as_deref(), &time, file)
+        }
+        WalletCommand::Lock { name } => wallet::lock(context, name.as_deref()),
         WalletCommand::ChangePassword {
             name,
             password,

@@ -3,9 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::{
-    CommandContext, ask, money, network, notices::print_event, tx_context::limits, wallet,
-};
+use super::{CommandContext, money, network, notices::print_event, tx_context::limits, wallet};
 use openlora_chain::{
     balance::in_units,
     development,
@@ -131,7 +129,6 @@ fn account(
     request: &PayerRequest,
 ) -> Result<WalletAccount, Failure> {
     let named = request.from.as_deref();
-    let keystores = wallet::keystores(context);
     if is_development(context, network, request)? {
         let account = development::account(network, BUYER)?;
         context.printer.note(format!(
@@ -150,8 +147,7 @@ fn account(
             .with_hint("pay from an account of this machine: openlora wallet new NAME"));
     }
     let file = request.password_file.as_deref();
-    let password = ask::password(context, file, &entry.name)?;
-    Ok(keystores.unlock(&entry.name, &password)?)
+    wallet::unlock(context, &entry.name, file)
 }
 
 /// Sends the payer's own transactions.

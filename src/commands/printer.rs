@@ -95,6 +95,11 @@ impl Printer {
         self.accessible
     }
 
+    /// Whether a person reads the notes as they come: they go to a terminal.
+    pub fn is_watched(&self) -> bool {
+        !self.json && self.verbosity >= Verbosity::Normal && std::io::stderr().is_terminal()
+    }
+
     /// Whether results may be coloured; callers that style part of a line check this first.
     pub fn paints(&self) -> bool {
         self.stdout_color
@@ -139,6 +144,11 @@ impl Printer {
         if self.verbosity >= Verbosity::Normal {
             self.write_stderr(&format!("{}\n", remark(text.as_ref())));
         }
+    }
+
+    /// A question, which the answer follows on the same line.
+    pub fn question(&self, text: &str) {
+        self.write_stderr(&clean_line(text));
     }
 
     /// A note that is shown only with `-v`.

@@ -67,6 +67,36 @@ fn hub_token(context: &CommandContext) -> Option<HubToken> {
     }
 }
 
+/// The same as [`sources`], of which there must be one.
+///
+/// # Errors
+///
+/// No file is named and there is no project, or the project lists no data.
+pub fn data_sources(
+    context: &CommandContext,
+    files: &[PathBuf],
+) -> Result<Vec<DataSource>, Failure> {
+    let found = sources(context, files);
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let settings = &context.settings;
+    let (message, hint) = match &settings.project_file {
+        None => (
+            format!(
+                "no project here: neither {} nor a folder above it has an openlora.toml",
+                settings.working_dir.display()
+            ),
+            "make one with `openlora init` and go into its folder, or name the data files",
+        ),
+        Some(file) => (
+            format!("{}: no `[[data]]` entry names a data file", file.display()),
+            "add a `[[data]]` with `path` and `contributor` for each file, or name the data files",
+        ),
+    };
+    Err(Failure::new(ExitClass::BadInput, message).with_hint(hint))
+}
+
 /// The named files, or the project's sources. A file that the project also lists keeps its
 /// contributor.
 pub fn sources(context: &CommandContext, files: &[PathBuf]) -> Vec<DataSource> {

@@ -13,7 +13,7 @@ use openlora_chain::provider::Chain;
 use openlora_core::{
     Address, Amount,
     calendar::moment,
-    error::{ExitClass, ExitStatus, Failure},
+    error::{ExitClass, ExitStatus, Failure, describe_decoding},
 };
 use openlora_ledger::CallCharge;
 use openlora_package::verify::CheckStatus;
@@ -412,7 +412,11 @@ fn read(path: &Path) -> Result<PublishedReceipt, Failure> {
         inner => inner,
     };
     serde_json::from_value(receipt.clone()).map_err(|error| {
-        let message = format!("{} is no receipt: {error}", path.display());
+        let message = format!(
+            "{} is no receipt: {}",
+            path.display(),
+            describe_decoding(&error)
+        );
         Failure::new(ExitClass::BadInput, message)
     })
 }

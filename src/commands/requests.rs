@@ -4,6 +4,7 @@ use super::{
     audit::AuditRequest,
     call::{self, CallRequest},
     channel::{ChannelRequest, OpenRequest},
+    chat::ConversationRequest,
     claim::{ClaimRequest, PoolAction},
     dash::{DashRequest, RecordSource},
     demo::DemoRequest,
@@ -20,9 +21,9 @@ use super::{
     verify::VerifyRequest,
 };
 use crate::commands::cli::{
-    AuditArgs, CallArgs, CallKindArg, ClaimArgs, DashArgs, DemoArgs, DeployArgs, EarningsArgs,
-    EarningsByArg, EvalArgs, ExploreArgs, InitArgs, NewChannelArgs, OneChannelArgs, PackageArgs,
-    PayerArgs, SchemeArg, ServeArgs, TrainArgs, TreasuryArgs, VerifyArgs,
+    AuditArgs, CallArgs, CallKindArg, ChatArgs, ClaimArgs, DashArgs, DemoArgs, DeployArgs,
+    EarningsArgs, EarningsByArg, EvalArgs, ExploreArgs, InitArgs, NewChannelArgs, OneChannelArgs,
+    PackageArgs, PayerArgs, SchemeArg, ServeArgs, TrainArgs, TreasuryArgs, VerifyArgs,
 };
 use openlora_ledger::PaymentScheme;
 use openlora_payments::payer::SchemeChoice;
@@ -187,6 +188,17 @@ impl From<ServeArgs> for ServeRequest {
             rotate_tokens: args.rotate_operator_token,
             adapters: args.adapter,
             password_file: args.password.password_file,
+        }
+    }
+}
+
+impl From<ChatArgs> for ConversationRequest {
+    fn from(args: ChatArgs) -> Self {
+        Self {
+            adapter: args.adapter,
+            system: args.system,
+            temperature: args.temperature,
+            max_tokens: args.max_tokens,
         }
     }
 }

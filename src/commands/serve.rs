@@ -1,5 +1,6 @@
 //! `serve`: serves adapters on their base over HTTP until it is stopped.
 
+pub mod log;
 mod sales;
 
 use std::{
@@ -98,6 +99,10 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
         attribution: keeping(context)?,
         access,
     };
+    if context.printer.is_watched() {
+        let currency = selling.as_ref().map(|it| it.sales.currency.clone());
+        log::follow(&context.printer, &journal, currency).await?;
+    }
     let server = Server::new(bound, inputs, journal, limits(context), stop.clone()).await?;
     let server = server.with_connections(connections(context));
     let signals = tokio::spawn(obey(StopSignals::install()?, stop, context.clone()));
@@ -123,6 +128,29 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     }
     signals.abort();
     Ok(ExitStatus::Success)
+}
+
+/// The adapter that `wanted` names, or the newest run's, on an engine in this process.
+///
+/// # Errors
+///
+/// There is no such adapter, or its base cannot be loaded.
+pub(super) async fn load_one(
+    context: &CommandContext,
+    wanted: &[String],
+) -> Result<ServedAdapter, Failure> {
+    let chosen = choose(context, wanted)?;
+    let base = tokio::task::block_in_place(|| project::base(context, base_id(context, &chosen)))?;
+    let loaded = load(
+        context,
+        &base,
+        chosen,
+        PriceList::default(),
+        BTreeMap::new(),
+    )
+    .await?;
+    let none = || Failure::new(ExitClass::Internal, "no adapter was loaded");
+    loaded.into_iter().next().ok_or_else(none)
 }
 
 /// A home has one journal and one account, and so one server.
@@ -375,6 +403,7 @@ async fn load(
             base_id: base.id.clone(),
             base_digest: base.digest.clone(),
             task,
+            temperature: context.settings.serve.temperature,
             created: now(),
             prices,
             provenance: provenance::read_provenance(
@@ -444,13 +473,25 @@ fn announce(
     if let Ok(Some(public)) = server_access::public_url(context) {
         printer.note(format!("others reach it at {public}"));
     }
-    printer.note(format!(
-        "  openlora call \"hello\" --adapter {first} --url {url}"
-    ));
-    printer.note(format!(
-        "  curl {url}/v1/chat/completions -H 'content-type: application/json' \
-         -d '{{\"model\":\"{first}\",\"messages\":[{{\"role\":\"user\",\"content\":\"hello\"}}]}}'"
-    ));
+    let call = format!("  openlora call \"hello\" --adapter {first} --url {url}");
+    match selling {
+        None => {
+            printer.note(call);
+            printer.note(format!(
+                "  curl {url}/v1/chat/completions -H 'content-type: application/json' \
+                 -d '{{\"model\":\"{first}\",\"messages\":[{{\"role\":\"user\",\"content\":\"hello\"}}]}}'"
+            ));
+        }
+        Some(selling) => {
+            // The buyer's own settings name another chain by default.
+            let home = selling.networks.first().filter(|name| *name != "local");
+            let chain = home.map_or(String::new(), |name| format!(" --network {name}"));
+            printer.note(format!("{call}{chain}"));
+            printer.note(format!(
+                "  other programs pay as https://www.x402.org describes; prices: {url}/v1/models"
+            ));
+        }
+    }
     // Last, because a reader of this line may stop the server immediately.
     if printer.is_json() {
         printer.json(&ServerReady {

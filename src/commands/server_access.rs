@@ -66,7 +66,8 @@ pub fn public_url(context: &CommandContext) -> Result<Option<String>, Failure> {
             && url.fragment().is_none()
     });
     if fits {
-        return Ok(Some(text.trim_end_matches('/').to_owned()));
+        let root = text.trim_end_matches('/');
+        return Ok(Some(root.strip_suffix("/v1").unwrap_or(root).to_owned()));
     }
     let message = format!(
         "serve.public_url must be an http address without user, password and query, found {}",

@@ -3,12 +3,13 @@
 
 use std::path::Path;
 
-use super::{CommandContext, ask, wallet};
+use super::{CommandContext, wallet};
 use openlora_chain::{development, network::Network};
 use openlora_core::{
     Address,
     error::{ExitClass, Failure},
 };
+use openlora_journal::Journal;
 use openlora_wallet::{KeystoreEntry, WalletAccount};
 
 /// The development account that creates and serves adapters.
@@ -35,9 +36,13 @@ impl LockedSigner {
     /// The wallet has no such account, or several and none is named; without any account, the
     /// network is not local.
     pub fn choose(context: &CommandContext, network: &Network) -> Result<Self, Failure> {
-        let named = context.settings.wallet.account.is_some();
-        if !named && network.is_local() && wallet::keystores(context).list()?.is_empty() {
-            return Self::development(context, network);
+        if context.settings.wallet.account.is_none() && network.is_local() {
+            if wallet::keystores(context).list()?.is_empty() {
+                return Self::development(context, network, None);
+            }
+            if let Some(name) = registered_without_wallet(context, network)? {
+                return Self::development(context, network, Some(&name));
+            }
         }
         let entry = wallet::choose(context, None)?;
         let address = entry.address.ok_or_else(|| {
@@ -53,13 +58,29 @@ impl LockedSigner {
         })
     }
 
-    fn development(context: &CommandContext, network: &Network) -> Result<Self, Failure> {
+    /// The development account, and why it signs: no wallet exists, or the account registered an
+    /// adapter before one did.
+    fn development(
+        context: &CommandContext,
+        network: &Network,
+        registered: Option<&str>,
+    ) -> Result<Self, Failure> {
         let account = development_account(network)?;
+        let reason = match registered {
+            None => "there is no wallet".to_owned(),
+            Some(name) => format!("{name} was registered without a wallet"),
+        };
         context.printer.note(format!(
-            "there is no wallet: signing with the development chain's account {CREATOR}, {}, \
-             whose key everybody knows",
+            "{reason}: signing with the development chain's account {CREATOR}, {}, whose key \
+             everybody knows",
             account.address()
         ));
+        if registered.is_some() {
+            context.printer.hint(
+                "to sell from your own account: `openlora package --account NAME`, then \
+                 `openlora deploy --account NAME`",
+            );
+        }
         Ok(Self {
             name: account.name().to_owned(),
             address: account.address(),
@@ -83,7 +104,23 @@ impl LockedSigner {
                 .note("look at your Ledger: it asks before it signs");
             return Ok(wallet::keystores(context).connect(entry)?);
         }
-        let password = ask::password(context, password_file, &self.name)?;
-        Ok(wallet::keystores(context).unlock(&self.name, &password)?)
+        wallet::unlock(context, &self.name, password_file)
     }
+}
+
+/// The name of the newest release that this home registered on the network, if the development
+/// account registered it. The same account must serve and settle it, although a wallet exists now.
+fn registered_without_wallet(
+    context: &CommandContext,
+    network: &Network,
+) -> Result<Option<String>, Failure> {
+    let creator = development::account(network, CREATOR)?
+        .address()
+        .to_string();
+    let deployments = Journal::state_at(&context.dirs.journal())?.deployments;
+    let newest = deployments
+        .into_iter()
+        .rfind(|it| it.chain_id == network.chain_id);
+    let of_creator = newest.filter(|it| it.publisher == creator);
+    Ok(of_creator.map(|it| it.name))
 }

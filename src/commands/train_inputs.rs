@@ -26,7 +26,7 @@ pub fn inputs(
     if !data.is_empty() {
         flags.push("data".to_owned());
     }
-    let mut sources = project::sources(context, data);
+    let mut locked = None;
     let mut base = None;
     if let RunStart::Resume(run) = start {
         let lock = RunLock::read(&run.lock())?;
@@ -41,10 +41,14 @@ pub fn inputs(
             base = Some(lock.base.id.clone());
         }
         if kept.iter().any(|flag| flag == "data") {
-            sources = locked_sources(&lock, &root);
+            locked = Some(locked_sources(&lock, &root));
         }
         flags = lock.flags;
     }
+    let sources = match locked {
+        Some(sources) => sources,
+        None => project::data_sources(context, data)?,
+    };
     let base = project::base(context, base.as_deref())?;
     let codec = TextCodec::open(&base.dir)?;
     let dataset = load(&sources)?;

@@ -1,6 +1,9 @@
 //! `wallet`: accounts in encrypted files, and their balances.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -12,8 +15,8 @@ use openlora_core::{
     error::{ExitClass, ExitStatus, Failure},
 };
 use openlora_wallet::{
-    DEFAULT_PATH, ImportedSecret, KdfStrength, KeystoreDir, KeystoreEntry, KeystoreError, Password,
-    SecretKey, find_ledger, open_bytes, parse_secret,
+    DEFAULT_PATH, ImportedSecret, KdfStrength, KeystoreDir, KeystoreEntry, KeystoreError,
+    SecretKey, WalletAccount, find_ledger, open_bytes, parse_secret,
 };
 
 /// The key to import.
@@ -84,6 +87,107 @@ pub fn choose(context: &CommandContext, name: Option<&str>) -> Result<KeystoreEn
     Ok(keystores(context).choose(wanted)?)
 }
 
+/// The unlocked account: from the kernel's keyring if `wallet unlock` put it there and no password
+/// file is named, otherwise with its password.
+pub(super) fn unlock(
+    context: &CommandContext,
+    name: &str,
+    password_file: Option<&Path>,
+) -> Result<WalletAccount, Failure> {
+    let store = keystores(context);
+    if password_file.is_none()
+        && let Some(account) = store.unlocked(name)?
+    {
+        let note = format!("{name} is unlocked; `openlora wallet lock` ends that");
+        context.printer.detail(note);
+        return Ok(account);
+    }
+    ask::opened(context, password_file, name, |password| {
+        store.unlock(name, &password)
+    })
+}
+
+/// How long an account stays unlocked at most.
+const LONGEST_UNLOCK: Duration = Duration::from_secs(24 * 3600);
+
+/// Keeps the account's key in the kernel's keyring, so that commands do not ask for its password.
+pub fn keep_unlocked(
+    context: &CommandContext,
+    name: Option<&str>,
+    time: &str,
+    password_file: Option<&Path>,
+) -> Result<ExitStatus, Failure> {
+    let limit = parse_time(time)?;
+    let entry = choose(context, name)?;
+    if entry.ledger.is_some() {
+        return Err(KeystoreError::KeyOnLedger { name: entry.name }.into());
+    }
+    let store = keystores(context);
+    let key = ask::opened(context, password_file, &entry.name, |password| {
+        store.open(&entry.name, &password)
+    })?;
+    store.keep_unlocked(&entry.name, &key, limit)?;
+    if context.printer.is_json() {
+        context.printer.json(&listed(context, entry));
+        return Ok(ExitStatus::Success);
+    }
+    context
+        .printer
+        .line(format!("{} is unlocked for {time}", entry.name));
+    context.printer.hint(
+        "programs that run as you can sign with it until then; end it earlier with \
+         `openlora wallet lock`",
+    );
+    Ok(ExitStatus::Success)
+}
+
+/// Such as 30m or 1h, up to a day.
+fn parse_time(text: &str) -> Result<Duration, Failure> {
+    let unit = text.chars().last();
+    let seconds = match unit {
+        Some('s') => Some(1),
+        Some('m') => Some(60),
+        Some('h') => Some(3600),
+        _ => None,
+    };
+    let digits = text.get(..text.len().saturating_sub(1));
+    let number = digits.and_then(|digits| digits.parse::<u64>().ok());
+    let time = number
+        .zip(seconds)
+        .map(|(number, unit)| number.saturating_mul(unit));
+    let time = time.filter(|seconds| (1..=LONGEST_UNLOCK.as_secs()).contains(seconds));
+    time.map(Duration::from_secs).ok_or_else(|| {
+        let message = format!("--for {text}: expected a time such as 30m or 1h, at most 24h");
+        Failure::new(ExitClass::Usage, message)
+    })
+}
+
+/// Removes the keys of the named account, or of all, from the kernel's keyring.
+pub fn lock(context: &CommandContext, name: Option<&str>) -> Result<ExitStatus, Failure> {
+    let store = keystores(context);
+    let names: Vec<String> = match name {
+        Some(name) => vec![store.entry(name)?.name],
+        None => store.list()?.into_iter().map(|entry| entry.name).collect(),
+    };
+    let mut locked = Vec::new();
+    for name in names {
+        if store.lock(&name)? {
+            locked.push(name);
+        }
+    }
+    let printer = &context.printer;
+    if printer.is_json() {
+        let entries: Result<Vec<_>, _> = locked.iter().map(|name| store.entry(name)).collect();
+        let reports = entries?.into_iter().map(|entry| listed(context, entry));
+        printer.json(&reports.collect::<Vec<_>>());
+    } else if locked.is_empty() {
+        printer.line("no account was unlocked");
+    } else {
+        printer.line(format!("locked {}", locked.join(", ")));
+    }
+    Ok(ExitStatus::Success)
+}
+
 pub fn new(
     context: &CommandContext,
     name: &str,
@@ -123,8 +227,10 @@ pub fn import(context: &CommandContext, request: &ImportRequest) -> Result<ExitS
         ),
         ImportedSecret::Keystore(bytes) => {
             let path = request.from.clone().unwrap_or_default();
-            let password = ask::password(context, password_file, &path.display().to_string())?;
-            (open_bytes(&path, &bytes, &password)?, password)
+            let shown = path.display().to_string();
+            ask::opened(context, password_file, &shown, |password| {
+                Ok((open_bytes(&path, &bytes, &password)?, password))
+            })?
         }
     };
     let entry = store.create(&request.name, &key, &password, KdfStrength::Standard)?;
@@ -272,8 +378,10 @@ pub fn export(
     }
     let deed = format!("revealing the private key of `{}`", entry.name);
     ask::confirm(context, &deed, &entry.name)?;
-    let password = ask::password(context, password_file, &entry.name)?;
-    let key = keystores(context).open(&entry.name, &password)?;
+    let store = keystores(context);
+    let key = ask::opened(context, password_file, &entry.name, |password| {
+        store.open(&entry.name, &password)
+    })?;
     let revealed = key.reveal();
     if let Some(out) = out {
         let out = context.settings.working_dir.join(out);
@@ -312,9 +420,13 @@ pub fn change_password(
     if entry.ledger.is_some() {
         return Err(KeystoreError::KeyOnLedger { name: entry.name }.into());
     }
-    let was: Password = ask::password(context, old.as_deref(), &entry.name)?;
+    let store = keystores(context);
+    let was = ask::opened(context, old.as_deref(), &entry.name, |password| {
+        store.open(&entry.name, &password).map(|_| password)
+    })?;
     let is = ask::new_password(context, new.as_deref(), &entry.name)?;
-    keystores(context).change_password(&entry.name, &was, &is)?;
+    store.change_password(&entry.name, &was, &is)?;
+    store.lock(&entry.name)?;
     if context.printer.is_json() {
         context.printer.json(&listed(context, entry));
     } else {

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use openlora_attribution::LogFolder;
 use openlora_core::{
     Word,
-    error::{ExitClass, Failure},
+    error::{ExitClass, Failure, describe_decoding},
 };
 use openlora_ledger::publication::{
     AnchoredBatch, CATALOGUE, FORMAT, LogCatalogue, PoolContributions, batch_file,
@@ -67,8 +67,9 @@ impl LogSource {
             let message = format!("cannot make an HTTP client: {error}");
             Failure::new(ExitClass::Internal, message)
         })?;
+        let root = text.trim_end_matches('/');
         Ok(Self::Server {
-            url: text.trim_end_matches('/').to_owned(),
+            url: root.strip_suffix("/v1").unwrap_or(root).to_owned(),
             client,
         })
     }
@@ -102,7 +103,10 @@ impl LogSource {
         let Some(bytes) = bytes else { return Ok(None) };
         let read = serde_json::from_slice(&bytes);
         read.map(Some).map_err(|error| {
-            let message = format!("{name} of the log cannot be read: {error}");
+            let message = format!(
+                "{name} of the log cannot be read: {}",
+                describe_decoding(&error)
+            );
             Failure::new(ExitClass::BadInput, message)
         })
     }
@@ -140,4 +144,14 @@ fn check(format: Option<u32>, name: &str) -> Result<(), Failure> {
             Err(Failure::new(ExitClass::BadInput, message))
         }
     }
+}
+
+/// The server's address in the address of its API, which is what OpenAI clients call the base URL.
+pub fn server_root(mut url: reqwest::Url) -> reqwest::Url {
+    let path = url.path().trim_end_matches('/');
+    if let Some(root) = path.strip_suffix("/v1") {
+        let root = root.to_owned();
+        url.set_path(&root);
+    }
+    url
 }

@@ -14,7 +14,7 @@ use super::{access_tokens::read_token, home::AppDirs};
 use openlora_chain::network::Network;
 use openlora_core::{
     atomic::{self, FileAccess},
-    error::{ExitClass, Failure},
+    error::{ExitClass, Failure, describe_decoding},
 };
 use openlora_journal::writer_of;
 use openlora_ledger::event::Event;
@@ -225,8 +225,9 @@ impl RunningServer {
         }
         serde_json::from_value(body).map_err(|error| {
             let message = format!(
-                "the server at {} answered something else: {error}",
-                self.url
+                "the server at {} answered something else: {}",
+                self.url,
+                describe_decoding(&error)
             );
             Failure::new(ExitClass::Internal, message)
         })

@@ -61,6 +61,10 @@ pub enum KeystoreError {
     PathWithout { found: &'static str },
     #[error("the password is empty")]
     EmptyPassword,
+    #[error("the kernel's keyring refuses the key: {reason}")]
+    Keyring { reason: String },
+    #[error("this system has no kernel keyring to hold an unlocked key")]
+    NoKeyring,
     #[error("this openlora was built without support for Ledger devices")]
     NoLedgerSupport,
     #[error("the key of `{name}` is on a Ledger, which never gives it away")]
@@ -115,7 +119,9 @@ impl KeystoreError {
 impl Explain for KeystoreError {
     fn class(&self) -> ExitClass {
         match self {
-            Self::Io { .. } | Self::NoLedgerSupport => ExitClass::Environment,
+            Self::Io { .. } | Self::NoLedgerSupport | Self::Keyring { .. } | Self::NoKeyring => {
+                ExitClass::Environment
+            }
             Self::Name { .. } | Self::PathWithout { .. } => ExitClass::Usage,
             _ => ExitClass::Wallet,
         }
@@ -124,7 +130,7 @@ impl Explain for KeystoreError {
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::NoAccount { known, .. } if !known.is_empty() => {
-                format!("there are {}", known.join(", "))
+                format!("accounts here: {}", known.join(", "))
             }
             Self::NoAccount { .. } | Self::NoAccounts { .. } => {
                 "make one with `openlora wallet new NAME`".to_owned()
@@ -150,7 +156,10 @@ impl Explain for KeystoreError {
                 "connect and unlock it, open its Ethereum app, and close other programs that use it"
                     .to_owned()
             }
-            Self::EmptyPassword => "choose one of at least a few words".to_owned(),
+            Self::EmptyPassword => "use several words".to_owned(),
+            Self::Keyring { .. } | Self::NoKeyring => {
+                "name a file with the password instead: --password-file FILE".to_owned()
+            }
             _ => return None,
         };
         Some(hint)

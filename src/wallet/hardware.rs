@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{KeystoreError, KeystoreProblem};
-use openlora_core::Address;
+use openlora_core::{Address, error::describe_decoding};
 
 /// The stored data of an account on a Ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl LedgerAccount {
             field(
                 "ledger",
                 "an address and a derivation path",
-                error.to_string(),
+                describe_decoding(&error),
             )
         })?;
         let address = file

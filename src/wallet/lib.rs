@@ -24,6 +24,7 @@ mod error;
 mod format;
 mod hardware;
 mod import;
+mod keyring;
 mod secret;
 mod store;
 
@@ -35,5 +36,5 @@ pub use import::{
     DEFAULT_PATH, DEVELOPMENT_MNEMONIC, ImportedSecret, from_mnemonic as import_mnemonic,
     parse_secret,
 };
-pub use secret::{Password, SecretKey};
+pub use secret::{Password, PasswordWeakness, SecretKey};
 pub use store::{KeystoreDir, KeystoreEntry, open_bytes};

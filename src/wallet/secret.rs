@@ -1,6 +1,6 @@
 //! Passwords and private keys in memory: wiped on drop, never displayed.
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use alloy::signers::local::PrivateKeySigner;
 use rand::{TryRngCore, rngs::OsRng};
@@ -37,6 +37,33 @@ impl PartialEq for Password {
 impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Password(hidden)")
+    }
+}
+
+/// Why a password is too easy to guess.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordWeakness {
+    #[error("it has {found} characters, expected at least {LEAST}")]
+    Short { found: usize },
+    #[error("it repeats few characters, expected at least {DISTINCT} different ones")]
+    Uniform,
+}
+
+/// Fewest characters of a password.
+const LEAST: usize = 8;
+/// Fewest different characters of a password.
+const DISTINCT: usize = 5;
+
+impl Password {
+    /// Checks a new password. The function that derives the key makes guessing slow, so that this
+    /// refuses only what is guessed first.
+    pub fn weakness(&self) -> Option<PasswordWeakness> {
+        let found = self.0.chars().count();
+        if found < LEAST {
+            return Some(PasswordWeakness::Short { found });
+        }
+        let distinct: BTreeSet<char> = self.0.chars().collect();
+        (distinct.len() < DISTINCT).then_some(PasswordWeakness::Uniform)
     }
 }
 

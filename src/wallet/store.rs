@@ -4,6 +4,7 @@ use std::{
     fs,
     io::Read,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use super::{
@@ -11,6 +12,7 @@ use super::{
     cipher::{self, KdfStrength},
     format::{Keystore, LARGEST},
     hardware::LedgerAccount,
+    keyring,
     secret::{Password, SecretKey},
 };
 use crate::error::{KeystoreError, KeystoreProblem};
@@ -128,6 +130,34 @@ impl KeystoreDir {
     /// The unlocked account.
     pub fn unlock(&self, name: &str, password: &Password) -> Result<WalletAccount, KeystoreError> {
         Ok(WalletAccount::new(name, self.open(name, password)?))
+    }
+
+    /// Keeps an unlocked key in the kernel's keyring for so long.
+    ///
+    /// # Errors
+    ///
+    /// The account's key is on a Ledger, or the system has no keyring or refuses the key.
+    pub fn keep_unlocked(
+        &self,
+        name: &str,
+        key: &SecretKey,
+        time: Duration,
+    ) -> Result<(), KeystoreError> {
+        keyring::keep(&self.entry(name)?.path, key, time)
+    }
+
+    /// The account, if its key is in the kernel's keyring.
+    pub fn unlocked(&self, name: &str) -> Result<Option<WalletAccount>, KeystoreError> {
+        let entry = self.entry(name)?;
+        let key = keyring::find(&entry.path);
+        // Another keystore may have taken the file's place.
+        let own = key.filter(|key| entry.address.is_none_or(|named| named == key.address()));
+        Ok(own.map(|key| WalletAccount::new(name, key)))
+    }
+
+    /// Removes the account's key from the kernel's keyring; returns whether it was there.
+    pub fn lock(&self, name: &str) -> Result<bool, KeystoreError> {
+        keyring::forget(&self.path(name)?)
     }
 
     /// The account on the connected Ledger, ready to sign.

@@ -1,7 +1,7 @@
-"""Runs a program at a terminal of its own and types secrets when their prompts appear and the
-terminal has stopped showing what is typed.
+"""Runs a program at a terminal of its own and types answers when their prompts appear: secrets once
+the terminal has stopped showing what is typed, lines at once.
 
-usage: terminal.py [--secret PROMPT TEXT]... -- PROGRAM [ARGUMENT]...
+usage: terminal.py [--secret PROMPT TEXT | --line PROMPT TEXT]... -- PROGRAM [ARGUMENT]...
 Prints what the terminal showed and exits as the program did.
 """
 
@@ -13,8 +13,9 @@ import time
 
 arguments = sys.argv[1:]
 answers = []
-while arguments[0] == "--secret":
-    answers.append((arguments[1].encode(), arguments[2].encode()))
+while arguments[0] in ("--secret", "--line"):
+    secret = arguments[0] == "--secret"
+    answers.append((arguments[1].encode(), arguments[2].encode(), secret))
     arguments = arguments[3:]
 program = arguments[1:]
 
@@ -43,7 +44,7 @@ while True:
         read = len(shown)
         # Nothing tells of the change but looking.
         until = time.monotonic() + 60
-        while is_shown() and time.monotonic() < until:
+        while answers[0][2] and is_shown() and time.monotonic() < until:
             time.sleep(0.01)
         os.write(terminal, answers.pop(0)[1] + b"\n")
 _, status = os.waitpid(child, 0)

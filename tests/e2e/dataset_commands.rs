@@ -180,11 +180,16 @@ fn over_long_rows_are_counted_and_share_a_hint() {
 #[test]
 fn a_project_without_data_says_how_to_name_some() {
     let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().canonicalize().unwrap();
     for verb in ["check", "preview"] {
-        data(dir.path(), &[verb]).fails(
+        data(&dir, &[verb]).fails(
             3,
-            "error: no data: no file is named\n\
-             hint: name files with --data, or as [[data]] entries in openlora.toml\n",
+            &format!(
+                "error: no project here: neither {} nor a folder above it has an openlora.toml\n\
+                 hint: make one with `openlora init` and go into its folder, or name the data \
+                 files\n",
+                dir.display()
+            ),
         );
     }
 }
@@ -301,7 +306,7 @@ fn columns_that_are_not_read_are_named_once() {
          \x20 2 training rows only\n\
          \x20   hint: a few hundred rows or more are usual\n\
          \x20 no rows are held out, so nothing measures what was learned\n\
-         \x20   hint: keep some apart with openlora data split, and name them with train.val and \
+         \x20   hint: keep some apart with `openlora data split --out DIR`, and name them with train.val and \
          eval.data in openlora.toml\n\
          \n\
          no errors\n"

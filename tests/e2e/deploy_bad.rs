@@ -375,8 +375,9 @@ fn packages_of_somebody_else_or_of_nobody() {
     desk.run(&["deploy", "first", "--account", "rich"]).fails(
         8,
         &format!(
-            "error: the package was signed by {OWN}, and the account is {ADDRESS}\nhint: name the \
-             account that signed with --account, or package it again\n"
+            "error: the package was signed by {OWN}, and the account is {ADDRESS}\nhint: package \
+             it again with this account: `openlora package`, then `openlora deploy`; or deploy with \
+             the account that signed it: `openlora deploy --account NAME`\n"
         ),
     );
     let file = desk.path().join("first/README.md");

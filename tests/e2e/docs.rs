@@ -2,6 +2,7 @@
 
 mod code;
 mod commands;
+mod hints;
 mod links;
 mod tables;
 

@@ -167,7 +167,7 @@ fn what_is_there_is_never_mixed_with_a_project() {
     init(&["--template", "poetry"]).fails(
         2,
         "error: no template `poetry`, expected one of sentiment, filter, chat, blank\n\
-         hint: openlora init --list says what each is for\n",
+         hint: `openlora init --list` says what each is for\n",
     );
     assert_eq!(
         tree(dir.path()).into_keys().collect::<Vec<_>>(),

@@ -741,7 +741,7 @@ fn a_payment_that_was_not_used_is_made_anew_and_one_that_was_is_not() {
         lost.to_string(),
         format!(
             "{SHOP} has taken 0.00006 dUSD for this call and does not give its answer again \
-             ({MISMATCH})"
+             (the voucher is not for what is charged plus the amount of the offer; code {MISMATCH})"
         )
     );
     let charged = PaymentStatus::Charged { amount: Amount(60) };
@@ -764,8 +764,8 @@ fn a_transfer_that_was_sent_is_not_made_anew_while_it_can_be_used() {
     assert_eq!(
         refused.to_string(),
         format!(
-            "{SHOP} refuses the payment (invalid_exact_evm_payload) and may still use it until \
-             {}",
+            "{SHOP} refuses the payment (reason code invalid_exact_evm_payload) and may still use it \
+             until {}",
             openlora_core::calendar::moment(until)
         )
     );

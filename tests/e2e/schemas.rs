@@ -148,7 +148,7 @@ fn every_result_fits_its_schema() {
 
 /// The run above, packaged and signed by an account, and what that account holds.
 fn wallet_and_package(results: &mut Results, project: &Path) {
-    fs::write(project.join("pw"), "pw\n").unwrap();
+    fs::write(project.join("pw"), "correct horse\n").unwrap();
     fs::write(project.join("key"), KEY).unwrap();
     let import = "wallet import dev --from key --password-file pw";
     results.run("wallet-account", project, import);

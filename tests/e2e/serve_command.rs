@@ -216,6 +216,78 @@ fn a_home_that_cannot_be_written_is_exit_4() {
     );
 }
 
+/// `serve` for payment on the development chain, without asking anything.
+fn paid(home: &std::path::Path) -> crate::support::Invocation {
+    let args = serve_args(0);
+    let args = args
+        .iter()
+        .map(String::as_str)
+        .filter(|arg| *arg != "--free" && *arg != "filter=filter");
+    // The second `--adapter` has lost its value.
+    let args: Vec<&str> = args.collect();
+    openlora(home)
+        .args(args[..args.len() - 1].iter().copied())
+        .env("OPENLORA_DEVNET_PORT", "0")
+}
+
+#[test]
+fn an_account_made_after_deploying_without_one_does_not_stop_serving() {
+    let home = home();
+    let dir = home.path();
+    let base = golden("llama").display().to_string();
+    let run = |args: &[&str]| {
+        openlora(dir)
+            .env("OPENLORA_DEVNET_PORT", "0")
+            .args(args.iter().copied())
+            .run()
+    };
+    let package = ["package", "persona", "--out", "pkg", "--base", &base];
+    run(&package).succeeds();
+    run(&["deploy", "pkg"]).succeeds();
+    let server = Live::of(paid(dir));
+    // The command that the server prints works as it stands.
+    let url = server.url.clone();
+    let call = format!("  openlora call \"hello\" --adapter persona --url {url}");
+    run(&["call", "hello", "--adapter", "persona", "--url", &url]).succeeds();
+    let (code, _, said) = server.drain();
+    assert_eq!(code, 0);
+    let printed: Vec<&str> = said.lines().filter(|it| it.starts_with("  ")).collect();
+    let others =
+        format!("  other programs pay as https://www.x402.org describes; prices: {url}/v1/models");
+    assert_eq!(printed, [call, others]);
+    std::fs::write(dir.join("pw"), "correct horse battery\n").unwrap();
+    let new = ["wallet", "new", "me", "--password-file", "pw"];
+    run(&new).succeeds();
+    let (code, _, said) = Live::of(paid(dir)).drain();
+    assert_eq!(code, 0, "{said}");
+    let note = "persona was registered without a wallet: signing with the development chain's \
+                account 1, 0x70997970C51812dc3A010C7d01b50e0d17dc79C8, whose key everybody knows\n\
+                hint: to sell from your own account: `openlora package --account NAME`, then \
+                `openlora deploy --account NAME`\n";
+    assert!(said.contains(note), "{said}");
+    // An account that is named, and the package that the other one signed.
+    std::fs::write(dir.join("pw"), "correct horse battery\n").unwrap();
+    let other = run(&["deploy", "pkg", "--account", "me", "--password-file", "pw"]);
+    let told: Vec<&str> = other.stderr.lines().rev().take(1).collect();
+    assert_eq!(
+        told,
+        [
+            "hint: package it again with this account: `openlora package`, then `openlora deploy`; \
+             or deploy with the account that signed it: `openlora deploy --account NAME`"
+        ]
+    );
+    // What the hint says works, and the new account serves.
+    std::fs::remove_dir_all(dir.join("pkg")).unwrap();
+    let own = ["--account", "me", "--password-file", "pw"];
+    run(&[&package[..], &own[..]].concat()).succeeds();
+    run(&[&["deploy", "pkg"][..], &own[..]].concat()).succeeds();
+    let server = Live::of(paid(dir).env("OPENLORA_PASSWORD_FILE", "pw"));
+    let (code, _, said) = server.drain();
+    run(&["devnet", "stop"]).succeeds();
+    assert_eq!(code, 0, "{said}");
+    assert!(!said.contains("without a wallet"), "{said}");
+}
+
 #[tokio::test]
 async fn the_settings_open_the_server_to_pages_and_name_its_address() {
     let home = home();

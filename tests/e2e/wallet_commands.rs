@@ -5,15 +5,16 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Stdio,
 };
 
 use tempfile::TempDir;
 
-use crate::paths::repository;
 use crate::{
     keys::{ADDRESS, KEY},
+    live::{golden, write_adapters},
     support::{Run, openlora},
+    terminal::{at_a_terminal, secret},
     waiting,
 };
 
@@ -111,10 +112,8 @@ fn a_password_comes_from_a_file_a_variable_or_standard_input() {
         "error: two has more than one line, expected a password\n",
     );
     fs::write(home.path().join("none"), "").unwrap();
-    wallet(home.path(), &["new", "bob", "--password-file", "none"]).fails(
-        8,
-        "error: the password is empty\nhint: choose one of at least a few words\n",
-    );
+    wallet(home.path(), &["new", "bob", "--password-file", "none"])
+        .fails(8, "error: the password is empty\nhint: use several words\n");
     wallet(
         home.path(),
         &["import", "bob", "--from", "-", "--password-file", "-"],
@@ -173,7 +172,7 @@ fn the_account_that_signs_is_the_only_or_the_chosen_one() {
     wallet(home.path(), &["address", "nobody"]).fails(
         8,
         &format!(
-            "error: there is no account `nobody` in {}\nhint: there are dev\n",
+            "error: there is no account `nobody` in {}\nhint: accounts here: dev\n",
             home.path().join("home/data/keystores").display()
         ),
     );
@@ -469,57 +468,141 @@ fn without_the_feature_a_ledger_is_not_reached() {
     assert!(!keystore(home.path(), "nano").exists());
 }
 
-/// A terminal of our own: what is written there, and nothing else, is typed.
-fn at_a_terminal(home: &Path, args: &[&str], typed: &[(&str, &str)]) -> (i32, String) {
-    let script = repository().join("tests/data/terminal.py");
-    let prepared = openlora(home).into_command();
-    let mut python = Command::new("python3");
-    let settings = prepared.get_envs();
-    python
-        .arg(script)
-        .current_dir(prepared.get_current_dir().unwrap())
-        .envs(settings.filter_map(|(name, value)| Some((name, value?))));
-    for (prompt, answer) in typed {
-        python.args(["--secret", prompt, answer]);
-    }
-    let output = python
-        .arg("--")
-        .arg(env!("CARGO_BIN_EXE_openlora"))
-        .args(["--color", "never"])
-        .args(args)
-        .output()
-        .unwrap();
-    let shown = String::from_utf8(output.stdout).unwrap();
-    (output.status.code().unwrap(), shown.replace("\r\n", "\n"))
-}
-
 #[test]
 fn a_password_is_typed_twice_and_never_shown() {
     let home = home(false);
-    let (new, again) = ("new password of typed: ", "the same again: ");
+    let (new, again) = ("Password for the account typed: ", "Repeat it: ");
     let make = ["wallet", "new", "typed"];
-    let (code, shown) = at_a_terminal(home.path(), &make, &[(new, "one two"), (again, "one tow")]);
+    // A weak one is refused before it is to be repeated, and there are three tries in all.
+    let (code, shown) = at_a_terminal(
+        home.path(),
+        &make,
+        &[
+            secret(new, "one two"),
+            secret(new, "one one one one"),
+            secret(new, "one two three"),
+            secret(again, "one two tree"),
+        ],
+    );
     assert_eq!(
         (code, shown.as_str()),
         (
             8,
-            "new password of typed: \nthe same again: \nerror: the two passwords differ\n\
-             hint: type them again\n"
+            "Password for the account typed: \n\
+             warning: the password is too easy to guess: it has 7 characters, expected at least 8\n\
+             hint: use several words\n\
+             Password for the account typed: \n\
+             warning: the password is too easy to guess: it repeats few characters, expected at least \
+             5 different ones\n\
+             hint: use several words\n\
+             Password for the account typed: \nRepeat it: \n\
+             error: the two passwords differ\nhint: type them again\n"
         )
     );
     assert!(!keystore(home.path(), "typed").exists());
-    let (code, shown) = at_a_terminal(home.path(), &make, &[(new, "one two"), (again, "one two")]);
+    let (code, shown) = at_a_terminal(
+        home.path(),
+        &make,
+        &[
+            secret(new, "one two three"),
+            secret(again, "one two tree"),
+            secret(new, "one two three"),
+            secret(again, "one two three"),
+        ],
+    );
     assert_eq!(code, 0, "{shown}");
     assert!(!shown.contains("one two"), "{shown}");
     let account = wallet(home.path(), &["address", "typed"]).succeeds();
-    fs::write(home.path().join("typed-pw"), "one two\n").unwrap();
+    fs::write(home.path().join("typed-pw"), "one two three\n").unwrap();
     let export = ["export", "typed", "--yes", "--password-file", "typed-pw"];
     let key = wallet(home.path(), &export).succeeds().stdout;
+    let asked = "Password of typed: ";
     let (code, shown) = at_a_terminal(
         home.path(),
         &["wallet", "export", "typed", "--yes"],
-        &[("password of typed: ", "one two")],
+        &[secret(asked, "another one"), secret(asked, "one two three")],
     );
-    assert_eq!((code, shown), (0, format!("password of typed: \n{key}")));
+    assert_eq!(
+        (code, shown),
+        (
+            0,
+            format!("{asked}\nwarning: this is not the account's password\n{asked}\n{key}")
+        )
+    );
+    let wrong = [secret(asked, "another one"); 3];
+    let (code, shown) = at_a_terminal(home.path(), &["wallet", "export", "typed", "--yes"], &wrong);
+    let warned = format!("{asked}\nwarning: this is not the account's password\n").repeat(2);
+    let path = keystore(home.path(), "typed");
+    let refused = format!(
+        "{warned}{asked}\nerror: the password does not open {}\n\
+         hint: type the password again, or take the file from a backup\n",
+        path.display()
+    );
+    assert_eq!((code, shown), (8, refused));
     assert_eq!(account.stdout.len(), 43);
+}
+
+#[test]
+fn a_weak_password_in_a_file_is_refused_too() {
+    let home = home(false);
+    fs::write(home.path().join("weak"), "12345\n").unwrap();
+    wallet(home.path(), &["new", "bob", "--password-file", "weak"]).fails(
+        8,
+        "error: the password of weak is too easy to guess: it has 5 characters, expected at least 8\n\
+         hint: use several words\n",
+    );
+    assert!(!keystore(home.path(), "bob").exists());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_unlocked_account_signs_without_its_password_until_it_is_locked() {
+    let home = home(true);
+    let dir = home.path();
+    write_adapters(dir);
+    let base = golden("llama").display().to_string();
+    let package = |out: &str| {
+        let args = [
+            "package",
+            "persona",
+            "--no-input",
+            "--base",
+            &base,
+            "--out",
+            out,
+        ];
+        openlora(dir).args(args).run()
+    };
+    let asks = "error: a password is needed and --no-input forbids asking for it\nhint: give a file \
+                with --password-file or OPENLORA_PASSWORD_FILE\n";
+    package("before").fails(8, asks);
+    wallet(dir, &["unlock", "--for", "2d", "--password-file", "pw"]).fails(
+        2,
+        "error: --for 2d: expected a time such as 30m or 1h, at most 24h\n",
+    );
+    let unlock = ["unlock", "--for", "10m", "--password-file", "pw"];
+    let run = wallet(dir, &unlock).succeeds();
+    assert_eq!(run.stdout, "dev is unlocked for 10m\n");
+    package("while").succeeds();
+    // Revealing the key is asked for in any case.
+    wallet(dir, &["export", "dev", "--yes", "--no-input"]).fails(8, asks);
+    assert_eq!(wallet(dir, &["lock"]).succeeds().stdout, "locked dev\n");
+    assert_eq!(
+        wallet(dir, &["lock"]).succeeds().stdout,
+        "no account was unlocked\n"
+    );
+    package("after").fails(8, asks);
+    // A new password locks the account.
+    wallet(dir, &unlock).succeeds();
+    fs::write(dir.join("new"), "battery staple").unwrap();
+    let change = [
+        "change-password",
+        "dev",
+        "--password-file",
+        "pw",
+        "--new-password-file",
+        "new",
+    ];
+    wallet(dir, &change).succeeds();
+    package("changed").fails(8, asks);
 }

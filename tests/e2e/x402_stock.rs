@@ -399,7 +399,8 @@ fn a_stock_sellers_lost_answer_is_not_paid_for_again() {
         5,
         &format!(
             "error: {url} has taken 0.0015 dUSD for this call and does not give its answer again \
-             (invalid_batch_settlement_evm_cumulative_amount_mismatch)\n\
+             (the voucher is not for what is charged plus the amount of the offer; code \
+             invalid_batch_settlement_evm_cumulative_amount_mismatch)\n\
              hint: make the call anew if its answer is worth its price twice; `openlora receipts \
              show ID` keeps what was paid\n"
         ),

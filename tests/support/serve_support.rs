@@ -206,6 +206,7 @@ pub fn adapters(steps: &Arc<Semaphore>, begun: &Arc<AtomicUsize>) -> Vec<ServedA
             base_id: "nano".to_owned(),
             base_digest: "base0digest".to_owned(),
             task: Some(task),
+            temperature: None,
             created: 1_700_000_000,
             prices: PriceList::default(),
             provenance: Provenance::default(),

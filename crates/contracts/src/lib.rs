@@ -18,7 +18,7 @@ use alloy::{
 use serde::Deserialize;
 use thiserror::Error;
 
-use openlora_core::error::{ExitClass, Explain};
+use openlora_core::error::{ExitClass, Explain, describe_decoding};
 
 /// The deterministic deployer that exists on every public chain: call data of `salt ‖ init code`
 /// creates a contract with CREATE2.
@@ -102,7 +102,7 @@ fn read(name: &'static str) -> Result<ContractArtifact, ArtifactError> {
         .iter()
         .find(|(known, _)| *known == name)
         .ok_or_else(|| failed("there is none of this name".to_owned()))?;
-    serde_json::from_str(text).map_err(|error| failed(error.to_string()))
+    serde_json::from_str(text).map_err(|error| failed(describe_decoding(&error)))
 }
 
 fn decode(name: &'static str, text: &str) -> Result<Bytes, ArtifactError> {

@@ -157,6 +157,42 @@ pub fn describe_io(error: &std::io::Error) -> String {
     }
 }
 
+/// The reason why data could not be decoded, without the names of this program's types. Takes the
+/// message of serde's decoders.
+pub fn describe_decoding(error: &impl fmt::Display) -> String {
+    let text = error.to_string();
+    let (message, place) = match text.rfind(" at line ") {
+        Some(at) => text.split_at(at),
+        None => (text.as_str(), ""),
+    };
+    if message.starts_with("data did not match any variant of") {
+        return format!("none of the known forms fits{place}");
+    }
+    // A quoted value may contain the separator, what is expected does not.
+    let Some((found, expected)) = message.rsplit_once(", expected ") else {
+        return text;
+    };
+    let found = match found {
+        "invalid type: sequence" => "invalid type: list",
+        "invalid type: map" => "invalid type: object",
+        found => found,
+    };
+    let is_type = ["struct ", "enum ", "tagged enum ", "variant "];
+    let expected = match expected {
+        "u8" | "u16" | "u32" | "u64" | "u128" | "usize" => "a non-negative whole number",
+        "i8" | "i16" | "i32" | "i64" | "i128" | "isize" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a sequence" | "sequence" => "a list",
+        "a map" | "map" => "an object",
+        "a borrowed string" | "str" => "a string",
+        "unit" => "null",
+        other if other.starts_with("tuple ") || other.starts_with("a tuple ") => "a list",
+        other if is_type.iter().any(|word| other.contains(word)) => "an object",
+        other => other,
+    };
+    format!("{found}, expected {expected}{place}")
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)

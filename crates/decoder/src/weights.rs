@@ -21,6 +21,7 @@ use safetensors::{
 };
 
 use super::error::DecoderError;
+use openlora_core::error::describe_decoding;
 use openlora_model::{ModelError, TensorShape, WeightPrecision, weight_files};
 
 /// Bytes of the header's length field.
@@ -96,7 +97,8 @@ fn parse_header(header: &[u8], length: u64) -> Result<Metadata, String> {
         Err(error) => return Err(error.to_string()),
     }
     let text = header.get(LENGTH as usize..).unwrap_or_default();
-    let metadata: Metadata = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    let metadata: Metadata =
+        serde_json::from_slice(text).map_err(|error| describe_decoding(&error))?;
     let tensors = metadata.tensors();
     let ends = tensors.values().map(|info| info.data_offsets.1 as u64);
     match ends.max().unwrap_or(0) + header.len() as u64 == length {

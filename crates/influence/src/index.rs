@@ -13,7 +13,7 @@ use super::{
     sketch::GradientSketch,
     trace::{AnswerTrace, TrainingCorpus},
 };
-use openlora_core::frozen;
+use openlora_core::{error::describe_decoding, frozen};
 use openlora_ledger::event::AttributionMethod;
 use openlora_model::WeightPrecision;
 
@@ -188,7 +188,7 @@ impl IndexFile {
         let map = frozen::read(path).map_err(|error| IndexError::io("read", path, error))?;
         let sections = format::decode(&map, path)?;
         let meta: IndexMeta = serde_json::from_slice(&map[sections[0].clone()])
-            .map_err(|error| IndexError::malformed(path, error.to_string()))?;
+            .map_err(|error| IndexError::malformed(path, describe_decoding(&error)))?;
         let examples: Vec<IndexedExample> = map[sections[1].clone()]
             .chunks_exact(EXAMPLE)
             .map(IndexedExample::decode)

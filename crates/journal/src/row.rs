@@ -1,6 +1,7 @@
 //! A record as it is stored.
 
 use super::error::JournalError;
+use openlora_core::error::describe_decoding;
 use openlora_ledger::event::EventRecord;
 
 /// SHA-256 of a record and all before it.
@@ -21,7 +22,7 @@ impl StoredRow {
         let event =
             serde_json::from_slice(&self.body).map_err(|error| JournalError::Unreadable {
                 sequence: self.sequence,
-                detail: error.to_string(),
+                detail: describe_decoding(&error),
             })?;
         Ok(EventRecord {
             sequence: self.sequence,

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::error::ModelError;
+use openlora_core::error::describe_decoding;
 
 /// A model family with its own defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +91,7 @@ impl ModelConfig {
         let source: Map<String, Value> =
             serde_json::from_str(text).map_err(|error| ModelError::Json {
                 path: path.to_owned(),
-                reason: error.to_string(),
+                reason: describe_decoding(&error),
             })?;
         ConfigReader { path, map: &source }.config()
     }

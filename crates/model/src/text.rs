@@ -18,6 +18,7 @@ use tokenizers::{Encoding, PostProcessor, PostProcessorWrapper, Tokenizer};
 
 use self::template::{ChatTemplate, SpecialTokens};
 pub use self::{error::ModelTextError, literal::EncodedChat};
+use openlora_core::error::describe_decoding;
 
 /// One message of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -341,7 +342,7 @@ fn read_json(path: &Path) -> Result<Option<Value>, ModelTextError> {
         .map(Some)
         .map_err(|error| ModelTextError::BadJson {
             path: path.to_path_buf(),
-            reason: error.to_string(),
+            reason: describe_decoding(&error),
         })
 }
 

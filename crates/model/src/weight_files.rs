@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::error::ModelError;
+use openlora_core::error::describe_decoding;
 
 pub const SINGLE: &str = "model.safetensors";
 pub const INDEX: &str = "model.safetensors.index.json";
@@ -43,7 +44,8 @@ fn indexed_files(dir: &Path, index: &Path) -> Result<Vec<PathBuf>, ModelError> {
         path: index.to_owned(),
         reason,
     };
-    let json: Value = serde_json::from_str(&text).map_err(|error| broken(error.to_string()))?;
+    let json: Value =
+        serde_json::from_str(&text).map_err(|error| broken(describe_decoding(&error)))?;
     let map = json.get("weight_map").and_then(Value::as_object);
     let map = map.ok_or_else(|| broken("no object weight_map".to_owned()))?;
     let mut names = Vec::new();

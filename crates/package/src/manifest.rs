@@ -11,7 +11,7 @@ use super::{
     rules::{check_license, check_name, field, has_control, is_semver, sorted},
     whole::WholeNumber,
 };
-use openlora_core::Address;
+use openlora_core::{Address, error::describe_decoding};
 use openlora_ledger::{RevenueShare, SplitProblem, check_split};
 
 /// The role whose share is divided among the contributors.
@@ -292,8 +292,8 @@ pub(super) fn parse_canonical<'a, T: Serialize + Deserialize<'a>>(
             limit: LARGEST,
         });
     }
-    let value: T =
-        serde_json::from_slice(bytes).map_err(|error| ManifestProblem::Json(error.to_string()))?;
+    let value: T = serde_json::from_slice(bytes)
+        .map_err(|error| ManifestProblem::Json(describe_decoding(&error)))?;
     let expected = canonical(&value)?;
     let differ = expected.iter().zip(bytes).position(|(a, b)| a != b);
     match differ {

@@ -24,6 +24,8 @@ pub struct ServedAdapter {
     pub base_id: String,
     pub base_digest: String,
     pub task: Option<Task>,
+    /// Temperature where a caller sets none; the task's default if unset.
+    pub temperature: Option<f64>,
     /// Unix time in seconds at which it was loaded.
     pub created: u64,
     /// In base units; all zero if calls are free.
@@ -65,9 +67,11 @@ impl ServedAdapter {
         Prompt::Chat(messages)
     }
 
-    /// A classifier answers greedily unless asked otherwise.
+    /// The operator's temperature; otherwise, a classifier answers greedily unless asked otherwise.
     pub fn default_temperature(&self) -> f64 {
-        if self.labels().is_empty() {
+        if let Some(temperature) = self.temperature {
+            temperature
+        } else if self.labels().is_empty() {
             DEFAULT_TEMPERATURE
         } else {
             0.0

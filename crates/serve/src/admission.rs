@@ -12,7 +12,7 @@ use super::{
     gate::Permit,
     intake::CallIntake,
     meter::{Admission, CallReservation, ReservedCall},
-    payment::unpaid,
+    payment::unpaid_at,
     request_id::RequestId,
 };
 use openlora_core::Address;
@@ -92,8 +92,9 @@ impl AppState {
             ..self.meter.presenter(&intake.id, intake.retry_address)
         };
         let sale = intake.sale(work, media_type, presenter);
+        let priced = |why| unpaid_at(why, &sales.currency, sale.quote);
         let Some(payment) = &intake.payment else {
-            return Err(unpaid(sales.gateway.terms(&sale)));
+            return Err(priced(sales.gateway.terms(&sale)));
         };
         let mut guard = match sales.gateway.open(&sale, payment).await {
             Ok(guard) => guard,
@@ -104,12 +105,18 @@ impl AppState {
                 otherwise,
             }) => {
                 return self
-                    .used(intake, &request_id, &request_hash, named_by, *otherwise)
+                    .used(
+                        intake,
+                        &request_id,
+                        &request_hash,
+                        named_by,
+                        priced(*otherwise),
+                    )
                     .await;
             }
             Err(why) => {
                 self.count_refusal(&why, intake.address);
-                return Err(unpaid(why));
+                return Err(priced(why));
             }
         };
         let admitted = self
@@ -125,7 +132,7 @@ impl AppState {
             .check_room(Some(guard.payment().limited_account()))?;
         let adapter = &intake.adapter.name;
         let permit = self.gate.enter(adapter, work.tokens()).await?;
-        guard.commit().await.map_err(unpaid)?;
+        guard.commit().await.map_err(priced)?;
         let guard = Some(guard);
         Ok(OpenedCall::Run(CallTicket {
             slot,
@@ -165,7 +172,7 @@ impl AppState {
         request_id: &str,
         request_hash: &str,
         named_by: Option<Address>,
-        otherwise: PaymentDemand,
+        otherwise: ApiError,
     ) -> Result<OpenedCall, ApiError> {
         let own = |id: &RequestId| {
             named_by.is_none_or(|payer| self.meter.is_named(id, payer, &intake.id))
@@ -173,7 +180,7 @@ impl AppState {
         let id = RequestId::parse(request_id).filter(|_| request_hash == intake.fingerprint.hash);
         let id = id.filter(own);
         let Some(id) = id else {
-            return Err(unpaid(otherwise));
+            return Err(otherwise);
         };
         match self
             .meter
@@ -181,7 +188,7 @@ impl AppState {
             .await?
         {
             Admission::Repeated(answer) => Ok(OpenedCall::Repeated(answer)),
-            Admission::Fresh(_) => Err(unpaid(otherwise)),
+            Admission::Fresh(_) => Err(otherwise),
         }
     }
 

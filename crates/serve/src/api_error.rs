@@ -2,7 +2,7 @@
 //!
 //! Every status other than 2xx leaves the server through [`ApiError`], so that the envelope has
 //! one shape: `{"error":{"message","type","param","code"}}`, with `receipt` beside them where a
-//! call was already metered. It must not know which route it came from.
+//! call was already metered, and `price` where it must be paid. It must not know which route it came from.
 
 use axum::{
     Json,
@@ -34,6 +34,8 @@ pub struct ApiError {
     pub receipt: Option<Box<Value>>,
     /// The accepted payments: the value of `PAYMENT-REQUIRED`.
     pub terms: Option<Box<str>>,
+    /// What the call costs at most, and where payments are explained.
+    pub price: Option<Box<Value>>,
 }
 
 impl ApiError {
@@ -46,6 +48,7 @@ impl ApiError {
             retry_after: None,
             receipt: None,
             terms: None,
+            price: None,
         }
     }
 
@@ -71,6 +74,11 @@ impl ApiError {
 
     pub fn with_terms(mut self, terms: impl Into<Box<str>>) -> Self {
         self.terms = Some(terms.into());
+        self
+    }
+
+    pub fn with_price(mut self, price: Value) -> Self {
+        self.price = Some(Box::new(price));
         self
     }
 
@@ -116,8 +124,10 @@ impl ApiError {
             "param": self.param,
             "code": self.code,
         });
-        if let (Some(receipt), Some(fields)) = (&self.receipt, error.as_object_mut()) {
-            fields.insert("receipt".to_owned(), Value::clone(receipt));
+        for (name, value) in [("receipt", &self.receipt), ("price", &self.price)] {
+            if let (Some(value), Some(fields)) = (value, error.as_object_mut()) {
+                fields.insert(name.to_owned(), Value::clone(value));
+            }
         }
         json!({ "error": error })
     }

@@ -10,14 +10,19 @@ use axum::{
     http::{HeaderMap, HeaderName, StatusCode, header, uri::Authority},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::json;
 
 use super::{api_error::ApiError, proxies};
+use openlora_core::{Amount, units::in_units};
 use openlora_ports::{Facilitator, PaymentDemand, PaymentGateway, Settler};
 
 /// The header with a caller's payment.
 pub const PAYMENT_SIGNATURE: HeaderName = HeaderName::from_static("payment-signature");
 /// The header with the result of a payment.
 pub const PAYMENT_RESPONSE: HeaderName = HeaderName::from_static("payment-response");
+
+/// Where payments of this kind, and clients that make them, are explained.
+const DOCUMENTATION: &str = "https://www.x402.org";
 
 /// The currency of prices.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,6 +116,21 @@ pub fn unpaid(why: PaymentDemand) -> ApiError {
             retry_after,
         } => ApiError::unavailable(code, message).retry_after(retry_after),
     }
+}
+
+/// The same for a call whose price is known: a 402 also states it in token units, so that a person
+/// who reads the answer needs no decoder.
+pub fn unpaid_at(why: PaymentDemand, currency: &Currency, quote: Amount) -> ApiError {
+    let error = unpaid(why);
+    if error.status != StatusCode::PAYMENT_REQUIRED {
+        return error;
+    }
+    let price = json!({
+        "at_most": in_units(quote, currency.decimals),
+        "currency": currency.symbol,
+        "documentation": DOCUMENTATION,
+    });
+    error.with_price(price)
 }
 
 fn malformed(message: impl Into<Box<str>>) -> ApiError {

@@ -15,6 +15,7 @@ use openlora_payments::{
     payer::CallOrder,
     x402::wire::{PAYMENT_REQUIRED, PAYMENT_SIGNATURE},
 };
+use openlora_runtime::published_log::server_root;
 use openlora_serve::PublishedReceipt;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -348,7 +349,7 @@ pub fn is_id(text: &str) -> bool {
 fn parse(text: &str) -> Result<Url, Failure> {
     let url = Url::parse(text).ok();
     let fits = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
-    url.filter(fits).ok_or_else(|| {
+    url.filter(fits).map(server_root).ok_or_else(|| {
         let message = format!("--url {text}: expected an address such as http://127.0.0.1:8080");
         Failure::new(ExitClass::Usage, message)
     })

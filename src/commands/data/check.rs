@@ -57,7 +57,7 @@ pub fn check(context: &CommandContext, files: &[PathBuf]) -> Result<ExitStatus, 
 }
 
 fn read(context: &CommandContext, files: &[PathBuf]) -> Result<Vec<CheckedPart>, Failure> {
-    let own = sources(context, files);
+    let own = sources(context, files)?;
     if own.is_empty() {
         return Err(DataError::NoSources.into());
     }

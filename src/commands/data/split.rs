@@ -50,7 +50,7 @@ type FileRows = BTreeMap<String, Vec<usize>>;
 /// Splits rows by their text and the seed. Training rows keep one file per source, so that each
 /// file has one contributor; held-out rows are combined.
 pub fn split(context: &CommandContext, request: &SplitRequest) -> Result<ExitStatus, Failure> {
-    let dataset = dataset::load(&sources(context, &request.files))?;
+    let dataset = dataset::load(&sources(context, &request.files)?)?;
     tell_unread(context, &dataset);
     let wish = DataSplitOptions {
         valid: request.valid,

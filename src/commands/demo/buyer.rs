@@ -86,7 +86,7 @@ impl DemoBuyer {
         let program = script.program.with_home("buyer");
         program.use_chain(&script.chain(dir).await?.url)?;
         let account = ["wallet", "new", "buyer", "--light-kdf"];
-        script.print_command(&account);
+        script.print_command_of(&program, &account);
         let made: CreatedAccount = program.read(dir, &account).await?;
         script.print_line(&format!("  the buyer is {}", made.address));
         Ok(Self { program })

@@ -120,7 +120,7 @@ impl DemoScript<'_> {
         answer: &CallResult,
     ) -> Result<(), Failure> {
         let id = answer.id.as_str();
-        self.print_command(&["receipts", "show", id, "--why"]);
+        self.print_command_of(buyer, &["receipts", "show", id, "--why"]);
         let why = self.final_attribution(buyer, dir, id).await?;
         for share in &why.shares {
             self.print_line(&format!(
@@ -190,6 +190,7 @@ impl DemoScript<'_> {
         let chain = self.chain(project).await?;
         contributor.use_chain(&chain.url)?;
         let account = ["wallet", "new", "contributor", "--light-kdf"];
+        self.print_command_of(&contributor, &account);
         contributor.run(project, &account).await?;
         let addresses = credited.iter().filter_map(|it| it.address);
         let addresses: Vec<String> = addresses.map(|it| it.to_string()).collect();
@@ -197,7 +198,7 @@ impl DemoScript<'_> {
         for address in &addresses {
             args.extend(["--contributor", address]);
         }
-        self.print_command(&["claim", "--log", "LOG", "--contributor", "ADDRESS", "…"]);
+        self.print_command_of(&contributor, &args);
         let paid: ClaimedPools = contributor.read(project, &args).await?;
         let payments = paid.pools.iter().flat_map(|pool| &pool.payments);
         let claimed: Amount = payments.map(|it| it.amount).sum();
@@ -238,16 +239,7 @@ impl DemoScript<'_> {
         if let Some(index) = &index {
             args.extend(["--index", index]);
         }
-        self.print_command(&[
-            "audit",
-            "ADAPTER",
-            "--log",
-            "LOG",
-            "--package",
-            "PACKAGE",
-            "--index",
-            "INDEX",
-        ]);
+        self.print_command_of(auditor, &args);
         auditor.run(project, &args).await?;
         self.print_line("  shares, roots and sums come out the same from what is published");
         Ok(())

@@ -1,6 +1,7 @@
 //! Runs this binary as a user would: a command line in, JSON out.
 
 use std::{
+    ffi::OsString,
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -14,7 +15,7 @@ use tokio::{
 
 use openlora_core::{
     atomic::{self, FileAccess},
-    error::{EXIT_CLASSES, ExitClass, Failure},
+    error::{EXIT_CLASSES, ExitClass, Failure, describe_decoding},
     private::files,
 };
 
@@ -101,6 +102,26 @@ impl DemoBinary {
             .map_err(|error| Failure::io("write", &path, &error))
     }
 
+    /// The folder of this program's own files.
+    pub fn home(&self) -> PathBuf {
+        self.dir.join(self.home)
+    }
+
+    /// The variables that its commands run with.
+    pub fn variables(&self) -> [(&'static str, OsString); 4] {
+        [
+            ("OPENLORA_HOME", self.home().into()),
+            // A chain of its own on a free port.
+            ("OPENLORA_DEVNET_PORT", "0".into()),
+            // One tiny call is paid by a transfer of its own, for comparison.
+            ("OPENLORA_SERVE_MIN_EXACT", "0.00001".into()),
+            (
+                "OPENLORA_PASSWORD_FILE",
+                self.dir.join(PASSWORD_FILE).into(),
+            ),
+        ]
+    }
+
     /// Folder in which projects are created.
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -118,12 +139,7 @@ impl DemoBinary {
             .arg("--json")
             .args(args)
             .current_dir(dir)
-            .env("OPENLORA_HOME", self.dir.join(self.home))
-            // A chain of its own on a free port.
-            .env("OPENLORA_DEVNET_PORT", "0")
-            // One tiny call is paid by a transfer of its own, for comparison.
-            .env("OPENLORA_SERVE_MIN_EXACT", "0.00001")
-            .env("OPENLORA_PASSWORD_FILE", self.dir.join(PASSWORD_FILE))
+            .envs(self.variables())
             .stdin(Stdio::null())
             .kill_on_drop(true);
         command
@@ -154,7 +170,10 @@ impl DemoBinary {
         let result = self.output(dir, args, stderr).await?;
         serde_json::from_value(result).map_err(|error| {
             let line = args.join(" ");
-            let message = format!("`openlora {line}` printed something else: {error}");
+            let message = format!(
+                "`openlora {line}` printed something else: {}",
+                describe_decoding(&error)
+            );
             Failure::new(ExitClass::Internal, message)
         })
     }

@@ -1,9 +1,11 @@
 //! Output of the demo.
 
+use std::path::Path;
+
 use anstyle::Style;
 
 use super::program::DemoBinary;
-use crate::commands::printer::Printer;
+use crate::commands::{printer::Printer, shell};
 use openlora_core::private::foreign_text::clean_text;
 use openlora_tui::run::DashFeed;
 
@@ -25,11 +27,35 @@ impl DemoScript<'_> {
         }
     }
 
+    /// A command of the creator.
     pub fn print_command(&self, args: &[&str]) {
-        self.print_painted(&self.paint(
-            Style::new().dimmed(),
-            &format!("  $ openlora {}", args.join(" ")),
-        ));
+        self.print_command_of(&self.program, args);
+    }
+
+    /// A command line that can be pasted after the lines that [`Self::print_surroundings`] printed.
+    pub fn print_command_of(&self, program: &DemoBinary, args: &[&str]) {
+        let words = args.iter().map(|word| shell::quoted(word));
+        let words: Vec<_> = words.collect();
+        let home = match program.home() == self.program.home() {
+            true => String::new(),
+            false => format!("OPENLORA_HOME={} ", shell::quoted_path(&program.home())),
+        };
+        self.print_shell_line(&format!("{home}openlora {}", words.join(" ")));
+    }
+
+    /// The variables and the folder in which the demo's commands run.
+    pub fn print_surroundings(&self) {
+        let variables = self.program.variables();
+        let variables = variables
+            .iter()
+            .map(|(name, value)| format!("{name}={}", shell::quoted_path(Path::new(value))));
+        let variables: Vec<String> = variables.collect();
+        self.print_shell_line(&format!("export {}", variables.join(" ")));
+        self.print_shell_line(&format!("cd {}", shell::quoted_path(self.program.dir())));
+    }
+
+    pub fn print_shell_line(&self, line: &str) {
+        self.print_painted(&self.paint(Style::new().dimmed(), &format!("  $ {line}")));
     }
 
     /// The dashboard styles its lines itself and would display escape codes.

@@ -136,6 +136,7 @@ impl DemoScript<'_> {
         self.print_line(
             "This is a demonstration: a temporary project, a tiny base model, no real money.",
         );
+        self.print_surroundings();
         let mut report = DemoReport {
             demo: true,
             ..DemoReport::default()
@@ -205,6 +206,7 @@ impl DemoScript<'_> {
         self.program
             .run(dir, &["init", TEMPLATE, "--template", TEMPLATE])
             .await?;
+        self.print_shell_line(&format!("cd {TEMPLATE}"));
         self.print_command(&["data", "check"]);
         let check: CheckedData = self.program.read(project, &["data", "check"]).await?;
         let part = check.parts.first();
@@ -292,8 +294,8 @@ impl DemoScript<'_> {
             "  adapter {} version {}, {} gas, paid through {}",
             deployed.adapter_id, deployed.version, deployed.gas_used, deployed.splitter
         ));
-        self.print_command(&["explore", "--verify", "PACKAGE"]);
         let explore = ["explore", &deployed.adapter_id, "--verify", &folder];
+        self.print_command(&explore);
         let known: KnownAdapters = self.program.read(project, &explore).await?;
         self.tell_registry(&known);
         Ok((deployed, package.package))
@@ -337,7 +339,7 @@ impl DemoScript<'_> {
         buyer: &DemoBuyer,
         args: &[&str],
     ) -> Result<CallResult, Failure> {
-        self.print_command(args);
+        self.print_command_of(&buyer.program, args);
         let result: CallResult = buyer.program.read(project, args).await?;
         self.print_line(&format!(
             "  {} ({} + {} tokens, {} ms, {} dUSD)",
@@ -382,7 +384,7 @@ impl DemoScript<'_> {
                 .line(format!("Everything it made is in {}.", dir.display()));
         }
         self.printer
-            .hint("openlora init my-model --template sentiment");
+            .hint("start your own: `openlora init my-model --template sentiment`");
     }
 }
 

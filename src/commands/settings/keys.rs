@@ -234,6 +234,8 @@ settings! {
             "open connections of one IPv4 address or IPv6 /64 network; not on loopback";
         max_tokens: usize = integer(1, 1 << 20), Some("256"),
             "answer length when the caller sets none";
+        temperature: Option<f64> = number(0.0, 2.0), None,
+            "randomness of answers when the caller sets none; 0 for a classifier and 1 otherwise when unset";
         networks: Vec<String> = SettingKind::List, None,
             "chains on which calls are paid; `project.network` alone when unset";
         withdraw_delay: Duration = integer(900, 2_592_000), Some("3600"),

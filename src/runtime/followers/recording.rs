@@ -12,7 +12,7 @@ use std::{
 use tokio::{sync::mpsc, time::Instant};
 
 use openlora_core::{
-    error::{ExitClass, Failure},
+    error::{ExitClass, Failure, describe_decoding},
     private::files,
 };
 use openlora_ledger::{disclosure, event::EventRecord};
@@ -75,7 +75,8 @@ fn parse(from: impl Read, name: &str) -> Result<Vec<EventRecord>, Failure> {
             Failure::new(ExitClass::BadInput, message)
         };
         let line = line.map_err(|error| bad(&error))?;
-        let record: EventRecord = serde_json::from_str(&line).map_err(|error| bad(&error))?;
+        let record: EventRecord =
+            serde_json::from_str(&line).map_err(|error| bad(&describe_decoding(&error)))?;
         let expected = u64::try_from(records.len()).unwrap_or(u64::MAX) + 1;
         if record.sequence != expected {
             return Err(bad(&format!(

@@ -9,7 +9,7 @@ use tokio::{sync::mpsc, time::timeout};
 use super::{now_ms, recording::Recorder};
 use crate::running_server::{AddressHolder, TokenOwner, holder, operator_client};
 use openlora_core::{
-    error::{ExitClass, Failure},
+    error::{ExitClass, Failure, describe_decoding},
     private::redact,
 };
 use openlora_ledger::event::EventRecord;
@@ -241,7 +241,10 @@ impl StreamLines {
         let data = lines.filter_map(|line| line.strip_prefix(b"data: "));
         let records = data.map(|json| {
             serde_json::from_slice(json).map_err(|error| {
-                let message = format!("the server's events cannot be read: {error}");
+                let message = format!(
+                    "the server's events cannot be read: {}",
+                    describe_decoding(&error)
+                );
                 Failure::new(ExitClass::Network, message)
                     .with_hint("use the version of openlora that the server has")
             })

@@ -121,7 +121,7 @@ pub(super) fn empty(pen: &mut BufferPen, inner: Rect, model: &DashModel) {
         Some(error) => (error.as_str(), palette.bad),
         None if !model.filter.filter.is_empty() => ("nothing passes the filter", palette.dim),
         None => (
-            "nothing yet: openlora call \"…\" makes the first",
+            "nothing yet: `openlora call \"…\"` makes the first",
             palette.dim,
         ),
     };

@@ -7,7 +7,7 @@ use regex::Regex;
 use super::{blocks, documents, read};
 
 /// The words of each `openlora` command in a line of a shell.
-fn commands_of(line: &str) -> Vec<Vec<String>> {
+pub(super) fn commands_of(line: &str) -> Vec<Vec<String>> {
     let mut commands = Vec::new();
     let mut words: Vec<String> = Vec::new();
     let mut word: Option<String> = None;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::future::join_all;
-use openlora_core::Amount;
+use openlora_core::{Amount, units::in_units};
 use openlora_engine::{
     Engine, EngineError, EngineLimits, GenerationStream, LabelProbabilities, Prompt, SamplingParams,
 };
@@ -48,11 +48,17 @@ fn because(shop: &Shop, call: &Call, reason: Reason, field: Option<&str>) -> Val
         Some(field) => format!("{} It differs in `{field}`.", reason.message()),
         None => reason.message().to_owned(),
     };
+    let quote = terms["accepts"][0]["amount"].as_str().unwrap();
     let body = json!({ "error": {
         "message": message,
         "type": "payment_error",
         "param": reason.code(),
         "code": "payment_required",
+        "price": {
+            "at_most": in_units(quote, 6),
+            "currency": "dUSD",
+            "documentation": "https://www.x402.org",
+        },
     }});
     json!({ "status": 402, "body": body, "terms": terms })
 }

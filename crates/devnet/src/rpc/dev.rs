@@ -12,6 +12,7 @@ use super::{
     send::{decode, prepare},
 };
 use crate::pool::{PendingTx, recover};
+use openlora_core::error::describe_decoding;
 
 /// Maximum blocks that one call may mine.
 const MANY: u64 = 100_000;
@@ -173,7 +174,10 @@ pub(super) fn reorganise(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> Rp
 
 fn reorganised(rpc_state: &mut RpcState, transaction: Value) -> Result<PendingTx, RpcError> {
     let wrong = |error: serde_json::Error| {
-        RpcError::invalid(format!("parameter 2 (transactions): {error}"))
+        RpcError::invalid(format!(
+            "parameter 2 (transactions): {}",
+            describe_decoding(&error)
+        ))
     };
     if transaction.is_string() {
         let raw: Bytes = serde_json::from_value(transaction).map_err(wrong)?;

@@ -16,6 +16,7 @@ use super::{
     read::{receipt_of, to_json},
 };
 use crate::{header::GAS_LIMIT, pool::PendingTx, query::StateMoment, simulate::SimulatedCall};
+use openlora_core::error::describe_decoding;
 
 /// Decodes a signed transaction.
 pub(super) fn decode(raw: &Bytes) -> Result<TxEnvelope, RpcError> {
@@ -164,9 +165,10 @@ pub(super) fn sign_typed_data(rpc_state: &mut RpcState, params: &RpcParams<'_>) 
         Value::String(text) => serde_json::from_str(&text),
         other => Ok(other),
     };
-    let data: TypedData = data
-        .and_then(serde_json::from_value)
-        .map_err(|error| RpcError::invalid(format!("parameter 2 (typed data): {error}")))?;
+    let data: TypedData = data.and_then(serde_json::from_value).map_err(|error| {
+        let reason = describe_decoding(&error);
+        RpcError::invalid(format!("parameter 2 (typed data): {reason}"))
+    })?;
     let digest = data
         .eip712_signing_hash()
         .map_err(|error| RpcError::invalid(format!("parameter 2 (typed data): {error}")))?;

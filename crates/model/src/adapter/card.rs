@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::Task;
+use openlora_core::error::describe_decoding;
 
 /// Name of the card next to the PEFT files.
 pub const TASK_FILE: &str = "openlora_task.json";
@@ -22,7 +23,7 @@ pub struct TaskCard {
 
 impl TaskCard {
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
-        serde_json::from_slice(bytes).map_err(|error| error.to_string())
+        serde_json::from_slice(bytes).map_err(|error| describe_decoding(&error))
     }
 
     /// The serialised card: indented JSON with a final line end.

@@ -7,6 +7,7 @@ use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::{error::ConfigProblem, tensors::unique_pairs};
+use openlora_core::error::describe_decoding;
 
 /// The modules that an adapter targets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,7 +171,7 @@ fn last_line(error: &regex::Error) -> String {
 }
 
 fn object(bytes: &[u8]) -> Result<Map<String, Value>, ConfigProblem> {
-    let not_json = |error: serde_json::Error| ConfigProblem::NotJson(error.to_string());
+    let not_json = |error: serde_json::Error| ConfigProblem::NotJson(describe_decoding(&error));
     let value: Value = serde_json::from_slice(bytes).map_err(not_json)?;
     if !value.is_object() {
         return Err(ConfigProblem::NotObject(type_name(&value)));

@@ -9,6 +9,7 @@ use half::{bf16, f16};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::error::WeightsProblem;
+use openlora_core::error::describe_decoding;
 
 /// Largest header that is read, in bytes; the limit of the reference implementation.
 const HEADER_LIMIT: u64 = 100_000_000;
@@ -194,8 +195,8 @@ impl<'de> Deserialize<'de> for TensorHeader {
 /// must be finite.
 pub fn parse_safetensors(bytes: &[u8]) -> Result<BTreeMap<String, HostTensor>, WeightsProblem> {
     let (header, data) = split(bytes)?;
-    let TensorHeader(pairs) =
-        serde_json::from_slice(header).map_err(|e| WeightsProblem::Header(e.to_string()))?;
+    let TensorHeader(pairs) = serde_json::from_slice(header)
+        .map_err(|e| WeightsProblem::Header(describe_decoding(&e)))?;
     let mut entries: BTreeMap<String, HeaderEntry> = BTreeMap::new();
     let mut metadata = false;
     for (name, value) in pairs {

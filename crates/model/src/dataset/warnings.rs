@@ -150,7 +150,7 @@ impl DataWarning {
                  and are learned more often than other rows"
             }
             Self::NoHeldOut => {
-                "keep some apart with openlora data split, and name them with \
+                "keep some apart with `openlora data split --out DIR`, and name them with \
                  train.val and eval.data in openlora.toml"
             }
         }

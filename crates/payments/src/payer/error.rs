@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::TokenAmount;
-use crate::x402::wire::WireProblem;
+use crate::x402::{Reason, wire::WireProblem};
 use openlora_chain::{WalletError, transaction::TransactionError};
 use openlora_core::{
     Address, Word,
@@ -109,11 +109,11 @@ pub enum PayerError {
         held: TokenAmount,
         needed: TokenAmount,
     },
-    #[error("{server} refused the payment: {}", clean_line(code))]
+    #[error("{server} refused the payment: {}", explained(code))]
     Refused { server: String, code: String },
     #[error(
         "{server} says that channel {channel} stands otherwise and does not prove it: {}",
-        clean_line(reason)
+        known_or_text(reason)
     )]
     Unproven {
         server: String,
@@ -124,7 +124,7 @@ pub enum PayerError {
         "{server} refuses a payment from channel {channel}, whose total there is another ({}): \
          the channel is in use from another home with the same account, or the server counts what \
          it refuses",
-        clean_line(reason)
+        known_or_text(reason)
     )]
     Shared {
         server: String,
@@ -133,7 +133,7 @@ pub enum PayerError {
     },
     #[error(
         "{server} has taken {charged} for this call and does not give its answer again ({})",
-        clean_line(code)
+        explained(code)
     )]
     Lost {
         server: String,
@@ -142,7 +142,7 @@ pub enum PayerError {
     },
     #[error(
         "{server} refuses the payment ({}) and may still use it until {}",
-        clean_line(code), moment(*until)
+        explained(code), moment(*until)
     )]
     Undecided {
         server: String,
@@ -260,10 +260,33 @@ impl Explain for PayerError {
                 format!("there are {}", known.join(", "))
             }
             Self::NoChannel { .. } => {
-                "`openlora call` opens one by itself when a server asks for payment".to_owned()
+                "`openlora call PROMPT` opens one by itself when a server asks for payment"
+                    .to_owned()
             }
             _ => return None,
         };
         Some(hint)
     }
+}
+
+/// A server's reason code with the sentence that it stands for.
+fn explained(code: &str) -> String {
+    match Reason::from_code(code) {
+        Some(_) => known_or_text(code),
+        None => format!("reason code {}", clean_line(code)),
+    }
+}
+
+/// The same; a text that is no reason code stays as it is.
+fn known_or_text(text: &str) -> String {
+    let Some(reason) = Reason::from_code(text) else {
+        return clean_line(text).into_owned();
+    };
+    let sentence = reason.message().trim_end_matches('.');
+    let mut letters = sentence.chars();
+    let first = letters
+        .next()
+        .map(|letter| letter.to_lowercase().to_string());
+    let first = first.unwrap_or_default();
+    format!("{first}{}; code {text}", letters.as_str())
 }

@@ -158,6 +158,14 @@ reasons! {
 }
 
 impl Reason {
+    /// The reason with this code.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|reason| reason.code() == code)
+    }
+
     /// Whether the chain may have been asked before this refusal.
     pub fn may_ask_chain(self) -> bool {
         matches!(

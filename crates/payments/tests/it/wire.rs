@@ -136,7 +136,7 @@ fn what_is_no_header_is_refused_before_it_is_understood() {
         (header(&json!({})), shape("missing field `x402Version`")),
         (
             header(&json!({ "x402Version": "2", "accepted": {}, "payload": {} })),
-            shape("invalid type: string \"2\", expected u64"),
+            shape("invalid type: string \"2\", expected a non-negative whole number"),
         ),
         (
             header(&json!({ "x402Version": 1, "accepted": {}, "payload": {} })),

@@ -54,7 +54,7 @@ pub enum DeployError {
         found: usize,
         limit: usize,
     },
-    #[error("{account} is no server of {name} in its registry")]
+    #[error("{account} may not serve {name}: the registry lists other accounts as its servers")]
     NotServer { name: String, account: Address },
     #[error("{name} is paused in its registry")]
     Paused { name: String },
@@ -119,15 +119,18 @@ impl Explain for DeployError {
             }
             Self::Unsigned => "sign it: openlora package".to_owned(),
             Self::OtherPublisher { .. } => {
-                "name the account that signed with --account, or package it again".to_owned()
+                "package it again with this account: `openlora package`, then `openlora deploy`; or \
+                 deploy with the account that signed it: `openlora deploy --account NAME`"
+                    .to_owned()
             }
             Self::NoAdapter { .. } => {
                 "`openlora explore` lists the adapters; without --adapter a new one is registered"
                     .to_owned()
             }
             Self::NotServer { .. } => {
-                "authorise it with `openlora deploy --server ADDRESS`, or serve from an account that \
-                 is: openlora config set wallet.account NAME"
+                "register it from this account: `openlora package`, then `openlora deploy`; or serve \
+                 from the account that registered it: \
+                 `openlora config set --user wallet.account NAME`"
                     .to_owned()
             }
             Self::OtherOwner { .. } => "name the owner's account with --account".to_owned(),

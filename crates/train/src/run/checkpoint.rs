@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::{error::TrainError, order::RowCursor, watchdog::LossWatchdog};
 use super::{RunDir, files};
-use openlora_core::atomic;
+use openlora_core::{atomic, error::describe_decoding};
 
 type CheckpointResult<T> = Result<T, TrainError>;
 
@@ -123,7 +123,7 @@ pub fn load(run: &RunDir, step: u64) -> CheckpointResult<LoadedCheckpoint> {
     let path = folder(run, step);
     let file = path.join(STATE);
     let state: CheckpointState = serde_json::from_slice(&files::read(&file)?)
-        .map_err(|error| TrainError::damaged(&file, error.to_string()))?;
+        .map_err(|error| TrainError::damaged(&file, describe_decoding(&error)))?;
     let weights = tensors(&path, WEIGHTS, &state)?;
     let optimizer = tensors(&path, OPTIMIZER, &state)?;
     Ok(LoadedCheckpoint {

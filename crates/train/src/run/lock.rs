@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::{config::TrainConfig, error::TrainError};
 use super::files;
+use openlora_core::error::describe_decoding;
 use openlora_model::dataset::{LockedSource, Task};
 
 /// The locked inputs of a run.
@@ -56,7 +57,7 @@ impl RunLock {
     pub fn read(path: &Path) -> Result<Self, TrainError> {
         let bytes = files::read(path)?;
         toml::from_str(&String::from_utf8_lossy(&bytes))
-            .map_err(|error| TrainError::damaged(path, error.message().to_owned()))
+            .map_err(|error| TrainError::damaged(path, describe_decoding(&error.message())))
     }
 
     /// Refuses to continue `run`, started with `self`, if an input that determines the result has

@@ -17,6 +17,7 @@ use super::super::{
     event::{TrainStep, ValidationPass},
 };
 use super::files;
+use openlora_core::error::describe_decoding;
 
 /// One line of the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -91,8 +92,10 @@ pub fn read(path: &Path) -> Result<Vec<MetricsLine>, TrainError> {
     text.lines()
         .enumerate()
         .map(|(index, line)| {
-            serde_json::from_str(line)
-                .map_err(|error| TrainError::damaged(path, format!("line {}: {error}", index + 1)))
+            serde_json::from_str(line).map_err(|error| {
+                let reason = describe_decoding(&error);
+                TrainError::damaged(path, format!("line {}: {reason}", index + 1))
+            })
         })
         .collect()
 }

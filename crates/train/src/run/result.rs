@@ -17,6 +17,7 @@ use super::{
     },
     RunDir, files,
 };
+use openlora_core::error::describe_decoding;
 
 /// The file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -63,7 +64,7 @@ impl RunResult {
         }
         serde_json::from_slice(&files::read(&path)?)
             .map(Some)
-            .map_err(|error| TrainError::damaged(&path, error.to_string()))
+            .map_err(|error| TrainError::damaged(&path, describe_decoding(&error)))
     }
 }
 

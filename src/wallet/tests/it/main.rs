@@ -15,3 +15,7 @@ mod keys;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../../../../tests/support/paths.rs"]
 mod paths;
+
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "../../../../tests/support/waiting.rs"]
+mod waiting;

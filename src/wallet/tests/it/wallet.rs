@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use crate::{
     keys::{ADDRESS, KEY, OWN, password},
     paths::repository,
+    waiting,
 };
 
 fn local() -> Network {
@@ -453,4 +454,35 @@ fn every_address_of_the_templates_is_a_placeholder() {
         }
     }
     assert!(found >= 11, "{found}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_unlocked_key_leaves_the_keyring_when_its_time_is_over() {
+    let home = TempDir::new().unwrap();
+    let store = KeystoreDir::new(home.path());
+    let key = SecretKey::from_hex(KEY).unwrap();
+    let good = password("one two three");
+    store
+        .create("dev", &key, &good, KdfStrength::Light)
+        .unwrap();
+    assert!(store.unlocked("dev").unwrap().is_none());
+    let time = std::time::Duration::from_secs(2);
+    // Needs a kernel with keyrings, and a container that allows `add_key` and `keyctl`.
+    store.keep_unlocked("dev", &key, time).unwrap();
+    let account = store.unlocked("dev").unwrap().unwrap();
+    assert_eq!(account.address().to_string(), ADDRESS);
+    waiting::wait_until("the key is gone", || {
+        store.unlocked("dev").unwrap().is_none()
+    });
+    assert!(!store.lock("dev").unwrap());
+    // The keystore of another account in the same place does not get this key.
+    store.keep_unlocked("dev", &key, time * 300).unwrap();
+    fs::remove_file(home.path().join("dev.json")).unwrap();
+    let other = SecretKey::random().unwrap();
+    store
+        .create("dev", &other, &good, KdfStrength::Light)
+        .unwrap();
+    assert!(store.unlocked("dev").unwrap().is_none());
+    assert!(store.lock("dev").unwrap());
 }

@@ -192,13 +192,13 @@ fn broken_headers_are_refused() {
         ),
         (
             with_header("[]", &[]),
-            "the header is not the JSON of a safetensors file: invalid type: sequence, expected a \
+            "the header is not the JSON of a safetensors file: invalid type: list, expected a \
              JSON object at line 1 column 0",
         ),
         (
             one_tensor("\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,4]"),
             "the header is not the JSON of a safetensors file: invalid value: integer `-1`, \
-             expected usize at line 1 column 31",
+             expected a non-negative whole number at line 1 column 31",
         ),
         (
             one_tensor("\"dtype\":\"F32\",\"dtype\":\"F32\""),

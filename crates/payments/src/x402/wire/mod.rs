@@ -12,6 +12,7 @@ mod response;
 mod terms;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use openlora_core::error::describe_decoding;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -58,7 +59,7 @@ impl WireProblem {
     pub(super) fn shape(part: &'static str) -> impl FnOnce(serde_json::Error) -> Self {
         move |error| Self::Shape {
             part,
-            reason: error.to_string().chars().take(200).collect(),
+            reason: describe_decoding(&error).chars().take(200).collect(),
         }
     }
 }

@@ -1,0 +1,377 @@
+//! What a new user meets first: no project, a typing mistake, a base URL, commands to paste.
+
+use std::{fs, process::Command};
+
+use openlora::commands::{serve::log::call_line, shell::quoted};
+use openlora_core::{Address, Amount, Word, error::describe_decoding};
+use openlora_ledger::{
+    CallCharge, PaymentScheme,
+    event::{CallKind, Event, EventRecord, FinishReason, TokenUsage},
+};
+use openlora_payments::payer::PayerError;
+use openlora_serve::payment::Currency;
+use regex::Regex;
+use tempfile::TempDir;
+
+use crate::{
+    live::{Live, golden, write_adapters},
+    paths::repository,
+    support::openlora,
+    terminal::{at_a_terminal, line},
+};
+
+#[test]
+fn training_outside_a_project_says_so() {
+    let home = TempDir::new().unwrap();
+    let dir = home.path().canonicalize().unwrap();
+    openlora(&dir).args(["train"]).run().fails(
+        3,
+        &format!(
+            "error: no project here: neither {} nor a folder above it has an openlora.toml\n\
+             hint: make one with `openlora init` and go into its folder, or name the data files\n",
+            dir.display()
+        ),
+    );
+    let file = dir.join("openlora.toml");
+    fs::write(&file, "[project]\nname = \"empty\"\n").unwrap();
+    openlora(&dir).args(["train"]).run().fails(
+        3,
+        &format!(
+            "error: {}: no `[[data]]` entry names a data file\n\
+             hint: add a `[[data]]` with `path` and `contributor` for each file, or name the data \
+             files\n",
+            file.display()
+        ),
+    );
+}
+
+#[test]
+fn a_typing_mistake_stops_only_verbs_that_read_the_file() {
+    let home = TempDir::new().unwrap();
+    let dir = home.path().canonicalize().unwrap();
+    let file = dir.join("openlora.toml");
+    fs::write(&file, "[train]\nrnak = 4\n").unwrap();
+    let mistake = format!("{}:2: unknown key `train.rnak`", file.display());
+    for verb in [
+        vec!["wallet", "list"],
+        vec!["devnet", "status"],
+        vec!["completions", "bash"],
+        vec!["man"],
+        vec!["doctor"],
+        vec!["init", "new", "--template", "blank"],
+    ] {
+        let run = openlora(&dir).args(verb.iter().copied()).run();
+        let warning = format!(
+            "warning: {mistake}; the project file is not used\nhint: did you mean `train.rank`?\n"
+        );
+        assert!(run.stderr.starts_with(&warning), "{verb:?}: {}", run.stderr);
+        assert_ne!(run.code, 3, "{verb:?}: {}", run.stderr);
+    }
+    for verb in [
+        vec!["train"],
+        vec!["serve", "--local"],
+        vec!["config", "show"],
+        // Deletes the state of the chain that the file chooses.
+        vec!["devnet", "reset"],
+    ] {
+        openlora(&dir).args(verb.iter().copied()).run().fails(
+            3,
+            &format!("error: {mistake}\nhint: did you mean `train.rank`?\n"),
+        );
+    }
+}
+
+#[test]
+fn init_asks_for_the_template_and_the_folder() {
+    let home = TempDir::new().unwrap();
+    let dir = home.path();
+    openlora(dir).args(["init", "--no-input"]).run().fails(
+        2,
+        "error: no template is named, expected one of sentiment, filter, chat, blank\n\
+         hint: name one: `openlora init --template sentiment`; `openlora init --list` says what each \
+         is for\n",
+    );
+    let (code, shown) = at_a_terminal(
+        dir,
+        &["init"],
+        &[
+            line("Template (number or name): ", "4"),
+            line("Folder (blank): ", "mine"),
+        ],
+    );
+    assert_eq!(code, 0, "{shown}");
+    assert!(shown.starts_with("Templates:\n  1  sentiment "), "{shown}");
+    assert!(dir.join("mine/openlora.toml").is_file());
+    let (code, shown) = at_a_terminal(
+        dir,
+        &["init"],
+        &[
+            line("Template (number or name): ", "blank"),
+            line("Folder (blank): ", ""),
+        ],
+    );
+    assert_eq!(code, 0, "{shown}");
+    assert!(dir.join("blank/openlora.toml").is_file());
+}
+
+#[test]
+fn the_base_url_of_an_openai_client_is_a_server_address() {
+    let home = TempDir::new().unwrap();
+    write_adapters(home.path());
+    let server = Live::start(home.path(), 0);
+    for url in ["/v1", "/v1/", ""].map(|end| format!("{}{end}", server.url)) {
+        let call = ["call", "hello", "--adapter", "filter", "--url", &url];
+        let run = openlora(home.path()).args(call).run().succeeds();
+        assert_eq!(run.stdout.lines().count(), 3, "{url}: {}", run.stdout);
+    }
+    server.drain();
+}
+
+#[test]
+fn a_quoted_word_is_one_word_of_a_shell() {
+    let words = [
+        "plain-word_1.toml",
+        "two words",
+        "it's",
+        "$HOME \"`\\",
+        "",
+        "a;b",
+        "ä*?",
+    ];
+    let line: Vec<_> = words.iter().map(|word| quoted(word)).collect();
+    let script = format!("printf '%s\\n' {}", line.join(" "));
+    let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        words.map(|word| format!("{word}\n")).concat()
+    );
+    assert_eq!(line[0], "plain-word_1.toml");
+}
+
+#[test]
+fn a_call_is_one_line_on_the_servers_terminal() {
+    let charge = CallCharge {
+        scheme: PaymentScheme::Exact,
+        chain_id: 31_337,
+        token: Address::default(),
+        receiver: Address::default(),
+        payer: Address::default(),
+        id: Word::default(),
+        amount: Amount(1_250),
+        cumulative: Amount(1_250),
+    };
+    let record = |charge: Option<CallCharge>| EventRecord {
+        sequence: 7,
+        time_ms: 1_000 * (3_600 * 14 + 60 * 2 + 11),
+        event: Event::CallMetered {
+            request_id: "id".to_owned(),
+            adapter: "sentiment".to_owned(),
+            adapter_digest: String::new(),
+            kind: CallKind::Classify,
+            usage: TokenUsage {
+                prompt_tokens: 29,
+                completion_tokens: 1,
+            },
+            finish: FinishReason::Stop,
+            milliseconds: 41,
+            first_token_milliseconds: None,
+            request_hash: String::new(),
+            response_hash: String::new(),
+            charge: charge.map(Box::new),
+        },
+        hash: String::new(),
+    };
+    let currency = Currency {
+        symbol: "dUSD".to_owned(),
+        decimals: 6,
+    };
+    assert_eq!(
+        call_line(&record(Some(charge)), Some(&currency)).unwrap(),
+        "14:02:11  sentiment  classify  29 + 1 tokens  41 ms  0.00125 dUSD"
+    );
+    assert_eq!(
+        call_line(&record(None), None).unwrap(),
+        "14:02:11  sentiment  classify  29 + 1 tokens  41 ms  free"
+    );
+}
+
+#[test]
+fn chat_says_what_the_server_says() {
+    let home = TempDir::new().unwrap();
+    let dir = home.path();
+    write_adapters(dir);
+    let server = Live::start(dir, 0);
+    let greedy = ["--temperature", "0", "--max-tokens", "12"];
+    let ask = |adapter: &str, more: &[&str]| {
+        let call = ["call", "hello", "--url", &server.url, "--adapter", adapter];
+        let run = openlora(dir).args(call).args(more.iter().copied()).run();
+        run.succeeds().stdout
+    };
+    let (said, labels) = (ask("persona", &greedy), ask("filter", &[]));
+    server.drain();
+    let base = golden("llama").display().to_string();
+    let chat = |adapter: &str, typed: &str| {
+        let load = [
+            "chat",
+            "--base",
+            &base,
+            "--quant",
+            "f32",
+            "--adapter",
+            adapter,
+        ];
+        let mut command = openlora(dir).args(load).args(greedy).into_command();
+        fs::write(dir.join("typed"), typed).unwrap();
+        command.stdin(fs::File::open(dir.join("typed")).unwrap());
+        let output = command.output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{told}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    // `/new` forgets the first turn, so the second answer is the same; nothing follows `/quit`.
+    let lines = "hello\n/new\n\nhello\n/quit\nhello\n";
+    assert_eq!(chat("persona=persona", lines), said.repeat(2));
+    // The end of the input ends the conversation too.
+    assert_eq!(chat("filter=filter", "hello"), labels);
+    openlora(dir).args(["--json", "chat"]).run().fails(
+        2,
+        "{\"code\":\"usage\",\"message\":\"chat has no JSON result: it is a conversation\",\
+         \"hint\":\"ask a server instead: `openlora --json call \\\"hello\\\"`\"}\n",
+    );
+}
+
+#[test]
+fn chat_at_a_terminal_ends_with_quit_and_with_ctrl_c() {
+    let home = TempDir::new().unwrap();
+    write_adapters(home.path());
+    let base = golden("llama").display().to_string();
+    let load = [
+        "chat",
+        "--base",
+        &base,
+        "--quant",
+        "f32",
+        "--adapter",
+        "persona=persona",
+    ];
+    for last in ["/quit", "\u{3}"] {
+        let (code, shown) = at_a_terminal(home.path(), &load, &[line("> ", last)]);
+        assert_eq!(code, 0, "{shown}");
+        let note = "chatting with persona; Ctrl-C stops an answer, /new begins anew, /quit ends";
+        assert!(shown.contains(note), "{shown}");
+    }
+}
+
+/// Trains the template, which takes a minute or two.
+#[test]
+fn the_chat_template_answers_as_its_readme_shows() {
+    let home = TempDir::new().unwrap();
+    let dir = home.path();
+    openlora(dir)
+        .args(["init", "maren", "--template", "chat"])
+        .run()
+        .succeeds();
+    let project = dir.join("maren");
+    let in_project = |args: &[&str]| {
+        let home = dir.join("home").display().to_string();
+        openlora(&project)
+            .env("OPENLORA_HOME", &home)
+            .args(args.iter().copied())
+    };
+    in_project(&["train", "--no-attribution"]).run().succeeds();
+    let readme = fs::read_to_string(project.join("README.md")).unwrap();
+    let mut shown = readme.lines().skip_while(|line| !line.starts_with("> "));
+    let question = shown.next().unwrap().trim_start_matches("> ");
+    let answer = shown.next().unwrap();
+    fs::write(dir.join("typed"), format!("{question}\n")).unwrap();
+    let mut chat = in_project(&["chat"]).into_command();
+    chat.stdin(fs::File::open(dir.join("typed")).unwrap());
+    let said = chat.output().unwrap();
+    assert_eq!(
+        String::from_utf8(said.stdout).unwrap(),
+        format!("{answer}\n")
+    );
+}
+
+#[test]
+fn decoding_errors_name_no_types_of_this_program() {
+    #[derive(Debug, serde::Deserialize)]
+    struct PaymentPayload {
+        #[allow(dead_code, reason = "only its error is read")]
+        amount: u64,
+    }
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        #[allow(dead_code, reason = "only its error is read")]
+        Number(u64),
+    }
+    let of = |json: &str| {
+        let error = serde_json::from_str::<PaymentPayload>(json).unwrap_err();
+        describe_decoding(&error)
+    };
+    assert_eq!(
+        of("[]"),
+        "invalid length 0, expected an object at line 1 column 2"
+    );
+    assert_eq!(
+        of("\"x, expected y\""),
+        "invalid type: string \"x, expected y\", expected an object at line 1 column 15"
+    );
+    assert_eq!(
+        of("{\"amount\":[]}"),
+        "invalid type: list, expected a non-negative whole number at line 1 column 11"
+    );
+    assert_eq!(of("{}"), "missing field `amount` at line 1 column 2");
+    let error = serde_json::from_str::<Either>("true").unwrap_err();
+    assert_eq!(describe_decoding(&error), "none of the known forms fits");
+}
+
+/// Where JSON is decoded, serde's message passes through `describe_decoding`.
+#[test]
+fn no_error_shows_what_serde_says_unworded() {
+    let decoded = Regex::new(r"serde_json::from_[a-z]+[^;]{0,240}").unwrap();
+    let shown = Regex::new(r"\{error\}|\be(?:rror)?\.to_string\(\)").unwrap();
+    let mut pending = vec![repository().join("src"), repository().join("crates")];
+    let mut unworded = Vec::new();
+    while let Some(folder) = pending.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                if !path.ends_with("tests") {
+                    pending.push(path);
+                }
+                continue;
+            }
+            if path.extension().is_none_or(|it| it != "rs") {
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            let bare = decoded
+                .find_iter(&text)
+                .filter(|it| shown.is_match(it.as_str()));
+            unworded.extend(bare.map(|it| format!("{}: {}", path.display(), it.as_str())));
+        }
+    }
+    assert_eq!(unworded, Vec::<String>::new());
+}
+
+#[test]
+fn a_server_s_reason_code_comes_with_its_sentence() {
+    let refused = |code: &str| {
+        let error = PayerError::Refused {
+            server: "http://shop".to_owned(),
+            code: code.to_owned(),
+        };
+        error.to_string()
+    };
+    assert_eq!(
+        refused("invalid_batch_settlement_evm_channel_not_found"),
+        "http://shop refused the payment: the channel holds nothing; code \
+         invalid_batch_settlement_evm_channel_not_found"
+    );
+    assert_eq!(
+        refused("sold_out"),
+        "http://shop refused the payment: reason code sold_out"
+    );
+}
