@@ -343,4 +343,18 @@ fn earned_what_was_paid(results: &Results) {
         (&json!("0"), &json!("0"))
     );
     assert_eq!(earnings["rows"].as_array().unwrap().len(), 5);
+    // Everyone who is paid is named. The shares are those of the charges; the creator's is rounded
+    // down, and so is each contributor's by influence and by static shares.
+    let recipients = all["recipients"].as_array().unwrap();
+    assert_eq!(recipients.len(), 5, "{recipients:?}");
+    assert_eq!(recipients[0]["own"], true, "{recipients:?}");
+    assert!(
+        recipients.iter().all(|it| it["name"].is_string()),
+        "{recipients:?}"
+    );
+    let pooled = recipients.iter().filter(|it| it["pool"].is_string());
+    assert_eq!(pooled.count(), 4, "{recipients:?}");
+    let earned = recipients.iter().map(|it| amount(&it["earned"]));
+    let (earned, charged) = (earned.sum::<u128>(), amount(&all["all"]["charged"]));
+    assert!(earned <= charged && charged - earned <= 9, "{recipients:?}");
 }

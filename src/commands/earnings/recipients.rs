@@ -11,7 +11,7 @@ use openlora_chain::network::Network;
 use openlora_core::{Address, Amount, error::Failure};
 use openlora_ledger::{
     ChainFacts, DayRange, ReceiverKey,
-    event::{Event, SplitRead},
+    event::{Event, SplitPart, SplitRead},
 };
 
 /// One account that is paid out of the earnings. Amounts are in base units, over all time.
@@ -23,13 +23,18 @@ pub struct RecipientReport {
     pub name: Option<String>,
     /// Whether the account is in this home's wallet.
     pub own: bool,
+    /// The contributor pool that pays it, at least in part: `claim` fetches that part. Null if the
+    /// splitter pays all of it.
+    #[schemars(with = "Option<String>")]
+    pub pool: Option<Address>,
     /// Its share of the charges.
     pub earned: Amount,
     /// The part of it that has been collected: at the splitter, or allotted to a contributor.
     pub collected: Amount,
-    /// The part of that which was paid out.
+    /// The part of that which was paid out, as far as this journal has it: a contributor may fetch
+    /// its part from the pool without this server.
     pub fetched: Amount,
-    /// The part of the collected amount that is not paid out yet.
+    /// The part of the collected amount that is not paid out yet, as far as this journal has it.
     pub fetchable: Amount,
 }
 
@@ -50,7 +55,13 @@ impl RecipientFacts {
                 facts.names.insert(account, source.contributor.clone());
             }
         }
-        for entry in wallet::keystores(context).list()? {
+        let accounts = wallet::keystores(context).list();
+        let accounts = accounts.unwrap_or_else(|error| {
+            let why = "so none of the shares is shown as yours";
+            context.printer.warn(format!("{error}, {why}"));
+            Vec::new()
+        });
+        for entry in accounts {
             if let Some(account) = entry.address {
                 facts.names.entry(account).or_insert(entry.name);
                 facts.own.insert(account);
@@ -81,6 +92,13 @@ impl RecipientFacts {
     }
 }
 
+/// The contributor pool of a receiver of which an account is a member.
+fn pool_of(facts: &ChainFacts, receiver: ReceiverKey, account: Address) -> Option<Address> {
+    let is_member = |part: &&SplitPart| part.members.iter().any(|it| it.account == account);
+    let parts = &facts.splits().get(&receiver)?.parts;
+    parts.iter().find(is_member).map(|part| part.recipient)
+}
+
 /// What a contributor has fetched from the pools of a receiver.
 fn claimed(facts: &ChainFacts, receiver: ReceiverKey, account: Address) -> Amount {
     let split = facts.splits().get(&receiver);
@@ -104,11 +122,14 @@ pub(super) fn recipients(income: &IncomeLedger, receivers: &[ReceiverKey]) -> Ve
                 account,
                 name: facts.name(account),
                 own: facts.own.contains(&account),
+                pool: None,
                 earned: Amount::ZERO,
                 collected: Amount::ZERO,
                 fetched: Amount::ZERO,
                 fetchable: Amount::ZERO,
             });
+            let pool = pool_of(&income.earnings.facts, *receiver, account);
+            report.pool = pool.or(report.pool);
             let claimed = claimed(&income.earnings.facts, *receiver, account);
             let fetched = accrual.released.saturating_add(claimed);
             report.earned = report.earned.saturating_add(accrual.charged);

@@ -340,23 +340,28 @@ fn show_recipients(printer: &Printer, token: &TokenReport) {
         line("yours", sum(|it| it.earned), "of what was charged");
         line("fetched", sum(|it| it.fetched), "of it, paid out to you");
         let fetchable = sum(|it| it.fetchable);
-        let about = match fetchable.is_zero() {
-            true => "of it, nothing has arrived that you could fetch",
-            false => "of it, yours to fetch now: openlora withdraw",
+        let mut payable = own.iter().filter(|it| !it.fetchable.is_zero());
+        let about = match (fetchable.is_zero(), payable.find_map(|it| it.pool)) {
+            (true, _) => "of it, nothing has arrived that you could fetch".to_owned(),
+            (false, None) => "of it, yours to fetch now: openlora withdraw".to_owned(),
+            (false, Some(pool)) => format!(
+                "of it, yours to fetch: openlora withdraw; from the pool: openlora claim --pool {pool}"
+            ),
         };
-        line("to fetch", fetchable, about);
+        line("to fetch", fetchable, &about);
     }
     for it in others {
         let owed = it.earned.max(it.collected).saturating_sub(it.fetched);
-        let name = it.name.as_deref().unwrap_or("?");
-        line(
-            "owed",
-            owed,
-            &format!(
-                "to {name} ({}), {} of it ready to be fetched",
-                it.account,
-                amount(it.fetchable)
+        let name = it.name.as_deref().unwrap_or("an unnamed account");
+        let collected = amount(it.fetchable);
+        // A pool pays by itself, also without this server.
+        let about = match it.pool.is_some() {
+            true => format!(
+                "to {name}, {collected} of it for its pool to pay; {}",
+                it.account
             ),
-        );
+            false => format!("to {name}, {collected} of it collected; {}", it.account),
+        };
+        line("owed", owed, &about);
     }
 }
