@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 
 use futures::StreamExt;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{CommandContext, serve};
 use openlora_core::error::{ExitClass, ExitStatus, Failure};
@@ -37,6 +38,7 @@ pub async fn run(
     }
     let wanted: Vec<String> = request.adapter.iter().cloned().collect();
     let adapter = serve::load_one(context, &wanted).await?;
+    let mut interrupts = interrupts()?;
     let asks = std::io::stdin().is_terminal();
     if asks {
         context.printer.note(format!(
@@ -56,19 +58,27 @@ pub async fn run(
         }
         let line = tokio::select! {
             line = next_line() => line?,
-            _ = tokio::signal::ctrl_c() => None,
+            _ = interrupts.recv() => None,
         };
         match line.as_deref().map(str::trim) {
             None | Some("/quit" | "/exit") => break,
             Some("") => {}
             Some("/new") => conversation.messages.clear(),
-            Some(text) => conversation.answer(text).await?,
+            Some(text) => conversation.answer(text, &mut interrupts).await?,
         }
     }
     if asks {
         context.printer.note("");
     }
     Ok(ExitStatus::Success)
+}
+
+/// Ctrl-C, from now on. Before, while the model is loaded, it ends the program.
+fn interrupts() -> Result<Signal, Failure> {
+    signal(SignalKind::interrupt()).map_err(|error| {
+        let message = format!("cannot listen for signals: {error}");
+        Failure::new(ExitClass::Environment, message)
+    })
 }
 
 /// The next line of standard input; none at its end.
@@ -97,7 +107,8 @@ struct Conversation<'a> {
 }
 
 impl Conversation<'_> {
-    async fn answer(&mut self, text: &str) -> Result<(), Failure> {
+    /// Prints the answer to a line; an interrupt stops it.
+    async fn answer(&mut self, text: &str, interrupts: &mut Signal) -> Result<(), Failure> {
         if let Some(task @ Task::Classify { .. }) = &self.adapter.task {
             return self
                 .classify(Prompt::Chat(task.prompt_messages(text)))
@@ -112,8 +123,9 @@ impl Conversation<'_> {
         loop {
             let step = tokio::select! {
                 step = steps.next() => step,
-                _ = tokio::signal::ctrl_c() => {
-                    self.context.printer.note("\nstopped");
+                _ = interrupts.recv() => {
+                    self.context.printer.piece("\n");
+                    self.context.printer.note("stopped");
                     break;
                 }
             };

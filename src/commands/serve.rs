@@ -388,14 +388,15 @@ async fn load(
             quant,
         };
         let loaded = engines.load(spec).await?;
-        let effect = loaded.effect.map_or(String::new(), |effect| {
-            format!("; moves the base's logits by up to {effect:.2}")
-        });
         let weights = &loaded.weights;
         context.printer.note(format!(
-            "{name}: {} weights ({}){effect}",
+            "{name}: {} weights ({})",
             weights.quant, weights.reason
         ));
+        if let Some(effect) = loaded.effect {
+            let detail = format!("{name} moves the base's logits by up to {effect:.2}");
+            context.printer.detail(detail);
+        }
         hosted.push(ServedAdapter {
             name,
             version,

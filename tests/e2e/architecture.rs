@@ -319,6 +319,7 @@ const THIRD_PARTIES: &[(&str, &[&str])] = &[
     ("alloy::transports", NETWORK),
     ("revm", &["crates/devnet/"]),
     ("rpassword", &["src/commands/ask.rs"]),
+    ("linux_keyutils", &["src/wallet/"]),
     ("rustix", &["crates/core/src/atomic.rs"]),
     ("ratatui", &["src/tui/"]),
     ("crossterm", &["src/tui/"]),

@@ -293,7 +293,7 @@ fn an_answer_that_does_not_come_is_fetched_later() {
         gone.fails(
             2,
             &format!(
-                "error: no call of the purse that waits for its answer is named `{id}`\n\
+                "error: no call that was paid from here and waits for its answer is named `{id}`\n\
                  hint: every paid call has been answered\n"
             ),
         );

@@ -99,7 +99,7 @@ fn signature(record: &PaymentRecord, channel: Option<&PayerChannel>) -> Comparis
                 ComparisonResult::Unknown("an `exact` payment has no voucher".to_owned())
             }
             PaymentScheme::BatchSettlement => {
-                ComparisonResult::Unknown("its channel is not in the purse".to_owned())
+                ComparisonResult::Unknown("its channel was not opened from here".to_owned())
             }
         };
     };

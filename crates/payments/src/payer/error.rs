@@ -15,9 +15,9 @@ use openlora_core::{
 /// Every reason for which a payment fails.
 #[derive(Debug, thiserror::Error)]
 pub enum PayerError {
-    #[error("the purse {}: {problem}", path.display())]
+    #[error("the payment store {}: {problem}", path.display())]
     Store { path: PathBuf, problem: String },
-    #[error("the purse {} has format {found}, expected {expected}", path.display())]
+    #[error("the payment store {} has format {found}, expected {expected}", path.display())]
     Format {
         path: PathBuf,
         found: i64,
@@ -149,7 +149,7 @@ pub enum PayerError {
         code: String,
         until: u64,
     },
-    #[error("no call of the purse that waits for its answer is named `{wanted}`")]
+    #[error("no call that was paid from here and waits for its answer is named `{wanted}`")]
     NoAttempt { wanted: String, known: Vec<String> },
     #[error(
         "{account} paid for this call on chain {chain_id}, and another account or chain is chosen"
@@ -169,7 +169,7 @@ pub enum PayerError {
     },
     #[error("channel {channel} is used by another call now")]
     Busy { channel: Word },
-    #[error("there is no channel {wanted} in the purse")]
+    #[error("no channel {wanted} was opened from here")]
     NoChannel { wanted: String, known: Vec<String> },
 }
 

@@ -120,6 +120,9 @@ fn a_file_of_another_format_is_left_alone() {
     drop(file);
     assert_eq!(
         PayerStore::open(dir.path()).unwrap_err().to_string(),
-        format!("the purse {} has format 7, expected 3", path.display())
+        format!(
+            "the payment store {} has format 7, expected 3",
+            path.display()
+        )
     );
 }
