@@ -28,6 +28,9 @@ _openlora() {
             openlora,channel)
                 cmd="openlora__subcmd__channel"
                 ;;
+            openlora,chat)
+                cmd="openlora__subcmd__chat"
+                ;;
             openlora,claim)
                 cmd="openlora__subcmd__claim"
                 ;;
@@ -253,6 +256,9 @@ _openlora() {
             openlora__subcmd__help,channel)
                 cmd="openlora__subcmd__help__subcmd__channel"
                 ;;
+            openlora__subcmd__help,chat)
+                cmd="openlora__subcmd__help__subcmd__chat"
+                ;;
             openlora__subcmd__help,claim)
                 cmd="openlora__subcmd__help__subcmd__claim"
                 ;;
@@ -379,6 +385,9 @@ _openlora() {
             openlora__subcmd__help__subcmd__devnet,stop)
                 cmd="openlora__subcmd__help__subcmd__devnet__subcmd__stop"
                 ;;
+            openlora__subcmd__help__subcmd__receipts,list)
+                cmd="openlora__subcmd__help__subcmd__receipts__subcmd__list"
+                ;;
             openlora__subcmd__help__subcmd__receipts,pending)
                 cmd="openlora__subcmd__help__subcmd__receipts__subcmd__pending"
                 ;;
@@ -406,11 +415,20 @@ _openlora() {
             openlora__subcmd__help__subcmd__wallet,list)
                 cmd="openlora__subcmd__help__subcmd__wallet__subcmd__list"
                 ;;
+            openlora__subcmd__help__subcmd__wallet,lock)
+                cmd="openlora__subcmd__help__subcmd__wallet__subcmd__lock"
+                ;;
             openlora__subcmd__help__subcmd__wallet,new)
                 cmd="openlora__subcmd__help__subcmd__wallet__subcmd__new"
                 ;;
+            openlora__subcmd__help__subcmd__wallet,unlock)
+                cmd="openlora__subcmd__help__subcmd__wallet__subcmd__unlock"
+                ;;
             openlora__subcmd__receipts,help)
                 cmd="openlora__subcmd__receipts__subcmd__help"
+                ;;
+            openlora__subcmd__receipts,list)
+                cmd="openlora__subcmd__receipts__subcmd__list"
                 ;;
             openlora__subcmd__receipts,pending)
                 cmd="openlora__subcmd__receipts__subcmd__pending"
@@ -423,6 +441,9 @@ _openlora() {
                 ;;
             openlora__subcmd__receipts__subcmd__help,help)
                 cmd="openlora__subcmd__receipts__subcmd__help__subcmd__help"
+                ;;
+            openlora__subcmd__receipts__subcmd__help,list)
+                cmd="openlora__subcmd__receipts__subcmd__help__subcmd__list"
                 ;;
             openlora__subcmd__receipts__subcmd__help,pending)
                 cmd="openlora__subcmd__receipts__subcmd__help__subcmd__pending"
@@ -454,8 +475,14 @@ _openlora() {
             openlora__subcmd__wallet,list)
                 cmd="openlora__subcmd__wallet__subcmd__list"
                 ;;
+            openlora__subcmd__wallet,lock)
+                cmd="openlora__subcmd__wallet__subcmd__lock"
+                ;;
             openlora__subcmd__wallet,new)
                 cmd="openlora__subcmd__wallet__subcmd__new"
+                ;;
+            openlora__subcmd__wallet,unlock)
+                cmd="openlora__subcmd__wallet__subcmd__unlock"
                 ;;
             openlora__subcmd__wallet__subcmd__help,address)
                 cmd="openlora__subcmd__wallet__subcmd__help__subcmd__address"
@@ -478,8 +505,14 @@ _openlora() {
             openlora__subcmd__wallet__subcmd__help,list)
                 cmd="openlora__subcmd__wallet__subcmd__help__subcmd__list"
                 ;;
+            openlora__subcmd__wallet__subcmd__help,lock)
+                cmd="openlora__subcmd__wallet__subcmd__help__subcmd__lock"
+                ;;
             openlora__subcmd__wallet__subcmd__help,new)
                 cmd="openlora__subcmd__wallet__subcmd__help__subcmd__new"
+                ;;
+            openlora__subcmd__wallet__subcmd__help,unlock)
+                cmd="openlora__subcmd__wallet__subcmd__help__subcmd__unlock"
                 ;;
             *)
                 ;;
@@ -488,7 +521,7 @@ _openlora() {
 
     case "${cmd}" in
         openlora)
-            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve settle withdraw claim audit call channel receipts devnet config completions man help"
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat settle withdraw claim audit call channel receipts devnet config completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1183,6 +1216,60 @@ _openlora() {
                     return 0
                     ;;
                 --password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__chat)
+            opts="-q -v -y -h -V --adapter --base --quant --system --temperature --max-tokens --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --adapter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --base)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --quant)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --system)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --temperature)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-tokens)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2238,7 +2325,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__help)
-            opts="demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve settle withdraw claim audit call channel receipts devnet config completions man help"
+            opts="demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat settle withdraw claim audit call channel receipts devnet config completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2422,6 +2509,20 @@ _openlora() {
         openlora__subcmd__help__subcmd__channel__subcmd__withdraw)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__help__subcmd__chat)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -2798,8 +2899,22 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__help__subcmd__receipts)
-            opts="show pending verify"
+            opts="list show pending verify"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__help__subcmd__receipts__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -2910,7 +3025,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__help__subcmd__wallet)
-            opts="new import list address balance export change-password"
+            opts="new import list address balance export unlock lock change-password"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3007,7 +3122,35 @@ _openlora() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        openlora__subcmd__help__subcmd__wallet__subcmd__lock)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         openlora__subcmd__help__subcmd__wallet__subcmd__new)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__help__subcmd__wallet__subcmd__unlock)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -3146,7 +3289,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__receipts)
-            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version show pending verify help"
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version list show pending verify help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3176,7 +3319,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__receipts__subcmd__help)
-            opts="show pending verify help"
+            opts="list show pending verify help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3190,6 +3333,20 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__receipts__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__receipts__subcmd__help__subcmd__list)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -3238,6 +3395,36 @@ _openlora() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__receipts__subcmd__list)
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -3580,7 +3767,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__wallet)
-            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version new import list address balance export change-password help"
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version new import list address balance export unlock lock change-password help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3746,7 +3933,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__wallet__subcmd__help)
-            opts="new import list address balance export change-password help"
+            opts="new import list address balance export unlock lock change-password help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3857,7 +4044,35 @@ _openlora() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        openlora__subcmd__wallet__subcmd__help__subcmd__lock)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         openlora__subcmd__wallet__subcmd__help__subcmd__new)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__wallet__subcmd__help__subcmd__unlock)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -3943,6 +4158,36 @@ _openlora() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        openlora__subcmd__wallet__subcmd__lock)
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         openlora__subcmd__wallet__subcmd__new)
             opts="-q -v -y -h -V --light-kdf --password-file --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -3950,6 +4195,44 @@ _openlora() {
                 return 0
             fi
             case "${prev}" in
+                --password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__wallet__subcmd__unlock)
+            opts="-q -v -y -h -V --for --password-file --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --password-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -68,7 +68,7 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (init)
 _arguments "${_arguments_options[@]}" : \
-'--template=[Template to start from]:NAME:_default' \
+'--template=[Template to start from; asked for when left out]:NAME:_default' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
 '--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
@@ -830,6 +830,54 @@ _arguments "${_arguments_options[@]}" : \
 '::name -- Account; wallet.account or the only one when left out:_default' \
 && ret=0
 ;;
+(unlock)
+_arguments "${_arguments_options[@]}" : \
+'--for=[How long, such as 30m or 1h; a day at most]:TIME:_default' \
+'--password-file=[File with the password, or - for standard input]:F|-:_files' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+'::name -- Account; wallet.account or the only one when left out:_default' \
+&& ret=0
+;;
+(lock)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+'::name -- Account; all of them when left out:_default' \
+&& ret=0
+;;
 (change-password)
 _arguments "${_arguments_options[@]}" : \
 '--password-file=[File with the password, or - for standard input]:F|-:_files' \
@@ -891,6 +939,14 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(unlock)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(lock)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (change-password)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -923,6 +979,34 @@ _arguments "${_arguments_options[@]}" : \
 '--free[Answer without payment]' \
 '--expose[Allow an address that other machines can reach]' \
 '--rotate-operator-token[Make new tokens for the operator'\''s routes and for sellers that settle here]' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+&& ret=0
+;;
+(chat)
+_arguments "${_arguments_options[@]}" : \
+'--adapter=[Adapter to talk to; the newest run'\''s when left out]:NAME=PATH:_default' \
+'--base=[Base model\: nano, a folder, or a Hub id]:DIR|ID:_default' \
+'--quant=[Weights in memory\: auto, f32, q8_0 or q4k]:NAME:_default' \
+'--system=[System message]:TEXT:_default' \
+'--temperature=[Randomness; 0 is greedy]:F:_default' \
+'--max-tokens=[Longest answer in tokens]:N:_default' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
 '(-v --verbose)--quiet[Say less on stderr]' \
@@ -1316,7 +1400,29 @@ _arguments "${_arguments_options[@]}" : \
         (( CURRENT += 1 ))
         curcontext="${curcontext%:*:*}:openlora-receipts-command-$line[1]:"
         case $line[1] in
-            (show)
+            (list)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+&& ret=0
+;;
+(show)
 _arguments "${_arguments_options[@]}" : \
 '--url=[Server to ask; the one that was paid when left out]:URL:_default' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
@@ -1338,7 +1444,7 @@ _arguments "${_arguments_options[@]}" : \
 '--help[Print help]' \
 '-V[Print version]' \
 '--version[Print version]' \
-':id -- Request id of the call:_default' \
+':id -- Request id of the call, or the beginning of it:_default' \
 && ret=0
 ;;
 (pending)
@@ -1383,7 +1489,7 @@ _arguments "${_arguments_options[@]}" : \
 '--help[Print help]' \
 '-V[Print version]' \
 '--version[Print version]' \
-':receipt -- Request id, or a file with the receipt:_default' \
+':receipt -- Request id, the beginning of it, or a file with the receipt:_default' \
 && ret=0
 ;;
 (help)
@@ -1398,7 +1504,11 @@ _arguments "${_arguments_options[@]}" : \
         (( CURRENT += 1 ))
         curcontext="${curcontext%:*:*}:openlora-receipts-help-command-$line[1]:"
         case $line[1] in
-            (show)
+            (list)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(show)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
@@ -1920,6 +2030,14 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(unlock)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(lock)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (change-password)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -1929,6 +2047,10 @@ _arguments "${_arguments_options[@]}" : \
 esac
 ;;
 (serve)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(chat)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
@@ -2000,7 +2122,11 @@ _arguments "${_arguments_options[@]}" : \
         (( CURRENT += 1 ))
         curcontext="${curcontext%:*:*}:openlora-help-receipts-command-$line[1]:"
         case $line[1] in
-            (show)
+            (list)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(show)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
@@ -2115,6 +2241,7 @@ _openlora_commands() {
 'dash:Show calls, attribution and money live on the terminal' \
 'wallet:Keep accounts in encrypted files' \
 'serve:Answer calls over HTTP' \
+'chat:Talk to an adapter in this terminal, without a server' \
 'settle:Claim what calls have cost, and have it sent to the splitters' \
 'withdraw:Pay out your share of the splitters, and the contributor pools'\''' \
 'claim:Fetch what contributor pools owe you, with only an address, a published log and a chain' \
@@ -2285,6 +2412,11 @@ _openlora__subcmd__channel__subcmd__topup_commands() {
 _openlora__subcmd__channel__subcmd__withdraw_commands() {
     local commands; commands=()
     _describe -t commands 'openlora channel withdraw commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__chat_commands] )) ||
+_openlora__subcmd__chat_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora chat commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__claim_commands] )) ||
 _openlora__subcmd__claim_commands() {
@@ -2526,6 +2658,7 @@ _openlora__subcmd__help_commands() {
 'dash:Show calls, attribution and money live on the terminal' \
 'wallet:Keep accounts in encrypted files' \
 'serve:Answer calls over HTTP' \
+'chat:Talk to an adapter in this terminal, without a server' \
 'settle:Claim what calls have cost, and have it sent to the splitters' \
 'withdraw:Pay out your share of the splitters, and the contributor pools'\''' \
 'claim:Fetch what contributor pools owe you, with only an address, a published log and a chain' \
@@ -2616,6 +2749,11 @@ _openlora__subcmd__help__subcmd__channel__subcmd__topup_commands() {
 _openlora__subcmd__help__subcmd__channel__subcmd__withdraw_commands() {
     local commands; commands=()
     _describe -t commands 'openlora help channel withdraw commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__chat_commands] )) ||
+_openlora__subcmd__help__subcmd__chat_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help chat commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__help__subcmd__claim_commands] )) ||
 _openlora__subcmd__help__subcmd__claim_commands() {
@@ -2763,11 +2901,17 @@ _openlora__subcmd__help__subcmd__package_commands() {
 (( $+functions[_openlora__subcmd__help__subcmd__receipts_commands] )) ||
 _openlora__subcmd__help__subcmd__receipts_commands() {
     local commands; commands=(
+'list:List the calls that were paid from here' \
 'show:Show what a call cost' \
 'pending:List the calls that were paid and not answered' \
 'verify:Compare a receipt with what was signed and with the chain' \
     )
     _describe -t commands 'openlora help receipts commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__receipts__subcmd__list_commands] )) ||
+_openlora__subcmd__help__subcmd__receipts__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help receipts list commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__help__subcmd__receipts__subcmd__pending_commands] )) ||
 _openlora__subcmd__help__subcmd__receipts__subcmd__pending_commands() {
@@ -2813,6 +2957,8 @@ _openlora__subcmd__help__subcmd__wallet_commands() {
 'address:Print an account'\''s address' \
 'balance:Show what an account holds on the chain' \
 'export:Reveal an account'\''s private key' \
+'unlock:Let commands sign with an account for a while without its password (Linux)' \
+'lock:Ask for passwords again' \
 'change-password:Encrypt an account with another password' \
     )
     _describe -t commands 'openlora help wallet commands' commands "$@"
@@ -2847,10 +2993,20 @@ _openlora__subcmd__help__subcmd__wallet__subcmd__list_commands() {
     local commands; commands=()
     _describe -t commands 'openlora help wallet list commands' commands "$@"
 }
+(( $+functions[_openlora__subcmd__help__subcmd__wallet__subcmd__lock_commands] )) ||
+_openlora__subcmd__help__subcmd__wallet__subcmd__lock_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help wallet lock commands' commands "$@"
+}
 (( $+functions[_openlora__subcmd__help__subcmd__wallet__subcmd__new_commands] )) ||
 _openlora__subcmd__help__subcmd__wallet__subcmd__new_commands() {
     local commands; commands=()
     _describe -t commands 'openlora help wallet new commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__wallet__subcmd__unlock_commands] )) ||
+_openlora__subcmd__help__subcmd__wallet__subcmd__unlock_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help wallet unlock commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__help__subcmd__withdraw_commands] )) ||
 _openlora__subcmd__help__subcmd__withdraw_commands() {
@@ -2875,6 +3031,7 @@ _openlora__subcmd__package_commands() {
 (( $+functions[_openlora__subcmd__receipts_commands] )) ||
 _openlora__subcmd__receipts_commands() {
     local commands; commands=(
+'list:List the calls that were paid from here' \
 'show:Show what a call cost' \
 'pending:List the calls that were paid and not answered' \
 'verify:Compare a receipt with what was signed and with the chain' \
@@ -2885,6 +3042,7 @@ _openlora__subcmd__receipts_commands() {
 (( $+functions[_openlora__subcmd__receipts__subcmd__help_commands] )) ||
 _openlora__subcmd__receipts__subcmd__help_commands() {
     local commands; commands=(
+'list:List the calls that were paid from here' \
 'show:Show what a call cost' \
 'pending:List the calls that were paid and not answered' \
 'verify:Compare a receipt with what was signed and with the chain' \
@@ -2896,6 +3054,11 @@ _openlora__subcmd__receipts__subcmd__help_commands() {
 _openlora__subcmd__receipts__subcmd__help__subcmd__help_commands() {
     local commands; commands=()
     _describe -t commands 'openlora receipts help help commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__receipts__subcmd__help__subcmd__list_commands] )) ||
+_openlora__subcmd__receipts__subcmd__help__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora receipts help list commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__receipts__subcmd__help__subcmd__pending_commands] )) ||
 _openlora__subcmd__receipts__subcmd__help__subcmd__pending_commands() {
@@ -2911,6 +3074,11 @@ _openlora__subcmd__receipts__subcmd__help__subcmd__show_commands() {
 _openlora__subcmd__receipts__subcmd__help__subcmd__verify_commands() {
     local commands; commands=()
     _describe -t commands 'openlora receipts help verify commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__receipts__subcmd__list_commands] )) ||
+_openlora__subcmd__receipts__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora receipts list commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__receipts__subcmd__pending_commands] )) ||
 _openlora__subcmd__receipts__subcmd__pending_commands() {
@@ -2956,6 +3124,8 @@ _openlora__subcmd__wallet_commands() {
 'address:Print an account'\''s address' \
 'balance:Show what an account holds on the chain' \
 'export:Reveal an account'\''s private key' \
+'unlock:Let commands sign with an account for a while without its password (Linux)' \
+'lock:Ask for passwords again' \
 'change-password:Encrypt an account with another password' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
@@ -2990,6 +3160,8 @@ _openlora__subcmd__wallet__subcmd__help_commands() {
 'address:Print an account'\''s address' \
 'balance:Show what an account holds on the chain' \
 'export:Reveal an account'\''s private key' \
+'unlock:Let commands sign with an account for a while without its password (Linux)' \
+'lock:Ask for passwords again' \
 'change-password:Encrypt an account with another password' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
@@ -3030,10 +3202,20 @@ _openlora__subcmd__wallet__subcmd__help__subcmd__list_commands() {
     local commands; commands=()
     _describe -t commands 'openlora wallet help list commands' commands "$@"
 }
+(( $+functions[_openlora__subcmd__wallet__subcmd__help__subcmd__lock_commands] )) ||
+_openlora__subcmd__wallet__subcmd__help__subcmd__lock_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora wallet help lock commands' commands "$@"
+}
 (( $+functions[_openlora__subcmd__wallet__subcmd__help__subcmd__new_commands] )) ||
 _openlora__subcmd__wallet__subcmd__help__subcmd__new_commands() {
     local commands; commands=()
     _describe -t commands 'openlora wallet help new commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__wallet__subcmd__help__subcmd__unlock_commands] )) ||
+_openlora__subcmd__wallet__subcmd__help__subcmd__unlock_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora wallet help unlock commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__wallet__subcmd__import_commands] )) ||
 _openlora__subcmd__wallet__subcmd__import_commands() {
@@ -3045,10 +3227,20 @@ _openlora__subcmd__wallet__subcmd__list_commands() {
     local commands; commands=()
     _describe -t commands 'openlora wallet list commands' commands "$@"
 }
+(( $+functions[_openlora__subcmd__wallet__subcmd__lock_commands] )) ||
+_openlora__subcmd__wallet__subcmd__lock_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora wallet lock commands' commands "$@"
+}
 (( $+functions[_openlora__subcmd__wallet__subcmd__new_commands] )) ||
 _openlora__subcmd__wallet__subcmd__new_commands() {
     local commands; commands=()
     _describe -t commands 'openlora wallet new commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__wallet__subcmd__unlock_commands] )) ||
+_openlora__subcmd__wallet__subcmd__unlock_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora wallet unlock commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__withdraw_commands] )) ||
 _openlora__subcmd__withdraw_commands() {
