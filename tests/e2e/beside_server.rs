@@ -45,7 +45,7 @@ fn a_release_is_deployed_while_its_home_serves() {
     assert_eq!(desk.count("deployed"), 1);
     // The coins of the development chain, the contributors' pool, and the registration.
     assert_eq!(desk.count("transaction_intended"), 3);
-    assert_eq!(desk.count("transaction_confirmed"), 3);
+    assert_eq!(desk.count("transaction_settled"), 3);
     let second = desk.run(&["deploy", "second"]).succeeds();
     let next = format!(
         "hint: the server at {} goes on with what it loaded; to serve this release, stop it with \
@@ -146,7 +146,7 @@ fn a_nonce_that_another_process_used_is_read_again() {
         .journal()
         .iter()
         .map(|record| serde_json::to_value(&record.event).unwrap())
-        .filter(|event| event["type"] == "transaction_confirmed")
+        .filter(|event| event["type"] == "transaction_settled")
         .map(|event| event["status"].clone())
         .collect();
     let expected = ["refused", "refused", "succeeded", "succeeded", "succeeded"];

@@ -320,7 +320,7 @@ fn decoding_errors_name_no_types_of_this_program() {
     );
     assert_eq!(
         of("{\"amount\":[]}"),
-        "invalid type: list, expected a non-negative whole number at line 1 column 11"
+        "invalid type: list, expected a non-negative whole number at line 1 column 10"
     );
     assert_eq!(of("{}"), "missing field `amount` at line 1 column 2");
     let error = serde_json::from_str::<Either>("true").unwrap_err();

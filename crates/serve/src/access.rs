@@ -19,7 +19,10 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::{api_error::ApiError, origins::AllowedOrigins, payment, proxies::TrustedProxies};
+use super::{
+    api_error::ApiError, audience::RouteAudience, origins::AllowedOrigins, payment,
+    proxies::TrustedProxies,
+};
 use openlora_core::{atomic, private::files};
 
 /// Bytes of a token.
@@ -158,18 +161,6 @@ pub enum FacilitatorAccess {
     Token,
     /// All clients. Each settlement costs this server gas.
     Public,
-}
-
-/// Who may use a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RouteAudience {
-    /// Every client that reaches the address.
-    Anyone,
-    /// Clients with the operator's token, from any address.
-    Operator,
-    /// Sellers that settle through this server. They need a token of their own, unless the operator
-    /// makes the facilitator public.
-    Sellers,
 }
 
 /// The rules that decide about access.

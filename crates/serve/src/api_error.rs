@@ -17,6 +17,9 @@ use openlora_engine::EngineError;
 /// The payment terms of a 402 answer.
 pub const PAYMENT_REQUIRED: HeaderName = HeaderName::from_static("payment-required");
 
+/// Marks an answer that is repeated for the same id.
+pub const REPLAYED: HeaderName = HeaderName::from_static("x-openlora-replayed");
+
 /// Tells the OpenAI SDKs whether a retry can succeed.
 pub const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 

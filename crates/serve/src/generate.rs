@@ -10,7 +10,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use axum::{
     body::{Body, Bytes},
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use futures::StreamExt;
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     admission::{CallPrompts, CallTicket, OpenedCall},
     answer::{AnswerForm, ChunkWriter, FinishedAnswer, frame},
-    api_error::ApiError,
+    api_error::{ApiError, REPLAYED},
     app::AppState,
     connections::Connection,
     intake::CallIntake,
@@ -36,9 +36,6 @@ use openlora_ledger::{
     CallWork,
     event::{FinishReason, TokenUsage},
 };
-
-/// Marks an answer that is repeated for the same id.
-pub const REPLAYED: HeaderName = HeaderName::from_static("x-openlora-replayed");
 
 /// What to generate, and the format of the answer.
 pub struct GenerationJob {

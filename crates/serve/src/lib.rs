@@ -40,6 +40,7 @@ pub mod answer;
 pub mod api_error;
 mod app;
 pub mod attribution;
+mod audience;
 mod body;
 pub mod calls;
 mod client;
@@ -67,9 +68,9 @@ mod similar;
 mod unread;
 pub mod wire;
 
-pub use access::RouteAudience;
 pub use adapter_registry::{AdapterRegistry, ServedAdapter};
 pub use app::{ServeLimits, StopHandle};
+pub use audience::RouteAudience;
 pub use client::RequestClient;
 pub use connections::ConnectionLimits;
 pub use error::ServeError;

@@ -20,9 +20,8 @@ use axum::{
 };
 
 use super::{
-    access::RouteAudience,
-    api_error::{PAYMENT_REQUIRED, SHOULD_RETRY},
-    generate::REPLAYED,
+    api_error::{PAYMENT_REQUIRED, REPLAYED, SHOULD_RETRY},
+    audience::RouteAudience,
     payment::PAYMENT_RESPONSE,
     request_id::REQUEST_ID,
 };

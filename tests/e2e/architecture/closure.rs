@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde::Deserialize;
-use toml::Table;
+use toml::{Table, Value};
 
 use super::members;
 use crate::paths::repository;
@@ -78,9 +78,14 @@ fn closure(name: &str) -> BTreeSet<String> {
         }
         match members.get(&next) {
             Some(member) => {
-                assert!(member.target.is_empty(), "{next}");
                 let below = member.dependencies.keys().chain(member.build.keys());
                 pending.extend(below.cloned());
+                // Of one platform; none of them may be heavy either.
+                let tables = member.target.values().filter_map(Value::as_table);
+                for (kind, table) in tables.flatten() {
+                    assert_ne!(kind, "dev-dependencies", "{next}");
+                    pending.extend(table.as_table().unwrap().keys().cloned());
+                }
             }
             // A dependency is `name`, or `name version` where there are several.
             None => {

@@ -9,9 +9,9 @@ use axum::{
 
 use super::ApiRoute;
 use crate::{
-    access::RouteAudience,
     api_error::ApiError,
     app::AppState,
+    audience::RouteAudience,
     client::{ClientAddress, PeerAddress, Relayed, RequestClient},
     proxies::{FORWARDING, client_address},
     request_id::{REQUEST_ID, RequestId},

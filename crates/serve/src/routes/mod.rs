@@ -25,7 +25,7 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 
-use super::{access::RouteAudience, api_error::ApiError, app::AppState};
+use super::{api_error::ApiError, app::AppState, audience::RouteAudience};
 
 /// One route.
 #[derive(Clone, Copy)]
