@@ -11,7 +11,7 @@ mod script;
 mod steps;
 mod watch;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Mutex};
 
 use serde::Serialize;
 use tempfile::TempDir;
@@ -57,6 +57,7 @@ pub async fn run(context: &CommandContext, request: DemoRequest) -> Result<ExitS
         printer: &context.printer,
         program: DemoBinary::new(home.path())?,
         watcher: None,
+        current: Mutex::default(),
     };
     let told = if request.dash {
         watch::run_watched(context, &mut script).await

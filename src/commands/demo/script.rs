@@ -1,6 +1,9 @@
 //! Output of the demo.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use anstyle::Style;
 
@@ -15,16 +18,25 @@ pub struct DemoScript<'a> {
     pub program: DemoBinary,
     /// The receiver of the demo's lines when they are not printed.
     pub watcher: Option<tokio::sync::mpsc::Sender<DashFeed>>,
+    /// The step that runs, for the dashboard, whose lines replace one another.
+    pub current: Mutex<String>,
 }
 
 impl DemoScript<'_> {
     pub fn step(&self, number: u32, title: &str, args: &[&str]) {
         let bold = Style::new().bold();
+        let heading = format!("{number}. {title}");
         self.print_line("");
-        self.print_painted(&self.paint(bold, &format!("{number}. {title}")));
+        self.current().clear();
+        self.print_painted(&self.paint(bold, &heading));
+        *self.current() = heading;
         if !args.is_empty() {
             self.print_command(args);
         }
+    }
+
+    fn current(&self) -> MutexGuard<'_, String> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A command of the creator.
@@ -76,7 +88,8 @@ impl DemoScript<'_> {
         if let Some(watcher) = &self.watcher {
             // A slow screen skips lines; a closed one shows none.
             if !line.trim().is_empty() {
-                let _ = watcher.try_send(DashFeed::Told(line.trim().to_owned()));
+                let lines = [self.current().as_str(), line.trim()].join("  ");
+                let _ = watcher.try_send(DashFeed::Told(lines.trim().to_owned()));
             }
             return;
         }
