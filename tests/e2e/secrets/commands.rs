@@ -284,7 +284,7 @@ fn whoever_takes_a_dead_server_s_port_is_not_shown_the_token() {
         assert!(home.path().join("home/data/serve.json").is_file());
         let heard = impostor(port, body);
         // As without a server.
-        let run = openlora(home.path()).args(["settle", "--dry-run"]).run();
+        let run = openlora(home.path()).args(["settle"]).run();
         let heard = heard.lock().unwrap().join("\n").to_lowercase();
         assert!(heard.contains("get /health"), "{heard}");
         assert!(!heard.contains("authorization"), "{heard}");
