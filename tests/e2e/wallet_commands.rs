@@ -393,7 +393,18 @@ fn wrong_networks_and_addresses_are_told_whole() {
     let home = home(false);
     network(home.path(), "[network.local]\nregistri = \"x\"\n");
     let file = home.path().join("openlora.toml");
-    wallet(home.path(), &["list"]).fails(
+    // A verb that reads no network goes on.
+    let listed = wallet(home.path(), &["list"]).succeeds();
+    assert_eq!(
+        listed.stderr,
+        format!(
+            "warning: {}:2: unknown key `network.local.registri`; the project file is not used\n\
+             hint: did you mean `registry`?\n\
+             hint: make an account with `openlora wallet new NAME`\n",
+            file.display()
+        )
+    );
+    wallet(home.path(), &["balance", ADDRESS]).fails(
         3,
         &format!(
             "error: {}:2: unknown key `network.local.registri`\nhint: did you mean `registry`?\n",
