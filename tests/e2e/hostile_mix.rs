@@ -203,7 +203,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (who(), prop::option::of(1..2_000_u128), prop::bool::weighted(0.4))
             .prop_map(|(who, part, cut)| Step::Refund { who, part, cut }),
         2 => who().prop_map(|who| Step::Expel { who }),
-        2 => (who(), tokens()).prop_map(|(who, tokens)| Step::Leave { who, tokens }),
+        3 => (who(), tokens()).prop_map(|(who, tokens)| Step::Leave { who, tokens }),
         1 => tokens().prop_map(|tokens| Step::Crash { tokens }),
         1 => Just(Step::Round),
         1 => Just(Step::Settle),
