@@ -221,7 +221,7 @@ settings! {
         trusted_proxies: Vec<String> = SettingKind::List, None,
             "addresses and ranges whose word on where a call comes from counts, such as 10.0.0.0/8";
         origins: Vec<String> = SettingKind::List, None,
-            "web pages that may call the server from a browser, as origins such as https://app.example, or `*` for all; never the operator's routes";
+            "web pages that may call the server from a browser, as origins such as `https://app.example`, or `*` for all; never the operator's routes";
         quant: String = QUANTS, Some("\"auto\""), "weights in memory";
         max_concurrent: usize = integer(1, 4096), Some("4"), "calls generating at once";
         attribution_queue: usize = integer(1, LARGE), Some("1024"),
