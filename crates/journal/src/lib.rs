@@ -9,7 +9,8 @@
 //! use openlora_ledger::event::Event;
 //!
 //! # tokio::runtime::Runtime::new()?.block_on(async {
-//! let journal = Journal::in_memory()?;
+//! let folder = tempfile::tempdir()?;
+//! let journal = Journal::open(&folder.path().join("journal.sqlite"))?;
 //! let started = Event::ServerStarted {
 //!     session: "first".to_owned(),
 //!     version: "0.1.0".to_owned(),

@@ -14,6 +14,7 @@
 //!
 //! # async fn example(
 //! #     adapter: ServedAdapter,
+//! #     access: AccessRules,
 //! #     limits: ServeLimits,
 //! # ) -> Result<(), Box<dyn std::error::Error>> {
 //! let socket = BoundSocket::new("127.0.0.1", 8080).await?;
@@ -21,7 +22,7 @@
 //!     adapters: vec![adapter],
 //!     sales: None,
 //!     attribution: AttributionConfig::default(),
-//!     access: AccessRules::closed()?,
+//!     access,
 //! };
 //! let journal = Journal::open("journal.sqlite".as_ref())?;
 //! let stop = StopHandle::default();
