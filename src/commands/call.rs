@@ -19,6 +19,7 @@ use openlora_core::{
     private::foreign_text::clean_line,
 };
 use openlora_payments::payer::{PayerStore, SchemeChoice};
+use openlora_serve::similar::closest;
 use pay::{PaidResponse, buy, resume};
 
 /// The kind of request.
@@ -158,15 +159,6 @@ fn choose<'a>(models: &'a [Value], wanted: Option<&str>) -> Result<&'a Value, Fa
                 .with_hint(format!("choose one with --adapter: {served}")))
         }
     }
-}
-
-fn closest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
-    let near = names
-        .iter()
-        .map(|other| (strsim::jaro_winkler(name, other), *other));
-    let best = near.filter(|(similarity, _)| *similarity >= 0.7);
-    best.max_by(|left, right| left.0.total_cmp(&right.0))
-        .map(|(_, other)| other)
 }
 
 fn trained_for(model: &Value) -> CallTask {

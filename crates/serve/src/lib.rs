@@ -65,7 +65,7 @@ mod refused_payments;
 pub mod request_id;
 mod routes;
 mod server;
-mod similar;
+pub mod similar;
 mod unread;
 pub mod wire;
 
