@@ -1,8 +1,14 @@
 //! Errors of data files and their rows.
 
-use std::path::PathBuf;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
-use super::shape::{FORMATS, RowShape};
+use super::{
+    column_names::{self, MissingColumn},
+    shape::{FORMATS, RowShape},
+};
 use crate::text::ModelTextError;
 use openlora_core::error::{ExitClass, Explain};
 
@@ -54,6 +60,25 @@ pub enum DataError {
         line: usize,
         fault: RowFault,
     },
+    #[error("columns: expected NAME=COLUMN, found `{pair}`")]
+    ColumnPair { pair: String },
+    #[error(
+        "columns: no row format has a `{name}`, expected one of {}",
+        column_list(RowShape::known_keys())
+    )]
+    UnknownColumnName { name: String, meant: Option<String> },
+    #[error("columns: `{name}` occurs twice")]
+    RepeatedColumnName { name: String },
+    #[error(
+        "{}: no column `{column}` to read as `{read_as}`; columns: {}", path.display(),
+        column_list(found.iter().map(String::as_str))
+    )]
+    NoColumn {
+        path: PathBuf,
+        read_as: &'static str,
+        column: String,
+        found: Vec<String>,
+    },
     #[error("unknown task `{found}`, expected classify, chat or text")]
     UnknownTask { found: String },
     #[error("a classifier needs two labels or more, found {found}")]
@@ -64,6 +89,30 @@ pub enum DataError {
     EmptyLabel,
     #[error("cannot split {rows} rows into fractions {valid} and {test} beside the training rows")]
     BadSplit { rows: usize, valid: f64, test: f64 },
+}
+
+impl DataError {
+    pub(super) fn no_column(path: &Path, missing: MissingColumn) -> Self {
+        let MissingColumn {
+            read_as,
+            column,
+            found,
+        } = missing;
+        Self::NoColumn {
+            path: path.to_path_buf(),
+            read_as,
+            column,
+            found,
+        }
+    }
+}
+
+fn column_list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names = names.collect::<BTreeSet<_>>().into_iter();
+    names
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// An error of one row.
@@ -173,7 +222,11 @@ impl Explain for DataError {
     fn class(&self) -> ExitClass {
         match self {
             Self::Unreadable { .. } => ExitClass::Environment,
-            Self::UnknownTask { .. } | Self::BadSplit { .. } => ExitClass::Usage,
+            Self::UnknownTask { .. }
+            | Self::BadSplit { .. }
+            | Self::ColumnPair { .. }
+            | Self::UnknownColumnName { .. }
+            | Self::RepeatedColumnName { .. } => ExitClass::Usage,
             Self::Row {
                 fault: RowFault::Text(error),
                 ..
@@ -212,6 +265,22 @@ impl Explain for DataError {
                 let path = path.display();
                 return Some(format!("write one per line: jq -c . {path} > rows.jsonl"));
             }
+            Self::ColumnPair { .. } => {
+                "name both: --columns text=review,label=sentiment, or train.columns in openlora.toml"
+            }
+            Self::UnknownColumnName { meant, .. } => {
+                return meant
+                    .as_ref()
+                    .map(|meant| format!("did you mean `{meant}`?"));
+            }
+            Self::RepeatedColumnName { .. } => "each name and each column can be given once",
+            Self::NoColumn { column, found, .. } => {
+                let found = found.iter().map(String::as_str);
+                return Some(match column_names::closest(column, found) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None => "correct --columns, or train.columns in openlora.toml".to_owned(),
+                });
+            }
             Self::FewLabels { .. } => "label the rows, or set project.task to chat or text",
             Self::RepeatedLabel { .. } | Self::EmptyLabel => "correct project.labels",
             Self::BadSplit { .. } => {
@@ -232,13 +301,11 @@ impl RowFault {
             Self::AfterList => "write all rows into one list, or one row per line without a list",
             Self::Misspelt { meant, .. } => return Some(format!("did you mean `{meant}`?")),
             Self::UnknownShape { renames, .. } if !renames.is_empty() => {
-                let renames = renames
+                let pairs: Vec<(&str, &str)> = renames
                     .iter()
-                    .map(|(other, ours)| format!("`{other}` to `{ours}`"));
-                return Some(format!(
-                    "rename {}, in the header of a table or in every row",
-                    renames.collect::<Vec<_>>().join(" and ")
-                ));
+                    .map(|(other, ours)| (*ours, other.as_str()))
+                    .collect();
+                return Some(read_as(&pairs));
             }
             Self::UnknownShape { .. } => {
                 "rename the keys or columns to those of one format; the first line of a table must \
@@ -248,11 +315,10 @@ impl RowFault {
                 field,
                 meant: Some(meant),
                 ..
-            } => return Some(format!("rename `{meant}` to `{field}`")),
+            } => return Some(read_as(&[(field, meant)])),
             Self::OtherLabel { key } => {
-                return Some(format!(
-                    "rename `{key}` to `label`, or take it out to learn the texts alone"
-                ));
+                let read = read_as(&[("label", key)]);
+                return Some(format!("{read}; to learn the texts alone, take it out"));
             }
             Self::Unsupported { hint, .. } => hint,
             Self::PartType { .. } => "only text is learned: take the other parts out",
@@ -307,4 +373,20 @@ impl RowFault {
         };
         Some(hint.to_owned())
     }
+}
+
+/// How columns are read under the names of a format.
+fn read_as(pairs: &[(&str, &str)]) -> String {
+    if let Some(flag) = column_names::flag(pairs) {
+        let (them, columns) = match pairs {
+            [_] => ("it", "column"),
+            _ => ("them", "columns"),
+        };
+        return format!("read {them} with {flag}, or rename the {columns}");
+    }
+    let renames = pairs
+        .iter()
+        .map(|(name, column)| format!("`{column}` to `{name}`"));
+    let renames = renames.collect::<Vec<_>>().join(" and ");
+    format!("rename {renames}, in the header of a table or in every row")
 }
