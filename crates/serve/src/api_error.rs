@@ -70,6 +70,12 @@ impl ApiError {
         self
     }
 
+    /// The same with another sentence.
+    pub fn adding(mut self, sentence: &str) -> Self {
+        self.message = format!("{} {sentence}", self.message).into();
+        self
+    }
+
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
         self

@@ -20,12 +20,13 @@ use openlora_ledger::event::CallKind;
 
 pub async fn moderate(State(app): State<AppState>, request: Request) -> Result<Response, ApiError> {
     // OpenAI's route needs no model.
-    let mut intake = CallIntake::read_for(&app, request, only_filter).await?;
-    let task = classify::classifier(&intake)?;
-    let harmless =
-        inputs::harmless_label(intake.adapter.labels()).ok_or_else(|| no_filter(&intake))?;
-    inputs::refuse_unknown(&intake.fields, &["input"])?;
-    let texts = inputs::moderation_texts(&intake.fields)?;
+    let problems = inputs::moderation_problems;
+    let mut intake = CallIntake::read_for(&app, request, problems, only_filter).await?;
+    let other_kind = |refusal| problems(&intake.fields).with_model(refusal);
+    let task = classify::classifier(&intake).map_err(other_kind)?;
+    let harmless = inputs::harmless_label(intake.adapter.labels());
+    let harmless = harmless.ok_or_else(|| other_kind(no_filter(&intake)))?;
+    let texts = inputs::read_moderation(&intake.fields)?;
     let prompts = texts
         .iter()
         .map(|placed| Prompt::Chat(task.prompt_messages(&placed.text)))
