@@ -232,10 +232,21 @@ fn host(context: &CommandContext) -> Result<IpAddr, Failure> {
     if text.eq_ignore_ascii_case("localhost") {
         return Ok(Ipv4Addr::LOCALHOST.into());
     }
-    text.parse().map_err(|_| {
+    let host: IpAddr = text.parse().map_err(|_| {
         let message = format!("serve.host must be an IP address or localhost, found `{text}`");
         Failure::new(ExitClass::Usage, message).with_hint("use --host 127.0.0.1 for this machine")
-    })
+    })?;
+    if host.is_loopback() || context.settings.is_own("serve.host") {
+        return Ok(host);
+    }
+    let file = context.settings.project_file.clone().unwrap_or_default();
+    let message = format!(
+        "{}: `serve.host` of a project file opens the server to other machines: expected an \
+         address of this one, found {host}",
+        file.display()
+    );
+    Err(Failure::new(ExitClass::BadInput, message)
+        .with_hint(format!("if you mean it, add --host {host} --expose")))
 }
 
 fn check_exposure(
