@@ -314,6 +314,8 @@ impl ServingPlan {
         ChainOffer {
             settlement: Arc::clone(client) as Arc<dyn ChainSettlement>,
             token: terms.token.address,
+            token_symbol: terms.token.symbol.clone(),
+            token_decimals: terms.token.decimals,
             token_name: terms.token.name.clone(),
             token_version: terms.token.version.clone(),
             withdraw_delay: self.terms.withdraw_delay.as_secs(),

@@ -2,7 +2,8 @@
 //!
 //! Every status other than 2xx leaves the server through [`ApiError`], so that the envelope has
 //! one shape: `{"error":{"message","type","param","code"}}`, with `receipt` beside them where a
-//! call was already metered, and `price` where it must be paid. It must not know which route it came from.
+//! call was already metered, `price` where it must be paid, and `amounts` where the message tells
+//! some. It must not know which route it came from.
 
 use axum::{
     Json,
@@ -39,6 +40,8 @@ pub struct ApiError {
     pub terms: Option<Box<str>>,
     /// What the call costs at most, and where payments are explained.
     pub price: Option<Box<Value>>,
+    /// The amounts in the message by their names, in base units.
+    pub amounts: Option<Box<Value>>,
 }
 
 impl ApiError {
@@ -52,6 +55,7 @@ impl ApiError {
             receipt: None,
             terms: None,
             price: None,
+            amounts: None,
         }
     }
 
@@ -88,6 +92,11 @@ impl ApiError {
 
     pub fn with_price(mut self, price: Value) -> Self {
         self.price = Some(Box::new(price));
+        self
+    }
+
+    pub fn with_amounts(mut self, amounts: Value) -> Self {
+        self.amounts = Some(Box::new(amounts));
         self
     }
 
@@ -133,7 +142,11 @@ impl ApiError {
             "param": self.param,
             "code": self.code,
         });
-        for (name, value) in [("receipt", &self.receipt), ("price", &self.price)] {
+        for (name, value) in [
+            ("receipt", &self.receipt),
+            ("price", &self.price),
+            ("amounts", &self.amounts),
+        ] {
             if let (Some(value), Some(fields)) = (value, error.as_object_mut()) {
                 fields.insert(name.to_owned(), Value::clone(value));
             }

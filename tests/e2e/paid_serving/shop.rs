@@ -387,6 +387,8 @@ fn counter(desk: &Arc<SettlementClient>, (refund_fee, min_exact): (Amount, Amoun
     ChainOffer {
         settlement: Arc::clone(desk) as _,
         token: token(),
+        token_symbol: "dUSD".into(),
+        token_decimals: 6,
         token_name: TOKEN_NAME.into(),
         token_version: "1".into(),
         withdraw_delay: 900,

@@ -8,7 +8,7 @@ use super::{
     keyed_locks::KeyedLocks,
     lane::{ChainOffer, PaymentMethod},
     reason::Reason,
-    refusal::{ChannelCorrection, PaymentRefusal},
+    refusal::{ChannelCorrection, PaymentRefusal, UnpaidRefund},
     retry::{TIMEOUT_SECONDS, is_shown},
     sponsor::{GasSponsor, SponsorRules},
     wire::{
@@ -17,13 +17,16 @@ use super::{
     },
 };
 use crate::settlement::{ChainFailure, LedgerView, ask, until_tomorrow};
-use openlora_core::{Address, Amount};
+use openlora_core::{Address, Amount, units::in_units};
 use openlora_ledger::{ChannelKey, ExactKey, ExactPayment, LedgerChannel};
 use openlora_ports::{FactLog, OfferedCall, PaymentDemand, Presenter, Sponsorship};
 
 /// How many units above its price a call's total may be, if other requests have used the lower
 /// totals.
 pub(super) const LARGEST_STEP: u128 = 16;
+
+/// Decimals of a chain's coin.
+const COIN_DECIMALS: u8 = 18;
 
 /// When to retry after a chain failure, in seconds.
 const RETRY_SECONDS: u64 = 5;
@@ -134,8 +137,9 @@ impl SellerState {
             }
             let (gas, budget) = method.settlement().sponsored_gas();
             if let Some(budget) = budget.filter(|_| gas.is_exhausted) {
-                let spent = gas.spent.saturating_add(gas.in_flight);
-                warnings.push(format!("Account {account} has paid {spent} wei of {budget} wei a day for gas at payers' request on chain {chain}: deposits, refunds and transfers are not sent until tomorrow (UTC)."));
+                let spent = in_units(gas.spent.saturating_add(gas.in_flight), COIN_DECIMALS);
+                let budget = in_units(budget, COIN_DECIMALS);
+                warnings.push(format!("Account {account} has paid {spent} of {budget} ETH a day for gas at payers' request on chain {chain}: deposits, refunds and transfers are not sent until tomorrow (UTC)."));
             }
         }
         warnings
@@ -296,21 +300,52 @@ impl SellerState {
                     .to_owned(),
                 retry_after: until_tomorrow(),
             },
-            PaymentRefusal::RefundFee { fee, rest, total } => {
-                let message = match rest > fee {
-                    true => format!(
-                        "A refund costs {fee}, and the request does not pay it: sign a voucher over {total} in it. {rest} are left in the channel; all in base units."
-                    ),
-                    false => format!(
-                        "A refund costs {fee}, and {rest} are left in the channel, in base units: withdraw from the escrow."
-                    ),
-                };
-                self.required(sale, Reason::RefundFee, message, None)
-            }
+            PaymentRefusal::RefundFee(unpaid) => self.refund_unpaid(sale, &unpaid),
             PaymentRefusal::Unwritable(failure) => {
                 tracing::error!(%failure, "a payment was refused because the journal takes nothing");
                 unavailable("Payments cannot be written down now.")
             }
+        }
+    }
+
+    /// A refund whose fee the request does not pay, or the channel cannot.
+    fn refund_unpaid(&self, sale: &OfferedCall, unpaid: &UnpaidRefund) -> PaymentDemand {
+        let UnpaidRefund {
+            chain_id,
+            fee,
+            rest,
+            total,
+        } = *unpaid;
+        let method = self.methods.iter().find(|it| it.chain_id == chain_id);
+        let shown = |sum: Amount| method.map_or_else(|| sum.to_string(), |it| it.shown(sum));
+        let (costs, left) = (shown(fee), shown(rest));
+        let mut stated = vec![("fee", fee), ("left", rest)];
+        let message = if rest > fee {
+            stated.push(("voucher", total));
+            format!(
+                "A refund costs {costs}, and the request does not pay it: sign a voucher over {} in it. {left} is left in the channel.",
+                shown(total)
+            )
+        } else {
+            format!(
+                "A refund costs {costs}, and {left} is left in the channel: withdraw from the escrow."
+            )
+        };
+        match self.required(sale, Reason::RefundFee, message, None) {
+            PaymentDemand::Required {
+                code,
+                message,
+                terms,
+                asked_chain,
+                ..
+            } => PaymentDemand::Required {
+                code,
+                message,
+                amounts: stated.into_iter().collect(),
+                terms,
+                asked_chain,
+            },
+            other => other,
         }
     }
 
@@ -335,6 +370,7 @@ impl SellerState {
             Ok(Some(terms)) => PaymentDemand::Required {
                 code: reason.code().to_owned(),
                 message,
+                amounts: BTreeMap::new(),
                 terms,
                 asked_chain: reason.may_ask_chain(),
             },
