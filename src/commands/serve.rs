@@ -1,13 +1,14 @@
 //! `serve`: serves adapters on their base over HTTP until it is stopped.
 
+pub mod handover;
+mod hosting;
 pub mod log;
 mod sales;
 
 use std::{
-    collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::PathBuf,
-    time::{SystemTime, UNIX_EPOCH},
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use schemars::JsonSchema;
@@ -15,25 +16,23 @@ use serde::Serialize;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{CommandContext, money, network, notices, project, server_access};
+use self::{handover::hand_over, hosting::AdapterHost};
+use super::{CommandContext, money, network, project, server_access};
 use openlora_attribution::queue::PendingTokenStore;
 use openlora_chain::network::Network;
 use openlora_core::{
     atomic,
     error::{ExitClass, ExitStatus, Failure},
 };
-use openlora_ledger::{PriceList, event::SplitRead};
-use openlora_mistral::{EngineLoader, EngineSpec, Quant};
-use openlora_model::{BaseModel, adapter};
+use openlora_model::adapter;
 use openlora_runtime::{
     board, journal,
     paid_serving::{ChosenAdapter, PaidServing, UnclaimedCharge},
-    provenance,
     running_server::{PidFile, RunningServer},
 };
 use openlora_serve::{
-    BoundSocket, ConnectionLimits, ROUTES, RouteAudience, ServeError, ServeInputs, ServeLimits,
-    ServedAdapter, Server, StopHandle, attribution::AttributionConfig,
+    BoundSocket, ConnectionLimits, ROUTES, RouteAudience, ServeInputs, ServeLimits, ServedAdapter,
+    Server, StopHandle, attribution::AttributionConfig,
 };
 use openlora_train::RunDir;
 
@@ -71,7 +70,7 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     let host = host(context)?;
     check_exposure(context, host, &request)?;
     if let Some(server) = RunningServer::find(&context.dirs).await? {
-        return Err(second_server(context, &server));
+        return hand_over(context, &request, networks.as_deref(), &server).await;
     }
     let bound = BoundSocket::new(&host.to_string(), context.settings.serve.port).await?;
     let journal = journal::open(&context.dirs.journal())?;
@@ -83,14 +82,13 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
         Some(networks) => {
             let password_file = request.password_file.as_deref();
             let url = url_of(bound.address);
-            Some(sales::open(context, &journal, &chosen, networks, password_file, &url).await?)
+            let opened = sales::open(context, &journal, &chosen, networks, password_file, &url);
+            Some(Arc::new(opened.await?))
         }
     };
-    let prices = selling.as_ref().map(|it| it.prices).unwrap_or_default();
     let base = tokio::task::block_in_place(|| project::base(context, base_id(context, &chosen)))?;
-    let splits = selling.as_ref().map(|it| it.splits.clone());
-    let splits = splits.unwrap_or_default();
-    let hosted = load(context, &base, chosen, prices, splits).await?;
+    let host = AdapterHost::new(context, base, selling.clone())?;
+    let hosted = host.host_all(chosen).await?;
     let names: Vec<String> = hosted.iter().map(|adapter| adapter.name.clone()).collect();
     let stop = StopHandle::default();
     let inputs = ServeInputs {
@@ -98,6 +96,7 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
         sales: selling.as_ref().map(|selling| selling.sales.clone()),
         attribution: keeping(context)?,
         access,
+        loader: Some(Arc::new(host)),
     };
     if context.printer.is_watched() {
         let currency = selling.as_ref().map(|it| it.sales.currency.clone());
@@ -109,14 +108,12 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     // Settling ends with a final round after the last call is charged.
     let closing = CancellationToken::new();
     let settling = selling.as_ref().map(|selling| selling.start(&closing));
-    let chains = selling
-        .as_ref()
-        .map(PaidServing::chains)
-        .unwrap_or_default();
+    let chains = selling.as_ref().map(|selling| selling.chains());
+    let chains = chains.unwrap_or_default();
     let sign = PidFile::put_up(&context.dirs, &url_of(server.address()), chains)?;
     // Keeps the dashboard's start fast, however long the journal becomes.
     let boarding = board::keep_ready(context.dirs.journal());
-    announce(context, server.address(), &names, selling.as_ref());
+    announce(context, server.address(), &names, selling.as_deref());
     server.run().await?;
     boarding.abort();
     drop(sign);
@@ -141,29 +138,22 @@ pub(super) async fn load_one(
 ) -> Result<ServedAdapter, Failure> {
     let chosen = choose(context, wanted)?;
     let base = tokio::task::block_in_place(|| project::base(context, base_id(context, &chosen)))?;
-    let loaded = load(
-        context,
-        &base,
-        chosen,
-        PriceList::default(),
-        BTreeMap::new(),
-    )
-    .await?;
+    let loaded = AdapterHost::new(context, base, None)?
+        .host_all(chosen)
+        .await?;
     let none = || Failure::new(ExitClass::Internal, "no adapter was loaded");
     loaded.into_iter().next().ok_or_else(none)
 }
 
 /// A home has one journal and one account, and so one server.
-fn second_server(context: &CommandContext, server: &RunningServer) -> Failure {
+fn one_server(server: &RunningServer, what: &str) -> Failure {
     let message = format!(
-        "this home has a server at {} already, which alone writes the journal {}",
-        server.url(),
-        context.dirs.journal().display()
+        "this home has a server at {} already, which {what}",
+        server.url()
     );
     Failure::new(ExitClass::Environment, message).with_hint(
-        "serve both from one process: stop that server with Ctrl-C and start it with every \
-         adapter, `openlora serve --adapter NAME=RUN --adapter NAME=RUN`; or serve this one free of \
-         charge from a home of its own: `OPENLORA_HOME=DIR openlora serve --local --free --port 0`",
+        "stop that server with Ctrl-C first; or serve free of charge from a home of its own: \
+         `OPENLORA_HOME=DIR openlora serve --local --free --port 0`",
     )
 }
 
@@ -314,7 +304,7 @@ fn newest(context: &CommandContext) -> Result<ChosenAdapter, Failure> {
 
 /// Model ids consist of letters, digits and `-_.`; any other character of a project's name becomes
 /// `-`.
-fn as_model_id(name: &str) -> String {
+pub(super) fn as_model_id(name: &str) -> String {
     let fits = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
     name.chars()
         .map(|letter| if fits(letter) { letter } else { '-' })
@@ -335,6 +325,11 @@ fn named(context: &CommandContext, text: &str) -> Result<ChosenAdapter, Failure>
             "a name of letters, digits and any of - _ . before the =",
         ));
     }
+    adapter_at(context, name, Path::new(path))
+}
+
+/// The adapter in a folder or a run.
+fn adapter_at(context: &CommandContext, name: &str, path: &Path) -> Result<ChosenAdapter, Failure> {
     let path = adapter_folder(context.settings.working_dir.join(path));
     let adapter = adapter::read(&path)?;
     let version = adapter.digest.chars().take(12).collect();
@@ -362,79 +357,6 @@ fn base_id<'a>(context: &CommandContext, chosen: &'a [ChosenAdapter]) -> Option<
     let first = cards.next()??;
     (context.settings.base.id.is_default() && cards.all(|other| other == Some(first)))
         .then_some(first)
-}
-
-async fn load(
-    context: &CommandContext,
-    base: &BaseModel,
-    chosen: Vec<ChosenAdapter>,
-    prices: PriceList,
-    splits: BTreeMap<String, SplitRead>,
-) -> Result<Vec<ServedAdapter>, Failure> {
-    let quant: Quant = context
-        .settings
-        .serve
-        .quant
-        .parse()
-        .map_err(|reason: String| Failure::new(ExitClass::Usage, reason))?;
-    let sources = project::sources(context, &[]);
-    let listener = notices::listener(&context.printer);
-    let engines = EngineLoader::new();
-    let mut hosted: Vec<ServedAdapter> = Vec::with_capacity(chosen.len());
-    for ChosenAdapter {
-        name,
-        version,
-        adapter,
-    } in chosen
-    {
-        if hosted.iter().any(|other| other.name == name) {
-            return Err(ServeError::DuplicateAdapter { name }.into());
-        }
-        adapter::verify_base(&adapter, &base.digest)?;
-        let task = adapter.task.as_ref().map(|card| card.task.clone());
-        let spec = EngineSpec {
-            name: name.clone(),
-            base,
-            adapter: Some(&adapter),
-            quant,
-        };
-        let loaded = engines.load(spec).await?;
-        let weights = &loaded.weights;
-        context.printer.note(format!(
-            "{name}: {} weights ({})",
-            weights.quant, weights.reason
-        ));
-        if let Some(effect) = loaded.effect {
-            let detail = format!("{name} moves the base's logits by up to {effect:.2}");
-            context.printer.detail(detail);
-        }
-        hosted.push(ServedAdapter {
-            name,
-            version,
-            digest: adapter.digest.clone(),
-            base_id: base.id.clone(),
-            base_digest: base.digest.clone(),
-            task,
-            temperature: context.settings.serve.temperature,
-            created: now(),
-            prices,
-            provenance: provenance::read_provenance(
-                base,
-                &adapter,
-                splits.get(&adapter.digest),
-                &sources,
-                &listener,
-            )?,
-            engine: loaded.engine,
-        });
-    }
-    Ok(hosted)
-}
-
-fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |now| now.as_secs())
 }
 
 fn limits(context: &CommandContext) -> ServeLimits {

@@ -2,15 +2,15 @@
 //!
 //! Every status other than 2xx leaves the server through [`ApiError`], so that the envelope has
 //! one shape: `{"error":{"message","type","param","code"}}`, with `receipt` beside them where a
-//! call was already metered, `price` where it must be paid, and `amounts` where the message tells
-//! some. It must not know which route it came from.
+//! call was already metered, `price` where it must be paid, `amounts` where the message tells some, and
+//! `hint` where the operator can do something about it. It must not know which route it came from.
 
 use axum::{
     Json,
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use openlora_core::private::redact;
 use openlora_engine::EngineError;
@@ -40,8 +40,8 @@ pub struct ApiError {
     pub terms: Option<Box<str>>,
     /// What the call costs at most, and where payments are explained.
     pub price: Option<Box<Value>>,
-    /// The amounts in the message by their names, in base units.
-    pub amounts: Option<Box<Value>>,
+    /// Further fields of the envelope.
+    pub details: Option<Box<Map<String, Value>>>,
 }
 
 impl ApiError {
@@ -55,7 +55,7 @@ impl ApiError {
             receipt: None,
             terms: None,
             price: None,
-            amounts: None,
+            details: None,
         }
     }
 
@@ -95,8 +95,19 @@ impl ApiError {
         self
     }
 
-    pub fn with_amounts(mut self, amounts: Value) -> Self {
-        self.amounts = Some(Box::new(amounts));
+    /// Adds the amounts in the message by their names, in base units.
+    pub fn with_amounts(self, amounts: Value) -> Self {
+        self.with_detail("amounts", amounts)
+    }
+
+    /// Adds what the caller can do.
+    pub fn with_hint(self, hint: &str) -> Self {
+        self.with_detail("hint", json!(redact::scrub(hint)))
+    }
+
+    fn with_detail(mut self, name: &str, value: Value) -> Self {
+        let details = self.details.get_or_insert_default();
+        details.insert(name.to_owned(), value);
         self
     }
 
@@ -142,15 +153,14 @@ impl ApiError {
             "param": self.param,
             "code": self.code,
         });
-        for (name, value) in [
-            ("receipt", &self.receipt),
-            ("price", &self.price),
-            ("amounts", &self.amounts),
-        ] {
-            if let (Some(value), Some(fields)) = (value, error.as_object_mut()) {
-                fields.insert(name.to_owned(), Value::clone(value));
-            }
+        let Some(fields) = error.as_object_mut() else {
+            return json!({ "error": error });
+        };
+        for (name, value) in [("receipt", &self.receipt), ("price", &self.price)] {
+            let value = value.as_deref().cloned();
+            fields.extend(value.map(|value| (name.to_owned(), value)));
         }
+        fields.extend(self.details.iter().flat_map(|it| Map::clone(it)));
         json!({ "error": error })
     }
 }

@@ -140,7 +140,8 @@ impl CallIntake {
     /// request is counted once, and one that can never fit is refused without counting. A refusal
     /// names the text at fault: one that is refused in a batch is not to hide the others.
     pub async fn count(&self, app: &AppState, prompts: &[Prompt]) -> Result<u64, ApiError> {
-        let hash = &self.fingerprint.hash;
+        // A name may be served with other weights later, whose instruction is another.
+        let hash = &format!("{}{}", self.fingerprint.hash, self.adapter.digest);
         if let Some(tokens) = app.quotes.known(hash) {
             return Ok(tokens);
         }

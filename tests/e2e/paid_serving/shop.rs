@@ -416,6 +416,7 @@ async fn serve(
         sales: Some(sales),
         attribution: AttributionConfig::default(),
         access,
+        loader: None,
     };
     let bound = BoundSocket::new("127.0.0.1", 0).await.unwrap();
     let stop = StopHandle::default();

@@ -1,7 +1,10 @@
 //! The current offers: one way to pay per chain and scheme, and whether a payer took a current
 //! offer.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use super::{
     checks::now_ms,
@@ -51,7 +54,7 @@ pub struct SellerConfig {
 
 /// The shared state of a seller.
 pub(super) struct SellerState {
-    pay_to: BTreeMap<String, Address>,
+    pay_to: RwLock<BTreeMap<String, Address>>,
     methods: Vec<Arc<PaymentMethod>>,
     account: Address,
     pub facts: Arc<dyn FactLog>,
@@ -71,7 +74,7 @@ impl SellerState {
     pub fn new(seller: SellerConfig) -> Self {
         let method = |chain_offer| Arc::new(PaymentMethod::new(chain_offer));
         Self {
-            pay_to: seller.pay_to,
+            pay_to: RwLock::new(seller.pay_to),
             methods: seller.offers.into_iter().map(method).collect(),
             account: seller.account,
             facts: seller.facts,
@@ -80,6 +83,12 @@ impl SellerState {
             exact: KeyedLocks::new(),
             sponsor: GasSponsor::new(seller.rules),
         }
+    }
+
+    /// Offers calls of an adapter from now on, paid to this splitter.
+    pub fn offer_adapter(&self, adapter_digest: &str, splitter: Address) {
+        let mut pay_to = self.pay_to.write().unwrap_or_else(PoisonError::into_inner);
+        pay_to.insert(adapter_digest.to_owned(), splitter);
     }
 
     /// Whether any chain could take a payment now.
@@ -164,7 +173,8 @@ impl SellerState {
         &self,
         sale: &OfferedCall,
     ) -> impl Iterator<Item = (&Arc<PaymentMethod>, PaymentRequirements)> {
-        let receiver = self.pay_to.get(&sale.adapter_digest).copied();
+        let receiver = self.pay_to.read().unwrap_or_else(PoisonError::into_inner);
+        let receiver = receiver.get(&sale.adapter_digest).copied();
         let schemes = [BATCH_SETTLEMENT, EXACT];
         let pairs = schemes
             .into_iter()

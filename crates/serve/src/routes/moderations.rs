@@ -51,13 +51,9 @@ pub async fn moderate(State(app): State<AppState>, request: Request) -> Result<R
 
 /// The only content filter that is served.
 fn only_filter(adapters: &AdapterRegistry) -> Option<Arc<ServedAdapter>> {
-    let mut filters = adapters
-        .iter()
-        .filter(|it| inputs::harmless_label(it.labels()).is_some());
-    match (filters.next(), filters.next()) {
-        (Some(only), None) => Some(Arc::clone(only)),
-        _ => None,
-    }
+    let is_filter = |it: &Arc<ServedAdapter>| inputs::harmless_label(it.labels()).is_some();
+    let mut filters = adapters.all().into_iter().filter(is_filter);
+    filters.next().filter(|_| filters.next().is_none())
 }
 
 fn no_filter(intake: &CallIntake) -> ApiError {
