@@ -216,6 +216,9 @@ impl RunningServer {
     ///
     /// The server cannot be reached, or cannot serve the adapter; then it goes on as before.
     pub async fn load_adapter(&self, name: &str, path: &Path) -> Result<LoadAnswer, Failure> {
+        // Both processes may be in different folders.
+        let path = std::path::absolute(path)
+            .map_err(|error| Failure::io("find the folder of", path, &error))?;
         let body = json!({ "lora_name": name, "lora_path": path });
         self.post("/v1/load_lora_adapter", &body).await
     }

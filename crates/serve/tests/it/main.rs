@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod adapters;
 mod logprobs;
 mod origins;
 mod proofs;
