@@ -67,11 +67,11 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     if networks.is_some() {
         sales::settle_every(context)?;
     }
-    let host = host(context)?;
-    check_exposure(context, host, &request)?;
     if let Some(server) = RunningServer::find(&context.dirs).await? {
         return hand_over(context, &request, networks.as_deref(), &server).await;
     }
+    let host = host(context)?;
+    check_exposure(context, host, &request)?;
     let bound = BoundSocket::new(&host.to_string(), context.settings.serve.port).await?;
     let journal = journal::open(&context.dirs.journal())?;
     // After the journal: of two servers of one home, only one may create tokens.
@@ -235,8 +235,12 @@ fn host(context: &CommandContext) -> Result<IpAddr, Failure> {
          address of this one, found {host}",
         file.display()
     );
-    Err(Failure::new(ExitClass::BadInput, message)
-        .with_hint(format!("if you mean it, add --host {host} --expose")))
+    Err(
+        Failure::new(ExitClass::BadInput, message).with_hint(format!(
+            "if you mean it, add --host {host} --expose; or once for all: openlora config set \
+             --user serve.host {host}"
+        )),
+    )
 }
 
 fn check_exposure(

@@ -531,7 +531,8 @@ fn a_project_file_opens_the_server_to_nobody() {
             &format!(
                 "error: {}: `serve.host` of a project file opens the server to other machines: \
                  expected an address of this one, found {host}\n\
-                 hint: if you mean it, add --host {host} --expose\n",
+                 hint: if you mean it, add --host {host} --expose; or once for all: openlora config \
+                 set --user serve.host {host}\n",
                 dir.join("openlora.toml").display()
             ),
         );

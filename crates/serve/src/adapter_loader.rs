@@ -7,10 +7,8 @@ use std::{path::Path, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{ServedAdapter, app::AppState};
+use super::adapter_registry::ServedAdapter;
 use openlora_core::error::Failure;
-use openlora_journal::JournalError;
-use openlora_ledger::event::Event;
 
 /// Makes adapters ready to be served.
 #[async_trait::async_trait]
@@ -40,50 +38,4 @@ pub enum LoadOutcome {
     Replaced,
     /// The name stands for the same weights as before.
     Unchanged,
-}
-
-impl AppState {
-    /// Serves a loaded adapter from now on.
-    ///
-    /// # Errors
-    ///
-    /// The journal cannot be written; then nothing has changed.
-    pub(crate) async fn put_adapter(
-        &self,
-        adapter: ServedAdapter,
-    ) -> Result<LoadOutcome, JournalError> {
-        let before = self.adapters.find(&adapter.name).ok();
-        let outcome = match &before {
-            None => LoadOutcome::Loaded,
-            Some(before) if before.digest == adapter.digest => LoadOutcome::Unchanged,
-            Some(_) => LoadOutcome::Replaced,
-        };
-        if outcome != LoadOutcome::Unchanged {
-            let loaded = Event::AdapterLoaded {
-                name: adapter.name.clone(),
-                adapter_digest: adapter.digest.clone(),
-                base_digest: adapter.base_digest.clone(),
-            };
-            self.journal.append(loaded).await?;
-        }
-        // Before any call of it can be counted.
-        self.attributions.add(&adapter);
-        self.adapters.put(adapter);
-        Ok(outcome)
-    }
-
-    /// Serves an adapter no longer. Its engine ends with the last call that uses it.
-    ///
-    /// # Errors
-    ///
-    /// The journal cannot be written; then nothing has changed.
-    pub(crate) async fn remove_adapter(&self, adapter: &ServedAdapter) -> Result<(), JournalError> {
-        let unloaded = Event::AdapterUnloaded {
-            name: adapter.name.clone(),
-            adapter_digest: adapter.digest.clone(),
-        };
-        self.journal.append(unloaded).await?;
-        self.adapters.remove(&adapter.name);
-        Ok(())
-    }
 }

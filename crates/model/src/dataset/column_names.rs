@@ -1,10 +1,10 @@
 //! Columns of data files that have other names than those of the row formats: `text=review`.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
 use serde_json::{Map, Value};
 
-use super::{DataError, shape::RowShape};
+use super::{DataError, shape::RowShape, similar::closest};
 
 /// A column, and the name under which it is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,10 +137,22 @@ impl ColumnNames {
 /// A column that is to be read under another name and is not in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct MissingColumn {
-    pub read_as: &'static str,
-    pub column: String,
+    read_as: &'static str,
+    column: String,
     /// The columns of the file.
-    pub found: Vec<String>,
+    found: Vec<String>,
+}
+
+impl MissingColumn {
+    /// The error of the file.
+    pub(super) fn of(self, path: &Path) -> DataError {
+        DataError::NoColumn {
+            path: path.to_path_buf(),
+            read_as: self.read_as,
+            column: self.column,
+            found: self.found,
+        }
+    }
 }
 
 impl RenamedColumn {
@@ -151,32 +163,4 @@ impl RenamedColumn {
             found: columns.iter().map(|it| (*it).to_owned()).collect(),
         }
     }
-}
-
-/// The known name that is within a slip or two of another.
-pub(super) fn closest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
-    let name = name.to_lowercase();
-    let slips = |known: &str| strsim::osa_distance(&name, &known.to_lowercase());
-    let near = known.map(|known| (slips(known), known));
-    let near = near.filter(|(slips, known)| *slips <= known.len().div_ceil(3).min(3));
-    let nearest = near.min_by_key(|(slips, _)| *slips);
-    nearest.map(|(_, known)| known.to_owned())
-}
-
-/// The flag that reads columns under other names, as a shell takes it; `None` if the flag cannot
-/// name them.
-pub(super) fn flag(pairs: &[(&str, &str)]) -> Option<String> {
-    let splits = |column: &str| column.contains([',', '\'']) || column.trim() != column;
-    if pairs.iter().any(|(_, column)| splits(column)) {
-        return None;
-    }
-    let pairs = pairs
-        .iter()
-        .map(|(name, column)| format!("{name}={column}"));
-    let pairs = pairs.collect::<Vec<_>>().join(",");
-    let is_plain = |letter: char| letter.is_alphanumeric() || "_-.=,".contains(letter);
-    Some(match pairs.chars().all(is_plain) {
-        true => format!("--columns {pairs}"),
-        false => format!("--columns '{pairs}'"),
-    })
 }

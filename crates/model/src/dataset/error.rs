@@ -1,13 +1,10 @@
 //! Errors of data files and their rows.
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, path::PathBuf};
 
 use super::{
-    column_names::{self, MissingColumn},
     shape::{FORMATS, RowShape},
+    similar::closest,
 };
 use crate::text::ModelTextError;
 use openlora_core::error::{ExitClass, Explain};
@@ -91,22 +88,6 @@ pub enum DataError {
     BadSplit { rows: usize, valid: f64, test: f64 },
 }
 
-impl DataError {
-    pub(super) fn no_column(path: &Path, missing: MissingColumn) -> Self {
-        let MissingColumn {
-            read_as,
-            column,
-            found,
-        } = missing;
-        Self::NoColumn {
-            path: path.to_path_buf(),
-            read_as,
-            column,
-            found,
-        }
-    }
-}
-
 fn column_list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let names = names.collect::<BTreeSet<_>>().into_iter();
     names
@@ -159,7 +140,10 @@ pub enum RowFault {
     Unwanted { field: &'static str },
     #[error("`{field}` must be true, false, 1 or 0, found {found}")]
     BadMark { field: String, found: String },
-    #[error("`{field}` has {found} entries, expected {expected} as in `{list}`")]
+    #[error(
+        "`{field}` has {found} {}, expected {expected} as in `{list}`",
+        if *found == 1 { "entry" } else { "entries" }
+    )]
     MarkCount {
         field: String,
         found: usize,
@@ -179,6 +163,7 @@ pub enum RowFault {
         field: String,
         role: String,
         expected: &'static str,
+        meant: Option<String>,
     },
     #[error("no message of the assistant, so nothing is learned")]
     NoAnswer,
@@ -276,7 +261,7 @@ impl Explain for DataError {
             Self::RepeatedColumnName { .. } => "each name and each column can be given once",
             Self::NoColumn { column, found, .. } => {
                 let found = found.iter().map(String::as_str);
-                return Some(match column_names::closest(column, found) {
+                return Some(match closest(column, found) {
                     Some(meant) => format!("did you mean `{meant}`?"),
                     None => "correct --columns, or train.columns in openlora.toml".to_owned(),
                 });
@@ -296,6 +281,12 @@ impl RowFault {
     /// What the user can do or change.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
+            Self::Json { reason, .. } if reason == "key must be a string" => {
+                "names and texts are in double quotes in JSON; from Python: json.dumps(row)"
+            }
+            Self::Json { reason, .. } if reason == "trailing characters" => {
+                "each line is one JSON object and nothing else: no comma after it, and no second one"
+            }
             Self::Json { .. } => "each row must be one complete JSON object",
             Self::OpenList => "the file may be cut short: it must end with ]",
             Self::AfterList => "write all rows into one list, or one row per line without a list",
@@ -356,7 +347,10 @@ impl RowFault {
             Self::Fields { .. } => "put quotation marks around values that contain commas",
             Self::OpenQuote => "write a quotation mark inside a value twice: \"\"",
             Self::WrongKind { hint, .. } => hint,
-            Self::UnknownLabel {
+            Self::UnknownRole {
+                meant: Some(meant), ..
+            }
+            | Self::UnknownLabel {
                 meant: Some(meant), ..
             } => {
                 return Some(format!("did you mean `{meant}`?"));
@@ -377,7 +371,7 @@ impl RowFault {
 
 /// How columns are read under the names of a format.
 fn read_as(pairs: &[(&str, &str)]) -> String {
-    if let Some(flag) = column_names::flag(pairs) {
+    if let Some(flag) = columns_flag(pairs) {
         let (them, columns) = match pairs {
             [_] => ("it", "column"),
             _ => ("them", "columns"),
@@ -389,4 +383,22 @@ fn read_as(pairs: &[(&str, &str)]) -> String {
         .map(|(name, column)| format!("`{column}` to `{name}`"));
     let renames = renames.collect::<Vec<_>>().join(" and ");
     format!("rename {renames}, in the header of a table or in every row")
+}
+
+/// The flag that reads columns under other names, as a shell takes it; `None` if the flag cannot
+/// name them.
+fn columns_flag(pairs: &[(&str, &str)]) -> Option<String> {
+    let splits = |column: &str| column.contains([',', '\'']) || column.trim() != column;
+    if pairs.iter().any(|(_, column)| splits(column)) {
+        return None;
+    }
+    let pairs = pairs
+        .iter()
+        .map(|(name, column)| format!("{name}={column}"));
+    let pairs = pairs.collect::<Vec<_>>().join(",");
+    let is_plain = |letter: char| letter.is_alphanumeric() || "_-.=,".contains(letter);
+    Some(match pairs.chars().all(is_plain) {
+        true => format!("--columns {pairs}"),
+        false => format!("--columns '{pairs}'"),
+    })
 }

@@ -44,7 +44,7 @@ fn file_names<'a>(
 ) -> Result<(ColumnNames, Option<MissingColumn>), DataError> {
     let names = wanted
         .of_file(columns.clone())
-        .map_err(|missing| DataError::no_column(path, missing))?;
+        .map_err(|missing| missing.of(path))?;
     let lacks = match names.is_empty() && wanted.is_required() {
         true => wanted.missing_in(columns),
         false => None,
@@ -72,7 +72,7 @@ pub(super) fn read<'a>(path: &'a Path, wanted: &ColumnNames) -> RowReader<'a> {
         done: false,
         notes: ReadNotes {
             unread: opened.skipped,
-            lacks: opened.lacks.map(|it| DataError::no_column(path, it)),
+            lacks: opened.lacks.map(|missing| missing.of(path)),
             ..ReadNotes::default()
         },
     }

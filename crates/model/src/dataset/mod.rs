@@ -17,6 +17,7 @@ mod locked;
 mod marks;
 mod row;
 mod shape;
+mod similar;
 pub mod split;
 pub mod statistics;
 mod task;

@@ -6,6 +6,7 @@ use super::{
     RowFault, TrainingExample, columns,
     marks::{self, LossMark},
     shape::{RowShape, SHAPES},
+    similar::closest,
 };
 use crate::text::ChatMessage;
 
@@ -390,6 +391,7 @@ fn turn(
         field,
         role: said.clone(),
         expected: keys.expected,
+        meant: closest(&said, keys.roles.iter().map(|(word, _)| *word)),
     };
     let (_, role) = role.ok_or_else(unknown)?;
     let spoken = content(value(keys.content), &format!("{place}.{}", keys.content))?;

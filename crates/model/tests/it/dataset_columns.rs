@@ -606,6 +606,7 @@ fn texts_that_hold_no_rows_are_named() {
     const ROWS: &str =
         "name a file of rows, such as {\"text\": \"…\", \"label\": \"…\"} in each line";
     const COPY: &str = "copy its text into rows: {\"text\": \"…\"}";
+    const LINES: &str = "save the table as CSV, without the lines";
     const PROJECT: &str =
         "a project file names its data as [[data]]; leave the file out to read that data";
     let cases = [
@@ -639,7 +640,25 @@ fn texts_that_hold_no_rows_are_named() {
         ("rows", "Title\n=====\n", "Markdown", COPY),
         ("notes.md", "Nothing but words.\n", "Markdown", COPY),
         ("rows", "<!DOCTYPE html>\n<p>Hi</p>\n", "HTML or XML", COPY),
-        ("rows", "#!/bin/sh\necho\n", "a program", ROWS),
+        ("rows", "#!/bin/sh\nx=1\n", "a program", ROWS),
+        (
+            "rows",
+            "| text | label |\n| --- | :---: |\n| up | good |\n",
+            "a table drawn with lines",
+            LINES,
+        ),
+        (
+            "rows",
+            "+------+\n| text |\n+------+\n",
+            "a table drawn with lines",
+            LINES,
+        ),
+        (
+            "rows",
+            " text | label\n------+-------\n up | good\n",
+            "a table drawn with lines",
+            LINES,
+        ),
     ];
     for (name, content, kind, hint) in cases {
         let message = format!("{name}: looks like {kind}, expected JSON Lines, CSV or Parquet");
@@ -649,6 +668,16 @@ fn texts_that_hold_no_rows_are_named() {
             "{content}"
         );
     }
+    let (message, hint) = error_named("rows", "__label__good up\n__label__bad down\n");
+    assert_eq!(
+        (message.as_str(), hint.as_str()),
+        (
+            "rows: looks like fastText's labelled lines, expected JSON Lines, CSV or Parquet",
+            "write the label after the text: {\"text\": \"…\", \"label\": \"…\"} in each line"
+        )
+    );
+    let letter = error_named("rows", "Subject: news\n\nDear all\n").0;
+    assert!(letter.contains("not recognised"), "{letter}");
     // Rows are rows, whatever the file is called.
     let rows = "{\"text\": \"a\"}\n";
     let dir = tempfile::tempdir().unwrap();
@@ -839,4 +868,49 @@ fn names_that_no_file_has_are_refused() {
         let message = format!("columns: `{twice}` occurs twice");
         assert_eq!(names(&pairs).unwrap_err().to_string(), message);
     }
+}
+
+#[test]
+fn slips_of_json_and_roles_have_a_hint() {
+    let cases = [
+        (
+            "{\"text\": \"a\"},\n{\"text\": \"b\"},\n",
+            "rows:1: broken JSON at column 14: trailing characters",
+            "each line is one JSON object and nothing else: no comma after it, and no second one",
+        ),
+        (
+            "{'text': 'a'}\n",
+            "rows:1: broken JSON at column 2: key must be a string",
+            "names and texts are in double quotes in JSON; from Python: json.dumps(row)",
+        ),
+        (
+            r#"{"messages": [{"role": "User", "content": "Hi"}]}"#,
+            "rows:1: unknown role `User` in `messages[0].role`, expected system, user or assistant",
+            "did you mean `user`?",
+        ),
+        (
+            r#"{"conversations": [{"from": "humn", "value": "Hi"}]}"#,
+            "rows:1: unknown role `humn` in `conversations[0].from`, expected system, human or gpt",
+            "did you mean `human`?",
+        ),
+        (
+            r#"{"messages": [{"role": "assistant", "content": "Ho"}, {"role": "user", "content": "Hi"}], "loss_mask": [1]}"#,
+            "rows:1: `loss_mask` has 1 entry, expected 2 as in `messages`",
+            "write one entry for each message",
+        ),
+        (
+            r#"{"items": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Ho"}]}"#,
+            "rows:1: no row format has the keys `items`; expected messages, conversations, \
+             instruction and output, prompt and completion, text and label, or text",
+            "read it with --columns messages=items, or rename the column",
+        ),
+    ];
+    for (row, message, hint) in cases {
+        let expected = (message.to_owned(), hint.to_owned());
+        assert_eq!(error(row), expected, "{row}");
+    }
+    let items =
+        r#"{"items": [{"from": "human", "value": "Lamp?"}, {"from": "gpt", "value": "Green."}]}"#;
+    let read = renamed(&["messages=items"], &[("rows", items)]);
+    assert_eq!(read, Ok((vec![chat(&LAMP[1..], &[])], vec![])));
 }

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 
 use super::AppState;
 use crate::{
+    adapter_loader::LoadOutcome,
+    adapter_registry::ServedAdapter,
     api_error::ApiError,
     body,
     gate::draining,
@@ -21,6 +23,7 @@ use crate::{
 };
 use openlora_core::error::{ExitClass, Failure};
 use openlora_journal::JournalError;
+use openlora_ledger::event::Event;
 
 /// Largest body in bytes.
 const LARGEST: usize = 64 * 1024;
@@ -54,7 +57,7 @@ pub async fn unload(
         .adapters
         .find(&name)
         .map_err(|refusal| refusal.with_param("lora_name"))?;
-    app.remove_adapter(&adapter)
+    remove_adapter(&app, &adapter)
         .await
         .map_err(|error| unwritable(&error))?;
     Ok(Json(json!({
@@ -80,9 +83,50 @@ async fn load_named(app: &AppState, name: &str, path: PathBuf) -> Result<Json<Va
         "digest": adapter.digest,
         "version": adapter.version,
     });
-    let outcome = app.put_adapter(adapter).await;
+    let outcome = put_adapter(app, adapter).await;
     answer["outcome"] = json!(outcome.map_err(|error| unwritable(&error))?);
     Ok(Json(answer))
+}
+
+/// Serves a loaded adapter from now on.
+///
+/// # Errors
+///
+/// The journal cannot be written; then nothing has changed.
+async fn put_adapter(app: &AppState, adapter: ServedAdapter) -> Result<LoadOutcome, JournalError> {
+    let before = app.adapters.find(&adapter.name).ok();
+    let outcome = match &before {
+        None => LoadOutcome::Loaded,
+        Some(before) if before.digest == adapter.digest => LoadOutcome::Unchanged,
+        Some(_) => LoadOutcome::Replaced,
+    };
+    if outcome != LoadOutcome::Unchanged {
+        let loaded = Event::AdapterLoaded {
+            name: adapter.name.clone(),
+            adapter_digest: adapter.digest.clone(),
+            base_digest: adapter.base_digest.clone(),
+        };
+        app.journal.append(loaded).await?;
+    }
+    // Before any call of it can be counted.
+    app.attributions.add(&adapter);
+    app.adapters.put(adapter);
+    Ok(outcome)
+}
+
+/// Serves an adapter no longer. Its engine ends with the last call that uses it.
+///
+/// # Errors
+///
+/// The journal cannot be written; then nothing has changed.
+async fn remove_adapter(app: &AppState, adapter: &ServedAdapter) -> Result<(), JournalError> {
+    let unloaded = Event::AdapterUnloaded {
+        name: adapter.name.clone(),
+        adapter_digest: adapter.digest.clone(),
+    };
+    app.journal.append(unloaded).await?;
+    app.adapters.remove(&adapter.name);
+    Ok(())
 }
 
 async fn read(app: &AppState, request: Request) -> Result<BodyFields, ApiError> {

@@ -107,6 +107,8 @@ fn read_message(index: usize, value: &Value) -> Result<ChatMessage, ApiError> {
     })
 }
 
+const ROLES: &[&str] = &["system", "developer", "user", "assistant"];
+
 /// Templates know three roles; `developer` is OpenAI's newer name for `system`.
 fn settle_role<'a>(place: &str, role: &'a str) -> Result<&'a str, ApiError> {
     match role {
@@ -114,7 +116,11 @@ fn settle_role<'a>(place: &str, role: &'a str) -> Result<&'a str, ApiError> {
         "developer" => Ok("system"),
         other => {
             let expected = "system, developer, user or assistant";
-            Err(wrong_value(place, expected, &format!("'{other}'")))
+            let refusal = wrong_value(place, expected, &format!("'{other}'"));
+            Err(match slip_of(other, ROLES) {
+                Some(meant) => refusal.adding(&format!("Did you mean '{meant}'?")),
+                None => refusal,
+            })
         }
     }
 }

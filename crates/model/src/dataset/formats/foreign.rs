@@ -110,6 +110,8 @@ enum TextKind {
     Yaml,
     Markdown,
     Markup,
+    DrawnTable,
+    FastText,
     Program,
 }
 
@@ -118,13 +120,16 @@ impl TextKind {
         let first = text.lines().next().unwrap_or_default().trim_end();
         let second = text.lines().nth(1).unwrap_or_default().trim_end();
         let is_heading = first.trim_start_matches('#').starts_with(' ') && first.starts_with('#');
-        let is_rule = second.len() >= 3 && second.bytes().all(|byte| b"=-".contains(&byte));
-        let is_yaml = first == "---" || is_yaml_key(first.trim_start_matches("- "));
+        let is_underlined = second.len() >= 3 && second.bytes().all(|byte| b"=-".contains(&byte));
+        let is_key = |line: &str| is_yaml_key(line.trim_start().trim_start_matches("- "));
+        let is_yaml = first == "---" || (is_key(first) && is_key(second));
         let looks = [
             (text.starts_with("#!"), Self::Program),
             (is_toml(text), Self::Toml),
             (text.starts_with('<'), Self::Markup),
-            (is_heading || is_rule, Self::Markdown),
+            (text.starts_with("__label__"), Self::FastText),
+            (is_drawn_table(text), Self::DrawnTable),
+            (is_heading || is_underlined, Self::Markdown),
             (is_yaml, Self::Yaml),
         ];
         let look = looks.into_iter().find(|(is_it, _)| *is_it);
@@ -145,6 +150,8 @@ impl TextKind {
             Self::Yaml => "looks like YAML",
             Self::Markdown => "looks like Markdown",
             Self::Markup => "looks like HTML or XML",
+            Self::DrawnTable => "looks like a table drawn with lines",
+            Self::FastText => "looks like fastText's labelled lines",
             Self::Program => "looks like a program",
         }
     }
@@ -155,9 +162,13 @@ impl TextKind {
             Self::Toml if is_project => {
                 "a project file names its data as [[data]]; leave the file out to read that data"
             }
+            Self::FastText => {
+                "write the label after the text: {\"text\": \"…\", \"label\": \"…\"} in each line"
+            }
             Self::Toml | Self::Yaml | Self::Program => {
                 "name a file of rows, such as {\"text\": \"…\", \"label\": \"…\"} in each line"
             }
+            Self::DrawnTable => "save the table as CSV, without the lines",
             Self::Markdown | Self::Markup => "copy its text into rows: {\"text\": \"…\"}",
         }
     }
@@ -171,6 +182,18 @@ pub(super) fn named_text(path: &Path, text: &str) -> Option<DataError> {
         kind: kind.name(),
         hint: kind.hint(path).to_owned(),
     })
+}
+
+/// Whether the first or second line draws the columns of a table.
+pub(super) fn is_drawn_table(text: &str) -> bool {
+    let is_drawn = |line: &str| {
+        let line = line.trim();
+        line.len() >= 3
+            && line.contains(['|', '+'])
+            && line.contains(['-', '='])
+            && line.chars().all(|letter| "-=|:+ ".contains(letter))
+    };
+    text.lines().take(2).any(is_drawn)
 }
 
 /// Whether the first line that is no comment is a table's head or an assignment.

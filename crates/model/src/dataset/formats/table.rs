@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::{
     super::{ColumnNames, DataError, RowFault, RowShape},
     OpenFile, RawRecord, at, file_names,
+    foreign::is_drawn_table,
 };
 
 const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
@@ -23,6 +24,9 @@ pub(super) enum TableLook {
 }
 
 pub(super) fn separator(text: &str, names: &ColumnNames) -> TableLook {
+    if is_drawn_table(text) {
+        return TableLook::None;
+    }
     let mut lines = text.lines();
     let header = lines.next().unwrap_or_default();
     let known = |separator: &u8| {
