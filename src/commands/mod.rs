@@ -5,6 +5,7 @@ pub mod cli;
 pub mod printer;
 pub mod settings;
 
+mod arguments;
 pub mod ask;
 pub mod attribution;
 pub mod audit;
@@ -33,7 +34,6 @@ pub mod package;
 mod payer;
 mod project;
 pub mod receipts;
-mod requests;
 pub mod serve;
 mod server_access;
 pub mod settle;

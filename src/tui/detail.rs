@@ -47,7 +47,7 @@ pub fn selected_id(model: &DashModel, pane: Pane) -> Option<String> {
         Pane::Calls => row_id(&model.shown.calls, |row: &CallLine| &row.id),
         Pane::Attribution => row_id(&model.shown.attribution, |row| &row.id),
         Pane::Sums => row_id(&model.shown.sums, |row| &row.id),
-        _ => None,
+        Pane::Inflow | Pane::Pace | Pane::Flow => None,
     }
 }
 

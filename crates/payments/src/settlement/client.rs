@@ -46,7 +46,7 @@ use openlora_wallet::WalletAccount;
 /// How long a view may be served from memory: a small part of the shortest withdrawal delay.
 pub const FRESH: Duration = Duration::from_secs(30);
 /// For this long after a failed chain read, requests get its error without another read.
-pub(super) const RETRY: Duration = Duration::from_secs(1);
+pub(super) const READ_ERROR_KEPT: Duration = Duration::from_secs(1);
 
 /// Settings of a settlement client.
 #[derive(Clone)]
@@ -458,7 +458,7 @@ impl SettlementClient {
             let fresh = in_use && seen.is_fresh(self.options.fresh);
             let known = seen.channels.get(&channel).filter(|_| fresh);
             let known = known.map(|it| (it.view.clone(), it.told));
-            if let (None, Some(reason)) = (&known, seen.just_failed(RETRY)) {
+            if let (None, Some(reason)) = (&known, seen.just_failed(READ_ERROR_KEPT)) {
                 return Err(ChainFailure::Unreachable { reason });
             }
             known

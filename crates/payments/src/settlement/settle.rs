@@ -22,6 +22,7 @@ use super::{
     shares::{SplitterShare, shares},
 };
 use openlora_chain::{
+    WalletError,
     registry::{BatchSettlementEscrow as Escrow, ContributorPool, RevenueSplitter},
     transaction::{MinedTx, TransactionError},
 };
@@ -140,8 +141,12 @@ impl ChainSettler {
             let (data, purpose) = (claims::data(&batch), claims::claim_purpose(&batch));
             match client.carry_out_claim(&batch, data, purpose).await {
                 Ok(mined) => done.claims.extend(self.claims_of(&mined)),
-                // A row that passed the simulation failed. Halving the batch finds out which.
-                Err(SettleError::Transaction(TransactionError::Reverted { reason, .. })) => {
+                // Rows that pass alone fail together, or one that passed now fails. Halving the batch
+                // finds out which, so that no payer's contract holds up the others' claims.
+                Err(
+                    SettleError::Transaction(TransactionError::Reverted { reason, .. })
+                    | SettleError::Wallet(WalletError::Reverted { reason, .. }),
+                ) => {
                     halve(batch, reason, &mut waiting, &mut done.left_out);
                 }
                 Err(error) => return Err(error),

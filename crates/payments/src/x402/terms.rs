@@ -9,7 +9,7 @@ use super::{
     lane::{ChainOffer, PaymentMethod},
     reason::Reason,
     refusal::{ChannelCorrection, PaymentRefusal},
-    retry::{TIMEOUT_SECONDS, is_shown},
+    repeat_proof::{TIMEOUT_SECONDS, is_shown},
     sponsor::{GasSponsor, SponsorRules},
     wire::{
         BATCH_SETTLEMENT, EXACT, PaidResource, PaymentRequired, PaymentRequirements, SchemeExtra,
