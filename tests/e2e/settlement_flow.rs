@@ -73,7 +73,7 @@ fn the_whole_way(market: &Market) {
     seller.wait(desk.transfer(&buyer.transfer(400, 9))).unwrap();
     let book = seller.ledger.ledger();
     let expected = seller
-        .wait(due(desk.chain(), own, &book, ClaimWorth::default()))
+        .wait(due(desk.chain(), &[own], &book, ClaimWorth::default()))
         .unwrap();
     assert_eq!(
         expected.claims.values().copied().collect::<Vec<_>>(),
@@ -89,7 +89,7 @@ fn the_whole_way(market: &Market) {
     let nothing = seller.wait(treasurer.settle_now()).unwrap();
     assert_eq!(nothing, Default::default());
 
-    let pending = seller.wait(shares(desk.chain(), own, market.receiver()));
+    let pending = seller.wait(shares(desk.chain(), &[own], market.receiver()));
     let mut pending: Vec<_> = pending
         .unwrap()
         .iter()
@@ -226,7 +226,7 @@ fn others_fetch_their_own_share() {
     let stranger = "0x00000000000000000000000000000000000000E2"
         .parse()
         .unwrap();
-    let found = seller.wait(shares(seller.desk.chain(), stranger, market.receiver()));
+    let found = seller.wait(shares(seller.desk.chain(), &[stranger], market.receiver()));
     let mut found: Vec<_> = found
         .unwrap()
         .iter()
