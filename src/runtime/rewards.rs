@@ -285,7 +285,10 @@ impl RewardPublisher {
                 Some(account) => Some(account),
                 None => self.missing_server(reading, number, &calls).await?,
             };
-            let deed = format!("anchoring {} calls", calls.len());
+            let deed = match calls.len() {
+                1 => "anchoring 1 call".to_owned(),
+                count => format!("anchoring {count} calls"),
+            };
             self.tell_waiting(reading.waiting(adapter_id, deed, account), done);
             return Ok(());
         };
