@@ -312,13 +312,13 @@ fn print_waiting_rewards(
         let WaitingReward {
             adapter_id,
             name,
-            deed,
+            action,
             account,
         } = it;
         let account = account.as_deref().and_then(|it| it.parse().ok());
         let Some(account): Option<Address> = account else {
             printer.warn(format!(
-                "rewards of {name} wait: {deed} needs a server of the adapter, and none is known \
+                "rewards of {name} wait: {action} needs a server of the adapter, and none is known \
                  here"
             ));
             printer.hint(format!(
@@ -327,7 +327,7 @@ fn print_waiting_rewards(
             continue;
         };
         printer.warn(format!(
-            "rewards of {name} wait: {deed} needs the account {account}"
+            "rewards of {name} wait: {action} needs the account {account}"
         ));
         printer.hint(home.advice("settle", account));
     }

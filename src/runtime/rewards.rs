@@ -106,7 +106,7 @@ pub struct WaitingReward {
     /// The adapter's name.
     pub name: String,
     /// What is to be done, such as `anchoring 3 calls`.
-    pub deed: String,
+    pub action: String,
     /// The account that may do it; null if this journal knows none.
     pub account: Option<String>,
 }
@@ -118,6 +118,7 @@ pub struct RewardRound {
     pub proposals: Vec<ProposedRoot>,
     #[serde(default)]
     pub pools: Vec<PoolTransaction>,
+    /// What waits for other accounts.
     #[serde(default)]
     pub waiting: Vec<WaitingReward>,
     /// Why the rest is left for the next round.
@@ -258,7 +259,7 @@ impl RewardPublisher {
     fn tell_waiting(&self, waiting: WaitingReward, done: &mut RewardRound) {
         let (network, account) = (&self.client.chain().network.name, &waiting.account);
         let account = account.as_deref().unwrap_or("none of this home");
-        tracing::warn!(%network, adapter = %waiting.name, account, "{} waits for its account", waiting.deed);
+        tracing::warn!(%network, adapter = %waiting.name, account, "{} waits for its account", waiting.action);
         done.waiting.push(waiting);
     }
 
@@ -285,11 +286,11 @@ impl RewardPublisher {
                 Some(account) => Some(account),
                 None => self.missing_server(reading, number, &calls).await?,
             };
-            let deed = match calls.len() {
+            let action = match calls.len() {
                 1 => "anchoring 1 call".to_owned(),
                 count => format!("anchoring {count} calls"),
             };
-            self.tell_waiting(reading.waiting(adapter_id, deed, account), done);
+            self.tell_waiting(reading.waiting(adapter_id, action, account), done);
             return Ok(());
         };
         let mut heads: BTreeMap<Address, Word> = BTreeMap::new();
@@ -307,7 +308,7 @@ impl RewardPublisher {
     }
 
     /// Divides calls into runs that one account anchors: the account that served them, if it may,
-    /// otherwise the first that may.
+    /// otherwise that of the run before, or the first that may.
     fn runs(
         &self,
         calls: Vec<PublishedCall>,
@@ -482,8 +483,8 @@ impl RewardPublisher {
         if let Some(tranche) = self.tranche(reading, pool).await? {
             let network = &self.client.chain().network;
             let sum = shown_sum(network, pool.key.token, tranche.total());
-            let deed = format!("proposing {sum} to the pool {}", pool.key.receiver);
-            let waiting = reading.waiting(&release.adapter_id, deed, Some(pool.operator));
+            let action = format!("proposing {sum} to the pool {}", pool.key.receiver);
+            let waiting = reading.waiting(&release.adapter_id, action, Some(pool.operator));
             self.tell_waiting(waiting, done);
         }
         Ok(())

@@ -272,13 +272,14 @@ fn a_wallet_made_after_the_first_sales_strands_no_reward() {
     assert_eq!(forecast["waiting"], json!([]));
     let earnings = shop.said(&["earnings"]);
     let explored = shop.said(&["explore"]);
+    let ppm = before.creators(1_000_000);
     for (account, amount) in &due {
         let amount = in_units(*amount, 6);
         let line = format!(
             "to fetch      {amount:>12} dUSD  of it, {account}'s to fetch now: openlora withdraw\n"
         );
         assert!(earnings.contains(&line), "{line}{earnings}");
-        let line = format!("{account} 600000 ppm, {amount} dUSD pending\n");
+        let line = format!("{account} {ppm} ppm, {amount} dUSD pending\n");
         assert!(explored.contains(&line), "{line}{explored}");
     }
 
@@ -334,11 +335,11 @@ fn what_waits_for_another_account_is_named_with_the_command_that_uses_it() {
     let other = shop.registers("other", &account(KEY), &["--account", "rich"]);
     shop.serves(&mine, 3, 1_000);
     shop.serves(&other, 2, 2_000);
-    let waiting = |deed: &str| {
+    let waiting = |action: &str| {
         json!([{
             "adapter_id": other.id,
             "name": "tone",
-            "deed": deed,
+            "action": action,
             "account": ADDRESS,
         }])
     };

@@ -76,7 +76,7 @@ impl RewardState {
     pub fn waiting(
         &self,
         adapter_id: &str,
-        deed: String,
+        action: String,
         account: Option<Address>,
     ) -> WaitingReward {
         let mut releases = self.releases.iter();
@@ -84,7 +84,7 @@ impl RewardState {
         WaitingReward {
             adapter_id: adapter_id.to_owned(),
             name: release.map(|it| it.name.clone()).unwrap_or_default(),
-            deed,
+            action,
             account: account.map(|it| it.to_string()),
         }
     }
