@@ -3,6 +3,7 @@
 mod board;
 mod cells;
 mod charts;
+mod creators;
 mod filter;
 mod keys;
 mod screens;
