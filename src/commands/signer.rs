@@ -114,24 +114,6 @@ impl LockedSigner {
         })
     }
 
-    /// Unlocks the account; asks for its password.
-    pub fn unlock(
-        &self,
-        context: &CommandContext,
-        password_file: Option<&Path>,
-    ) -> Result<WalletAccount, Failure> {
-        if let Some(account) = &self.development {
-            return Ok(account.clone());
-        }
-        if let Some(entry) = &self.ledger {
-            context
-                .printer
-                .note("look at your Ledger: it asks before it signs");
-            return Ok(wallet::keystores(context).connect(entry)?);
-        }
-        wallet::unlock(context, &self.name, password_file)
-    }
-
     /// The other accounts of this home that the journal names on a network, as far as they can sign
     /// without a password.
     ///
@@ -160,27 +142,29 @@ impl LockedSigner {
             unlocked: unlocked.collect(),
         })
     }
-}
 
-fn choice(
-    context: &CommandContext,
-    network: &Network,
-    releases: &[ReleaseDeployment],
-) -> Result<SignerChoice, Failure> {
-    if context.settings.wallet.account.is_none() && network.is_local() {
-        if wallet::keystores(context).list()?.is_empty() {
-            return Ok(SignerChoice::Development(None));
+    /// Unlocks the account; asks for its password.
+    pub fn unlock(
+        &self,
+        context: &CommandContext,
+        password_file: Option<&Path>,
+    ) -> Result<WalletAccount, Failure> {
+        if let Some(account) = &self.development {
+            return Ok(account.clone());
         }
-        if let Some(name) = registered_without_wallet(context, network, releases)? {
-            return Ok(SignerChoice::Development(Some(name)));
+        if let Some(entry) = &self.ledger {
+            context
+                .printer
+                .note("look at your Ledger: it asks before it signs");
+            return Ok(wallet::keystores(context).connect(entry)?);
         }
+        wallet::unlock(context, &self.name, password_file)
     }
-    Ok(SignerChoice::Wallet(wallet::choose(context, None)?))
 }
 
-/// The name of a release, if the development account registered all of these releases; without any,
-/// that of the newest release that this home registered on the network. The same account must serve
-/// it, although a wallet exists now.
+/// The name of the newest release that this home registered on the network, if the development
+/// account registered it. The same account must serve and settle it, although a wallet exists now.
+/// If releases are given, all of them must be the development account's, and the first is named.
 fn registered_without_wallet(
     context: &CommandContext,
     network: &Network,
@@ -199,6 +183,23 @@ fn registered_without_wallet(
         .into_iter()
         .rfind(|it| it.chain_id == network.chain_id);
     Ok(newest.filter(is_creators).map(|it| it.name))
+}
+
+/// The account that signs for these releases; without any, for the newest one.
+fn choice(
+    context: &CommandContext,
+    network: &Network,
+    releases: &[ReleaseDeployment],
+) -> Result<SignerChoice, Failure> {
+    if context.settings.wallet.account.is_none() && network.is_local() {
+        if wallet::keystores(context).list()?.is_empty() {
+            return Ok(SignerChoice::Development(None));
+        }
+        if let Some(name) = registered_without_wallet(context, network, releases)? {
+            return Ok(SignerChoice::Development(Some(name)));
+        }
+    }
+    Ok(SignerChoice::Wallet(wallet::choose(context, None)?))
 }
 
 /// The accounts of this home on a network: those of its wallet, and the development account where it
