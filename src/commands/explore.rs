@@ -19,7 +19,8 @@ use openlora_ledger::event::ReleaseDeployment;
 use openlora_model::adapter;
 use openlora_package::read;
 use openlora_release::explore::{
-    AdapterView, ExploreQuery, RegistryReport, ReleaseView, ShareView, compare, explore,
+    AdapterRevenue, AdapterView, ExploreQuery, RegistryReport, ReleaseView, ShareView, compare,
+    explore,
 };
 
 /// The request of `explore`.
@@ -269,7 +270,7 @@ fn show_release(printer: &Printer, release: &ReleaseView, symbol: &str) {
     ));
     printer.line(format!("  splitter    {}", release.splitter));
     for share in &release.shares {
-        show_share(printer, share, "  ");
+        show_share(printer, share, release.revenue.as_ref(), "  ");
     }
     if let Some(revenue) = &release.revenue {
         let amount = |text| shown_amount(text, revenue.decimals);
@@ -283,17 +284,27 @@ fn show_release(printer: &Printer, release: &ReleaseView, symbol: &str) {
     }
 }
 
-fn show_share(printer: &Printer, share: &ShareView, indent: &str) {
+fn show_share(
+    printer: &Printer,
+    share: &ShareView,
+    revenue: Option<&AdapterRevenue>,
+    indent: &str,
+) {
+    let pending = share.pending.as_ref().zip(revenue);
+    let pending = pending.map_or(String::new(), |(amount, revenue)| {
+        let amount = shown_amount(amount, revenue.decimals);
+        format!(", {amount} {} pending", revenue.symbol)
+    });
     let kind = if share.pool.is_some() {
         " (contributors' pool)"
     } else {
         ""
     };
     printer.line(format!(
-        "{indent}share       {} {} ppm{kind}",
+        "{indent}share       {} {} ppm{kind}{pending}",
         share.recipient, share.ppm
     ));
     for inner in share.pool.iter().flat_map(|pool| &pool.shares) {
-        show_share(printer, inner, "    ");
+        show_share(printer, inner, None, "    ");
     }
 }

@@ -139,7 +139,8 @@ fn what_a_payer_withdrew_first_is_a_loss_with_its_calls() {
         [LeftOut {
             channel,
             amount: Amount(250),
-            reason
+            reason,
+            claimer: None,
         }]
     );
     // The command says so too.

@@ -34,6 +34,7 @@ mod earlier;
 mod figures;
 mod first_hour;
 mod foreign_text;
+mod home_accounts;
 mod hostile_mix;
 mod house;
 mod init;

@@ -116,9 +116,9 @@ pub struct SettlementClient {
     pub(super) options: SettlementOptions,
     pub(super) memory: Arc<ChainMemory>,
     /// Held while the chain is read.
-    pub(super) eye: tokio::sync::Mutex<()>,
+    pub(super) eye: Arc<tokio::sync::Mutex<()>>,
     /// Notified when a payer starts a withdrawal.
-    pub(super) alarm: Notify,
+    pub(super) alarm: Arc<Notify>,
     /// What unpaid requests ask.
     pub(super) questions: ChainQuestions,
     turns: NamedLocks,
@@ -176,8 +176,24 @@ impl SettlementClient {
             questions: ChainQuestions::new(options.remember),
             options,
             memory,
-            eye: tokio::sync::Mutex::new(()),
-            alarm: Notify::new(),
+            eye: Arc::default(),
+            alarm: Arc::default(),
+            turns: NamedLocks::default(),
+        }
+    }
+
+    /// The same chain through another account. Both share what they know of the chain, so each of
+    /// its events is recorded once.
+    pub fn of_account(&self, account: WalletAccount) -> Self {
+        Self {
+            chain: self.chain.clone(),
+            queue: Arc::new(self.queue.of_account(account)),
+            ledger: Arc::clone(&self.ledger),
+            questions: ChainQuestions::new(self.options.remember),
+            options: self.options.clone(),
+            memory: Arc::clone(&self.memory),
+            eye: Arc::clone(&self.eye),
+            alarm: Arc::clone(&self.alarm),
             turns: NamedLocks::default(),
         }
     }
