@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     CommandContext, explore,
     money::{format_gas_cost, prices, token},
+    named_paths,
     package::{self, PackageRequest},
     project,
     tx_context::TxContext,
@@ -37,7 +38,6 @@ use openlora_release::deploy::{
     DeployContext, DeployError, DeployOptions, DeployPlan, DeployStep, FeeQuote, RegistryAction,
     ReleaseParams, append_release, carry_out, find_release, observe, payout, plan, quote, splitter,
 };
-use openlora_train::RunDir;
 
 /// The command-line request besides settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -253,9 +253,9 @@ async fn check_decimals(chain: &Chain, token: &PaymentToken) -> Result<(), Failu
 /// The named package, or the latest run's, which is built if missing.
 async fn folder(context: &CommandContext, request: &DeployRequest) -> Result<PathBuf, Failure> {
     if let Some(named) = &request.package {
-        return Ok(context.settings.working_dir.join(named));
+        return named_paths::folder(context, named, "a package");
     }
-    let run = RunDir::find(&project::runs(context), None)?;
+    let run = project::finished_run(context, None, "the package's folder")?;
     let dir = run.path().join("package");
     if dir.is_dir() {
         return Ok(dir);

@@ -27,6 +27,7 @@ pub mod figures;
 mod guard;
 pub mod init;
 mod money;
+pub mod named_paths;
 pub mod network;
 mod notices;
 pub mod package;

@@ -24,7 +24,6 @@ use openlora_package::{
 };
 use openlora_release::eip712::AccountSigner;
 use openlora_runtime::finished::FinishedRun;
-use openlora_train::RunDir;
 use openlora_wallet::WalletAccount;
 
 /// The command-line request besides settings.
@@ -140,7 +139,7 @@ fn origin(context: &CommandContext, wanted: Option<&Path>) -> Result<AdapterSour
         }
     }
     let wanted = wanted.map(|run| run.to_string_lossy().into_owned());
-    let run = RunDir::find(&project::runs(context), wanted.as_deref())?;
+    let run = project::finished_run(context, wanted.as_deref(), "the adapter's folder")?;
     let finished = FinishedRun::read(&run)?;
     Ok(AdapterSource {
         adapter: adapter::read(&run.adapter())?,
