@@ -60,10 +60,7 @@ pub fn new_password(
         if tries.next() == Some(TRIES) {
             return Err(refused);
         }
-        context.printer.warn(&refused.message);
-        if let Some(hint) = &refused.hint {
-            context.printer.hint(hint);
-        }
+        context.printer.refused(&refused);
     }
 }
 

@@ -869,6 +869,11 @@ pub enum ConfigCommand {
         #[arg(long)]
         origin: bool,
     },
+    /// Print the value of one key
+    Get {
+        /// Key such as train.rank
+        key: String,
+    },
     /// Show which files and folders are used
     Path,
     /// Change a key in the project file, or with --user in the user's own

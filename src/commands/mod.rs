@@ -93,6 +93,7 @@ pub async fn dispatch(
         CliCommand::Config(ConfigCommand::Show { origin }) => {
             config::print_settings(context, origin)
         }
+        CliCommand::Config(ConfigCommand::Get { key }) => config::get(context, &key),
         CliCommand::Config(ConfigCommand::Path) => config::path(context),
         CliCommand::Config(ConfigCommand::Set { key, value, user }) => {
             config::set(context, &key, &value, user)

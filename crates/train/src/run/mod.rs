@@ -96,10 +96,14 @@ impl RunDir {
 
     /// Finds the newest run that has an adapter.
     pub fn newest(runs: &Path) -> Result<NewestRun, TrainError> {
-        let last = Self::find(runs, None)?;
-        if last.adapter().is_dir() {
+        let last = match Self::find(runs, None) {
+            // Its folder was deleted.
+            Err(TrainError::NotARun { .. }) => None,
+            found => Some(found?),
+        };
+        if let Some(finished) = last.clone().filter(|run| run.adapter().is_dir()) {
             return Ok(NewestRun {
-                finished: last,
+                finished,
                 unfinished: None,
             });
         }
@@ -112,12 +116,15 @@ impl RunDir {
         names.sort_unstable();
         let others = names.iter().rev().map(|name| Self::find(runs, Some(name)));
         let mut finished = others.flatten().filter(|run| run.adapter().is_dir());
-        match finished.next() {
-            Some(finished) => Ok(NewestRun {
+        match (finished.next(), last) {
+            (Some(finished), unfinished) => Ok(NewestRun {
                 finished,
-                unfinished: Some(last),
+                unfinished,
             }),
-            None => Err(TrainError::Unfinished { run: last.id() }),
+            (None, Some(last)) => Err(TrainError::Unfinished { run: last.id() }),
+            (None, None) => Err(TrainError::NoRun {
+                runs: runs.to_owned(),
+            }),
         }
     }
 
