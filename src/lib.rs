@@ -7,8 +7,6 @@ pub mod commands;
 
 use std::{borrow::Cow, ffi::OsString, path::Path};
 
-use clap::Parser;
-
 use commands::{
     cli::{Cli, GlobalArgs},
     printer::{self, Printer},
@@ -24,7 +22,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     let args: Vec<OsString> = args.into_iter().collect();
     remember_addresses(&args);
     printer::clean_panics();
-    let cli = match Cli::try_parse_from(&args) {
+    let cli = match Cli::parse_line(&args) {
         Ok(cli) => cli,
         Err(error) => return refuse(&args, &error),
     };

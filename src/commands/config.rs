@@ -186,9 +186,7 @@ pub fn set(
                 ExitClass::Usage,
                 "config set: there is no project file here",
             )
-            .with_hint(
-                "run it in a project folder, which `openlora init` makes, or add --user",
-            ));
+            .with_hint("run it in a project folder, which `openlora init` makes, or add --user"));
         }
     };
     let changed = change(&file, name, text)?;

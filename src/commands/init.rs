@@ -41,9 +41,8 @@ pub fn run(context: &CommandContext, request: &InitRequest) -> Result<ExitStatus
     }
     let (template, dir) = match &request.template {
         Some(name) => (
-            find(name).ok_or_else(|| {
-                unknown(name, "`openlora init --list` says what each is for")
-            })?,
+            find(name)
+                .ok_or_else(|| unknown(name, "`openlora init --list` says what each is for"))?,
             request.dir.clone(),
         ),
         None => asked(context, request)?,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{CommandContext, network, project, signer::LockedSigner};
+use super::{CommandContext, money::percent, named_paths, network, project, signer::LockedSigner};
 use crate::commands::{
     printer::Printer,
     settings::{Settings, StatedSetting},
@@ -70,17 +70,13 @@ pub struct PackagedContributor {
 /// The written package.
 pub(super) struct BuiltPackage {
     draft: PackageDraft,
-    written: WrittenPackage,
-}
-
-impl BuiltPackage {
-    pub fn dir(&self) -> &Path {
-        &self.written.dir
-    }
+    pub written: WrittenPackage,
+    /// The signer, unlocked.
+    pub account: Option<WalletAccount>,
 }
 
 pub async fn run(context: &CommandContext, request: PackageRequest) -> Result<ExitStatus, Failure> {
-    let BuiltPackage { draft, written } = make(context, request).await?;
+    let BuiltPackage { draft, written, .. } = make(context, request).await?;
     report(context, &draft, &written);
     Ok(ExitStatus::Success)
 }
@@ -98,13 +94,14 @@ pub(super) async fn make(
 
 fn work(context: &CommandContext, request: &PackageRequest) -> Result<BuiltPackage, Failure> {
     let origin = origin(context, request.run.as_deref())?;
+    advise_license(context);
     let account = match request.unsigned {
         true => None,
         false => Some(signer(context, request.password_file.as_deref())?),
     };
     let draft = assemble(context, &origin, account.as_ref())?;
     let out = match &request.out {
-        Some(out) => context.settings.working_dir.join(out),
+        Some(out) => named_paths::new_folder(context, out, "a folder for the package")?,
         None => origin.default_out.clone(),
     };
     let network = network::chosen(context)?;
@@ -115,7 +112,21 @@ fn work(context: &CommandContext, request: &PackageRequest) -> Result<BuiltPacka
         .as_ref()
         .map(|signer| (&domain, signer as &dyn ReleaseSigner));
     let written = write(&out, &draft, signer)?;
-    Ok(BuiltPackage { draft, written })
+    Ok(BuiltPackage {
+        draft,
+        written,
+        account,
+    })
+}
+
+/// Before the package is signed, and so while it costs nothing to name a licence.
+fn advise_license(context: &CommandContext) {
+    if context.settings.project.license.is_none() && !context.printer.is_json() {
+        context.printer.hint(
+            "the package will name no licence; to name one first: openlora config set \
+             project.license CC-BY-4.0",
+        );
+    }
 }
 
 /// The origin of an adapter.
@@ -287,12 +298,9 @@ fn report(context: &CommandContext, draft: &PackageDraft, written: &WrittenPacka
             None if share.role == CONTRIBUTORS => "divided among them".to_owned(),
             None => "no address yet".to_owned(),
         };
-        printer.line(format!("{:<13} {} ppm, {to}", share.role, share.ppm));
+        printer.line(format!("{:<13} {}, {to}", share.role, percent(share.ppm)));
     }
     tell_static_shares(printer, manifest);
-    if context.settings.project.license.is_none() {
-        printer.hint("name a licence: openlora config set project.license CC-BY-4.0");
-    }
     printer.hint(format!(
         "check it with `openlora verify {}`",
         shown.display()

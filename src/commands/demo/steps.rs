@@ -17,6 +17,7 @@ use super::{
 use crate::commands::{
     call::{AdapterAnswer, CallResult},
     deploy::DeployReport,
+    money::percent,
 };
 use openlora_chain::balance::shown_amount;
 use openlora_core::error::{ExitClass, Failure};
@@ -310,7 +311,8 @@ impl DemoScript<'_> {
             let of = share.pool.as_ref().map_or(String::new(), |pool| {
                 format!(", a pool of {} contributors", pool.shares.len())
             });
-            self.print_line(&format!("  {} ppm to {}{of}", share.ppm, share.recipient));
+            let part = percent(share.ppm);
+            self.print_line(&format!("  {part} to {}{of}", share.recipient));
         }
         self.print_line("  the package on disk is what the registry says");
     }
