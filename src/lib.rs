@@ -9,6 +9,7 @@ use std::{borrow::Cow, ffi::OsString, path::Path};
 
 use commands::{
     cli::{Cli, GlobalArgs},
+    named_paths,
     printer::{self, Printer},
     settings::{self, SettingLayers, Settings},
 };
@@ -166,7 +167,11 @@ fn resolve_settings(cli: &Cli, user_file: &Path, files: FilesRead) -> Result<Set
         .map_err(|error| Failure::io("read the working directory", Path::new("."), &error))?;
     let project_file = match &cli.global.config {
         _ if files != FilesRead::UserAndProject => None,
-        Some(file) => Some(working_dir.join(file)),
+        Some(file) => {
+            let file = working_dir.join(file);
+            named_paths::require_file(&file, "a settings file")?;
+            Some(file)
+        }
         None => settings::find_project_file(&working_dir),
     };
     let profile = cli.global.profile.as_deref();

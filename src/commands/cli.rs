@@ -814,8 +814,8 @@ pub enum ReceiptsCommand {
         /// Explain whose data shaped the answer, as its server says
         #[arg(long)]
         why: bool,
-        /// Server to ask; the one that was paid when left out
-        #[arg(long, value_name = "URL", requires = "why")]
+        /// Server to ask; the one that was paid, or this home's own, when left out
+        #[arg(long, value_name = "URL")]
         url: Option<String>,
     },
     /// List the calls that were paid and not answered

@@ -17,7 +17,7 @@ use serde::Serialize;
 use tempfile::TempDir;
 
 use self::{program::DemoBinary, script::DemoScript};
-use super::{CommandContext, deploy::DeployReport};
+use super::{CommandContext, deploy::DeployReport, named_paths};
 use openlora_core::error::{ExitClass, ExitStatus, Failure};
 
 /// The request of `demo`.
@@ -51,6 +51,9 @@ pub struct DemoReport {
 pub async fn run(context: &CommandContext, request: DemoRequest) -> Result<ExitStatus, Failure> {
     if request.dash {
         super::dash::needs_terminal()?;
+    }
+    if let Some(home) = &request.home {
+        named_paths::new_folder(context, home, "a folder for the demo")?;
     }
     let home = DemoHome::open(request.home)?;
     let mut script = DemoScript {

@@ -76,6 +76,9 @@ pub struct CommandContext {
 impl CommandContext {
     /// The published log at a server's URL or in a folder.
     fn open_log(&self, text: &str) -> Result<LogSource, Failure> {
+        if !LogSource::is_address(text) {
+            named_paths::folder(self, text.as_ref(), "a copy of a published log")?;
+        }
         LogSource::open(text, &self.settings.working_dir, self.offline)
     }
 }

@@ -8,12 +8,14 @@ use std::{
 };
 
 use super::CommandContext;
+use crate::commands::settings::Settings;
 use openlora_core::error::{ExitClass, Failure};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum PathKind {
     File,
     Folder,
+    Either,
 }
 
 /// The file at a path as typed; `expected` says what it is to be, such as "a recording".
@@ -30,7 +32,14 @@ pub fn folder(context: &CommandContext, path: &Path, expected: &str) -> Result<P
     Ok(path)
 }
 
-/// The same for a file, where no command runs yet.
+/// The file or folder at a path as typed.
+pub fn existing(context: &CommandContext, path: &Path, expected: &str) -> Result<PathBuf, Failure> {
+    let path = absolute(context, path);
+    require(&path, PathKind::Either, expected)?;
+    Ok(path)
+}
+
+/// The same for a file, without a command's context.
 pub fn require_file(path: &Path, expected: &str) -> Result<(), Failure> {
     require(path, PathKind::File, expected)
 }
@@ -48,6 +57,15 @@ pub fn new_folder(
     Ok(path)
 }
 
+/// A path as messages show it: relative to the working directory if it is in it, and never empty.
+pub fn shown(settings: &Settings, path: &Path) -> PathBuf {
+    match path.strip_prefix(&settings.working_dir) {
+        Ok(below) if below.as_os_str().is_empty() => PathBuf::from("."),
+        Ok(below) => below.to_path_buf(),
+        Err(_) => path.to_path_buf(),
+    }
+}
+
 /// Below the working directory, and without `.`, which would hide the folder's name.
 fn absolute(context: &CommandContext, path: &Path) -> PathBuf {
     let path = context.settings.working_dir.join(path);
@@ -56,6 +74,7 @@ fn absolute(context: &CommandContext, path: &Path) -> PathBuf {
 
 fn require(path: &Path, kind: PathKind, expected: &str) -> Result<(), Failure> {
     let found = match (path.metadata(), kind) {
+        (Ok(_), PathKind::Either) => return Ok(()),
         (Ok(found), _) if found.is_dir() == (kind == PathKind::Folder) => return Ok(()),
         (Ok(_), PathKind::File) => "a folder",
         (Ok(_), PathKind::Folder) => "a file",
@@ -63,7 +82,7 @@ fn require(path: &Path, kind: PathKind, expected: &str) -> Result<(), Failure> {
             return Err(Failure::io("read", path, &error));
         }
         (Err(_), PathKind::File) => "no such file",
-        (Err(_), PathKind::Folder) => "no such folder",
+        (Err(_), PathKind::Folder | PathKind::Either) => "no such folder",
     };
     let message = format!("{}: {found}, expected {expected}", path.display());
     Err(Failure::new(ExitClass::BadInput, message))

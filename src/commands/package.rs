@@ -263,10 +263,7 @@ fn created_at(origin: &AdapterSource) -> Result<u64, Failure> {
 
 fn report(context: &CommandContext, draft: &PackageDraft, written: &WrittenPackage) {
     let (printer, manifest) = (&context.printer, &draft.manifest);
-    let shown = written
-        .dir
-        .strip_prefix(&context.settings.working_dir)
-        .unwrap_or(&written.dir);
+    let shown = named_paths::shown(&context.settings, &written.dir);
     if printer.is_json() {
         return printer.json(&PackageReport {
             package: written.dir.clone(),

@@ -190,7 +190,7 @@ fn check_places(start: &RunStart, out: Option<&Path>) -> Result<(), Failure> {
     };
     atomic::probe(&own.join("adapter")).map_err(|error| {
         Failure::io("write in", own, &error)
-            .with_hint("permit writing there: the run keeps its checkpoints and the adapter in it")
+            .with_hint("the run keeps its checkpoints and the adapter there: make it a folder that can be written")
     })
 }
 
@@ -277,9 +277,7 @@ fn report(context: &CommandContext, summary: TrainSummary) {
         final_loss,
         ..
     } = &summary.outcome;
-    let adapter = adapter
-        .strip_prefix(&context.settings.working_dir)
-        .unwrap_or(adapter);
+    let adapter = named_paths::shown(&context.settings, adapter);
     printer.line(format!("adapter       {}", adapter.display()));
     printer.line(format!("steps         {steps}, final loss {final_loss:.4}"));
     printer.line(format!(

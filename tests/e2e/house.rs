@@ -219,7 +219,7 @@ fn bad_flags_and_variables_are_told_whole() {
         .fails(
             3,
             &format!(
-                "error: cannot read {}: no such file or directory\n",
+                "error: {}: no such file, expected a settings file\n",
                 home.path().join("none.toml").display()
             ),
         );
