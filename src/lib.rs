@@ -9,7 +9,7 @@ use std::{borrow::Cow, ffi::OsString, path::Path};
 
 use commands::{
     cli::{Cli, GlobalArgs},
-    named_paths,
+    demo, named_paths,
     printer::{self, Printer},
     settings::{self, SettingLayers, Settings},
 };
@@ -122,7 +122,7 @@ fn execute(cli: Cli, printer: Printer) -> Result<ExitStatus, Failure> {
     let outcome = runtime.block_on(commands::dispatch(&context, cli.command));
     // Threads of a model that is still loaded must not delay the exit.
     runtime.shutdown_background();
-    outcome
+    outcome.map_err(|failure| demo::explain_ended(failure, &context.dirs))
 }
 
 /// Which settings files are read.

@@ -8,8 +8,8 @@ use std::{
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use super::{
-    DemoReport,
-    buyer::{CallLog, DemoBuyer},
+    DemoReport, StartedDemo,
+    buyer::{BUYER, CallLog, DemoBuyer},
     program::{CreatedAccount, DemoServer},
     script::DemoScript,
     watch::WatchedTraining,
@@ -138,6 +138,8 @@ impl DemoScript<'_> {
             "This is a demonstration: a temporary project, a tiny base model, no real money.",
         );
         self.print_surroundings();
+        // From the beginning on, so that its absence says that the demo has ended.
+        self.program.write_password()?;
         let mut report = DemoReport {
             demo: true,
             ..DemoReport::default()
@@ -281,7 +283,6 @@ impl DemoScript<'_> {
             "The creator signs it with an account of their own",
             &account,
         );
-        self.program.write_password()?;
         let made: CreatedAccount = self.program.read(project, &account).await?;
         self.print_line(&format!("  {}", made.address));
         self.print_command(&["package"]);
@@ -332,7 +333,23 @@ impl DemoScript<'_> {
         );
         let server = self.program.serve(project, &args).await?;
         self.print_line(&format!("  ready at {}", server.ready.url));
+        self.keep_in_mind(project, &server.ready.url);
         Ok(server)
+    }
+
+    /// Lets the commands that were shown so far say later that the demo has ended.
+    fn keep_in_mind(&self, project: &Path, url: &str) {
+        let port = url.rsplit(':').next().and_then(|port| port.parse().ok());
+        let started = StartedDemo {
+            dir: self.program.dir().to_owned(),
+            kept: self.is_kept,
+            project: project.to_owned(),
+            port: port.unwrap_or_default(),
+        };
+        let buyer = self.program.with_home(BUYER);
+        for cache in [&self.cache, &self.program.cache(), &buyer.cache()] {
+            started.keep(cache);
+        }
     }
 
     async fn call(
@@ -381,9 +398,14 @@ impl DemoScript<'_> {
         self.printer.line("");
         self.printer
             .line(format!("The demonstration took {:.1} s.", report.seconds));
-        if let Some(dir) = kept {
-            self.printer
-                .line(format!("Everything it made is in {}.", dir.display()));
+        match kept {
+            Some(dir) => self
+                .printer
+                .line(format!("Everything it made is in {}.", dir.display())),
+            None => self.printer.hint(
+                "its chain, its server and its folder are gone; to run these commands yourself, \
+                 keep them: `openlora demo --home DIR`",
+            ),
         }
         self.printer
             .hint("start your own: `openlora init my-model --template sentiment`");
