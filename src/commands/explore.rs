@@ -33,6 +33,10 @@ pub struct ExploreRequest {
 }
 
 pub async fn run(context: &CommandContext, request: ExploreRequest) -> Result<ExitStatus, Failure> {
+    let package = match &request.verify {
+        None => None,
+        Some(dir) => Some(read(&named_paths::folder(context, dir, "a package")?)?),
+    };
     let network = network::reached(context).await?;
     let wanted = request.adapter.as_deref();
     let prefix = wanted.filter(|text| is_id_prefix(text));
@@ -40,10 +44,6 @@ pub async fn run(context: &CommandContext, request: ExploreRequest) -> Result<Ex
         None => None,
         Some(text) if prefix == Some(text) => None,
         Some(text) => Some(id(context, &network, text)?),
-    };
-    let package = match &request.verify {
-        None => None,
-        Some(dir) => Some(read(&named_paths::folder(context, dir, "a package")?)?),
     };
     let chain = Chain::connect(&network).await?;
     let query = ExploreQuery {

@@ -67,7 +67,7 @@ pub fn shown(settings: &Settings, path: &Path) -> PathBuf {
 }
 
 /// Below the working directory, and without `.`, which would hide the folder's name.
-fn absolute(context: &CommandContext, path: &Path) -> PathBuf {
+pub fn absolute(context: &CommandContext, path: &Path) -> PathBuf {
     let path = context.settings.working_dir.join(path);
     path.components().collect()
 }

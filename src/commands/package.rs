@@ -94,7 +94,6 @@ pub(super) async fn make(
 
 fn work(context: &CommandContext, request: &PackageRequest) -> Result<BuiltPackage, Failure> {
     let origin = origin(context, request.run.as_deref())?;
-    advise_license(context);
     let account = match request.unsigned {
         true => None,
         false => Some(signer(context, request.password_file.as_deref())?),
@@ -111,6 +110,7 @@ fn work(context: &CommandContext, request: &PackageRequest) -> Result<BuiltPacka
     let signer = signer
         .as_ref()
         .map(|signer| (&domain, signer as &dyn ReleaseSigner));
+    advise_license(context);
     let written = write(&out, &draft, signer)?;
     Ok(BuiltPackage {
         draft,
@@ -119,13 +119,18 @@ fn work(context: &CommandContext, request: &PackageRequest) -> Result<BuiltPacka
     })
 }
 
-/// Before the package is signed, and so while it costs nothing to name a licence.
+/// Before the package is written, and so before others get it.
 fn advise_license(context: &CommandContext) {
     if context.settings.project.license.is_none() && !context.printer.is_json() {
-        context.printer.hint(
-            "the package will name no licence; to name one first: openlora config set \
-             project.license CC-BY-4.0",
+        let set = match context.settings.project_file {
+            Some(_) => "openlora config set project.license CC-BY-4.0",
+            None => "openlora config set --user project.license CC-BY-4.0",
+        };
+        let hint = format!(
+            "the package names no licence, because project.license is unset; set it and package \
+             again: {set}"
         );
+        context.printer.hint(hint);
     }
 }
 

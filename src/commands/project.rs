@@ -166,7 +166,7 @@ pub fn sources(context: &CommandContext, files: &[PathBuf]) -> Vec<DataSource> {
         return own;
     }
     let named = |file: &PathBuf| {
-        let path = settings.working_dir.join(file);
+        let path = named_paths::absolute(context, file);
         let found = own.iter().find(|source| same_file(&source.path, &path));
         found.cloned().unwrap_or_else(|| DataSource::of_file(path))
     };
@@ -206,7 +206,7 @@ pub fn held_out(context: &CommandContext, files: &[PathBuf]) -> Result<Option<Da
     } else {
         files
             .iter()
-            .map(|file| settings.working_dir.join(file))
+            .map(|file| named_paths::absolute(context, file))
             .collect()
     };
     if paths.is_empty() {

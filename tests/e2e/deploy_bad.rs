@@ -34,6 +34,16 @@ fn without_a_package() {
     let desk = Desk::new();
     let runs = desk.path().join("runs");
     desk.run(&["deploy"]).fails(
+        3,
+        &format!(
+            "error: no project here: neither {} nor a folder above it has an openlora.toml\n\
+             hint: make one with `openlora init` and go into its folder, or name the package's \
+             folder\n",
+            desk.path().display()
+        ),
+    );
+    desk.configure("");
+    desk.run(&["deploy"]).fails(
         2,
         &format!(
             "error: no run was found in {}\nhint: start one with `openlora train`\n",
@@ -452,6 +462,10 @@ fn a_price_of_zero_is_only_what_the_settings_say() {
              says, found 18\nhint: set it: openlora config set network.local.token_decimals 6\n"
         ),
     );
+    // What the hint says works.
+    let set = ["config", "set", "network.local.token_decimals", "6"];
+    desk.run(&set).succeeds();
+    desk.run(&["deploy", "first", "--dry-run"]).succeeds();
     settings("[pricing]\ncompletion = \"0.0000001\"\n").fails(
         3,
         "error: `pricing.completion` is wrong: expected dUSD with at most 6 decimals, such as \

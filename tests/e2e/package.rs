@@ -222,10 +222,12 @@ fn the_command_packages_and_verifies_a_project() {
         ),
     );
     run(&["package", "--unsigned"]).fails(
-        2,
+        3,
         &format!(
-            "error: no run was found in {}\nhint: start one with `openlora train`\n",
-            home.path().join("runs").display()
+            "error: no project here: neither {} nor a folder above it has an openlora.toml\n\
+             hint: make one with `openlora init` and go into its folder, or name the adapter's \
+             folder\n",
+            home.path().canonicalize().unwrap().display()
         ),
     );
     let args = [

@@ -87,6 +87,7 @@ fn every_result_fits_its_schema() {
     let project = home.path().join("project");
     results.run("doctor", &project, "doctor");
     results.run("config-show", &project, "config show");
+    results.run("config-get", &project, "config get train.rank");
     results.run("config-path", &project, "config path");
     results.run("data-check", &project, "data check");
     results.run("data-preview", &project, "data preview --rows 2");

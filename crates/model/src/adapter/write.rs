@@ -88,12 +88,12 @@ pub fn write(dir: &Path, request: &WriteRequest) -> Result<WrittenAdapter, Adapt
 ///
 /// A directory with other content, or one that cannot be written.
 pub fn check_place(dir: &Path) -> Result<(), AdapterError> {
-    check_replaceable(dir)?;
     atomic::probe(dir).map_err(|source| AdapterError::Io {
         deed: "write",
         path: dir.to_owned(),
         source,
-    })
+    })?;
+    check_replaceable(dir)
 }
 
 /// Every key that PEFT writes, in its order (sorted), two spaces deep, no final line end.
