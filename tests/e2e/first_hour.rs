@@ -1,8 +1,10 @@
 //! What a new user meets first: no project, a typing mistake, a base URL, commands to paste.
 
-use std::{fs, process::Command};
+use std::{fs, path::Path, process::Command};
 
-use openlora::commands::{init::TEMPLATES, serve::log::call_line, shell::quoted};
+use openlora::commands::{
+    demo::StartedDemo, init::TEMPLATES, serve::log::call_line, shell::quoted,
+};
 use openlora_core::{Address, Amount, Word, error::describe_decoding};
 use openlora_ledger::{
     CallCharge, PaymentScheme,
@@ -195,6 +197,75 @@ fn init_asks_for_the_template_and_the_folder() {
     );
     assert_eq!(code, 0, "{shown}");
     assert!(dir.join("blank/openlora.toml").is_file());
+}
+
+#[test]
+fn commands_pasted_from_a_demo_say_what_became_of_it() {
+    let home = TempDir::new().unwrap();
+    let dir = home.path().canonicalize().unwrap();
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = socket.local_addr().unwrap().port();
+    drop(socket);
+    let url = format!("http://127.0.0.1:{port}");
+    let started = |kept| StartedDemo {
+        dir: dir.join("demo"),
+        kept,
+        project: dir.join("demo/sentiment"),
+        port,
+    };
+    let run = |home: &Path, line: &str| {
+        let home = home.display().to_string();
+        let run = openlora(&dir).env("OPENLORA_HOME", &home);
+        run.args(line.split_whitespace()).run()
+    };
+    let home = dir.join("home");
+    let call = format!("call hello --url {url}");
+    let server = "start one with `openlora serve --local`, or name another with --url\n";
+    started(true).keep(&home.join("cache"));
+    run(&home, &call).fails(
+        5,
+        &format!(
+            "error: no server answers at {url}\n\
+             hint: that was the server of the demo in {0}/demo, which has ended: start it again in \
+             {0}/demo/sentiment with `openlora serve --local --port {port}`, after the `export` \
+             line of the demo; {server}",
+            dir.display()
+        ),
+    );
+    started(false).keep(&home.join("cache"));
+    let gone = "that was of a demo, which has ended and left nothing: keep what the next one makes \
+                with `openlora demo --home DIR`";
+    run(&home, &call).fails(
+        5,
+        &format!("error: no server answers at {url}\nhint: {gone}; {server}"),
+    );
+    let package = dir.join("demo/sentiment/runs/one/package");
+    run(&home, &format!("verify {}", package.display())).fails(
+        3,
+        &format!(
+            "error: {}: no such folder, expected a package\nhint: {gone}\n",
+            package.display()
+        ),
+    );
+    // Another failure has nothing to do with it.
+    let nowhere = format!(
+        "error: {}: no such folder, expected a package\n",
+        dir.join("nowhere").display()
+    );
+    run(&home, "verify nowhere").fails(3, &nowhere);
+    // As long as the demo runs, its password is there.
+    let temporary = dir.join("openlora-demo-x");
+    fs::create_dir(&temporary).unwrap();
+    fs::write(temporary.join("password"), "correct horse\n").unwrap();
+    run(&temporary.join("home"), "verify nowhere").fails(3, &nowhere);
+    fs::remove_dir_all(&temporary).unwrap();
+    run(&temporary.join("home"), "verify nowhere").fails(
+        3,
+        &format!(
+            "{nowhere}hint: OPENLORA_HOME is of a demo that has ended and left nothing: keep what \
+             the next one makes with `openlora demo --home DIR`, or unset OPENLORA_HOME\n"
+        ),
+    );
 }
 
 #[test]

@@ -35,12 +35,9 @@ impl StartedDemo {
     /// Keeps it in a cache folder. If that fails, only a hint is missing later.
     pub fn keep(&self, cache: &Path) {
         let text = serde_json::to_string(self).unwrap_or_default();
-        let written = files::new_folder(cache).and_then(|()| {
+        let _ = files::new_folder(cache).and_then(|()| {
             atomic::replace_file(&cache.join(RECORD), text.as_bytes(), FileAccess::Owner)
         });
-        if let Err(error) = written {
-            tracing::debug!(%error, "the demo was not kept in mind");
-        }
     }
 
     fn read(cache: &Path) -> Option<Self> {
