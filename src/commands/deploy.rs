@@ -171,8 +171,8 @@ pub async fn run(context: &CommandContext, request: DeployRequest) -> Result<Exi
     Ok(ExitStatus::Success)
 }
 
-/// Whether the server has loaded a registered release: its weights and, if calls are paid on the chain, its
-/// version's recipients.
+/// Whether the server has loaded a registered release: its weights and, if calls are paid on the
+/// chain, its version's recipients.
 async fn is_served(
     server: &RunningServer,
     tx_context: &TxContext,

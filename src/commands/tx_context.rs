@@ -43,6 +43,7 @@ impl TxContext {
         context: &CommandContext,
         password_file: Option<PathBuf>,
     ) -> Result<Self, Failure> {
+        // A wrong limit is refused before anything is said about the account.
         limits(context)?;
         let signer = LockedSigner::choose(context, &network::chosen(context)?)?;
         Self::open_for(context, signer, password_file).await
