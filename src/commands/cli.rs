@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf, str::FromStr};
 
 use clap::{
     ArgAction, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
-    builder::FalseyValueParser,
+    builder::{FalseyValueParser, NonEmptyStringValueParser},
 };
 
 use crate::commands::{
@@ -520,7 +520,7 @@ pub struct AuditArgs {
     /// Adapter: its id, or the name of one deployed from here
     pub adapter: String,
     /// Published log: a server's address, or a copy of its folder
-    #[arg(long, value_name = "URL|DIR")]
+    #[arg(long, value_name = "URL|DIR", value_parser = NonEmptyStringValueParser::new())]
     pub log: String,
     /// Folder of the adapter's package
     #[arg(long, value_name = "PKG")]
@@ -536,7 +536,7 @@ pub struct ClaimArgs {
     #[arg(long, value_name = "ADDRESS", required_unless_present = "log")]
     pub pool: Option<String>,
     /// Published log whose pools are meant: a server's address, or a copy of its folder
-    #[arg(long, value_name = "URL|DIR")]
+    #[arg(long, value_name = "URL|DIR", value_parser = NonEmptyStringValueParser::new())]
     pub log: Option<String>,
     /// Who is paid, repeated for several; the account itself when left out
     #[arg(long, value_name = "ADDRESS")]

@@ -211,7 +211,8 @@ fn commands_pasted_from_a_demo_say_what_became_of_it() {
         dir: dir.join("demo"),
         kept,
         project: dir.join("demo/sentiment"),
-        port,
+        server_port: port,
+        chain_port: 9,
     };
     let run = |home: &Path, line: &str| {
         let home = home.display().to_string();
@@ -226,9 +227,9 @@ fn commands_pasted_from_a_demo_say_what_became_of_it() {
         5,
         &format!(
             "error: no server answers at {url}\n\
-             hint: that was the server of the demo in {0}/demo, which has ended: start it again in \
-             {0}/demo/sentiment with `openlora serve --local --port {port}`, after the `export` \
-             line of the demo; {server}",
+             hint: that was of the demo in {0}/demo, which has ended: after its `export` line, in \
+             {0}/demo/sentiment, `openlora devnet start --port 9` and `openlora serve --local \
+             --port {port}` start its chain and its server again; {server}",
             dir.display()
         ),
     );

@@ -155,12 +155,14 @@ fn the_demo_is_kept_in_mind(home: &Path) {
     for from in ["home", "kept/home", "kept/buyer"] {
         let text = fs::read(home.join(from).join("cache/last-demo.json")).unwrap();
         let mut started: StartedDemo = serde_json::from_slice(&text).unwrap();
-        assert_ne!(std::mem::take(&mut started.port), 0);
+        assert_ne!(std::mem::take(&mut started.server_port), 0);
+        assert_ne!(std::mem::take(&mut started.chain_port), 0);
         let expected = StartedDemo {
             dir: kept.clone(),
             kept: true,
             project: kept.join("sentiment"),
-            port: 0,
+            server_port: 0,
+            chain_port: 0,
         };
         assert_eq!(started, expected);
     }

@@ -27,8 +27,8 @@ pub struct StartedDemo {
     pub kept: bool,
     /// The project in it.
     pub project: PathBuf,
-    /// Port of its server.
-    pub port: u16,
+    pub server_port: u16,
+    pub chain_port: u16,
 }
 
 impl StartedDemo {
@@ -47,33 +47,38 @@ impl StartedDemo {
 
     /// What has become of it, if a failed command meant it.
     fn explain(&self, failure: &Failure) -> Option<String> {
-        let message = &failure.message;
-        if !self.kept {
-            let names_it = message.contains(&*self.dir.to_string_lossy()) && !self.dir.exists();
-            return (names_it || self.meant_server(failure)).then(|| {
-                "that was of a demo, which has ended and left nothing: keep what the next one \
-                 makes with `openlora demo --home DIR`"
-                    .to_owned()
+        let Failure { class, message, .. } = failure;
+        let mut ports = [self.server_port, self.chain_port].into_iter();
+        let asked = *class == ExitClass::Network && ports.any(|port| names_port(message, port));
+        if self.kept {
+            return asked.then(|| {
+                format!(
+                    "that was of the demo in {}, which has ended: after its `export` line, in {}, \
+                     `openlora devnet start --port {}` and `openlora serve --local --port {}` \
+                     start its chain and its server again",
+                    self.dir.display(),
+                    shell::quoted_path(&self.project),
+                    self.chain_port,
+                    self.server_port
+                )
             });
         }
-        self.meant_server(failure).then(|| {
-            format!(
-                "that was the server of the demo in {}, which has ended: start it again in {} with \
-                 `openlora serve --local --port {}`, after the `export` line of the demo",
-                self.dir.display(),
-                shell::quoted_path(&self.project),
-                self.port
-            )
+        let names_it = message.contains(&*self.dir.to_string_lossy()) && !self.dir.exists();
+        (asked || names_it).then(|| {
+            "that was of a demo, which has ended and left nothing: keep what the next one makes \
+             with `openlora demo --home DIR`"
+                .to_owned()
         })
     }
+}
 
-    fn meant_server(&self, failure: &Failure) -> bool {
-        let port = format!(":{}", self.port);
-        let at = failure.message.find(&port).map(|at| at + port.len());
-        let after = at.and_then(|at| failure.message[at..].chars().next());
-        let is_whole = at.is_some() && !after.is_some_and(|next| next.is_ascii_digit());
-        failure.class == ExitClass::Network && is_whole
-    }
+/// Whether a message has an address with this port.
+fn names_port(message: &str, port: u16) -> bool {
+    let port = format!(":{port}");
+    message.match_indices(&port).any(|(at, found)| {
+        let rest = &message[at + found.len()..];
+        !rest.starts_with(|next: char| next.is_ascii_digit())
+    })
 }
 
 /// Adds to a failure's hint what has become of the demo that the command line came from.

@@ -333,18 +333,23 @@ impl DemoScript<'_> {
         );
         let server = self.program.serve(project, &args).await?;
         self.print_line(&format!("  ready at {}", server.ready.url));
-        self.keep_in_mind(project, &server.ready.url);
+        let chain = self.chain(project).await?;
+        self.keep_in_mind(project, &server.ready.url, &chain.url);
         Ok(server)
     }
 
     /// Lets the commands that were shown so far say later that the demo has ended.
-    fn keep_in_mind(&self, project: &Path, url: &str) {
-        let port = url.rsplit(':').next().and_then(|port| port.parse().ok());
+    fn keep_in_mind(&self, project: &Path, server: &str, chain: &str) {
+        let port = |url: &str| {
+            let port = url.trim_end_matches('/').rsplit(':').next();
+            port.and_then(|port| port.parse().ok()).unwrap_or_default()
+        };
         let started = StartedDemo {
             dir: self.program.dir().to_owned(),
             kept: self.is_kept,
             project: project.to_owned(),
-            port: port.unwrap_or_default(),
+            server_port: port(server),
+            chain_port: port(chain),
         };
         let buyer = self.program.with_home(BUYER);
         for cache in [&self.cache, &self.program.cache(), &buyer.cache()] {
