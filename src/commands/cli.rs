@@ -316,7 +316,13 @@ pub struct TrainArgs {
     #[arg(long, value_name = "NAME")]
     pub precision: Option<String>,
     /// Go on with an interrupted run: the latest one, or RUN
-    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "latest")]
+    #[arg(
+        long,
+        value_name = "RUN",
+        value_parser = NonEmptyStringValueParser::new(),
+        num_args = 0..=1,
+        default_missing_value = "latest"
+    )]
     pub resume: Option<String>,
     /// Show rows, steps, memory and time, and train nothing
     #[arg(long)]
@@ -338,6 +344,7 @@ pub enum AttributionCommand {
     /// Hold an index against its run: hashes, base, adapter, data; exit 9 when they disagree
     Verify {
         /// Run to check; the latest run when left out
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         run: Option<String>,
         /// Build the index once more and compare every byte
         #[arg(long)]
@@ -346,6 +353,7 @@ pub enum AttributionCommand {
     /// Train without a contributor and compare with what the index says
     Audit {
         /// Run to audit; the latest run when left out
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         run: Option<String>,
         /// Contributor to leave out; each in turn when left out
         #[arg(long, value_name = "NAME")]
@@ -359,6 +367,7 @@ pub enum AttributionCommand {
 #[derive(Debug, Args)]
 pub struct AttributionBuildArgs {
     /// Run to index; the latest run when left out
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub run: Option<String>,
     /// influence, datainf or gradient
     #[arg(long, value_name = "NAME")]

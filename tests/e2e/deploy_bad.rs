@@ -3,7 +3,7 @@
 use std::fs;
 
 use alloy::sol_types::SolCall;
-use openlora_chain::registry::{OpenLoraRegistry as Registry, Share};
+use openlora_chain::registry::{OpenLoraRegistry as Registry, Share, parse_id};
 use openlora_core::error::Explain;
 use openlora_ledger::event::{Event, TxOutcome};
 use openlora_package::{
@@ -27,6 +27,12 @@ use crate::{
 fn at_embedded() -> (Desk, Chain) {
     let chain = Chain::embedded();
     (Desk::at(chain.url()), chain)
+}
+
+#[test]
+fn an_empty_text_is_no_adapter_s_id() {
+    assert_eq!(parse_id(""), None);
+    assert_eq!(parse_id("7"), parse_id(&format!("0x{:064x}", 7)));
 }
 
 #[test]

@@ -101,6 +101,28 @@ fn a_path_that_leads_nowhere_is_bad_input_for_every_command() {
 }
 
 #[test]
+fn an_empty_name_is_no_name_of_a_run() {
+    let (_home, dir) = place();
+    for (line, argument) in [
+        ("data check", "[FILE]..."),
+        ("package", "[RUN]"),
+        ("attribution build", "[RUN]"),
+        ("attribution verify", "[RUN]"),
+        ("attribution audit", "[RUN]"),
+        ("train --resume", "--resume [<RUN>]"),
+    ] {
+        let run = openlora(&dir).args(line.split(' ')).args([""]).run();
+        run.fails(
+            2,
+            &format!(
+                "error: a value is required for '{argument}' but none was supplied\n\n\
+                 For more information, try '--help'.\n"
+            ),
+        );
+    }
+}
+
+#[test]
 fn a_path_is_shown_with_a_name() {
     let (_home, dir) = place();
     let run = |line: &str| openlora(&dir).args(line.split_whitespace()).run();
