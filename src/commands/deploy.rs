@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     CommandContext, explore,
     money::{format_gas_cost, prices, token},
+    named_paths,
     package::{self, PackageRequest},
     project,
     tx_context::TxContext,
@@ -28,6 +29,7 @@ use openlora_core::{
     error::{ExitClass, ExitStatus, Failure},
 };
 use openlora_ledger::event::ReleaseDeployment;
+use openlora_model::adapter;
 use openlora_package::{
     Package,
     release::SigningDomain,
@@ -37,7 +39,8 @@ use openlora_release::deploy::{
     DeployContext, DeployError, DeployOptions, DeployPlan, DeployStep, FeeQuote, RegistryAction,
     ReleaseParams, append_release, carry_out, find_release, observe, payout, plan, quote, splitter,
 };
-use openlora_train::RunDir;
+use openlora_runtime::running_server::RunningServer;
+use openlora_wallet::WalletAccount;
 
 /// The command-line request besides settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -108,9 +111,13 @@ pub async fn run(context: &CommandContext, request: DeployRequest) -> Result<Exi
     if request.contracts {
         return contracts::run(context, &request).await;
     }
-    let dir = folder(context, &request).await?;
-    let mut tx_context = TxContext::open(context, request.password_file.clone()).await?;
-    let package = checked(context, &tx_context, dir).await?;
+    let package = folder(context, &request).await?;
+    let password_file = request.password_file.clone();
+    let mut tx_context = match package.account {
+        Some(account) => TxContext::open_for(context, account.into(), password_file).await?,
+        None => TxContext::open(context, password_file).await?,
+    };
+    let package = checked(context, &tx_context, package.dir).await?;
     let params = ReleaseParams::from_package(&package)?;
     if params.publisher != tx_context.account {
         return Err(DeployError::OtherPublisher {
@@ -151,7 +158,10 @@ pub async fn run(context: &CommandContext, request: DeployRequest) -> Result<Exi
     }
     let deployment = deploy(context, &mut tx_context, &params, &plan, &quote).await?;
     report(context, &plan, &deployment);
-    if let Some(server) = tx_context.journal.server() {
+    if let Some(server) = tx_context.journal.server()
+        && (plan.action != RegistryAction::Nothing
+            || !is_served(server, &tx_context, &package, &deployment).await?)
+    {
         context.printer.hint(format!(
             "the server at {} goes on with what it loaded; to serve this release, stop it with \
              Ctrl-C, which ends running calls in order, and run `openlora serve` again",
@@ -159,6 +169,30 @@ pub async fn run(context: &CommandContext, request: DeployRequest) -> Result<Exi
         ));
     }
     Ok(ExitStatus::Success)
+}
+
+/// Whether the server has loaded a registered release: its weights and, if calls are paid on the
+/// chain, its version's recipients.
+async fn is_served(
+    server: &RunningServer,
+    tx_context: &TxContext,
+    package: &Package,
+    deployment: &ReleaseDeployment,
+) -> Result<bool, Failure> {
+    if server.is_on(deployment.chain_id) {
+        let state = tx_context.state.read();
+        let mut splits = state.facts.splits().values();
+        let pays_it = splits.any(|split| {
+            split.version == deployment.version
+                && split.receiver.chain_id == deployment.chain_id
+                && split.receiver.receiver.to_string() == deployment.splitter
+        });
+        if !pays_it {
+            return Ok(false);
+        }
+    }
+    let adapter = adapter::read(&package.dir)?;
+    Ok(server.serves(&adapter.digest).await)
 }
 
 fn wish(context: &CommandContext, request: &DeployRequest) -> Result<DeployOptions, Failure> {
@@ -250,15 +284,31 @@ async fn check_decimals(chain: &Chain, token: &PaymentToken) -> Result<(), Failu
     )
 }
 
-/// The named package, or the latest run's, which is built if missing.
-async fn folder(context: &CommandContext, request: &DeployRequest) -> Result<PathBuf, Failure> {
-    if let Some(named) = &request.package {
-        return Ok(context.settings.working_dir.join(named));
+/// What is deployed.
+struct PackageFolder {
+    dir: PathBuf,
+    /// The account that has just signed it: it is not chosen and unlocked a second time.
+    account: Option<WalletAccount>,
+}
+
+impl PackageFolder {
+    fn existing(dir: PathBuf) -> Self {
+        Self { dir, account: None }
     }
-    let run = RunDir::find(&project::runs(context), None)?;
+}
+
+/// The named package, or the latest run's, which is built if missing.
+async fn folder(
+    context: &CommandContext,
+    request: &DeployRequest,
+) -> Result<PackageFolder, Failure> {
+    if let Some(named) = &request.package {
+        return named_paths::folder(context, named, "a package").map(PackageFolder::existing);
+    }
+    let run = project::finished_run(context, None, "the package's folder")?;
     let dir = run.path().join("package");
     if dir.is_dir() {
-        return Ok(dir);
+        return Ok(PackageFolder::existing(dir));
     }
     let made = package::make(
         context,
@@ -269,9 +319,14 @@ async fn folder(context: &CommandContext, request: &DeployRequest) -> Result<Pat
         },
     );
     let made = made.await?;
-    let note = format!("packaged as {}", made.dir().display());
-    context.printer.note(note);
-    Ok(made.dir().to_owned())
+    let dir = made.written.dir;
+    context
+        .printer
+        .note(format!("packaged as {}", dir.display()));
+    Ok(PackageFolder {
+        dir,
+        account: made.account,
+    })
 }
 
 /// The package, after all checks that this machine can make.

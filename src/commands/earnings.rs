@@ -11,6 +11,7 @@ use std::{
 };
 
 use super::{CommandContext, network};
+pub use audit::{AuditRelation, relation_line};
 use openlora_chain::network::Network;
 use openlora_core::{
     Address, Amount,

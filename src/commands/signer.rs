@@ -17,12 +17,13 @@ use openlora_wallet::{KeystoreEntry, WalletAccount};
 /// The development account that creates and serves adapters.
 const CREATOR: u32 = 1;
 
-/// A chosen account, locked.
+/// A chosen account, as a rule locked.
 #[derive(Clone, Debug)]
 pub struct LockedSigner {
     pub name: String,
     pub address: Address,
-    development: Option<WalletAccount>,
+    /// An account that needs no password: a development account, or one that was unlocked before.
+    unlocked: Option<WalletAccount>,
     /// A wallet account whose key is on a Ledger.
     ledger: Option<KeystoreEntry>,
 }
@@ -78,7 +79,7 @@ impl LockedSigner {
         Ok(Self {
             name: entry.name.clone(),
             address,
-            development: None,
+            unlocked: None,
             ledger: entry.ledger.is_some().then_some(entry),
         })
     }
@@ -106,12 +107,7 @@ impl LockedSigner {
                  `openlora deploy --account NAME`",
             );
         }
-        Ok(Self {
-            name: account.name().to_owned(),
-            address: account.address(),
-            development: Some(account),
-            ledger: None,
-        })
+        Ok(account.into())
     }
 
     /// The other accounts of this home that the journal names on a network, as far as they can sign
@@ -149,7 +145,7 @@ impl LockedSigner {
         context: &CommandContext,
         password_file: Option<&Path>,
     ) -> Result<WalletAccount, Failure> {
-        if let Some(account) = &self.development {
+        if let Some(account) = &self.unlocked {
             return Ok(account.clone());
         }
         if let Some(entry) = &self.ledger {
@@ -159,6 +155,17 @@ impl LockedSigner {
             return Ok(wallet::keystores(context).connect(entry)?);
         }
         wallet::unlock(context, &self.name, password_file)
+    }
+}
+
+impl From<WalletAccount> for LockedSigner {
+    fn from(account: WalletAccount) -> Self {
+        Self {
+            name: account.name().to_owned(),
+            address: account.address(),
+            unlocked: Some(account),
+            ledger: None,
+        }
     }
 }
 

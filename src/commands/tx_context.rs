@@ -46,8 +46,19 @@ impl TxContext {
         context: &CommandContext,
         password_file: Option<PathBuf>,
     ) -> Result<Self, Failure> {
-        let limits = limits(context)?;
+        // A wrong limit is refused before anything is said about the account.
+        limits(context)?;
         let signer = LockedSigner::choose(context, &network::chosen(context)?)?;
+        Self::open_for(context, signer, password_file).await
+    }
+
+    /// The same for an account that is chosen.
+    pub async fn open_for(
+        context: &CommandContext,
+        signer: LockedSigner,
+        password_file: Option<PathBuf>,
+    ) -> Result<Self, Failure> {
+        let limits = limits(context)?;
         let account = signer.address;
         let network = network::reached(context).await?;
         let chain = Chain::connect(&network).await?;

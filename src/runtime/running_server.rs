@@ -198,6 +198,18 @@ impl RunningServer {
         chains.is_none_or(|chains| chains.contains(&chain_id))
     }
 
+    /// Whether it serves an adapter with this digest. A server that does not say is taken for one
+    /// that does not.
+    pub async fn serves(&self, digest: &str) -> bool {
+        let asked = self.client.get(format!("{}/v1/models", self.url));
+        let Ok(answer) = asked.timeout(ALIVE).send().await else {
+            return false;
+        };
+        let body: Value = answer.json().await.unwrap_or_default();
+        let models = body["data"].as_array();
+        models.is_some_and(|models| models.iter().any(|it| it["digest"] == digest))
+    }
+
     /// Asks the server to do something.
     pub async fn ask<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.post(path, &json!({})).await

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     deploy_support::{Act, Chain, Desk, Proxy},
     keys::OWN,
-    live::{Live, serve_args, write_adapters},
+    live::{Live, golden, serve_args, write_adapters},
 };
 
 /// A home on its own chain, in which a server answers calls for free.
@@ -74,6 +74,56 @@ fn a_release_is_deployed_while_its_home_serves() {
     assert_eq!(server.drain().0, 0);
     // What the server recorded is what a command without it finds.
     assert_eq!(desk.json(&["deploy", "second"]), again);
+}
+
+/// Serves the package `first` under the name of its release.
+fn serve_release(desk: &Desk, more: &[&str]) -> Live {
+    let base = golden("llama").display().to_string();
+    let args = [
+        "serve",
+        "--local",
+        "--json",
+        "--port",
+        "0",
+        "--base",
+        &base,
+        "--quant",
+        "f32",
+        "--adapter",
+        "tone=first",
+    ];
+    Live::of(desk.openlora(&args).args(more.iter().copied()))
+}
+
+#[test]
+fn a_release_that_the_server_has_loaded_needs_no_restart() {
+    let chain = Chain::embedded();
+    let desk = Desk::at(chain.url());
+    let deployed = desk.json(&["deploy", "first"]);
+    let id = deployed["adapter_id"].as_str().unwrap();
+    let nothing = format!(
+        "the registry has this release already; nothing was sent\n\
+         hint: look at it with `openlora explore {id}`\n"
+    );
+    let again = |package: &str| desk.run(&["deploy", package]).succeeds().stderr;
+    for more in [&["--free"][..], &[]] {
+        let server = serve_release(&desk, more);
+        assert_eq!(again("first"), nothing, "{more:?}");
+        assert_eq!(server.drain().0, 0);
+    }
+    // A version that was published since then is not paid for by its own recipients yet.
+    let server = serve_release(&desk, &[]);
+    assert_eq!(desk.json(&["deploy", "second"])["version"], 2);
+    let restart = format!(
+        "{nothing}hint: the server at {} goes on with what it loaded; to serve this release, stop \
+         it with Ctrl-C, which ends running calls in order, and run `openlora serve` again\n",
+        server.url
+    );
+    assert_eq!(again("second"), restart);
+    assert_eq!(server.drain().0, 0);
+    let server = serve_release(&desk, &[]);
+    assert_eq!(again("second"), nothing);
+    assert_eq!(server.drain().0, 0);
 }
 
 #[test]

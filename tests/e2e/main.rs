@@ -40,6 +40,7 @@ mod house;
 mod init;
 mod installing;
 mod live;
+mod named_paths;
 mod package;
 mod paid_serving;
 mod payer_store;

@@ -566,6 +566,7 @@ fn receipts_are_listed_and_shown_by_the_beginning_of_their_ids() {
     run(&["receipts", "show", "none"]).fails(
         2,
         "error: no call with the id none was paid from here\n\
-         hint: list the paid calls: openlora receipts list\n",
+         hint: list the paid calls: openlora receipts list; a free call's receipt is at its server: \
+         name it with --url URL\n",
     );
 }

@@ -227,7 +227,7 @@ pub(super) fn print_report(printer: &Printer, report: &EarningsReport) {
             let name = chain.network.as_deref().unwrap_or("?");
             let amount = |amount: Amount| shown_amount(&amount.to_string(), chain.decimals);
             printer.line(format!(
-                "{name:<14}{} {} charged, {} pending, {} withdrawable at {}",
+                "{name:<13} {} {} charged, {} pending, {} withdrawable at {}",
                 amount(chain.charged),
                 chain.symbol,
                 amount(chain.pending),

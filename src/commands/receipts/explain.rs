@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{find, unknown};
+use super::{find, own_server, unknown};
 use crate::commands::{
     CommandContext,
     call::client::{ServerClient, is_id},
@@ -16,7 +16,6 @@ use openlora_core::{
 };
 use openlora_ledger::event::{AttributionMethod, TracedSpan};
 use openlora_payments::payer::PayerStore;
-use openlora_runtime::running_server::RunningServer;
 use openlora_serve::{
     PublishedReceipt,
     attribution::published::{AttributionStage, PublishedAttribution, PublishedShare},
@@ -33,7 +32,9 @@ pub(super) async fn run(
     let url = match (url, &record) {
         (Some(url), _) => url.to_owned(),
         (None, Some(record)) => record.server.clone(),
-        (None, None) => server(context, id).await?,
+        (None, None) => own_server(context)
+            .await?
+            .ok_or_else(|| unknown(id).with_hint("name the server that answered: --url URL"))?,
     };
     let found = ask(context, &url, id).await?;
     if context.printer.is_json() {
@@ -50,13 +51,6 @@ pub(super) async fn run(
         None => format!("{} base units", openlora_core::in_units(micro.0, 6)),
     });
     Ok(ExitStatus::Success)
-}
-
-async fn server(context: &CommandContext, id: &str) -> Result<String, Failure> {
-    let running = RunningServer::find(&context.dirs).await?;
-    running
-        .map(|server| server.url().to_owned())
-        .ok_or_else(|| unknown(id).with_hint("name the server that answered: --url URL"))
 }
 
 /// Chain and token of a call that was not paid from here, as its receipt states them.
