@@ -402,11 +402,14 @@ impl CallSession<'_> {
                 receipt,
             });
         } else {
+            // Of a free call nothing is kept here, and another program's server keeps no receipt.
+            let kept = match closed.is_some() || receipt.is_some() {
+                true => format!(", receipt {}", clean_line(&id)),
+                false => String::new(),
+            };
             context.printer.note(format!(
-                "{} + {} tokens, paid {shown}, receipt {}",
-                usage.prompt_tokens,
-                usage.completion_tokens,
-                clean_line(&id)
+                "{} + {} tokens, paid {shown}{kept}",
+                usage.prompt_tokens, usage.completion_tokens
             ));
         }
         closed.map_or(Ok(()), |closed| closed.shown_to_caller())

@@ -1,9 +1,12 @@
 //! The command line as clap types, and nothing else: parsing validates the form of arguments;
 //! what they mean together with files and environment is settled in `settings`.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf, str::FromStr};
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
+use clap::{
+    ArgAction, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
+    builder::{FalseyValueParser, NonEmptyStringValueParser},
+};
 
 use crate::commands::{
     printer::{ColorChoice, Verbosity},
@@ -181,7 +184,7 @@ pub struct DashArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "demo")]
     pub replay: Option<PathBuf>,
     /// How many times as fast a recording is played; 0 shows its end at once
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "replay")]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>, default_value_t = 1, requires = "replay")]
     pub speed: u32,
     /// Write every record to a new file, for --replay
     #[arg(long, value_name = "FILE", conflicts_with_all = ["replay", "demo"])]
@@ -218,10 +221,10 @@ pub enum DataCommand {
         #[command(flatten)]
         files: DataFiles,
         /// Show this row only (from 1)
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = whole::<usize>)]
         row: Option<usize>,
         /// Number of rows to show
-        #[arg(long, value_name = "N", default_value_t = 3)]
+        #[arg(long, value_name = "N", value_parser = whole::<usize>, default_value_t = 3)]
         rows: usize,
     },
     /// Divide rows into train, valid and test files, the same way every time
@@ -232,10 +235,10 @@ pub enum DataCommand {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
         /// Share of the rows for validation
-        #[arg(long, value_name = "F", default_value_t = 0.1)]
+        #[arg(long, value_name = "F", value_parser = number, default_value_t = 0.1)]
         valid: f64,
         /// Share of the rows for the test
-        #[arg(long, value_name = "F", default_value_t = 0.1)]
+        #[arg(long, value_name = "F", value_parser = number, default_value_t = 0.1)]
         test: f64,
         /// Overwrite files that exist
         #[arg(long)]
@@ -331,7 +334,13 @@ pub struct TrainArgs {
     #[arg(long, value_name = "NAME")]
     pub precision: Option<String>,
     /// Go on with an interrupted run: the latest one, or RUN
-    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "latest")]
+    #[arg(
+        long,
+        value_name = "RUN",
+        value_parser = NonEmptyStringValueParser::new(),
+        num_args = 0..=1,
+        default_missing_value = "latest"
+    )]
     pub resume: Option<String>,
     /// Show rows, steps, memory and time, and train nothing
     #[arg(long)]
@@ -353,6 +362,7 @@ pub enum AttributionCommand {
     /// Hold an index against its run: hashes, base, adapter, data; exit 9 when they disagree
     Verify {
         /// Run to check; the latest run when left out
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         run: Option<String>,
         /// Build the index once more and compare every byte
         #[arg(long)]
@@ -361,12 +371,13 @@ pub enum AttributionCommand {
     /// Train without a contributor and compare with what the index says
     Audit {
         /// Run to audit; the latest run when left out
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         run: Option<String>,
         /// Contributor to leave out; each in turn when left out
         #[arg(long, value_name = "NAME")]
         contributor: Vec<String>,
         /// Held-out answers to compare
-        #[arg(long, value_name = "N", default_value_t = 24)]
+        #[arg(long, value_name = "N", value_parser = whole::<usize>, default_value_t = 24)]
         answers: usize,
     },
 }
@@ -374,6 +385,7 @@ pub enum AttributionCommand {
 #[derive(Debug, Args)]
 pub struct AttributionBuildArgs {
     /// Run to index; the latest run when left out
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub run: Option<String>,
     /// influence, datainf or gradient
     #[arg(long, value_name = "NAME")]
@@ -391,7 +403,7 @@ pub struct EvalArgs {
     #[arg(long, value_name = "WHAT", value_parser = ["base"])]
     pub vs: Option<String>,
     /// Fail with exit code 10 when accuracy gains less than this over the base
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    #[arg(long, value_name = "X")]
     pub min_gain: Option<String>,
     /// Held-out files instead of the project's
     #[arg(long, value_name = "FILE", num_args = 1..)]
@@ -471,6 +483,7 @@ pub struct ExploreArgs {
     #[arg(
         long,
         value_name = "N",
+        value_parser = whole::<u64>,
         default_value_t = 0,
         conflicts_with = "adapter"
     )]
@@ -536,7 +549,7 @@ pub struct AuditArgs {
     /// Adapter: its id, or the name of one deployed from here
     pub adapter: String,
     /// Published log: a server's address, or a copy of its folder
-    #[arg(long, value_name = "URL|DIR")]
+    #[arg(long, value_name = "URL|DIR", value_parser = NonEmptyStringValueParser::new())]
     pub log: String,
     /// Folder of the adapter's package
     #[arg(long, value_name = "PKG")]
@@ -552,7 +565,7 @@ pub struct ClaimArgs {
     #[arg(long, value_name = "ADDRESS", required_unless_present = "log")]
     pub pool: Option<String>,
     /// Published log whose pools are meant: a server's address, or a copy of its folder
-    #[arg(long, value_name = "URL|DIR")]
+    #[arg(long, value_name = "URL|DIR", value_parser = NonEmptyStringValueParser::new())]
     pub log: Option<String>,
     /// Who is paid, repeated for several; the account itself when left out
     #[arg(long, value_name = "ADDRESS")]
@@ -704,10 +717,10 @@ pub struct ChatArgs {
     #[arg(long, value_name = "TEXT")]
     pub system: Option<String>,
     /// Randomness; 0 is greedy
-    #[arg(long, value_name = "F")]
+    #[arg(long, value_name = "F", value_parser = temperature)]
     pub temperature: Option<f64>,
     /// Longest answer in tokens
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     pub max_tokens: Option<usize>,
 }
 
@@ -739,10 +752,10 @@ pub struct CallArgs {
     #[arg(long, value_name = "P")]
     pub max_deposit: Option<String>,
     /// Longest answer in tokens
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>)]
     pub max_tokens: Option<u32>,
     /// Randomness; 0 is greedy
-    #[arg(long, value_name = "F")]
+    #[arg(long, value_name = "F", value_parser = temperature)]
     pub temperature: Option<f64>,
     /// System message
     #[arg(long, value_name = "TEXT")]
@@ -830,8 +843,8 @@ pub enum ReceiptsCommand {
         /// Explain whose data shaped the answer, as its server says
         #[arg(long)]
         why: bool,
-        /// Server to ask; the one that was paid when left out
-        #[arg(long, value_name = "URL", requires = "why")]
+        /// Server to ask; the one that was paid, or this home's own, when left out
+        #[arg(long, value_name = "URL")]
         url: Option<String>,
     },
     /// List the calls that were paid and not answered
@@ -888,6 +901,11 @@ pub enum ConfigCommand {
         /// Say where each value comes from
         #[arg(long)]
         origin: bool,
+    },
+    /// Print the value of one key
+    Get {
+        /// Key such as train.rank
+        key: String,
     },
     /// Show which files and folders are used
     Path,
@@ -977,7 +995,38 @@ impl AttributionBuildArgs {
     }
 }
 
+fn whole<T: FromStr>(text: &str) -> Result<T, &'static str> {
+    text.parse().map_err(|_| "expected a whole number from 0")
+}
+
+fn number(text: &str) -> Result<f64, &'static str> {
+    text.parse().map_err(|_| "expected a number")
+}
+
+fn temperature(text: &str) -> Result<f64, &'static str> {
+    let parsed = text.parse().ok();
+    let fits = parsed.filter(|it| (0.0..=2.0).contains(it));
+    fits.ok_or("expected a number from 0 to 2")
+}
+
+/// Takes negative numbers for values in every command, so that what checks a value refuses them by
+/// their range, and not the parser as unknown flags.
+fn with_negative_numbers(command: Command) -> Command {
+    let command = command.mut_args(|arg| match arg.get_action().takes_values() {
+        true => arg.allow_negative_numbers(true),
+        false => arg,
+    });
+    command.mut_subcommands(with_negative_numbers)
+}
+
 impl Cli {
+    /// Parses a command line, the program's name first.
+    pub fn parse_line(args: &[OsString]) -> Result<Self, clap::Error> {
+        let mut command = with_negative_numbers(Self::command());
+        let matches = command.try_get_matches_from_mut(args)?;
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    }
+
     /// The settings that flags override.
     pub fn overrides(&self) -> Vec<SettingOverride> {
         let network = self.global.network.as_deref();

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::{CommandContext, money, network};
+use super::{CommandContext, money, named_paths, network};
 use openlora_core::{
     error::{ExitClass, ExitStatus, Failure},
     private::redact,
@@ -126,7 +126,8 @@ fn source(
             follow_server(server, recorder, sender)?;
         }
         RecordSource::Replay(path, speed) => {
-            let records = recording::read(path)?;
+            let path = named_paths::file(context, path, "a recording")?;
+            let records = recording::read(&path)?;
             return Ok(recording::play(records, *speed, sender));
         }
         RecordSource::Demo => return Ok(recording::play(recording::demo()?, 1, sender)),
@@ -154,7 +155,10 @@ fn remote_server(
         return Err(Failure::new(ExitClass::Network, message).with_hint("leave --offline out"));
     }
     let (token, token_owner) = match token_file {
-        Some(file) => (read_token(file)?, TokenOwner::Named),
+        Some(file) => {
+            let file = named_paths::file(context, file, "an operator token")?;
+            (read_token(&file)?, TokenOwner::Named)
+        }
         None => (own_token(context)?, TokenOwner::Own),
     };
     Ok(RemoteServer {

@@ -13,7 +13,7 @@ pub use check::check;
 pub use report::DataReport as CheckReport;
 pub use split::{SplitReport, SplitRequest, split};
 
-use super::{CommandContext, project};
+use super::{CommandContext, named_paths, project};
 use crate::commands::settings::{LossTokens, Settings};
 use openlora_core::{
     error::{ExitClass, ExitStatus, Failure},
@@ -140,23 +140,16 @@ fn painted(context: &CommandContext, segment: &TextSegment) -> String {
 fn sources(context: &CommandContext, files: &[PathBuf]) -> Result<Vec<DataSource>, Failure> {
     let sources = project::data_sources(context, files)?.into_iter();
     let shortened = |source: DataSource| DataSource {
-        path: shorten(&context.settings, &source.path),
+        path: named_paths::shown(&context.settings, &source.path),
         ..source
     };
     Ok(sources.map(shortened).collect())
 }
 
-/// A path below the working directory, made relative to it.
-fn shorten(settings: &Settings, path: &Path) -> PathBuf {
-    path.strip_prefix(&settings.working_dir)
-        .unwrap_or(path)
-        .to_path_buf()
-}
-
 /// Notes which columns and answers nothing is learned from.
 pub fn tell_unlearned(context: &CommandContext, dataset: &Dataset) {
     for warning in warnings::of_reading(dataset) {
-        let warning = warning.with_path(|path| shorten(&context.settings, path));
+        let warning = warning.with_path(|path| named_paths::shown(&context.settings, path));
         context.printer.warn(warning.to_string());
     }
 }
@@ -182,7 +175,7 @@ fn held_out(settings: &Settings) -> Result<Vec<(&'static str, Vec<DataSource>)>,
     let columns = project::columns(settings, false)?.optional();
     let file = |path: &Path| DataSource {
         columns: columns.clone(),
-        ..DataSource::of_file(shorten(settings, path))
+        ..DataSource::of_file(named_paths::shown(settings, path))
     };
     let valid = settings.train.val.iter();
     let valid = valid.filter(|stated| stated.value.parse::<f64>().is_err());

@@ -11,6 +11,7 @@ use std::{
 };
 
 use super::{CommandContext, network};
+pub use audit::{AuditRelation, relation_line};
 use openlora_chain::network::Network;
 use openlora_core::{
     Address, Amount,
@@ -122,8 +123,8 @@ impl IncomeLedger {
             }
         })?;
         let each = allotments.iter().flat_map(|allotment| {
-            let leaves = allotment.leaves().into_iter();
-            leaves.map(|(who, sum)| ((allotment.pool, who), sum))
+            let whole = allotment.whole_units().into_iter();
+            whole.map(|(who, sum)| ((allotment.pool, who), sum))
         });
         income.allotted = each.collect();
         Ok(income)

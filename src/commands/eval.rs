@@ -4,13 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::{CommandContext, data::tell_unlearned, figures, project};
 use openlora_core::error::{ExitClass, ExitStatus, Failure};
-use openlora_model::{
-    adapter::{self, CONFIG_FILE},
-    dataset::Task,
-    text::TextCodec,
-};
+use openlora_model::{adapter, dataset::Task, text::TextCodec};
 use openlora_train::{
-    RunDir, TrainError,
+    TrainError,
     evaluate::{EvalFigures, EvalReport, EvalSet},
     load_with_adapter,
 };
@@ -70,19 +66,11 @@ fn work(context: &CommandContext, request: &EvalRequest) -> Result<ExitStatus, F
 
 /// The adapter folder: named directly, by its run, or that of the latest run.
 fn folder(context: &CommandContext, wanted: Option<&Path>) -> Result<PathBuf, Failure> {
-    let runs = project::runs(context);
     let Some(wanted) = wanted else {
-        return Ok(RunDir::find(&runs, None)?.adapter());
+        let run = project::finished_run(context, None, "the adapter's folder")?;
+        return Ok(run.adapter());
     };
-    let here = context.settings.working_dir.join(wanted);
-    if here.join(CONFIG_FILE).exists() {
-        return Ok(here);
-    }
-    match RunDir::find(&runs, Some(&wanted.to_string_lossy())) {
-        Ok(run) => Ok(run.adapter()),
-        // Neither: reading the folder reports what is missing.
-        Err(_) => Ok(here),
-    }
+    project::adapter_folder(context, wanted)
 }
 
 fn print_report(context: &CommandContext, report: &EvalReport) {

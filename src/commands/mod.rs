@@ -5,6 +5,7 @@ pub mod cli;
 pub mod printer;
 pub mod settings;
 
+mod arguments;
 pub mod ask;
 pub mod attribution;
 pub mod audit;
@@ -27,13 +28,13 @@ pub mod figures;
 mod guard;
 pub mod init;
 mod money;
+pub mod named_paths;
 pub mod network;
 mod notices;
 pub mod package;
 mod payer;
 mod project;
 pub mod receipts;
-mod requests;
 pub mod serve;
 mod server_access;
 pub mod settle;
@@ -75,6 +76,9 @@ pub struct CommandContext {
 impl CommandContext {
     /// The published log at a server's URL or in a folder.
     fn open_log(&self, text: &str) -> Result<LogSource, Failure> {
+        if !LogSource::is_address(text) {
+            named_paths::folder(self, text.as_ref(), "a copy of a published log")?;
+        }
         LogSource::open(text, &self.settings.working_dir, self.offline)
     }
 }
@@ -92,6 +96,7 @@ pub async fn dispatch(
         CliCommand::Config(ConfigCommand::Show { origin }) => {
             config::print_settings(context, origin)
         }
+        CliCommand::Config(ConfigCommand::Get { key }) => config::get(context, &key),
         CliCommand::Config(ConfigCommand::Path) => config::path(context),
         CliCommand::Config(ConfigCommand::Set { key, value, user }) => {
             config::set(context, &key, &value, user)

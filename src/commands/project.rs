@@ -2,22 +2,89 @@
 
 use std::path::{Path, PathBuf};
 
-use super::CommandContext;
+use super::{CommandContext, named_paths};
 use crate::commands::settings::{KEYS, SettingOrigin, SettingValue, Settings, SourceEntry};
 use openlora_core::{
+    atomic,
     error::{ExitClass, Failure},
     private::files,
 };
 use openlora_model::{
     BaseModel, BaseRequest, DownloadProgress, HubToken,
+    adapter::CONFIG_FILE,
     dataset::{ColumnNames, DataSource, Dataset, TaskOptions, load},
     open_base,
 };
-use openlora_train::TrainConfig;
+use openlora_train::{RunDir, TrainConfig, TrainError};
 
 /// Folder of the project's runs.
 pub fn runs(context: &CommandContext) -> PathBuf {
     context.settings.project_dir().join("runs")
+}
+
+/// The run that is named, or the newest that is finished.
+///
+/// # Errors
+///
+/// There is no such run, or it has no adapter. `instead` says what the user may name where there is
+/// no project.
+pub fn finished_run(
+    context: &CommandContext,
+    wanted: Option<&str>,
+    instead: &str,
+) -> Result<RunDir, Failure> {
+    let runs = runs(context);
+    if let Some(wanted) = wanted {
+        let run = RunDir::find(&runs, Some(wanted))?;
+        run.require_adapter()?;
+        return Ok(run);
+    }
+    let newest = RunDir::newest(&runs).map_err(|error| without_run(context, error, instead))?;
+    if let Some(unfinished) = newest.unfinished {
+        context.printer.note(format!(
+            "the run {} has no adapter yet: taking the run {}",
+            unfinished.id(),
+            newest.finished.id()
+        ));
+    }
+    Ok(newest.finished)
+}
+
+/// The folder of an adapter that is named by itself or by its run.
+pub fn adapter_folder(context: &CommandContext, wanted: &Path) -> Result<PathBuf, Failure> {
+    let here = context.settings.working_dir.join(wanted);
+    atomic::recover_folder(&here).map_err(|error| Failure::io("recover", &here, &error))?;
+    if here.join(CONFIG_FILE).exists() {
+        return Ok(here);
+    }
+    if let Ok(run) = RunDir::find(&runs(context), Some(&wanted.to_string_lossy())) {
+        run.require_adapter()?;
+        return Ok(run.adapter());
+    }
+    // Neither: reading the folder reports what is missing.
+    let here = named_paths::folder(context, wanted, "an adapter or a run")?;
+    let inside = here.join("adapter");
+    Ok(if inside.is_dir() { inside } else { here })
+}
+
+/// Outside of a project, a training could not start either.
+pub fn without_run(context: &CommandContext, error: TrainError, instead: &str) -> Failure {
+    match error {
+        TrainError::NoRun { .. } if context.settings.project_file.is_none() => {
+            no_project(&context.settings, instead)
+        }
+        error => error.into(),
+    }
+}
+
+fn no_project(settings: &Settings, instead: &str) -> Failure {
+    let message = format!(
+        "no project here: neither {} nor a folder above it has an openlora.toml",
+        settings.working_dir.display()
+    );
+    Failure::new(ExitClass::BadInput, message).with_hint(format!(
+        "make one with `openlora init` and go into its folder, or name {instead}"
+    ))
 }
 
 /// Opens the base `id` (by default the configured one), and downloads it if necessary.
@@ -82,20 +149,13 @@ pub fn data_sources(
     if !found.is_empty() {
         return Ok(with_columns(found, &columns));
     }
-    let (message, hint) = match &settings.project_file {
-        None => (
-            format!(
-                "no project here: neither {} nor a folder above it has an openlora.toml",
-                settings.working_dir.display()
-            ),
-            "make one with `openlora init` and go into its folder, or name the data files",
-        ),
-        Some(file) => (
-            format!("{}: no `[[data]]` entry names a data file", file.display()),
-            "add a `[[data]]` with `path` and `contributor` for each file, or name the data files",
-        ),
+    let Some(file) = &settings.project_file else {
+        return Err(no_project(settings, "the data files"));
     };
-    Err(Failure::new(ExitClass::BadInput, message).with_hint(hint))
+    let message = format!("{}: no `[[data]]` entry names a data file", file.display());
+    Err(Failure::new(ExitClass::BadInput, message).with_hint(
+        "add a `[[data]]` with `path` and `contributor` for each file, or name the data files",
+    ))
 }
 
 /// The named files, or the project's sources. A file that the project also lists keeps its
@@ -107,7 +167,7 @@ pub fn sources(context: &CommandContext, files: &[PathBuf]) -> Vec<DataSource> {
         return own;
     }
     let named = |file: &PathBuf| {
-        let path = settings.working_dir.join(file);
+        let path = named_paths::absolute(context, file);
         let found = own.iter().find(|source| same_file(&source.path, &path));
         found.cloned().unwrap_or_else(|| DataSource::of_file(path))
     };
@@ -174,7 +234,7 @@ pub fn held_out(
     } else {
         files
             .iter()
-            .map(|file| settings.working_dir.join(file))
+            .map(|file| named_paths::absolute(context, file))
             .collect()
     };
     if paths.is_empty() {

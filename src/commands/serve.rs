@@ -20,10 +20,7 @@ use self::{handover::hand_over, hosting::AdapterHost};
 use super::{CommandContext, money, network, project, server_access};
 use openlora_attribution::queue::PendingTokenStore;
 use openlora_chain::network::Network;
-use openlora_core::{
-    atomic,
-    error::{ExitClass, ExitStatus, Failure},
-};
+use openlora_core::error::{ExitClass, ExitStatus, Failure};
 use openlora_model::adapter;
 use openlora_runtime::{
     board, journal,
@@ -34,7 +31,6 @@ use openlora_serve::{
     BoundSocket, ConnectionLimits, ROUTES, RouteAudience, ServeInputs, ServeLimits, ServedAdapter,
     Server, StopHandle, attribution::AttributionConfig,
 };
-use openlora_train::RunDir;
 
 /// The request of `serve` besides settings.
 #[derive(Clone, Debug, Default)]
@@ -290,7 +286,7 @@ fn choose(context: &CommandContext, wanted: &[String]) -> Result<Vec<ChosenAdapt
 
 /// The newest run's adapter under the project's name.
 fn newest(context: &CommandContext) -> Result<ChosenAdapter, Failure> {
-    let run = RunDir::find(&project::runs(context), None)?;
+    let run = project::finished_run(context, None, "one with --adapter NAME=PATH")?;
     let folder = context.settings.project_dir().file_name();
     let name = match &context.settings.project.name {
         Some(name) => name.clone(),
@@ -324,6 +320,9 @@ fn named(context: &CommandContext, text: &str) -> Result<ChosenAdapter, Failure>
         .with_hint("name the model and its folder: --adapter sentiment=runs/…/adapter")
     };
     let (name, path) = text.split_once('=').ok_or_else(|| refuse("NAME=PATH"))?;
+    if path.is_empty() {
+        return Err(refuse("NAME=PATH"));
+    }
     if name.is_empty() || as_model_id(name) != name {
         return Err(refuse(
             "a name of letters, digits and any of - _ . before the =",
@@ -334,7 +333,7 @@ fn named(context: &CommandContext, text: &str) -> Result<ChosenAdapter, Failure>
 
 /// The adapter in a folder or a run.
 fn adapter_at(context: &CommandContext, name: &str, path: &Path) -> Result<ChosenAdapter, Failure> {
-    let path = adapter_folder(context.settings.working_dir.join(path));
+    let path = project::adapter_folder(context, path)?;
     let adapter = adapter::read(&path)?;
     let version = adapter.digest.chars().take(12).collect();
     Ok(ChosenAdapter {
@@ -342,15 +341,6 @@ fn adapter_at(context: &CommandContext, name: &str, path: &Path) -> Result<Chose
         version,
         adapter,
     })
-}
-
-/// A run folder stands for its adapter.
-fn adapter_folder(path: PathBuf) -> PathBuf {
-    let inside = path.join("adapter");
-    // If this fails, reading the adapter reports why.
-    let _ = atomic::recover_folder(&inside);
-    let is_run = !path.join(adapter::CONFIG_FILE).exists() && inside.is_dir();
-    if is_run { inside } else { path }
 }
 
 /// If no base is configured, the one that all adapter cards name.

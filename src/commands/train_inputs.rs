@@ -69,7 +69,6 @@ pub fn inputs(
     };
     let name = settings.project.name.clone();
     let name = name.unwrap_or_else(|| folder_name(&root));
-    let out = out.map(|out| settings.working_dir.join(out));
     Ok(TrainInputs {
         name,
         base,
@@ -80,7 +79,7 @@ pub fn inputs(
         config,
         flags,
         root,
-        out,
+        out: out.map(Path::to_owned),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{CommandContext, network, project};
+use super::{CommandContext, named_paths, network, project};
 use openlora_core::error::{ExitClass, ExitStatus, Failure};
 use openlora_model::dataset::{self, ColumnNames, DataSource};
 use openlora_package::{
@@ -29,7 +29,7 @@ pub async fn run(context: &CommandContext, request: VerifyRequest) -> Result<Exi
 }
 
 fn work(context: &CommandContext, request: &VerifyRequest) -> Result<ExitStatus, Failure> {
-    let dir = context.settings.working_dir.join(&request.package);
+    let dir = named_paths::folder(context, &request.package, "a package")?;
     let domain = expected_domain(context)?;
     let (report, _) = checked(context, &dir, request.base.as_deref(), domain)?;
     print_report(context, &report);

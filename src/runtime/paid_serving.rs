@@ -11,7 +11,7 @@ use super::{
     notice::{NoticeListener, transaction_listener},
     provenance,
     rewards::{RewardSchedule, RewardSource},
-    treasury::ChainOperator,
+    treasury::{ChainOperator, SigningAccounts},
 };
 use openlora_chain::{
     development::check_payee,
@@ -27,6 +27,7 @@ use openlora_journal::Journal;
 use openlora_ledger::{
     PriceList, SponsorAllowance,
     event::{Event, ReleaseDeployment, SplitRead},
+    state::LedgerState,
 };
 use openlora_model::adapter::{LoraAdapter, WEIGHTS_FILE};
 use openlora_package::hash;
@@ -53,6 +54,8 @@ pub struct ChosenAdapter {
 pub struct PaidChain {
     pub chain: Chain,
     pub terms: ChainTerms,
+    /// Accounts besides the serving one that settle and withdraw what is theirs.
+    pub others: Vec<WalletAccount>,
 }
 
 /// The terms of payments on a chain.
@@ -85,6 +88,8 @@ pub struct ServingPlan {
     pub journal: Journal,
     pub account: WalletAccount,
     pub chains: Vec<PaidChain>,
+    /// The release of each chosen adapter; none if it is not registered on the home chain.
+    pub releases: Vec<Option<ReleaseDeployment>>,
     pub terms: SaleTerms,
     pub rewards: RewardSource,
     pub listener: NoticeListener,
@@ -109,6 +114,25 @@ pub struct UnclaimedCharge {
     pub amount: Amount,
 }
 
+/// The newest release of exactly these weights on the home chain, if the journal has one.
+///
+/// # Errors
+///
+/// The weights cannot be read.
+pub fn release_of_weights(
+    state: &LedgerState,
+    home: &Network,
+    one: &ChosenAdapter,
+) -> Result<Option<ReleaseDeployment>, Failure> {
+    let (weights, _) = hash(&one.adapter.dir.join(WEIGHTS_FILE))?;
+    let weights = weights.to_string();
+    let registry = home.contracts.registry.unwrap_or_default().to_string();
+    let fits = |it: &&ReleaseDeployment| {
+        it.weights_sha256 == weights && it.chain_id == home.chain_id && it.registry == registry
+    };
+    Ok(state.deployments.iter().rev().find(fits).cloned())
+}
+
 impl ServingPlan {
     /// Prepares paid serving of the chosen adapters.
     ///
@@ -116,7 +140,7 @@ impl ServingPlan {
     ///
     /// An adapter is not registered or is served by another account, or a chain cannot be reached.
     pub async fn open(self, chosen: &[ChosenAdapter]) -> Result<PaidServing, Failure> {
-        let payees = self.payees(chosen).await?;
+        let payees = self.payees(chosen, &self.releases).await?;
         self.check_payees(chosen, &payees)?;
         self.prepare(&payees).await?;
         self.sell(&payees).await
@@ -130,11 +154,12 @@ impl ServingPlan {
     async fn payees(
         &self,
         chosen: &[ChosenAdapter],
+        releases: &[Option<ReleaseDeployment>],
     ) -> Result<BTreeMap<String, ReleasePayee>, Failure> {
         let mut payees = BTreeMap::new();
-        for one in chosen {
-            let deployment = self.deployment(one)?;
-            let payee = payee(self.home(), &deployment, self.account.address()).await?;
+        for (one, release) in chosen.iter().zip(releases) {
+            let deployment = release.as_ref().ok_or_else(|| self.unregistered(one))?;
+            let payee = payee(self.home(), deployment, self.account.address()).await?;
             payees.insert(one.adapter.digest.clone(), payee);
         }
         Ok(payees)
@@ -171,26 +196,15 @@ impl ServingPlan {
         Ok(())
     }
 
-    /// The newest release of exactly these weights on the home chain.
-    fn deployment(&self, one: &ChosenAdapter) -> Result<ReleaseDeployment, Failure> {
-        let (weights, _) = hash(&one.adapter.dir.join(WEIGHTS_FILE))?;
-        let weights = weights.to_string();
-        let home = &self.home().network;
-        let registry = home.contracts.registry.unwrap_or_default().to_string();
-        let fits = |it: &&ReleaseDeployment| {
-            it.weights_sha256 == weights && it.chain_id == home.chain_id && it.registry == registry
-        };
-        let state = self.rewards.state.read();
-        let found = state.deployments.iter().rev().find(fits);
-        found.cloned().ok_or_else(|| {
-            let message = format!(
-                "{} is not registered on `{}`, so nobody could be paid for its calls",
-                one.name, home.name
-            );
-            Failure::new(ExitClass::BadInput, message).with_hint(
-                "register it: openlora deploy; or serve without payment: openlora serve --local --free",
-            )
-        })
+    fn unregistered(&self, one: &ChosenAdapter) -> Failure {
+        let message = format!(
+            "{} is not registered on `{}`, so nobody could be paid for its calls",
+            one.name,
+            self.home().network.name
+        );
+        Failure::new(ExitClass::BadInput, message).with_hint(
+            "register it: openlora deploy; or serve without payment: openlora serve --local --free",
+        )
     }
 
     /// Recovers open transactions, creates missing splitters on other chains, and records the
@@ -198,14 +212,21 @@ impl ServingPlan {
     async fn prepare(&self, payees: &BTreeMap<String, ReleasePayee>) -> Result<(), Failure> {
         let limits = self.terms.limits;
         let progress = transaction_listener(&self.listener);
-        for PaidChain { chain, terms } in &self.chains {
+        for PaidChain {
+            chain,
+            terms,
+            others,
+        } in &self.chains
+        {
             let faucet = DevFaucet {
                 chain,
                 facts: &self.journal,
                 limits,
                 listener: &self.listener,
             };
-            faucet.fund(self.account.address()).await?;
+            for account in std::iter::once(&self.account).chain(others) {
+                faucet.fund(account.address()).await?;
+            }
             let sender = TxSender {
                 chain,
                 account: &self.account,
@@ -305,7 +326,8 @@ impl ServingPlan {
     }
 
     fn chain_operators(&self) -> Vec<ChainOperator> {
-        let open = |(place, PaidChain { chain, terms }): (usize, &PaidChain)| {
+        let open = |(place, paid): (usize, &PaidChain)| {
+            let (chain, terms) = (&paid.chain, &paid.terms);
             let options = SettlementOptions {
                 progress: transaction_listener(&self.listener),
                 allowance: SponsorAllowance {
@@ -319,9 +341,12 @@ impl ServingPlan {
                 facts: Arc::new(self.journal.clone()),
                 ledger: self.ledger(),
             };
-            let (chain, account) = (chain.clone(), self.account.clone());
-            let rewards = self.rewards.clone();
-            ChainOperator::new(chain, account, records, options, rewards, place == 0)
+            let accounts = SigningAccounts {
+                main: self.account.clone(),
+                others: paid.others.clone(),
+            };
+            let (chain, rewards) = (chain.clone(), self.rewards.clone());
+            ChainOperator::new(chain, accounts, records, options, rewards, place == 0)
         };
         self.chains.iter().enumerate().map(open).collect()
     }
@@ -378,7 +403,12 @@ impl PaidServing {
     /// has no splitter yet.
     pub async fn offer(&self, one: &ChosenAdapter) -> Result<SplitRead, Failure> {
         let chosen = std::slice::from_ref(one);
-        let payees = self.plan.payees(chosen).await?;
+        let release = release_of_weights(
+            &self.plan.rewards.state.read(),
+            &self.plan.home().network,
+            one,
+        )?;
+        let payees = self.plan.payees(chosen, &[release]).await?;
         self.plan.check_payees(chosen, &payees)?;
         let payee = payees.get(&one.adapter.digest);
         let none = || Failure::new(ExitClass::Internal, "an adapter has no payee");
@@ -394,7 +424,7 @@ impl PaidServing {
                 ));
             }
         }
-        for PaidChain { chain, terms } in &self.plan.chains {
+        for PaidChain { chain, terms, .. } in &self.plan.chains {
             self.plan.record_split(payee, chain, terms).await?;
         }
         self.seller

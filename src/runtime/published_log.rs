@@ -33,10 +33,15 @@ pub enum LogSource {
 }
 
 impl LogSource {
+    /// Whether a text is a server's URL, and not a folder.
+    pub fn is_address(text: &str) -> bool {
+        text.starts_with("http://") || text.starts_with("https://")
+    }
+
     /// A server's URL or a folder below `working_dir`. With `offline`, a server must be on this
     /// machine.
     pub fn open(text: &str, working_dir: &Path, offline: bool) -> Result<Self, Failure> {
-        if !text.starts_with("http://") && !text.starts_with("https://") {
+        if !Self::is_address(text) {
             let dir = working_dir.join(text);
             if !dir.join(CATALOGUE).is_file() {
                 let message = format!("{} has no {CATALOGUE}", dir.display());

@@ -6,7 +6,7 @@ use super::{
     filter::CallFilter,
     flow::MoneyFlow,
     key::KeyPress,
-    layout::{Pane, ScreenLayout},
+    layout::{PANES, Pane, ScreenLayout},
     money::{AmountUnits, ChainToken},
     shown::{DashView, DetailLine},
     sums::SumGroup,
@@ -118,7 +118,7 @@ pub fn sort_columns(pane: Pane) -> &'static [&'static str] {
         Pane::Calls => &["time", "amount", "ms", "tokens"],
         Pane::Attribution => &["time", "amount"],
         Pane::Sums => &["amount", "calls", "name"],
-        _ => &[],
+        Pane::Inflow | Pane::Pace | Pane::Flow => &[],
     }
 }
 
@@ -189,8 +189,8 @@ pub struct DashModel {
     pub group: SumGroup,
     pub money: usize,
     pub units: AmountUnits,
-    pub sorts: [RowSort; 6],
-    pub selections: [RowSelection; 6],
+    pub sorts: [RowSort; PANES.len()],
+    pub selections: [RowSelection; PANES.len()],
     pub filter: FilterState,
     pub overlay: PaneOverlay,
     pub flow: MoneyFlow,

@@ -137,7 +137,9 @@ pub fn sums(model: &DashModel) -> Vec<String> {
         );
         let said = format!(
             "{} {amount} {}, {} calls",
-            row.name, money.symbol, row.calls
+            row.label(&rows),
+            money.symbol,
+            row.calls
         );
         text::clean(&said).into_owned()
     };

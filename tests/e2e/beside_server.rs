@@ -1,12 +1,13 @@
 //! Commands beside a running server of the same home: they read its journal, and record through it
 //! what they do on a chain.
 
+use openlora_ledger::event::{Event, EventRecord};
 use serde_json::{Value, json};
 
 use crate::{
     deploy_support::{Act, Chain, Desk, Proxy},
     keys::OWN,
-    live::{Live, serve_args, write_adapters},
+    live::{Live, golden, serve_args, write_adapters},
 };
 
 /// A home on its own chain, in which a server answers calls for free.
@@ -79,6 +80,61 @@ fn a_release_is_deployed_while_its_home_serves() {
     assert_eq!(server.drain().0, 0);
     // What the server recorded is what a command without it finds.
     assert_eq!(desk.json(&["deploy", "second"]), again);
+}
+
+/// Serves the package `first` under the name of its release.
+fn serve_release(desk: &Desk, more: &[&str]) -> Live {
+    let base = golden("llama").display().to_string();
+    let args = [
+        "serve",
+        "--local",
+        "--json",
+        "--port",
+        "0",
+        "--base",
+        &base,
+        "--quant",
+        "f32",
+        "--adapter",
+        "tone=first",
+    ];
+    Live::of(desk.openlora(&args).args(more.iter().copied()))
+}
+
+#[test]
+fn a_release_that_the_server_has_loaded_needs_no_restart() {
+    let chain = Chain::embedded();
+    let desk = Desk::at(chain.url());
+    let deployed = desk.json(&["deploy", "first"]);
+    let id = deployed["adapter_id"].as_str().unwrap();
+    let nothing = format!(
+        "the registry has this release already; nothing was sent\n\
+         hint: look at it with `openlora explore {id}`\n"
+    );
+    let again = |package: &str| desk.run(&["deploy", package]).succeeds().stderr;
+    let served = |server: &Live| {
+        let url = &server.url;
+        format!("{nothing}the server at {url} serves tone already\n")
+    };
+    for more in [&["--free"][..], &[]] {
+        let server = serve_release(&desk, more);
+        assert_eq!(again("first"), served(&server), "{more:?}");
+        assert_eq!(server.drain().0, 0);
+    }
+    // Of a version that is published meanwhile, calls are paid to its own recipients.
+    let paid_version = || {
+        let version = |record: EventRecord| match record.event {
+            Event::SplitRead(split) => Some(split.version),
+            _ => None,
+        };
+        desk.journal().into_iter().rev().find_map(version)
+    };
+    let server = serve_release(&desk, &[]);
+    assert_eq!(paid_version(), Some(1));
+    assert_eq!(desk.json(&["deploy", "second"])["version"], 2);
+    assert_eq!(paid_version(), Some(2));
+    assert_eq!(again("second"), served(&server));
+    assert_eq!(server.drain().0, 0);
 }
 
 #[test]

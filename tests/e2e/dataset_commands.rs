@@ -171,8 +171,9 @@ fn over_long_rows_are_counted_and_share_a_hint() {
     assert_eq!(
         errors,
         format!(
-            "23\n{listed}    hint: shorten the row, or raise train.max_len; data check shows the \
-             longest row\n  and 3 more\n"
+            "23\n{listed}    hint: shorten the row, or raise the limit: `openlora config set \
+             train.max_len N`, outside of a project with --user; data check shows the longest row\n  \
+             and 3 more\n"
         )
     );
 }

@@ -68,6 +68,7 @@ pub const SCHEMAS: &[ResultSchema] = &[
         schema_for!(receipts::ReceiptVerification)
     }),
     ("config-show", || schema_for!(config::ConfigReport)),
+    ("config-get", || schema_for!(config::ConfigValue)),
     ("config-path", || schema_for!(config::ConfigPaths)),
     ("package", || schema_for!(package::PackageReport)),
     ("deploy", || schema_for!(deploy::DeployReport)),

@@ -8,6 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use openlora::commands::demo::StartedDemo;
 use openlora_journal::Journal;
 use openlora_ledger::event::Event;
 use serde_json::{Value, json};
@@ -87,6 +88,7 @@ fn every_result_fits_its_schema() {
     let project = home.path().join("project");
     results.run("doctor", &project, "doctor");
     results.run("config-show", &project, "config show");
+    results.run("config-get", &project, "config get train.rank");
     results.run("config-path", &project, "config path");
     results.run("data-check", &project, "data check");
     results.run("data-preview", &project, "data preview --rows 2");
@@ -131,6 +133,7 @@ fn every_result_fits_its_schema() {
     }
     results.0.extend(x402_stock::results());
     results.run("demo", home.path(), "demo --home kept");
+    the_demo_is_kept_in_mind(home.path());
     the_demo_learned(&results.0.last().unwrap().1);
     the_demo_paid(&results.0.last().unwrap().1);
     the_demo_attributed(&results.0.last().unwrap().1);
@@ -144,6 +147,25 @@ fn every_result_fits_its_schema() {
     let published: BTreeSet<_> = SCHEMAS.iter().map(|(name, _)| *name).collect();
     assert_eq!(seen, published);
     results.validate();
+}
+
+/// In the home that it was started from, and in those whose commands it showed.
+fn the_demo_is_kept_in_mind(home: &Path) {
+    let kept = home.join("kept").canonicalize().unwrap();
+    for from in ["home", "kept/home", "kept/buyer"] {
+        let text = fs::read(home.join(from).join("cache/last-demo.json")).unwrap();
+        let mut started: StartedDemo = serde_json::from_slice(&text).unwrap();
+        assert_ne!(std::mem::take(&mut started.server_port), 0);
+        assert_ne!(std::mem::take(&mut started.chain_port), 0);
+        let expected = StartedDemo {
+            dir: kept.clone(),
+            kept: true,
+            project: kept.join("sentiment"),
+            server_port: 0,
+            chain_port: 0,
+        };
+        assert_eq!(started, expected);
+    }
 }
 
 /// The run above, packaged and signed by an account, and what that account holds.

@@ -233,14 +233,14 @@ impl Journal {
         self.inner.news.subscribe()
     }
 
-    /// Passes every existing record to `follower`, and then each new one before its append returns.
-    /// A projection maintained this way is never behind what a caller has seen.
+    /// Passes every existing record at and after `from` to `follower`, and then each new one before
+    /// its append returns. A projection maintained this way is never behind what a caller has seen.
     ///
     /// # Errors
     ///
     /// The disk, or a record that this version cannot read; the follower is not registered then.
-    pub async fn follow(&self, follower: RecordFollower) -> Result<(), JournalError> {
-        self.ask(|reply| WriterCommand::Follow(follower, reply))
+    pub async fn follow(&self, from: u64, follower: RecordFollower) -> Result<(), JournalError> {
+        self.ask(|reply| WriterCommand::Follow(from, follower, reply))
             .await
     }
 

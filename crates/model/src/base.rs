@@ -16,6 +16,8 @@ use super::{
     weight_files::weight_files,
 };
 
+const CONFIG: &str = "config.json";
+
 /// The requested base, and where bases are stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseRequest {
@@ -60,7 +62,7 @@ pub struct BaseModel {
 impl BaseModel {
     /// Opens a folder in HF layout.
     pub fn open_dir(id: &str, dir: &Path) -> Result<Self, ModelError> {
-        let config = ModelConfig::read(&dir.join("config.json"))?;
+        let config = ModelConfig::read(&dir.join(CONFIG))?;
         let digest = digest(dir)?;
         Ok(Self {
             id: id.to_owned(),
@@ -84,7 +86,7 @@ impl BaseModel {
 fn digest(dir: &Path) -> Result<String, ModelError> {
     let mut files = weight_files(dir)?;
     let others = [
-        "config.json",
+        CONFIG,
         "tokenizer.json",
         "tokenizer_config.json",
         "chat_template.jinja",
@@ -122,7 +124,12 @@ pub fn open_base(
     }
     let path = Path::new(&request.id);
     if path.is_dir() {
-        return BaseModel::open_dir(&request.id, path);
+        return match path.join(CONFIG).exists() {
+            true => BaseModel::open_dir(&request.id, path),
+            false => Err(ModelError::NotBase {
+                dir: path.to_owned(),
+            }),
+        };
     }
     if path.exists() {
         return Err(ModelError::NotFolder {

@@ -38,6 +38,8 @@ pub enum ModelError {
     BaseId { found: String },
     #[error("{} is no folder", path.display())]
     NotFolder { path: PathBuf },
+    #[error("{}: no config.json, so it is no base model", dir.display())]
+    NotBase { dir: PathBuf },
     #[error("{id} at revision {revision} from {endpoint}: {problem}")]
     Hub {
         id: String,
@@ -134,7 +136,7 @@ impl Explain for ModelError {
                 problem,
                 ..
             } => return Some(problem.hint(id, endpoint)),
-            Self::BaseId { .. } | Self::NotFolder { .. } => {
+            Self::BaseId { .. } | Self::NotFolder { .. } | Self::NotBase { .. } => {
                 "use nano, the path of a folder with config.json, or an id such as Qwen/Qwen3-0.6B"
             }
             Self::Family { .. } => "choose a base of a supported family, such as Qwen/Qwen3-0.6B",

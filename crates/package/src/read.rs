@@ -107,7 +107,11 @@ fn list(dir: &Path) -> Result<BTreeSet<String>, PackageError> {
     let mut found = BTreeSet::new();
     let mut pending = vec![String::new()];
     while let Some(folder) = pending.pop() {
-        let place = dir.join(&folder);
+        // Joining nothing would add a slash.
+        let place = match folder.as_str() {
+            "" => dir.to_owned(),
+            folder => dir.join(folder),
+        };
         let entries = fs::read_dir(&place).map_err(PackageError::io("read", &place))?;
         for entry in entries {
             let entry = entry.map_err(PackageError::io("read", &place))?;

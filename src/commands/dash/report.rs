@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{DashRequest, RecordSource, tokens};
-use crate::commands::CommandContext;
+use crate::commands::{CommandContext, named_paths};
 use openlora_core::{
     Address, Amount,
     error::{ExitClass, Failure},
@@ -75,7 +75,10 @@ pub(super) fn print(context: &CommandContext, request: &DashRequest) -> Result<(
                 false => Board::default(),
             }
         }
-        RecordSource::Replay(path, _) => folded(recording::read(path)?),
+        RecordSource::Replay(path, _) => {
+            let path = named_paths::file(context, path, "a recording")?;
+            folded(recording::read(&path)?)
+        }
         RecordSource::Demo => folded(recording::demo()?),
         RecordSource::Attach(_) => {
             let message = "--json reads what is on this machine, and a server's events never end";

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{find, unknown};
+use super::{find, own_server, unknown};
 use crate::commands::{
     CommandContext,
     call::client::{ServerClient, is_id},
@@ -18,7 +18,6 @@ use openlora_ledger::{
     fallback_reason,
 };
 use openlora_payments::payer::PayerStore;
-use openlora_runtime::running_server::RunningServer;
 use openlora_serve::{
     PublishedReceipt,
     attribution::published::{
@@ -37,7 +36,9 @@ pub(super) async fn run(
     let url = match (url, &record) {
         (Some(url), _) => url.to_owned(),
         (None, Some(record)) => record.server.clone(),
-        (None, None) => server(context, id).await?,
+        (None, None) => own_server(context)
+            .await?
+            .ok_or_else(|| unknown(id).with_hint("name the server that answered: --url URL"))?,
     };
     let found = ask(context, &url, id).await?;
     if context.printer.is_json() {
@@ -55,13 +56,6 @@ pub(super) async fn run(
     });
     lines.iter().for_each(|line| context.printer.line(line));
     Ok(ExitStatus::Success)
-}
-
-async fn server(context: &CommandContext, id: &str) -> Result<String, Failure> {
-    let running = RunningServer::find(&context.dirs).await?;
-    running
-        .map(|server| server.url().to_owned())
-        .ok_or_else(|| unknown(id).with_hint("name the server that answered: --url URL"))
 }
 
 /// Chain and token of a call that was not paid from here, as its receipt states them.

@@ -558,6 +558,9 @@ proptest! {
         }
         let last = facts.anchored().last();
         prop_assert_eq!(facts.last_anchor(1, ADAPTER, address(1)), last);
+        let through = last.map_or(0, |it| it.through);
+        prop_assert_eq!(facts.anchored_through(1, ADAPTER), through);
+        prop_assert_eq!(facts.anchored_through(1, "0x02"), 0);
     }
 }
 

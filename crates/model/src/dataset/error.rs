@@ -357,7 +357,8 @@ impl RowFault {
             }
             Self::UnknownLabel { .. } => "correct the row, or add the label to project.labels",
             Self::TooLong { .. } => {
-                "shorten the row, or raise train.max_len; data check shows the longest row"
+                "shorten the row, or raise the limit: `openlora config set train.max_len N`, \
+                 outside of a project with --user; data check shows the longest row"
             }
             Self::UnstableTemplate => {
                 "split the conversation into rows with one answer each, or set train.loss = \"all\""

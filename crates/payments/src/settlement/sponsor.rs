@@ -82,11 +82,11 @@ pub(super) fn most_gas_of_calls(data: &[u8]) -> u64 {
 }
 
 impl SponsorGate {
-    /// The cost in wei of claiming from every channel that is due at this gas price, and from
-    /// `more` channels.
+    /// The cost in wei of claiming from every channel of the account that is due at this gas price,
+    /// and from `more` channels.
     pub fn claims(&self, more: usize, price: u128) -> Amount {
         let due = ask(&*self.books, |ledger| {
-            claims::due_channels(ledger, self.chain_id, &self.worth, price)
+            claims::due_channels(ledger, self.chain_id, self.account, &self.worth, price)
         });
         let gas = claims::claiming_gas(due.saturating_add(more));
         Amount(u128::from(gas).saturating_mul(price))

@@ -8,9 +8,9 @@ use serde_json::json;
 use super::{
     batch::channel_owner,
     binding::{LONGEST_REFUND_REQUEST, RefundRequest, is_marked},
+    channel_session::ChannelSession,
     checks::{authorised, check_voucher, now},
     lane::PaymentMethod,
-    line::ChannelSession,
     reason::Reason,
     refusal::{PaymentRefusal, UnpaidRefund},
     terms::{SellerState, TakenOffer},

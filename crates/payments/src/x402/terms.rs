@@ -12,7 +12,7 @@ use super::{
     lane::{ChainOffer, PaymentMethod},
     reason::Reason,
     refusal::{ChannelCorrection, PaymentRefusal, UnpaidRefund},
-    retry::{TIMEOUT_SECONDS, is_shown},
+    repeat_proof::{TIMEOUT_SECONDS, is_shown},
     sponsor::{GasSponsor, SponsorRules},
     wire::{
         BATCH_SETTLEMENT, EXACT, PaidResource, PaymentRequired, PaymentRequirements, SchemeExtra,

@@ -91,7 +91,7 @@ impl AttributionService {
                 waker.notify_one();
             }
         };
-        journal.follow(Box::new(follow)).await?;
+        journal.follow(1, Box::new(follow)).await?;
         if let Some(token_store) = &config.token_store {
             let waiting = lock(&backlog).ids();
             let retained = token_store.retain(waiting.iter().map(String::as_str));

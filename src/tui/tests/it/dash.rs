@@ -4,6 +4,7 @@ mod adapters;
 mod board;
 mod cells;
 mod charts;
+mod creators;
 mod filter;
 mod keys;
 mod screens;
@@ -50,7 +51,11 @@ pub fn options(theme: Theme) -> DashOptions {
 
 /// A model that was shown every record of a scenario and stands at its end.
 pub fn model(name: &str, size: (u16, u16), theme: Theme) -> DashModel {
-    let records = scenario(name);
+    shown(scenario(name), size, theme)
+}
+
+/// The same with any records.
+pub fn shown(records: Vec<EventRecord>, size: (u16, u16), theme: Theme) -> DashModel {
     let now_ms = records.last().unwrap().time_ms;
     let mut model = DashModel::new(options(theme), size, now_ms);
     update(&mut model, DashMessage::Link(FeedLink::Ended));

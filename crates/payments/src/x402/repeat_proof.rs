@@ -16,7 +16,7 @@ pub const TIMEOUT_SECONDS: u64 = 300;
 const RETRY_MS: u64 = 1_000 * TIMEOUT_SECONDS;
 
 /// What a client must show to repeat a payment that this presenter showed first.
-pub(super) fn retry(presenter: &Presenter) -> RetryProof {
+pub(super) fn proof_for(presenter: &Presenter) -> RetryProof {
     RetryProof {
         request_id: presenter.request_id.clone(),
         address: presenter.address.clone(),

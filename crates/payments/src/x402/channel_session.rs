@@ -42,7 +42,11 @@ impl ChannelSession {
     /// this call, neither more nor less. A used total belongs to the request that used it. The same
     /// request is recognised again, and another request is directed to a total that is one or a few
     /// units higher. A request that is already paid and was not answered costs nothing.
-    pub fn price(&self, bid: PaymentBid, sale: &OfferedCall) -> Result<Amount, PaymentRefusal> {
+    pub fn check_total(
+        &self,
+        bid: PaymentBid,
+        sale: &OfferedCall,
+    ) -> Result<Amount, PaymentRefusal> {
         let (channel, hash) = (&self.channel, &sale.request_hash);
         if channel.owed.get(&bid.max) == Some(hash) {
             return Ok(Amount::ZERO);
