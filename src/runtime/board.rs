@@ -8,14 +8,16 @@ use std::{
 
 use openlora_core::error::Failure;
 use openlora_journal::{Journal, JournalError, ReadOnlyJournal, projection};
-use openlora_ledger::state::board::Board;
+use openlora_ledger::{event::EventRecord, state::board::Board};
 
 /// Format of the projection; any change of the format changes the number.
 const FORM: &str = "openlora-board-3";
 
 /// How often a server updates the stored board of its journal, and after how many records.
 const KEEPING: Duration = Duration::from_secs(60);
-pub const WORTH: u64 = 20_000;
+const WORTH: u64 = 20_000;
+/// A board that is being folded is stored each time after this many records.
+const STRIDE: u64 = 250_000;
 
 /// Keeps the stored board of a growing journal up to date, until the task is aborted.
 pub fn keep_ready(path: PathBuf) -> tokio::task::JoinHandle<()> {
@@ -36,23 +38,38 @@ pub fn keep_ready(path: PathBuf) -> tokio::task::JoinHandle<()> {
 
 fn bring_up_to_date(path: &Path) -> Result<(), Failure> {
     let (mut journal, mut board) = reopened(path)?;
-    let first = board.sequence;
-    if journal.head()?.sequence < first + WORTH {
+    if journal.head()?.sequence < board.sequence + WORTH {
         return Ok(());
     }
+    Ok(catch_up(path, &mut journal, &mut board, |_| {})?)
+}
+
+/// Applies to a board the records of the journal that it lacks, and hands each to `seen`. The board
+/// is stored on the way, and at the end if that saves the next start a long read.
+///
+/// # Errors
+///
+/// The journal cannot be read.
+pub fn catch_up(
+    path: &Path,
+    journal: &mut ReadOnlyJournal,
+    board: &mut Board,
+    mut seen: impl FnMut(&EventRecord),
+) -> Result<(), JournalError> {
+    let first = board.sequence;
     journal.replay(first + 1, |record| {
         // The journal has no gaps.
         let _ = board.apply(record);
-        if board.sequence % STRIDE == 0 {
-            store(path, &board);
+        seen(record);
+        if record.sequence % STRIDE == 0 {
+            store(path, board);
         }
     })?;
-    store(path, &board);
+    if board.sequence - first >= WORTH {
+        store(path, board);
+    }
     Ok(())
 }
-
-/// A board that is being folded is stored each time after this many records.
-pub const STRIDE: u64 = 250_000;
 
 /// Stores a board. A failure only costs time at the next start.
 pub fn store(journal: &Path, board: &Board) {
@@ -80,9 +97,6 @@ pub fn stored(path: &Path, journal: &mut ReadOnlyJournal) -> Result<Board, Journ
 /// The board of a journal, from its projection where there is one.
 pub fn opened(path: &Path) -> Result<Board, Failure> {
     let (mut journal, mut board) = reopened(path)?;
-    journal.replay(board.sequence + 1, |record| {
-        // The journal has no gaps.
-        let _ = board.apply(record);
-    })?;
+    catch_up(path, &mut journal, &mut board, |_| {})?;
     Ok(board)
 }

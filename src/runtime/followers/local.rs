@@ -9,10 +9,7 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::{now_ms, recording::Recorder};
-use crate::{
-    board::{self, WORTH},
-    running_server::runs,
-};
+use crate::{board, running_server::runs};
 use openlora_core::error::{ExitClass, Failure};
 use openlora_journal::{Journal, JournalError, ReadOnlyJournal, writer_of};
 use openlora_ledger::{event::EventRecord, state::board::Board};
@@ -130,20 +127,13 @@ impl LocalFollower {
             Some(_) => Board::default(),
             None => board::stored(&self.path, journal)?,
         };
-        let first = board.sequence;
-        let path = self.path.clone();
         let mut failed = None;
         let (recorder, sender) = (&mut self.recorder, &self.sender);
-        journal.replay(first + 1, |record| {
-            // The journal has no gaps.
-            let _ = board.apply(record);
+        board::catch_up(&self.path, journal, &mut board, |record| {
             if let Some(recorder) = recorder.as_mut()
                 && let Err(error) = recorder.write(std::slice::from_ref(record))
             {
                 failed.get_or_insert(error);
-            }
-            if record.sequence % board::STRIDE == 0 {
-                board::store(&path, &board);
             }
             if record.sequence % STRIDE == 0 {
                 let done = record.sequence;
@@ -155,9 +145,6 @@ impl LocalFollower {
             return Err(LocalStop::Failed(error));
         }
         self.next = board.sequence + 1;
-        if board.sequence - first >= WORTH {
-            board::store(&path, &board);
-        }
         self.send(DashFeed::Board(Box::new(board)))
     }
 
