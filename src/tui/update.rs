@@ -41,7 +41,7 @@ pub enum DashMessage {
     /// New records.
     Records(Vec<EventRecord>),
     Link(FeedLink),
-    /// A second has passed.
+    /// A second has passed, though not on a clock that stands still.
     Tick(u64),
     /// A frame is about to be drawn.
     Frame(u64),
@@ -74,9 +74,11 @@ pub fn update(model: &mut DashModel, message: DashMessage) -> Vec<DashEffect> {
             model.flow.clear();
         }
         DashMessage::Records(records) => absorb(model, &records),
+        // A journal's writer may be missed after the program that wrote it has ended.
+        DashMessage::Link(_) if model.link.is_over() => {}
         DashMessage::Link(link) => {
-            // After the end of a recording, its clock stops, so particles cannot arrive.
-            if matches!(link, FeedLink::Ended | FeedLink::Finished) {
+            // The clock stops at the end, so particles cannot arrive.
+            if link.is_over() {
                 model.flow.clear();
             }
             model.link = link;
@@ -90,16 +92,20 @@ pub fn update(model: &mut DashModel, message: DashMessage) -> Vec<DashEffect> {
         DashMessage::Story(text) => model.story = text,
         DashMessage::Training(progress) => model.training = progress,
         DashMessage::Failed(text) => {
-            let since_ms = model.now_ms;
-            model.link = FeedLink::Stale { since_ms };
+            model.link = FeedLink::Failed;
             model.notice = Some((text, u64::MAX));
         }
     }
     Vec::new()
 }
 
+/// Notices expire while the clock stands still, too: a tick is a second.
 fn tick(model: &mut DashModel, now_ms: u64) {
+    let stands_still = now_ms <= model.now_ms;
     model.now_ms = model.now_ms.max(now_ms);
+    if let Some((_, until_ms)) = model.notice.as_mut().filter(|_| stands_still) {
+        *until_ms = until_ms.saturating_sub(1_000);
+    }
     model.notice.take_if(|(_, until_ms)| *until_ms <= now_ms);
 }
 
@@ -108,7 +114,7 @@ fn absorb(model: &mut DashModel, records: &[EventRecord]) {
     for record in records {
         match model.board.apply(record) {
             ApplyOutcome::Folded => {
-                if model.options.animation {
+                if model.options.animation && model.link != FeedLink::Finished {
                     model.flow.note(record, model.now_ms);
                 }
             }

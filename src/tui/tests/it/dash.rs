@@ -4,6 +4,7 @@ mod board;
 mod cells;
 mod charts;
 mod filter;
+mod header;
 mod keys;
 mod screens;
 
