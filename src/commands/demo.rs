@@ -50,7 +50,7 @@ pub struct DemoReport {
 /// Runs the demo; Ctrl-C stops its programs and cleans up.
 pub async fn run(context: &CommandContext, request: DemoRequest) -> Result<ExitStatus, Failure> {
     if request.dash {
-        super::dash::needs_terminal()?;
+        super::dash::needs_terminal("leave --dash out: the steps are printed as plain lines")?;
     }
     let home = DemoHome::open(request.home)?;
     let mut script = DemoScript {

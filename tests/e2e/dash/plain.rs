@@ -53,17 +53,17 @@ fn accessible_output_is_plain_lines_as_kept() {
 }
 
 #[test]
-fn without_a_terminal_it_is_exit_7_with_a_hint() {
+fn without_a_terminal_it_is_exit_4_with_a_hint() {
     let home = home();
     openlora(home.path()).args(["dash"]).run().fails(
-        7,
+        4,
         "error: the dashboard needs a terminal, and standard output is none\n\
          hint: plain lines go anywhere: openlora dash --accessible; sums once: openlora --json dash\n",
     );
     openlora(home.path()).args(["demo", "--dash"]).run().fails(
-        7,
+        4,
         "error: the dashboard needs a terminal, and standard output is none\n\
-         hint: plain lines go anywhere: openlora dash --accessible; sums once: openlora --json dash\n",
+         hint: leave --dash out: the steps are printed as plain lines\n",
     );
 }
 
