@@ -6,7 +6,6 @@ mod report;
 use std::{
     io::IsTerminal,
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
 };
 
 use tokio::sync::mpsc;
@@ -242,16 +241,10 @@ pub(super) fn remark_feed(text: String) -> DashFeed {
     DashFeed::Told(text)
 }
 
-/// The journal at `path`, live. The clock stops at the time that `ended` holds, once it holds one.
-pub(super) fn follow(
-    path: PathBuf,
-    ended: Arc<OnceLock<u64>>,
-    sender: mpsc::Sender<DashFeed>,
-) -> Result<DashClock, Failure> {
+/// The journal at `path`, live.
+pub(super) fn follow(path: PathBuf, sender: mpsc::Sender<DashFeed>) -> Result<DashClock, Failure> {
     follow_journal(path, None, sender)?;
-    Ok(Box::new(move || {
-        ended.get().copied().unwrap_or_else(now_ms)
-    }))
+    Ok(Box::new(now_ms))
 }
 
 /// Every configured chain on which calls are paid, with its token.

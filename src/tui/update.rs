@@ -77,7 +77,7 @@ pub fn update(model: &mut DashModel, message: DashMessage) -> Vec<DashEffect> {
         // A journal's writer may be missed after the program that wrote it has ended.
         DashMessage::Link(_) if model.link.is_over() => {}
         DashMessage::Link(link) => {
-            // The clock stops at the end, so particles cannot arrive.
+            // The clock stands still from here on, so particles cannot arrive.
             if link.is_over() {
                 model.flow.clear();
             }
@@ -85,13 +85,14 @@ pub fn update(model: &mut DashModel, message: DashMessage) -> Vec<DashEffect> {
         }
         DashMessage::Tick(now_ms) => tick(model, now_ms),
         DashMessage::Frame(now_ms) => {
-            model.now_ms = model.now_ms.max(now_ms);
+            advance(model, now_ms);
             model.refresh();
         }
         DashMessage::Told(text) => model.notice(text),
         DashMessage::Story(text) => model.story = text,
         DashMessage::Training(progress) => model.training = progress,
         DashMessage::Failed(text) => {
+            model.flow.clear();
             model.link = FeedLink::Failed;
             model.notice = Some((text, u64::MAX));
         }
@@ -99,11 +100,24 @@ pub fn update(model: &mut DashModel, message: DashMessage) -> Vec<DashEffect> {
     Vec::new()
 }
 
+/// Whether charts and clock stand still, because nothing more can happen. The clock of a recording
+/// stops by itself, after its last record.
+fn stands_still(model: &DashModel) -> bool {
+    matches!(model.link, FeedLink::Finished | FeedLink::Failed)
+}
+
+fn advance(model: &mut DashModel, now_ms: u64) {
+    if !stands_still(model) {
+        model.now_ms = model.now_ms.max(now_ms);
+    }
+}
+
 /// Notices expire while the clock stands still, too: a tick is a second.
 fn tick(model: &mut DashModel, now_ms: u64) {
-    let stands_still = now_ms <= model.now_ms;
-    model.now_ms = model.now_ms.max(now_ms);
-    if let Some((_, until_ms)) = model.notice.as_mut().filter(|_| stands_still) {
+    let before_ms = model.now_ms;
+    advance(model, now_ms);
+    let now_ms = model.now_ms;
+    if let Some((_, until_ms)) = model.notice.as_mut().filter(|_| now_ms == before_ms) {
         *until_ms = until_ms.saturating_sub(1_000);
     }
     model.notice.take_if(|(_, until_ms)| *until_ms <= now_ms);
@@ -114,7 +128,7 @@ fn absorb(model: &mut DashModel, records: &[EventRecord]) {
     for record in records {
         match model.board.apply(record) {
             ApplyOutcome::Folded => {
-                if model.options.animation && model.link != FeedLink::Finished {
+                if model.options.animation && !stands_still(model) {
                     model.flow.note(record, model.now_ms);
                 }
             }

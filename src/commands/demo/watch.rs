@@ -2,7 +2,6 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -10,7 +9,6 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{CommandContext, DemoReport, DemoScript, Failure, interrupted};
 use crate::commands::dash;
-use openlora_runtime::followers::now_ms;
 use openlora_train::{RunDir, TrainStep, run::metrics};
 use openlora_tui::{model::FeedLink, run::DashFeed, training::TrainingProgress};
 
@@ -27,8 +25,7 @@ pub(super) async fn run_watched(
     script: &mut DemoScript<'_>,
 ) -> Result<DemoReport, Failure> {
     let (sender, feed) = mpsc::channel(WAITING);
-    let ended = Arc::new(OnceLock::new());
-    let clock = dash::follow(script.program.journal(), Arc::clone(&ended), sender.clone())?;
+    let clock = dash::follow(script.program.journal(), sender.clone())?;
     script.watcher = Some(sender.clone());
     let folder = script.program.dir().to_owned();
     let screen = dash::run_screen(dash::demo_options(context)?, feed, clock, folder);
@@ -53,8 +50,6 @@ pub(super) async fn run_watched(
             FeedLink::Failed,
         ),
     };
-    // Charts and clock stand still from here on, as at the end of a recording.
-    ended.get_or_init(now_ms);
     // The user may have closed the screen in the meantime.
     let _ = sender.send(dash::remark_feed(last)).await;
     let _ = sender.send(DashFeed::Link(link)).await;

@@ -164,6 +164,12 @@ fn the_end_is_final() {
         update(&mut model, DashMessage::Records(records[..half].to_vec()));
         update(&mut model, DashMessage::Link(over));
         assert!(!model.is_moving());
+        for later in [DashMessage::Tick, DashMessage::Frame] {
+            update(&mut model, later(last + 10_000));
+        }
+        // A recording has a clock of its own, which stops at its end.
+        let stands_still = over != FeedLink::Ended;
+        assert_eq!(model.now_ms == last, stands_still, "{over:?}");
         // The writer of the journal is missed, though its end was expected.
         update(&mut model, DashMessage::Link(FeedLink::Live));
         update(
@@ -185,6 +191,28 @@ fn records_after_the_end_are_counted_and_do_not_move() {
     update(&mut model, DashMessage::Records(records.clone()));
     assert_eq!(model.board.sequence, last.sequence);
     assert!(!model.is_moving());
+}
+
+#[test]
+fn a_failed_source_stands_still_and_says_why() {
+    let records = scenario("busy");
+    let last_ms = records.last().unwrap().time_ms;
+    let mut model = DashModel::new(options(Theme::Dark), (80, 24), last_ms);
+    update(&mut model, DashMessage::Records(records));
+    assert!(model.is_moving());
+    let why = "the journal is damaged";
+    update(&mut model, DashMessage::Failed(why.to_owned()));
+    for second in 1..=10 {
+        update(&mut model, DashMessage::Tick(last_ms + second * 1_000));
+    }
+    update(&mut model, DashMessage::Frame(last_ms + 10_500));
+    assert!(!model.is_moving());
+    assert_eq!(
+        title(&model),
+        " openlora · sentiment@ae1e · local 31337 · ✗ failed 12:53:50 · up 2d00h"
+    );
+    let screen = text(&drawn(&model));
+    assert_eq!(screen.lines().last(), Some(" the journal is damaged"));
 }
 
 #[test]
