@@ -39,10 +39,8 @@ pub fn follow_journal(
     let started = std::thread::Builder::new()
         .name("dash-journal".into())
         .spawn(move || {
-            if let Err(LocalStop::Failed(error)) = follower.follow() {
-                let _ = follower
-                    .sender
-                    .blocking_send(DashFeed::Failed(error.to_string()));
+            if let Err(LocalStop::Failed(failure)) = follower.follow() {
+                let _ = follower.sender.blocking_send(DashFeed::Failed(failure));
             }
         });
     started.map(drop).map_err(|error| {

@@ -68,11 +68,8 @@ impl ServerEvents {
             heard_ms: now_ms(),
         };
         tokio::spawn(async move {
-            if let Err(RemoteStop::Failed(error)) = follower.follow(self.response).await {
-                let _ = follower
-                    .sender
-                    .send(DashFeed::Failed(error.to_string()))
-                    .await;
+            if let Err(RemoteStop::Failed(failure)) = follower.follow(self.response).await {
+                let _ = follower.sender.send(DashFeed::Failed(failure)).await;
             }
         });
     }
