@@ -21,6 +21,9 @@ use openlora_ledger::event::Event;
 use openlora_ports::FactLog;
 use openlora_serve::{CHALLENGE, access::AccessToken};
 
+/// What is said of a request that got no answer.
+pub const SILENT: &str = "no answer in time";
+
 /// Timeout of a health check.
 const ALIVE: Duration = Duration::from_secs(2);
 
@@ -97,7 +100,7 @@ pub async fn holder(
 /// Why a request got no answer, without its address.
 pub fn cause_of(error: &reqwest::Error) -> String {
     if error.is_timeout() {
-        return "no answer in time".to_owned();
+        return SILENT.to_owned();
     }
     let mut cause: &dyn std::error::Error = error;
     while let Some(source) = cause.source() {

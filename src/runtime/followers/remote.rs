@@ -7,7 +7,7 @@ use reqwest::{Client, Response, StatusCode, header::AUTHORIZATION};
 use tokio::{sync::mpsc, time::timeout};
 
 use super::{now_ms, recording::Recorder};
-use crate::running_server::{AddressHolder, TokenOwner, cause_of, holder, operator_client};
+use crate::running_server::{AddressHolder, SILENT, TokenOwner, cause_of, holder, operator_client};
 use openlora_core::{
     error::{ExitClass, Failure, describe_decoding},
     private::redact,
@@ -20,8 +20,6 @@ use openlora_tui::{model::FeedLink, run::DashFeed};
 const SILENCE: Duration = Duration::from_secs(1);
 /// Timeout of the health check.
 const PATIENCE: Duration = Duration::from_millis(900);
-/// What is said of a request without an answer.
-const SILENT: &str = "no answer in time";
 const RETRY: Duration = Duration::from_millis(500);
 /// Records per message to the screen.
 const PAGE: usize = 1024;
