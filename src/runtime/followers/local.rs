@@ -1,7 +1,7 @@
 //! Follows the journal of this machine while another process writes it.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
     time::{Duration, Instant},
 };
@@ -105,10 +105,8 @@ impl LocalFollower {
         loop {
             match Journal::open_read_only(&self.path) {
                 Ok(journal) => return Ok(journal),
-                // The journal is being created at this moment.
-                Err(JournalError::Missing { .. } | JournalError::NotAJournal { .. })
-                    if !self.path.exists() || is_new(&self.path) =>
-                {
+                // No process has created it yet, or one is creating it at this moment.
+                Err(JournalError::Missing { .. } | JournalError::Empty { .. }) => {
                     self.send(DashFeed::Link(FeedLink::Stale { since_ms }))?;
                 }
                 Err(error) => return Err(error.into()),
@@ -159,10 +157,6 @@ impl LocalFollower {
             self.send(DashFeed::Records(records))?;
         }
     }
-}
-
-fn is_new(path: &Path) -> bool {
-    path.metadata().is_ok_and(|file| file.len() == 0)
 }
 
 fn pause(time: &Receiver<()>, how_long: Duration) {

@@ -184,6 +184,33 @@ fn files_that_are_no_journal_are_refused() {
     );
 }
 
+/// The file is there before the tables are, and it is not of length 0 then.
+#[test]
+fn a_journal_that_is_being_created_is_empty() {
+    let (_dir, path) = place();
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let begun = Connection::open(&path).unwrap();
+    begun.pragma_update(None, "journal_mode", "WAL").unwrap();
+    assert!(path.metadata().unwrap().len() > 0);
+    let Err(error) = Journal::open_read_only(&path) else {
+        panic!("a journal out of nothing");
+    };
+    assert_eq!(
+        said(&error, &path),
+        "the journal JOURNAL is empty\nhint: serve at least one call first: `openlora serve`"
+    );
+    drop(begun);
+    drop(Journal::open(&path).unwrap());
+    assert_eq!(
+        Journal::open_read_only(&path)
+            .unwrap()
+            .head()
+            .unwrap()
+            .sequence,
+        0
+    );
+}
+
 #[tokio::test]
 async fn a_later_format_is_refused() {
     let (_dir, path) = place();
