@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use openlora_core::error::Failure;
 use openlora_journal::{Journal, JournalError, ReadOnlyJournal, projection};
 use openlora_ledger::{event::EventRecord, state::board::Board};
 
@@ -36,12 +35,14 @@ pub fn keep_ready(path: PathBuf) -> tokio::task::JoinHandle<()> {
     })
 }
 
-fn bring_up_to_date(path: &Path) -> Result<(), Failure> {
-    let (mut journal, mut board) = reopened(path)?;
+fn bring_up_to_date(path: &Path) -> Result<(), JournalError> {
+    let Some((mut journal, mut board)) = reopened(path)? else {
+        return Ok(());
+    };
     if journal.head()?.sequence < board.sequence + WORTH {
         return Ok(());
     }
-    Ok(catch_up(path, &mut journal, &mut board, |_| {})?)
+    catch_up(path, &mut journal, &mut board, |_| {})
 }
 
 /// Applies to a board the records of the journal that it lacks, and hands each to `seen`. The board
@@ -80,11 +81,13 @@ pub fn store(journal: &Path, board: &Board) {
     }
 }
 
-/// A journal, and its board as far as it was stored.
-fn reopened(path: &Path) -> Result<(ReadOnlyJournal, Board), Failure> {
-    let mut journal = Journal::open_read_only(path)?;
+/// A journal, and its board as far as it was stored; none if there is no journal yet.
+fn reopened(path: &Path) -> Result<Option<(ReadOnlyJournal, Board)>, JournalError> {
+    let Some(mut journal) = Journal::open_existing(path)? else {
+        return Ok(None);
+    };
     let board = stored(path, &mut journal)?;
-    Ok((journal, board))
+    Ok(Some((journal, board)))
 }
 
 /// The stored board if it belongs to this journal, or an empty one.
@@ -94,9 +97,11 @@ pub fn stored(path: &Path, journal: &mut ReadOnlyJournal) -> Result<Board, Journ
     Ok(known.map_or_else(Board::default, |(_, board)| board))
 }
 
-/// The board of a journal, from its projection where there is one.
-pub fn opened(path: &Path) -> Result<Board, Failure> {
-    let (mut journal, mut board) = reopened(path)?;
+/// The board of a journal, from its projection where there is one; empty if there is no journal yet.
+pub fn opened(path: &Path) -> Result<Board, JournalError> {
+    let Some((mut journal, mut board)) = reopened(path)? else {
+        return Ok(Board::default());
+    };
     catch_up(path, &mut journal, &mut board, |_| {})?;
     Ok(board)
 }

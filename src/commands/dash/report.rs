@@ -72,13 +72,7 @@ pub struct RowFigures {
 
 pub(super) fn print(context: &CommandContext, request: &DashRequest) -> Result<(), Failure> {
     let board = match &request.origin {
-        RecordSource::Home => {
-            let path = context.dirs.journal();
-            match path.exists() {
-                true => opened(&path)?,
-                false => Board::default(),
-            }
-        }
+        RecordSource::Home => opened(&context.dirs.journal())?,
         RecordSource::Replay(path, _) => folded(recording::read(path)?),
         RecordSource::Demo => folded(recording::demo()?),
         RecordSource::Attach(_) => {

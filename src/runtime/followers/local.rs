@@ -103,14 +103,10 @@ impl LocalFollower {
     fn wait_for_journal(&self, time: &Receiver<()>) -> Result<ReadOnlyJournal, LocalStop> {
         let since_ms = now_ms();
         loop {
-            match Journal::open_read_only(&self.path) {
-                Ok(journal) => return Ok(journal),
-                // No process has created it yet, or one is creating it at this moment.
-                Err(JournalError::Missing { .. } | JournalError::Empty { .. }) => {
-                    self.send(DashFeed::Link(FeedLink::Stale { since_ms }))?;
-                }
-                Err(error) => return Err(error.into()),
+            if let Some(journal) = Journal::open_existing(&self.path)? {
+                return Ok(journal);
             }
+            self.send(DashFeed::Link(FeedLink::Stale { since_ms }))?;
             pause(time, PULSE);
         }
     }

@@ -98,6 +98,12 @@ fn a_journal_that_is_being_created_is_waited_for() {
     let begun = rusqlite::Connection::open(&journal).unwrap();
     begun.pragma_update(None, "journal_mode", "WAL").unwrap();
     drop(begun);
+    // Nothing was earned yet.
+    for verb in ["dash", "earnings"] {
+        let run = openlora(home.path()).args(["--json", verb]).run();
+        let said: Value = serde_json::from_str(&run.succeeds().stdout).unwrap();
+        assert_eq!(said["tokens"], Value::Array(Vec::new()), "{verb}");
+    }
     let mut screen = on_terminal(home.path(), (80, 24), &["dash"]);
     screen.shows("◌ waiting ");
     let _created = Journal::open(&journal).unwrap();

@@ -1,5 +1,6 @@
 //! `--accessible`, `--json`, and what is said where there is no terminal.
 
+use openlora_core::private::files;
 use serde_json::Value;
 
 use crate::{
@@ -75,6 +76,8 @@ fn a_journal_that_is_none_is_refused_with_lines_and_on_the_screen() {
     let journal = home.path().join("home/data/journal.sqlite");
     std::fs::create_dir_all(journal.parent().unwrap()).unwrap();
     std::fs::write(&journal, "my shopping list\n".repeat(100)).unwrap();
+    // Otherwise the program does it, and says so.
+    files::tighten_tree(&home.path().join("home")).unwrap();
     let as_json = openlora(home.path()).args(["--json", "dash"]).run();
     let error: Value = serde_json::from_str(&as_json.stderr).unwrap();
     let said = |name: &str| error[name].as_str().unwrap().to_owned();

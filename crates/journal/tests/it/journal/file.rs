@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use openlora_journal::Journal;
-use openlora_ledger::event::Event;
+use openlora_ledger::{event::Event, state::LedgerState};
 use rusqlite::Connection;
 
 use super::{metered, place, refused, said};
@@ -199,8 +199,11 @@ fn a_journal_that_is_being_created_is_empty() {
         said(&error, &path),
         "the journal JOURNAL is empty\nhint: serve at least one call first: `openlora serve`"
     );
+    assert!(Journal::open_existing(&path).unwrap().is_none());
+    assert_eq!(Journal::state_at(&path).unwrap(), LedgerState::default());
     drop(begun);
     drop(Journal::open(&path).unwrap());
+    assert!(Journal::open_existing(&path).unwrap().is_some());
     assert_eq!(
         Journal::open_read_only(&path)
             .unwrap()
