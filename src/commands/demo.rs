@@ -52,7 +52,7 @@ pub struct DemoReport {
 /// Runs the demo; Ctrl-C stops its programs and cleans up.
 pub async fn run(context: &CommandContext, request: DemoRequest) -> Result<ExitStatus, Failure> {
     if request.dash {
-        super::dash::needs_terminal()?;
+        super::dash::needs_terminal("leave --dash out: the steps are printed as plain lines")?;
     }
     if let Some(home) = &request.home {
         named_paths::new_folder(context, home, "a folder for the demo")?;

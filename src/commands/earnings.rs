@@ -99,11 +99,9 @@ impl IncomeLedger {
             networks,
             now_ms: now_ms(),
         };
-        let path = context.dirs.journal();
-        if !path.exists() {
+        let Some(mut journal) = Journal::open_existing(&context.dirs.journal())? else {
             return Ok(income);
-        }
-        let mut journal = Journal::open_read_only(&path)?;
+        };
         journal.replay(1, |record| {
             income.earnings.apply(record);
             income.recipients.apply(&record.event);

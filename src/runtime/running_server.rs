@@ -21,6 +21,9 @@ use openlora_ledger::event::Event;
 use openlora_ports::FactLog;
 use openlora_serve::{CHALLENGE, LoadOutcome, access::AccessToken};
 
+/// What is said of a request that got no answer.
+pub const SILENT: &str = "no answer in time";
+
 /// Timeout of a health check.
 const ALIVE: Duration = Duration::from_secs(2);
 
@@ -43,9 +46,10 @@ pub fn operator_client() -> Result<Client, Failure> {
 }
 
 /// The party that answers at an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AddressHolder {
-    Nobody,
+    /// No openlora server; what was found instead.
+    Nobody(String),
     /// The server that has the token.
     Server,
     /// Another program, which must not receive the token.
@@ -71,14 +75,16 @@ pub async fn holder(
     let challenge = hex::encode(rand::random::<[u8; 32]>());
     let asked = client.get(format!("{url}/health"));
     let asked = asked.header(CHALLENGE, &challenge).timeout(ALIVE);
-    let Ok(answer) = asked.send().await else {
-        return AddressHolder::Nobody;
+    let answer = match asked.send().await {
+        Ok(answer) if answer.status().is_success() => answer,
+        Ok(answer) => return AddressHolder::Nobody(answer.status().to_string()),
+        Err(error) => return AddressHolder::Nobody(cause_of(&error)),
     };
-    if !answer.status().is_success() {
-        return AddressHolder::Nobody;
-    }
     let there = answer.remote_addr();
     let health: Value = answer.json().await.unwrap_or_default();
+    if health["status"] != "alive" {
+        return AddressHolder::Nobody("the answer of another program".to_owned());
+    }
     let proof = |name: &str| health[name].as_str().unwrap_or_default();
     let proven = match (whose, there) {
         (TokenOwner::Named, _) => token.proves(&challenge, proof("proof")),
@@ -89,6 +95,18 @@ pub async fn holder(
         true => AddressHolder::Server,
         false => AddressHolder::Stranger,
     }
+}
+
+/// Why a request got no answer, without its address.
+pub fn cause_of(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return SILENT.to_owned();
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
 }
 
 /// The error for a server of this home that cannot be authenticated.
@@ -195,7 +213,7 @@ impl RunningServer {
             AddressHolder::Stranger if place.is_live(dirs) => {
                 Err(tokenless(&place.url, &file, "is another"))
             }
-            AddressHolder::Stranger | AddressHolder::Nobody => Ok(None),
+            AddressHolder::Stranger | AddressHolder::Nobody(_) => Ok(None),
         }
     }
 

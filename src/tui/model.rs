@@ -32,6 +32,15 @@ pub enum FeedLink {
     Ended,
     /// The program behind the dashboard has ended; nothing more will happen.
     Finished,
+    /// The source, or the program behind the dashboard, has failed.
+    Failed,
+}
+
+impl FeedLink {
+    /// Whether no other state follows.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Ended | Self::Finished | Self::Failed)
+    }
 }
 
 /// The range of days for sums.
@@ -194,7 +203,7 @@ pub struct DashModel {
     pub filter: FilterState,
     pub overlay: PaneOverlay,
     pub flow: MoneyFlow,
-    /// A notice, and when it expires.
+    /// A notice, and when it expires; see [`DashMessage::Tick`](super::update::DashMessage::Tick).
     pub notice: Option<(String, u64)>,
     /// Progress of the program behind the dashboard.
     pub story: String,

@@ -110,8 +110,10 @@ pub fn summary(model: &DashModel) -> String {
         None => format!("{name} {gross}"),
     });
     let ranges = ranges.collect::<Vec<_>>().join("; ");
+    let rare = heading.rare.iter();
+    let rare: String = rare.map(|(name, sum)| format!(", {name} {sum}")).collect();
     let said = format!(
-        "{} {}: earned {ranges} {}; pending {}, withdrawable {}; {} calls, {} failed {}",
+        "{} {}: earned {ranges} {}; pending {}, withdrawable {}{rare}; {} calls, {} failed {}",
         figures::clock(model.now_ms),
         heading.link.1,
         heading.symbol,

@@ -310,15 +310,29 @@ fn the_dashboard_says_the_same(results: &Results, kept: &Path) {
     let (demo, dash, earnings) = (of("demo"), of("dash"), of("earnings"));
     let (shown, earned) = (&dash["tokens"][0], &earnings["tokens"][0]);
     for range in ["today", "seven_days", "thirty_days", "all"] {
-        for figure in ["charged", "settled", "released", "gas_wei", "net"] {
+        for figure in [
+            "charged",
+            "refund_fees",
+            "settled",
+            "released",
+            "gas_wei",
+            "net",
+        ] {
             assert_eq!(
                 shown[range][figure], earned[range][figure],
                 "{range} {figure}"
             );
         }
     }
-    assert_eq!(shown["all"]["pending"], earned["pending"]);
-    assert_eq!(shown["all"]["withdrawable"], earned["withdrawable"]);
+    for figure in [
+        "pending",
+        "withdrawable",
+        "uncollectable",
+        "written_off",
+        "deferred",
+    ] {
+        assert_eq!(shown["all"][figure], earned[figure], "{figure}");
+    }
     let charged = amount(&shown["all"]["charged"]);
     for rows in ["by_adapter", "by_payer", "by_contributor"] {
         let rows = shown[rows].as_array().unwrap();

@@ -88,12 +88,10 @@ impl AuditResults {
 
 /// Reads every chain on which calls are paid.
 pub(super) async fn all(context: &CommandContext) -> Result<AuditResults, Failure> {
-    let path = context.dirs.journal();
-    let mut trail = AuditTrail::default();
-    if !path.exists() {
+    let Some(mut journal) = Journal::open_existing(&context.dirs.journal())? else {
         return Ok(AuditResults::default());
-    }
-    let mut journal = Journal::open_read_only(&path)?;
+    };
+    let mut trail = AuditTrail::default();
     journal.replay(1, |record| trail.apply(record))?;
     // A running server may write meanwhile; later records are recognised by this mark.
     trail.begin_reading_the_chain();

@@ -6,6 +6,7 @@ mod cells;
 mod charts;
 mod creators;
 mod filter;
+mod header;
 mod keys;
 mod screens;
 
