@@ -182,6 +182,7 @@ fn metered(id: u64) -> Event {
         request_hash: digest.clone(),
         response_hash: digest,
         charge: None,
+        computation: None,
     }
 }
 

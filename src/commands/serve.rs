@@ -430,6 +430,8 @@ fn limits(context: &CommandContext) -> ServeLimits {
     let settings = &context.settings.serve;
     ServeLimits {
         max_concurrent: settings.max_concurrent,
+        // mistral.rs answers one call at a time.
+        parallel: 1,
         queue: settings.queue,
         max_body: settings.max_body,
         max_tokens: settings.max_tokens,

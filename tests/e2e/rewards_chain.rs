@@ -218,6 +218,7 @@ impl Shop {
             request_hash: format!("{number:064x}"),
             response_hash: "0f".repeat(32),
             charge: Some(Box::new(charge.clone())),
+            computation: None,
         };
         let parties = PARTIES.map(|(name, address, weight)| Contributor {
             name: name.into(),

@@ -18,8 +18,8 @@ use crate::waiting;
 use futures::StreamExt;
 use openlora_attribution::Provenance;
 use openlora_engine::{
-    Engine, EngineError, EngineLimits, GenerationStep, GenerationStream, LabelProbabilities,
-    Prompt, SamplingParams, TokenLogprob, VocabularyToken,
+    Engine, EngineError, EngineIdentity, EngineLimits, GenerationStep, GenerationStream,
+    LabelProbabilities, Prompt, SamplingParams, TokenLogprob, VocabularyToken,
 };
 use openlora_journal::Journal;
 use openlora_ledger::{
@@ -81,6 +81,13 @@ impl Engine for Words {
         EngineLimits {
             context_tokens: CONTEXT,
         }
+    }
+
+    fn identity(&self) -> Option<EngineIdentity> {
+        Some(EngineIdentity {
+            engine: "words/1".to_owned(),
+            weights: "letters".to_owned(),
+        })
     }
 
     async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, EngineError> {
@@ -176,6 +183,7 @@ pub struct TestServer {
 
 pub const LIMITS: ServeLimits = ServeLimits {
     max_concurrent: 2,
+    parallel: 2,
     queue: 1,
     max_body: 4096,
     max_tokens: 5,

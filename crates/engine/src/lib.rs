@@ -25,6 +25,7 @@
 //! ```
 
 mod error;
+mod record;
 pub mod turns;
 
 use std::pin::Pin;
@@ -35,6 +36,15 @@ pub use error::EngineError;
 
 use openlora_ledger::event::{FinishReason, TokenUsage};
 use openlora_model::text::ChatMessage;
+
+/// What computes an engine's answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineIdentity {
+    /// Name of the engine and version of its arithmetic, such as `native/1`.
+    pub engine: String,
+    /// Format of the base's weights in memory, such as `q8_0`.
+    pub weights: String,
+}
 
 /// Limits that a loaded model imposes on requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,6 +158,12 @@ pub type GenerationStream = Pin<Box<dyn Stream<Item = Result<GenerationStep, Eng
 #[async_trait::async_trait]
 pub trait Engine: Send + Sync {
     fn limits(&self) -> EngineLimits;
+
+    /// What receipts name as the origin of the answers; none if the engine does not state it, and
+    /// then no answer can be computed again.
+    fn identity(&self) -> Option<EngineIdentity> {
+        None
+    }
 
     /// Bytes of the longest token, if known. A prompt with more bytes than this per token of
     /// context cannot fit, so it is refused without tokenising.

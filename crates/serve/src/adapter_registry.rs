@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::{ServeError, api_error::ApiError, payment::Currency, similar::closest};
 use openlora_attribution::Provenance;
-use openlora_engine::{Engine, Prompt};
-use openlora_ledger::{PriceList, TOKENS};
+use openlora_engine::{Engine, Prompt, SamplingParams};
+use openlora_ledger::{CallComputation, PriceList, TOKENS};
 use openlora_model::{dataset::Task, text::ChatMessage};
 
 /// Temperature if neither the caller nor the adapter's task sets one, as in OpenAI's API.
@@ -78,6 +78,17 @@ impl ServedAdapter {
         }
     }
 
+    /// What a receipt states of an answer's computation; `sampling` is absent for a classification.
+    pub fn computation(&self, sampling: Option<&SamplingParams>) -> Option<CallComputation> {
+        let identity = self.engine.identity()?;
+        Some(CallComputation {
+            engine: identity.engine,
+            weights: identity.weights,
+            base_digest: self.base_digest.clone(),
+            sampling: sampling.map(SamplingParams::to_record),
+        })
+    }
+
     fn task_json(&self) -> Value {
         let describe = |task: &Task| json!({ "kind": task.name(), "labels": self.labels() });
         self.task.as_ref().map_or(Value::Null, describe)
@@ -97,6 +108,7 @@ impl ServedAdapter {
             pricing["currency"] = json!(currency.symbol);
             pricing["decimals"] = json!(currency.decimals);
         }
+        let identity = self.engine.identity();
         json!({
             "id": self.name,
             "object": "model",
@@ -107,6 +119,8 @@ impl ServedAdapter {
             "digest": self.digest,
             "base_digest": self.base_digest,
             "context_length": self.engine.limits().context_tokens,
+            "engine": identity.as_ref().map(|it| &it.engine),
+            "weights": identity.as_ref().map(|it| &it.weights),
             "task": self.task_json(),
             "pricing": pricing,
         })

@@ -7,6 +7,8 @@
 )]
 
 mod access;
+mod computation;
+mod gate;
 mod logprobs;
 mod origins;
 mod proofs;
