@@ -11,8 +11,8 @@ use criterion::{Criterion, Throughput};
 use futures::StreamExt;
 use openlora_attribution::Provenance;
 use openlora_engine::{
-    Engine, EngineError, EngineLimits, GenerationStep, GenerationStream, LabelProbabilities,
-    Prompt, SamplingParams,
+    Engine, EngineError, EngineIdentity, EngineLimits, GenerationStep, GenerationStream,
+    LabelProbabilities, Prompt, SamplingParams,
 };
 use openlora_journal::Journal;
 use openlora_ledger::{
@@ -106,6 +106,10 @@ impl Counter {
             prices: PriceList::default(),
             provenance: Provenance::default(),
             engine: Arc::new(Instantly),
+            identity: EngineIdentity {
+                engine: "instantly/1".into(),
+                weights: "none".into(),
+            },
         };
         Self {
             meter,
@@ -153,7 +157,7 @@ impl Counter {
             permit: pass,
             guard: None,
             prompts: vec![Prompt::Text("hello".into())],
-            computation: None,
+            computation: self.adapter.computation(None),
         };
         let mut call = self
             .meter

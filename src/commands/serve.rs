@@ -22,8 +22,9 @@ use openlora_core::{
     atomic,
     error::{ExitClass, ExitStatus, Failure},
 };
+use openlora_engine::{EngineSpec, ModelLoader, Quant};
 use openlora_ledger::{PriceList, event::SplitRead};
-use openlora_mistral::{EngineLoader, EngineSpec, Quant};
+use openlora_mistral::MistralLoader;
 use openlora_model::{BaseModel, adapter};
 use openlora_runtime::{
     board, journal,
@@ -368,7 +369,7 @@ async fn load(
         .map_err(|reason: String| Failure::new(ExitClass::Usage, reason))?;
     let sources = project::sources(context, &[]);
     let listener = notices::listener(&context.printer);
-    let engines = EngineLoader::new();
+    let engines = MistralLoader::new();
     let mut hosted: Vec<ServedAdapter> = Vec::with_capacity(chosen.len());
     for ChosenAdapter {
         name,
@@ -414,6 +415,7 @@ async fn load(
                 &sources,
                 &listener,
             )?,
+            identity: loaded.identity(),
             engine: loaded.engine,
         });
     }

@@ -83,13 +83,6 @@ impl Engine for Words {
         }
     }
 
-    fn identity(&self) -> Option<EngineIdentity> {
-        Some(EngineIdentity {
-            engine: "words/1".to_owned(),
-            weights: "letters".to_owned(),
-        })
-    }
-
     async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, EngineError> {
         Ok(words(prompt).len() as u64)
     }
@@ -218,6 +211,10 @@ pub fn adapters(steps: &Arc<Semaphore>, begun: &Arc<AtomicUsize>) -> Vec<ServedA
             created: 1_700_000_000,
             prices: PriceList::default(),
             provenance: Provenance::default(),
+            identity: EngineIdentity {
+                engine: "words/1".to_owned(),
+                weights: "letters".to_owned(),
+            },
             engine: Arc::new(Words {
                 name: name.to_owned(),
                 steps: Arc::clone(steps),

@@ -25,6 +25,8 @@
 //! ```
 
 mod error;
+mod loading;
+mod quant;
 mod record;
 pub mod turns;
 
@@ -33,18 +35,11 @@ use std::pin::Pin;
 use futures::Stream;
 
 pub use error::EngineError;
+pub use loading::{EngineIdentity, EngineSpec, LoadedEngine, ModelLoader};
+pub use quant::{Quant, QuantChoice};
 
 use openlora_ledger::event::{FinishReason, TokenUsage};
 use openlora_model::text::ChatMessage;
-
-/// What computes an engine's answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EngineIdentity {
-    /// Name of the engine and version of its arithmetic, such as `native/1`.
-    pub engine: String,
-    /// Format of the base's weights in memory, such as `q8_0`.
-    pub weights: String,
-}
 
 /// Limits that a loaded model imposes on requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,16 +149,10 @@ pub struct LabelProbabilities {
 
 pub type GenerationStream = Pin<Box<dyn Stream<Item = Result<GenerationStep, EngineError>> + Send>>;
 
-/// A model with at most one merged adapter.
+/// A model with at most one adapter.
 #[async_trait::async_trait]
 pub trait Engine: Send + Sync {
     fn limits(&self) -> EngineLimits;
-
-    /// What receipts name as the origin of the answers; none if the engine does not state it, and
-    /// then no answer can be computed again.
-    fn identity(&self) -> Option<EngineIdentity> {
-        None
-    }
 
     /// Bytes of the longest token, if known. A prompt with more bytes than this per token of
     /// context cannot fit, so it is refused without tokenising.

@@ -19,8 +19,8 @@ use mistralrs_quant::{
     LoraAdapter, LoraConfig, ShardedSafeTensors, clear_applied_loras, push_applied_lora,
 };
 
-use super::{model_dir::ModelDirView, quant::Quant};
-use openlora_engine::turns::TurnQueue;
+use super::model_dir::ModelDirView;
+use openlora_engine::{Quant, turns::TurnQueue};
 use openlora_model::{ModelFamily, adapter::NormalisedAdapter};
 
 /// One load at a time: loading is memory-bound, and the lock also serialises access to the loader's
@@ -101,7 +101,7 @@ fn build(view: &ModelDirView, quant: Quant) -> Result<(mistralrs::Model, WeakPip
         .with_max_num_seqs(1)
         // Its prefix cache never evicts entries on a CPU: every answered call would stay in memory.
         .with_prefix_cache_n(None);
-    if let Some(kind) = quant.isq() {
+    if let Some(kind) = isq(quant) {
         builder = builder.with_isq(kind);
     }
     // With a current-thread runtime, mistral.rs also skips its own trial run.
@@ -168,13 +168,13 @@ fn patterns(modules: &[String]) -> HashSet<String> {
     patterns
 }
 
-impl Quant {
-    fn isq(self) -> Option<IsqType> {
-        match self {
-            Self::Auto | Self::F32 => None,
-            Self::Q8_0 => Some(IsqType::Q8_0),
-            Self::Q4K => Some(IsqType::Q4K),
-        }
+/// mistral.rs' name of a quantisation.
+fn isq(quant: Quant) -> Option<IsqType> {
+    match quant {
+        Quant::Auto | Quant::F32 => None,
+        Quant::Q8_0 => Some(IsqType::Q8_0),
+        Quant::Q4_0 => Some(IsqType::Q4_0),
+        Quant::Q4K => Some(IsqType::Q4K),
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{ServeError, api_error::ApiError, payment::Currency, similar::closest};
 use openlora_attribution::Provenance;
-use openlora_engine::{Engine, Prompt, SamplingParams};
+use openlora_engine::{Engine, EngineIdentity, Prompt, SamplingParams};
 use openlora_ledger::{CallComputation, PriceList, TOKENS};
 use openlora_model::{dataset::Task, text::ChatMessage};
 
@@ -31,6 +31,7 @@ pub struct ServedAdapter {
     /// In base units; all zero if calls are free.
     pub prices: PriceList,
     pub engine: Arc<dyn Engine>,
+    pub identity: EngineIdentity,
     /// The contributors of its training data.
     pub provenance: Provenance,
 }
@@ -79,14 +80,13 @@ impl ServedAdapter {
     }
 
     /// What a receipt states of an answer's computation; `sampling` is absent for a classification.
-    pub fn computation(&self, sampling: Option<&SamplingParams>) -> Option<CallComputation> {
-        let identity = self.engine.identity()?;
-        Some(CallComputation {
-            engine: identity.engine,
-            weights: identity.weights,
+    pub fn computation(&self, sampling: Option<&SamplingParams>) -> CallComputation {
+        CallComputation {
+            engine: self.identity.engine.clone(),
+            weights: self.identity.weights.clone(),
             base_digest: self.base_digest.clone(),
             sampling: sampling.map(SamplingParams::to_record),
-        })
+        }
     }
 
     fn task_json(&self) -> Value {
@@ -108,7 +108,6 @@ impl ServedAdapter {
             pricing["currency"] = json!(currency.symbol);
             pricing["decimals"] = json!(currency.decimals);
         }
-        let identity = self.engine.identity();
         json!({
             "id": self.name,
             "object": "model",
@@ -119,8 +118,8 @@ impl ServedAdapter {
             "digest": self.digest,
             "base_digest": self.base_digest,
             "context_length": self.engine.limits().context_tokens,
-            "engine": identity.as_ref().map(|it| &it.engine),
-            "weights": identity.as_ref().map(|it| &it.weights),
+            "engine": self.identity.engine,
+            "weights": self.identity.weights,
             "task": self.task_json(),
             "pricing": pricing,
         })

@@ -39,8 +39,7 @@ pub struct CallPrompts {
     pub kind: CallKind,
     pub prompts: Vec<Prompt>,
     pub prompt_tokens: u64,
-    /// How the answer is computed; none if the engine does not state it.
-    pub computation: Option<CallComputation>,
+    pub computation: CallComputation,
 }
 
 impl AppState {

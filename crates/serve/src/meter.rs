@@ -102,7 +102,7 @@ pub struct CallReservation {
     pub guard: Option<Box<dyn PaymentGuard>>,
     pub prompts: Vec<Prompt>,
     /// What the receipt states of the answer's computation.
-    pub computation: Option<CallComputation>,
+    pub computation: CallComputation,
 }
 
 /// A reserved call. If it is dropped without [`ReservedCall::finish`], it counts as disconnected,
@@ -135,7 +135,7 @@ struct ReservedState {
     prompts: Vec<Prompt>,
     /// One per prompt.
     answers: Vec<String>,
-    computation: Option<CallComputation>,
+    computation: CallComputation,
 }
 
 impl CallMeter {
@@ -645,7 +645,7 @@ impl ReservedState {
             request_hash: slot.hash().to_owned(),
             response_hash: hex::encode(delivered.finalize()),
             charge: charge.map(Box::new),
-            computation: computation.map(Box::new),
+            computation: Some(Box::new(computation)),
         };
         let enclosure = answer
             .as_ref()

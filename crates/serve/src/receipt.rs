@@ -36,7 +36,7 @@ pub struct Receipt {
     pub response_hash: String,
     /// Absent where calls are free.
     pub charge: Option<CallCharge>,
-    /// Absent from receipts of earlier versions.
+    /// Absent where the server died during the call, and from journals of earlier versions.
     pub computation: Option<CallComputation>,
     /// For the payer alone.
     pub response_key: Option<String>,
@@ -158,7 +158,7 @@ pub struct PublishedReceipt {
     /// are free.
     #[serde(default)]
     pub response_key: Option<String>,
-    /// How the answer was computed; null where the engine does not state it.
+    /// How the answer was computed; null where it is not known.
     #[serde(default)]
     pub computation: Option<CallComputation>,
     /// Whose data shaped the answer, as far as it is known; null where nothing is yet.

@@ -46,7 +46,7 @@ const fn number(min: f64, max: f64) -> SettingKind {
 const TASKS: SettingKind = SettingKind::Choice(&["classify", "chat", "text"]);
 const SCHEDULES: SettingKind = SettingKind::Choice(&["cosine", "linear", "constant"]);
 const PRECISIONS: SettingKind = SettingKind::Choice(&["f32", "bf16", "auto"]);
-const QUANTS: SettingKind = SettingKind::Choice(&["auto", "f32", "q8_0", "q4k"]);
+const QUANTS: SettingKind = SettingKind::Choice(&["auto", "f32", "q8_0", "q4_0", "q4k"]);
 const THEMES: SettingKind = SettingKind::Choice(&["dark", "light", "high-contrast", "mono"]);
 const LARGE: i64 = 1 << 40;
 

@@ -1,0 +1,1 @@
+//! Inference of many adapters over one base.
