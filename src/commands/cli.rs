@@ -662,7 +662,16 @@ pub struct ServeArgs {
     /// Adapter to serve; repeat it for several
     #[arg(long, value_name = "NAME=PATH")]
     pub adapter: Vec<String>,
-    /// Weights in memory: auto, f32, q8_0 or q4k
+    /// Folder whose folders are adapters, packages or runs; each is served under its folder's name
+    #[arg(long, value_name = "DIR")]
+    pub adapters: Option<PathBuf>,
+    /// What computes answers: auto, mistralrs or native
+    #[arg(long, value_name = "NAME")]
+    pub engine: Option<String>,
+    /// Calls that the native engine answers at once for one adapter
+    #[arg(long, value_name = "N")]
+    pub parallel: Option<String>,
+    /// Weights in memory: auto, f32, q8_0, q4_0 or q4k
     #[arg(long, value_name = "NAME")]
     pub quant: Option<String>,
     #[command(flatten)]
@@ -677,7 +686,10 @@ pub struct ChatArgs {
     /// Base model: nano, a folder, or a Hub id
     #[arg(long, value_name = "DIR|ID")]
     pub base: Option<String>,
-    /// Weights in memory: auto, f32, q8_0 or q4k
+    /// What computes answers: auto, mistralrs or native
+    #[arg(long, value_name = "NAME")]
+    pub engine: Option<String>,
+    /// Weights in memory: auto, f32, q8_0, q4_0 or q4k
     #[arg(long, value_name = "NAME")]
     pub quant: Option<String>,
     /// System message
@@ -998,12 +1010,15 @@ impl CliCommand {
             ]),
             Self::Chat(args) => overrides([
                 SettingFlag("base.id", "--base", args.base.as_deref()),
+                SettingFlag("serve.engine", "--engine", args.engine.as_deref()),
                 SettingFlag("serve.quant", "--quant", args.quant.as_deref()),
             ]),
             Self::Serve(args) => overrides([
                 SettingFlag("base.id", "--base", args.base.as_deref()),
                 SettingFlag("serve.host", "--host", args.host.as_deref()),
                 SettingFlag("serve.port", "--port", args.port.as_deref()),
+                SettingFlag("serve.engine", "--engine", args.engine.as_deref()),
+                SettingFlag("serve.parallel", "--parallel", args.parallel.as_deref()),
                 SettingFlag("serve.quant", "--quant", args.quant.as_deref()),
             ]),
             Self::Devnet(command) => command.overrides(),

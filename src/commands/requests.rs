@@ -187,6 +187,7 @@ impl From<ServeArgs> for ServeRequest {
             expose: args.expose,
             rotate_tokens: args.rotate_operator_token,
             adapters: args.adapter,
+            folder: args.adapters,
             password_file: args.password.password_file,
         }
     }

@@ -1,12 +1,14 @@
 //! `serve`: serves adapters on their base over HTTP until it is stopped.
 
+pub mod engine_choice;
+pub mod folder;
 pub mod log;
 mod sales;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -15,6 +17,10 @@ use serde::Serialize;
 
 use tokio_util::sync::CancellationToken;
 
+use self::{
+    engine_choice::ChosenEngine,
+    folder::{NamedFolder, named_folders},
+};
 use super::{CommandContext, money, network, notices, project, server_access};
 use openlora_attribution::queue::PendingTokenStore;
 use openlora_chain::network::Network;
@@ -22,10 +28,10 @@ use openlora_core::{
     atomic,
     error::{ExitClass, ExitStatus, Failure},
 };
-use openlora_engine::{EngineSpec, ModelLoader, Quant};
+use openlora_engine::EngineSpec;
 use openlora_ledger::{PriceList, event::SplitRead};
-use openlora_mistral::MistralLoader;
 use openlora_model::{BaseModel, adapter};
+use openlora_package::MANIFEST_FILE;
 use openlora_runtime::{
     board, journal,
     paid_serving::{ChosenAdapter, PaidServing, UnclaimedCharge},
@@ -47,8 +53,10 @@ pub struct ServeRequest {
     pub expose: bool,
     /// Generate new tokens for the operator and for sellers.
     pub rotate_tokens: bool,
-    /// `NAME=PATH` as typed; the newest run's adapter if empty.
+    /// `NAME=PATH` as typed.
     pub adapters: Vec<String>,
+    /// A folder of adapters. Without it and named adapters, the newest run's adapter is served.
+    pub folder: Option<PathBuf>,
     /// Password of the serving account.
     pub password_file: Option<PathBuf>,
 }
@@ -78,7 +86,7 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     let journal = journal::open(&context.dirs.journal())?;
     // After the journal: of two servers of one home, only one may create tokens.
     let access = server_access::open(context, request.rotate_tokens)?;
-    let chosen = choose(context, &request.adapters)?;
+    let chosen = choose(context, &request.adapters, request.folder.as_deref())?;
     let selling = match networks {
         None => None,
         Some(networks) => {
@@ -91,7 +99,10 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     let base = tokio::task::block_in_place(|| project::base(context, base_id(context, &chosen)))?;
     let splits = selling.as_ref().map(|it| it.splits.clone());
     let splits = splits.unwrap_or_default();
-    let hosted = load(context, &base, chosen, prices, splits).await?;
+    let parallel = engine_choice::parallel(context, request.local);
+    let engine = ChosenEngine::choose(context, &base.config, chosen.len(), parallel)?;
+    engine_choice::warn_of_parallel(context, engine.kind);
+    let hosted = load(context, &engine, &base, chosen, prices, splits).await?;
     let names: Vec<String> = hosted.iter().map(|adapter| adapter.name.clone()).collect();
     let stop = StopHandle::default();
     let inputs = ServeInputs {
@@ -104,7 +115,8 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
         let currency = selling.as_ref().map(|it| it.sales.currency.clone());
         log::follow(&context.printer, &journal, currency).await?;
     }
-    let server = Server::new(bound, inputs, journal, limits(context), stop.clone()).await?;
+    let limits = limits(context, &engine);
+    let server = Server::new(bound, inputs, journal, limits, stop.clone()).await?;
     let server = server.with_connections(connections(context));
     let signals = tokio::spawn(obey(StopSignals::install()?, stop, context.clone()));
     // Settling ends with a final round after the last call is charged.
@@ -140,10 +152,12 @@ pub(super) async fn load_one(
     context: &CommandContext,
     wanted: &[String],
 ) -> Result<ServedAdapter, Failure> {
-    let chosen = choose(context, wanted)?;
+    let chosen = choose(context, wanted, None)?;
     let base = tokio::task::block_in_place(|| project::base(context, base_id(context, &chosen)))?;
+    let engine = ChosenEngine::choose(context, &base.config, chosen.len(), 1)?;
     let loaded = load(
         context,
+        &engine,
         &base,
         chosen,
         PriceList::default(),
@@ -277,11 +291,25 @@ fn check_exposure(
     Ok(())
 }
 
-fn choose(context: &CommandContext, wanted: &[String]) -> Result<Vec<ChosenAdapter>, Failure> {
-    if wanted.is_empty() {
+fn choose(
+    context: &CommandContext,
+    wanted: &[String],
+    folder: Option<&Path>,
+) -> Result<Vec<ChosenAdapter>, Failure> {
+    let folder = folder.map(|dir| named_folders(&context.settings.working_dir.join(dir)));
+    let found = folder.transpose()?.unwrap_or_default();
+    let named = wanted.iter().map(|text| named(context, text));
+    let named = named.collect::<Result<Vec<NamedFolder>, Failure>>()?;
+    let all: Vec<NamedFolder> = named.into_iter().chain(found).collect();
+    if all.is_empty() {
         return Ok(vec![newest(context)?]);
     }
-    wanted.iter().map(|text| named(context, text)).collect()
+    let mut names = BTreeSet::new();
+    if let Some(twice) = all.iter().find(|one| !names.insert(&one.name)) {
+        let name = twice.name.clone();
+        return Err(ServeError::DuplicateAdapter { name }.into());
+    }
+    all.into_iter().map(open).collect()
 }
 
 /// The newest run's adapter under the project's name.
@@ -311,7 +339,7 @@ fn as_model_id(name: &str) -> String {
         .collect()
 }
 
-fn named(context: &CommandContext, text: &str) -> Result<ChosenAdapter, Failure> {
+fn named(context: &CommandContext, text: &str) -> Result<NamedFolder, Failure> {
     let refuse = |expected: &str| {
         Failure::new(
             ExitClass::Usage,
@@ -325,11 +353,22 @@ fn named(context: &CommandContext, text: &str) -> Result<ChosenAdapter, Failure>
             "a name of letters, digits and any of - _ . before the =",
         ));
     }
-    let path = adapter_folder(context.settings.working_dir.join(path));
+    Ok(NamedFolder {
+        name: name.to_owned(),
+        path: context.settings.working_dir.join(path),
+    })
+}
+
+/// Reads an adapter. A package is served only if its files are those that its manifest lists.
+fn open(NamedFolder { name, path }: NamedFolder) -> Result<ChosenAdapter, Failure> {
+    let path = adapter_folder(path);
+    if path.join(MANIFEST_FILE).is_file() {
+        openlora_package::read(&path)?.check_files()?;
+    }
     let adapter = adapter::read(&path)?;
     let version = adapter.digest.chars().take(12).collect();
     Ok(ChosenAdapter {
-        name: name.to_owned(),
+        name,
         version,
         adapter,
     })
@@ -356,20 +395,14 @@ fn base_id<'a>(context: &CommandContext, chosen: &'a [ChosenAdapter]) -> Option<
 
 async fn load(
     context: &CommandContext,
+    engine: &ChosenEngine,
     base: &BaseModel,
     chosen: Vec<ChosenAdapter>,
     prices: PriceList,
     splits: BTreeMap<String, SplitRead>,
 ) -> Result<Vec<ServedAdapter>, Failure> {
-    let quant: Quant = context
-        .settings
-        .serve
-        .quant
-        .parse()
-        .map_err(|reason: String| Failure::new(ExitClass::Usage, reason))?;
     let sources = project::sources(context, &[]);
     let listener = notices::listener(&context.printer);
-    let engines = MistralLoader::new();
     let mut hosted: Vec<ServedAdapter> = Vec::with_capacity(chosen.len());
     for ChosenAdapter {
         name,
@@ -377,18 +410,15 @@ async fn load(
         adapter,
     } in chosen
     {
-        if hosted.iter().any(|other| other.name == name) {
-            return Err(ServeError::DuplicateAdapter { name }.into());
-        }
         adapter::verify_base(&adapter, &base.digest)?;
         let task = adapter.task.as_ref().map(|card| card.task.clone());
         let spec = EngineSpec {
             name: name.clone(),
             base,
             adapter: Some(&adapter),
-            quant,
+            quant: engine.quant,
         };
-        let loaded = engines.load(spec).await?;
+        let loaded = engine.loader.load(spec).await?;
         let weights = &loaded.weights;
         context.printer.note(format!(
             "{name}: {} weights ({})",
@@ -428,12 +458,11 @@ fn now() -> u64 {
         .map_or(0, |now| now.as_secs())
 }
 
-fn limits(context: &CommandContext) -> ServeLimits {
+fn limits(context: &CommandContext, engine: &ChosenEngine) -> ServeLimits {
     let settings = &context.settings.serve;
     ServeLimits {
-        max_concurrent: settings.max_concurrent,
-        // mistral.rs answers one call at a time.
-        parallel: 1,
+        max_concurrent: engine.concurrent,
+        parallel: engine.parallel,
         queue: settings.queue,
         max_body: settings.max_body,
         max_tokens: settings.max_tokens,
