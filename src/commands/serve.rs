@@ -403,6 +403,9 @@ async fn load(
 ) -> Result<Vec<ServedAdapter>, Failure> {
     let sources = project::sources(context, &[]);
     let listener = notices::listener(&context.printer);
+    for one in &chosen {
+        adapter::verify_base(&one.adapter, &base.digest)?;
+    }
     let mut hosted: Vec<ServedAdapter> = Vec::with_capacity(chosen.len());
     for ChosenAdapter {
         name,
@@ -410,7 +413,6 @@ async fn load(
         adapter,
     } in chosen
     {
-        adapter::verify_base(&adapter, &base.digest)?;
         let task = adapter.task.as_ref().map(|card| card.task.clone());
         let spec = EngineSpec {
             name: name.clone(),

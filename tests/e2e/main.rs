@@ -31,6 +31,7 @@ mod devnet_process;
 mod devnet_support;
 mod docs;
 mod earlier;
+mod engine_choice;
 mod figures;
 mod first_hour;
 mod foreign_text;

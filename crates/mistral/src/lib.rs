@@ -52,7 +52,13 @@ use openlora_model::{
     text::TextCodec,
 };
 
+pub use model_dir::unsupported_reason;
 pub use quant::{MachineLimits, resolve_quant};
+
+/// Whether this build computes on a GPU.
+pub const fn computes_on_gpu() -> bool {
+    cfg!(any(feature = "cuda", feature = "metal"))
+}
 
 /// Names the engine in answers about models and in receipts.
 const IMPLEMENTATION: &str = "mistralrs/0.8.1";

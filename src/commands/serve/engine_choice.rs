@@ -43,31 +43,46 @@ pub struct EngineFacts {
     /// Calls of one adapter that are to be answered at once.
     pub parallel: usize,
     pub quant: Quant,
-    /// Why the native engine cannot run the base.
+    /// Why mistral.rs cannot run the base.
     pub obstacle: Option<String>,
     /// This binary computes on a GPU, which only mistral.rs uses.
     pub gpu: bool,
 }
 
-/// The engine, and the reason for the operator; the error says why it cannot be what is asked for.
+/// The engine, and the reason for the operator.
+///
+/// # Errors
+///
+/// Why the engine that is asked for cannot run the base.
 pub fn choose(
     wanted: EnginePreference,
     facts: &EngineFacts,
 ) -> Result<(EngineKind, String), String> {
-    let obstacle = match facts.quant {
+    let native = match facts.quant {
         Quant::Q4K => Some("it has no q4k weights".to_owned()),
+        _ => None,
+    };
+    let mistral = match facts.quant {
+        Quant::Q4_0 => Some("it has no q4_0 weights".to_owned()),
         _ => facts.obstacle.clone(),
     };
     let asked = || "as asked for".to_owned();
-    match (wanted, obstacle) {
-        (EnginePreference::Mistralrs, _) => Ok((EngineKind::Mistralrs, asked())),
-        (EnginePreference::Native, None) => Ok((EngineKind::Native, asked())),
-        (EnginePreference::Native, Some(obstacle)) => Err(obstacle),
-        (EnginePreference::Auto, Some(obstacle)) => {
-            let reason = format!("the native engine cannot run this: {obstacle}");
+    let cannot = |engine: &str, obstacle: &str| format!("{engine} cannot run this: {obstacle}");
+    match (wanted, mistral, native) {
+        (EnginePreference::Mistralrs, Some(obstacle), _) => Err(cannot("mistral.rs", &obstacle)),
+        (EnginePreference::Mistralrs, None, _) => Ok((EngineKind::Mistralrs, asked())),
+        (EnginePreference::Native, _, Some(obstacle)) => {
+            Err(cannot("the native engine", &obstacle))
+        }
+        (EnginePreference::Native, _, None) => Ok((EngineKind::Native, asked())),
+        (EnginePreference::Auto, Some(obstacle), _) => {
+            Ok((EngineKind::Native, cannot("mistral.rs", &obstacle)))
+        }
+        (EnginePreference::Auto, None, Some(obstacle)) => {
+            let reason = cannot("the native engine", &obstacle);
             Ok((EngineKind::Mistralrs, reason))
         }
-        (EnginePreference::Auto, None) => Ok(fitting(facts)),
+        (EnginePreference::Auto, None, None) => Ok(fitting(facts)),
     }
 }
 
@@ -76,10 +91,7 @@ fn fitting(facts: &EngineFacts) -> (EngineKind, String) {
     let EngineFacts {
         adapters, parallel, ..
     } = facts;
-    if facts.quant == Quant::Q4_0 {
-        let reason = "mistral.rs has no q4_0 weights".to_owned();
-        (EngineKind::Native, reason)
-    } else if facts.gpu {
+    if facts.gpu {
         let reason = "this binary computes on a GPU".to_owned();
         (EngineKind::Mistralrs, reason)
     } else if *adapters > 1 {
@@ -124,13 +136,12 @@ impl ChosenEngine {
             adapters,
             parallel,
             quant,
-            obstacle: openlora_native::obstacle(config),
+            obstacle: openlora_mistral::unsupported_reason(config),
             gpu: openlora_mistral::computes_on_gpu(),
         };
         let (kind, reason) = choose(settings.engine, &facts).map_err(|reason| {
-            let message = format!("the native engine cannot run this: {reason}");
-            Failure::new(ExitClass::BadInput, message)
-                .with_hint("leave the choice to the server: --engine auto")
+            Failure::new(ExitClass::BadInput, reason)
+                .with_hint("leave the choice to openlora: --engine auto")
         })?;
         let note = format!("engine: {} ({reason})", kind.name());
         context.printer.note(note);

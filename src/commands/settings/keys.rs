@@ -5,7 +5,8 @@ use std::{path::PathBuf, time::Duration};
 
 use super::{
     typed::{
-        ContractPayerPolicy, EnginePreference, FacilitatorChoice, IndexMethodChoice, LossTokens, StatedSetting, field,
+        ContractPayerPolicy, EnginePreference, FacilitatorChoice, IndexMethodChoice, LossTokens,
+        StatedSetting, field,
     },
     value::{NetworkEntry, SettingKind, SourceEntry, Values},
 };
