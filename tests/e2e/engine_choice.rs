@@ -382,7 +382,7 @@ fn an_adapter_of_another_base_is_refused() {
             &format!(
                 "engine: native (2 adapters share one base in memory)\n\
                  error: adapter {}: it was trained on base llama with digest {}, this base has \
-                 digest {}\nhint: choose the base it was trained on with --base\n",
+                 digest {}\nhint: choose the base it was trained on: --base llama\n",
                 shelf.canonicalize().unwrap().join("filter").display(),
                 digest("llama"),
                 digest("qwen2"),
