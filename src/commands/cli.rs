@@ -834,6 +834,36 @@ pub enum ReceiptsCommand {
         #[arg(value_name = "ID|FILE")]
         receipt: String,
     },
+    /// Compute a call again here and compare its answer: exit 9, and where they differ, when they do
+    Replay(Box<ReplayArgs>),
+}
+
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Request id, the beginning of it, or a file with the receipt
+    #[arg(value_name = "ID|FILE")]
+    pub receipt: String,
+    /// File with the answer: its text, or what `openlora --json call` printed
+    #[arg(long, value_name = "FILE")]
+    pub answer: PathBuf,
+    /// File with the prompt; what the answer's file or the payment store has when left out
+    #[arg(long, value_name = "FILE", conflicts_with = "body")]
+    pub prompt: Option<PathBuf>,
+    /// System message that was sent with the prompt
+    #[arg(long, value_name = "TEXT", requires = "prompt")]
+    pub system: Option<String>,
+    /// File with the JSON body that was sent
+    #[arg(long, value_name = "FILE")]
+    pub body: Option<PathBuf>,
+    /// Adapter that answered: a folder, package or run; the run with its digest when left out
+    #[arg(long, value_name = "PATH")]
+    pub adapter: Option<PathBuf>,
+    /// Base model: nano, a folder, or a Hub id
+    #[arg(long, value_name = "DIR|ID")]
+    pub base: Option<String>,
+    /// Server to ask for the receipt
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -1021,6 +1051,9 @@ impl CliCommand {
                 SettingFlag("serve.parallel", "--parallel", args.parallel.as_deref()),
                 SettingFlag("serve.quant", "--quant", args.quant.as_deref()),
             ]),
+            Self::Receipts(ReceiptsCommand::Replay(args)) => {
+                overrides([SettingFlag("base.id", "--base", args.base.as_deref())])
+            }
             Self::Devnet(command) => command.overrides(),
             Self::Attribution(AttributionCommand::Build(args)) => args.overrides(),
             _ => Vec::new(),

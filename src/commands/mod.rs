@@ -126,6 +126,9 @@ pub async fn dispatch(
         CliCommand::Receipts(ReceiptsCommand::Verify { receipt }) => {
             receipts::verify(context, &receipt).await
         }
+        CliCommand::Receipts(ReceiptsCommand::Replay(args)) => {
+            receipts::replay(context, (*args).into()).await
+        }
     }
 }
 

@@ -2,13 +2,14 @@
 //! servers' receipts.
 
 mod explain;
+mod replay;
 
 use std::path::Path;
 
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{CommandContext, money::KnownTokens, network};
+use super::{CommandContext, money::KnownTokens, network, printer::Printer};
 use openlora_chain::provider::Chain;
 use openlora_core::{
     Address, Amount,
@@ -25,6 +26,7 @@ use openlora_payments::payer::{
     },
 };
 use openlora_serve::PublishedReceipt;
+pub use replay::{AnswerDifference, ReplayReport, ReplayRequest, run as replay};
 
 /// A paid call as stored by the payer; sums in base units.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -466,25 +468,29 @@ fn report(context: &CommandContext, verified: &ReceiptVerification) -> ExitStatu
     if printer.is_json() {
         printer.json(verified);
     } else {
-        for ReceiptCheck {
-            name,
-            status,
-            reason,
-        } in &verified.checks
-        {
-            let word = match status {
-                CheckStatus::Pass => "ok",
-                CheckStatus::Fail => "FAILED",
-                CheckStatus::Skipped => "skipped",
-            };
-            let reason = reason
-                .as_ref()
-                .map_or_else(String::new, |it| format!(": {it}"));
-            printer.line(format!("{word:<8}{name}{reason}"));
-        }
+        print_checks(printer, &verified.checks);
     }
     match verified.ok {
         true => ExitStatus::Success,
         false => ExitStatus::Verdict(ExitClass::Verification),
+    }
+}
+
+fn print_checks(printer: &Printer, checks: &[ReceiptCheck]) {
+    for ReceiptCheck {
+        name,
+        status,
+        reason,
+    } in checks
+    {
+        let word = match status {
+            CheckStatus::Pass => "ok",
+            CheckStatus::Fail => "FAILED",
+            CheckStatus::Skipped => "skipped",
+        };
+        let reason = reason
+            .as_ref()
+            .map_or_else(String::new, |it| format!(": {it}"));
+        printer.line(format!("{word:<8}{name}{reason}"));
     }
 }

@@ -15,6 +15,7 @@ use super::{
     init::InitRequest,
     package::PackageRequest,
     payer::PayerRequest,
+    receipts::ReplayRequest,
     serve::ServeRequest,
     train::TrainRequest,
     treasury::TreasuryRequest,
@@ -23,7 +24,7 @@ use super::{
 use crate::commands::cli::{
     AuditArgs, CallArgs, CallKindArg, ChatArgs, ClaimArgs, DashArgs, DemoArgs, DeployArgs,
     EarningsArgs, EarningsByArg, EvalArgs, ExploreArgs, InitArgs, NewChannelArgs, OneChannelArgs,
-    PackageArgs, PayerArgs, SchemeArg, ServeArgs, TrainArgs, TreasuryArgs, VerifyArgs,
+    PackageArgs, PayerArgs, ReplayArgs, SchemeArg, ServeArgs, TrainArgs, TreasuryArgs, VerifyArgs,
 };
 use openlora_ledger::PaymentScheme;
 use openlora_payments::payer::SchemeChoice;
@@ -228,6 +229,20 @@ impl From<CallArgs> for CallRequest {
                 SchemeArg::BatchSettlement => SchemeChoice::Only(PaymentScheme::BatchSettlement),
             },
             payer: args.payer.into(),
+        }
+    }
+}
+
+impl From<ReplayArgs> for ReplayRequest {
+    fn from(args: ReplayArgs) -> Self {
+        Self {
+            receipt: args.receipt,
+            answer: args.answer,
+            prompt: args.prompt,
+            system: args.system,
+            body: args.body,
+            adapter: args.adapter,
+            url: args.url,
         }
     }
 }

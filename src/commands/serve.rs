@@ -152,18 +152,36 @@ pub(super) async fn load_one(
     context: &CommandContext,
     wanted: &[String],
 ) -> Result<ServedAdapter, Failure> {
-    let chosen = choose(context, wanted, None)?;
+    let mut chosen = choose(context, wanted, None)?;
     let base = tokio::task::block_in_place(|| project::base(context, base_id(context, &chosen)))?;
     let engine = ChosenEngine::choose(context, &base.config, chosen.len(), 1)?;
-    let loaded = load(
-        context,
-        &engine,
-        &base,
-        chosen,
-        PriceList::default(),
-        BTreeMap::new(),
-    )
-    .await?;
+    let none = || Failure::new(ExitClass::Internal, "no adapter was chosen");
+    let only = chosen.pop().ok_or_else(none)?;
+    load_with(context, &engine, &base, only).await
+}
+
+/// The adapter, package or run in a folder, under a name.
+///
+/// # Errors
+///
+/// The folder holds no adapter, or a package whose files are not those of its manifest.
+pub(super) fn opened_adapter(name: String, path: PathBuf) -> Result<ChosenAdapter, Failure> {
+    open(NamedFolder { name, path })
+}
+
+/// An adapter on its base, on an engine in this process.
+///
+/// # Errors
+///
+/// The engine cannot load it.
+pub(super) async fn load_with(
+    context: &CommandContext,
+    engine: &ChosenEngine,
+    base: &BaseModel,
+    chosen: ChosenAdapter,
+) -> Result<ServedAdapter, Failure> {
+    let prices = PriceList::default();
+    let loaded = load(context, engine, base, vec![chosen], prices, BTreeMap::new()).await?;
     let none = || Failure::new(ExitClass::Internal, "no adapter was loaded");
     loaded.into_iter().next().ok_or_else(none)
 }

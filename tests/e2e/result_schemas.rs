@@ -67,6 +67,7 @@ pub const SCHEMAS: &[ResultSchema] = &[
     ("receipts-verify", || {
         schema_for!(receipts::ReceiptVerification)
     }),
+    ("receipts-replay", || schema_for!(receipts::ReplayReport)),
     ("config-show", || schema_for!(config::ConfigReport)),
     ("config-path", || schema_for!(config::ConfigPaths)),
     ("package", || schema_for!(package::PackageReport)),

@@ -43,4 +43,5 @@ mod weights;
 pub use base::{NativeBase, PackError};
 pub use loader::{NativeLoader, NativeMemory};
 pub use lora::{FactorError, NativeAdapter};
+pub use openlora_kernels::{ARITHMETIC, CpuPath};
 pub use settings::NativeSettings;

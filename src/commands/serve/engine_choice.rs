@@ -148,6 +148,11 @@ impl ChosenEngine {
         Ok(Self::new(kind, quant, settings.max_concurrent, parallel))
     }
 
+    /// The native engine with weights of this form, for one call after the other.
+    pub fn native(quant: Quant) -> Self {
+        Self::new(EngineKind::Native, quant, Some(1), 1)
+    }
+
     fn new(kind: EngineKind, quant: Quant, concurrent: Option<usize>, parallel: usize) -> Self {
         match kind {
             EngineKind::Mistralrs => Self {
