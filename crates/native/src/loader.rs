@@ -18,7 +18,8 @@ use openlora_model::{
 
 use super::{
     base::{NativeBase, kv_shape},
-    host::{HostLimits, NativeHost, SharedCounters},
+    counters::{ActivityCounters, NativeActivity},
+    host::{HostLimits, NativeHost},
     lora::NativeAdapter,
     model::NativeModel,
     owner::ModelOwner,
@@ -45,7 +46,7 @@ pub struct NativeLoader {
     settings: NativeSettings,
     /// One base is loaded at a time.
     hosts: tokio::sync::Mutex<HashMap<BaseKey, Weak<NativeHost>>>,
-    counters: SharedCounters,
+    counters: Arc<ActivityCounters>,
 }
 
 impl NativeLoader {
@@ -67,6 +68,11 @@ impl NativeLoader {
         })
     }
 
+    /// The work done so far.
+    pub fn activity(&self) -> NativeActivity {
+        self.counters.snapshot()
+    }
+
     async fn host(
         &self,
         name: &str,
@@ -80,7 +86,7 @@ impl NativeLoader {
             return Ok(host);
         }
         let plan = HostPlan::new(name, base, form, self.settings)?;
-        let counters = self.counters.clone();
+        let counters = Arc::clone(&self.counters);
         let started = tokio::task::spawn_blocking(move || plan.start(counters)).await;
         let host = Arc::new(started.map_err(|error| EngineError::Load {
             name: name.to_owned(),
@@ -162,7 +168,7 @@ impl ModelLoader for NativeLoader {
     }
 
     fn steps(&self) -> u64 {
-        self.counters.steps.load(Ordering::Relaxed)
+        self.counters.rows.load(Ordering::Relaxed)
     }
 }
 
@@ -283,7 +289,7 @@ impl HostPlan {
         })
     }
 
-    fn start(self, counters: SharedCounters) -> Result<NativeHost, EngineError> {
+    fn start(self, counters: Arc<ActivityCounters>) -> Result<NativeHost, EngineError> {
         let load = |reason: String| EngineError::Load {
             name: self.name.clone(),
             reason,

@@ -6,7 +6,9 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod adapters;
 mod engine;
+mod invariance;
 
 use engine::under_test;
 
