@@ -9,6 +9,8 @@
 mod adapters;
 mod engine;
 mod invariance;
+mod isolation;
+mod serving;
 
 use engine::under_test;
 
