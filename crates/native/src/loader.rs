@@ -26,6 +26,9 @@ use super::{
     settings::NativeSettings,
 };
 
+/// Memory for keys and values unless a full context takes more or all of them take less.
+const CACHE_BYTES: u64 = 1 << 30;
+
 /// Memory of what a loader has loaded, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NativeMemory {
@@ -256,19 +259,23 @@ impl HostPlan {
         settings: NativeSettings,
     ) -> Result<Self, EngineError> {
         let page = kv_shape(&base.config, form.format).page_bytes() as u64;
-        let full = base.config.max_positions.div_ceil(PAGE_TOKENS);
+        let full = base.config.max_positions.div_ceil(PAGE_TOKENS) as u64;
         let parallel = settings.parallel.max(1);
-        let wanted = (full * parallel) as u64;
         let pages = match settings.cache_bytes {
             Some(bytes) => bytes / page,
-            None => wanted.min((form.free / 4 / page).max(full as u64)),
+            None => {
+                let most = full.saturating_mul(parallel as u64);
+                (CACHE_BYTES / page)
+                    .clamp(full, most)
+                    .min(form.free / 2 / page)
+            }
         };
         if pages == 0 {
             return Err(EngineError::Load {
                 name: name.to_owned(),
                 reason: format!(
                     "the cache of {} bytes cannot hold {PAGE_TOKENS} tokens, which take {page} bytes",
-                    settings.cache_bytes.unwrap_or(0)
+                    settings.cache_bytes.unwrap_or(form.free / 2)
                 ),
             });
         }
