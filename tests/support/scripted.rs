@@ -76,7 +76,8 @@ impl Script {
         self
     }
 
-    fn base(&self, context: usize) -> BaseModel {
+    /// Writes the base and opens it; `context` tokens are its longest prompt and answer.
+    pub fn base(&self, context: usize) -> BaseModel {
         let config = json!({
             "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu",
             "vocab_size": bpe::LEAST_VOCABULARY, "hidden_size": WIDTH, "intermediate_size": 256,

@@ -3,7 +3,7 @@
 use crate::{
     Cpu,
     exp::exp,
-    lanes::{LANES, Lanes, ScalarLanes, padded},
+    lanes::{LANES, Lanes, ScalarLanes},
 };
 
 /// SwiGLU's product. Rows of `gate_up` are [gate | up], each `columns` wide; `out` is
@@ -24,12 +24,10 @@ pub fn silu_mul(cpu: &Cpu, gate_up: &[f32], columns: usize, out: &mut [f32]) {
 fn silu_row<L: Lanes>(gate: &[f32], up: &[f32], out: &mut [f32]) {
     let rows = gate.chunks(LANES).zip(up.chunks(LANES));
     for ((gate, up), out) in rows.zip(out.chunks_mut(LANES)) {
-        let gate = L::load(&padded(gate, 0.0));
+        let gate = L::load_part(gate, 0.0);
         let below = exp(L::zero().sub(gate)).add(L::splat(1.0));
         let mut block = [0.0; LANES];
-        gate.div(below)
-            .mul(L::load(&padded(up, 0.0)))
-            .store(&mut block);
+        gate.div(below).mul(L::load_part(up, 0.0)).store(&mut block);
         out.copy_from_slice(&block[..out.len()]);
     }
 }
@@ -53,8 +51,7 @@ pub fn softmax(cpu: &Cpu, row: &mut [f32]) {
     let (greatest, sum) = exp_sum::<ScalarLanes>(row);
     for chunk in row.chunks_mut(LANES) {
         let terms =
-            exp(ScalarLanes::load(&padded(chunk, f32::NEG_INFINITY))
-                .sub(ScalarLanes::splat(greatest)));
+            exp(ScalarLanes::load_part(chunk, f32::NEG_INFINITY).sub(ScalarLanes::splat(greatest)));
         let mut block = [0.0; LANES];
         terms.div(ScalarLanes::splat(sum)).store(&mut block);
         chunk.copy_from_slice(&block[..chunk.len()]);
@@ -74,7 +71,7 @@ pub fn log_sum_exp(cpu: &Cpu, row: &[f32]) -> f64 {
 fn exp_sum<L: Lanes>(row: &[f32]) -> (f32, f32) {
     let blocks = || {
         row.chunks(LANES)
-            .map(|chunk| L::load(&padded(chunk, f32::NEG_INFINITY)))
+            .map(|chunk| L::load_part(chunk, f32::NEG_INFINITY))
     };
     let greatest = blocks()
         .fold(L::splat(f32::NEG_INFINITY), L::max)

@@ -2,7 +2,11 @@
 
 use std::fmt;
 
-use crate::{KernelError, workers::Workers};
+use crate::{
+    KernelError,
+    lanes::{LaneKernel, ScalarLanes},
+    workers::Workers,
+};
 
 /// An implementation of the kernels. All give the same bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,17 +22,47 @@ pub enum CpuPath {
 }
 
 impl CpuPath {
+    /// From the slowest to the fastest.
     pub const ALL: [Self; 4] = [Self::Scalar, Self::Avx2, Self::Avx512, Self::Neon];
 
     /// The fastest path of this CPU.
     pub fn detect() -> Self {
-        Self::Scalar
+        let mut fastest_first = Self::ALL.into_iter().rev();
+        let fastest = fastest_first.find(|path| path.is_supported());
+        fastest.unwrap_or(Self::Scalar)
     }
 
     /// Whether this CPU runs this path.
     pub fn is_supported(self) -> bool {
-        self == Self::Scalar
+        match self {
+            Self::Scalar => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => has_avx2(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => {
+                has_avx2()
+                    && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vnni")
+            }
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => {
+                std::arch::is_aarch64_feature_detected!("neon")
+                    && std::arch::is_aarch64_feature_detected!("dotprod")
+            }
+            #[allow(unreachable_patterns, reason = "paths of other architectures")]
+            _ => false,
+        }
     }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn has_avx2() -> bool {
+    is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("fma")
+        && is_x86_feature_detected!("f16c")
 }
 
 impl fmt::Display for CpuPath {
@@ -45,6 +79,7 @@ impl fmt::Display for CpuPath {
 /// A path and a set of threads: what every kernel runs on. Neither changes a result.
 #[derive(Debug)]
 pub struct Cpu {
+    /// Supported by this CPU: only the constructors set it.
     path: CpuPath,
     workers: Workers,
 }
@@ -82,5 +117,22 @@ impl Cpu {
 
     pub(crate) fn workers(&self) -> &Workers {
         &self.workers
+    }
+
+    /// Runs a kernel on this thread.
+    #[allow(unsafe_code, reason = "calls code for instructions that were found")]
+    pub(crate) fn run<K: LaneKernel>(&self, kernel: K) -> K::Output {
+        match self.path {
+            // SAFETY: the path is supported.
+            #[cfg(target_arch = "x86_64")]
+            CpuPath::Avx2 => unsafe { crate::lanes::run_avx2(kernel) },
+            // SAFETY: the path is supported.
+            #[cfg(target_arch = "x86_64")]
+            CpuPath::Avx512 => unsafe { crate::lanes::run_avx512(kernel) },
+            // SAFETY: the path is supported.
+            #[cfg(target_arch = "aarch64")]
+            CpuPath::Neon => unsafe { crate::lanes::run_neon(kernel) },
+            _ => kernel.run::<ScalarLanes>(),
+        }
     }
 }

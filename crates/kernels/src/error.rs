@@ -1,5 +1,7 @@
 //! Errors of weights and of the machine; shapes that a caller computes itself are asserted instead.
 
+use half::f16;
+
 use crate::CpuPath;
 
 #[derive(Debug, thiserror::Error)]
@@ -8,15 +10,17 @@ pub enum KernelError {
     UnsupportedPath { path: CpuPath },
     #[error("a part of the weights has {found} values; expected rows of {columns}")]
     PartLength { columns: usize, found: usize },
-    #[error("a part of the Q8_0 or Q4_0 weights has {found} bytes; expected rows of {expected}")]
+    #[error("a part of the GGUF weights has {found} bytes; expected rows of {expected}")]
     PartBytes { expected: usize, found: usize },
     #[error("rows of {columns} weights are not whole groups of 32")]
     PartialGroup { columns: usize },
-    #[error("row {row} of the weights has {found} in columns {column} to {}; expected finite numbers that half precision can scale", column + 31)]
-    WeightRange {
+    #[error(
+        "row {row} of the weights needs scale {found} from column {column} on; expected a finite half-precision number"
+    )]
+    ScaleRange {
         row: usize,
         column: usize,
-        found: f32,
+        found: f16,
     },
     #[error("LoRA factor {name} has {found} values; expected {expected}")]
     FactorLength {

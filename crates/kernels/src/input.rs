@@ -15,13 +15,25 @@ pub struct MatmulInput {
     pub(crate) quantised: bool,
     /// [rows, columns], unless quantised.
     pub(crate) floats: Vec<f32>,
-    /// [rows, groups × 32].
-    pub(crate) values: Vec<i8>,
-    /// [rows, groups].
-    pub(crate) scales: Vec<f32>,
-    /// Sums of the int8 values, [rows, groups].
-    pub(crate) sums: Vec<i32>,
+    /// [rows, groups], if quantised.
+    pub(crate) groups: Vec<InputGroup>,
 }
+
+/// Thirty-two quantised activations of a row.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InputGroup {
+    /// Four int8 values each, the first one in the lowest byte.
+    pub quads: [i32; GROUP / 4],
+    pub scale: f32,
+    /// Sum of the values.
+    pub total: i32,
+}
+
+const EMPTY: InputGroup = InputGroup {
+    quads: [0; GROUP / 4],
+    scale: 0.0,
+    total: 0,
+};
 
 /// A group whose greatest magnitude is below counts as zero: 127 / m must stay finite.
 const SMALLEST: f32 = 1e-30;
@@ -34,7 +46,8 @@ impl MatmulInput {
     pub fn fill(&mut self, cpu: &Cpu, format: WeightFormat, x: &[f32], columns: usize) {
         assert!(
             columns > 0 && x.len().is_multiple_of(columns),
-            "rows of {columns} values"
+            "{} values are not rows of {columns}",
+            x.len()
         );
         let _ = cpu;
         self.rows = x.len() / columns;
@@ -46,17 +59,11 @@ impl MatmulInput {
             return;
         }
         let groups = columns.div_ceil(GROUP);
-        self.values.resize(self.rows * groups * GROUP, 0);
-        self.scales.resize(self.rows * groups, 0.0);
-        self.sums.resize(self.rows * groups, 0);
-        let rows = self.values.chunks_mut(groups * GROUP);
-        let rows = rows
-            .zip(self.scales.chunks_mut(groups))
-            .zip(self.sums.chunks_mut(groups));
-        for (((values, scales), sums), x) in rows.zip(x.chunks(columns)) {
-            let parts = values.chunks_mut(GROUP).zip(scales).zip(sums);
-            for (((values, scale), sum), x) in parts.zip(x.chunks(GROUP)) {
-                (*scale, *sum) = quantise_group(x, values);
+        self.groups.resize(self.rows * groups, EMPTY);
+        let rows = self.groups.chunks_mut(groups).zip(x.chunks(columns));
+        for (groups, x) in rows {
+            for (group, x) in groups.iter_mut().zip(x.chunks(GROUP)) {
+                *group = quantise_group(x);
             }
         }
     }
@@ -67,22 +74,31 @@ impl MatmulInput {
     }
 }
 
-/// Returns the group's scale and the sum of its int8 values.
-fn quantise_group(x: &[f32], values: &mut [i8]) -> (f32, i32) {
-    values.fill(0);
+fn quantise_group(x: &[f32]) -> InputGroup {
     let magnitude = |x: &f32| x.to_bits() & 0x7fff_ffff;
     let greatest = f32::from_bits(x.iter().map(magnitude).max().unwrap_or(0));
     if !greatest.is_finite() {
-        return (f32::NAN, 0);
+        return InputGroup {
+            scale: f32::NAN,
+            ..EMPTY
+        };
     }
     if greatest < SMALLEST {
-        return (0.0, 0);
+        return EMPTY;
     }
     let inverse = 127.0 / greatest;
-    let mut sum = 0;
+    let mut values = [0_i8; GROUP];
     for (value, x) in values.iter_mut().zip(x) {
         *value = (x * inverse).round_ties_even() as i8;
-        sum += i32::from(*value);
     }
-    (greatest / 127.0, sum)
+    let mut group = InputGroup {
+        scale: greatest / 127.0,
+        total: values.iter().copied().map(i32::from).sum(),
+        ..EMPTY
+    };
+    let quads = values.as_chunks::<4>().0;
+    for (quad, values) in group.quads.iter_mut().zip(quads) {
+        *quad = i32::from_le_bytes(values.map(i8::cast_unsigned));
+    }
+    group
 }

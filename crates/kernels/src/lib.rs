@@ -45,7 +45,10 @@ pub use input::MatmulInput;
 pub use kv::{KvPage, KvPrecision, KvShape, PAGE_TOKENS};
 pub use lora::{BranchShape, FactorPrecision, LoraBranch, LoraRows, add_lora};
 pub use matmul::matmul;
-pub use matrix::{F32Matrix, Int4Matrix, Int8Matrix, WeightFormat, WeightMatrix};
+pub use matrix::{
+    F32Matrix, GroupBlock, GroupedMatrix, Int4Block, Int4Matrix, Int8Block, Int8Matrix,
+    WeightFormat, WeightMatrix,
+};
 pub use norm::rms_norm;
 pub use rope::RopeTable;
 

@@ -6,7 +6,7 @@ use half::bf16;
 
 use crate::{
     ColumnsRef, Cpu, KernelError,
-    lanes::{LANES, Lanes, ScalarLanes, padded},
+    lanes::{LANES, Lanes, ScalarLanes},
 };
 
 /// The greatest rank.
@@ -172,7 +172,7 @@ fn add_row<L: Lanes, T: Copy>(
             for (wide, a) in wide.iter_mut().zip(a) {
                 *wide = widen(*a);
             }
-            sums[index % 2] = L::load(&wide).mul_add(L::load(&padded(x, 0.0)), sums[index % 2]);
+            sums[index % 2] = L::load(&wide).mul_add(L::load_part(x, 0.0), sums[index % 2]);
         }
         *inner = sums[0].add(sums[1]).sum();
     }

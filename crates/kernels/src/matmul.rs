@@ -1,6 +1,11 @@
 //! Products of activations and a packed matrix.
 
-use crate::{Cpu, F32Matrix, GROUP, Int4Matrix, Int8Matrix, MatmulInput, WeightMatrix};
+mod float;
+mod grouped;
+
+use std::ops::Range;
+
+use crate::{Cpu, MatmulInput, WeightMatrix, lanes::LANES};
 
 /// `out` = `input` × `matrix`ᵀ, [rows, outputs].
 ///
@@ -23,57 +28,64 @@ pub fn matmul(cpu: &Cpu, matrix: &WeightMatrix, input: &MatmulInput, out: &mut [
         input.rows * matrix.outputs(),
         "values of the output"
     );
-    let _ = cpu;
-    for (row, out) in out.chunks_mut(matrix.outputs()).enumerate() {
-        for (output, value) in out.iter_mut().enumerate() {
-            *value = match matrix {
-                WeightMatrix::Int8(matrix) => int8(matrix, input, row, output),
-                WeightMatrix::Int4(matrix) => int4(matrix, input, row, output),
-                WeightMatrix::F32(matrix) => float(matrix, input, row, output),
-            };
+    let tasks = OutputPanels::split(out, matrix.outputs(), parts_of(cpu, matrix, input.rows));
+    match matrix {
+        WeightMatrix::Int8(matrix) => cpu.workers().run(tasks, |out| {
+            cpu.run(grouped::GroupedProduct { matrix, input, out });
+        }),
+        WeightMatrix::Int4(matrix) => cpu.workers().run(tasks, |out| {
+            cpu.run(grouped::GroupedProduct { matrix, input, out });
+        }),
+        WeightMatrix::F32(matrix) => cpu.workers().run(tasks, |out| {
+            cpu.run(float::FloatProduct { matrix, input, out });
+        }),
+    }
+}
+
+/// Multiplications that justify a task of their own.
+const TASK: usize = 1 << 16;
+/// Tasks per thread: enough for threads that are interrupted not to be waited for long.
+const SHARES: usize = 4;
+
+fn parts_of(cpu: &Cpu, matrix: &WeightMatrix, rows: usize) -> usize {
+    match cpu.threads() {
+        1 => 1,
+        threads => {
+            let work = matrix.outputs() * matrix.columns() * rows;
+            (work / TASK).clamp(1, threads * SHARES)
         }
     }
 }
 
-fn int8(matrix: &Int8Matrix, input: &MatmulInput, row: usize, output: usize) -> f32 {
-    let groups = matrix.shape.groups();
-    let (panel, lane) = (output / 16, output % 16);
-    (0..groups).fold(0.0, |acc, group| {
-        let place = panel * groups + group;
-        let values = &input.values[(row * groups + group) * GROUP..][..GROUP];
-        let products = values.iter().enumerate().map(|(column, value)| {
-            let weight = matrix.blocks[place].0[column / 4][lane * 4 + column % 4];
-            i32::from(*value) * i32::from(weight)
-        });
-        let scale = input.scales[row * groups + group] * matrix.scales[place][lane].to_f32();
-        scale.mul_add(products.sum::<i32>() as f32, acc)
-    })
+/// Some panels of every row of an output.
+struct OutputPanels<'a> {
+    panels: Range<usize>,
+    /// The panels' columns of each row.
+    rows: Vec<&'a mut [f32]>,
 }
 
-fn int4(matrix: &Int4Matrix, input: &MatmulInput, row: usize, output: usize) -> f32 {
-    let groups = matrix.shape.groups();
-    let (panel, lane) = (output / 16, output % 16);
-    (0..groups).fold(0.0, |acc, group| {
-        let place = panel * groups + group;
-        let values = &input.values[(row * groups + group) * GROUP..][..GROUP];
-        let products = values.iter().enumerate().map(|(column, value)| {
-            let pair = column % 16;
-            let byte = matrix.blocks[place].0[pair / 4][lane * 4 + pair % 4];
-            let half = if column < 16 { byte & 15 } else { byte >> 4 };
-            i32::from(*value) * (i32::from(half) - 8)
-        });
-        let scale = input.scales[row * groups + group] * matrix.scales[place][lane].to_f32();
-        scale.mul_add(products.sum::<i32>() as f32, acc)
-    })
-}
-
-fn float(matrix: &F32Matrix, input: &MatmulInput, row: usize, output: usize) -> f32 {
-    let columns = matrix.shape.columns;
-    let x = &input.floats[row * columns..][..columns];
-    let lines = &matrix.lines[output / 16 * columns..][..columns];
-    let groups = x.chunks(GROUP).zip(lines.chunks(GROUP));
-    groups.fold(0.0, |acc, (x, lines)| {
-        let products = x.iter().zip(lines);
-        acc + products.fold(0.0, |sum, (x, line)| line.0[output % 16].mul_add(*x, sum))
-    })
+impl<'a> OutputPanels<'a> {
+    /// Splits the columns of `out`, [rows, outputs], into at most `parts` parts of whole pairs of
+    /// panels.
+    fn split(out: &'a mut [f32], outputs: usize, parts: usize) -> Vec<Self> {
+        if outputs == 0 {
+            return Vec::new();
+        }
+        let panels = outputs.div_ceil(LANES);
+        let each = panels.div_ceil(parts).next_multiple_of(2);
+        let rows = out.len() / outputs;
+        let range = |part: usize| part * each..((part + 1) * each).min(panels);
+        let mut split: Vec<Self> = (0..panels.div_ceil(each))
+            .map(|part| Self {
+                panels: range(part),
+                rows: Vec::with_capacity(rows),
+            })
+            .collect();
+        for row in out.chunks_mut(outputs) {
+            for (part, columns) in split.iter_mut().zip(row.chunks_mut(each * LANES)) {
+                part.rows.push(columns);
+            }
+        }
+        split
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     Cpu,
-    lanes::{LANES, Lanes, ScalarLanes, padded},
+    lanes::{LANES, Lanes, ScalarLanes},
 };
 
 /// Norms each row of `x`, [rows, columns], by its root mean square and multiplies by `weight`,
@@ -27,9 +27,9 @@ fn norm_row<L: Lanes>(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
     let inverse = L::splat(1.0 / (mean + eps).sqrt());
     let rows = x.chunks(LANES).zip(weight.chunks(LANES));
     for ((x, weight), out) in rows.zip(out.chunks_mut(LANES)) {
-        let x = L::load(&padded(x, 0.0)).mul(inverse);
+        let x = L::load_part(x, 0.0).mul(inverse);
         let mut block = [0.0; LANES];
-        x.mul(L::load(&padded(weight, 0.0))).store(&mut block);
+        x.mul(L::load_part(weight, 0.0)).store(&mut block);
         out.copy_from_slice(&block[..out.len()]);
     }
 }
@@ -39,7 +39,7 @@ fn norm_row<L: Lanes>(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
 pub(crate) fn dot<L: Lanes>(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [L::zero(); 2];
     for (index, (a, b)) in a.chunks(LANES).zip(b.chunks(LANES)).enumerate() {
-        let (a, b) = (L::load(&padded(a, 0.0)), L::load(&padded(b, 0.0)));
+        let (a, b) = (L::load_part(a, 0.0), L::load_part(b, 0.0));
         sums[index % 2] = a.mul_add(b, sums[index % 2]);
     }
     sums[0].add(sums[1]).sum()

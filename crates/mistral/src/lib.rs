@@ -40,13 +40,13 @@ use std::{
     },
 };
 
-use self::{load::RunningEngine, model_dir::ModelDirView};
+use self::{load::RunningEngine, model_dir::ModelDirView, token_request::MistralModel};
 use openlora_core::error::Explain;
 use openlora_engine::{EngineError, EngineSpec, LoadedEngine, ModelLoader, Quant, QuantChoice};
 use openlora_generation::{ServedModel, adapter_effect, canary_prompts};
 use openlora_model as model;
 use openlora_model::{
-    BaseModel, ModelConfig,
+    ModelConfig,
     adapter::{self, LoraAdapter, NormalisedAdapter},
     dataset::Task,
     text::TextCodec,
@@ -193,7 +193,9 @@ impl LoadPlan {
     fn loaded(self, running: RunningEngine, effect: Option<f32>) -> LoadedEngine {
         let engine = ServedModel {
             name: self.name,
-            model: Arc::new(running),
+            model: MistralModel {
+                running: Arc::new(running),
+            },
             codec: self.codec,
             context: model_dir::context(&self.config),
         };

@@ -164,15 +164,20 @@ async fn answer(
     Ok(reader)
 }
 
+/// A running engine as a model of token ids.
+pub(super) struct MistralModel {
+    pub running: Arc<RunningEngine>,
+}
+
 #[async_trait::async_trait]
-impl TokenModel for Arc<RunningEngine> {
+impl TokenModel for MistralModel {
     /// The request is submitted when the stream is first read.
     async fn start_answer(
         &self,
         ids: Vec<u32>,
         walk: Generation,
     ) -> Result<GenerationStream, EngineError> {
-        let answer = answer(Arc::clone(self), ids, walk);
+        let answer = answer(Arc::clone(&self.running), ids, walk);
         Ok(Box::pin(futures::stream::once(answer).try_flatten()))
     }
 
@@ -183,7 +188,7 @@ impl TokenModel for Arc<RunningEngine> {
     ) -> Result<Vec<Vec<f32>>, EngineError> {
         let mut rows = Vec::with_capacity(forks.len());
         for fork in forks {
-            let row = logits(self, [prefix, &fork.path].concat()).await?;
+            let row = logits(&self.running, [prefix, &fork.path].concat()).await?;
             let at = |id: &u32| row.get(*id as usize).copied().unwrap_or(f32::NEG_INFINITY);
             rows.push(fork.children.iter().map(at).collect());
         }

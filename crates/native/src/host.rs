@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 
 use super::{
     base::NativeBase,
+    counters::ActivityCounters,
     lora::NativeAdapter,
     owner::{CallSlot, ModelOwner},
     pages::{OwnerId, PagePool},
@@ -37,13 +38,6 @@ pub(crate) struct HostLimits {
     pub context: usize,
 }
 
-/// What all bases of a loader count.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct SharedCounters {
-    pub resident: Arc<AtomicUsize>,
-    pub steps: Arc<AtomicU64>,
-}
-
 /// A base with its scheduler; it ends with the last model that uses it.
 pub(crate) struct NativeHost {
     pub base: Arc<NativeBase>,
@@ -52,7 +46,7 @@ pub(crate) struct NativeHost {
     calls: Arc<AtomicUsize>,
     submissions: Sender<Submission>,
     gone: Sender<OwnerId>,
-    counters: SharedCounters,
+    counters: Arc<ActivityCounters>,
     owners: AtomicU64,
     /// Pages in use.
     pages: Arc<AtomicUsize>,
@@ -82,7 +76,7 @@ impl NativeHost {
         base: NativeBase,
         cpu: Cpu,
         limits: HostLimits,
-        counters: SharedCounters,
+        counters: Arc<ActivityCounters>,
     ) -> std::io::Result<Self> {
         let base = Arc::new(base);
         let pages = Arc::new(AtomicUsize::new(0));
@@ -92,7 +86,7 @@ impl NativeHost {
             pool: PagePool::new(base.kv_shape(), limits.pages),
             parallel: limits.parallel.max(1),
             chunk_tokens: limits.chunk_tokens.max(1),
-            steps: Arc::clone(&counters.steps),
+            counters: Arc::clone(&counters),
             pages: Arc::clone(&pages),
         };
         let (submissions, calls): (_, Receiver<Submission>) = channel();
@@ -152,8 +146,8 @@ impl NativeHost {
             return owner;
         }
         let id = OwnerId(self.owners.fetch_add(1, Ordering::Relaxed));
-        let counter = Arc::clone(&self.counters.resident);
-        let owner = Arc::new(ModelOwner::new(id, adapter, self.gone.clone(), counter));
+        let counters = Arc::clone(&self.counters);
+        let owner = Arc::new(ModelOwner::new(id, adapter, self.gone.clone(), counters));
         resident.insert(digest, Arc::downgrade(&owner));
         owner
     }

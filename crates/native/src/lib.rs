@@ -28,6 +28,7 @@
 //! ```
 
 mod base;
+mod counters;
 mod forward;
 mod host;
 mod loader;
@@ -41,6 +42,7 @@ mod settings;
 mod weights;
 
 pub use base::{NativeBase, PackError};
+pub use counters::NativeActivity;
 pub use loader::{NativeLoader, NativeMemory};
 pub use lora::{FactorError, NativeAdapter};
 pub use openlora_kernels::{ARITHMETIC, CpuPath};

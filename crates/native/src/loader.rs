@@ -18,12 +18,16 @@ use openlora_model::{
 
 use super::{
     base::{NativeBase, kv_shape},
-    host::{HostLimits, NativeHost, SharedCounters},
+    counters::{ActivityCounters, NativeActivity},
+    host::{HostLimits, NativeHost},
     lora::NativeAdapter,
     model::NativeModel,
     owner::ModelOwner,
     settings::NativeSettings,
 };
+
+/// Memory for keys and values unless a full context takes more or all of them take less.
+const CACHE_BYTES: u64 = 1 << 30;
 
 /// Memory of what a loader has loaded, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,7 +49,7 @@ pub struct NativeLoader {
     settings: NativeSettings,
     /// One base is loaded at a time.
     hosts: tokio::sync::Mutex<HashMap<BaseKey, Weak<NativeHost>>>,
-    counters: SharedCounters,
+    counters: Arc<ActivityCounters>,
 }
 
 impl NativeLoader {
@@ -67,6 +71,11 @@ impl NativeLoader {
         })
     }
 
+    /// The work done so far.
+    pub fn activity(&self) -> NativeActivity {
+        self.counters.snapshot()
+    }
+
     async fn host(
         &self,
         name: &str,
@@ -80,7 +89,7 @@ impl NativeLoader {
             return Ok(host);
         }
         let plan = HostPlan::new(name, base, form, self.settings)?;
-        let counters = self.counters.clone();
+        let counters = Arc::clone(&self.counters);
         let started = tokio::task::spawn_blocking(move || plan.start(counters)).await;
         let host = Arc::new(started.map_err(|error| EngineError::Load {
             name: name.to_owned(),
@@ -162,7 +171,7 @@ impl ModelLoader for NativeLoader {
     }
 
     fn steps(&self) -> u64 {
-        self.counters.steps.load(Ordering::Relaxed)
+        self.counters.rows.load(Ordering::Relaxed)
     }
 }
 
@@ -250,19 +259,23 @@ impl HostPlan {
         settings: NativeSettings,
     ) -> Result<Self, EngineError> {
         let page = kv_shape(&base.config, form.format).page_bytes() as u64;
-        let full = base.config.max_positions.div_ceil(PAGE_TOKENS);
+        let full = base.config.max_positions.div_ceil(PAGE_TOKENS) as u64;
         let parallel = settings.parallel.max(1);
-        let wanted = (full * parallel) as u64;
         let pages = match settings.cache_bytes {
             Some(bytes) => bytes / page,
-            None => wanted.min((form.free / 4 / page).max(full as u64)),
+            None => {
+                let most = full.saturating_mul(parallel as u64);
+                (CACHE_BYTES / page)
+                    .clamp(full, most)
+                    .min(form.free / 2 / page)
+            }
         };
         if pages == 0 {
             return Err(EngineError::Load {
                 name: name.to_owned(),
                 reason: format!(
                     "the cache of {} bytes cannot hold {PAGE_TOKENS} tokens, which take {page} bytes",
-                    settings.cache_bytes.unwrap_or(0)
+                    settings.cache_bytes.unwrap_or(form.free / 2)
                 ),
             });
         }
@@ -283,7 +296,7 @@ impl HostPlan {
         })
     }
 
-    fn start(self, counters: SharedCounters) -> Result<NativeHost, EngineError> {
+    fn start(self, counters: Arc<ActivityCounters>) -> Result<NativeHost, EngineError> {
         let load = |reason: String| EngineError::Load {
             name: self.name.clone(),
             reason,

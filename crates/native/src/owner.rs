@@ -6,7 +6,7 @@ use std::sync::{
     mpsc::Sender,
 };
 
-use super::{lora::NativeAdapter, pages::OwnerId};
+use super::{counters::ActivityCounters, lora::NativeAdapter, pages::OwnerId};
 
 /// A model that calls can name. It leaves memory with its last engine and call, and its prefixes with
 /// it.
@@ -16,30 +16,30 @@ pub(crate) struct ModelOwner {
     pub adapter: Option<NativeAdapter>,
     /// Receives the id when nobody needs the model any more.
     gone: Sender<OwnerId>,
-    resident: Arc<AtomicUsize>,
+    counters: Arc<ActivityCounters>,
 }
 
 impl ModelOwner {
-    /// Counts itself in `resident`.
+    /// Counts itself as resident.
     pub(crate) fn new(
         id: OwnerId,
         adapter: Option<NativeAdapter>,
         gone: Sender<OwnerId>,
-        resident: Arc<AtomicUsize>,
+        counters: Arc<ActivityCounters>,
     ) -> Self {
-        resident.fetch_add(1, Ordering::Relaxed);
+        counters.resident.fetch_add(1, Ordering::Relaxed);
         Self {
             id,
             adapter,
             gone,
-            resident,
+            counters,
         }
     }
 }
 
 impl Drop for ModelOwner {
     fn drop(&mut self) {
-        self.resident.fetch_sub(1, Ordering::Relaxed);
+        self.counters.resident.fetch_sub(1, Ordering::Relaxed);
         // Without a scheduler there are no prefixes left either.
         let _ = self.gone.send(self.id);
     }

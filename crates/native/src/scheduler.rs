@@ -9,7 +9,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
         mpsc::{Receiver, TryRecvError},
     },
     time::Instant,
@@ -21,6 +21,7 @@ use openlora_kernels::{Cpu, PAGE_TOKENS};
 
 use super::{
     base::NativeBase,
+    counters::ActivityCounters,
     forward::{ForwardBuffers, SequenceRows, forward},
     owner::{CallSlot, ModelOwner},
     pages::{OwnerId, PagePool},
@@ -54,8 +55,7 @@ pub(crate) struct SchedulerParts {
     pub parallel: usize,
     /// Tokens of prompts per step.
     pub chunk_tokens: usize,
-    /// Counts rows of logits.
-    pub steps: Arc<AtomicU64>,
+    pub counters: Arc<ActivityCounters>,
     /// Pages in use.
     pub pages: Arc<AtomicUsize>,
 }
@@ -209,6 +209,8 @@ impl Scheduler {
                 self.waiting.push(sequence);
                 return;
             }
+            let reused = &self.parts.counters.reused;
+            reused.fetch_add(sequence.computed as u64, Ordering::Relaxed);
             self.running.push(sequence);
         }
     }
@@ -280,6 +282,8 @@ impl Scheduler {
             let mut sequence = self.running.swap_remove(at);
             sequence.release_pages(&mut self.parts.pool);
             self.waiting.push(sequence);
+            let counter = &self.parts.counters.pre_emptions;
+            counter.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -312,7 +316,10 @@ impl Scheduler {
         let wanted = rows.iter().filter(|it| it.wants_logits).count();
         match forward(&parts.base, &parts.cpu, &mut rows, buffers) {
             Ok(()) => {
-                parts.steps.fetch_add(wanted as u64, Ordering::Relaxed);
+                let tokens: usize = counts.values().sum();
+                let counters = &parts.counters;
+                counters.rows.fetch_add(wanted as u64, Ordering::Relaxed);
+                counters.tokens.fetch_add(tokens as u64, Ordering::Relaxed);
                 let logits = std::mem::take(&mut self.buffers.logits);
                 self.advance(&counts, &logits);
                 self.buffers.logits = logits;

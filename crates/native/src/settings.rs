@@ -15,8 +15,8 @@ pub struct NativeSettings {
     pub queue: usize,
     /// Tokens of prompts that are computed in one step, between the next tokens of running answers.
     pub chunk_tokens: usize,
-    /// Memory for keys and values, in bytes; if none, what `parallel` full contexts take, but at most
-    /// a quarter of the free memory.
+    /// Memory for keys and values, in bytes. If none: 1 GiB, but at least a full context, at most
+    /// `parallel` of them, and at most half of the free memory.
     pub cache_bytes: Option<u64>,
 }
 

@@ -4,12 +4,15 @@
 //! together, four columns of each output at a time, so that a vector lane sums one output.
 
 mod float;
+mod grouped;
 mod int4;
 mod int8;
 
 pub use float::F32Matrix;
-pub use int4::Int4Matrix;
-pub use int8::Int8Matrix;
+pub(crate) use float::FloatLine;
+pub use grouped::{GroupBlock, GroupedMatrix};
+pub use int4::{Int4Block, Int4Matrix};
+pub use int8::{Int8Block, Int8Matrix};
 
 use crate::KernelError;
 

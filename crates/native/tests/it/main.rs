@@ -6,7 +6,11 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod adapters;
 mod engine;
+mod invariance;
+mod isolation;
+mod serving;
 
 use engine::under_test;
 
