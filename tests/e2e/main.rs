@@ -49,6 +49,7 @@ mod purse_homes;
 mod purse_hostile;
 mod purse_lossy;
 mod purse_parallel;
+mod replay;
 mod result_schemas;
 mod rewards_chain;
 mod schemas;

@@ -24,7 +24,7 @@ use openlora_core::error::{ExitClass, ExitStatus, Failure};
 use openlora_engine::{EngineError, GenerationStep, Prompt, Quant, SamplingParams};
 use openlora_ledger::{
     CallComputation, SamplingRecord,
-    event::{CallKind, FinishReason, TokenUsage},
+    event::{CallKind, FinishReason},
 };
 use openlora_model::{BaseModel, adapter};
 use openlora_native::ARITHMETIC;
@@ -145,7 +145,8 @@ impl ReplayPlan {
                 "{engine} answered it, and this program computes {ARITHMETIC}"
             )));
         }
-        if !receipt.finish.is_answer() || receipt.usage.completion_tokens == 0 {
+        let is_empty = receipt.usage.completion_tokens == 0 && receipt.finish != FinishReason::Stop;
+        if !receipt.finish.is_answer() || is_empty {
             return Err(refuse("the server cut it off".to_owned()));
         }
         if matches!(receipt.kind, CallKind::Moderation | CallKind::Embedding) {
@@ -197,7 +198,7 @@ impl ReplayPlan {
     /// The adapter of the project's run with the digest of the receipt.
     fn run_adapter(&self, context: &CommandContext) -> Result<ChosenAdapter, Failure> {
         let runs = project::runs(context);
-        let found = std::fs::read_dir(&runs).into_iter().flatten().flatten();
+        let mut found = std::fs::read_dir(&runs).into_iter().flatten().flatten();
         let found = found.find_map(|run| {
             let adapter = adapter::read(&run.path().join("adapter")).ok()?;
             (adapter.digest == self.receipt.adapter_digest).then_some(adapter)
@@ -266,7 +267,7 @@ impl ReplayPlan {
         let disconnected = self.receipt.finish == FinishReason::Disconnected;
         let answer = self.without_line_end(answer, &computed.text);
         let difference = different_text(&computed, answer, disconnected);
-        let (paid, found) = (TokenUsage::from(self.receipt.usage), computed.usage);
+        let (paid, found) = (self.receipt.usage, computed.usage);
         let mut checks = vec![
             count_check("prompt", paid.prompt_tokens, found.prompt_tokens),
             answer_check(difference.is_none()),
@@ -290,10 +291,7 @@ impl ReplayPlan {
     /// A shell's redirection of `call` adds a line end to the answer.
     fn without_line_end<'a>(&self, answer: &'a str, computed: &str) -> &'a str {
         let stripped = answer.strip_suffix('\n').unwrap_or(answer);
-        let fits = |text: &str| match &self.receipt.response_key {
-            Some(key) => response_hash(key, text).as_ref() == Some(&self.receipt.response_hash),
-            None => text == computed,
-        };
+        let fits = |text: &str| text == computed || self.stands_for(text);
         match fits(stripped) && !fits(answer) {
             true => stripped,
             false => answer,
@@ -318,7 +316,7 @@ impl ReplayPlan {
         let found = adapter.engine.classify(prompt, adapter.labels()).await;
         let found = found.map_err(failed)?;
         let difference = different_label(adapter.labels(), &found.probabilities, answer);
-        let paid = TokenUsage::from(self.receipt.usage);
+        let paid = self.receipt.usage;
         let checks = vec![
             count_check("prompt", paid.prompt_tokens, found.usage.prompt_tokens),
             answer_check(difference.is_none()),
@@ -331,6 +329,13 @@ impl ReplayPlan {
         Ok((checks, difference))
     }
 
+    /// Whether the receipt's hash, if it can be opened, is that of a text.
+    fn stands_for(&self, text: &str) -> bool {
+        let key = self.receipt.response_key.as_deref();
+        let hash = key.and_then(|key| response_hash(key, text));
+        hash.as_ref() == Some(&self.receipt.response_hash)
+    }
+
     /// Whether the receipt commits to this answer. The reader of a stream that broke off may have
     /// less than the receipt stands for.
     fn hash_check(&self, answer: &GivenAnswer) -> ReceiptCheck {
@@ -340,25 +345,24 @@ impl ReplayPlan {
             status,
             reason: reason.map(str::to_owned),
         };
-        let Some(key) = &self.receipt.response_key else {
+        if self.receipt.response_key.is_none() {
             let reason = "it has no key for its hash: only payers get one";
             return check(CheckStatus::Skipped, Some(reason));
-        };
+        }
         if self.receipt.finish == FinishReason::Disconnected {
             let reason = "its reader left before the end";
             return check(CheckStatus::Skipped, Some(reason));
         }
-        let stands_for =
-            |text: &str| response_hash(key, text).as_ref() == Some(&self.receipt.response_hash);
         let fits = match &answer.said {
             AdapterAnswer::Text { text } => {
-                stands_for(text) || text.strip_suffix('\n').is_some_and(stands_for)
+                let stripped = text.strip_suffix('\n');
+                self.stands_for(text) || stripped.is_some_and(|text| self.stands_for(text))
             }
             AdapterAnswer::Labels { labels, .. } => {
                 let lines = labels
                     .iter()
                     .map(|label| format!("{}\n", label.probability));
-                stands_for(&lines.collect::<String>())
+                self.stands_for(&lines.collect::<String>())
             }
         };
         match fits {

@@ -62,11 +62,16 @@ pub(super) fn different_text(
     }
     let pairs = text.chars().zip(answer.chars());
     let character = pairs.take_while(|(one, other)| one == other).count();
-    let begun = computed.starts.iter().filter(|start| **start <= character);
+    let starts = &computed.starts;
     let token = match text.chars().nth(character) {
-        Some(_) => begun.count().saturating_sub(1),
+        // Tokens of a part of a character begin where it does.
+        Some(_) => {
+            let begun = starts.partition_point(|start| *start <= character);
+            let own = begun.checked_sub(1).map_or(0, |last| starts[last]);
+            starts.partition_point(|start| *start < own)
+        }
         // The answer goes on where the computed one ends.
-        None => computed.starts.len(),
+        None => starts.len(),
     };
     let rest = |text: &str| text.chars().skip(character).take(SHOWN).collect();
     Some(AnswerDifference {
