@@ -128,6 +128,9 @@ pub enum CliCommand {
     Serve(ServeArgs),
     /// Talk to an adapter in this terminal, without a server
     Chat(ChatArgs),
+    /// Measure how fast this machine answers
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Claim what calls have cost, and have it sent to the splitters
     Settle(TreasuryArgs),
     /// Pay out your share of the splitters, and the contributor pools'
@@ -678,6 +681,40 @@ pub struct ServeArgs {
     pub password: PasswordArgs,
 }
 
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Tokens per second, time to the first token and memory for 1 to N calls at the same time
+    Serve(BenchServeArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct BenchServeArgs {
+    /// Base model: nano, a folder, or a Hub id
+    #[arg(long, value_name = "DIR|ID")]
+    pub base: Option<String>,
+    /// Adapter to measure; repeat it for several. The newest run's, or none, when left out
+    #[arg(long, value_name = "NAME=PATH")]
+    pub adapter: Vec<String>,
+    /// Folder whose folders are adapters, packages or runs
+    #[arg(long, value_name = "DIR")]
+    pub adapters: Option<PathBuf>,
+    /// What computes answers: auto, mistralrs or native
+    #[arg(long, value_name = "NAME")]
+    pub engine: Option<String>,
+    /// Weights in memory: auto, f32, q8_0, q4_0 or q4k
+    #[arg(long, value_name = "NAME")]
+    pub quant: Option<String>,
+    /// Most calls at the same time
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub streams: u16,
+    /// Tokens of each prompt, nearly
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(8..=1_000_000))]
+    pub prompt_tokens: u32,
+    /// Tokens of each answer
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub answer_tokens: u32,
+}
+
 #[derive(Debug, Args)]
 pub struct ChatArgs {
     /// Adapter to talk to; the newest run's when left out
@@ -1039,6 +1076,11 @@ impl CliCommand {
                 SettingFlag("eval.min_gain", "--min-gain", args.min_gain.as_deref()),
             ]),
             Self::Chat(args) => overrides([
+                SettingFlag("base.id", "--base", args.base.as_deref()),
+                SettingFlag("serve.engine", "--engine", args.engine.as_deref()),
+                SettingFlag("serve.quant", "--quant", args.quant.as_deref()),
+            ]),
+            Self::Bench(BenchCommand::Serve(args)) => overrides([
                 SettingFlag("base.id", "--base", args.base.as_deref()),
                 SettingFlag("serve.engine", "--engine", args.engine.as_deref()),
                 SettingFlag("serve.quant", "--quant", args.quant.as_deref()),

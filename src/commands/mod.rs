@@ -8,6 +8,7 @@ pub mod settings;
 pub mod ask;
 pub mod attribution;
 pub mod audit;
+pub mod bench;
 pub mod call;
 pub mod channel;
 pub mod chat;
@@ -49,8 +50,8 @@ pub mod withdraw;
 
 use crate::commands::{
     cli::{
-        AttributionCommand, ChannelCommand, CliCommand, ConfigCommand, DataCommand, DevnetCommand,
-        ReceiptsCommand, WalletCommand,
+        AttributionCommand, BenchCommand, ChannelCommand, CliCommand, ConfigCommand, DataCommand,
+        DevnetCommand, ReceiptsCommand, WalletCommand,
     },
     printer::Printer,
     settings::Settings,
@@ -112,6 +113,7 @@ pub async fn dispatch(
         CliCommand::Devnet(command) => run_devnet(context, command).await,
         CliCommand::Serve(args) => serve::run(context, args.into()).await,
         CliCommand::Chat(args) => chat::run(context, args.into()).await,
+        CliCommand::Bench(BenchCommand::Serve(args)) => bench::run(context, args.into()).await,
         CliCommand::Settle(args) => settle::run(context, args.into()).await,
         CliCommand::Withdraw(args) => withdraw::run(context, args.treasury.into(), args.to).await,
         CliCommand::Audit(args) => audit::run(context, args.into()).await,

@@ -2,6 +2,7 @@
 
 use super::{
     audit::AuditRequest,
+    bench::BenchRequest,
     call::{self, CallRequest},
     channel::{ChannelRequest, OpenRequest},
     chat::ConversationRequest,
@@ -22,9 +23,10 @@ use super::{
     verify::VerifyRequest,
 };
 use crate::commands::cli::{
-    AuditArgs, CallArgs, CallKindArg, ChatArgs, ClaimArgs, DashArgs, DemoArgs, DeployArgs,
-    EarningsArgs, EarningsByArg, EvalArgs, ExploreArgs, InitArgs, NewChannelArgs, OneChannelArgs,
-    PackageArgs, PayerArgs, ReplayArgs, SchemeArg, ServeArgs, TrainArgs, TreasuryArgs, VerifyArgs,
+    AuditArgs, BenchServeArgs, CallArgs, CallKindArg, ChatArgs, ClaimArgs, DashArgs, DemoArgs,
+    DeployArgs, EarningsArgs, EarningsByArg, EvalArgs, ExploreArgs, InitArgs, NewChannelArgs,
+    OneChannelArgs, PackageArgs, PayerArgs, ReplayArgs, SchemeArg, ServeArgs, TrainArgs,
+    TreasuryArgs, VerifyArgs,
 };
 use openlora_ledger::PaymentScheme;
 use openlora_payments::payer::SchemeChoice;
@@ -190,6 +192,19 @@ impl From<ServeArgs> for ServeRequest {
             adapters: args.adapter,
             folder: args.adapters,
             password_file: args.password.password_file,
+        }
+    }
+}
+
+impl From<BenchServeArgs> for BenchRequest {
+    fn from(args: BenchServeArgs) -> Self {
+        let size = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        Self {
+            adapters: args.adapter,
+            folder: args.adapters,
+            streams: usize::from(args.streams),
+            prompt_tokens: size(args.prompt_tokens),
+            answer_tokens: size(args.answer_tokens),
         }
     }
 }

@@ -180,10 +180,20 @@ pub(super) async fn load_with(
     base: &BaseModel,
     chosen: ChosenAdapter,
 ) -> Result<ServedAdapter, Failure> {
-    let prices = PriceList::default();
-    let loaded = load(context, engine, base, vec![chosen], prices, BTreeMap::new()).await?;
+    let loaded = load_free(context, engine, base, vec![chosen]).await?;
     let none = || Failure::new(ExitClass::Internal, "no adapter was loaded");
     loaded.into_iter().next().ok_or_else(none)
+}
+
+/// Adapters on their base, without prices.
+pub(super) async fn load_free(
+    context: &CommandContext,
+    engine: &ChosenEngine,
+    base: &BaseModel,
+    chosen: Vec<ChosenAdapter>,
+) -> Result<Vec<ServedAdapter>, Failure> {
+    let prices = PriceList::default();
+    load(context, engine, base, chosen, prices, BTreeMap::new()).await
 }
 
 /// A home has one journal and one account, and so one server.
@@ -309,7 +319,8 @@ fn check_exposure(
     Ok(())
 }
 
-fn choose(
+/// The named adapters and those in a folder; the newest run's without either.
+pub(super) fn choose(
     context: &CommandContext,
     wanted: &[String],
     folder: Option<&Path>,
@@ -402,7 +413,10 @@ fn adapter_folder(path: PathBuf) -> PathBuf {
 }
 
 /// If no base is configured, the one that all adapter cards name.
-fn base_id<'a>(context: &CommandContext, chosen: &'a [ChosenAdapter]) -> Option<&'a str> {
+pub(super) fn base_id<'a>(
+    context: &CommandContext,
+    chosen: &'a [ChosenAdapter],
+) -> Option<&'a str> {
     let mut cards = chosen
         .iter()
         .map(|one| one.adapter.task.as_ref().map(|card| card.base_id.as_str()));

@@ -12,6 +12,7 @@ mod allotted_serving;
 mod architecture;
 mod attribution;
 mod audit;
+mod bench;
 mod beside_server;
 mod call;
 mod chain_identity;

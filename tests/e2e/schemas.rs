@@ -109,6 +109,8 @@ fn every_result_fits_its_schema() {
         .run();
     results.add("error", &error.stderr);
 
+    let bench = "bench serve --streams 2 --prompt-tokens 8 --answer-tokens 2";
+    results.run("bench-serve", &project, bench);
     write_adapters(home.path());
     let server = Live::start(home.path(), 0);
     results.add("serve", &server.ready.to_string());
