@@ -8,6 +8,7 @@ use openlora::commands::{
 };
 use openlora_engine::Quant;
 use openlora_model::BaseModel;
+use openlora_native::CpuPath;
 use serde_json::{Value, json};
 
 use crate::{
@@ -388,4 +389,29 @@ fn an_adapter_of_another_base_is_refused() {
                 digest("qwen2"),
             ),
         );
+}
+
+#[test]
+fn doctor_says_what_can_answer_here() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = openlora(dir.path()).args(["--json", "doctor"]).run();
+    let report: Value = serde_json::from_str(&run.stdout).unwrap();
+    let checks = report["checks"].as_array().unwrap();
+    let found = |name: &str| {
+        let check = checks.iter().find(|check| check["name"] == name).unwrap();
+        check["found"].as_str().unwrap().to_owned()
+    };
+    let paths = CpuPath::ALL.into_iter().filter(|path| path.is_supported());
+    let paths: Vec<String> = paths.map(|path| path.to_string()).collect();
+    let expected = format!(
+        "mistralrs/0.8.1 on the processor; native/1 with {}, of {}",
+        paths.last().unwrap(),
+        paths.join(", ")
+    );
+    assert_eq!(found("engines"), expected);
+    let gpu = match Path::new("/proc/driver/nvidia/version").exists() {
+        true => "NVIDIA, which this build does not use",
+        false => "none, and this build needs none",
+    };
+    assert_eq!(found("gpu"), gpu);
 }

@@ -27,6 +27,7 @@
 //! ```
 
 mod batch;
+mod device;
 mod error;
 mod forward;
 pub mod kernels;
@@ -38,6 +39,7 @@ mod tap;
 mod weights;
 
 pub use batch::TokenBatch;
+pub use device::compute_device;
 pub use error::DecoderError;
 pub use layer::ModelParameter;
 pub use lora::LoraFactors;

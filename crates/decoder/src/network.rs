@@ -176,7 +176,7 @@ impl Decoder {
         all
     }
 
-    fn for_parameters(
+    pub(super) fn for_parameters(
         &mut self,
         mut work: impl FnMut(&mut ModelParameter) -> Result<(), DecoderError>,
     ) -> Result<(), DecoderError> {

@@ -61,7 +61,7 @@ pub const fn computes_on_gpu() -> bool {
 }
 
 /// Names the engine in answers about models and in receipts.
-const IMPLEMENTATION: &str = "mistralrs/0.8.1";
+pub const IMPLEMENTATION: &str = "mistralrs/0.8.1";
 
 /// Loads engines and keeps the data they share.
 #[derive(Default)]

@@ -14,7 +14,7 @@ use std::sync::{
 
 use futures::TryStreamExt;
 use mistralrs::{
-    Constraint, Device, NormalRequest, Request, RequestMessage, Response, SamplingParams, Tensor,
+    Constraint, NormalRequest, Request, RequestMessage, Response, SamplingParams, Tensor,
     core::CustomLogitsProcessor,
 };
 use tokio::sync::mpsc;
@@ -56,7 +56,7 @@ impl CustomLogitsProcessor for TokenChooser {
         };
         let mut only = vec![0f32; row.len() + 1];
         only[next] = 1.0;
-        Tensor::from_vec(only, row.len() + 1, &Device::Cpu)
+        Tensor::from_vec(only, row.len() + 1, logits.device())
     }
 }
 
