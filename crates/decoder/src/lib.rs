@@ -35,7 +35,6 @@ mod lora;
 mod network;
 mod noise;
 mod tap;
-mod weights;
 
 pub use batch::TokenBatch;
 pub use error::DecoderError;
