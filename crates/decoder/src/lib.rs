@@ -36,7 +36,6 @@ mod lora;
 mod network;
 mod noise;
 mod tap;
-mod weights;
 
 pub use batch::TokenBatch;
 pub use device::compute_device;

@@ -3,7 +3,7 @@
 use crate::{
     Cpu,
     exp::exp,
-    lanes::{LANES, Lanes, ScalarLanes},
+    lanes::{LANES, LaneKernel, Lanes},
 };
 
 /// SwiGLU's product. Rows of `gate_up` are [gate | up], each `columns` wide; `out` is
@@ -12,23 +12,43 @@ use crate::{
 /// # Panics
 /// If the buffers are not as many rows.
 pub fn silu_mul(cpu: &Cpu, gate_up: &[f32], columns: usize, out: &mut [f32]) {
-    assert!(gate_up.len() == 2 * out.len() && out.len().is_multiple_of(columns));
-    let _ = cpu;
-    for (row, out) in gate_up.chunks(2 * columns).zip(out.chunks_mut(columns)) {
-        let (gate, up) = row.split_at(columns);
-        silu_row::<ScalarLanes>(gate, up, out);
-    }
+    assert!(
+        gate_up.len() == 2 * out.len() && columns > 0 && out.len().is_multiple_of(columns),
+        "rows of {columns} values"
+    );
+    // An exponential costs as much as some values read.
+    cpu.for_row_blocks(out, columns, 4 * columns, |first, out| {
+        let gate_up = &gate_up[2 * first * columns..][..2 * out.len()];
+        cpu.run(SiluProduct {
+            gate_up,
+            columns,
+            out,
+        });
+    });
 }
 
-#[inline(always)]
-fn silu_row<L: Lanes>(gate: &[f32], up: &[f32], out: &mut [f32]) {
-    let rows = gate.chunks(LANES).zip(up.chunks(LANES));
-    for ((gate, up), out) in rows.zip(out.chunks_mut(LANES)) {
-        let gate = L::load_part(gate, 0.0);
-        let below = exp(L::zero().sub(gate)).add(L::splat(1.0));
-        let mut block = [0.0; LANES];
-        gate.div(below).mul(L::load_part(up, 0.0)).store(&mut block);
-        out.copy_from_slice(&block[..out.len()]);
+struct SiluProduct<'a> {
+    gate_up: &'a [f32],
+    columns: usize,
+    out: &'a mut [f32],
+}
+
+impl LaneKernel for SiluProduct<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        let rows = self.gate_up.chunks(2 * self.columns);
+        for (row, out) in rows.zip(self.out.chunks_mut(self.columns)) {
+            let (gate, up) = row.split_at(self.columns);
+            let blocks = gate.chunks(LANES).zip(up.chunks(LANES));
+            for ((gate, up), out) in blocks.zip(out.chunks_mut(LANES)) {
+                let gate = L::load_part(gate, 0.0);
+                let below = exp(L::zero().sub(gate)).add(L::splat(1.0));
+                let product = gate.div(below).mul(L::load_part(up, 0.0));
+                product.store_part(out);
+            }
+        }
     }
 }
 
@@ -37,45 +57,93 @@ fn silu_row<L: Lanes>(gate: &[f32], up: &[f32], out: &mut [f32]) {
 /// # Panics
 /// If they differ in length.
 pub fn add_rows(cpu: &Cpu, x: &mut [f32], y: &[f32]) {
-    assert_eq!(x.len(), y.len());
-    let _ = cpu;
-    for (x, y) in x.iter_mut().zip(y) {
-        *x += y;
+    assert_eq!(x.len(), y.len(), "values of both operands");
+    cpu.for_row_blocks(x, 1, 1, |first, x| {
+        let y = &y[first..][..x.len()];
+        cpu.run(Sum { x, y });
+    });
+}
+
+struct Sum<'a> {
+    x: &'a mut [f32],
+    y: &'a [f32],
+}
+
+impl LaneKernel for Sum<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        for (x, y) in self.x.iter_mut().zip(self.y) {
+            *x += y;
+        }
     }
 }
 
 /// Replaces a row of logits by its probabilities: `exp(x − m) / sum` with `m` the greatest logit.
-/// Terms are summed in 16 lanes (index modulo 16), the lanes by a tree.
+/// Terms are summed in 16 lanes (index modulo 16), the lanes by a tree. Runs on this thread.
 pub fn softmax(cpu: &Cpu, row: &mut [f32]) {
-    let _ = cpu;
-    let (greatest, sum) = exp_sum::<ScalarLanes>(row);
-    for chunk in row.chunks_mut(LANES) {
-        let terms =
-            exp(ScalarLanes::load_part(chunk, f32::NEG_INFINITY).sub(ScalarLanes::splat(greatest)));
-        let mut block = [0.0; LANES];
-        terms.div(ScalarLanes::splat(sum)).store(&mut block);
-        chunk.copy_from_slice(&block[..chunk.len()]);
+    cpu.run(Softmax { row });
+}
+
+struct Softmax<'a> {
+    row: &'a mut [f32],
+}
+
+impl LaneKernel for Softmax<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        let ExpSum { greatest, sum } = exp_sum::<L>(self.row);
+        for block in self.row.chunks_mut(LANES) {
+            let x = L::load_part(block, f32::NEG_INFINITY);
+            let term = exp(x.sub(L::splat(greatest)));
+            term.div(L::splat(sum)).store_part(block);
+        }
     }
 }
 
 /// ln Σ exp(x) of a row of logits; a logit minus it is the token's log-probability. The sum is the
-/// one of [`softmax`], its logarithm is taken in f64.
+/// one of [`softmax`]; its logarithm is taken in f64. Runs on this thread.
 pub fn log_sum_exp(cpu: &Cpu, row: &[f32]) -> f64 {
-    let _ = cpu;
-    let (greatest, sum) = exp_sum::<ScalarLanes>(row);
+    let ExpSum { greatest, sum } = cpu.run(LogSumExp { row });
     f64::from(greatest) + libm::log(f64::from(sum))
 }
 
-/// The greatest value, and the sum of exp(x − greatest).
+struct LogSumExp<'a> {
+    row: &'a [f32],
+}
+
+impl LaneKernel for LogSumExp<'_> {
+    type Output = ExpSum;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) -> ExpSum {
+        exp_sum::<L>(self.row)
+    }
+}
+
+struct ExpSum {
+    greatest: f32,
+    /// Sum of exp(x − greatest).
+    sum: f32,
+}
+
 #[inline(always)]
-fn exp_sum<L: Lanes>(row: &[f32]) -> (f32, f32) {
-    let blocks = || {
-        row.chunks(LANES)
-            .map(|chunk| L::load_part(chunk, f32::NEG_INFINITY))
-    };
-    let greatest = blocks()
-        .fold(L::splat(f32::NEG_INFINITY), L::max)
-        .greatest();
-    let sum = blocks().fold(L::zero(), |sum, x| sum.add(exp(x.sub(L::splat(greatest)))));
-    (greatest, sum.sum())
+fn exp_sum<L: Lanes>(row: &[f32]) -> ExpSum {
+    let mut greatest = L::splat(f32::NEG_INFINITY);
+    for block in row.chunks(LANES) {
+        greatest = L::load_part(block, f32::NEG_INFINITY).max(greatest);
+    }
+    let greatest = greatest.greatest();
+    let mut sum = L::zero();
+    for block in row.chunks(LANES) {
+        let x = L::load_part(block, f32::NEG_INFINITY);
+        sum = sum.add(exp(x.sub(L::splat(greatest))));
+    }
+    ExpSum {
+        greatest,
+        sum: sum.sum(),
+    }
 }

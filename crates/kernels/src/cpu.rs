@@ -8,6 +8,11 @@ use crate::{
     workers::Workers,
 };
 
+/// Values that justify a task of their own: some microseconds.
+const TASK_VALUES: usize = 8192;
+/// Enough for threads that are interrupted not to be waited for long.
+pub(crate) const TASKS_PER_THREAD: usize = 4;
+
 /// An implementation of the kernels. All give the same bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CpuPath {
@@ -117,6 +122,26 @@ impl Cpu {
 
     pub(crate) fn workers(&self) -> &Workers {
         &self.workers
+    }
+
+    /// Splits `rows`, each of `width` values, into blocks and runs `work(first row, rows)` on each.
+    /// `cost` estimates a row's work in values that are read or written.
+    pub(crate) fn for_row_blocks<T: Send>(
+        &self,
+        rows: &mut [T],
+        width: usize,
+        cost: usize,
+        work: impl Fn(usize, &mut [T]) + Sync,
+    ) {
+        if width == 0 {
+            return;
+        }
+        let count = rows.len() / width;
+        let least = (TASK_VALUES / cost.max(1)).max(1);
+        let block = count.div_ceil(self.threads() * TASKS_PER_THREAD).max(least);
+        let tasks: Vec<(usize, &mut [T])> = rows.chunks_mut(block * width).enumerate().collect();
+        self.workers
+            .run(tasks, |(index, rows)| work(index * block, rows));
     }
 
     /// Runs a kernel on this thread.

@@ -7,7 +7,7 @@ const LOWEST: f32 = -87.336_54;
 /// Above, the result stays at exp(88.37), which is finite.
 const HIGHEST: f32 = 88.37;
 /// 1.5 × 2²³: adding it rounds to a whole number, to nearest even.
-const MAGIC: f32 = 12_582_912.0;
+pub(crate) const MAGIC: f32 = 12_582_912.0;
 /// ln 2 as the sum of a short and a small constant.
 const LN2_HIGH: f32 = 0.693_359_4;
 const LN2_LOW: f32 = -2.121_944_4e-4;

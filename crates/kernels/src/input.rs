@@ -1,6 +1,10 @@
 //! The left operand of a matrix product, in the form that the matrix asks for.
 
-use crate::{Cpu, GROUP, WeightFormat};
+use crate::{
+    Cpu, GROUP, WeightFormat,
+    exp::MAGIC,
+    lanes::{LaneKernel, Lanes},
+};
 
 /// Rows of activations, kept as f32 or quantised to int8. Its buffers are reused by the next `fill`.
 ///
@@ -49,7 +53,6 @@ impl MatmulInput {
             "{} values are not rows of {columns}",
             x.len()
         );
-        let _ = cpu;
         self.rows = x.len() / columns;
         self.columns = columns;
         self.quantised = format != WeightFormat::F32;
@@ -60,12 +63,10 @@ impl MatmulInput {
         }
         let groups = columns.div_ceil(GROUP);
         self.groups.resize(self.rows * groups, EMPTY);
-        let rows = self.groups.chunks_mut(groups).zip(x.chunks(columns));
-        for (groups, x) in rows {
-            for (group, x) in groups.iter_mut().zip(x.chunks(GROUP)) {
-                *group = quantise_group(x);
-            }
-        }
+        cpu.for_row_blocks(&mut self.groups, groups, columns, |first, rows| {
+            let x = &x[first * columns..][..rows.len() / groups * columns];
+            cpu.run(Quantisation { x, columns, rows });
+        });
     }
 
     /// Rows held.
@@ -74,9 +75,42 @@ impl MatmulInput {
     }
 }
 
-fn quantise_group(x: &[f32]) -> InputGroup {
-    let magnitude = |x: &f32| x.to_bits() & 0x7fff_ffff;
-    let greatest = f32::from_bits(x.iter().map(magnitude).max().unwrap_or(0));
+struct Quantisation<'a> {
+    /// [rows, columns].
+    x: &'a [f32],
+    columns: usize,
+    /// [rows, groups].
+    rows: &'a mut [InputGroup],
+}
+
+impl LaneKernel for Quantisation<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        let groups = self.rows.chunks_mut(self.columns.div_ceil(GROUP));
+        for (groups, x) in groups.zip(self.x.chunks(self.columns)) {
+            let (whole, rest) = x.as_chunks();
+            for (group, x) in groups.iter_mut().zip(whole) {
+                *group = quantise_group(x);
+            }
+            if let Some(group) = groups.get_mut(whole.len()) {
+                let mut padded = [0.0; GROUP];
+                padded[..rest.len()].copy_from_slice(rest);
+                *group = quantise_group(&padded);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn quantise_group(x: &[f32; GROUP]) -> InputGroup {
+    let mut greatest = 0;
+    for x in x {
+        // Magnitudes compare like the integers of their bits.
+        greatest = greatest.max(x.to_bits() & 0x7fff_ffff);
+    }
+    let greatest = f32::from_bits(greatest);
     if !greatest.is_finite() {
         return InputGroup {
             scale: f32::NAN,
@@ -87,18 +121,20 @@ fn quantise_group(x: &[f32]) -> InputGroup {
         return EMPTY;
     }
     let inverse = 127.0 / greatest;
-    let mut values = [0_i8; GROUP];
-    for (value, x) in values.iter_mut().zip(x) {
-        *value = (x * inverse).round_ties_even() as i8;
+    let mut bytes = [0_u8; GROUP];
+    for (byte, x) in bytes.iter_mut().zip(x) {
+        // The sum's lowest bits are the nearest whole number, ties to even.
+        *byte = (x * inverse + MAGIC).to_bits() as u8;
     }
     let mut group = InputGroup {
         scale: greatest / 127.0,
-        total: values.iter().copied().map(i32::from).sum(),
         ..EMPTY
     };
-    let quads = values.as_chunks::<4>().0;
-    for (quad, values) in group.quads.iter_mut().zip(quads) {
-        *quad = i32::from_le_bytes(values.map(i8::cast_unsigned));
+    for byte in bytes {
+        group.total = group.total.wrapping_add(i32::from(byte.cast_signed()));
+    }
+    for (quad, bytes) in group.quads.iter_mut().zip(bytes.as_chunks().0) {
+        *quad = i32::from_le_bytes(*bytes);
     }
     group
 }

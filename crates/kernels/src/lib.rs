@@ -50,7 +50,7 @@ pub use matrix::{
     WeightFormat, WeightMatrix,
 };
 pub use norm::rms_norm;
-pub use rope::RopeTable;
+pub use rope::{HeadColumns, RopeTable};
 
 /// Version of the weight formats and of the order of floating-point operations. Two builds with the
 /// same version give the same bits; golden vectors in the tests pin it.

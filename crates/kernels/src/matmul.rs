@@ -5,7 +5,7 @@ mod grouped;
 
 use std::ops::Range;
 
-use crate::{Cpu, MatmulInput, WeightMatrix, lanes::LANES};
+use crate::{Cpu, MatmulInput, WeightMatrix, cpu::TASKS_PER_THREAD, lanes::LANES};
 
 /// `out` = `input` × `matrix`ᵀ, [rows, outputs].
 ///
@@ -44,15 +44,13 @@ pub fn matmul(cpu: &Cpu, matrix: &WeightMatrix, input: &MatmulInput, out: &mut [
 
 /// Multiplications that justify a task of their own.
 const TASK: usize = 1 << 16;
-/// Tasks per thread: enough for threads that are interrupted not to be waited for long.
-const SHARES: usize = 4;
 
 fn parts_of(cpu: &Cpu, matrix: &WeightMatrix, rows: usize) -> usize {
     match cpu.threads() {
         1 => 1,
         threads => {
             let work = matrix.outputs() * matrix.columns() * rows;
-            (work / TASK).clamp(1, threads * SHARES)
+            (work / TASK).clamp(1, threads * TASKS_PER_THREAD)
         }
     }
 }

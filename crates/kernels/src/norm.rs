@@ -2,7 +2,7 @@
 
 use crate::{
     Cpu,
-    lanes::{LANES, Lanes, ScalarLanes},
+    lanes::{LANES, LaneKernel, Lanes},
 };
 
 /// Norms each row of `x`, [rows, columns], by its root mean square and multiplies by `weight`,
@@ -14,33 +14,51 @@ use crate::{
 /// # Panics
 /// If `x` and `out` are not rows of as many values as `weight`.
 pub fn rms_norm(cpu: &Cpu, x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
-    assert!(x.len() == out.len() && x.len().is_multiple_of(weight.len()));
-    let _ = cpu;
-    for (x, out) in x.chunks(weight.len()).zip(out.chunks_mut(weight.len())) {
-        norm_row::<ScalarLanes>(x, weight, eps, out);
+    let columns = weight.len();
+    assert!(
+        x.len() == out.len() && columns > 0 && x.len().is_multiple_of(columns),
+        "rows of {columns} values"
+    );
+    cpu.for_row_blocks(out, columns, columns, |first, out| {
+        let x = &x[first * columns..][..out.len()];
+        cpu.run(Norm { x, weight, eps, out });
+    });
+}
+
+struct Norm<'a> {
+    x: &'a [f32],
+    weight: &'a [f32],
+    eps: f32,
+    out: &'a mut [f32],
+}
+
+impl LaneKernel for Norm<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        let columns = self.weight.len();
+        for (x, out) in self.x.chunks(columns).zip(self.out.chunks_mut(columns)) {
+            let mean = square_sum::<L>(x) / columns as f32;
+            let inverse = L::splat(1.0 / (mean + self.eps).sqrt());
+            let blocks = x.chunks(LANES).zip(self.weight.chunks(LANES));
+            for ((x, weight), out) in blocks.zip(out.chunks_mut(LANES)) {
+                let normed = L::load_part(x, 0.0).mul(inverse);
+                normed.mul(L::load_part(weight, 0.0)).store_part(out);
+            }
+        }
     }
 }
 
+/// The sum of squares in 32 lanes and a tree.
 #[inline(always)]
-fn norm_row<L: Lanes>(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
-    let mean = dot::<L>(x, x) / x.len() as f32;
-    let inverse = L::splat(1.0 / (mean + eps).sqrt());
-    let rows = x.chunks(LANES).zip(weight.chunks(LANES));
-    for ((x, weight), out) in rows.zip(out.chunks_mut(LANES)) {
-        let x = L::load_part(x, 0.0).mul(inverse);
-        let mut block = [0.0; LANES];
-        x.mul(L::load_part(weight, 0.0)).store(&mut block);
-        out.copy_from_slice(&block[..out.len()]);
+fn square_sum<L: Lanes>(x: &[f32]) -> f32 {
+    let (mut even, mut odd) = (L::zero(), L::zero());
+    for x in x.chunks(2 * LANES) {
+        let (low, high) = x.split_at(x.len().min(LANES));
+        let (low, high) = (L::load_part(low, 0.0), L::load_part(high, 0.0));
+        even = low.mul_add(low, even);
+        odd = high.mul_add(high, odd);
     }
-}
-
-/// The dot product in 32 lanes and a tree; rows are padded with zeros.
-#[inline(always)]
-pub(crate) fn dot<L: Lanes>(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [L::zero(); 2];
-    for (index, (a, b)) in a.chunks(LANES).zip(b.chunks(LANES)).enumerate() {
-        let (a, b) = (L::load_part(a, 0.0), L::load_part(b, 0.0));
-        sums[index % 2] = a.mul_add(b, sums[index % 2]);
-    }
-    sums[0].add(sums[1]).sum()
+    even.add(odd).sum()
 }

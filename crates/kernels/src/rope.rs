@@ -1,7 +1,10 @@
 //! Rotary position embeddings (RoPE, arXiv:2104.09864) in the half-rotated layout of Hugging Face's
 //! llama and qwen: dimension i is rotated with i + head_dim / 2.
 
-use crate::Cpu;
+use crate::{
+    Cpu,
+    lanes::{LANES, LaneKernel, Lanes},
+};
 
 /// Cosines and sines of every position.
 #[derive(Debug)]
@@ -11,6 +14,14 @@ pub struct RopeTable {
     cosines: Vec<f32>,
     /// [positions, half].
     sines: Vec<f32>,
+}
+
+/// Heads that lie side by side in each row of a matrix.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadColumns {
+    /// First column.
+    pub start: usize,
+    pub heads: usize,
 }
 
 impl RopeTable {
@@ -40,42 +51,60 @@ impl RopeTable {
 
     /// Positions of the table.
     pub fn positions(&self) -> usize {
-        self.cosines.len() / self.half
+        self.cosines.len().checked_div(self.half).unwrap_or(0)
     }
 
-    /// Rotates `heads` heads from column `start` of each row of `data`, [rows, stride], to the row's
-    /// position: `(fma(a, cos, −(b × sin)), fma(b, cos, a × sin))`.
+    /// Rotates the heads of each row of `data`, [positions.len(), stride], to the row's position:
+    /// `(a, b)` becomes `(fma(a, cos, b × −sin), fma(b, cos, a × sin))`.
     ///
     /// # Panics
     /// If a position is beyond the table or the heads are beyond the row.
-    pub fn rotate(
-        &self,
-        cpu: &Cpu,
-        positions: &[usize],
-        data: &mut [f32],
-        start: usize,
-        heads: usize,
-    ) {
-        assert!(data.len().is_multiple_of(positions.len().max(1)));
-        let _ = cpu;
-        let stride = data.len() / positions.len().max(1);
-        for (row, position) in data.chunks_mut(stride.max(1)).zip(positions) {
-            let cosines = &self.cosines[position * self.half..][..self.half];
-            let sines = &self.sines[position * self.half..][..self.half];
-            for head in row[start..][..heads * 2 * self.half].chunks_mut(2 * self.half) {
-                rotate_head(head, cosines, sines);
-            }
-        }
+    pub fn rotate(&self, cpu: &Cpu, positions: &[usize], data: &mut [f32], columns: HeadColumns) {
+        let stride = data.len().checked_div(positions.len()).unwrap_or(0);
+        assert_eq!(data.len(), positions.len() * stride, "whole rows");
+        let width = columns.heads * 2 * self.half;
+        cpu.for_row_blocks(data, stride, 2 * width, |first, rows| {
+            cpu.run(Rotation {
+                table: self,
+                positions: &positions[first..][..rows.len() / stride],
+                rows,
+                stride,
+                heads: columns.start..columns.start + width,
+            });
+        });
     }
 }
 
-#[inline(always)]
-fn rotate_head(head: &mut [f32], cosines: &[f32], sines: &[f32]) {
-    let (low, high) = head.split_at_mut(cosines.len());
-    let pairs = low.iter_mut().zip(high);
-    for ((a, b), (cos, sin)) in pairs.zip(cosines.iter().zip(sines)) {
-        let rotated = a.mul_add(*cos, -(*b * sin));
-        *b = b.mul_add(*cos, *a * sin);
-        *a = rotated;
+struct Rotation<'a> {
+    table: &'a RopeTable,
+    positions: &'a [usize],
+    /// [positions, stride].
+    rows: &'a mut [f32],
+    stride: usize,
+    heads: std::ops::Range<usize>,
+}
+
+impl LaneKernel for Rotation<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        let half = self.table.half;
+        for (row, position) in self.rows.chunks_mut(self.stride).zip(self.positions) {
+            let cosines = &self.table.cosines[position * half..][..half];
+            let sines = &self.table.sines[position * half..][..half];
+            for head in row[self.heads.clone()].chunks_mut(2 * half) {
+                let (low, high) = head.split_at_mut(half);
+                let angles = cosines.chunks(LANES).zip(sines.chunks(LANES));
+                let pairs = low.chunks_mut(LANES).zip(high.chunks_mut(LANES));
+                for ((low, high), (cos, sin)) in pairs.zip(angles) {
+                    let (cos, sin) = (L::load_part(cos, 0.0), L::load_part(sin, 0.0));
+                    let (a, b) = (L::load_part(low, 0.0), L::load_part(high, 0.0));
+                    let below = b.mul(sin.mul(L::splat(-1.0)));
+                    a.mul_add(cos, below).store_part(low);
+                    b.mul_add(cos, a.mul(sin)).store_part(high);
+                }
+            }
+        }
     }
 }

@@ -4,17 +4,15 @@ use openlora_kernels::{
     AttentionShape, KernelError, KvPrecision, KvShape, RopeTable, WeightFormat, WeightMatrix,
 };
 use openlora_model::{
-    BaseModel, ModelConfig, TensorShape,
+    BaseModel, ModelConfig, TensorShape, WeightError, WeightFiles,
     shapes::{EMBEDDING, FINAL_NORM, HEAD, LinearShape, in_layer, projections},
 };
-
-use super::weights::BaseTensors;
 
 /// Why a base cannot be packed.
 #[derive(Debug, thiserror::Error)]
 pub enum PackError {
-    #[error("{0}")]
-    Weights(String),
+    #[error(transparent)]
+    Weights(#[from] WeightError),
     #[error("tensor {name}: {source}")]
     Tensor { name: String, source: KernelError },
 }
@@ -120,7 +118,7 @@ impl NativeBase {
     /// Weight files that cannot be read or do not match the configuration, and weights that the
     /// format cannot hold.
     pub fn pack(base: &BaseModel, format: WeightFormat, context: usize) -> Result<Self, PackError> {
-        let tensors = BaseTensors::open(base).map_err(PackError::Weights)?;
+        let tensors = WeightFiles::open(&base.dir).map_err(WeightError::from)?;
         let packer = Packer {
             config: &base.config,
             tensors,
@@ -186,7 +184,7 @@ pub(crate) fn kv_shape(config: &ModelConfig, format: WeightFormat) -> KvShape {
 /// Reads tensors and packs them.
 struct Packer<'a> {
     config: &'a ModelConfig,
-    tensors: BaseTensors,
+    tensors: WeightFiles,
     format: WeightFormat,
 }
 
@@ -230,12 +228,12 @@ impl Packer<'_> {
 
     fn vector(&self, name: String, width: usize) -> Result<Vec<f32>, PackError> {
         let shape = TensorShape::new(name, &[width]);
-        self.tensors.read(&shape).map_err(PackError::Weights)
+        Ok(self.tensors.read(&shape)?)
     }
 
     fn matrix(&self, shapes: &[TensorShape]) -> Result<WeightMatrix, PackError> {
-        let read = |shape| self.tensors.read(shape).map_err(PackError::Weights);
-        let values: Vec<Vec<f32>> = shapes.iter().map(read).collect::<Result<_, _>>()?;
+        let values = shapes.iter().map(|shape| self.tensors.read(shape));
+        let values: Vec<Vec<f32>> = values.collect::<Result<_, _>>()?;
         let parts: Vec<&[f32]> = values.iter().map(Vec::as_slice).collect();
         let (first, columns) = match shapes.first() {
             Some(first) => (first.name.clone(), first.shape[1]),

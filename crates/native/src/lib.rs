@@ -39,7 +39,6 @@ mod pages;
 mod scheduler;
 mod sequence;
 mod settings;
-mod weights;
 
 pub use base::{NativeBase, PackError};
 pub use counters::NativeActivity;
