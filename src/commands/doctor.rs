@@ -195,7 +195,7 @@ fn gpu() -> HealthCheck {
         (None, true) => HealthCheck::warning(
             "gpu",
             "NVIDIA, which this build does not use",
-            "build with --features cuda to train and serve on it",
+            "to train and serve on it: cargo build --release --features cuda",
         ),
         (None, false) => HealthCheck::good("gpu", "none, and this build needs none"),
     }

@@ -195,7 +195,7 @@ import json, sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
-assert options["--parallel"] == "3" and options["--model"].endswith("base.gguf"), options
+assert options["-np"] == "3" and options["-m"].endswith("base.gguf"), options
 
 class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_):

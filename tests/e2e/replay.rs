@@ -285,7 +285,7 @@ fn what_cannot_be_computed_again_is_refused_by_name() {
             &format!(
                 "error: the prompt of {id} is not known here\n\
              hint: name it: --prompt FILE, or --body FILE with the JSON that was sent; \
-             `openlora --json call` prints it with the answer\n"
+             `openlora --json call \"hello\"` prints it with the answer\n"
             ),
         );
     replay(dir, &id, "answer.txt")
@@ -295,7 +295,7 @@ fn what_cannot_be_computed_again_is_refused_by_name() {
             2,
             &format!(
                 "error: no receipt of {id} is known here\n\
-             hint: give the answer as `openlora --json call` printed it, or name the server: \
+             hint: give the answer as `openlora --json call \"hello\"` prints it, or name the server: \
              --url URL\n"
             ),
         );

@@ -456,7 +456,7 @@ fn other_form(kind: CallKind, given: &str) -> Failure {
     let kind = format!("{kind:?}").to_lowercase();
     let message = format!("the receipt is of a call of kind {kind}, the answer holds {given}");
     Failure::new(ExitClass::BadInput, message)
-        .with_hint("give the answer as `openlora --json call` printed it")
+        .with_hint("give the answer as `openlora --json call \"hello\"` prints it")
 }
 
 fn malformed(refusal: ApiError) -> Failure {

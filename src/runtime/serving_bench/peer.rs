@@ -50,12 +50,12 @@ impl PeerServer {
         let context = load.streams * (2 * load.prompt_tokens + load.answer_tokens + 64);
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let spawned = Command::new(program)
-            .arg("--model")
+            .arg("-m")
             .arg(weights)
             .args(["--host", "127.0.0.1", "--port", &port.to_string()])
-            .args(["--parallel", &load.streams.to_string()])
-            .args(["--ctx-size", &context.to_string()])
-            .args(["--threads", &threads.to_string()])
+            .args(["-np", &load.streams.to_string()])
+            .args(["-c", &context.to_string()])
+            .args(["-t", &threads.to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -83,7 +83,7 @@ impl PeerServer {
         let unready = |how: &str| {
             let message = format!("{PROGRAM} {how}");
             Failure::new(ExitClass::Environment, message)
-                .with_hint("try it by itself with the same file: llama-server --model FILE")
+                .with_hint("try it by itself with the same file: llama-server -m FILE")
         };
         let begun = Instant::now();
         while begun.elapsed() < STARTUP {

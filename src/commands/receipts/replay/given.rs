@@ -80,7 +80,7 @@ pub(super) async fn find_receipt(
     found.ok_or_else(|| {
         let message = format!("no receipt of {what} is known here");
         Failure::new(ExitClass::Usage, message).with_hint(
-            "give the answer as `openlora --json call` printed it, or name the server: --url URL",
+            "give the answer as `openlora --json call \"hello\"` prints it, or name the server: --url URL",
         )
     })
 }
@@ -133,7 +133,7 @@ fn waiting_body(context: &CommandContext, id: &str) -> Result<Vec<u8>, Failure> 
         let message = format!("the prompt of {id} is not known here");
         Failure::new(ExitClass::Usage, message).with_hint(
             "name it: --prompt FILE, or --body FILE with the JSON that was sent; \
-             `openlora --json call` prints it with the answer",
+             `openlora --json call \"hello\"` prints it with the answer",
         )
     })
 }
