@@ -89,7 +89,7 @@ impl Counter {
         let attributions = AttributionService::open(journal.clone(), &shelf, keeping)
             .await
             .expect("the journal is readable");
-        let metrics = ServerMetrics::new(Arc::clone(&gate), 1, attributions.clone());
+        let metrics = ServerMetrics::new(Arc::clone(&gate), shelf, attributions.clone());
         let meter = CallMeter::open(journal, attributions, metrics, 1 << 20)
             .await
             .expect("the journal is writable");

@@ -29,6 +29,7 @@ use openlora_influence::AttributionDir;
 use openlora_ledger::{
     ReceiverKey,
     event::SplitRead,
+    fallback_reason,
     publication::{AnchoredBatch, PublishedCall},
 };
 use openlora_package as package;
@@ -371,7 +372,11 @@ fn print_audit(printer: &Printer, network: &Network, audited: &LogAudit) {
         audited.by_evidence, audited.contributions
     ));
     for (why, calls) in &audited.by_fallback {
-        printer.line(format!("{calls} calls by static shares, because of {why}"));
+        let (noun, why) = (
+            if *calls == 1 { "call" } else { "calls" },
+            fallback_reason(why),
+        );
+        printer.line(format!("{calls} {noun} by static shares, because {why}"));
     }
     for skipped in &audited.skipped {
         printer.line(format!(

@@ -139,7 +139,7 @@ impl BenchSubject {
                 engines: vec![loaded.engine],
             });
         }
-        let loaded = serve::load_free(context, &engine, base, chosen).await?;
+        let loaded = serve::load_free(context, engine, base.clone(), chosen).await?;
         let identity = loaded.first().map(|one| one.identity.clone());
         let none = || Failure::new(ExitClass::Internal, "no adapter was loaded");
         let identity = identity.ok_or_else(none)?;

@@ -251,6 +251,22 @@ pub struct DataFiles {
     /// Data files; those of the project when left out
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub columns: ColumnArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ColumnArgs {
+    /// Columns that have other names in the files, such as text=review,label=sentiment
+    #[arg(long, value_name = "LIST")]
+    pub columns: Option<String>,
+}
+
+impl ColumnArgs {
+    fn overrides(&self) -> Vec<SettingOverride> {
+        let columns = self.columns.as_deref();
+        overrides([SettingFlag("train.columns", "--columns", columns)])
+    }
 }
 
 #[derive(Debug, Args)]
@@ -261,6 +277,8 @@ pub struct TrainArgs {
     /// Data files instead of the project's
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub data: Vec<PathBuf>,
+    #[command(flatten)]
+    pub columns: ColumnArgs,
     /// Folder for the finished adapter; inside the run when left out
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -381,6 +399,8 @@ pub struct EvalArgs {
     /// Held-out files instead of the project's
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub data: Vec<PathBuf>,
+    #[command(flatten)]
+    pub columns: ColumnArgs,
     /// Base model: nano, a folder, or a Hub id
     #[arg(long, value_name = "DIR|ID")]
     pub base: Option<String>,
@@ -1008,7 +1028,22 @@ impl TrainArgs {
                 "--no-attribution",
                 self.no_attribution.then_some("false"),
             ),
+            SettingFlag(
+                "train.columns",
+                "--columns",
+                self.columns.columns.as_deref(),
+            ),
         ])
+    }
+}
+
+impl DataCommand {
+    fn overrides(&self) -> Vec<SettingOverride> {
+        match self {
+            Self::Check(files) | Self::Preview { files, .. } | Self::Split { files, .. } => {
+                files.columns.overrides()
+            }
+        }
     }
 }
 
@@ -1074,7 +1109,13 @@ impl CliCommand {
             Self::Eval(args) => overrides([
                 SettingFlag("base.id", "--base", args.base.as_deref()),
                 SettingFlag("eval.min_gain", "--min-gain", args.min_gain.as_deref()),
+                SettingFlag(
+                    "train.columns",
+                    "--columns",
+                    args.columns.columns.as_deref(),
+                ),
             ]),
+            Self::Data(command) => command.overrides(),
             Self::Chat(args) => overrides([
                 SettingFlag("base.id", "--base", args.base.as_deref()),
                 SettingFlag("serve.engine", "--engine", args.engine.as_deref()),

@@ -10,7 +10,9 @@ use super::{
     CommandContext, explore,
     money::{format_gas_cost, prices, token},
     package::{self, PackageRequest},
+    printer::Printer,
     project,
+    serve::{as_model_id, handover::told},
     tx_context::TxContext,
     verify,
 };
@@ -37,6 +39,7 @@ use openlora_release::deploy::{
     DeployContext, DeployError, DeployOptions, DeployPlan, DeployStep, FeeQuote, RegistryAction,
     ReleaseParams, append_release, carry_out, find_release, observe, payout, plan, quote, splitter,
 };
+use openlora_runtime::running_server::RunningServer;
 use openlora_train::RunDir;
 
 /// The command-line request besides settings.
@@ -152,13 +155,24 @@ pub async fn run(context: &CommandContext, request: DeployRequest) -> Result<Exi
     let deployment = deploy(context, &mut tx_context, &params, &plan, &quote).await?;
     report(context, &plan, &deployment);
     if let Some(server) = tx_context.journal.server() {
-        context.printer.hint(format!(
-            "the server at {} goes on with what it loaded; to serve this release, stop it with \
-             Ctrl-C, which ends running calls in order, and run `openlora serve` again",
-            server.url()
-        ));
+        serve_release(&context.printer, server, &params.name, &package.dir).await;
     }
     Ok(ExitStatus::Success)
+}
+
+/// Has the running server serve a release. One that it cannot serve is deployed all the same.
+async fn serve_release(printer: &Printer, server: &RunningServer, name: &str, dir: &Path) {
+    let name = as_model_id(name);
+    match server.load_adapter(&name, dir).await {
+        Ok(loaded) => printer.note(told(server, &name, loaded.outcome)),
+        Err(failure) => {
+            printer.warn(format!(
+                "{name} is deployed and not served: {}",
+                failure.message
+            ));
+            failure.hint.iter().for_each(|hint| printer.hint(hint));
+        }
+    }
 }
 
 fn wish(context: &CommandContext, request: &DeployRequest) -> Result<DeployOptions, Failure> {

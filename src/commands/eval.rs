@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{CommandContext, figures, project};
+use super::{CommandContext, data::tell_unlearned, figures, project};
 use openlora_core::error::{ExitClass, ExitStatus, Failure};
 use openlora_model::{
     adapter::{self, CONFIG_FILE},
@@ -39,12 +39,14 @@ pub async fn run(context: &CommandContext, request: EvalRequest) -> Result<ExitS
 fn work(context: &CommandContext, request: &EvalRequest) -> Result<ExitStatus, Failure> {
     let settings = &context.settings;
     let adapter = adapter::read(&folder(context, request.adapter.as_deref())?)?;
-    let Some(rows) = project::held_out(context, &request.data)? else {
+    let columns = project::columns(settings, false)?;
+    let Some(rows) = project::held_out(context, &request.data, &columns)? else {
         return Err(TrainError::EvalNeeds {
             what: "held-out rows",
         }
         .into());
     };
+    tell_unlearned(context, &rows);
     let base = project::base(context, None)?;
     adapter::verify_base(&adapter, &base.digest)?;
     let task = match &adapter.task {

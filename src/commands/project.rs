@@ -10,7 +10,7 @@ use openlora_core::{
 };
 use openlora_model::{
     BaseModel, BaseRequest, DownloadProgress, HubToken,
-    dataset::{DataSource, Dataset, TaskOptions, load},
+    dataset::{ColumnNames, DataSource, Dataset, TaskOptions, load},
     open_base,
 };
 use openlora_train::TrainConfig;
@@ -76,11 +76,12 @@ pub fn data_sources(
     context: &CommandContext,
     files: &[PathBuf],
 ) -> Result<Vec<DataSource>, Failure> {
+    let settings = &context.settings;
+    let columns = columns(settings, files.is_empty())?;
     let found = sources(context, files);
     if !found.is_empty() {
-        return Ok(found);
+        return Ok(with_columns(found, &columns));
     }
-    let settings = &context.settings;
     let (message, hint) = match &settings.project_file {
         None => (
             format!(
@@ -113,6 +114,28 @@ pub fn sources(context: &CommandContext, files: &[PathBuf]) -> Vec<DataSource> {
     files.iter().map(named).collect()
 }
 
+/// The columns that have other names in data files. Where a settings file says so, it means the
+/// project's own data: other files may have the names of the formats, as those of `data split`.
+pub fn columns(settings: &Settings, is_own_data: bool) -> Result<ColumnNames, Failure> {
+    let columns = ColumnNames::parse(&settings.train.columns)?;
+    let by_file = settings
+        .get("train.columns")
+        .is_some_and(|(_, origin)| matches!(origin, SettingOrigin::File { .. }));
+    Ok(match by_file && !is_own_data {
+        true => columns.optional(),
+        false => columns,
+    })
+}
+
+/// The sources, with these names of their columns.
+pub fn with_columns(sources: Vec<DataSource>, columns: &ColumnNames) -> Vec<DataSource> {
+    let named = |source| DataSource {
+        columns: columns.clone(),
+        ..source
+    };
+    sources.into_iter().map(named).collect()
+}
+
 fn source(entry: &SourceEntry) -> DataSource {
     DataSource {
         path: entry.path.clone(),
@@ -120,6 +143,7 @@ fn source(entry: &SourceEntry) -> DataSource {
         address: entry.address.clone(),
         license: entry.license.clone(),
         weight: entry.weight,
+        columns: ColumnNames::default(),
     }
 }
 
@@ -139,7 +163,11 @@ pub fn task_wish(settings: &Settings) -> TaskOptions {
 }
 
 /// The held-out rows of a `--data` flag or of `eval.data`; `None` if neither names a file.
-pub fn held_out(context: &CommandContext, files: &[PathBuf]) -> Result<Option<Dataset>, Failure> {
+pub fn held_out(
+    context: &CommandContext,
+    files: &[PathBuf],
+    columns: &ColumnNames,
+) -> Result<Option<Dataset>, Failure> {
     let settings = &context.settings;
     let paths: Vec<PathBuf> = if files.is_empty() {
         settings.eval.data.clone()
@@ -152,8 +180,8 @@ pub fn held_out(context: &CommandContext, files: &[PathBuf]) -> Result<Option<Da
     if paths.is_empty() {
         return Ok(None);
     }
-    let sources: Vec<DataSource> = paths.into_iter().map(DataSource::of_file).collect();
-    Ok(Some(load(&sources)?))
+    let sources = paths.into_iter().map(DataSource::of_file).collect();
+    Ok(Some(load(&with_columns(sources, columns))?))
 }
 
 /// The `train.*` settings.

@@ -1,7 +1,7 @@
 //! `receipts`: shows the cost of calls from the payer's own payment store, and compares it with the
 //! servers' receipts.
 
-mod explain;
+pub mod explain;
 mod replay;
 
 use std::path::Path;

@@ -2,14 +2,16 @@
 
 pub mod engine_choice;
 pub mod folder;
+pub mod handover;
+mod hosting;
 pub mod log;
 mod sales;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
-    time::{SystemTime, UNIX_EPOCH},
+    sync::Arc,
 };
 
 use schemars::JsonSchema;
@@ -20,22 +22,21 @@ use tokio_util::sync::CancellationToken;
 use self::{
     engine_choice::ChosenEngine,
     folder::{NamedFolder, named_folders},
+    handover::hand_over,
+    hosting::AdapterHost,
 };
-use super::{CommandContext, money, network, notices, project, server_access};
+use super::{CommandContext, money, network, project, server_access};
 use openlora_attribution::queue::PendingTokenStore;
 use openlora_chain::network::Network;
 use openlora_core::{
     atomic,
     error::{ExitClass, ExitStatus, Failure},
 };
-use openlora_engine::EngineSpec;
-use openlora_ledger::{PriceList, event::SplitRead};
 use openlora_model::{BaseModel, adapter};
 use openlora_package::MANIFEST_FILE;
 use openlora_runtime::{
     board, journal,
     paid_serving::{ChosenAdapter, PaidServing, UnclaimedCharge},
-    provenance,
     running_server::{PidFile, RunningServer},
 };
 use openlora_serve::{
@@ -77,11 +78,11 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     if networks.is_some() {
         sales::settle_every(context)?;
     }
+    if let Some(server) = RunningServer::find(&context.dirs).await? {
+        return hand_over(context, &request, networks.as_deref(), &server).await;
+    }
     let host = host(context)?;
     check_exposure(context, host, &request)?;
-    if let Some(server) = RunningServer::find(&context.dirs).await? {
-        return Err(second_server(context, &server));
-    }
     let bound = BoundSocket::new(&host.to_string(), context.settings.serve.port).await?;
     let journal = journal::open(&context.dirs.journal())?;
     // After the journal: of two servers of one home, only one may create tokens.
@@ -92,17 +93,17 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
         Some(networks) => {
             let password_file = request.password_file.as_deref();
             let url = url_of(bound.address);
-            Some(sales::open(context, &journal, &chosen, networks, password_file, &url).await?)
+            let opened = sales::open(context, &journal, &chosen, networks, password_file, &url);
+            Some(Arc::new(opened.await?))
         }
     };
-    let prices = selling.as_ref().map(|it| it.prices).unwrap_or_default();
     let base = tokio::task::block_in_place(|| project::base(context, base_id(context, &chosen)))?;
-    let splits = selling.as_ref().map(|it| it.splits.clone());
-    let splits = splits.unwrap_or_default();
     let parallel = engine_choice::parallel(context, request.local);
     let engine = ChosenEngine::choose(context, &base.config, chosen.len(), parallel)?;
     engine_choice::warn_of_parallel(context, engine.kind);
-    let hosted = load(context, &engine, &base, chosen, prices, splits).await?;
+    let limits = limits(context, &engine);
+    let host = AdapterHost::new(context, base, engine, selling.clone());
+    let hosted = host.host_all(chosen).await?;
     let names: Vec<String> = hosted.iter().map(|adapter| adapter.name.clone()).collect();
     let stop = StopHandle::default();
     let inputs = ServeInputs {
@@ -110,26 +111,24 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
         sales: selling.as_ref().map(|selling| selling.sales.clone()),
         attribution: keeping(context)?,
         access,
+        loader: Some(Arc::new(host)),
     };
     if context.printer.is_watched() {
         let currency = selling.as_ref().map(|it| it.sales.currency.clone());
         log::follow(&context.printer, &journal, currency).await?;
     }
-    let limits = limits(context, &engine);
     let server = Server::new(bound, inputs, journal, limits, stop.clone()).await?;
     let server = server.with_connections(connections(context));
     let signals = tokio::spawn(obey(StopSignals::install()?, stop, context.clone()));
     // Settling ends with a final round after the last call is charged.
     let closing = CancellationToken::new();
     let settling = selling.as_ref().map(|selling| selling.start(&closing));
-    let chains = selling
-        .as_ref()
-        .map(PaidServing::chains)
-        .unwrap_or_default();
+    let chains = selling.as_ref().map(|selling| selling.chains());
+    let chains = chains.unwrap_or_default();
     let sign = PidFile::put_up(&context.dirs, &url_of(server.address()), chains)?;
     // Keeps the dashboard's start fast, however long the journal becomes.
     let boarding = board::keep_ready(context.dirs.journal());
-    announce(context, server.address(), &names, selling.as_ref());
+    announce(context, server.address(), &names, selling.as_deref());
     server.run().await?;
     boarding.abort();
     drop(sign);
@@ -152,61 +151,39 @@ pub(super) async fn load_one(
     context: &CommandContext,
     wanted: &[String],
 ) -> Result<ServedAdapter, Failure> {
-    let mut chosen = choose(context, wanted, None)?;
+    let chosen = choose(context, wanted, None)?;
     let base = tokio::task::block_in_place(|| project::base(context, base_id(context, &chosen)))?;
     let engine = ChosenEngine::choose(context, &base.config, chosen.len(), 1)?;
-    let none = || Failure::new(ExitClass::Internal, "no adapter was chosen");
-    let only = chosen.pop().ok_or_else(none)?;
-    load_with(context, &engine, &base, only).await
-}
-
-/// The adapter, package or run in a folder, under a name.
-///
-/// # Errors
-///
-/// The folder holds no adapter, or a package whose files are not those of its manifest.
-pub(super) fn opened_adapter(name: String, path: PathBuf) -> Result<ChosenAdapter, Failure> {
-    open(NamedFolder { name, path })
-}
-
-/// An adapter on its base, on an engine in this process.
-///
-/// # Errors
-///
-/// The engine cannot load it.
-pub(super) async fn load_with(
-    context: &CommandContext,
-    engine: &ChosenEngine,
-    base: &BaseModel,
-    chosen: ChosenAdapter,
-) -> Result<ServedAdapter, Failure> {
-    let loaded = load_free(context, engine, base, vec![chosen]).await?;
+    let loaded = load_free(context, engine, base, chosen).await?;
     let none = || Failure::new(ExitClass::Internal, "no adapter was loaded");
     loaded.into_iter().next().ok_or_else(none)
 }
 
 /// Adapters on their base, without prices.
+///
+/// # Errors
+///
+/// One is of another base, or the engine cannot load it.
 pub(super) async fn load_free(
     context: &CommandContext,
-    engine: &ChosenEngine,
-    base: &BaseModel,
+    engine: ChosenEngine,
+    base: BaseModel,
     chosen: Vec<ChosenAdapter>,
 ) -> Result<Vec<ServedAdapter>, Failure> {
-    let prices = PriceList::default();
-    load(context, engine, base, chosen, prices, BTreeMap::new()).await
+    AdapterHost::new(context, base, engine, None)
+        .host_all(chosen)
+        .await
 }
 
 /// A home has one journal and one account, and so one server.
-fn second_server(context: &CommandContext, server: &RunningServer) -> Failure {
+fn one_server(server: &RunningServer, what: &str) -> Failure {
     let message = format!(
-        "this home has a server at {} already, which alone writes the journal {}",
-        server.url(),
-        context.dirs.journal().display()
+        "this home has a server at {} already, which {what}",
+        server.url()
     );
     Failure::new(ExitClass::Environment, message).with_hint(
-        "serve both from one process: stop that server with Ctrl-C and start it with every \
-         adapter, `openlora serve --adapter NAME=RUN --adapter NAME=RUN`; or serve this one free of \
-         charge from a home of its own: `OPENLORA_HOME=DIR openlora serve --local --free --port 0`",
+        "stop that server with Ctrl-C first; or serve free of charge from a home of its own: \
+         `OPENLORA_HOME=DIR openlora serve --local --free --port 0`",
     )
 }
 
@@ -275,10 +252,25 @@ fn host(context: &CommandContext) -> Result<IpAddr, Failure> {
     if text.eq_ignore_ascii_case("localhost") {
         return Ok(Ipv4Addr::LOCALHOST.into());
     }
-    text.parse().map_err(|_| {
+    let host: IpAddr = text.parse().map_err(|_| {
         let message = format!("serve.host must be an IP address or localhost, found `{text}`");
         Failure::new(ExitClass::Usage, message).with_hint("use --host 127.0.0.1 for this machine")
-    })
+    })?;
+    if host.is_loopback() || context.settings.is_own("serve.host") {
+        return Ok(host);
+    }
+    let file = context.settings.project_file.clone().unwrap_or_default();
+    let message = format!(
+        "{}: `serve.host` of a project file opens the server to other machines: expected an \
+         address of this one, found {host}",
+        file.display()
+    );
+    Err(
+        Failure::new(ExitClass::BadInput, message).with_hint(format!(
+            "if you mean it, add --host {host} --expose; or once for all: openlora config set \
+             --user serve.host {host}"
+        )),
+    )
 }
 
 fn check_exposure(
@@ -338,7 +330,7 @@ pub(super) fn choose(
         let name = twice.name.clone();
         return Err(ServeError::DuplicateAdapter { name }.into());
     }
-    all.into_iter().map(open).collect()
+    all.into_iter().map(adapter_in).collect()
 }
 
 /// The newest run's adapter under the project's name.
@@ -361,7 +353,7 @@ fn newest(context: &CommandContext) -> Result<ChosenAdapter, Failure> {
 
 /// Model ids consist of letters, digits and `-_.`; any other character of a project's name becomes
 /// `-`.
-fn as_model_id(name: &str) -> String {
+pub(super) fn as_model_id(name: &str) -> String {
     let fits = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
     name.chars()
         .map(|letter| if fits(letter) { letter } else { '-' })
@@ -388,8 +380,14 @@ fn named(context: &CommandContext, text: &str) -> Result<NamedFolder, Failure> {
     })
 }
 
-/// Reads an adapter. A package is served only if its files are those that its manifest lists.
-fn open(NamedFolder { name, path }: NamedFolder) -> Result<ChosenAdapter, Failure> {
+/// The adapter in a folder, a package or a run. A package is served only if its files are those that
+/// its manifest lists.
+///
+/// # Errors
+///
+/// The folder holds no adapter, or a changed package.
+pub(super) fn adapter_in(folder: NamedFolder) -> Result<ChosenAdapter, Failure> {
+    let NamedFolder { name, path } = folder;
     let path = adapter_folder(path);
     if path.join(MANIFEST_FILE).is_file() {
         openlora_package::read(&path)?.check_files()?;
@@ -423,73 +421,6 @@ pub(super) fn base_id<'a>(
     let first = cards.next()??;
     (context.settings.base.id.is_default() && cards.all(|other| other == Some(first)))
         .then_some(first)
-}
-
-async fn load(
-    context: &CommandContext,
-    engine: &ChosenEngine,
-    base: &BaseModel,
-    chosen: Vec<ChosenAdapter>,
-    prices: PriceList,
-    splits: BTreeMap<String, SplitRead>,
-) -> Result<Vec<ServedAdapter>, Failure> {
-    let sources = project::sources(context, &[]);
-    let listener = notices::listener(&context.printer);
-    for one in &chosen {
-        adapter::verify_base(&one.adapter, &base.digest)?;
-    }
-    let mut hosted: Vec<ServedAdapter> = Vec::with_capacity(chosen.len());
-    for ChosenAdapter {
-        name,
-        version,
-        adapter,
-    } in chosen
-    {
-        let task = adapter.task.as_ref().map(|card| card.task.clone());
-        let spec = EngineSpec {
-            name: name.clone(),
-            base,
-            adapter: Some(&adapter),
-            quant: engine.quant,
-        };
-        let loaded = engine.loader.load(spec).await?;
-        let weights = &loaded.weights;
-        context.printer.note(format!(
-            "{name}: {} weights ({})",
-            weights.quant, weights.reason
-        ));
-        if let Some(effect) = loaded.effect {
-            let detail = format!("{name} moves the base's logits by up to {effect:.2}");
-            context.printer.detail(detail);
-        }
-        hosted.push(ServedAdapter {
-            name,
-            version,
-            digest: adapter.digest.clone(),
-            base_id: base.id.clone(),
-            base_digest: base.digest.clone(),
-            task,
-            temperature: context.settings.serve.temperature,
-            created: now(),
-            prices,
-            provenance: provenance::read_provenance(
-                base,
-                &adapter,
-                splits.get(&adapter.digest),
-                &sources,
-                &listener,
-            )?,
-            identity: loaded.identity(),
-            engine: loaded.engine,
-        });
-    }
-    Ok(hosted)
-}
-
-fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |now| now.as_secs())
 }
 
 fn limits(context: &CommandContext, engine: &ChosenEngine) -> ServeLimits {

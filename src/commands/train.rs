@@ -12,12 +12,13 @@ use std::{
 use serde::Serialize;
 
 use super::{
-    CommandContext, attribution, data::tell_unread, figures, project, train_inputs::inputs,
+    CommandContext, attribution, data::tell_unlearned, figures, project, train_inputs::inputs,
 };
 use crate::commands::printer::{Printer, ProgressReport};
 use openlora_core::error::{ExitClass, ExitStatus, Failure};
 use openlora_decoder::Decoder;
 use openlora_influence::BuiltIndex;
+use openlora_model::dataset::ColumnNames;
 use openlora_train::{
     RunDir, RunOutcome, RunStart, TrainEvent, TrainFlow,
     estimate::{RunEstimate, estimate},
@@ -80,15 +81,16 @@ fn work(
     let inputs = inputs(context, &request.data, request.out.as_deref(), &start)?;
     let read = [Some(&inputs.dataset), inputs.validation.as_ref()];
     for dataset in read.into_iter().flatten() {
-        tell_unread(context, dataset);
+        tell_unlearned(context, dataset);
     }
     if request.dry_run {
         show_estimate(&context.printer, &estimate(&inputs)?);
         return Ok(ExitStatus::Success);
     }
-    let held_out = project::held_out(context, &[])?;
-    let held_out = held_out
+    let columns = ColumnNames::parse(&inputs.config.columns)?.optional();
+    let held_out = project::held_out(context, &[], &columns)?
         .map(|rows| {
+            tell_unlearned(context, &rows);
             EvalSet::new(
                 &inputs.codec,
                 &inputs.task,

@@ -93,14 +93,13 @@ pub struct ServingPlan {
 /// Everything that a server with paid calls needs.
 pub struct PaidServing {
     pub sales: SalesConfig,
-    pub prices: PriceList,
     /// Names of the chains, the home chain first.
     pub networks: Vec<String>,
     /// The recipients on the home chain, by the adapter's digest.
     pub splits: BTreeMap<String, SplitRead>,
+    plan: ServingPlan,
+    seller: Arc<X402Seller>,
     operators: Vec<ChainOperator>,
-    triggers: SettleTriggers,
-    rounds: RewardSchedule,
 }
 
 /// A charged sum that could be claimed and is not.
@@ -225,12 +224,30 @@ impl ServingPlan {
                         sender.send(submission).await?;
                     }
                 }
-                let split = payee.split(chain.network.chain_id, terms.token.address);
-                let event = Event::SplitRead(Box::new(split));
-                self.journal.append(event).await?;
+                self.record_split(payee, chain, terms).await?;
             }
         }
         Ok(())
+    }
+
+    /// Records who is paid for an adapter's calls on a chain.
+    async fn record_split(
+        &self,
+        payee: &ReleasePayee,
+        chain: &Chain,
+        terms: &ChainTerms,
+    ) -> Result<(), Failure> {
+        let split = payee.split(chain.network.chain_id, terms.token.address);
+        self.journal
+            .append(Event::SplitRead(Box::new(split)))
+            .await?;
+        Ok(())
+    }
+
+    /// The recipients on the home chain.
+    fn home_split(&self, payee: &ReleasePayee) -> SplitRead {
+        let token = &self.chains[0].terms.token;
+        payee.split(self.home().network.chain_id, token.address)
     }
 
     async fn sell(self, payees: &BTreeMap<String, ReleasePayee>) -> Result<PaidServing, Failure> {
@@ -257,14 +274,14 @@ impl ServingPlan {
             ledger: self.ledger(),
             rules: self.terms.rules,
         };
-        let home = &self.home().network;
+        let seller = Arc::new(X402Seller::new(seller));
         let token = &self.chains[0].terms.token;
-        let split = |payee: &ReleasePayee| payee.split(home.chain_id, token.address);
-        let splits = payees.iter().map(|(key, it)| (key.clone(), split(it)));
+        let splits = payees.iter();
+        let splits = splits.map(|(key, it)| (key.clone(), self.home_split(it)));
         Ok(PaidServing {
             splits: splits.collect(),
             sales: SalesConfig {
-                gateway: Arc::new(X402Seller::new(seller)),
+                gateway: Arc::clone(&seller) as _,
                 facilitator: Arc::new(facilitator),
                 settler: Arc::new(ChainOperators(operators.clone())),
                 currency: Currency {
@@ -272,15 +289,14 @@ impl ServingPlan {
                     decimals: token.decimals,
                 },
             },
-            prices: self.terms.prices,
             networks: self
                 .chains
                 .iter()
                 .map(|it| it.chain.network.name.clone())
                 .collect(),
             operators,
-            triggers: self.terms.triggers,
-            rounds: self.terms.rounds,
+            seller,
+            plan: self,
         })
     }
 
@@ -314,6 +330,8 @@ impl ServingPlan {
         ChainOffer {
             settlement: Arc::clone(client) as Arc<dyn ChainSettlement>,
             token: terms.token.address,
+            token_symbol: terms.token.symbol.clone(),
+            token_decimals: terms.token.decimals,
             token_name: terms.token.name.clone(),
             token_version: terms.token.version.clone(),
             withdraw_delay: self.terms.withdraw_delay.as_secs(),
@@ -347,6 +365,43 @@ impl Settler for ChainOperators {
 }
 
 impl PaidServing {
+    pub fn prices(&self) -> PriceList {
+        self.plan.terms.prices
+    }
+
+    /// Offers calls of one more adapter; returns its recipients on the home chain. No transaction is
+    /// sent: the server's account is in use.
+    ///
+    /// # Errors
+    ///
+    /// The adapter is not registered or is served by another account, a chain cannot be reached, or
+    /// has no splitter yet.
+    pub async fn offer(&self, one: &ChosenAdapter) -> Result<SplitRead, Failure> {
+        let chosen = std::slice::from_ref(one);
+        let payees = self.plan.payees(chosen).await?;
+        self.plan.check_payees(chosen, &payees)?;
+        let payee = payees.get(&one.adapter.digest);
+        let none = || Failure::new(ExitClass::Internal, "an adapter has no payee");
+        let payee = payee.ok_or_else(none)?;
+        for PaidChain { chain, .. } in &self.plan.chains {
+            if payee.missing_on(chain).await?.is_some() {
+                let message = format!(
+                    "{} has no splitter on `{}` yet, so nobody could be paid for its calls there",
+                    one.name, chain.network.name
+                );
+                return Err(Failure::new(ExitClass::BadInput, message).with_hint(
+                    "restart the server with this adapter: it puts the splitter on the chain",
+                ));
+            }
+        }
+        for PaidChain { chain, terms } in &self.plan.chains {
+            self.plan.record_split(payee, chain, terms).await?;
+        }
+        self.seller
+            .offer_adapter(&one.adapter.digest, payee.splitter);
+        Ok(self.plan.home_split(payee))
+    }
+
     /// Ids of the chains on which calls are paid.
     pub fn chains(&self) -> Vec<u64> {
         let id = |operator: &ChainOperator| operator.client.chain().network.chain_id;
@@ -363,7 +418,10 @@ impl PaidServing {
                 settler,
                 rewarder,
             } = operator;
-            let (rewarder, rounds, ended) = (Arc::clone(rewarder), self.rounds, stop.clone());
+            let SaleTerms {
+                rounds, triggers, ..
+            } = self.plan.terms;
+            let (rewarder, ended) = (Arc::clone(rewarder), stop.clone());
             let filler = Arc::clone(settler);
             tasks.spawn(async move {
                 rewarder.run(rounds, filler, ended).await;
@@ -374,7 +432,7 @@ impl PaidServing {
                 client.watch(watched).await;
                 true
             });
-            let (settler, stop, triggers) = (Arc::clone(settler), stop.clone(), self.triggers);
+            let (settler, stop) = (Arc::clone(settler), stop.clone());
             tasks.spawn(async move { settler.run(triggers, stop).await });
         }
         tasks

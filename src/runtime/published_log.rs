@@ -148,10 +148,9 @@ fn check(format: Option<u32>, name: &str) -> Result<(), Failure> {
 
 /// The server's address in the address of its API, which is what OpenAI clients call the base URL.
 pub fn server_root(mut url: reqwest::Url) -> reqwest::Url {
-    let path = url.path().trim_end_matches('/');
-    if let Some(root) = path.strip_suffix("/v1") {
-        let root = root.to_owned();
-        url.set_path(&root);
+    let path = format!("{}/", url.path().trim_end_matches('/'));
+    if let Some((root, _)) = path.split_once("/v1/") {
+        url.set_path(root);
     }
     url
 }

@@ -19,7 +19,7 @@ use openlora_core::{
 use openlora_journal::writer_of;
 use openlora_ledger::event::Event;
 use openlora_ports::FactLog;
-use openlora_serve::{CHALLENGE, access::AccessToken};
+use openlora_serve::{CHALLENGE, LoadOutcome, access::AccessToken};
 
 /// Timeout of a health check.
 const ALIVE: Duration = Duration::from_secs(2);
@@ -101,6 +101,13 @@ fn tokenless(url: &str, file: &Path, found: &str) -> Failure {
         "restart the server: it takes the token in the file, or makes a new one where the file was \
          removed",
     )
+}
+
+/// What a server answers that was asked to serve an adapter.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct LoadAnswer {
+    pub digest: String,
+    pub outcome: LoadOutcome,
 }
 
 /// The file that announces a running server.
@@ -198,6 +205,24 @@ impl RunningServer {
         chains.is_none_or(|chains| chains.contains(&chain_id))
     }
 
+    /// Whether calls are free there; those of a server of an earlier version may be.
+    pub fn is_free(&self) -> bool {
+        self.chains.as_ref().is_some_and(Vec::is_empty)
+    }
+
+    /// Has the server serve an adapter of this machine under a name.
+    ///
+    /// # Errors
+    ///
+    /// The server cannot be reached, or cannot serve the adapter; then it goes on as before.
+    pub async fn load_adapter(&self, name: &str, path: &Path) -> Result<LoadAnswer, Failure> {
+        // Both processes may be in different folders.
+        let path = std::path::absolute(path)
+            .map_err(|error| Failure::io("find the folder of", path, &error))?;
+        let body = json!({ "lora_name": name, "lora_path": path });
+        self.post("/v1/load_lora_adapter", &body).await
+    }
+
     /// Asks the server to do something.
     pub async fn ask<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.post(path, &json!({})).await
@@ -211,17 +236,18 @@ impl RunningServer {
         };
         let asked = asked.header(AUTHORIZATION, self.token.bearer());
         let answer = asked.json(body).send().await.map_err(broken)?;
-        let fine = answer.status().is_success();
+        let status = answer.status();
         let body: Value = answer.json().await.map_err(broken)?;
-        if !fine {
-            let why = body.pointer("/error/message").and_then(Value::as_str);
-            let message = format!(
-                "the server at {} could not do it: {}",
-                self.url,
-                why.unwrap_or("it does not say why")
-            );
-            return Err(Failure::new(ExitClass::Network, message)
-                .with_hint("look at the server's own messages"));
+        if !status.is_success() {
+            let said = |name: &str| body.pointer(name).and_then(Value::as_str);
+            let why = said("/error/message").unwrap_or("it does not say why");
+            let message = format!("the server at {} could not do it: {why}", self.url);
+            let class = match status.as_u16() {
+                400 => ExitClass::BadInput,
+                _ => ExitClass::Network,
+            };
+            let hint = said("/error/hint").unwrap_or("look at the server's own messages");
+            return Err(Failure::new(class, message).with_hint(hint));
         }
         serde_json::from_value(body).map_err(|error| {
             let message = format!(

@@ -16,6 +16,7 @@ use openlora_core::{Amount, calendar};
 use openlora_ledger::{
     DayRange,
     event::AttributionMethod,
+    fallback_reason,
     state::board::{Board, BoardCall, CallAttribution, MICRO, PaymentStanding},
 };
 
@@ -154,7 +155,7 @@ fn attributed(
     };
     lines.push(Field("method", method.to_owned()));
     if let Some(fallback) = &it.fallback {
-        lines.push(Field("because", fallback.clone()));
+        lines.push(Field("because", fallback_reason(fallback).to_owned()));
     }
     if let Some(index) = &it.index {
         lines.push(Field("index", index.clone()));
@@ -162,7 +163,7 @@ fn attributed(
     lines.push(Field(
         "weights",
         format!(
-            "evidence {}, of it trace {}; confidence {}",
+            "{} by this call ({} copied); leader has {}",
             percent(it.evidence_ppm),
             percent(it.trace_ppm),
             percent(it.confidence_ppm)

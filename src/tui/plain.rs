@@ -24,6 +24,7 @@ pub fn line(model: &DashModel, record: &EventRecord) -> Option<String> {
         Event::ServerStarted { version, .. } => format!("server {version} started"),
         Event::ServerStopped { .. } => "server stopped".to_owned(),
         Event::AdapterLoaded { name, .. } => format!("adapter {name} loaded"),
+        Event::AdapterUnloaded { name, .. } => format!("adapter {name} unloaded"),
         Event::CallMetered { request_id, .. } => {
             let call = model.board.calls.get(request_id)?;
             let paid = call.charge.as_ref().map_or(String::new(), |charge| {

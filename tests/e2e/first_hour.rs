@@ -119,7 +119,8 @@ fn the_base_url_of_an_openai_client_is_a_server_address() {
     let home = TempDir::new().unwrap();
     write_adapters(home.path());
     let server = Live::start(home.path(), 0);
-    for url in ["/v1", "/v1/", ""].map(|end| format!("{}{end}", server.url)) {
+    for url in ["/v1", "/v1/", "", "/v1/chat/completions"].map(|end| format!("{}{end}", server.url))
+    {
         let call = ["call", "hello", "--adapter", "filter", "--url", &url];
         let run = openlora(home.path()).args(call).run().succeeds();
         assert_eq!(run.stdout.lines().count(), 3, "{url}: {}", run.stdout);

@@ -243,6 +243,61 @@ fn a_dry_run_writes_nothing() {
 }
 
 #[test]
+fn columns_are_mapped_by_a_flag_that_the_run_keeps() {
+    let project = Project::new("epochs = 1\n[eval]\ndata = [\"test.jsonl\"]");
+    project.run("train -q").succeeds();
+    let wanted = project.weights();
+    let renamed = |name: &str, rows| {
+        let line = |index| {
+            let (text, label) = tiny::row(index);
+            format!("{index},{text},{label}\n")
+        };
+        let lines: String = std::ops::Range::map(rows, line).collect();
+        tiny::write(
+            project.path(),
+            name,
+            &format!("id,review,sentiment\n{lines}"),
+        );
+    };
+    renamed("train.csv", 0..40);
+    renamed("test.csv", 40..56);
+    let columns = "--columns text=review,label=sentiment";
+    project
+        .run(&format!("train -q --data train.csv {columns}"))
+        .succeeds();
+    // The same rows under other names give the same weights.
+    assert_eq!(project.weights(), wanted);
+    let lock: toml::Table = fs::read_to_string(project.latest().join("config.lock.toml"))
+        .unwrap()
+        .parse()
+        .unwrap();
+    let recorded = toml::Value::from(vec!["text=review", "label=sentiment"]);
+    assert_eq!(lock["train"]["columns"], recorded);
+    let kept = toml::Value::from(vec!["train.columns", "data"]);
+    assert_eq!(lock["flags"], kept);
+    // Commands that read the run's data again need no flag.
+    project.run("attribution verify --rebuild").succeeds();
+    let plain = project.run("eval --json").succeeds();
+    let warning = "warning: test.csv: a column that is not read: `id`\n";
+    let mapped = project.run(&format!("eval --json --data test.csv {columns}"));
+    let mapped = mapped.succeeds();
+    assert_eq!(json(&mapped), json(&plain));
+    assert!(mapped.stderr.starts_with(warning), "{}", mapped.stderr);
+    let unmapped = project.run("eval --data test.csv");
+    let told = "test.csv:1: no row format has the keys `id`, `review`, `sentiment`; expected \
+                messages, conversations, instruction and output, prompt and completion, text and \
+                label, or text\n\
+                hint: read them with --columns text=review,label=sentiment, or rename the columns\n";
+    assert!(unmapped.stderr.ends_with(told), "{}", unmapped.stderr);
+    assert_eq!(unmapped.code, 3);
+    project.run("package --unsigned --out shipped").succeeds();
+    let verified = json(&project.run("verify shipped --json").succeeds());
+    let datasets = verified["checks"].as_array().unwrap();
+    let datasets = datasets.iter().find(|it| it["name"] == "datasets").unwrap();
+    assert_eq!(datasets["status"], "pass", "{verified}");
+}
+
+#[test]
 fn killed_and_resumed_is_uninterrupted_byte_for_byte() {
     let project = Project::new(LONG);
     project.run("train -q").succeeds();

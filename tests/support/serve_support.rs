@@ -281,6 +281,7 @@ pub async fn start_bounded(
         sales: None,
         attribution: AttributionConfig::default(),
         access,
+        loader: None,
     };
     let server = Server::new(bound, goods, journal.clone(), limits, stop.clone())
         .await

@@ -42,6 +42,11 @@ pub enum Event {
         adapter_digest: String,
         base_digest: String,
     },
+    /// An adapter is served no longer; calls that have begun finish.
+    AdapterUnloaded {
+        name: String,
+        adapter_digest: String,
+    },
     /// A call was accepted. Written before the model runs, so that it survives a crash.
     CallReserved {
         request_id: String,

@@ -30,6 +30,7 @@ mod contributions;
 mod days;
 mod earnings;
 pub mod event;
+mod fallback;
 pub mod findings;
 mod key;
 mod ledger_state;
@@ -62,6 +63,7 @@ pub use computation::{CallComputation, SamplingRecord};
 pub use contributions::{AttributedCall, PoolAllotment, StatedContributions};
 pub use days::{DAY_MS, DayRange};
 pub use earnings::{CallsKey, ChargedCalls, Earnings, EarningsSums, RecipientAccrual};
+pub use fallback::fallback_reason;
 pub use key::{ChannelKey, ExactKey, KeyProblem, ReceiverKey};
 pub use ledger_state::{
     ClearedPayment, ExactPayment, FormerChain, Ledger, LedgerChannel, PaidRefund, RECENT_VOUCHERS,

@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     access::AccessRules,
+    adapter_loader::AdapterLoader,
     adapter_registry::AdapterRegistry,
     attribution::AttributionService,
     body::BodyMemory,
@@ -63,6 +64,10 @@ pub struct AppParts {
     /// Absent if calls are free.
     pub sales: Option<SalesConfig>,
     pub access: AccessRules,
+    /// Absent if no further adapter can be loaded.
+    pub loader: Option<Arc<dyn AdapterLoader>>,
+    /// Adapters are loaded and unloaded one at a time.
+    pub loading: tokio::sync::Mutex<()>,
 }
 
 impl AppState {

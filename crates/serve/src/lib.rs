@@ -23,6 +23,7 @@
 //!     sales: None,
 //!     attribution: AttributionConfig::default(),
 //!     access,
+//!     loader: None,
 //! };
 //! let journal = Journal::open("journal.sqlite".as_ref())?;
 //! let stop = StopHandle::default();
@@ -35,6 +36,7 @@
 
 mod abandoned;
 pub mod access;
+pub mod adapter_loader;
 pub mod adapter_registry;
 mod admission;
 pub mod answer;
@@ -70,6 +72,7 @@ pub mod similar;
 mod unread;
 pub mod wire;
 
+pub use adapter_loader::{AdapterLoader, LoadOutcome};
 pub use adapter_registry::{AdapterRegistry, ServedAdapter};
 pub use app::{ServeLimits, StopHandle};
 pub use audience::RouteAudience;

@@ -13,7 +13,7 @@ use openlora_influence::{
 };
 use openlora_model::{
     adapter,
-    dataset::{Dataset, encode::encode_all},
+    dataset::{ColumnNames, Dataset, encode::encode_all},
 };
 use openlora_train::{
     RunDir, RunStart, TrainFlow, TrainInputs, load_with_adapter, run::files, train,
@@ -125,7 +125,8 @@ fn asked(
     decoder: &Decoder,
     count: usize,
 ) -> Result<Vec<AuditPrompt>, Failure> {
-    let own = project::held_out(context, &[])?;
+    let columns = ColumnNames::parse(&inputs.config.columns)?.optional();
+    let own = project::held_out(context, &[], &columns)?;
     let dataset = own
         .as_ref()
         .or(inputs.validation.as_ref())

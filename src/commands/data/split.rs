@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::{source_of, sources, tell_unread};
+use super::{source_of, sources, tell_unlearned};
 use crate::commands::CommandContext;
 use openlora_core::{
     atomic::{self, FileAccess},
@@ -51,7 +51,7 @@ type FileRows = BTreeMap<String, Vec<usize>>;
 /// file has one contributor; held-out rows are combined.
 pub fn split(context: &CommandContext, request: &SplitRequest) -> Result<ExitStatus, Failure> {
     let dataset = dataset::load(&sources(context, &request.files)?)?;
-    tell_unread(context, &dataset);
+    tell_unlearned(context, &dataset);
     let wish = DataSplitOptions {
         valid: request.valid,
         test: request.test,

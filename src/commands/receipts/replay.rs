@@ -18,7 +18,7 @@ use crate::commands::{
     CommandContext,
     call::{AdapterAnswer, LabelProbability},
     project,
-    serve::{engine_choice::ChosenEngine, load_with, opened_adapter},
+    serve::{adapter_in, engine_choice::ChosenEngine, folder::NamedFolder, load_free},
 };
 use openlora_core::error::{ExitClass, ExitStatus, Failure};
 use openlora_engine::{EngineError, GenerationStep, Prompt, Quant, SamplingParams};
@@ -180,10 +180,10 @@ impl ReplayPlan {
         path: Option<&Path>,
     ) -> Result<ServedAdapter, Failure> {
         let chosen = match path {
-            Some(path) => {
-                let name = self.receipt.adapter.clone();
-                opened_adapter(name, context.settings.working_dir.join(path))?
-            }
+            Some(path) => adapter_in(NamedFolder {
+                name: self.receipt.adapter.clone(),
+                path: context.settings.working_dir.join(path),
+            })?,
             None => self.run_adapter(context)?,
         };
         let card = chosen.adapter.task.as_ref();
@@ -192,7 +192,9 @@ impl ReplayPlan {
         let base = tokio::task::block_in_place(|| project::base(context, id))?;
         self.check_digests(&chosen, &base)?;
         let engine = ChosenEngine::native(self.quant);
-        load_with(context, &engine, &base, chosen).await
+        let loaded = load_free(context, engine, base, vec![chosen]).await?;
+        let none = || Failure::new(ExitClass::Internal, "no adapter was loaded");
+        loaded.into_iter().next().ok_or_else(none)
     }
 
     /// The adapter of the project's run with the digest of the receipt.

@@ -179,6 +179,8 @@ settings! {
         max_steps: Option<usize> = integer(1, LARGE), None, "stop after this many steps";
         batch: usize = integer(1, 65_536), Some("16"), "rows per micro-batch";
         accumulate: usize = integer(1, 65_536), Some("1"), "micro-batches per step";
+        columns: Vec<String> = SettingKind::List, None,
+            "columns of the data files that have other names there, such as `text=review`";
         max_len: usize = integer(8, 1 << 20), Some("256"), "longest row in tokens";
         loss: LossTokens = LossTokens::KIND, Some("\"completion\""), "tokens that are learned from";
         clip: f64 = number(0.0, 1e6), Some("1.0"), "gradient-norm limit";

@@ -162,6 +162,10 @@ fn event() -> impl Strategy<Value = Event> {
             adapter_digest: "ad".into(),
             base_digest: "bd".into()
         }),
+        name().prop_map(|name| Event::AdapterUnloaded {
+            name: name.into(),
+            adapter_digest: "ad".into(),
+        }),
         id().prop_map(|id| reserved(&id)),
         (id(), 0u64..50).prop_map(|(request_id, completion_tokens)| Event::CallCheckpointed {
             request_id,

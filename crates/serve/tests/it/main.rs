@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod adapters;
 mod computation;
 mod gate;
 mod logprobs;

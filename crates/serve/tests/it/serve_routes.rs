@@ -545,6 +545,8 @@ async fn every_route_of_the_table_answers_its_method_only() {
             "/operator/settle",
             "/operator/withdraw",
             "/operator/facts",
+            "/v1/load_lora_adapter",
+            "/v1/unload_lora_adapter",
             "/metrics"
         ]
     );

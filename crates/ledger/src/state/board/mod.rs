@@ -109,6 +109,15 @@ impl Board {
                 };
                 self.adapters.insert(name.clone(), loaded);
             }
+            Event::AdapterUnloaded {
+                name,
+                adapter_digest,
+            } => {
+                let is_it = |it: &LoadedAdapter| it.digest == *adapter_digest;
+                if self.adapters.get(name).is_some_and(is_it) {
+                    self.adapters.remove(name);
+                }
+            }
             Event::CallReserved { request_id, .. } => {
                 self.open.insert(request_id.clone(), record.time_ms);
             }
