@@ -68,7 +68,7 @@ fn planned_calls(random: &mut ChaCha8Rng, models: usize) -> Vec<PlannedCall> {
     let openings: Vec<String> = (0..4).map(|_| words(random, 24)).collect();
     (0..REQUESTS)
         .map(|_| {
-            let count = random.random_range(1..=10);
+            let count = random.random_range(2..=10);
             let mut text = words(random, count);
             if random.random_bool(0.5) {
                 text = format!("{} {text}", openings.choose(random).unwrap());
