@@ -637,7 +637,7 @@ async fn requests_that_cannot_succeed_are_refused() {
     }
     // Together with the prompt, each label is another token.
     let error = engine
-        .classify(text("t"), &["he".to_owned(), "hin".to_owned()])
+        .classify(text("a"), &["t".to_owned(), "n".to_owned()])
         .await
         .unwrap_err();
     let message = "the labels change the prompt's first token, so they have no common beginning to \
