@@ -635,6 +635,14 @@ async fn requests_that_cannot_succeed_are_refused() {
         let error = engine.classify(text("a"), &labels).await.unwrap_err();
         assert_eq!(told(error), (message.to_owned(), Some("labels"), None));
     }
+    // Together with the prompt, each label is another token.
+    let error = engine
+        .classify(text("a"), &["t".to_owned(), "n".to_owned()])
+        .await
+        .unwrap_err();
+    let message = "the labels change the prompt's first token, so they have no common beginning to \
+                   choose from; use a longer prompt";
+    assert_eq!(told(error), (message.to_owned(), Some("prompt"), None));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -1074,7 +1082,8 @@ async fn dropping_the_stream_stops_generation() {
 async fn quantised_weights_answer_like_exact_ones() {
     let script = Script::new()
         .line("x", "abcdef", true)
-        .choice("y", &[("a", 0.7), ("b", 0.3)]);
+        .choice("y", &[("a", 0.7), ("b", 0.3)])
+        .choice("z", &[("p", 0.7), ("q", 0.3)]);
     for quant in under_test::QUANTS {
         let loaded = script.load_as(&loader(), quant).await;
         assert_eq!(
@@ -1085,12 +1094,20 @@ async fn quantised_weights_answer_like_exact_ones() {
             ask(&loaded.engine, text("x"), up_to(100)).await.text,
             "abcdef"
         );
-        let labels = ["a".to_owned(), "b".to_owned()];
-        let LabelProbabilities { probabilities, .. } =
-            loaded.engine.classify(text("y"), &labels).await.unwrap();
-        assert!(
-            (probabilities[0] - 0.7).abs() < 0.05,
-            "{quant} {probabilities:?}"
-        );
+        let mut questions = vec![("z", ["p", "q"])];
+        // The weights of a and b share their blocks with larger ones, which 4 bits with one scale
+        // cannot tell from them.
+        if quant != Quant::Q4_0 {
+            questions.push(("y", ["a", "b"]));
+        }
+        for (prompt, labels) in questions {
+            let labels = labels.map(str::to_owned);
+            let LabelProbabilities { probabilities, .. } =
+                loaded.engine.classify(text(prompt), &labels).await.unwrap();
+            assert!(
+                (probabilities[0] - 0.7).abs() < 0.05,
+                "{quant} {prompt} {probabilities:?}"
+            );
+        }
     }
 }

@@ -164,6 +164,11 @@ impl<M: TokenModel> Engine for ServedModel<M> {
                 parameter: Some("labels"),
             }
         })?;
+        if labels.choices.prefix.is_empty() {
+            let message = "the labels change the prompt's first token, so they have no common \
+                           beginning to choose from; use a longer prompt";
+            return Err(invalid(&prompt, message.to_owned()));
+        }
         let longest = labels.longest();
         if length + longest > self.context {
             let (name, context) = (&self.name, self.context);

@@ -95,7 +95,11 @@ impl<'a> Call<'a> {
 
     fn tasks(&self, sequences: &[AttentionRows<'a>], out: &'a mut [f32]) -> Vec<Task<'a>> {
         let (group, width) = (self.group(), self.shape.heads * self.kv.head_dim);
-        assert_eq!(group * self.kv.kv_heads, self.shape.heads, "heads of queries");
+        assert_eq!(
+            group * self.kv.kv_heads,
+            self.shape.heads,
+            "heads of queries"
+        );
         let mut outs: Vec<Option<&mut [f32]>> = out.chunks_mut(width).map(Some).collect();
         let block = (BLOCK_QUERIES / group).max(1);
         let mut tasks = Vec::new();
@@ -111,7 +115,9 @@ impl<'a> Call<'a> {
                 for row in rows {
                     let out = outs[*row].take();
                     assert!(out.is_some(), "row {row} belongs to two sequences");
-                    let heads = out.into_iter().flat_map(|it| it.chunks_mut(self.kv.head_dim));
+                    let heads = out
+                        .into_iter()
+                        .flat_map(|it| it.chunks_mut(self.kv.head_dim));
                     let position = sequence.position + (row - sequence.rows.start);
                     for (head, out) in heads.enumerate() {
                         tasks[first + head / group].rows.push(QueryRow {

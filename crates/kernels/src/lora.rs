@@ -158,7 +158,10 @@ pub fn add_lora(
     cpu.for_row_blocks(out, stride, cost, |first, out| {
         let rows = first..first + out.len() / stride;
         for entry in entries {
-            let (start, end) = (entry.rows.start.max(rows.start), entry.rows.end.min(rows.end));
+            let (start, end) = (
+                entry.rows.start.max(rows.start),
+                entry.rows.end.min(rows.end),
+            );
             if start < end {
                 let sum = BranchSum {
                     branch: entry.branch,

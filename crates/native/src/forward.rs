@@ -6,8 +6,8 @@
 use std::{ops::Range, sync::Arc};
 
 use openlora_kernels::{
-    AttentionRows, ColumnsRef, Cpu, KvPage, LoraRows, MatmulInput, PAGE_TOKENS, add_lora, add_rows,
-    attention, matmul, rms_norm, silu_mul,
+    AttentionRows, ColumnsRef, Cpu, HeadColumns, KvPage, LoraRows, MatmulInput, PAGE_TOKENS,
+    add_lora, add_rows, attention, matmul, rms_norm, silu_mul,
 };
 
 use super::{
@@ -217,8 +217,10 @@ impl Pass<'_> {
             self.norm_heads(key_norm, qkv, queries..queries + keys, heads);
         }
         let rope = &self.base.rope;
-        rope.rotate(self.cpu, &self.positions, qkv, 0, config.heads);
-        rope.rotate(self.cpu, &self.positions, qkv, queries, config.kv_heads);
+        for (start, heads) in [(0, config.heads), (queries, config.kv_heads)] {
+            let columns = HeadColumns { start, heads };
+            rope.rotate(self.cpu, &self.positions, qkv, columns);
+        }
         for (sequence, span) in sequences.iter_mut().zip(&self.spans) {
             let rows = &qkv[span.start * stride..span.end * stride];
             store(layer, sequence, rows, stride, keys)?;

@@ -15,10 +15,18 @@ pub(crate) struct NativeModel {
 }
 
 impl NativeModel {
-    /// The tokens of a base's tokenizer may be more than those of its embedding.
-    fn check(&self, ids: &[u32]) -> Result<(), EngineError> {
+    /// There must be a token to compute, and a base's tokenizer may have more tokens than its
+    /// embedding.
+    fn check(&self, prefix: &[u32], path: &[u32]) -> Result<(), EngineError> {
+        if prefix.is_empty() {
+            return Err(EngineError::Invalid {
+                message: "the prompt is empty".to_owned(),
+                parameter: None,
+            });
+        }
         let vocabulary = self.host.vocabulary();
-        match ids.iter().find(|id| **id as usize >= vocabulary) {
+        let mut ids = prefix.iter().chain(path);
+        match ids.find(|id| **id as usize >= vocabulary) {
             Some(id) => Err(EngineError::Invalid {
                 message: format!(
                     "the prompt has token {id}; {} has {vocabulary} tokens",
@@ -38,7 +46,7 @@ impl TokenModel for NativeModel {
         ids: Vec<u32>,
         walk: Generation,
     ) -> Result<GenerationStream, EngineError> {
-        self.check(&ids)?;
+        self.check(&ids, &[])?;
         let due = due_time(walk.longest() as u64);
         let slot = self.host.slot(&self.name)?;
         let (writer, reader) = answer_channel(walk, ids.len(), ());
@@ -56,9 +64,8 @@ impl TokenModel for NativeModel {
         if forks.is_empty() {
             return Ok(Vec::new());
         }
-        self.check(prefix)?;
         for fork in forks {
-            self.check(&fork.path)?;
+            self.check(prefix, &fork.path)?;
         }
         let slot = self.host.slot(&self.name)?;
         let request = |fork: &LabelFork| RowRequest {

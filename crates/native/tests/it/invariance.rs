@@ -6,6 +6,7 @@ use futures::{StreamExt, future::join_all};
 use openlora_engine::{
     Engine, EngineSpec, GenerationStep, ModelLoader, Prompt, Quant, SamplingParams,
 };
+use openlora_kernels::CpuPath;
 use openlora_ledger::event::{FinishReason, TokenUsage};
 use openlora_model::{
     BaseModel,
@@ -68,7 +69,7 @@ fn planned_calls(random: &mut ChaCha8Rng, models: usize) -> Vec<PlannedCall> {
     let openings: Vec<String> = (0..4).map(|_| words(random, 24)).collect();
     (0..REQUESTS)
         .map(|_| {
-            let count = random.random_range(1..=10);
+            let count = random.random_range(2..=10);
             let mut text = words(random, count);
             if random.random_bool(0.5) {
                 text = format!("{} {text}", openings.choose(random).unwrap());
@@ -202,7 +203,12 @@ async fn engines(
 /// Settings that a schedule must not be seen from.
 fn settings(random: &mut ChaCha8Rng, page_bytes: u64) -> NativeSettings {
     let pages = *[4, 5, 7, 12, 200].choose(random).unwrap();
+    let paths: Vec<CpuPath> = CpuPath::ALL
+        .into_iter()
+        .filter(|path| path.is_supported())
+        .collect();
     NativeSettings {
+        path: paths.choose(random).copied(),
         threads: Some(random.random_range(1..=3)),
         parallel: random.random_range(1..=COMPANY),
         chunk_tokens: *[1, 3, 16, 31, 64, 256].choose(random).unwrap(),
