@@ -182,6 +182,14 @@ pub const LIMITS: ServeLimits = ServeLimits {
     max_tokens: 5,
 };
 
+/// What receipts name as the origin of [`Words`]' answers.
+pub fn identity() -> EngineIdentity {
+    EngineIdentity {
+        engine: "words/1".to_owned(),
+        weights: "letters".to_owned(),
+    }
+}
+
 /// `persona` talks, `filter` is a content filter, `mood` a classifier that is none.
 pub fn adapters(steps: &Arc<Semaphore>, begun: &Arc<AtomicUsize>) -> Vec<ServedAdapter> {
     let classify = |labels: &[&str]| Task::Classify {
@@ -211,10 +219,7 @@ pub fn adapters(steps: &Arc<Semaphore>, begun: &Arc<AtomicUsize>) -> Vec<ServedA
             created: 1_700_000_000,
             prices: PriceList::default(),
             provenance: Provenance::default(),
-            identity: EngineIdentity {
-                engine: "words/1".to_owned(),
-                weights: "letters".to_owned(),
-            },
+            identity: identity(),
             engine: Arc::new(Words {
                 name: name.to_owned(),
                 steps: Arc::clone(steps),

@@ -35,7 +35,8 @@ use openlora_serve::{
     api_error::ApiError,
     response_hash::response_hash,
     wire::{
-        chat::ChatRequest, completion::CompletionRequest, fields::BodyFields, inputs::classify_text,
+        chat::ChatRequest, completion::CompletionRequest, fields::BodyFields,
+        inputs::read_classification,
     },
 };
 
@@ -313,7 +314,7 @@ impl ReplayPlan {
         let Some(task) = task.filter(|_| self.receipt.kind == CallKind::Classify) else {
             return Err(other_form(self.receipt.kind, "labels"));
         };
-        let text = classify_text(fields).map_err(malformed)?.text;
+        let text = read_classification(fields).map_err(malformed)?.text;
         let prompt = Prompt::Chat(task.prompt_messages(&text));
         let found = adapter.engine.classify(prompt, adapter.labels()).await;
         let found = found.map_err(failed)?;
@@ -461,8 +462,8 @@ fn other_form(kind: CallKind, given: &str) -> Failure {
         .with_hint("give the answer as `openlora --json call \"hello\"` prints it")
 }
 
-fn malformed(refusal: ApiError) -> Failure {
-    let message = format!("the request is not one: {}", refusal.message);
+fn malformed(refusal: impl Into<ApiError>) -> Failure {
+    let message = format!("the request is not one: {}", refusal.into().message);
     Failure::new(ExitClass::BadInput, message)
 }
 
