@@ -341,22 +341,11 @@ impl SellerState {
                 "A refund costs {costs}, and {left} is left in the channel: withdraw from the escrow."
             )
         };
-        match self.required(sale, Reason::RefundFee, message, None) {
-            PaymentDemand::Required {
-                code,
-                message,
-                terms,
-                asked_chain,
-                ..
-            } => PaymentDemand::Required {
-                code,
-                message,
-                amounts: stated.into_iter().collect(),
-                terms,
-                asked_chain,
-            },
-            other => other,
+        let mut demand = self.required(sale, Reason::RefundFee, message, None);
+        if let PaymentDemand::Required { amounts, .. } = &mut demand {
+            amounts.extend(stated);
         }
+        demand
     }
 
     /// With the usual message of the reason.
