@@ -13,6 +13,7 @@ use std::{
 use openlora_engine::{EngineError, turns::due_time};
 use openlora_generation::{adapter_effect, canary_prompts};
 use openlora_kernels::{Cpu, KvShape};
+use openlora_model::text::TextCodec;
 use tokio::sync::oneshot;
 
 use super::{
@@ -41,6 +42,7 @@ pub(crate) struct HostLimits {
 /// A base with its scheduler; it ends with the last model that uses it.
 pub(crate) struct NativeHost {
     pub base: Arc<NativeBase>,
+    pub codec: Arc<TextCodec>,
     pub context: usize,
     limit: usize,
     calls: Arc<AtomicUsize>,
@@ -74,6 +76,7 @@ impl NativeHost {
     /// The operating system gives no thread.
     pub(crate) fn start(
         base: NativeBase,
+        codec: TextCodec,
         cpu: Cpu,
         limits: HostLimits,
         counters: Arc<ActivityCounters>,
@@ -96,6 +99,7 @@ impl NativeHost {
             .spawn(move || Scheduler::new(parts).run(&calls, &owners))?;
         Ok(Self {
             base,
+            codec: Arc::new(codec),
             context: limits.context,
             limit: limits.calls,
             calls: Arc::default(),

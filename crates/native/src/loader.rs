@@ -131,11 +131,6 @@ impl NativeLoader {
 impl ModelLoader for NativeLoader {
     async fn load(&self, spec: EngineSpec<'_>) -> Result<LoadedEngine, EngineError> {
         let name = spec.name;
-        let codec = TextCodec::open(&spec.base.dir).map_err(|error| EngineError::Unsupported {
-            name: name.clone(),
-            reason: error.to_string(),
-            hint: None,
-        })?;
         let form = WeightForm::resolve(&name, spec.quant, &spec.base.config)?;
         let weights = form.choice();
         let host = self.host(&name, spec.base, form).await?;
@@ -147,7 +142,7 @@ impl ModelLoader for NativeLoader {
                 (owner, Some(effect))
             }
         };
-        let context = host.context;
+        let (codec, context) = (Arc::clone(&host.codec), host.context);
         let engine = ServedModel {
             model: NativeModel {
                 name: name.clone(),
@@ -155,7 +150,7 @@ impl ModelLoader for NativeLoader {
                 owner,
             },
             name,
-            codec: Arc::new(codec),
+            codec,
             context,
         };
         Ok(LoadedEngine {
@@ -245,6 +240,7 @@ fn megabytes(bytes: u64) -> String {
 struct HostPlan {
     name: String,
     base: BaseModel,
+    codec: TextCodec,
     format: WeightFormat,
     settings: NativeSettings,
     limits: HostLimits,
@@ -279,11 +275,17 @@ impl HostPlan {
                 ),
             });
         }
+        let codec = TextCodec::open(&base.dir).map_err(|error| EngineError::Unsupported {
+            name: name.to_owned(),
+            reason: error.to_string(),
+            hint: None,
+        })?;
         let pages = usize::try_from(pages).unwrap_or(usize::MAX);
         let held = pages.saturating_mul(PAGE_TOKENS);
         Ok(Self {
             name: name.to_owned(),
             base: base.clone(),
+            codec,
             format: form.format,
             settings,
             limits: HostLimits {
@@ -309,7 +311,7 @@ impl HostPlan {
         };
         let base = NativeBase::pack(&self.base, self.format, self.limits.context)
             .map_err(|error| load(error.to_string()))?;
-        NativeHost::start(base, cpu, self.limits, counters)
+        NativeHost::start(base, self.codec, cpu, self.limits, counters)
             .map_err(|error| load(format!("no thread for it: {error}")))
     }
 }
