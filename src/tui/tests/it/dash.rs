@@ -1,5 +1,6 @@
 //! The dashboard: its fold, its state machine, its screens, and the real thing on a terminal.
 
+mod adapters;
 mod board;
 mod cells;
 mod charts;
