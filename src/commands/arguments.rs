@@ -2,6 +2,7 @@
 
 use super::{
     audit::AuditRequest,
+    bench::BenchRequest,
     call::{self, CallRequest},
     channel::{ChannelRequest, OpenRequest},
     chat::ConversationRequest,
@@ -15,15 +16,17 @@ use super::{
     init::InitRequest,
     package::PackageRequest,
     payer::PayerRequest,
+    receipts::ReplayRequest,
     serve::ServeRequest,
     train::TrainRequest,
     treasury::TreasuryRequest,
     verify::VerifyRequest,
 };
 use crate::commands::cli::{
-    AuditArgs, CallArgs, CallKindArg, ChatArgs, ClaimArgs, DashArgs, DemoArgs, DeployArgs,
-    EarningsArgs, EarningsByArg, EvalArgs, ExploreArgs, InitArgs, NewChannelArgs, OneChannelArgs,
-    PackageArgs, PayerArgs, SchemeArg, ServeArgs, TrainArgs, TreasuryArgs, VerifyArgs,
+    AuditArgs, BenchServeArgs, CallArgs, CallKindArg, ChatArgs, ClaimArgs, DashArgs, DemoArgs,
+    DeployArgs, EarningsArgs, EarningsByArg, EvalArgs, ExploreArgs, InitArgs, NewChannelArgs,
+    OneChannelArgs, PackageArgs, PayerArgs, ReplayArgs, SchemeArg, ServeArgs, TrainArgs,
+    TreasuryArgs, VerifyArgs,
 };
 use openlora_ledger::PaymentScheme;
 use openlora_payments::payer::SchemeChoice;
@@ -187,7 +190,21 @@ impl From<ServeArgs> for ServeRequest {
             expose: args.expose,
             rotate_tokens: args.rotate_operator_token,
             adapters: args.adapter,
+            folder: args.adapters,
             password_file: args.password.password_file,
+        }
+    }
+}
+
+impl From<BenchServeArgs> for BenchRequest {
+    fn from(args: BenchServeArgs) -> Self {
+        let size = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        Self {
+            adapters: args.adapter,
+            folder: args.adapters,
+            streams: usize::from(args.streams),
+            prompt_tokens: size(args.prompt_tokens),
+            answer_tokens: size(args.answer_tokens),
         }
     }
 }
@@ -227,6 +244,20 @@ impl From<CallArgs> for CallRequest {
                 SchemeArg::BatchSettlement => SchemeChoice::Only(PaymentScheme::BatchSettlement),
             },
             payer: args.payer.into(),
+        }
+    }
+}
+
+impl From<ReplayArgs> for ReplayRequest {
+    fn from(args: ReplayArgs) -> Self {
+        Self {
+            receipt: args.receipt,
+            answer: args.answer,
+            prompt: args.prompt,
+            system: args.system,
+            body: args.body,
+            adapter: args.adapter,
+            url: args.url,
         }
     }
 }

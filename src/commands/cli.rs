@@ -131,6 +131,9 @@ pub enum CliCommand {
     Serve(ServeArgs),
     /// Talk to an adapter in this terminal, without a server
     Chat(ChatArgs),
+    /// Measure how fast this machine answers
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Claim what calls have cost, and have it sent to the splitters
     Settle(TreasuryArgs),
     /// Pay out your share of the splitters, and the contributor pools'
@@ -695,11 +698,54 @@ pub struct ServeArgs {
     /// Adapter to serve; repeat it for several
     #[arg(long, value_name = "NAME=PATH")]
     pub adapter: Vec<String>,
-    /// Weights in memory: auto, f32, q8_0 or q4k
+    /// Folder whose folders are adapters, packages or runs; each is served under its folder's name
+    #[arg(long, value_name = "DIR")]
+    pub adapters: Option<PathBuf>,
+    /// What computes answers: auto, mistralrs or native
+    #[arg(long, value_name = "NAME")]
+    pub engine: Option<String>,
+    /// Calls that the native engine answers at once for one adapter
+    #[arg(long, value_name = "N")]
+    pub parallel: Option<String>,
+    /// Weights in memory: auto, f32, q8_0, q4_0 or q4k
     #[arg(long, value_name = "NAME")]
     pub quant: Option<String>,
     #[command(flatten)]
     pub password: PasswordArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Tokens per second, time to the first token and memory for 1 to N calls at the same time
+    Serve(BenchServeArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct BenchServeArgs {
+    /// Base model: nano, a folder, or a Hub id
+    #[arg(long, value_name = "DIR|ID")]
+    pub base: Option<String>,
+    /// Adapter to measure; repeat it for several. The newest run's, or none, when left out
+    #[arg(long, value_name = "NAME=PATH")]
+    pub adapter: Vec<String>,
+    /// Folder whose folders are adapters, packages or runs
+    #[arg(long, value_name = "DIR")]
+    pub adapters: Option<PathBuf>,
+    /// What computes answers: auto, mistralrs or native
+    #[arg(long, value_name = "NAME")]
+    pub engine: Option<String>,
+    /// Weights in memory: auto, f32, q8_0, q4_0 or q4k
+    #[arg(long, value_name = "NAME")]
+    pub quant: Option<String>,
+    /// Most calls at the same time
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub streams: u16,
+    /// Tokens of each prompt, nearly
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(8..=1_000_000))]
+    pub prompt_tokens: u32,
+    /// Tokens of each answer
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub answer_tokens: u32,
 }
 
 #[derive(Debug, Args)]
@@ -710,7 +756,10 @@ pub struct ChatArgs {
     /// Base model: nano, a folder, or a Hub id
     #[arg(long, value_name = "DIR|ID")]
     pub base: Option<String>,
-    /// Weights in memory: auto, f32, q8_0 or q4k
+    /// What computes answers: auto, mistralrs or native
+    #[arg(long, value_name = "NAME")]
+    pub engine: Option<String>,
+    /// Weights in memory: auto, f32, q8_0, q4_0 or q4k
     #[arg(long, value_name = "NAME")]
     pub quant: Option<String>,
     /// System message
@@ -855,6 +904,36 @@ pub enum ReceiptsCommand {
         #[arg(value_name = "ID|FILE")]
         receipt: String,
     },
+    /// Compute a call again here and compare its answer: exit 9, and where they differ, when they do
+    Replay(Box<ReplayArgs>),
+}
+
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Request id, the beginning of it, or a file with the receipt
+    #[arg(value_name = "ID|FILE")]
+    pub receipt: String,
+    /// File with the answer: its text, or what `openlora --json call` printed
+    #[arg(long, value_name = "FILE")]
+    pub answer: PathBuf,
+    /// File with the prompt; what the answer's file or the payment store has when left out
+    #[arg(long, value_name = "FILE", conflicts_with = "body")]
+    pub prompt: Option<PathBuf>,
+    /// System message that was sent with the prompt
+    #[arg(long, value_name = "TEXT", requires = "prompt")]
+    pub system: Option<String>,
+    /// File with the JSON body that was sent
+    #[arg(long, value_name = "FILE")]
+    pub body: Option<PathBuf>,
+    /// Adapter that answered: a folder, package or run; the run with its digest when left out
+    #[arg(long, value_name = "PATH")]
+    pub adapter: Option<PathBuf>,
+    /// Base model: nano, a folder, or a Hub id
+    #[arg(long, value_name = "DIR|ID")]
+    pub base: Option<String>,
+    /// Server to ask for the receipt
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -1088,14 +1167,25 @@ impl CliCommand {
             Self::Data(command) => command.overrides(),
             Self::Chat(args) => overrides([
                 SettingFlag("base.id", "--base", args.base.as_deref()),
+                SettingFlag("serve.engine", "--engine", args.engine.as_deref()),
+                SettingFlag("serve.quant", "--quant", args.quant.as_deref()),
+            ]),
+            Self::Bench(BenchCommand::Serve(args)) => overrides([
+                SettingFlag("base.id", "--base", args.base.as_deref()),
+                SettingFlag("serve.engine", "--engine", args.engine.as_deref()),
                 SettingFlag("serve.quant", "--quant", args.quant.as_deref()),
             ]),
             Self::Serve(args) => overrides([
                 SettingFlag("base.id", "--base", args.base.as_deref()),
                 SettingFlag("serve.host", "--host", args.host.as_deref()),
                 SettingFlag("serve.port", "--port", args.port.as_deref()),
+                SettingFlag("serve.engine", "--engine", args.engine.as_deref()),
+                SettingFlag("serve.parallel", "--parallel", args.parallel.as_deref()),
                 SettingFlag("serve.quant", "--quant", args.quant.as_deref()),
             ]),
+            Self::Receipts(ReceiptsCommand::Replay(args)) => {
+                overrides([SettingFlag("base.id", "--base", args.base.as_deref())])
+            }
             Self::Devnet(command) => command.overrides(),
             Self::Attribution(AttributionCommand::Build(args)) => args.overrides(),
             _ => Vec::new(),

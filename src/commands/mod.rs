@@ -9,6 +9,7 @@ mod arguments;
 pub mod ask;
 pub mod attribution;
 pub mod audit;
+pub mod bench;
 pub mod call;
 pub mod channel;
 pub mod chat;
@@ -50,8 +51,8 @@ pub mod withdraw;
 
 use crate::commands::{
     cli::{
-        AttributionCommand, ChannelCommand, CliCommand, ConfigCommand, DataCommand, DevnetCommand,
-        ReceiptsCommand, WalletCommand,
+        AttributionCommand, BenchCommand, ChannelCommand, CliCommand, ConfigCommand, DataCommand,
+        DevnetCommand, ReceiptsCommand, WalletCommand,
     },
     printer::Printer,
     settings::Settings,
@@ -117,6 +118,7 @@ pub async fn dispatch(
         CliCommand::Devnet(command) => run_devnet(context, command).await,
         CliCommand::Serve(args) => serve::run(context, args.into()).await,
         CliCommand::Chat(args) => chat::run(context, args.into()).await,
+        CliCommand::Bench(BenchCommand::Serve(args)) => bench::run(context, args.into()).await,
         CliCommand::Settle(args) => settle::run(context, args.into()).await,
         CliCommand::Withdraw(args) => withdraw::run(context, args.treasury.into(), args.to).await,
         CliCommand::Audit(args) => audit::run(context, args.into()).await,
@@ -130,6 +132,9 @@ pub async fn dispatch(
         CliCommand::Receipts(ReceiptsCommand::Pending) => receipts::pending(context),
         CliCommand::Receipts(ReceiptsCommand::Verify { receipt }) => {
             receipts::verify(context, &receipt).await
+        }
+        CliCommand::Receipts(ReceiptsCommand::Replay(args)) => {
+            receipts::replay(context, (*args).into()).await
         }
     }
 }

@@ -2,13 +2,17 @@
 //! servers' receipts.
 
 pub mod explain;
+mod replay;
 
 use std::path::Path;
 
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{CommandContext, call::client::ServerClient, money::KnownTokens, named_paths, network};
+use super::{
+    CommandContext, call::client::ServerClient, money::KnownTokens, named_paths, network,
+    printer::Printer,
+};
 use openlora_chain::provider::Chain;
 use openlora_core::{
     Address, Amount,
@@ -26,6 +30,7 @@ use openlora_payments::payer::{
 };
 use openlora_runtime::running_server::RunningServer;
 use openlora_serve::PublishedReceipt;
+pub use replay::{AnswerDifference, ReplayReport, ReplayRequest, run as replay};
 
 /// A paid call as stored by the payer; sums in base units.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -527,25 +532,29 @@ fn report(context: &CommandContext, verified: &ReceiptVerification) -> ExitStatu
     if printer.is_json() {
         printer.json(verified);
     } else {
-        for ReceiptCheck {
-            name,
-            status,
-            reason,
-        } in &verified.checks
-        {
-            let word = match status {
-                CheckStatus::Pass => "ok",
-                CheckStatus::Fail => "FAILED",
-                CheckStatus::Skipped => "skipped",
-            };
-            let reason = reason
-                .as_ref()
-                .map_or_else(String::new, |it| format!(": {it}"));
-            printer.line(format!("{word:<8}{name}{reason}"));
-        }
+        print_checks(printer, &verified.checks);
     }
     match verified.ok {
         true => ExitStatus::Success,
         false => ExitStatus::Verdict(ExitClass::Verification),
+    }
+}
+
+fn print_checks(printer: &Printer, checks: &[ReceiptCheck]) {
+    for ReceiptCheck {
+        name,
+        status,
+        reason,
+    } in checks
+    {
+        let word = match status {
+            CheckStatus::Pass => "ok",
+            CheckStatus::Fail => "FAILED",
+            CheckStatus::Skipped => "skipped",
+        };
+        let reason = reason
+            .as_ref()
+            .map_or_else(String::new, |it| format!(": {it}"));
+        printer.line(format!("{word:<8}{name}{reason}"));
     }
 }

@@ -1,11 +1,14 @@
 //! `serve`: serves adapters on their base over HTTP until it is stopped.
 
+pub mod engine_choice;
+pub mod folder;
 pub mod handover;
 mod hosting;
 pub mod log;
 mod sales;
 
 use std::{
+    collections::BTreeSet,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
@@ -16,20 +19,26 @@ use serde::Serialize;
 
 use tokio_util::sync::CancellationToken;
 
-use self::{handover::hand_over, hosting::AdapterHost};
+use self::{
+    engine_choice::ChosenEngine,
+    folder::{NamedFolder, named_folders},
+    handover::hand_over,
+    hosting::AdapterHost,
+};
 use super::{CommandContext, money, network, project, server_access};
 use openlora_attribution::queue::PendingTokenStore;
 use openlora_chain::network::Network;
 use openlora_core::error::{ExitClass, ExitStatus, Failure};
-use openlora_model::adapter;
+use openlora_model::{BaseModel, adapter};
+use openlora_package::MANIFEST_FILE;
 use openlora_runtime::{
     board, journal,
     paid_serving::{ChosenAdapter, PaidServing, UnclaimedCharge},
     running_server::{PidFile, RunningServer},
 };
 use openlora_serve::{
-    BoundSocket, ConnectionLimits, ROUTES, RouteAudience, ServeInputs, ServeLimits, ServedAdapter,
-    Server, StopHandle, attribution::AttributionConfig,
+    BoundSocket, ConnectionLimits, ROUTES, RouteAudience, ServeError, ServeInputs, ServeLimits,
+    ServedAdapter, Server, StopHandle, attribution::AttributionConfig,
 };
 
 /// The request of `serve` besides settings.
@@ -41,8 +50,10 @@ pub struct ServeRequest {
     pub expose: bool,
     /// Generate new tokens for the operator and for sellers.
     pub rotate_tokens: bool,
-    /// `NAME=PATH` as typed; the newest run's adapter if empty.
+    /// `NAME=PATH` as typed.
     pub adapters: Vec<String>,
+    /// A folder of adapters. Without it and named adapters, the newest run's adapter is served.
+    pub folder: Option<PathBuf>,
     /// Password of the serving account.
     pub password_file: Option<PathBuf>,
 }
@@ -72,7 +83,7 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     let journal = journal::open(&context.dirs.journal())?;
     // After the journal: of two servers of one home, only one may create tokens.
     let access = server_access::open(context, request.rotate_tokens)?;
-    let chosen = choose(context, &request.adapters)?;
+    let chosen = choose(context, &request.adapters, request.folder.as_deref())?;
     let selling = match networks {
         None => None,
         Some(networks) => {
@@ -83,7 +94,11 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
         }
     };
     let base = tokio::task::block_in_place(|| project::base(context, base_id(context, &chosen)))?;
-    let host = AdapterHost::new(context, base, selling.clone())?;
+    let parallel = engine_choice::parallel(context, request.local);
+    let engine = ChosenEngine::choose(context, &base.config, chosen.len(), parallel)?;
+    engine_choice::warn_of_parallel(context, engine.kind);
+    let limits = limits(context, &engine);
+    let host = AdapterHost::new(context, base, engine, selling.clone());
     let hosted = host.host_all(chosen).await?;
     let names: Vec<String> = hosted.iter().map(|adapter| adapter.name.clone()).collect();
     let stop = StopHandle::default();
@@ -98,7 +113,7 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
         let currency = selling.as_ref().map(|it| it.sales.currency.clone());
         log::follow(&context.printer, &journal, currency).await?;
     }
-    let server = Server::new(bound, inputs, journal, limits(context), stop.clone()).await?;
+    let server = Server::new(bound, inputs, journal, limits, stop.clone()).await?;
     let server = server.with_connections(connections(context));
     let signals = tokio::spawn(obey(StopSignals::install()?, stop, context.clone()));
     // Settling ends with a final round after the last call is charged.
@@ -132,13 +147,28 @@ pub(super) async fn load_one(
     context: &CommandContext,
     wanted: &[String],
 ) -> Result<ServedAdapter, Failure> {
-    let chosen = choose(context, wanted)?;
+    let chosen = choose(context, wanted, None)?;
     let base = tokio::task::block_in_place(|| project::base(context, base_id(context, &chosen)))?;
-    let loaded = AdapterHost::new(context, base, None)?
-        .host_all(chosen)
-        .await?;
+    let engine = ChosenEngine::choose(context, &base.config, chosen.len(), 1)?;
+    let loaded = load_free(context, engine, base, chosen).await?;
     let none = || Failure::new(ExitClass::Internal, "no adapter was loaded");
     loaded.into_iter().next().ok_or_else(none)
+}
+
+/// Adapters on their base, without prices.
+///
+/// # Errors
+///
+/// One is of another base, or the engine cannot load it.
+pub(super) async fn load_free(
+    context: &CommandContext,
+    engine: ChosenEngine,
+    base: BaseModel,
+    chosen: Vec<ChosenAdapter>,
+) -> Result<Vec<ServedAdapter>, Failure> {
+    AdapterHost::new(context, base, engine, None)
+        .host_all(chosen)
+        .await
 }
 
 /// A home has one journal and one account, and so one server.
@@ -277,11 +307,27 @@ fn check_exposure(
     Ok(())
 }
 
-fn choose(context: &CommandContext, wanted: &[String]) -> Result<Vec<ChosenAdapter>, Failure> {
-    if wanted.is_empty() {
+/// The named adapters and those in a folder; the newest run's without either.
+pub(super) fn choose(
+    context: &CommandContext,
+    wanted: &[String],
+    folder: Option<&Path>,
+) -> Result<Vec<ChosenAdapter>, Failure> {
+    let folder = folder.map(|dir| named_folders(&context.settings.working_dir.join(dir)));
+    let found = folder.transpose()?.unwrap_or_default();
+    let named = wanted.iter().map(|text| named(context, text));
+    let named = named.collect::<Result<Vec<NamedFolder>, Failure>>()?;
+    let all: Vec<NamedFolder> = named.into_iter().chain(found).collect();
+    if all.is_empty() {
         return Ok(vec![newest(context)?]);
     }
-    wanted.iter().map(|text| named(context, text)).collect()
+    let mut names = BTreeSet::new();
+    if let Some(twice) = all.iter().find(|one| !names.insert(&one.name)) {
+        let name = twice.name.clone();
+        return Err(ServeError::DuplicateAdapter { name }.into());
+    }
+    let all = all.into_iter();
+    all.map(|one| adapter_in(context, one)).collect()
 }
 
 /// The newest run's adapter under the project's name.
@@ -311,7 +357,7 @@ pub(super) fn as_model_id(name: &str) -> String {
         .collect()
 }
 
-fn named(context: &CommandContext, text: &str) -> Result<ChosenAdapter, Failure> {
+fn named(context: &CommandContext, text: &str) -> Result<NamedFolder, Failure> {
     let refuse = |expected: &str| {
         Failure::new(
             ExitClass::Usage,
@@ -328,23 +374,41 @@ fn named(context: &CommandContext, text: &str) -> Result<ChosenAdapter, Failure>
             "a name of letters, digits and any of - _ . before the =",
         ));
     }
-    adapter_at(context, name, Path::new(path))
+    Ok(NamedFolder {
+        name: name.to_owned(),
+        path: PathBuf::from(path),
+    })
 }
 
-/// The adapter in a folder or a run.
-fn adapter_at(context: &CommandContext, name: &str, path: &Path) -> Result<ChosenAdapter, Failure> {
-    let path = project::adapter_folder(context, path)?;
+/// The adapter in a folder, a package or a run. A package is served only if its files are those that
+/// its manifest lists.
+///
+/// # Errors
+///
+/// The folder holds no adapter, or a changed package.
+pub(super) fn adapter_in(
+    context: &CommandContext,
+    folder: NamedFolder,
+) -> Result<ChosenAdapter, Failure> {
+    let NamedFolder { name, path } = folder;
+    let path = project::adapter_folder(context, &path)?;
+    if path.join(MANIFEST_FILE).is_file() {
+        openlora_package::read(&path)?.check_files()?;
+    }
     let adapter = adapter::read(&path)?;
     let version = adapter.digest.chars().take(12).collect();
     Ok(ChosenAdapter {
-        name: name.to_owned(),
+        name,
         version,
         adapter,
     })
 }
 
 /// If no base is configured, the one that all adapter cards name.
-fn base_id<'a>(context: &CommandContext, chosen: &'a [ChosenAdapter]) -> Option<&'a str> {
+pub(super) fn base_id<'a>(
+    context: &CommandContext,
+    chosen: &'a [ChosenAdapter],
+) -> Option<&'a str> {
     let mut cards = chosen
         .iter()
         .map(|one| one.adapter.task.as_ref().map(|card| card.base_id.as_str()));
@@ -353,10 +417,11 @@ fn base_id<'a>(context: &CommandContext, chosen: &'a [ChosenAdapter]) -> Option<
         .then_some(first)
 }
 
-fn limits(context: &CommandContext) -> ServeLimits {
+fn limits(context: &CommandContext, engine: &ChosenEngine) -> ServeLimits {
     let settings = &context.settings.serve;
     ServeLimits {
-        max_concurrent: settings.max_concurrent,
+        max_concurrent: engine.concurrent,
+        parallel: engine.parallel,
         queue: settings.queue,
         max_body: settings.max_body,
         max_tokens: settings.max_tokens,

@@ -326,6 +326,7 @@ fn exact_call(seller: &Seller, id: &str, nonce: &Word, amount: u128, receiver: R
         request_hash: "00".into(),
         response_hash: "00".into(),
         charge: Some(Box::new(charge)),
+        computation: None,
     };
     seller.wait(seller.ledger.keep(metered)).unwrap();
 }

@@ -47,7 +47,15 @@ fn a_chat_prints_the_text_and_says_what_it_used() {
     assert_eq!(said.stderr, expected);
     assert_eq!(usage["completion_tokens"], 4);
     let keys: Vec<&String> = answer.as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["id", "text", "usage", "paid", "receipt"]);
+    assert_eq!(keys, ["id", "text", "usage", "paid", "receipt", "request"]);
+    let sent = json!({
+        "path": "/v1/chat/completions",
+        "body": {
+            "model": "persona", "messages": [{ "role": "user", "content": "hello" }],
+            "max_tokens": 4, "temperature": 0.0,
+        },
+    });
+    assert_eq!(answer["request"], sent);
     assert_eq!(answer["paid"], "0");
     assert_eq!(
         (&answer["receipt"]["id"], &answer["receipt"]["usage"]),

@@ -334,6 +334,7 @@ fn a_call_is_one_line_on_the_servers_terminal() {
             request_hash: String::new(),
             response_hash: String::new(),
             charge: charge.map(Box::new),
+            computation: None,
         },
         hash: String::new(),
     };

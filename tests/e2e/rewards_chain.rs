@@ -315,6 +315,7 @@ pub fn call(payer: &Payer, split: &SplitRead, number: u64, amount: u128) -> (Eve
         request_hash: format!("{number:064x}"),
         response_hash: "0f".repeat(32),
         charge: Some(Box::new(charge.clone())),
+        computation: None,
     };
     let parties = PARTIES.map(|(name, address, weight)| Contributor {
         name: name.into(),

@@ -18,7 +18,7 @@ use crate::paths::repository;
 use crate::{
     deploy_support::Chain,
     keys::KEY,
-    live::{Live, write_adapters},
+    live::{Live, golden, write_adapters},
     result_schemas::SCHEMAS,
     sdk,
     support::{Run, openlora},
@@ -111,6 +111,8 @@ fn every_result_fits_its_schema() {
         .run();
     results.add("error", &error.stderr);
 
+    let bench = "bench serve --streams 2 --prompt-tokens 8 --answer-tokens 2";
+    results.run("bench-serve", &project, bench);
     write_adapters(home.path());
     let server = Live::start(home.path(), 0);
     results.add("serve", &server.ready.to_string());
@@ -121,6 +123,11 @@ fn every_result_fits_its_schema() {
         let id = answered["receipt"]["id"].as_str().unwrap();
         let line = format!("receipts show {id} --why --url {}", server.url);
         results.run("receipts-why", home.path(), &line);
+        fs::write(home.path().join("answer.json"), answered.to_string()).unwrap();
+        let base = golden("llama").display().to_string();
+        let line =
+            format!("receipts replay {id} --answer answer.json --adapter {adapter} --base {base}");
+        results.run("receipts-replay", home.path(), &line);
     }
     assert_eq!(server.drain().0, 0);
     for (schema, line) in [

@@ -338,6 +338,7 @@ impl Stand {
             request_hash: sale.request_hash.clone(),
             response_hash: "00".into(),
             charge: Some(Box::new(charge.clone())),
+            computation: None,
         };
         assert_eq!(tab.check_charge(&charge), Ok(()));
         let response = decoded(&tab.response(&charge));

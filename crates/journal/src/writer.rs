@@ -262,6 +262,7 @@ fn recovered(call: UncountedCall, salt: &[u8]) -> Event {
         request_hash: call.request_hash,
         response_hash: super::salted(salt, b""),
         charge,
+        computation: None,
     }
 }
 

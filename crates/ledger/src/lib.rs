@@ -25,6 +25,7 @@ pub mod state;
 mod chain_facts;
 mod channel;
 mod collected_sums;
+mod computation;
 mod contributions;
 mod days;
 mod earnings;
@@ -58,6 +59,7 @@ pub use channel::{
     WITHDRAW_DELAY, WITHDRAW_SHARE,
 };
 pub use collected_sums::{CollectedSums, collected_of};
+pub use computation::{CallComputation, SamplingRecord};
 pub use contributions::{AttributedCall, PoolAllotment, StatedContributions};
 pub use days::{DAY_MS, DayRange};
 pub use earnings::{CallsKey, ChargedCalls, Earnings, EarningsSums, RecipientAccrual};

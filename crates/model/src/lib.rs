@@ -34,6 +34,7 @@ pub mod shapes;
 pub mod text;
 pub mod unpack;
 mod weight_files;
+mod weights;
 
 pub use base::{BaseModel, BaseRequest, HubToken, open_base};
 pub use config::{ModelConfig, ModelFamily, RopeScaling};
@@ -42,6 +43,7 @@ pub use hub::DownloadProgress;
 pub use lora_config::{LoraConfig, is_target};
 pub use shapes::{ModuleShape, TensorShape, modules, parameters, tensors};
 pub use weight_files::weight_files;
+pub use weights::{WeightError, WeightFiles};
 
 /// The storage of a base's frozen weights in memory; arithmetic is f32 throughout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -113,6 +113,18 @@ pub enum StructureProblem {
     Name,
     #[error("it has more than {limit} files")]
     TooMany { limit: usize },
+    #[error("{path} has {found} bytes, expected {expected}")]
+    Size {
+        path: String,
+        expected: u64,
+        found: u64,
+    },
+    #[error("{path} has sha256 {found}, expected {expected}")]
+    Content {
+        path: String,
+        expected: String,
+        found: String,
+    },
 }
 
 impl PackageError {

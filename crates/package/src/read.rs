@@ -10,6 +10,7 @@ use super::{
     ENVELOPE_FILE, MANIFEST_FILE,
     envelope::ReleaseEnvelope,
     error::{ManifestProblem, PackageError, StructureProblem},
+    facts::hash,
     manifest::{Digest, LARGEST, Manifest},
     paths::check_paths,
 };
@@ -75,6 +76,40 @@ pub fn read(dir: &Path) -> Result<Package, PackageError> {
         manifest_sha256: Digest::hash_bytes(&bytes),
         envelope,
     })
+}
+
+impl Package {
+    /// Compares the size and the content of every file with the manifest.
+    ///
+    /// # Errors
+    ///
+    /// The first file that differs, or that cannot be read.
+    pub fn check_files(&self) -> Result<(), PackageError> {
+        let broken = |problem| PackageError::Structure {
+            dir: self.dir.clone(),
+            problem,
+        };
+        for file in &self.manifest.files {
+            let (found, size) = hash(&self.dir.join(&file.path))?;
+            let path = file.path.clone();
+            if size != file.size.0 {
+                let expected = file.size.0;
+                return Err(broken(StructureProblem::Size {
+                    path,
+                    expected,
+                    found: size,
+                }));
+            }
+            if found != file.sha256 {
+                return Err(broken(StructureProblem::Content {
+                    path,
+                    expected: file.sha256.to_string(),
+                    found: found.to_string(),
+                }));
+            }
+        }
+        Ok(())
+    }
 }
 
 fn parse<T>(

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::{ServeError, api_error::ApiError, payment::Currency, similar::closest};
 use openlora_attribution::Provenance;
-use openlora_engine::{Engine, Prompt};
-use openlora_ledger::{PriceList, TOKENS};
+use openlora_engine::{Engine, EngineIdentity, Prompt, SamplingParams};
+use openlora_ledger::{CallComputation, PriceList, TOKENS};
 use openlora_model::{dataset::Task, text::ChatMessage};
 
 /// Temperature if neither the caller nor the adapter's task sets one, as in OpenAI's API.
@@ -34,6 +34,7 @@ pub struct ServedAdapter {
     /// In base units; all zero if calls are free.
     pub prices: PriceList,
     pub engine: Arc<dyn Engine>,
+    pub identity: EngineIdentity,
     /// The contributors of its training data.
     pub provenance: Provenance,
 }
@@ -81,6 +82,16 @@ impl ServedAdapter {
         }
     }
 
+    /// What a receipt states of an answer's computation; `sampling` is absent for a classification.
+    pub fn computation(&self, sampling: Option<&SamplingParams>) -> CallComputation {
+        CallComputation {
+            engine: self.identity.engine.clone(),
+            weights: self.identity.weights.clone(),
+            base_digest: self.base_digest.clone(),
+            sampling: sampling.map(SamplingParams::to_record),
+        }
+    }
+
     fn task_json(&self) -> Value {
         let describe = |task: &Task| json!({ "kind": task.name(), "labels": self.labels() });
         self.task.as_ref().map_or(Value::Null, describe)
@@ -110,6 +121,8 @@ impl ServedAdapter {
             "digest": self.digest,
             "base_digest": self.base_digest,
             "context_length": self.engine.limits().context_tokens,
+            "engine": self.identity.engine,
+            "weights": self.identity.weights,
             "task": self.task_json(),
             "pricing": pricing,
         })

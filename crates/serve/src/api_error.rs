@@ -125,6 +125,7 @@ impl ApiError {
                     Self::new(StatusCode::BAD_REQUEST, "invalid_request", message.clone());
                 parameter.map_or(refusal.clone(), |parameter| refusal.with_param(parameter))
             }
+            EngineError::Busy { .. } => Self::unavailable("engine_busy", error.to_string()),
             other => {
                 tracing::error!(error = %other, "engine failure");
                 Self::new(

@@ -25,6 +25,8 @@ use openlora_journal::Journal;
 pub struct ServeLimits {
     /// Maximum number of concurrent calls on engines.
     pub max_concurrent: usize,
+    /// Maximum number of concurrent calls of one adapter.
+    pub parallel: usize,
     /// Calls waiting for a turn.
     pub queue: usize,
     /// Largest request body in bytes.

@@ -65,6 +65,7 @@ mod quotes;
 mod receipt;
 mod refused_payments;
 pub mod request_id;
+pub mod response_hash;
 mod routes;
 mod server;
 pub mod similar;

@@ -42,7 +42,7 @@ use super::{
     client::{ClientAddress, LocalAddress, PeerAddress},
     connections::{Connection, ConnectionLimits, Connections, WatchedBody},
     descriptors,
-    gate::QueueGate,
+    gate::{GateLimits, QueueGate},
     guarded_stream::{GuardedStream, LastRequest},
     meter::CallMeter,
     metrics::ServerMetrics,
@@ -144,8 +144,12 @@ impl Server {
         stop: StopHandle,
     ) -> Result<Self, ServeError> {
         let adapters = AdapterRegistry::new(inputs.adapters)?;
-        let gate = QueueGate::new(limits.max_concurrent, limits.queue, stop.draining.clone());
-        let gate = Arc::new(gate);
+        let bounds = GateLimits {
+            concurrent: limits.max_concurrent,
+            parallel: limits.parallel,
+            queue: limits.queue,
+        };
+        let gate = Arc::new(QueueGate::new(bounds, stop.draining.clone()));
         let config = inputs.attribution;
         let attributions = AttributionService::open(journal.clone(), &adapters, config).await?;
         let metrics = ServerMetrics::new(Arc::clone(&gate), adapters.clone(), attributions.clone());

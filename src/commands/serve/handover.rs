@@ -12,7 +12,14 @@ use openlora_runtime::running_server::RunningServer;
 use openlora_serve::LoadOutcome;
 
 /// Settings that a running server keeps, whatever a second command says.
-const KEPT: &[&str] = &["base.id", "serve.host", "serve.port", "serve.quant"];
+const KEPT: &[&str] = &[
+    "base.id",
+    "serve.engine",
+    "serve.host",
+    "serve.parallel",
+    "serve.port",
+    "serve.quant",
+];
 
 /// Has the running server serve the adapters too. `networks` are where the calls are to be paid; none
 /// if they are to be free.
@@ -29,7 +36,7 @@ pub(super) async fn hand_over(
 ) -> Result<ExitStatus, Failure> {
     check_terms(request, networks, server)?;
     let printer = &context.printer;
-    let chosen = choose(context, &request.adapters)?;
+    let chosen = choose(context, &request.adapters, request.folder.as_deref())?;
     let mut names = Vec::with_capacity(chosen.len());
     for one in chosen {
         let loaded = server.load_adapter(&one.name, &one.adapter.dir).await?;

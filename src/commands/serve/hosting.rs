@@ -6,63 +6,56 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use super::adapter_at;
+use super::{adapter_in, engine_choice::ChosenEngine, folder::NamedFolder};
 use crate::commands::{CommandContext, notices, project};
-use openlora_core::error::{ExitClass, Failure};
-use openlora_engine::Engine;
+use openlora_core::error::Failure;
+use openlora_engine::{Engine, EngineIdentity, EngineSpec};
 use openlora_ledger::event::SplitRead;
-use openlora_mistral::{EngineLoader, EngineSpec, Quant};
 use openlora_model::{BaseModel, adapter};
 use openlora_runtime::{
     paid_serving::{ChosenAdapter, PaidServing},
     provenance,
 };
-use openlora_serve::{AdapterLoader, ServeError, ServedAdapter};
+use openlora_serve::{AdapterLoader, ServedAdapter};
 
 /// A base, and what the adapters on it have in common.
 pub(super) struct AdapterHost {
     context: CommandContext,
     base: BaseModel,
-    engines: EngineLoader,
-    quant: Quant,
+    engine: ChosenEngine,
     /// Absent if calls are free.
     selling: Option<Arc<PaidServing>>,
 }
 
 impl AdapterHost {
-    /// # Errors
-    ///
-    /// `serve.quant` is wrong.
     pub fn new(
         context: &CommandContext,
         base: BaseModel,
+        engine: ChosenEngine,
         selling: Option<Arc<PaidServing>>,
-    ) -> Result<Self, Failure> {
-        let quant = context.settings.serve.quant.parse();
-        let quant = quant.map_err(|reason: String| Failure::new(ExitClass::Usage, reason))?;
-        Ok(Self {
+    ) -> Self {
+        Self {
             context: context.clone(),
             base,
-            engines: EngineLoader::new(),
-            quant,
+            engine,
             selling,
-        })
+        }
     }
 
     /// The adapters that a server starts with.
     ///
     /// # Errors
     ///
-    /// Two have the same name, or one cannot be served.
+    /// One is of another base, or cannot be served.
     pub async fn host_all(
         &self,
         chosen: Vec<ChosenAdapter>,
     ) -> Result<Vec<ServedAdapter>, Failure> {
+        for one in &chosen {
+            adapter::verify_base(&one.adapter, &self.base.digest)?;
+        }
         let mut hosted: Vec<ServedAdapter> = Vec::with_capacity(chosen.len());
         for one in chosen {
-            if hosted.iter().any(|other| other.name == one.name) {
-                return Err(ServeError::DuplicateAdapter { name: one.name }.into());
-            }
             let engine = self.engine(&one).await?;
             let splits = self.selling.as_ref().map(|it| &it.splits);
             let split = splits.and_then(|it| it.get(&one.adapter.digest));
@@ -71,16 +64,24 @@ impl AdapterHost {
         Ok(hosted)
     }
 
-    async fn engine(&self, one: &ChosenAdapter) -> Result<Arc<dyn Engine>, Failure> {
-        adapter::verify_base(&one.adapter, &self.base.digest)?;
+    fn read(&self, name: &str, path: &Path) -> Result<ChosenAdapter, Failure> {
+        let folder = NamedFolder {
+            name: name.to_owned(),
+            path: path.to_owned(),
+        };
+        adapter_in(&self.context, folder)
+    }
+
+    /// An adapter of this base on the engine.
+    async fn engine(&self, one: &ChosenAdapter) -> Result<HostedEngine, Failure> {
         let (name, printer) = (&one.name, &self.context.printer);
         let spec = EngineSpec {
             name: name.clone(),
             base: &self.base,
             adapter: Some(&one.adapter),
-            quant: self.quant,
+            quant: self.engine.quant,
         };
-        let loaded = self.engines.load(spec).await?;
+        let loaded = self.engine.loader.load(spec).await?;
         let weights = &loaded.weights;
         printer.note(format!(
             "{name}: {} weights ({})",
@@ -91,13 +92,16 @@ impl AdapterHost {
                 "{name} moves the base's logits by up to {effect:.2}"
             ));
         }
-        Ok(loaded.engine)
+        Ok(HostedEngine {
+            identity: loaded.identity(),
+            engine: loaded.engine,
+        })
     }
 
     fn served(
         &self,
         one: ChosenAdapter,
-        engine: Arc<dyn Engine>,
+        hosted: HostedEngine,
         split: Option<&SplitRead>,
     ) -> Result<ServedAdapter, Failure> {
         let ChosenAdapter {
@@ -121,7 +125,8 @@ impl AdapterHost {
             created: now(),
             prices: prices.unwrap_or_default(),
             provenance,
-            engine,
+            identity: hosted.identity,
+            engine: hosted.engine,
         })
     }
 }
@@ -135,11 +140,14 @@ impl AdapterLoader for AdapterHost {
         path: &Path,
         served: &[Arc<ServedAdapter>],
     ) -> Result<ServedAdapter, Failure> {
-        let one = tokio::task::block_in_place(|| adapter_at(&self.context, name, path))?;
+        let one = tokio::task::block_in_place(|| self.read(name, path))?;
         adapter::verify_base(&one.adapter, &self.base.digest)?;
         let same = |it: &&Arc<ServedAdapter>| it.digest == one.adapter.digest;
         let engine = match served.iter().find(same) {
-            Some(other) => Arc::clone(&other.engine),
+            Some(other) => HostedEngine {
+                engine: Arc::clone(&other.engine),
+                identity: other.identity.clone(),
+            },
             None => self.engine(&one).await?,
         };
         let split = match &self.selling {
@@ -153,6 +161,12 @@ impl AdapterLoader for AdapterHost {
             .note(format!("{name}: loaded from {place}, as was asked for"));
         Ok(ready)
     }
+}
+
+/// An engine that an adapter is on.
+struct HostedEngine {
+    engine: Arc<dyn Engine>,
+    identity: EngineIdentity,
 }
 
 fn now() -> u64 {

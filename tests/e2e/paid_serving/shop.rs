@@ -79,6 +79,7 @@ pub const PRICES: PriceList = PriceList {
 };
 pub const LIMITS: ServeLimits = ServeLimits {
     max_concurrent: 8,
+    parallel: 8,
     queue: 1024,
     max_body: 8192,
     max_tokens: 5,

@@ -25,6 +25,7 @@ fn metered(id: &str, adapter: &str, completion_tokens: u64, milliseconds: u64) -
         request_hash: "rh".into(),
         response_hash: "sh".into(),
         charge: None,
+        computation: None,
     }
 }
 

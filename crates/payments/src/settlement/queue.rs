@@ -254,7 +254,7 @@ impl TxQueue {
                 if let Some(alarm) = alarm {
                     let network = &self.chain.network.name;
                     tracing::error!(%network, %limit, "deposits, refunds and transfers of payers are not sent until tomorrow (UTC)");
-                    let kept = self.keep(alarm).await;
+                    let kept = self.keep(*alarm).await;
                     kept.map_err(TransactionError::Unrecorded)?;
                 }
                 Some(limit)

@@ -99,13 +99,14 @@ impl SponsorGate {
     }
 
     /// Checks whether a transaction may be sent. If not, returns the limit and the event to record.
-    pub fn check(&self, asked: &Sponsored) -> Result<(), (SponsorLimit, Option<Event>)> {
+    pub fn check(&self, asked: &Sponsored) -> Result<(), (SponsorLimit, Option<Box<Event>>)> {
         ask(&*self.books, |ledger| {
             let checked = ledger
                 .sponsored
                 .check(self.chain_id, asked, &self.allowance);
             let told = ledger.sponsored.gas(self.chain_id, asked.day).is_exhausted;
-            Some(checked.map_err(|limit| (limit, self.alarm(limit).filter(|_| !told))))
+            let alarm = |limit| self.alarm(limit).filter(|_| !told).map(Box::new);
+            Some(checked.map_err(|limit| (limit, alarm(limit))))
         })
         .unwrap_or(Ok(()))
     }

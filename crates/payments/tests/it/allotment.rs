@@ -110,6 +110,7 @@ impl Served {
             request_hash: String::new(),
             response_hash: String::new(),
             charge: Some(Box::new(self.charge.clone())),
+            computation: None,
         };
         let attributed = CallAttributed {
             request_id: self.id.clone(),

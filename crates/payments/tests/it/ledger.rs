@@ -253,6 +253,7 @@ impl World {
             request_hash: digest.clone(),
             response_hash: digest,
             charge: Some(Box::new(charge)),
+            computation: None,
         });
     }
 

@@ -91,6 +91,7 @@ pub async fn run(
         kind,
         prompts: prompts.clone(),
         prompt_tokens,
+        computation: intake.adapter.computation(None),
     };
     let (connection, server) = (intake.connection.clone(), app.clone());
     let answer = finished(async move {

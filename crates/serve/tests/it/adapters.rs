@@ -21,8 +21,8 @@ use tokio::sync::Semaphore;
 
 use crate::{
     serve_support::{
-        LIMITS, OPERATOR, TestServer, Words, access, adapters, chat, operator_client, reply, start,
-        test_journal, with,
+        LIMITS, OPERATOR, TestServer, Words, access, adapters, chat, identity, operator_client,
+        reply, start, test_journal, with,
     },
     waiting,
 };
@@ -81,6 +81,7 @@ impl AdapterLoader for Shelf {
             created: 1_700_000_000,
             prices: PriceList::default(),
             provenance: Provenance::default(),
+            identity: identity(),
             engine,
         })
     }

@@ -8,6 +8,8 @@
 
 mod access;
 mod adapters;
+mod computation;
+mod gate;
 mod logprobs;
 mod origins;
 mod proofs;

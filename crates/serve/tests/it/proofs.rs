@@ -499,6 +499,7 @@ fn paid_call(id: &str, payer: Address) -> Event {
             amount: Amount(5),
             cumulative: Amount(5),
         })),
+        computation: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Labels as continuations of a prompt, tokenised like a labelled row in training: the whole text
 //! at once, including the end-of-answer token. The evaluation code decides which tokens distinguish
-//! labels and interprets their logits. This module does not know the engine.
+//! labels and interprets their logits.
 
 use openlora_engine::Prompt;
 use openlora_model::{

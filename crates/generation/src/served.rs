@@ -1,16 +1,12 @@
 //! A loaded model for the server: prompts in, answers and label probabilities out.
 //!
 //! Prompts are rendered and tokenised as in training, and requests that cannot be answered are
-//! refused before they reach the engine.
+//! refused before they reach the model.
 
 use std::sync::Arc;
 
-use futures::TryStreamExt;
-
 use super::{
     labels::{LabelPrompt, answer_tokens},
-    load::RunningEngine,
-    token_request,
     walk::Generation,
 };
 use openlora_engine::{
@@ -18,14 +14,35 @@ use openlora_engine::{
 };
 use openlora_ledger::event::TokenUsage;
 use openlora_model::{
-    dataset::choices::{LabelChoices, arg_max},
+    dataset::choices::{LabelChoices, LabelFork, arg_max},
     text::TextCodec,
 };
 
-/// A model with at most one adapter.
-pub(super) struct ServedModel {
+/// A base with at most one adapter, from token ids to logits.
+#[async_trait::async_trait]
+pub trait TokenModel: Send + Sync {
+    /// Starts the answer `walk` to the prompt `ids`. The prompt and the longest answer fit the
+    /// context.
+    async fn start_answer(
+        &self,
+        ids: Vec<u32>,
+        walk: Generation,
+    ) -> Result<GenerationStream, EngineError>;
+
+    /// The logits of every fork's children, in their order: those of the token after `prefix` and
+    /// the fork's path.
+    async fn fork_logits(
+        &self,
+        prefix: &[u32],
+        forks: &[LabelFork],
+    ) -> Result<Vec<Vec<f32>>, EngineError>;
+}
+
+/// A [`TokenModel`] with the text of its base: an [`Engine`].
+pub struct ServedModel<M> {
+    /// Name in messages: the adapter's name, or the base's.
     pub name: String,
-    pub running: Arc<RunningEngine>,
+    pub model: M,
     pub codec: Arc<TextCodec>,
     /// Longest prompt and answer together, in tokens.
     pub context: usize,
@@ -44,7 +61,7 @@ fn encode(codec: &TextCodec, prompt: &Prompt) -> Result<Vec<u32>, EngineError> {
     }
 }
 
-impl ServedModel {
+impl<M: TokenModel> ServedModel<M> {
     fn encode(&self, prompt: &Prompt) -> Result<Vec<u32>, EngineError> {
         encode(&self.codec, prompt)
     }
@@ -65,19 +82,13 @@ impl ServedModel {
 
     async fn probabilities(&self, choices: &LabelChoices) -> Result<Vec<f64>, EngineError> {
         let forks = choices.forks();
-        let mut logits = Vec::with_capacity(forks.len());
-        for fork in &forks {
-            let ids = [choices.prefix.as_slice(), &fork.path].concat();
-            let row = token_request::logits(&self.running, ids).await?;
-            let at = |id: &u32| row.get(*id as usize).copied().unwrap_or(f32::NEG_INFINITY);
-            logits.push(fork.children.iter().map(at).collect::<Vec<f32>>());
-        }
+        let logits = self.model.fork_logits(&choices.prefix, &forks).await?;
         if logits.iter().flatten().any(|logit| !logit.is_finite()) {
             let reason = "the model gave a logit that is no number for a label";
             return Err(EngineError::Failed(reason.to_owned()));
         }
         let likelihoods = choices.log_likelihoods(&forks, &logits);
-        let mut probabilities: Vec<f64> = likelihoods.into_iter().map(f64::exp).collect();
+        let mut probabilities: Vec<f64> = likelihoods.into_iter().map(libm::exp).collect();
         let total: f64 = probabilities.iter().sum();
         probabilities
             .iter_mut()
@@ -98,7 +109,7 @@ fn invalid(prompt: &Prompt, message: String) -> EngineError {
 }
 
 #[async_trait::async_trait]
-impl Engine for ServedModel {
+impl<M: TokenModel> Engine for ServedModel<M> {
     fn limits(&self) -> EngineLimits {
         EngineLimits {
             context_tokens: self.context,
@@ -137,10 +148,8 @@ impl Engine for ServedModel {
             });
         }
         sampling.max_tokens = sampling.max_tokens.min(room);
-        let longest = sampling.max_tokens;
         let walk = Generation::new(self.codec.clone(), sampling, &ids);
-        let answer = token_request::answer(self.running.clone(), ids, longest, walk);
-        Ok(Box::pin(futures::stream::once(answer).try_flatten()))
+        self.model.start_answer(ids, walk).await
     }
 
     async fn classify(
@@ -155,6 +164,11 @@ impl Engine for ServedModel {
                 parameter: Some("labels"),
             }
         })?;
+        if labels.choices.prefix.is_empty() {
+            let message = "the labels change the prompt's first token, so they have no common \
+                           beginning to choose from; use a longer prompt";
+            return Err(invalid(&prompt, message.to_owned()));
+        }
         let longest = labels.longest();
         if length + longest > self.context {
             let (name, context) = (&self.name, self.context);

@@ -1,7 +1,7 @@
-//! Loads the weights of a checkpoint folder into tensors.
+//! Reads the weights of a checkpoint folder.
 //!
 //! Headers are checked against the shapes that config.json implies; tensors are read one by one and
-//! converted on reading. Files are not mapped, so that a file truncated by another program gives an
+//! converted to f32 on reading. Files are not mapped, so that a file truncated by another program gives an
 //! error.
 
 use std::{
@@ -12,7 +12,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use candle_core::{Device, Tensor};
 use half::{bf16, f16};
 use rayon::prelude::*;
 use safetensors::{
@@ -20,9 +19,56 @@ use safetensors::{
     tensor::{Dtype, Metadata, TensorInfo},
 };
 
-use super::error::DecoderError;
-use openlora_core::error::describe_decoding;
-use openlora_model::{ModelError, TensorShape, WeightPrecision, weight_files};
+use super::{error::ModelError, shapes::TensorShape, weight_files::weight_files};
+use openlora_core::error::{ExitClass, Explain, describe_decoding};
+
+/// Weights that do not match their config.
+#[derive(Debug, thiserror::Error)]
+pub enum WeightError {
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error("{}: tensor {name} is missing", dir.display())]
+    Missing { dir: PathBuf, name: String },
+    #[error("{}: tensor {name} has shape {found:?}; config.json asks for {expected:?}", path.display())]
+    Shape {
+        path: PathBuf,
+        name: String,
+        expected: Vec<usize>,
+        found: Vec<usize>,
+    },
+    #[error("{}: tensor {name} is {found}; expected f32, f16 or bf16", path.display())]
+    Type {
+        path: PathBuf,
+        name: String,
+        found: String,
+    },
+    #[error("{}: tensor {name} holds {found} at element {index}; expected finite numbers", path.display())]
+    NonFinite {
+        path: PathBuf,
+        name: String,
+        index: usize,
+        found: f32,
+    },
+}
+
+impl Explain for WeightError {
+    fn class(&self) -> ExitClass {
+        match self {
+            Self::Model(error) => error.class(),
+            _ => ExitClass::BadInput,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Model(error) => error.hint(),
+            Self::Missing { .. } => {
+                Some("download the model again, or point base.id at a complete folder".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
 
 /// Bytes of the header's length field.
 const LENGTH: u64 = 8;
@@ -139,15 +185,11 @@ impl WeightFiles {
         })
     }
 
-    /// Reads a tensor of the expected shape; bf16 stays at two bytes per weight.
-    pub fn read(
-        &self,
-        wanted: &TensorShape,
-        precision: WeightPrecision,
-    ) -> Result<Tensor, DecoderError> {
+    /// Row-major values of a tensor of the expected shape.
+    pub fn read(&self, wanted: &TensorShape) -> Result<Vec<f32>, WeightError> {
         let (shard, info) = self.find(&wanted.name)?;
         if info.shape != wanted.shape {
-            return Err(DecoderError::TensorShape {
+            return Err(WeightError::Shape {
                 path: shard.path.clone(),
                 name: wanted.name.clone(),
                 expected: wanted.shape.clone(),
@@ -155,28 +197,22 @@ impl WeightFiles {
             });
         }
         let values = self.values(shard, info, wanted)?;
-        if let Some((index, found)) = first_broken(&values) {
-            let (path, name) = (shard.path.clone(), wanted.name.clone());
-            return Err(DecoderError::NonFinite {
-                path,
-                name,
+        match first_broken(&values) {
+            Some((index, found)) => Err(WeightError::NonFinite {
+                path: shard.path.clone(),
+                name: wanted.name.clone(),
                 index,
                 found,
-            });
+            }),
+            None => Ok(values),
         }
-        let shape = wanted.shape.as_slice();
-        if precision == WeightPrecision::Bf16 && shape.len() == 2 {
-            let narrow: Vec<bf16> = values.par_iter().map(|&x| bf16::from_f32(x)).collect();
-            return Ok(Tensor::from_vec(narrow, shape, &Device::Cpu)?);
-        }
-        Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
     }
 
-    fn find(&self, name: &str) -> Result<(&WeightShard, &TensorInfo), DecoderError> {
+    fn find(&self, name: &str) -> Result<(&WeightShard, &TensorInfo), WeightError> {
         self.places
             .get(name)
             .and_then(|&at| Some((&self.shards[at], self.shards[at].metadata.info(name)?)))
-            .ok_or_else(|| DecoderError::MissingTensor {
+            .ok_or_else(|| WeightError::Missing {
                 dir: self.dir.clone(),
                 name: name.to_owned(),
             })
@@ -187,7 +223,7 @@ impl WeightFiles {
         shard: &WeightShard,
         info: &TensorInfo,
         wanted: &TensorShape,
-    ) -> Result<Vec<f32>, DecoderError> {
+    ) -> Result<Vec<f32>, WeightError> {
         let bytes = shard.data(&wanted.name, info)?;
         let half = |pair: &[u8]| u16::from_le_bytes([pair[0], pair[1]]);
         match info.dtype {
@@ -203,7 +239,7 @@ impl WeightFiles {
                 .par_chunks_exact(2)
                 .map(|two| f16::from_bits(half(two)).to_f32())
                 .collect()),
-            other => Err(DecoderError::TensorType {
+            other => Err(WeightError::Type {
                 path: shard.path.clone(),
                 name: wanted.name.clone(),
                 found: format!("{other:?}").to_lowercase(),

@@ -31,7 +31,7 @@ struct PendingToken {
 }
 
 /// An answer under generation.
-pub(super) struct Generation {
+pub struct Generation {
     codec: Arc<TextCodec>,
     sampler: TokenSampler,
     stop: Vec<String>,
@@ -54,7 +54,8 @@ pub(super) struct Generation {
 }
 
 impl Generation {
-    pub(super) fn new(codec: Arc<TextCodec>, sampling: SamplingParams, prompt: &[u32]) -> Self {
+    /// An answer to the tokens `prompt`; `sampling.max_tokens` must fit the context.
+    pub fn new(codec: Arc<TextCodec>, sampling: SamplingParams, prompt: &[u32]) -> Self {
         let mut stop_ids = codec.stop_ids().to_vec();
         stop_ids.extend(&sampling.stop_token_ids);
         Self {
@@ -78,6 +79,11 @@ impl Generation {
             pending: VecDeque::new(),
             untold: 0,
         }
+    }
+
+    /// The longest answer, in tokens.
+    pub fn longest(&self) -> usize {
+        self.remaining
     }
 
     /// Chooses from the logits of the next position. The chosen id is `None` if the answer is

@@ -1,9 +1,10 @@
 //! Sampling of the next token from logits.
 //!
 //! Pure arithmetic over one row of logits: barred tokens, penalties, temperature, top-k, top-p, min-p (in the
-//! order of Hugging Face's warpers), then a seeded draw. It knows neither engine nor text. The
-//! engine's own sampler is not used: it ignores min-p without top-p, cannot be seeded per request,
-//! and reports base-10 logarithms computed after filtering.
+//! order of Hugging Face's warpers), then a seeded draw. It knows neither engine nor text. Exponentials
+//! come from crate `libm` and sums have a fixed order, so that the same row gives the same token and
+//! log-probability on every platform. mistral.rs' own sampler is not used: it ignores min-p without
+//! top-p, cannot be seeded per request, and reports base-10 logarithms computed after filtering.
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,14 +19,14 @@ const NUCLEUS: usize = 64;
 /// A sampled token with its natural log-probability under the unmodified distribution, and the best
 /// alternatives, best first.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct ChosenToken {
+pub struct ChosenToken {
     pub id: u32,
     pub logprob: f32,
     pub top: Vec<(u32, f32)>,
 }
 
 /// The sampling state of one request.
-pub(super) struct TokenSampler {
+pub struct TokenSampler {
     settings: SamplingParams,
     random: ChaCha8Rng,
     counts: HashMap<u32, u32>,
@@ -34,7 +35,8 @@ pub(super) struct TokenSampler {
 }
 
 impl TokenSampler {
-    pub(super) fn new(settings: SamplingParams, prompt: &[u32]) -> Self {
+    /// For an answer to the tokens `prompt`; without a seed, draws differ from call to call.
+    pub fn new(settings: SamplingParams, prompt: &[u32]) -> Self {
         let random = match settings.seed {
             Some(seed) => ChaCha8Rng::seed_from_u64(seed),
             None => ChaCha8Rng::from_os_rng(),
@@ -51,7 +53,7 @@ impl TokenSampler {
 
     /// Samples from `logits` (one per token of the vocabulary), but none of the `barred` tokens;
     /// `None` if none is finite.
-    pub(super) fn choose(&mut self, logits: &[f32], barred: &[u32]) -> Option<ChosenToken> {
+    pub fn choose(&mut self, logits: &[f32], barred: &[u32]) -> Option<ChosenToken> {
         best(logits)?;
         let penalised = self.penalised(logits, barred);
         let row = penalised.as_deref().unwrap_or(logits);
@@ -115,7 +117,7 @@ impl TokenSampler {
     /// The candidate tokens, with weights relative to the heaviest, which is 1.
     fn candidates(&self, row: &[f32], temperature: f64) -> Option<Vec<(u32, f64)>> {
         let highest = f64::from(row[best(row)? as usize]);
-        let weight = |logit: f32| ((f64::from(logit) - highest) / temperature).exp();
+        let weight = |logit: f32| libm::exp((f64::from(logit) - highest) / temperature);
         let mut candidates: Vec<(u32, f64)> = row
             .iter()
             .enumerate()
@@ -129,6 +131,8 @@ impl TokenSampler {
         {
             candidates.select_nth_unstable_by(k - 1, heavier_first);
             candidates.truncate(k);
+            // Selection leaves them in no defined order, and sums depend on it.
+            candidates.sort_unstable_by(heavier_first);
         }
         if let Some(mass) = self.settings.top_p.filter(|mass| *mass < 1.0) {
             keep_nucleus(&mut candidates, mass);
@@ -214,7 +218,7 @@ fn log_sum_exp(logits: &[f32]) -> f64 {
     let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f64 = logits
         .iter()
-        .map(|logit| f64::from(logit - highest).exp())
+        .map(|logit| libm::exp(f64::from(logit - highest)))
         .sum();
-    f64::from(highest) + sum.ln()
+    f64::from(highest) + libm::log(sum)
 }

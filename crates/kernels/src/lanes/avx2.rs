@@ -1,0 +1,298 @@
+//! The lanes as two AVX2 registers.
+
+#![allow(
+    unsafe_code,
+    reason = "vector instructions; every path is checked before it runs"
+)]
+
+use std::arch::x86_64::*;
+
+use half::{bf16, f16};
+
+use super::{LANES, LaneKernel, Lanes, NibbleQuads, WeightQuads};
+
+#[derive(Clone, Copy)]
+pub(crate) struct Avx2Lanes([__m256; 2]);
+
+/// Runs a kernel compiled for AVX2.
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(crate) fn run_avx2<K: LaneKernel>(kernel: K) -> K::Output {
+    kernel.run::<Avx2Lanes>()
+}
+
+/// Weights and their magnitudes.
+#[derive(Clone, Copy)]
+pub(crate) struct SignedWeights {
+    signed: [__m256i; 2],
+    magnitudes: [__m256i; 2],
+}
+
+// SAFETY of every block below: the instructions are part of the features of `run_avx2`, which alone
+// instantiates these lanes and which `Cpu` only calls where the CPU has them. Loads and stores go
+// through references to arrays of the registers' size.
+impl Lanes for Avx2Lanes {
+    const WIDE: bool = false;
+    type Sums = [__m256i; 2];
+    type Weights = SignedWeights;
+    /// The low halves, then the high ones.
+    type Nibbles = [[__m256i; 2]; 2];
+    /// Sixteen-bit sums of pairs: eight products of at most 2 × 15 × 127 stay below 2¹⁵.
+    type NibbleSums = [__m256i; 2];
+
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        // SAFETY: see above.
+        unsafe { Self([_mm256_set1_ps(value); 2]) }
+    }
+
+    #[inline(always)]
+    fn load(from: &[f32; LANES]) -> Self {
+        let [low, high] = halves(from);
+        // SAFETY: see above.
+        unsafe {
+            Self([
+                _mm256_loadu_ps(low.as_ptr()),
+                _mm256_loadu_ps(high.as_ptr()),
+            ])
+        }
+    }
+
+    #[inline(always)]
+    fn store(self, to: &mut [f32; LANES]) {
+        let (low, high) = to.split_at_mut(LANES / 2);
+        // SAFETY: see above.
+        unsafe {
+            _mm256_storeu_ps(low.as_mut_ptr(), self.0[0]);
+            _mm256_storeu_ps(high.as_mut_ptr(), self.0[1]);
+        }
+    }
+
+    #[inline(always)]
+    fn load_f16(from: &[f16; LANES]) -> Self {
+        // SAFETY: see above.
+        unsafe {
+            Self(halves(from).map(|half| _mm256_cvtph_ps(_mm_loadu_si128(half.as_ptr().cast()))))
+        }
+    }
+
+    #[inline(always)]
+    fn load_bf16(from: &[bf16; LANES]) -> Self {
+        // SAFETY: see above.
+        unsafe {
+            Self(halves(from).map(|half| {
+                let bits = _mm256_cvtepu16_epi32(_mm_loadu_si128(half.as_ptr().cast()));
+                _mm256_castsi256_ps(_mm256_slli_epi32::<16>(bits))
+            }))
+        }
+    }
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        // SAFETY: see above.
+        unsafe {
+            Self([
+                _mm256_add_ps(self.0[0], other.0[0]),
+                _mm256_add_ps(self.0[1], other.0[1]),
+            ])
+        }
+    }
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        // SAFETY: see above.
+        unsafe {
+            Self([
+                _mm256_sub_ps(self.0[0], other.0[0]),
+                _mm256_sub_ps(self.0[1], other.0[1]),
+            ])
+        }
+    }
+
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        // SAFETY: see above.
+        unsafe {
+            Self([
+                _mm256_mul_ps(self.0[0], other.0[0]),
+                _mm256_mul_ps(self.0[1], other.0[1]),
+            ])
+        }
+    }
+
+    #[inline(always)]
+    fn div(self, other: Self) -> Self {
+        // SAFETY: see above.
+        unsafe {
+            Self([
+                _mm256_div_ps(self.0[0], other.0[0]),
+                _mm256_div_ps(self.0[1], other.0[1]),
+            ])
+        }
+    }
+
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        // SAFETY: see above.
+        unsafe {
+            Self([
+                _mm256_max_ps(self.0[0], other.0[0]),
+                _mm256_max_ps(self.0[1], other.0[1]),
+            ])
+        }
+    }
+
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        // SAFETY: see above.
+        unsafe {
+            Self([
+                _mm256_min_ps(self.0[0], other.0[0]),
+                _mm256_min_ps(self.0[1], other.0[1]),
+            ])
+        }
+    }
+
+    #[inline(always)]
+    fn mul_add(self, factor: Self, addend: Self) -> Self {
+        // SAFETY: see above.
+        unsafe {
+            Self([
+                _mm256_fmadd_ps(self.0[0], factor.0[0], addend.0[0]),
+                _mm256_fmadd_ps(self.0[1], factor.0[1], addend.0[1]),
+            ])
+        }
+    }
+
+    #[inline(always)]
+    fn power_of_two(self) -> Self {
+        // SAFETY: see above.
+        unsafe {
+            let one = _mm256_castps_si256(_mm256_set1_ps(1.0));
+            Self(self.0.map(|half| {
+                let shifted = _mm256_slli_epi32::<23>(_mm256_castps_si256(half));
+                _mm256_castsi256_ps(_mm256_add_epi32(shifted, one))
+            }))
+        }
+    }
+
+    #[inline(always)]
+    fn zero_below(self, key: Self, limit: Self) -> Self {
+        // SAFETY: see above.
+        unsafe {
+            Self([0, 1].map(|half| {
+                let keep = _mm256_cmp_ps::<_CMP_NLT_UQ>(key.0[half], limit.0[half]);
+                _mm256_and_ps(self.0[half], keep)
+            }))
+        }
+    }
+
+    #[inline(always)]
+    fn sums(_total: i32) -> Self::Sums {
+        // SAFETY: see above.
+        unsafe { [_mm256_setzero_si256(); 2] }
+    }
+
+    #[inline(always)]
+    fn weights(quads: &WeightQuads) -> Self::Weights {
+        // SAFETY: see above.
+        unsafe {
+            let signed = load_bytes(quads.as_ptr().cast());
+            SignedWeights {
+                signed,
+                magnitudes: signed.map(|half| _mm256_abs_epi8(half)),
+            }
+        }
+    }
+
+    /// Products of magnitudes (up to 128) and of activations that carry the weight's sign (within
+    /// ±127): a pair is at most 2 × 128 × 127, which sixteen bits hold.
+    #[inline(always)]
+    fn add_products(sums: Self::Sums, weights: Self::Weights, quad: i32) -> Self::Sums {
+        // SAFETY: see above.
+        unsafe {
+            let quad = _mm256_set1_epi32(quad);
+            let ones = _mm256_set1_epi16(1);
+            [0, 1].map(|half| {
+                let values = _mm256_sign_epi8(quad, weights.signed[half]);
+                let pairs = _mm256_maddubs_epi16(weights.magnitudes[half], values);
+                _mm256_add_epi32(sums[half], _mm256_madd_epi16(pairs, ones))
+            })
+        }
+    }
+
+    #[inline(always)]
+    fn finish(sums: Self::Sums) -> Self {
+        // SAFETY: see above.
+        unsafe { Self([_mm256_cvtepi32_ps(sums[0]), _mm256_cvtepi32_ps(sums[1])]) }
+    }
+
+    #[inline(always)]
+    fn nibble_sums(_total: i32) -> Self::NibbleSums {
+        // SAFETY: see above.
+        unsafe { [_mm256_setzero_si256(); 2] }
+    }
+
+    #[inline(always)]
+    fn nibbles(quads: &NibbleQuads) -> Self::Nibbles {
+        // SAFETY: see above.
+        unsafe {
+            let mask = _mm256_set1_epi8(15);
+            let quads = load_bytes(quads.as_ptr());
+            [
+                quads.map(|half| _mm256_and_si256(half, mask)),
+                quads.map(|half| _mm256_and_si256(_mm256_srli_epi16::<4>(half), mask)),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn add_nibbles(
+        sums: Self::NibbleSums,
+        nibbles: Self::Nibbles,
+        quads: [i32; 2],
+    ) -> Self::NibbleSums {
+        // SAFETY: see above.
+        unsafe {
+            let [first, second] = quads.map(|quad| _mm256_set1_epi32(quad));
+            [0, 1].map(|half| {
+                let low = _mm256_maddubs_epi16(nibbles[0][half], first);
+                let high = _mm256_maddubs_epi16(nibbles[1][half], second);
+                _mm256_add_epi16(sums[half], _mm256_add_epi16(low, high))
+            })
+        }
+    }
+
+    #[inline(always)]
+    fn finish_nibbles(sums: Self::NibbleSums, total: i32) -> Self {
+        // SAFETY: see above.
+        unsafe {
+            let ones = _mm256_set1_epi16(1);
+            let offset = _mm256_set1_epi32(total.wrapping_mul(8));
+            Self(sums.map(|half| {
+                let sums = _mm256_sub_epi32(_mm256_madd_epi16(half, ones), offset);
+                _mm256_cvtepi32_ps(sums)
+            }))
+        }
+    }
+}
+
+#[inline(always)]
+fn halves<T>(from: &[T; LANES]) -> [&[T]; 2] {
+    let (low, high) = from.split_at(LANES / 2);
+    [low, high]
+}
+
+/// Loads 64 bytes.
+///
+/// # Safety
+/// AVX2 must be there, and 64 bytes at `from`.
+#[inline(always)]
+unsafe fn load_bytes(from: *const u8) -> [__m256i; 2] {
+    // SAFETY: by the caller's promise.
+    unsafe {
+        [
+            _mm256_loadu_si256(from.cast()),
+            _mm256_loadu_si256(from.add(32).cast()),
+        ]
+    }
+}
