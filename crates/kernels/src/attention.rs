@@ -30,8 +30,8 @@ pub struct AttentionRows<'a> {
     pub pages: &'a [Arc<KvPage>],
 }
 
-/// Query rows of one head's keys that are processed together, at least.
-const BLOCK_QUERIES: usize = 16;
+/// Rows whose queries of one head of keys are processed together.
+const BLOCK_ROWS: usize = 8;
 
 /// Attends each sequence's rows to its own positions up to and including the row's.
 ///
@@ -95,13 +95,16 @@ impl<'a> Call<'a> {
 
     fn tasks(&self, sequences: &[AttentionRows<'a>], out: &'a mut [f32]) -> Vec<Task<'a>> {
         let (group, width) = (self.group(), self.shape.heads * self.kv.head_dim);
-        assert_eq!(group * self.kv.kv_heads, self.shape.heads, "heads of queries");
+        assert_eq!(
+            group * self.kv.kv_heads,
+            self.shape.heads,
+            "heads of queries"
+        );
         let mut outs: Vec<Option<&mut [f32]>> = out.chunks_mut(width).map(Some).collect();
-        let block = (BLOCK_QUERIES / group).max(1);
         let mut tasks = Vec::new();
         for sequence in sequences {
             let rows: Vec<usize> = sequence.rows.clone().collect();
-            for rows in rows.chunks(block) {
+            for rows in rows.chunks(BLOCK_ROWS) {
                 let first = tasks.len();
                 tasks.extend((0..self.kv.kv_heads).map(|kv_head| Task {
                     pages: sequence.pages,
@@ -111,7 +114,9 @@ impl<'a> Call<'a> {
                 for row in rows {
                     let out = outs[*row].take();
                     assert!(out.is_some(), "row {row} belongs to two sequences");
-                    let heads = out.into_iter().flat_map(|it| it.chunks_mut(self.kv.head_dim));
+                    let heads = out
+                        .into_iter()
+                        .flat_map(|it| it.chunks_mut(self.kv.head_dim));
                     let position = sequence.position + (row - sequence.rows.start);
                     for (head, out) in heads.enumerate() {
                         tasks[first + head / group].rows.push(QueryRow {

@@ -158,7 +158,10 @@ pub fn add_lora(
     cpu.for_row_blocks(out, stride, cost, |first, out| {
         let rows = first..first + out.len() / stride;
         for entry in entries {
-            let (start, end) = (entry.rows.start.max(rows.start), entry.rows.end.min(rows.end));
+            let (start, end) = (
+                entry.rows.start.max(rows.start),
+                entry.rows.end.min(rows.end),
+            );
             if start < end {
                 let sum = BranchSum {
                     branch: entry.branch,
@@ -254,23 +257,30 @@ fn project_down<L: Lanes, T: FactorValue>(down: &[[T; LANES]], x: &[f32], inner:
 #[inline(always)]
 fn dot_rows<L: Lanes, T: FactorValue, const R: usize>(rows: &[[T; LANES]], x: &[f32]) -> [f32; R] {
     let blocks = x.len().div_ceil(LANES);
-    let rows: [&[[T; LANES]]; R] = from_fn(|row| &rows[row * blocks..][..blocks]);
+    let mut parts: [&[[T; LANES]]; R] = [&[]; R];
+    for row in 0..R {
+        parts[row] = &rows[row * blocks..][..blocks];
+    }
     let mut even = [L::zero(); R];
     let mut odd = [L::zero(); R];
     for (pair, x) in x.chunks(2 * LANES).enumerate() {
         let (low, high) = x.split_at(x.len().min(LANES));
         let low = L::load_part(low, 0.0);
         for row in 0..R {
-            even[row] = T::load::<L>(&rows[row][2 * pair]).mul_add(low, even[row]);
+            even[row] = T::load::<L>(&parts[row][2 * pair]).mul_add(low, even[row]);
         }
         if !high.is_empty() {
             let high = L::load_part(high, 0.0);
             for row in 0..R {
-                odd[row] = T::load::<L>(&rows[row][2 * pair + 1]).mul_add(high, odd[row]);
+                odd[row] = T::load::<L>(&parts[row][2 * pair + 1]).mul_add(high, odd[row]);
             }
         }
     }
-    from_fn(|row| even[row].add(odd[row]).sum())
+    let mut sums = [0.0; R];
+    for row in 0..R {
+        sums[row] = even[row].add(odd[row]).sum();
+    }
+    sums
 }
 
 /// Blocks of outputs whose sums run side by side.

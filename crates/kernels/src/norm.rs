@@ -21,7 +21,12 @@ pub fn rms_norm(cpu: &Cpu, x: &[f32], weight: &[f32], eps: f32, out: &mut [f32])
     );
     cpu.for_row_blocks(out, columns, columns, |first, out| {
         let x = &x[first * columns..][..out.len()];
-        cpu.run(Norm { x, weight, eps, out });
+        cpu.run(Norm {
+            x,
+            weight,
+            eps,
+            out,
+        });
     });
 }
 

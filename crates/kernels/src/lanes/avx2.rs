@@ -20,6 +20,22 @@ pub(crate) fn run_avx2<K: LaneKernel>(kernel: K) -> K::Output {
     kernel.run::<Avx2Lanes>()
 }
 
+/// An array of both halves. Closures would have to be inlined to keep the path's instructions.
+macro_rules! each_half {
+    (|$half:ident| $value:expr) => {
+        [
+            {
+                let $half = 0;
+                $value
+            },
+            {
+                let $half = 1;
+                $value
+            },
+        ]
+    };
+}
+
 /// Weights and their magnitudes.
 #[derive(Clone, Copy)]
 pub(crate) struct SignedWeights {
@@ -71,7 +87,10 @@ impl Lanes for Avx2Lanes {
     fn load_f16(from: &[f16; LANES]) -> Self {
         // SAFETY: see above.
         unsafe {
-            Self(halves(from).map(|half| _mm256_cvtph_ps(_mm_loadu_si128(half.as_ptr().cast()))))
+            let parts = halves(from);
+            Self(each_half!(|half| _mm256_cvtph_ps(_mm_loadu_si128(
+                parts[half].as_ptr().cast()
+            ))))
         }
     }
 
@@ -79,8 +98,9 @@ impl Lanes for Avx2Lanes {
     fn load_bf16(from: &[bf16; LANES]) -> Self {
         // SAFETY: see above.
         unsafe {
-            Self(halves(from).map(|half| {
-                let bits = _mm256_cvtepu16_epi32(_mm_loadu_si128(half.as_ptr().cast()));
+            let parts = halves(from);
+            Self(each_half!(|half| {
+                let bits = _mm256_cvtepu16_epi32(_mm_loadu_si128(parts[half].as_ptr().cast()));
                 _mm256_castsi256_ps(_mm256_slli_epi32::<16>(bits))
             }))
         }
@@ -90,10 +110,10 @@ impl Lanes for Avx2Lanes {
     fn add(self, other: Self) -> Self {
         // SAFETY: see above.
         unsafe {
-            Self([
-                _mm256_add_ps(self.0[0], other.0[0]),
-                _mm256_add_ps(self.0[1], other.0[1]),
-            ])
+            Self(each_half!(|half| _mm256_add_ps(
+                self.0[half],
+                other.0[half]
+            )))
         }
     }
 
@@ -101,10 +121,10 @@ impl Lanes for Avx2Lanes {
     fn sub(self, other: Self) -> Self {
         // SAFETY: see above.
         unsafe {
-            Self([
-                _mm256_sub_ps(self.0[0], other.0[0]),
-                _mm256_sub_ps(self.0[1], other.0[1]),
-            ])
+            Self(each_half!(|half| _mm256_sub_ps(
+                self.0[half],
+                other.0[half]
+            )))
         }
     }
 
@@ -112,10 +132,10 @@ impl Lanes for Avx2Lanes {
     fn mul(self, other: Self) -> Self {
         // SAFETY: see above.
         unsafe {
-            Self([
-                _mm256_mul_ps(self.0[0], other.0[0]),
-                _mm256_mul_ps(self.0[1], other.0[1]),
-            ])
+            Self(each_half!(|half| _mm256_mul_ps(
+                self.0[half],
+                other.0[half]
+            )))
         }
     }
 
@@ -123,10 +143,10 @@ impl Lanes for Avx2Lanes {
     fn div(self, other: Self) -> Self {
         // SAFETY: see above.
         unsafe {
-            Self([
-                _mm256_div_ps(self.0[0], other.0[0]),
-                _mm256_div_ps(self.0[1], other.0[1]),
-            ])
+            Self(each_half!(|half| _mm256_div_ps(
+                self.0[half],
+                other.0[half]
+            )))
         }
     }
 
@@ -134,10 +154,10 @@ impl Lanes for Avx2Lanes {
     fn max(self, other: Self) -> Self {
         // SAFETY: see above.
         unsafe {
-            Self([
-                _mm256_max_ps(self.0[0], other.0[0]),
-                _mm256_max_ps(self.0[1], other.0[1]),
-            ])
+            Self(each_half!(|half| _mm256_max_ps(
+                self.0[half],
+                other.0[half]
+            )))
         }
     }
 
@@ -145,10 +165,10 @@ impl Lanes for Avx2Lanes {
     fn min(self, other: Self) -> Self {
         // SAFETY: see above.
         unsafe {
-            Self([
-                _mm256_min_ps(self.0[0], other.0[0]),
-                _mm256_min_ps(self.0[1], other.0[1]),
-            ])
+            Self(each_half!(|half| _mm256_min_ps(
+                self.0[half],
+                other.0[half]
+            )))
         }
     }
 
@@ -156,10 +176,11 @@ impl Lanes for Avx2Lanes {
     fn mul_add(self, factor: Self, addend: Self) -> Self {
         // SAFETY: see above.
         unsafe {
-            Self([
-                _mm256_fmadd_ps(self.0[0], factor.0[0], addend.0[0]),
-                _mm256_fmadd_ps(self.0[1], factor.0[1], addend.0[1]),
-            ])
+            Self(each_half!(|half| _mm256_fmadd_ps(
+                self.0[half],
+                factor.0[half],
+                addend.0[half]
+            )))
         }
     }
 
@@ -168,8 +189,8 @@ impl Lanes for Avx2Lanes {
         // SAFETY: see above.
         unsafe {
             let one = _mm256_castps_si256(_mm256_set1_ps(1.0));
-            Self(self.0.map(|half| {
-                let shifted = _mm256_slli_epi32::<23>(_mm256_castps_si256(half));
+            Self(each_half!(|half| {
+                let shifted = _mm256_slli_epi32::<23>(_mm256_castps_si256(self.0[half]));
                 _mm256_castsi256_ps(_mm256_add_epi32(shifted, one))
             }))
         }
@@ -179,7 +200,7 @@ impl Lanes for Avx2Lanes {
     fn zero_below(self, key: Self, limit: Self) -> Self {
         // SAFETY: see above.
         unsafe {
-            Self([0, 1].map(|half| {
+            Self(each_half!(|half| {
                 let keep = _mm256_cmp_ps::<_CMP_NLT_UQ>(key.0[half], limit.0[half]);
                 _mm256_and_ps(self.0[half], keep)
             }))
@@ -199,7 +220,7 @@ impl Lanes for Avx2Lanes {
             let signed = load_bytes(quads.as_ptr().cast());
             SignedWeights {
                 signed,
-                magnitudes: signed.map(|half| _mm256_abs_epi8(half)),
+                magnitudes: each_half!(|half| _mm256_abs_epi8(signed[half])),
             }
         }
     }
@@ -212,7 +233,7 @@ impl Lanes for Avx2Lanes {
         unsafe {
             let quad = _mm256_set1_epi32(quad);
             let ones = _mm256_set1_epi16(1);
-            [0, 1].map(|half| {
+            each_half!(|half| {
                 let values = _mm256_sign_epi8(quad, weights.signed[half]);
                 let pairs = _mm256_maddubs_epi16(weights.magnitudes[half], values);
                 _mm256_add_epi32(sums[half], _mm256_madd_epi16(pairs, ones))
@@ -239,8 +260,8 @@ impl Lanes for Avx2Lanes {
             let mask = _mm256_set1_epi8(15);
             let quads = load_bytes(quads.as_ptr());
             [
-                quads.map(|half| _mm256_and_si256(half, mask)),
-                quads.map(|half| _mm256_and_si256(_mm256_srli_epi16::<4>(half), mask)),
+                each_half!(|half| _mm256_and_si256(quads[half], mask)),
+                each_half!(|half| _mm256_and_si256(_mm256_srli_epi16::<4>(quads[half]), mask)),
             ]
         }
     }
@@ -253,8 +274,9 @@ impl Lanes for Avx2Lanes {
     ) -> Self::NibbleSums {
         // SAFETY: see above.
         unsafe {
-            let [first, second] = quads.map(|quad| _mm256_set1_epi32(quad));
-            [0, 1].map(|half| {
+            let first = _mm256_set1_epi32(quads[0]);
+            let second = _mm256_set1_epi32(quads[1]);
+            each_half!(|half| {
                 let low = _mm256_maddubs_epi16(nibbles[0][half], first);
                 let high = _mm256_maddubs_epi16(nibbles[1][half], second);
                 _mm256_add_epi16(sums[half], _mm256_add_epi16(low, high))
@@ -268,8 +290,8 @@ impl Lanes for Avx2Lanes {
         unsafe {
             let ones = _mm256_set1_epi16(1);
             let offset = _mm256_set1_epi32(total.wrapping_mul(8));
-            Self(sums.map(|half| {
-                let sums = _mm256_sub_epi32(_mm256_madd_epi16(half, ones), offset);
+            Self(each_half!(|half| {
+                let sums = _mm256_sub_epi32(_mm256_madd_epi16(sums[half], ones), offset);
                 _mm256_cvtepi32_ps(sums)
             }))
         }

@@ -1,7 +1,5 @@
 //! The product with f32 weights.
 
-use std::array::from_fn;
-
 use super::OutputPanels;
 use crate::{
     F32Matrix, GROUP, MatmulInput,
@@ -69,7 +67,10 @@ impl PanelBlock<'_> {
     #[inline(always)]
     fn tile<L: Lanes, const R: usize>(self, first: usize, out: &mut [&mut [f32]]) {
         let columns = self.lines.len();
-        let inputs: [&[f32]; R] = from_fn(|row| &self.inputs[(first + row) * columns..][..columns]);
+        let mut inputs: [&[f32]; R] = [&[]; R];
+        for row in 0..R {
+            inputs[row] = &self.inputs[(first + row) * columns..][..columns];
+        }
         let mut acc = [L::zero(); R];
         for start in (0..columns).step_by(GROUP) {
             let mut sums = [L::zero(); R];

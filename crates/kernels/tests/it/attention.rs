@@ -83,7 +83,10 @@ impl Sequence {
             .flat_map(|(head, query)| {
                 let head = head / (self.heads / self.shape.kv_heads);
                 let of_head = |rows: &[Vec<Vec<f32>>]| {
-                    rows[..=position].iter().map(|it| it[head].clone()).collect::<Vec<_>>()
+                    rows[..=position]
+                        .iter()
+                        .map(|it| it[head].clone())
+                        .collect::<Vec<_>>()
                 };
                 let (keys, values) = (of_head(&self.keys), of_head(&self.values));
                 reference::attention(query, start, &keys, &values, shape.scale)
@@ -140,7 +143,9 @@ fn attention_equals_the_reference_at_every_length() {
         let sequence = Sequence::new(&mut numbers, kv, heads, 530);
         for window in [None, Some(1), Some(30), Some(256), Some(300), Some(1000)] {
             let shape = attention_shape(heads, window);
-            for position in [0, 1, 15, 16, 31, 32, 100, 254, 255, 256, 257, 287, 511, 512, 529] {
+            for position in [
+                0, 1, 15, 16, 31, 32, 100, 254, 255, 256, 257, 287, 511, 512, 529,
+            ] {
                 let expected = sequence.expected(position, shape);
                 for cpu in &cpus {
                     let found = sequence.found(cpu, position..position + 1, shape);
@@ -159,7 +164,9 @@ fn chunks_of_a_prompt_do_not_change_it() {
         let sequence = Sequence::new(&mut numbers, kv, heads, 290);
         for window in [None, Some(40)] {
             let shape = attention_shape(heads, window);
-            let expected: Vec<f32> = (0..290).flat_map(|it| sequence.expected(it, shape)).collect();
+            let expected: Vec<f32> = (0..290)
+                .flat_map(|it| sequence.expected(it, shape))
+                .collect();
             for cpu in &every_cpu() {
                 let whole = sequence.found(cpu, 0..290, shape);
                 assert_same_bits(&whole, &expected, cpu, &format!("{kv:?} whole"));
@@ -187,7 +194,11 @@ fn sequences_of_a_batch_do_not_meet() {
         .map(|it| Sequence::new(&mut numbers, kv, heads, *it))
         .collect();
     // The last rows of each, in a wider matrix, with a row of nobody in between.
-    let (width, stride, counts) = (heads * kv.head_dim, heads * kv.head_dim + 9, [1, 7, 20, 1, 2]);
+    let (width, stride, counts) = (
+        heads * kv.head_dim,
+        heads * kv.head_dim + 9,
+        [1, 7, 20, 1, 2],
+    );
     let rows = counts.iter().sum::<usize>() + counts.len();
     let mut queries = vec![f32::NAN; rows * stride];
     let mut expected = vec![-1.0; rows * width];
@@ -243,7 +254,14 @@ fn half_precision_pages_stay_finite_and_know_their_size() {
         let mut out = [0.0; 60];
         let queries = [1.0; 60];
         let shape = attention_shape(3, None);
-        attention(cpu, shape, 1, &rows, ColumnsRef::all(&queries, 60), &mut out);
+        attention(
+            cpu,
+            shape,
+            1,
+            &rows,
+            ColumnsRef::all(&queries, 60),
+            &mut out,
+        );
         assert_eq!(out, [-65504.0; 60]);
     }
 }

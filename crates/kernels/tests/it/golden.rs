@@ -16,10 +16,15 @@ type Vectors = BTreeMap<String, Vec<u32>>;
 fn golden() -> Vectors {
     let line = |line: &str| {
         let (name, bits) = line.split_once(' ').unwrap();
-        let bits = bits.split(' ').map(|it| u32::from_str_radix(it, 16).unwrap());
+        let bits = bits
+            .split(' ')
+            .map(|it| u32::from_str_radix(it, 16).unwrap());
         (name.to_owned(), bits.collect())
     };
-    include_str!("../data/native-1.txt").lines().map(line).collect()
+    include_str!("../data/native-1.txt")
+        .lines()
+        .map(line)
+        .collect()
 }
 
 #[test]
@@ -34,7 +39,13 @@ fn every_path_computes_the_golden_vectors() {
         pointwise(cpu, &mut show);
         branches(cpu, &mut show);
         attentions(cpu, &mut show);
-        assert_eq!(found, golden(), "{} with {} threads", cpu.path(), cpu.threads());
+        assert_eq!(
+            found,
+            golden(),
+            "{} with {} threads",
+            cpu.path(),
+            cpu.threads()
+        );
     }
 }
 
@@ -129,7 +140,14 @@ fn attentions(cpu: &Cpu, show: &mut impl FnMut(&str, &[f32])) {
             pages: &pages,
         };
         let mut out = [0.0; 10];
-        attention(cpu, shape, 0, &[rows], ColumnsRef::all(&queries, 10), &mut out);
+        attention(
+            cpu,
+            shape,
+            0,
+            &[rows],
+            ColumnsRef::all(&queries, 10),
+            &mut out,
+        );
         show(name, &out);
     }
 }

@@ -3,9 +3,7 @@
 use std::ops::Range;
 
 use half::bf16;
-use openlora_kernels::{
-    BranchShape, ColumnsRef, FactorPrecision, LoraBranch, LoraRows, add_lora,
-};
+use openlora_kernels::{BranchShape, ColumnsRef, FactorPrecision, LoraBranch, LoraRows, add_lora};
 
 use crate::{
     reference,
@@ -23,7 +21,10 @@ struct Adapter {
 fn adapter(numbers: &mut Numbers, shape: BranchShape, precision: FactorPrecision) -> Adapter {
     let keep = |values: Vec<f32>| match precision {
         FactorPrecision::F32 => values,
-        FactorPrecision::Bf16 => values.iter().map(|it| bf16::from_f32(*it).to_f32()).collect(),
+        FactorPrecision::Bf16 => values
+            .iter()
+            .map(|it| bf16::from_f32(*it).to_f32())
+            .collect(),
     };
     let (a, b) = (
         numbers.floats(shape.rank * shape.inputs),
@@ -130,7 +131,9 @@ fn factors_that_do_not_fit_are_refused() {
     };
     let new = |shape, a: &[f32], b: &[f32]| {
         let result = LoraBranch::new(shape, a, b, FactorPrecision::F32);
-        result.map(|it| (it.shape(), it.bytes())).map_err(|it| it.to_string())
+        result
+            .map(|it| (it.shape(), it.bytes()))
+            .map_err(|it| it.to_string())
     };
     assert_eq!(new(shape, &[0.0; 6], &[0.0; 8]), Ok((shape, 2 * 2 * 64)));
     assert_eq!(

@@ -44,7 +44,9 @@ fn gated_activations_equal_the_reference() {
                 .chunks(2 * columns)
                 .flat_map(|row| {
                     let (gate, up) = row.split_at(columns);
-                    gate.iter().zip(up).map(|(gate, up)| reference::silu_mul(*gate, *up))
+                    gate.iter()
+                        .zip(up)
+                        .map(|(gate, up)| reference::silu_mul(*gate, *up))
                 })
                 .collect();
             for cpu in &every_cpu() {
@@ -83,7 +85,10 @@ fn softmax_and_its_logarithm_equal_the_reference() {
     for columns in WIDTHS {
         let x: Vec<f32> = numbers.floats(columns).iter().map(|it| it * 50.0).collect();
         let (greatest, sum) = reference::exp_sum(&x);
-        let expected: Vec<f32> = x.iter().map(|it| reference::exp(it - greatest) / sum).collect();
+        let expected: Vec<f32> = x
+            .iter()
+            .map(|it| reference::exp(it - greatest) / sum)
+            .collect();
         let logarithm = f64::from(greatest) + libm::log(f64::from(sum));
         for cpu in &every_cpu() {
             let mut row = x.clone();

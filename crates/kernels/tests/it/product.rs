@@ -46,7 +46,11 @@ fn expected(format: WeightFormat, weights: &[f32], x: &[f32], columns: usize) ->
     let rows = x.chunks(columns);
     match format {
         WeightFormat::F32 => rows
-            .flat_map(|x| weights.chunks(columns).map(|row| reference::float_product(x, row)))
+            .flat_map(|x| {
+                weights
+                    .chunks(columns)
+                    .map(|row| reference::float_product(x, row))
+            })
             .collect(),
         _ => {
             let weights: Vec<Vec<Group>> = weights.chunks(columns).map(weight_groups).collect();
@@ -87,7 +91,10 @@ fn a_row_does_not_depend_on_its_batch() {
     for format in FORMATS {
         let matrix = WeightMatrix::from_f32(format, columns, &[&weights]).unwrap();
         for cpu in &every_cpu() {
-            let alone: Vec<f32> = x.chunks(columns).flat_map(|x| product(cpu, &matrix, x)).collect();
+            let alone: Vec<f32> = x
+                .chunks(columns)
+                .flat_map(|x| product(cpu, &matrix, x))
+                .collect();
             for rows in 1..=40 {
                 let first = numbers.below(41 - rows);
                 let batch = product(cpu, &matrix, &x[first * columns..][..rows * columns]);
@@ -137,14 +144,21 @@ fn extreme_weights_do_not_saturate() {
             patterns.map(move |pattern| {
                 let group = |group: usize| Group {
                     scale: 0.5,
-                    values: (0..32).map(|it| i32::from(pattern(group * 32 + it))).collect(),
+                    values: (0..32)
+                        .map(|it| i32::from(pattern(group * 32 + it)))
+                        .collect(),
                 };
                 reference::grouped_product(&x, &[group(0), group(1)])
             })
         })
         .collect();
     for cpu in &every_cpu() {
-        assert_same_bits(&product(cpu, &matrix, &x), &expected, cpu, "extreme weights");
+        assert_same_bits(
+            &product(cpu, &matrix, &x),
+            &expected,
+            cpu,
+            "extreme weights",
+        );
     }
 }
 
@@ -182,7 +196,11 @@ fn gguf_blocks_are_taken_over_without_loss() {
         let values: Vec<u8> = (0..32).map(|_| numbers.bits() as u8).collect();
         q8.extend(d.to_le_bytes());
         q8.extend(&values);
-        expected8.extend(values.iter().map(|it| d.to_f32() * f32::from(it.cast_signed())));
+        expected8.extend(
+            values
+                .iter()
+                .map(|it| d.to_f32() * f32::from(it.cast_signed())),
+        );
         q4.extend(d.to_le_bytes());
         q4.extend(&values[..16]);
         let nibble = |it: u8| d.to_f32() * (f32::from(it) - 8.0);
@@ -245,7 +263,10 @@ fn broken_activations_show_and_stay_in_their_row() {
             let found = product(cpu, &matrix, &x);
             for (found, expected) in found.iter().zip(&expected) {
                 let same = found.to_bits() == expected.to_bits();
-                assert!(same || found.is_nan() && expected.is_nan(), "{found} for {expected}");
+                assert!(
+                    same || found.is_nan() && expected.is_nan(),
+                    "{found} for {expected}"
+                );
             }
         }
     }
@@ -254,7 +275,8 @@ fn broken_activations_show_and_stay_in_their_row() {
 #[test]
 fn weights_that_do_not_fit_are_refused() {
     let message = |result: Result<WeightMatrix, KernelError>| result.unwrap_err().to_string();
-    let from = |format, columns, part: &[f32]| message(WeightMatrix::from_f32(format, columns, &[part]));
+    let from =
+        |format, columns, part: &[f32]| message(WeightMatrix::from_f32(format, columns, &[part]));
     assert_eq!(
         from(WeightFormat::F32, 3, &[0.0; 7]),
         "a part of the weights has 7 values; expected rows of 3"
@@ -269,8 +291,13 @@ fn weights_that_do_not_fit_are_refused() {
         from(WeightFormat::Int4, 40, &weights),
         "row 1 of the weights needs scale NaN from column 32 on; expected a finite half-precision number"
     );
-    let q8 = |columns, part: &[u8]| message(Int8Matrix::from_gguf(columns, &[part]).map(WeightMatrix::Int8));
-    assert_eq!(q8(40, &[0; 34]), "rows of 40 weights are not whole groups of 32");
+    let q8 = |columns, part: &[u8]| {
+        message(Int8Matrix::from_gguf(columns, &[part]).map(WeightMatrix::Int8))
+    };
+    assert_eq!(
+        q8(40, &[0; 34]),
+        "rows of 40 weights are not whole groups of 32"
+    );
     assert_eq!(
         q8(64, &[0; 34]),
         "a part of the GGUF weights has 34 bytes; expected rows of 68"

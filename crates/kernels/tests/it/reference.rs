@@ -134,7 +134,10 @@ pub fn float_product(input: &[f32], weights: &[f32]) -> f32 {
 
 pub fn rms_norm(x: &[f32], weight: &[f32], eps: f32) -> Vec<f32> {
     let inverse = 1.0 / (dot(x, x) / x.len() as f32 + eps).sqrt();
-    x.iter().zip(weight).map(|(x, weight)| x * inverse * weight).collect()
+    x.iter()
+        .zip(weight)
+        .map(|(x, weight)| x * inverse * weight)
+        .collect()
 }
 
 pub fn silu_mul(gate: f32, up: f32) -> f32 {
@@ -163,14 +166,25 @@ pub fn add_lora(x: &[f32], a: &[f32], b: &[f32], rank: usize, scale: f32, out: &
 
 /// Attention of a query to the keys and values of positions `start` and on, by chunks of 256
 /// positions.
-pub fn attention(query: &[f32], start: usize, keys: &[Vec<f32>], values: &[Vec<f32>], scale: f32) -> Vec<f32> {
+pub fn attention(
+    query: &[f32],
+    start: usize,
+    keys: &[Vec<f32>],
+    values: &[Vec<f32>],
+    scale: f32,
+) -> Vec<f32> {
     let mut total: Option<(f32, f32, Vec<f32>)> = None;
     let mut from = start;
     while from < keys.len() {
         let to = ((from / 256 + 1) * 256).min(keys.len());
         let scores: Vec<f32> = keys[from..to]
             .iter()
-            .map(|key| key.iter().zip(query).fold(0.0, |sum, (k, q)| k.mul_add(*q, sum)) * scale)
+            .map(|key| {
+                key.iter()
+                    .zip(query)
+                    .fold(0.0, |sum, (k, q)| k.mul_add(*q, sum))
+                    * scale
+            })
             .collect();
         let greatest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let terms: Vec<f32> = scores.iter().map(|it| exp(it - greatest)).collect();

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use openlora_kernels::{
-    Cpu, CpuPath, MatmulInput, RopeTable, HeadColumns, WeightFormat, WeightMatrix, matmul,
+    Cpu, CpuPath, HeadColumns, MatmulInput, RopeTable, WeightFormat, WeightMatrix, matmul,
 };
 
 use crate::support::{Numbers, bits};
@@ -42,7 +42,9 @@ fn a_panic_reaches_the_caller_and_the_threads_go_on() {
     let rotate = |position: usize| {
         let mut data = vec![1.0; 400 * 256];
         let positions = vec![position; 400];
-        catch_unwind(AssertUnwindSafe(|| table.rotate(&cpu, &positions, &mut data, columns)))
+        catch_unwind(AssertUnwindSafe(|| {
+            table.rotate(&cpu, &positions, &mut data, columns)
+        }))
     };
     for _ in 0..50 {
         assert!(rotate(9).is_err());
@@ -57,7 +59,10 @@ fn paths_of_other_cpus_are_refused() {
             Ok(cpu) => assert_eq!((cpu.path(), path.is_supported()), (path, true)),
             Err(error) => {
                 assert!(!path.is_supported());
-                assert_eq!(error.to_string(), format!("this CPU does not run the {path} kernels"));
+                assert_eq!(
+                    error.to_string(),
+                    format!("this CPU does not run the {path} kernels")
+                );
             }
         }
     }
