@@ -99,7 +99,6 @@ fn gemm_f32(threads: usize) -> f64 {
         _ => gemm::Parallelism::Rayon(threads),
     };
     let seconds = measure(threads, || {
-        #[allow(unsafe_code, reason = "the crate's interface")]
         // SAFETY: sizes and strides describe the three buffers.
         unsafe {
             gemm::gemm(

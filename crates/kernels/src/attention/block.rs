@@ -1,5 +1,10 @@
 //! Attention of some queries to one head of keys and values, chunk by chunk.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "tiles of registers are indexed by row and column"
+)]
+
 use std::{marker::PhantomData, ops::Range};
 
 use super::{Call, Task};

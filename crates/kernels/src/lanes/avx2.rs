@@ -1,9 +1,4 @@
-//! The lanes as two AVX2 registers.
-
-#![allow(
-    unsafe_code,
-    reason = "vector instructions; every path is checked before it runs"
-)]
+//! The lanes as two AVX2 registers, with or without the dot products of AVX-VNNI.
 
 use std::arch::x86_64::*;
 
@@ -11,13 +6,20 @@ use half::{bf16, f16};
 
 use super::{LANES, LaneKernel, Lanes, NibbleQuads, WeightQuads};
 
+/// `VNNI` tells whether sums of int8 products use AVX-VNNI.
 #[derive(Clone, Copy)]
-pub(crate) struct Avx2Lanes([__m256; 2]);
+pub(crate) struct Avx2Lanes<const VNNI: bool>([__m256; 2]);
 
 /// Runs a kernel compiled for AVX2.
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(crate) fn run_avx2<K: LaneKernel>(kernel: K) -> K::Output {
-    kernel.run::<Avx2Lanes>()
+    kernel.run::<Avx2Lanes<false>>()
+}
+
+/// Runs a kernel compiled for AVX-VNNI.
+#[target_feature(enable = "avx2,fma,f16c,avxvnni")]
+pub(crate) fn run_avx_vnni<K: LaneKernel>(kernel: K) -> K::Output {
+    kernel.run::<Avx2Lanes<true>>()
 }
 
 /// An array of both halves. Closures would have to be inlined to keep the path's instructions.
@@ -36,17 +38,18 @@ macro_rules! each_half {
     };
 }
 
-/// Weights and their magnitudes.
+/// Weights as they are, and as unsigned bytes: plus 128 for AVX-VNNI, else their magnitudes.
 #[derive(Clone, Copy)]
 pub(crate) struct SignedWeights {
     signed: [__m256i; 2],
-    magnitudes: [__m256i; 2],
+    unsigned: [__m256i; 2],
 }
 
-// SAFETY of every block below: the instructions are part of the features of `run_avx2`, which alone
-// instantiates these lanes and which `Cpu` only calls where the CPU has them. Loads and stores go
+// SAFETY of every block below: the instructions are part of the features of `run_avx2` and, with
+// VNNI, of `run_avx_vnni`, which alone instantiate these lanes and which `Cpu` only calls where the CPU
+// has them. Loads and stores go
 // through references to arrays of the registers' size.
-impl Lanes for Avx2Lanes {
+impl<const VNNI: bool> Lanes for Avx2Lanes<VNNI> {
     const WIDE: bool = false;
     type Sums = [__m256i; 2];
     type Weights = SignedWeights;
@@ -208,9 +211,10 @@ impl Lanes for Avx2Lanes {
     }
 
     #[inline(always)]
-    fn sums(_total: i32) -> Self::Sums {
+    fn sums(total: i32) -> Self::Sums {
+        let offset = if VNNI { total.wrapping_mul(-128) } else { 0 };
         // SAFETY: see above.
-        unsafe { [_mm256_setzero_si256(); 2] }
+        unsafe { [_mm256_set1_epi32(offset); 2] }
     }
 
     #[inline(always)]
@@ -218,25 +222,30 @@ impl Lanes for Avx2Lanes {
         // SAFETY: see above.
         unsafe {
             let signed = load_bytes(quads.as_ptr().cast());
-            SignedWeights {
-                signed,
-                magnitudes: each_half!(|half| _mm256_abs_epi8(signed[half])),
-            }
+            let offset = _mm256_set1_epi8(i8::MIN);
+            let unsigned = each_half!(|half| match VNNI {
+                true => _mm256_xor_si256(signed[half], offset),
+                false => _mm256_abs_epi8(signed[half]),
+            });
+            SignedWeights { signed, unsigned }
         }
     }
 
-    /// Products of magnitudes (up to 128) and of activations that carry the weight's sign (within
-    /// ±127): a pair is at most 2 × 128 × 127, which sixteen bits hold.
+    /// Without VNNI, products of magnitudes (up to 128) and of activations that carry the weight's
+    /// sign (within ±127): a pair is at most 2 × 128 × 127, which sixteen bits hold.
     #[inline(always)]
     fn add_products(sums: Self::Sums, weights: Self::Weights, quad: i32) -> Self::Sums {
         // SAFETY: see above.
         unsafe {
             let quad = _mm256_set1_epi32(quad);
             let ones = _mm256_set1_epi16(1);
-            each_half!(|half| {
-                let values = _mm256_sign_epi8(quad, weights.signed[half]);
-                let pairs = _mm256_maddubs_epi16(weights.magnitudes[half], values);
-                _mm256_add_epi32(sums[half], _mm256_madd_epi16(pairs, ones))
+            each_half!(|half| match VNNI {
+                true => _mm256_dpbusd_avx_epi32(sums[half], weights.unsigned[half], quad),
+                false => {
+                    let values = _mm256_sign_epi8(quad, weights.signed[half]);
+                    let pairs = _mm256_maddubs_epi16(weights.unsigned[half], values);
+                    _mm256_add_epi32(sums[half], _mm256_madd_epi16(pairs, ones))
+                }
             })
         }
     }

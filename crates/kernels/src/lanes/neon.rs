@@ -1,10 +1,5 @@
 //! The lanes as four NEON registers, with the dot products of Armv8.2.
 
-#![allow(
-    unsafe_code,
-    reason = "vector instructions; every path is checked before it runs"
-)]
-
 use std::arch::{aarch64::*, asm};
 
 use half::{bf16, f16};

@@ -1,5 +1,10 @@
 //! The product with f32 weights.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "tiles of registers are indexed by row and column"
+)]
+
 use super::OutputPanels;
 use crate::{
     F32Matrix, GROUP, MatmulInput,

@@ -1,5 +1,10 @@
 //! The product with quantised weights.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "tiles of registers are indexed by row and column"
+)]
+
 use std::hint::black_box;
 
 use half::f16;
