@@ -54,16 +54,16 @@ impl TokenSampler {
     /// Samples from `logits` (one per token of the vocabulary), but none of the `barred` tokens;
     /// `None` if none is finite.
     pub fn choose(&mut self, logits: &[f32], barred: &[u32]) -> Option<ChosenToken> {
-        best(logits)?;
+        let unchanged = best(logits)?;
         let penalised = self.penalised(logits, barred);
-        let row = penalised.as_deref().unwrap_or(logits);
-        let id = match self
-            .settings
-            .temperature
-            .filter(|temperature| *temperature > 1e-7)
-        {
-            None => best(row)?,
-            Some(temperature) => self.draw(row, temperature)?,
+        let (row, best) = match &penalised {
+            Some(row) => (row.as_slice(), best(row)?),
+            None => (logits, unchanged),
+        };
+        let temperature = self.settings.temperature.filter(|it| *it > 1e-7);
+        let id = match temperature {
+            None => best,
+            Some(temperature) => self.draw(row, row[best as usize], temperature)?,
         };
         *self.counts.entry(id).or_default() += 1;
         if self.settings.repetition_penalty.is_some_and(|it| it != 1.0) {
@@ -101,8 +101,8 @@ impl TokenSampler {
         Some(row)
     }
 
-    fn draw(&mut self, row: &[f32], temperature: f64) -> Option<u32> {
-        let candidates = self.candidates(row, temperature)?;
+    fn draw(&mut self, row: &[f32], highest: f32, temperature: f64) -> Option<u32> {
+        let candidates = self.candidates(row, highest, temperature);
         let total: f64 = candidates.iter().map(|(_, weight)| weight).sum();
         let mut left = self.random.random::<f64>() * total;
         for (id, weight) in &candidates {
@@ -115,8 +115,8 @@ impl TokenSampler {
     }
 
     /// The candidate tokens, with weights relative to the heaviest, which is 1.
-    fn candidates(&self, row: &[f32], temperature: f64) -> Option<Vec<(u32, f64)>> {
-        let highest = f64::from(row[best(row)? as usize]);
+    fn candidates(&self, row: &[f32], highest: f32, temperature: f64) -> Vec<(u32, f64)> {
+        let highest = f64::from(highest);
         let weight = |logit: f32| libm::exp((f64::from(logit) - highest) / temperature);
         let mut candidates: Vec<(u32, f64)> = row
             .iter()
@@ -140,7 +140,7 @@ impl TokenSampler {
         if let Some(floor) = self.settings.min_p {
             candidates.retain(|(_, weight)| *weight >= floor.min(1.0));
         }
-        Some(candidates)
+        candidates
     }
 
     fn described(&self, logits: &[f32], id: u32) -> ChosenToken {
@@ -204,13 +204,36 @@ fn keep_nucleus(candidates: &mut Vec<(u32, f64)>, mass: f64) {
 
 /// The id of the highest finite logit; ties go to the first (as `torch.argmax`).
 fn best(logits: &[f32]) -> Option<u32> {
-    let mut best: Option<(usize, f32)> = None;
-    for (id, logit) in logits.iter().enumerate() {
-        if logit.is_finite() && best.is_none_or(|(_, highest)| *logit > highest) {
-            best = Some((id, *logit));
+    // The highest of a block is found with vector instructions, its place in that block alone.
+    let highest_of = |block: &[f32]| block.iter().map(|logit| order(*logit)).max();
+    let mut best = (NOT_FINITE, 0);
+    for (block, logits) in logits.chunks(BLOCK).enumerate() {
+        let highest = highest_of(logits).unwrap_or(NOT_FINITE);
+        if highest > best.0 {
+            best = (highest, block);
         }
     }
-    best.map(|(id, _)| id as u32)
+    let (highest, start) = (best.0, best.1 * BLOCK);
+    let at = logits
+        .get(start..)?
+        .iter()
+        .position(|logit| order(*logit) == highest)?;
+    (highest > NOT_FINITE).then_some((start + at) as u32)
+}
+
+/// Logits looked at together.
+const BLOCK: usize = 256;
+
+/// The order of what is no finite number: below every number.
+const NOT_FINITE: i32 = i32::MIN;
+
+/// An integer that is ordered like the logit; both zeros are equal.
+fn order(logit: f32) -> i32 {
+    let bits = (logit + 0.0).to_bits().cast_signed();
+    match logit.is_finite() {
+        true => bits ^ ((bits >> 31) & i32::MAX),
+        false => NOT_FINITE,
+    }
 }
 
 /// ln Σ exp(logits), in double precision.

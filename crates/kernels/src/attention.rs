@@ -30,8 +30,8 @@ pub struct AttentionRows<'a> {
     pub pages: &'a [Arc<KvPage>],
 }
 
-/// Query rows of one head's keys that are processed together, at least.
-const BLOCK_QUERIES: usize = 16;
+/// Rows whose queries of one head of keys are processed together.
+const BLOCK_ROWS: usize = 8;
 
 /// Attends each sequence's rows to its own positions up to and including the row's.
 ///
@@ -101,11 +101,10 @@ impl<'a> Call<'a> {
             "heads of queries"
         );
         let mut outs: Vec<Option<&mut [f32]>> = out.chunks_mut(width).map(Some).collect();
-        let block = (BLOCK_QUERIES / group).max(1);
         let mut tasks = Vec::new();
         for sequence in sequences {
             let rows: Vec<usize> = sequence.rows.clone().collect();
-            for rows in rows.chunks(block) {
+            for rows in rows.chunks(BLOCK_ROWS) {
                 let first = tasks.len();
                 tasks.extend((0..self.kv.kv_heads).map(|kv_head| Task {
                     pages: sequence.pages,

@@ -20,6 +20,8 @@ pub enum CpuPath {
     Scalar,
     /// x86-64 with AVX2, FMA and F16C.
     Avx2,
+    /// As `Avx2`, with the dot products of AVX-VNNI.
+    AvxVnni,
     /// x86-64 with AVX-512 (F, BW, VL, DQ) and VNNI.
     Avx512,
     /// AArch64 with the dot-product instructions.
@@ -28,7 +30,13 @@ pub enum CpuPath {
 
 impl CpuPath {
     /// From the slowest to the fastest.
-    pub const ALL: [Self; 4] = [Self::Scalar, Self::Avx2, Self::Avx512, Self::Neon];
+    pub const ALL: [Self; 5] = [
+        Self::Scalar,
+        Self::Avx2,
+        Self::AvxVnni,
+        Self::Avx512,
+        Self::Neon,
+    ];
 
     /// The fastest path of this CPU.
     pub fn detect() -> Self {
@@ -43,6 +51,8 @@ impl CpuPath {
             Self::Scalar => true,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => has_avx2(),
+            #[cfg(target_arch = "x86_64")]
+            Self::AvxVnni => has_avx2() && is_x86_feature_detected!("avxvnni"),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => {
                 has_avx2()
@@ -75,6 +85,7 @@ impl fmt::Display for CpuPath {
         f.write_str(match self {
             Self::Scalar => "scalar",
             Self::Avx2 => "AVX2",
+            Self::AvxVnni => "AVX-VNNI",
             Self::Avx512 => "AVX-512",
             Self::Neon => "NEON",
         })
@@ -145,12 +156,14 @@ impl Cpu {
     }
 
     /// Runs a kernel on this thread.
-    #[allow(unsafe_code, reason = "calls code for instructions that were found")]
     pub(crate) fn run<K: LaneKernel>(&self, kernel: K) -> K::Output {
         match self.path {
             // SAFETY: the path is supported.
             #[cfg(target_arch = "x86_64")]
             CpuPath::Avx2 => unsafe { crate::lanes::run_avx2(kernel) },
+            // SAFETY: the path is supported.
+            #[cfg(target_arch = "x86_64")]
+            CpuPath::AvxVnni => unsafe { crate::lanes::run_avx_vnni(kernel) },
             // SAFETY: the path is supported.
             #[cfg(target_arch = "x86_64")]
             CpuPath::Avx512 => unsafe { crate::lanes::run_avx512(kernel) },

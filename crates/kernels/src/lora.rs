@@ -1,5 +1,10 @@
 //! LoRA branches (arXiv:2106.09685) of rows that belong to different adapters.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "tiles of registers are indexed by row and column"
+)]
+
 use std::{array::from_fn, ops::Range};
 
 use half::bf16;
@@ -235,45 +240,55 @@ impl BranchSum<'_> {
     }
 }
 
-/// Rows of A whose products run side by side.
-const DOWN_ROWS: usize = 4;
-
 #[inline(always)]
 fn project_down<L: Lanes, T: FactorValue>(down: &[[T; LANES]], x: &[f32], inner: &mut [f32]) {
     let blocks = x.len().div_ceil(LANES);
     let mut done = 0;
-    while done + DOWN_ROWS <= inner.len() {
-        let rows = &down[done * blocks..][..DOWN_ROWS * blocks];
-        let sums = dot_rows::<L, T, DOWN_ROWS>(rows, x);
-        inner[done..done + DOWN_ROWS].copy_from_slice(&sums);
-        done += DOWN_ROWS;
-    }
     while done < inner.len() {
-        [inner[done]] = dot_rows::<L, T, 1>(&down[done * blocks..][..blocks], x);
-        done += 1;
+        let rows = match inner.len() - done {
+            4.. if L::WIDE => 4,
+            2.. => 2,
+            _ => 1,
+        };
+        let part = &down[done * blocks..][..rows * blocks];
+        let inner = &mut inner[done..done + rows];
+        match rows {
+            4 => inner.copy_from_slice(&dot_rows::<L, T, 4>(part, x)),
+            2 => inner.copy_from_slice(&dot_rows::<L, T, 2>(part, x)),
+            _ => inner.copy_from_slice(&dot_rows::<L, T, 1>(part, x)),
+        }
+        done += rows;
     }
 }
 
+/// Dot products of `x` with `R` rows, side by side in registers.
 #[inline(always)]
 fn dot_rows<L: Lanes, T: FactorValue, const R: usize>(rows: &[[T; LANES]], x: &[f32]) -> [f32; R] {
     let blocks = x.len().div_ceil(LANES);
-    let rows: [&[[T; LANES]]; R] = from_fn(|row| &rows[row * blocks..][..blocks]);
+    let mut parts: [&[[T; LANES]]; R] = [&[]; R];
+    for row in 0..R {
+        parts[row] = &rows[row * blocks..][..blocks];
+    }
     let mut even = [L::zero(); R];
     let mut odd = [L::zero(); R];
     for (pair, x) in x.chunks(2 * LANES).enumerate() {
         let (low, high) = x.split_at(x.len().min(LANES));
         let low = L::load_part(low, 0.0);
         for row in 0..R {
-            even[row] = T::load::<L>(&rows[row][2 * pair]).mul_add(low, even[row]);
+            even[row] = T::load::<L>(&parts[row][2 * pair]).mul_add(low, even[row]);
         }
         if !high.is_empty() {
             let high = L::load_part(high, 0.0);
             for row in 0..R {
-                odd[row] = T::load::<L>(&rows[row][2 * pair + 1]).mul_add(high, odd[row]);
+                odd[row] = T::load::<L>(&parts[row][2 * pair + 1]).mul_add(high, odd[row]);
             }
         }
     }
-    from_fn(|row| even[row].add(odd[row]).sum())
+    let mut sums = [0.0; R];
+    for row in 0..R {
+        sums[row] = even[row].add(odd[row]).sum();
+    }
+    sums
 }
 
 /// Blocks of outputs whose sums run side by side.

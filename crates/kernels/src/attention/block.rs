@@ -1,6 +1,11 @@
 //! Attention of some queries to one head of keys and values, chunk by chunk.
 
-use std::{array::from_fn, marker::PhantomData, ops::Range};
+#![allow(
+    clippy::needless_range_loop,
+    reason = "tiles of registers are indexed by row and column"
+)]
+
+use std::{marker::PhantomData, ops::Range};
 
 use super::{Call, Task};
 use crate::{
@@ -76,9 +81,10 @@ impl<T: KvValue> LaneKernel for QueryBlock<'_, T> {
             }
             chunk.score::<L>(&rows);
             chunk.outs.fill([0.0; LANES]);
-            let partials: Vec<Partial> = (0..rows.len())
-                .map(|row| chunk.normalise::<L>(row, &rows[row].visible))
-                .collect();
+            let mut partials = Vec::with_capacity(rows.len());
+            for (row, query) in rows.iter().enumerate() {
+                partials.push(chunk.normalise::<L>(row, &query.visible));
+            }
             chunk.weigh::<L>(&rows);
             for (row, part) in partials.into_iter().enumerate() {
                 if chunk.within(&rows[row].visible).is_empty() {
@@ -158,41 +164,41 @@ impl<T: KvValue> ChunkBlock<'_, T> {
     #[inline(always)]
     fn score<L: Lanes>(&mut self, rows: &[QueryRow<'_>]) {
         let mut first = 0;
-        if L::WIDE {
-            while first + 4 <= rows.len() {
-                self.score_tile::<L, 4>(first, rows);
-                first += 4;
+        while first < rows.len() {
+            let tile = tile_rows::<L>(rows.len() - first);
+            match tile {
+                4 => self.score_tile::<L, 4>(first, rows),
+                2 => self.score_tile::<L, 2>(first, rows),
+                _ => self.score_tile::<L, 1>(first, rows),
             }
-        }
-        while first + 2 <= rows.len() {
-            self.score_tile::<L, 2>(first, rows);
-            first += 2;
-        }
-        if first < rows.len() {
-            self.score_tile::<L, 1>(first, rows);
+            first += tile;
         }
     }
 
     #[inline(always)]
     fn score_tile<L: Lanes, const R: usize>(&mut self, first: usize, rows: &[QueryRow<'_>]) {
-        let queries: [&[f32]; R] = from_fn(|row| rows[first + row].query);
+        let dims = rows[first].query.len();
+        let mut queries: [&[f32]; R] = [&[]; R];
+        for row in 0..R {
+            queries[row] = &rows[first + row].query[..dims];
+        }
         let scale = L::splat(self.scale);
-        for (page, head) in self.pages.iter().enumerate() {
-            let keys = &head.keys[..queries[0].len()];
+        for page in 0..self.pages.len() {
+            let keys = &self.pages[page].keys[..dims];
             let mut sums = [[L::zero(); 2]; R];
-            for (dim, lines) in keys.iter().enumerate() {
-                let keys = [T::load::<L>(&lines[0]), T::load::<L>(&lines[1])];
+            for dim in 0..dims {
+                let (low, high) = (T::load::<L>(&keys[dim][0]), T::load::<L>(&keys[dim][1]));
                 for row in 0..R {
                     let query = L::splat(queries[row][dim]);
-                    sums[row][0] = keys[0].mul_add(query, sums[row][0]);
-                    sums[row][1] = keys[1].mul_add(query, sums[row][1]);
+                    sums[row][0] = low.mul_add(query, sums[row][0]);
+                    sums[row][1] = high.mul_add(query, sums[row][1]);
                 }
             }
             for row in 0..R {
-                let scores = &mut self.scores[first + row][page * PAGE_TOKENS..];
-                for (sum, scores) in sums[row].iter().zip(scores.chunks_mut(LANES)) {
-                    sum.mul(scale).store_part(scores);
-                }
+                let scores = &mut self.scores[first + row][page * PAGE_TOKENS..][..PAGE_TOKENS];
+                let (low, high) = scores.split_at_mut(LANES);
+                sums[row][0].mul(scale).store_part(low);
+                sums[row][1].mul(scale).store_part(high);
             }
         }
     }
@@ -223,43 +229,46 @@ impl<T: KvValue> ChunkBlock<'_, T> {
         }
     }
 
-    /// Sums the values that each query sees, weighted by its terms.
+    /// Sums the values that each query sees, weighted by its terms. Keys that all queries of a tile
+    /// see are weighed together, the others before and after them alone.
     #[inline(always)]
     fn weigh<L: Lanes>(&mut self, rows: &[QueryRow<'_>]) {
         let mut first = 0;
-        if L::WIDE {
-            while first + 4 <= rows.len() {
-                self.weigh_tile::<L, 4>(first, rows);
-                first += 4;
+        while first < rows.len() {
+            let tile = tile_rows::<L>(rows.len() - first);
+            let common = self.common(&rows[first..first + tile]);
+            for after in [false, true] {
+                if after {
+                    match tile {
+                        4 => self.weigh_keys::<L, 4>(first, common.clone()),
+                        2 => self.weigh_keys::<L, 2>(first, common.clone()),
+                        _ => self.weigh_keys::<L, 1>(first, common.clone()),
+                    }
+                }
+                for row in first..first + tile {
+                    let seen = self.within(&rows[row].visible);
+                    let keys = match after {
+                        false => seen.start..common.start.min(seen.end),
+                        true => common.end.max(seen.start)..seen.end,
+                    };
+                    self.weigh_keys::<L, 1>(row, keys);
+                }
             }
-        }
-        while first + 2 <= rows.len() {
-            self.weigh_tile::<L, 2>(first, rows);
-            first += 2;
-        }
-        if first < rows.len() {
-            self.weigh_tile::<L, 1>(first, rows);
+            first += tile;
         }
     }
 
-    /// Keys that all `R` queries see are weighed together, others before and after them alone.
+    /// The keys that all of `rows` see; if there are none, an empty range after those of each.
     #[inline(always)]
-    fn weigh_tile<L: Lanes, const R: usize>(&mut self, first: usize, rows: &[QueryRow<'_>]) {
-        let seen: [Range<usize>; R] = from_fn(|row| self.within(&rows[first + row].visible));
-        let start = seen.iter().map(|it| it.start).max().unwrap_or(0);
-        let end = seen.iter().map(|it| it.end).min().unwrap_or(0);
-        if start >= end {
-            for (row, seen) in seen.into_iter().enumerate() {
-                self.weigh_keys::<L, 1>(first + row, seen);
-            }
-            return;
+    fn common(&self, rows: &[QueryRow<'_>]) -> Range<usize> {
+        let mut common = 0..CHUNK;
+        for row in rows {
+            let seen = self.within(&row.visible);
+            common = common.start.max(seen.start)..common.end.min(seen.end);
         }
-        for (row, seen) in seen.iter().enumerate() {
-            self.weigh_keys::<L, 1>(first + row, seen.start..start);
-        }
-        self.weigh_keys::<L, R>(first, start..end);
-        for (row, seen) in seen.iter().enumerate() {
-            self.weigh_keys::<L, 1>(first + row, end..seen.end);
+        match common.start < common.end {
+            true => common,
+            false => CHUNK..CHUNK,
         }
     }
 
@@ -271,13 +280,15 @@ impl<T: KvValue> ChunkBlock<'_, T> {
                 self.weigh_lines::<L, R, 4>(first, keys.clone(), line);
                 line += 4;
             }
+        } else {
+            while line + 2 <= self.lines {
+                self.weigh_lines::<L, R, 2>(first, keys.clone(), line);
+                line += 2;
+            }
         }
-        while line + 2 <= self.lines {
-            self.weigh_lines::<L, R, 2>(first, keys.clone(), line);
-            line += 2;
-        }
-        if line < self.lines {
-            self.weigh_lines::<L, R, 1>(first, keys, line);
+        while line < self.lines {
+            self.weigh_lines::<L, R, 1>(first, keys.clone(), line);
+            line += 1;
         }
     }
 
@@ -288,31 +299,56 @@ impl<T: KvValue> ChunkBlock<'_, T> {
         keys: Range<usize>,
         line: usize,
     ) {
-        let place = |row: usize| (first + row) * self.lines + line;
-        let mut sums: [[L; C]; R] =
-            from_fn(|row| from_fn(|column| L::load(&self.outs[place(row) + column])));
+        if keys.is_empty() {
+            return;
+        }
+        let lines = self.lines;
+        let mut sums = [[L::zero(); C]; R];
+        for row in 0..R {
+            let outs = &self.outs[(first + row) * lines + line..][..C];
+            for column in 0..C {
+                sums[row][column] = L::load(&outs[column]);
+            }
+        }
         let mut key = keys.start;
         while key < keys.end {
             let page = key / PAGE_TOKENS;
-            let end = ((page + 1) * PAGE_TOKENS).min(keys.end);
-            let terms: [&[f32]; R] = from_fn(|row| &self.scores[first + row][key..end]);
-            let values = &self.pages[page].values[(key % PAGE_TOKENS) * self.lines + line..];
-            for (index, values) in values.chunks(self.lines).take(end - key).enumerate() {
-                let values = &values[..C];
-                let values: [L; C] = from_fn(|column| T::load(&values[column]));
+            let count = ((page + 1) * PAGE_TOKENS).min(keys.end) - key;
+            let mut terms: [&[f32]; R] = [&[]; R];
+            for row in 0..R {
+                terms[row] = &self.scores[first + row][key..][..count];
+            }
+            let mut values = &self.pages[page].values[(key % PAGE_TOKENS) * lines + line..];
+            for index in 0..count {
+                let mut value = [L::zero(); C];
+                for column in 0..C {
+                    value[column] = T::load(&values[column]);
+                }
                 for row in 0..R {
                     let term = L::splat(terms[row][index]);
                     for column in 0..C {
-                        sums[row][column] = values[column].mul_add(term, sums[row][column]);
+                        sums[row][column] = value[column].mul_add(term, sums[row][column]);
                     }
                 }
+                values = values.get(lines..).unwrap_or_default();
             }
-            key = end;
+            key += count;
         }
         for row in 0..R {
+            let outs = &mut self.outs[(first + row) * lines + line..][..C];
             for column in 0..C {
-                sums[row][column].store(&mut self.outs[(first + row) * self.lines + line + column]);
+                sums[row][column].store(&mut outs[column]);
             }
         }
+    }
+}
+
+/// Queries whose sums run side by side in registers.
+#[inline(always)]
+fn tile_rows<L: Lanes>(rows: usize) -> usize {
+    match rows {
+        0 | 1 => 1,
+        4.. if L::WIDE => 4,
+        _ => 2,
     }
 }

@@ -1,9 +1,4 @@
-//! The lanes as two AVX2 registers.
-
-#![allow(
-    unsafe_code,
-    reason = "vector instructions; every path is checked before it runs"
-)]
+//! The lanes as two AVX2 registers, with or without the dot products of AVX-VNNI.
 
 use std::arch::x86_64::*;
 
@@ -11,26 +6,50 @@ use half::{bf16, f16};
 
 use super::{LANES, LaneKernel, Lanes, NibbleQuads, WeightQuads};
 
+/// `VNNI` tells whether sums of int8 products use AVX-VNNI.
 #[derive(Clone, Copy)]
-pub(crate) struct Avx2Lanes([__m256; 2]);
+pub(crate) struct Avx2Lanes<const VNNI: bool>([__m256; 2]);
 
 /// Runs a kernel compiled for AVX2.
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(crate) fn run_avx2<K: LaneKernel>(kernel: K) -> K::Output {
-    kernel.run::<Avx2Lanes>()
+    kernel.run::<Avx2Lanes<false>>()
 }
 
-/// Weights and their magnitudes.
+/// Runs a kernel compiled for AVX-VNNI.
+#[target_feature(enable = "avx2,fma,f16c,avxvnni")]
+pub(crate) fn run_avx_vnni<K: LaneKernel>(kernel: K) -> K::Output {
+    kernel.run::<Avx2Lanes<true>>()
+}
+
+/// An array of both halves. Closures would have to be inlined to keep the path's instructions.
+macro_rules! each_half {
+    (|$half:ident| $value:expr) => {
+        [
+            {
+                let $half = 0;
+                $value
+            },
+            {
+                let $half = 1;
+                $value
+            },
+        ]
+    };
+}
+
+/// Weights as they are, and as unsigned bytes: plus 128 for AVX-VNNI, else their magnitudes.
 #[derive(Clone, Copy)]
 pub(crate) struct SignedWeights {
     signed: [__m256i; 2],
-    magnitudes: [__m256i; 2],
+    unsigned: [__m256i; 2],
 }
 
-// SAFETY of every block below: the instructions are part of the features of `run_avx2`, which alone
-// instantiates these lanes and which `Cpu` only calls where the CPU has them. Loads and stores go
+// SAFETY of every block below: the instructions are part of the features of `run_avx2` and, with
+// VNNI, of `run_avx_vnni`, which alone instantiate these lanes and which `Cpu` only calls where the CPU
+// has them. Loads and stores go
 // through references to arrays of the registers' size.
-impl Lanes for Avx2Lanes {
+impl<const VNNI: bool> Lanes for Avx2Lanes<VNNI> {
     const WIDE: bool = false;
     type Sums = [__m256i; 2];
     type Weights = SignedWeights;
@@ -71,7 +90,10 @@ impl Lanes for Avx2Lanes {
     fn load_f16(from: &[f16; LANES]) -> Self {
         // SAFETY: see above.
         unsafe {
-            Self(halves(from).map(|half| _mm256_cvtph_ps(_mm_loadu_si128(half.as_ptr().cast()))))
+            let parts = halves(from);
+            Self(each_half!(|half| _mm256_cvtph_ps(_mm_loadu_si128(
+                parts[half].as_ptr().cast()
+            ))))
         }
     }
 
@@ -79,8 +101,9 @@ impl Lanes for Avx2Lanes {
     fn load_bf16(from: &[bf16; LANES]) -> Self {
         // SAFETY: see above.
         unsafe {
-            Self(halves(from).map(|half| {
-                let bits = _mm256_cvtepu16_epi32(_mm_loadu_si128(half.as_ptr().cast()));
+            let parts = halves(from);
+            Self(each_half!(|half| {
+                let bits = _mm256_cvtepu16_epi32(_mm_loadu_si128(parts[half].as_ptr().cast()));
                 _mm256_castsi256_ps(_mm256_slli_epi32::<16>(bits))
             }))
         }
@@ -90,10 +113,10 @@ impl Lanes for Avx2Lanes {
     fn add(self, other: Self) -> Self {
         // SAFETY: see above.
         unsafe {
-            Self([
-                _mm256_add_ps(self.0[0], other.0[0]),
-                _mm256_add_ps(self.0[1], other.0[1]),
-            ])
+            Self(each_half!(|half| _mm256_add_ps(
+                self.0[half],
+                other.0[half]
+            )))
         }
     }
 
@@ -101,10 +124,10 @@ impl Lanes for Avx2Lanes {
     fn sub(self, other: Self) -> Self {
         // SAFETY: see above.
         unsafe {
-            Self([
-                _mm256_sub_ps(self.0[0], other.0[0]),
-                _mm256_sub_ps(self.0[1], other.0[1]),
-            ])
+            Self(each_half!(|half| _mm256_sub_ps(
+                self.0[half],
+                other.0[half]
+            )))
         }
     }
 
@@ -112,10 +135,10 @@ impl Lanes for Avx2Lanes {
     fn mul(self, other: Self) -> Self {
         // SAFETY: see above.
         unsafe {
-            Self([
-                _mm256_mul_ps(self.0[0], other.0[0]),
-                _mm256_mul_ps(self.0[1], other.0[1]),
-            ])
+            Self(each_half!(|half| _mm256_mul_ps(
+                self.0[half],
+                other.0[half]
+            )))
         }
     }
 
@@ -123,10 +146,10 @@ impl Lanes for Avx2Lanes {
     fn div(self, other: Self) -> Self {
         // SAFETY: see above.
         unsafe {
-            Self([
-                _mm256_div_ps(self.0[0], other.0[0]),
-                _mm256_div_ps(self.0[1], other.0[1]),
-            ])
+            Self(each_half!(|half| _mm256_div_ps(
+                self.0[half],
+                other.0[half]
+            )))
         }
     }
 
@@ -134,10 +157,10 @@ impl Lanes for Avx2Lanes {
     fn max(self, other: Self) -> Self {
         // SAFETY: see above.
         unsafe {
-            Self([
-                _mm256_max_ps(self.0[0], other.0[0]),
-                _mm256_max_ps(self.0[1], other.0[1]),
-            ])
+            Self(each_half!(|half| _mm256_max_ps(
+                self.0[half],
+                other.0[half]
+            )))
         }
     }
 
@@ -145,10 +168,10 @@ impl Lanes for Avx2Lanes {
     fn min(self, other: Self) -> Self {
         // SAFETY: see above.
         unsafe {
-            Self([
-                _mm256_min_ps(self.0[0], other.0[0]),
-                _mm256_min_ps(self.0[1], other.0[1]),
-            ])
+            Self(each_half!(|half| _mm256_min_ps(
+                self.0[half],
+                other.0[half]
+            )))
         }
     }
 
@@ -156,10 +179,11 @@ impl Lanes for Avx2Lanes {
     fn mul_add(self, factor: Self, addend: Self) -> Self {
         // SAFETY: see above.
         unsafe {
-            Self([
-                _mm256_fmadd_ps(self.0[0], factor.0[0], addend.0[0]),
-                _mm256_fmadd_ps(self.0[1], factor.0[1], addend.0[1]),
-            ])
+            Self(each_half!(|half| _mm256_fmadd_ps(
+                self.0[half],
+                factor.0[half],
+                addend.0[half]
+            )))
         }
     }
 
@@ -168,8 +192,8 @@ impl Lanes for Avx2Lanes {
         // SAFETY: see above.
         unsafe {
             let one = _mm256_castps_si256(_mm256_set1_ps(1.0));
-            Self(self.0.map(|half| {
-                let shifted = _mm256_slli_epi32::<23>(_mm256_castps_si256(half));
+            Self(each_half!(|half| {
+                let shifted = _mm256_slli_epi32::<23>(_mm256_castps_si256(self.0[half]));
                 _mm256_castsi256_ps(_mm256_add_epi32(shifted, one))
             }))
         }
@@ -179,7 +203,7 @@ impl Lanes for Avx2Lanes {
     fn zero_below(self, key: Self, limit: Self) -> Self {
         // SAFETY: see above.
         unsafe {
-            Self([0, 1].map(|half| {
+            Self(each_half!(|half| {
                 let keep = _mm256_cmp_ps::<_CMP_NLT_UQ>(key.0[half], limit.0[half]);
                 _mm256_and_ps(self.0[half], keep)
             }))
@@ -187,9 +211,10 @@ impl Lanes for Avx2Lanes {
     }
 
     #[inline(always)]
-    fn sums(_total: i32) -> Self::Sums {
+    fn sums(total: i32) -> Self::Sums {
+        let offset = if VNNI { total.wrapping_mul(-128) } else { 0 };
         // SAFETY: see above.
-        unsafe { [_mm256_setzero_si256(); 2] }
+        unsafe { [_mm256_set1_epi32(offset); 2] }
     }
 
     #[inline(always)]
@@ -197,25 +222,30 @@ impl Lanes for Avx2Lanes {
         // SAFETY: see above.
         unsafe {
             let signed = load_bytes(quads.as_ptr().cast());
-            SignedWeights {
-                signed,
-                magnitudes: signed.map(|half| _mm256_abs_epi8(half)),
-            }
+            let offset = _mm256_set1_epi8(i8::MIN);
+            let unsigned = each_half!(|half| match VNNI {
+                true => _mm256_xor_si256(signed[half], offset),
+                false => _mm256_abs_epi8(signed[half]),
+            });
+            SignedWeights { signed, unsigned }
         }
     }
 
-    /// Products of magnitudes (up to 128) and of activations that carry the weight's sign (within
-    /// ±127): a pair is at most 2 × 128 × 127, which sixteen bits hold.
+    /// Without VNNI, products of magnitudes (up to 128) and of activations that carry the weight's
+    /// sign (within ±127): a pair is at most 2 × 128 × 127, which sixteen bits hold.
     #[inline(always)]
     fn add_products(sums: Self::Sums, weights: Self::Weights, quad: i32) -> Self::Sums {
         // SAFETY: see above.
         unsafe {
             let quad = _mm256_set1_epi32(quad);
             let ones = _mm256_set1_epi16(1);
-            [0, 1].map(|half| {
-                let values = _mm256_sign_epi8(quad, weights.signed[half]);
-                let pairs = _mm256_maddubs_epi16(weights.magnitudes[half], values);
-                _mm256_add_epi32(sums[half], _mm256_madd_epi16(pairs, ones))
+            each_half!(|half| match VNNI {
+                true => _mm256_dpbusd_avx_epi32(sums[half], weights.unsigned[half], quad),
+                false => {
+                    let values = _mm256_sign_epi8(quad, weights.signed[half]);
+                    let pairs = _mm256_maddubs_epi16(weights.unsigned[half], values);
+                    _mm256_add_epi32(sums[half], _mm256_madd_epi16(pairs, ones))
+                }
             })
         }
     }
@@ -239,8 +269,8 @@ impl Lanes for Avx2Lanes {
             let mask = _mm256_set1_epi8(15);
             let quads = load_bytes(quads.as_ptr());
             [
-                quads.map(|half| _mm256_and_si256(half, mask)),
-                quads.map(|half| _mm256_and_si256(_mm256_srli_epi16::<4>(half), mask)),
+                each_half!(|half| _mm256_and_si256(quads[half], mask)),
+                each_half!(|half| _mm256_and_si256(_mm256_srli_epi16::<4>(quads[half]), mask)),
             ]
         }
     }
@@ -253,8 +283,9 @@ impl Lanes for Avx2Lanes {
     ) -> Self::NibbleSums {
         // SAFETY: see above.
         unsafe {
-            let [first, second] = quads.map(|quad| _mm256_set1_epi32(quad));
-            [0, 1].map(|half| {
+            let first = _mm256_set1_epi32(quads[0]);
+            let second = _mm256_set1_epi32(quads[1]);
+            each_half!(|half| {
                 let low = _mm256_maddubs_epi16(nibbles[0][half], first);
                 let high = _mm256_maddubs_epi16(nibbles[1][half], second);
                 _mm256_add_epi16(sums[half], _mm256_add_epi16(low, high))
@@ -268,8 +299,8 @@ impl Lanes for Avx2Lanes {
         unsafe {
             let ones = _mm256_set1_epi16(1);
             let offset = _mm256_set1_epi32(total.wrapping_mul(8));
-            Self(sums.map(|half| {
-                let sums = _mm256_sub_epi32(_mm256_madd_epi16(half, ones), offset);
+            Self(each_half!(|half| {
+                let sums = _mm256_sub_epi32(_mm256_madd_epi16(sums[half], ones), offset);
                 _mm256_cvtepi32_ps(sums)
             }))
         }

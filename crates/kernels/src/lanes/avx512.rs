@@ -1,10 +1,5 @@
 //! The lanes as one AVX-512 register, with VNNI's dot products.
 
-#![allow(
-    unsafe_code,
-    reason = "vector instructions; every path is checked before it runs"
-)]
-
 use std::arch::x86_64::*;
 
 use half::{bf16, f16};

@@ -15,7 +15,7 @@ mod scalar;
 use half::{bf16, f16};
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) use avx2::run_avx2;
+pub(crate) use avx2::{run_avx_vnni, run_avx2};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx512::run_avx512;
 #[cfg(target_arch = "aarch64")]

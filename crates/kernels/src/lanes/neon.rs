@@ -1,14 +1,6 @@
 //! The lanes as four NEON registers, with the dot products of Armv8.2.
 
-#![allow(
-    unsafe_code,
-    reason = "vector instructions; every path is checked before it runs"
-)]
-
-use std::{
-    arch::{aarch64::*, asm},
-    array::from_fn,
-};
+use std::arch::{aarch64::*, asm};
 
 use half::{bf16, f16};
 
@@ -21,6 +13,30 @@ pub(crate) struct NeonLanes([float32x4_t; 4]);
 #[target_feature(enable = "neon,dotprod")]
 pub(crate) fn run_neon<K: LaneKernel>(kernel: K) -> K::Output {
     kernel.run::<NeonLanes>()
+}
+
+/// An array of the four registers. Closures would have to be inlined to keep the path's instructions.
+macro_rules! each_part {
+    (|$part:ident| $value:expr) => {
+        [
+            {
+                let $part = 0;
+                $value
+            },
+            {
+                let $part = 1;
+                $value
+            },
+            {
+                let $part = 2;
+                $value
+            },
+            {
+                let $part = 3;
+                $value
+            },
+        ]
+    };
 }
 
 // SAFETY of every block below: the instructions are part of the features of `run_neon`, which alone
@@ -44,7 +60,7 @@ impl Lanes for NeonLanes {
     fn load(from: &[f32; LANES]) -> Self {
         let parts = from.as_chunks::<4>().0;
         // SAFETY: see above.
-        unsafe { Self(from_fn(|part| vld1q_f32(parts[part].as_ptr()))) }
+        unsafe { Self(each_part!(|part| vld1q_f32(parts[part].as_ptr()))) }
     }
 
     #[inline(always)]
@@ -60,7 +76,7 @@ impl Lanes for NeonLanes {
         let parts = from.as_chunks::<4>().0;
         // SAFETY: see above.
         unsafe {
-            Self(from_fn(|part| {
+            Self(each_part!(|part| {
                 let bits = vld1_u16(parts[part].as_ptr().cast());
                 vcvt_f32_f16(vreinterpret_f16_u16(bits))
             }))
@@ -72,7 +88,7 @@ impl Lanes for NeonLanes {
         let parts = from.as_chunks::<4>().0;
         // SAFETY: see above.
         unsafe {
-            Self(from_fn(|part| {
+            Self(each_part!(|part| {
                 let bits = vld1_u16(parts[part].as_ptr().cast());
                 vreinterpretq_f32_u32(vshll_n_u16::<16>(bits))
             }))
@@ -82,25 +98,25 @@ impl Lanes for NeonLanes {
     #[inline(always)]
     fn add(self, other: Self) -> Self {
         // SAFETY: see above.
-        unsafe { Self(from_fn(|part| vaddq_f32(self.0[part], other.0[part]))) }
+        unsafe { Self(each_part!(|part| vaddq_f32(self.0[part], other.0[part]))) }
     }
 
     #[inline(always)]
     fn sub(self, other: Self) -> Self {
         // SAFETY: see above.
-        unsafe { Self(from_fn(|part| vsubq_f32(self.0[part], other.0[part]))) }
+        unsafe { Self(each_part!(|part| vsubq_f32(self.0[part], other.0[part]))) }
     }
 
     #[inline(always)]
     fn mul(self, other: Self) -> Self {
         // SAFETY: see above.
-        unsafe { Self(from_fn(|part| vmulq_f32(self.0[part], other.0[part]))) }
+        unsafe { Self(each_part!(|part| vmulq_f32(self.0[part], other.0[part]))) }
     }
 
     #[inline(always)]
     fn div(self, other: Self) -> Self {
         // SAFETY: see above.
-        unsafe { Self(from_fn(|part| vdivq_f32(self.0[part], other.0[part]))) }
+        unsafe { Self(each_part!(|part| vdivq_f32(self.0[part], other.0[part]))) }
     }
 
     /// A comparison and a choice, because NEON's own maximum treats NaN and zeros otherwise.
@@ -108,7 +124,7 @@ impl Lanes for NeonLanes {
     fn max(self, other: Self) -> Self {
         // SAFETY: see above.
         unsafe {
-            Self(from_fn(|part| {
+            Self(each_part!(|part| {
                 let (a, b) = (self.0[part], other.0[part]);
                 vbslq_f32(vcgtq_f32(a, b), a, b)
             }))
@@ -119,7 +135,7 @@ impl Lanes for NeonLanes {
     fn min(self, other: Self) -> Self {
         // SAFETY: see above.
         unsafe {
-            Self(from_fn(|part| {
+            Self(each_part!(|part| {
                 let (a, b) = (self.0[part], other.0[part]);
                 vbslq_f32(vcltq_f32(a, b), a, b)
             }))
@@ -130,7 +146,7 @@ impl Lanes for NeonLanes {
     fn mul_add(self, factor: Self, addend: Self) -> Self {
         // SAFETY: see above.
         unsafe {
-            Self(from_fn(|part| {
+            Self(each_part!(|part| {
                 vfmaq_f32(addend.0[part], self.0[part], factor.0[part])
             }))
         }
@@ -141,8 +157,8 @@ impl Lanes for NeonLanes {
         // SAFETY: see above.
         unsafe {
             let one = vdupq_n_u32(1.0_f32.to_bits());
-            Self(self.0.map(|part| {
-                let shifted = vshlq_n_u32::<23>(vreinterpretq_u32_f32(part));
+            Self(each_part!(|part| {
+                let shifted = vshlq_n_u32::<23>(vreinterpretq_u32_f32(self.0[part]));
                 vreinterpretq_f32_u32(vaddq_u32(shifted, one))
             }))
         }
@@ -152,7 +168,7 @@ impl Lanes for NeonLanes {
     fn zero_below(self, key: Self, limit: Self) -> Self {
         // SAFETY: see above.
         unsafe {
-            Self(from_fn(|part| {
+            Self(each_part!(|part| {
                 let below = vcltq_f32(key.0[part], limit.0[part]);
                 let bits = vreinterpretq_u32_f32(self.0[part]);
                 vreinterpretq_f32_u32(vbicq_u32(bits, below))
@@ -170,7 +186,7 @@ impl Lanes for NeonLanes {
     fn weights(quads: &WeightQuads) -> Self::Weights {
         let parts = quads.as_chunks::<16>().0;
         // SAFETY: see above.
-        unsafe { from_fn(|part| vld1q_s8(parts[part].as_ptr())) }
+        unsafe { each_part!(|part| vld1q_s8(parts[part].as_ptr())) }
     }
 
     #[inline(always)]
@@ -178,14 +194,14 @@ impl Lanes for NeonLanes {
         // SAFETY: see above.
         unsafe {
             let quad = vreinterpretq_s8_s32(vdupq_n_s32(quad));
-            from_fn(|part| dot(sums[part], weights[part], quad))
+            each_part!(|part| dot(sums[part], weights[part], quad))
         }
     }
 
     #[inline(always)]
     fn finish(sums: Self::Sums) -> Self {
         // SAFETY: see above.
-        unsafe { Self(sums.map(|part| vcvtq_f32_s32(part))) }
+        unsafe { Self(each_part!(|part| vcvtq_f32_s32(sums[part]))) }
     }
 
     #[inline(always)]
@@ -199,10 +215,10 @@ impl Lanes for NeonLanes {
         let parts = quads.as_chunks::<16>().0;
         // SAFETY: see above.
         unsafe {
-            let quads: [uint8x16_t; 4] = from_fn(|part| vld1q_u8(parts[part].as_ptr()));
+            let quads: [uint8x16_t; 4] = each_part!(|part| vld1q_u8(parts[part].as_ptr()));
             [
-                quads.map(|part| vreinterpretq_s8_u8(vandq_u8(part, vdupq_n_u8(15)))),
-                quads.map(|part| vreinterpretq_s8_u8(vshrq_n_u8::<4>(part))),
+                each_part!(|part| vreinterpretq_s8_u8(vandq_u8(quads[part], vdupq_n_u8(15)))),
+                each_part!(|part| vreinterpretq_s8_u8(vshrq_n_u8::<4>(quads[part]))),
             ]
         }
     }
@@ -224,11 +240,9 @@ impl Lanes for NeonLanes {
 }
 
 /// Adds products of four bytes to each lane. The intrinsic `vdotq_s32` is not stable yet.
-///
-/// # Safety
-/// The CPU must have the dot-product instructions.
-#[inline(always)]
-unsafe fn dot(mut sums: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
+#[target_feature(enable = "neon,dotprod")]
+#[inline]
+fn dot(mut sums: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
     // SAFETY: the instruction reads and writes these three registers only.
     unsafe {
         asm!(

@@ -1,6 +1,9 @@
 //! The product with f32 weights.
 
-use std::array::from_fn;
+#![allow(
+    clippy::needless_range_loop,
+    reason = "tiles of registers are indexed by row and column"
+)]
 
 use super::OutputPanels;
 use crate::{
@@ -69,7 +72,10 @@ impl PanelBlock<'_> {
     #[inline(always)]
     fn tile<L: Lanes, const R: usize>(self, first: usize, out: &mut [&mut [f32]]) {
         let columns = self.lines.len();
-        let inputs: [&[f32]; R] = from_fn(|row| &self.inputs[(first + row) * columns..][..columns]);
+        let mut inputs: [&[f32]; R] = [&[]; R];
+        for row in 0..R {
+            inputs[row] = &self.inputs[(first + row) * columns..][..columns];
+        }
         let mut acc = [L::zero(); R];
         for start in (0..columns).step_by(GROUP) {
             let mut sums = [L::zero(); R];

@@ -1,6 +1,11 @@
 //! The product with quantised weights.
 
-use std::array::from_fn;
+#![allow(
+    clippy::needless_range_loop,
+    reason = "tiles of registers are indexed by row and column"
+)]
+
+use std::hint::black_box;
 
 use half::f16;
 
@@ -110,18 +115,20 @@ impl<B: BlockProduct> LaneKernel for GroupedProduct<'_, B> {
         for (inputs, out_rows) in inputs.zip(out.rows.chunks_mut(BLOCK_ROWS)) {
             let mut first = out.panels.start;
             while first < out.panels.end {
-                let column = (first - out.panels.start) * LANES;
                 let block = RowBlock {
                     inputs,
                     groups,
-                    column,
+                    column: (first - out.panels.start) * LANES,
                 };
-                if first + 1 < out.panels.end {
+                // Few rows wait for memory, which is read best as one stream.
+                let two = L::WIDE && out_rows.len() >= 8 && first + 1 < out.panels.end;
+                if two {
                     block.product::<L, B, 2>(self.matrix, first, out_rows);
+                    first += 2;
                 } else {
                     block.product::<L, B, 1>(self.matrix, first, out_rows);
+                    first += 1;
                 }
-                first += 2;
             }
         }
     }
@@ -152,11 +159,15 @@ impl RowBlock<'_> {
         first: usize,
         out: &mut [&mut [f32]],
     ) {
-        let place = |panel: usize| (first + panel) * self.groups;
-        let weights: PanelWeights<'_, B, C> = PanelWeights {
-            blocks: from_fn(|panel| &matrix.blocks[place(panel)..][..self.groups]),
-            scales: from_fn(|panel| &matrix.scales[place(panel)..][..self.groups]),
+        let mut weights: PanelWeights<'_, B, C> = PanelWeights {
+            blocks: [&[]; C],
+            scales: [&[]; C],
         };
+        for panel in 0..C {
+            let start = (first + panel) * self.groups;
+            weights.blocks[panel] = &matrix.blocks[start..][..self.groups];
+            weights.scales[panel] = &matrix.scales[start..][..self.groups];
+        }
         let mut row = 0;
         if L::WIDE {
             while row + 8 <= out.len() {
@@ -186,28 +197,40 @@ impl RowBlock<'_> {
         out: &mut [&mut [f32]],
     ) {
         let groups = self.groups;
-        let inputs: [&[InputGroup]; R] =
-            from_fn(|row| &self.inputs[(first + row) * groups..][..groups]);
+        let mut inputs: [&[InputGroup]; R] = [&[]; R];
+        for row in 0..R {
+            inputs[row] = &self.inputs[(first + row) * groups..][..groups];
+        }
         let mut acc = [[L::zero(); C]; R];
+        let steps = match L::WIDE {
+            true => B::STEPS,
+            // Were the steps unrolled, the compiler would sum each row by itself and spill the
+            // weights in between.
+            false => black_box(B::STEPS),
+        };
         for group in 0..groups {
-            let inputs: [&InputGroup; R] = from_fn(|row| &inputs[row][group]);
-            let mut sums: [[B::Sums<L>; C]; R] =
-                from_fn(|row| [B::sums::<L>(inputs[row].total); C]);
-            for step in 0..B::STEPS {
-                let weights: [B::Weights<L>; C] =
-                    from_fn(|panel| weights.blocks[panel][group].weights::<L>(step));
+            let mut sums = [[B::sums::<L>(0); C]; R];
+            for row in 0..R {
+                sums[row] = [B::sums::<L>(inputs[row][group].total); C];
+            }
+            for step in 0..steps {
+                let step = step % B::STEPS;
+                let mut block = [weights.blocks[0][group].weights::<L>(step); C];
+                for panel in 1..C {
+                    block[panel] = weights.blocks[panel][group].weights::<L>(step);
+                }
                 for row in 0..R {
                     for panel in 0..C {
                         sums[row][panel] =
-                            B::add::<L>(sums[row][panel], weights[panel], inputs[row], step);
+                            B::add::<L>(sums[row][panel], block[panel], &inputs[row][group], step);
                     }
                 }
             }
             for panel in 0..C {
                 let scales = L::load_f16(&weights.scales[panel][group]);
                 for row in 0..R {
-                    let scale = L::splat(inputs[row].scale).mul(scales);
-                    let sum = B::finish::<L>(sums[row][panel], inputs[row].total);
+                    let scale = L::splat(inputs[row][group].scale).mul(scales);
+                    let sum = B::finish::<L>(sums[row][panel], inputs[row][group].total);
                     acc[row][panel] = scale.mul_add(sum, acc[row][panel]);
                 }
             }

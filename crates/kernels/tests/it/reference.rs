@@ -34,7 +34,7 @@ pub fn exp(x: f32) -> f32 {
         .mul_add(rest, 8.333_452e-3)
         .mul_add(rest, 4.166_579_6e-2)
         .mul_add(rest, 1.666_666_5e-1)
-        .mul_add(rest, 0.500_000_01)
+        .mul_add(rest, 0.5)
         .mul_add(rest * rest, rest)
         + 1.0;
     p * f32::from_bits(((whole as i32 + 127) as u32) << 23)
