@@ -252,8 +252,8 @@ pub struct DataFiles {
 
 #[derive(Debug, Args)]
 pub struct TrainArgs {
-    /// Base model: nano, a folder, or a Hub id
-    #[arg(long, value_name = "DIR|ID")]
+    /// Base model: nano, a folder, a GGUF file, or a Hub id
+    #[arg(long, value_name = "PATH|ID")]
     pub base: Option<String>,
     /// Data files instead of the project's
     #[arg(long, value_name = "FILE", num_args = 1..)]
@@ -360,8 +360,8 @@ pub struct AttributionBuildArgs {
     /// influence, datainf or gradient
     #[arg(long, value_name = "NAME")]
     pub method: Option<String>,
-    /// Base model: nano, a folder, or a Hub id
-    #[arg(long, value_name = "DIR|ID")]
+    /// Base model: nano, a folder, a GGUF file, or a Hub id
+    #[arg(long, value_name = "PATH|ID")]
     pub base: Option<String>,
 }
 
@@ -378,8 +378,8 @@ pub struct EvalArgs {
     /// Held-out files instead of the project's
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub data: Vec<PathBuf>,
-    /// Base model: nano, a folder, or a Hub id
-    #[arg(long, value_name = "DIR|ID")]
+    /// Base model: nano, a folder, a GGUF file, or a Hub id
+    #[arg(long, value_name = "PATH|ID")]
     pub base: Option<String>,
 }
 
@@ -396,8 +396,8 @@ pub struct PackageArgs {
     /// Leave the signature out
     #[arg(long, conflicts_with = "account")]
     pub unsigned: bool,
-    /// Base model: nano, a folder, or a Hub id
-    #[arg(long, value_name = "DIR|ID")]
+    /// Base model: nano, a folder, a GGUF file, or a Hub id
+    #[arg(long, value_name = "PATH|ID")]
     pub base: Option<String>,
     #[command(flatten)]
     pub password: PasswordArgs,
@@ -409,7 +409,7 @@ pub struct VerifyArgs {
     #[arg(value_name = "PKG")]
     pub package: PathBuf,
     /// Base model to compare with; what the package names when it is on this machine
-    #[arg(long, value_name = "DIR|ID")]
+    #[arg(long, value_name = "PATH|ID")]
     pub base: Option<String>,
 }
 
@@ -656,8 +656,8 @@ pub struct ServeArgs {
     /// Make new tokens for the operator's routes and for sellers that settle here
     #[arg(long)]
     pub rotate_operator_token: bool,
-    /// Base model: nano, a folder, or a Hub id
-    #[arg(long, value_name = "DIR|ID")]
+    /// Base model: nano, a folder, a GGUF file, or a Hub id
+    #[arg(long, value_name = "PATH|ID")]
     pub base: Option<String>,
     /// Adapter to serve; repeat it for several
     #[arg(long, value_name = "NAME=PATH")]
@@ -674,8 +674,8 @@ pub struct ChatArgs {
     /// Adapter to talk to; the newest run's when left out
     #[arg(long, value_name = "NAME=PATH")]
     pub adapter: Option<String>,
-    /// Base model: nano, a folder, or a Hub id
-    #[arg(long, value_name = "DIR|ID")]
+    /// Base model: nano, a folder, a GGUF file, or a Hub id
+    #[arg(long, value_name = "PATH|ID")]
     pub base: Option<String>,
     /// Weights in memory: auto, f32, q8_0 or q4k
     #[arg(long, value_name = "NAME")]

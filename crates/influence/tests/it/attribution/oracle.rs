@@ -131,6 +131,7 @@ fn base() -> BaseModel {
         dir: folder(),
         config: ModelConfig::read(&folder().join("config.json")).unwrap(),
         digest: String::new(),
+        gguf: None,
     }
 }
 
