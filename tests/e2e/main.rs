@@ -34,6 +34,7 @@ mod earlier;
 mod figures;
 mod first_hour;
 mod foreign_text;
+mod gguf_base;
 mod hostile_mix;
 mod house;
 mod init;
@@ -88,6 +89,10 @@ mod dash_terminal;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../support/files.rs"]
 mod files;
+
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "../support/gguf.rs"]
+mod gguf_files;
 
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../support/golden.rs"]

@@ -117,7 +117,7 @@ fn digest_line(path: &Path) -> Result<String, ModelError> {
     let sha256 = std::fs::File::open(path).and_then(|mut file| gguf::sha256_of(&mut file));
     let sha256 = sha256.map_err(ModelError::io("read", path))?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    Ok(format!("{sha256}  {name}\n"))
+    Ok(format!("{}  {name}\n", hex::encode(sha256)))
 }
 
 /// Opens the base that `request` names: the embedded one, a folder, a GGUF file, which is converted
@@ -182,7 +182,7 @@ fn open_file(
         revision: None,
         config: ModelConfig::read(&converted.dir.join("config.json"))?,
         dir: converted.dir,
-        digest: converted.source.sha256.clone(),
+        digest: hex::encode(converted.source.sha256),
         gguf: Some(converted.source),
     })
 }

@@ -56,8 +56,8 @@ const MEGABYTE: u64 = 1_000_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GgufSource {
     pub path: PathBuf,
-    /// SHA-256 of the file, hex.
-    pub sha256: String,
+    /// SHA-256 of the file.
+    pub sha256: [u8; 32],
     /// Size of the file in bytes.
     pub size: u64,
     /// The type of most of its weights.
@@ -196,7 +196,7 @@ impl<'a> GgufFile<'a> {
             kind: self.kind(),
         };
         // Its own folder: what a crash left there can be removed by whoever holds the lock.
-        let home = models_dir.join("gguf").join(&source.sha256);
+        let home = models_dir.join("gguf").join(hex::encode(source.sha256));
         let dir = home.join(FORMAT);
         if !is_whole(&dir) {
             files::new_folder(&home).map_err(ModelError::io("create", &home))?;
@@ -209,7 +209,7 @@ impl<'a> GgufFile<'a> {
         Ok(ConvertedModel { dir, source })
     }
 
-    fn sha256(&self) -> io::Result<String> {
+    fn sha256(&self) -> io::Result<[u8; 32]> {
         let mut file = &self.file;
         file.rewind()?;
         sha256_of(&mut file)
@@ -350,22 +350,25 @@ fn is_whole(dir: &Path) -> bool {
             return false;
         };
         let found = File::open(dir.join(name)).and_then(|mut file| sha256_of(&mut file));
-        found.is_ok_and(|found| found == expected)
+        found.is_ok_and(|found| hex::encode(found) == expected)
     };
     !lines.is_empty() && lines.par_iter().all(is_right)
 }
 
-/// SHA-256 of what is left to read, hex.
-pub(super) fn sha256_of(source: &mut impl Read) -> io::Result<String> {
+/// SHA-256 of what is left to read.
+pub(super) fn sha256_of(source: &mut impl Read) -> io::Result<[u8; 32]> {
     let mut hasher = Sha256::new();
     io::copy(source, &mut hasher)?;
-    Ok(hex::encode(hasher.finalize()))
+    Ok(hasher.finalize().into())
 }
 
-/// Why a tokenizer that was made here is refused, without the name of its temporary file.
+/// Why a tokenizer that was made here is refused, without the place in its temporary file.
 fn tokenizer_reason(error: ModelTextError) -> String {
     match error {
-        ModelTextError::NotTokenizer { reason, .. } => reason,
+        ModelTextError::NotTokenizer { reason, .. } => {
+            let place = reason.rfind(" at line ");
+            reason[..place.unwrap_or(reason.len())].to_owned()
+        }
         ModelTextError::BadTemplate { reason, .. } => {
             format!("its chat template is not valid: {reason}")
         }
