@@ -274,8 +274,8 @@ impl ColumnArgs {
 
 #[derive(Debug, Args)]
 pub struct TrainArgs {
-    /// Base model: nano, a folder, or a Hub id
-    #[arg(long, value_name = "DIR|ID")]
+    /// Base model: nano, a folder, a GGUF file, or a Hub id
+    #[arg(long, value_name = "PATH|ID")]
     pub base: Option<String>,
     /// Data files instead of the project's
     #[arg(long, value_name = "FILE", num_args = 1..)]
@@ -393,8 +393,8 @@ pub struct AttributionBuildArgs {
     /// influence, datainf or gradient
     #[arg(long, value_name = "NAME")]
     pub method: Option<String>,
-    /// Base model: nano, a folder, or a Hub id
-    #[arg(long, value_name = "DIR|ID")]
+    /// Base model: nano, a folder, a GGUF file, or a Hub id
+    #[arg(long, value_name = "PATH|ID")]
     pub base: Option<String>,
 }
 
@@ -413,8 +413,8 @@ pub struct EvalArgs {
     pub data: Vec<PathBuf>,
     #[command(flatten)]
     pub columns: ColumnArgs,
-    /// Base model: nano, a folder, or a Hub id
-    #[arg(long, value_name = "DIR|ID")]
+    /// Base model: nano, a folder, a GGUF file, or a Hub id
+    #[arg(long, value_name = "PATH|ID")]
     pub base: Option<String>,
 }
 
@@ -431,8 +431,8 @@ pub struct PackageArgs {
     /// Leave the signature out
     #[arg(long, conflicts_with = "account")]
     pub unsigned: bool,
-    /// Base model: nano, a folder, or a Hub id
-    #[arg(long, value_name = "DIR|ID")]
+    /// Base model: nano, a folder, a GGUF file, or a Hub id
+    #[arg(long, value_name = "PATH|ID")]
     pub base: Option<String>,
     #[command(flatten)]
     pub password: PasswordArgs,
@@ -444,7 +444,7 @@ pub struct VerifyArgs {
     #[arg(value_name = "PKG")]
     pub package: PathBuf,
     /// Base model to compare with; what the package names when it is on this machine
-    #[arg(long, value_name = "DIR|ID")]
+    #[arg(long, value_name = "PATH|ID")]
     pub base: Option<String>,
 }
 
@@ -692,8 +692,8 @@ pub struct ServeArgs {
     /// Make new tokens for the operator's routes and for sellers that settle here
     #[arg(long)]
     pub rotate_operator_token: bool,
-    /// Base model: nano, a folder, or a Hub id
-    #[arg(long, value_name = "DIR|ID")]
+    /// Base model: nano, a folder, a GGUF file, or a Hub id
+    #[arg(long, value_name = "PATH|ID")]
     pub base: Option<String>,
     /// Adapter to serve; repeat it for several
     #[arg(long, value_name = "NAME=PATH")]
@@ -753,8 +753,8 @@ pub struct ChatArgs {
     /// Adapter to talk to; the newest run's when left out
     #[arg(long, value_name = "NAME=PATH")]
     pub adapter: Option<String>,
-    /// Base model: nano, a folder, or a Hub id
-    #[arg(long, value_name = "DIR|ID")]
+    /// Base model: nano, a folder, a GGUF file, or a Hub id
+    #[arg(long, value_name = "PATH|ID")]
     pub base: Option<String>,
     /// What computes answers: auto, mistralrs or native
     #[arg(long, value_name = "NAME")]

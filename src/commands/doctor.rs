@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use serde::Serialize;
-use sysinfo::{Disks, System};
+use sysinfo::System;
 
 use super::CommandContext;
 use openlora_core::{
     calendar::moment,
+    disk,
     error::{ExitClass, ExitStatus, Failure},
     private::files,
 };
@@ -229,21 +230,15 @@ fn folder(name: &'static str, path: &Path) -> HealthCheck {
 }
 
 fn disk(path: &Path) -> HealthCheck {
-    let disks = Disks::new_with_refreshed_list();
-    let full = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let disk = disks
-        .iter()
-        .filter(|disk| full.starts_with(disk.mount_point()))
-        .max_by_key(|disk| disk.mount_point().as_os_str().len());
-    let Some(disk) = disk else {
+    let Ok(free) = disk::free_space(path) else {
         return HealthCheck::warning(
             "disk",
             "free space unknown",
             "make sure that runs have room",
         );
     };
-    let found = format!("{:.1} GiB free", disk.available_space() as f64 / GIB);
-    if disk.available_space() < LEAST_DISK {
+    let found = format!("{:.1} GiB free", free as f64 / GIB);
+    if free < LEAST_DISK {
         return HealthCheck::bad(
             "disk",
             found,
@@ -271,6 +266,12 @@ fn base(context: &CommandContext) -> HealthCheck {
     let place = match base.as_str() {
         "nano" => "embedded in this binary".to_owned(),
         id if Path::new(id).join("config.json").is_file() => "a local folder".to_owned(),
+        id if Path::new(id).is_file() => {
+            format!(
+                "a GGUF file, converted in {}",
+                context.dirs.models().display()
+            )
+        }
         _ => format!("from the Hub, kept in {}", context.dirs.models().display()),
     };
     HealthCheck::good("base", format!("{base} ({place})"))

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{CommandContext, named_paths};
+use crate::commands::printer::{Printer, ProgressReport};
 use crate::commands::settings::{KEYS, SettingOrigin, SettingValue, Settings, SourceEntry};
 use openlora_core::{
     atomic,
@@ -10,12 +11,15 @@ use openlora_core::{
     private::files,
 };
 use openlora_model::{
-    BaseModel, BaseRequest, DownloadProgress, HubToken,
+    BaseModel, BaseProgress, BaseRequest, DownloadProgress, HubToken,
     adapter::CONFIG_FILE,
     dataset::{ColumnNames, DataSource, Dataset, TaskOptions, load},
+    gguf::ConversionProgress,
     open_base,
 };
 use openlora_train::{RunDir, TrainConfig, TrainError};
+
+const MEGABYTE: u64 = 1_000_000;
 
 /// Folder of the project's runs.
 pub fn runs(context: &CommandContext) -> PathBuf {
@@ -99,21 +103,64 @@ pub fn base(context: &CommandContext, id: Option<&str>) -> Result<BaseModel, Fai
         token: hub_token(context),
         offline: context.offline,
     };
-    let mut report = |download| match download {
-        DownloadProgress::Started { file, bytes } => {
-            context
-                .printer
-                .note(format!("fetching {file} ({} MB)", bytes / 1_000_000));
-        }
-        DownloadProgress::Advanced { .. } | DownloadProgress::Finished { .. } => {}
-    };
+    let mut report = BaseReport::new(context);
     if request.id != "nano" {
         // Files downloaded into it inherit its private permissions.
         let cache = &context.dirs.cache;
         files::new_folder(cache)
             .map_err(|error| Failure::io("create the folder", cache, &error))?;
     }
-    Ok(open_base(&request, &mut report)?)
+    Ok(open_base(&request, &mut |progress| report.show(progress))?)
+}
+
+/// Shows what takes long about opening a base.
+struct BaseReport<'a> {
+    printer: &'a Printer,
+    conversion: Option<(ProgressReport, u64)>,
+}
+
+impl<'a> BaseReport<'a> {
+    fn new(context: &'a CommandContext) -> Self {
+        Self {
+            printer: &context.printer,
+            conversion: None,
+        }
+    }
+
+    fn show(&mut self, progress: BaseProgress) {
+        match progress {
+            BaseProgress::Download(DownloadProgress::Started { file, bytes }) => {
+                let size = bytes / MEGABYTE;
+                self.printer.note(format!("fetching {file} ({size} MB)"));
+            }
+            BaseProgress::Download(_) => {}
+            BaseProgress::Conversion(progress) => self.show_conversion(progress),
+        }
+    }
+
+    fn show_conversion(&mut self, progress: ConversionProgress) {
+        match progress {
+            ConversionProgress::Waiting { file } => {
+                let text = format!("another process converts {file}; waiting for it");
+                self.printer.note(text);
+            }
+            ConversionProgress::Started { file, kind, bytes } => {
+                let (kind, size) = (kind.name(), bytes / MEGABYTE);
+                self.printer.note(format!(
+                    "converting {file} ({kind}) once, to {size} MB in the cache of models"
+                ));
+                let report = self.printer.progress("converted MB", size);
+                self.conversion = Some((report, 0));
+            }
+            ConversionProgress::Advanced { bytes } => {
+                if let Some((report, done)) = &mut self.conversion {
+                    *done += bytes;
+                    report.update(*done / MEGABYTE, "");
+                }
+            }
+            ConversionProgress::Finished => self.conversion = None,
+        }
+    }
 }
 
 /// The Hub token is sent only to the Hub that the user configured: a foreign project file could

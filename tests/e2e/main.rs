@@ -36,6 +36,7 @@ mod engine_choice;
 mod figures;
 mod first_hour;
 mod foreign_text;
+mod gguf_base;
 mod home_accounts;
 mod hostile_mix;
 mod house;
@@ -93,6 +94,10 @@ mod dash_terminal;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../support/files.rs"]
 mod files;
+
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "../support/gguf.rs"]
+mod gguf_files;
 
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../support/golden.rs"]

@@ -101,6 +101,11 @@ impl FolderDraft {
         file.sync_all()
     }
 
+    /// Creates the file `name` for content that is written in pieces. The caller syncs it.
+    pub fn new_file(&self, name: &str) -> io::Result<File> {
+        File::create_new(self.path.join(name))
+    }
+
     /// Lets everyone read the folder, whatever the umask is.
     pub fn open_to_everyone(&self) -> io::Result<()> {
         fs::set_permissions(&self.path, Permissions::from_mode(0o755))

@@ -20,6 +20,7 @@ pub mod address;
 pub mod amount;
 pub mod atomic;
 pub mod calendar;
+pub mod disk;
 pub mod error;
 pub mod frozen;
 pub mod private;

@@ -1,4 +1,5 @@
-//! The base model of a run: a folder with config, tokenizer and weights, and its digest.
+//! The base model of a run: a folder with config, tokenizer and weights, and its digest. A GGUF file
+//! is converted to such a folder first.
 
 use std::{
     fmt,
@@ -11,6 +12,7 @@ use sha2::{Digest, Sha256};
 use super::{
     config::ModelConfig,
     error::ModelError,
+    gguf::{self, ConversionProgress, GgufSource},
     hub::{self, DownloadProgress, HubRequest},
     nano::{NANO, unpack_nano},
     weight_files::weight_files,
@@ -21,13 +23,13 @@ const CONFIG: &str = "config.json";
 /// The requested base, and where bases are stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseRequest {
-    /// `nano`, a folder, or a Hub id such as `Qwen/Qwen3-0.6B`.
+    /// `nano`, a folder, a GGUF file, or a Hub id such as `Qwen/Qwen3-0.6B`.
     pub id: String,
     /// Hub branch, tag or commit.
     pub revision: String,
     /// Hub address.
     pub endpoint: String,
-    /// Cache for downloaded models.
+    /// Cache for downloaded and converted models.
     pub models_dir: PathBuf,
     /// The embedded base is unpacked below this folder.
     pub nano_dir: PathBuf,
@@ -55,8 +57,17 @@ pub struct BaseModel {
     pub revision: Option<String>,
     pub dir: PathBuf,
     pub config: ModelConfig,
-    /// SHA-256, hex, binding config, weights and tokenizer.
+    /// SHA-256, hex, binding config, weights and tokenizer: for a GGUF file, that of the file.
     pub digest: String,
+    /// The file that the folder was made from, for a base in GGUF.
+    pub gguf: Option<GgufSource>,
+}
+
+/// Progress of opening a base.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BaseProgress {
+    Download(DownloadProgress),
+    Conversion(ConversionProgress),
 }
 
 impl BaseModel {
@@ -70,11 +81,10 @@ impl BaseModel {
             dir: dir.to_owned(),
             config,
             digest,
+            gguf: None,
         })
     }
-}
 
-impl BaseModel {
     /// The safetensors files that hold the weights, sorted.
     pub fn weight_files(&self) -> Result<Vec<PathBuf>, ModelError> {
         weight_files(&self.dir)
@@ -106,33 +116,31 @@ fn digest(dir: &Path) -> Result<String, ModelError> {
 }
 
 fn digest_line(path: &Path) -> Result<String, ModelError> {
-    let mut file = std::fs::File::open(path).map_err(ModelError::io("read", path))?;
-    let mut hasher = Sha256::new();
-    std::io::copy(&mut file, &mut hasher).map_err(ModelError::io("read", path))?;
+    let sha256 = std::fs::File::open(path).and_then(|mut file| gguf::sha256_of(&mut file));
+    let sha256 = sha256.map_err(ModelError::io("read", path))?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    Ok(format!("{}  {name}\n", hex::encode(hasher.finalize())))
+    Ok(format!("{}  {name}\n", hex::encode(sha256)))
 }
 
-/// Opens the base that `request` names: the embedded one, a folder, or a Hub repository, which is
-/// downloaded first. Safe to call on any thread; `report` receives the progress of downloads.
+/// Opens the base that `request` names: the embedded one, a folder, a GGUF file, which is converted
+/// first, or a Hub repository, which is downloaded first. Safe to call on any thread; `report`
+/// receives the progress of downloads and conversions.
 pub fn open_base(
     request: &BaseRequest,
-    report: &mut dyn FnMut(DownloadProgress),
+    report: &mut dyn FnMut(BaseProgress),
 ) -> Result<BaseModel, ModelError> {
     if request.id == NANO {
         return BaseModel::open_dir(NANO, &unpack_nano(&request.nano_dir)?);
     }
     let path = Path::new(&request.id);
     if path.is_dir() {
-        return match path.join(CONFIG).exists() {
-            true => BaseModel::open_dir(&request.id, path),
-            false => Err(ModelError::NotBase {
-                dir: path.to_owned(),
-            }),
-        };
+        return open_folder(&request.id, path);
     }
     if path.exists() {
-        return Err(ModelError::NotFolder {
+        return open_file(request, path, report);
+    }
+    if gguf::is_named_gguf(path) {
+        return Err(ModelError::NoFile {
             path: path.to_owned(),
         });
     }
@@ -141,11 +149,45 @@ pub fn open_base(
             found: request.id.clone(),
         });
     }
-    let snapshot = hub::fetch(&request.hub(), report)?;
+    let mut downloads = |progress| report(BaseProgress::Download(progress));
+    let snapshot = hub::fetch(&request.hub(), &mut downloads)?;
     let base = BaseModel::open_dir(&request.id, &snapshot.dir)?;
     Ok(BaseModel {
         revision: Some(snapshot.commit),
         ..base
+    })
+}
+
+fn open_folder(id: &str, dir: &Path) -> Result<BaseModel, ModelError> {
+    if dir.join(CONFIG).exists() {
+        return BaseModel::open_dir(id, dir);
+    }
+    Err(
+        gguf::refuse_store(dir).unwrap_or_else(|| ModelError::NotBase {
+            dir: dir.to_owned(),
+        }),
+    )
+}
+
+fn open_file(
+    request: &BaseRequest,
+    path: &Path,
+    report: &mut dyn FnMut(BaseProgress),
+) -> Result<BaseModel, ModelError> {
+    if !gguf::is_gguf(path)? {
+        return Err(ModelError::NotFolder {
+            path: path.to_owned(),
+        });
+    }
+    let mut conversions = |progress| report(BaseProgress::Conversion(progress));
+    let converted = gguf::convert(path, &request.models_dir, &mut conversions)?;
+    Ok(BaseModel {
+        id: request.id.clone(),
+        revision: None,
+        config: ModelConfig::read(&converted.dir.join("config.json"))?,
+        dir: converted.dir,
+        digest: hex::encode(converted.source.sha256),
+        gguf: Some(converted.source),
     })
 }
 

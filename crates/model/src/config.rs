@@ -117,7 +117,7 @@ impl ModelConfig {
 }
 
 impl RopeScaling {
-    fn apply(self, frequency: f32) -> f32 {
+    pub(super) fn apply(self, frequency: f32) -> f32 {
         match self {
             Self::None => frequency,
             Self::Linear { factor } => frequency / factor as f32,

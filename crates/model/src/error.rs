@@ -1,7 +1,8 @@
 //! Errors of base models: the place, what was expected and what was found.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use super::gguf::GgufProblem;
 use openlora_core::error::{ExitClass, Explain, describe_io};
 
 /// The model families that the decoder supports, as listed in messages.
@@ -36,10 +37,18 @@ pub enum ModelError {
     Safetensors { path: PathBuf, reason: String },
     #[error("\"{found}\" is neither \"nano\", nor a folder, nor a Hub id")]
     BaseId { found: String },
-    #[error("{} is no folder", path.display())]
+    #[error("{} is neither a folder nor a GGUF file", path.display())]
     NotFolder { path: PathBuf },
     #[error("{}: no config.json, so it is no base model", dir.display())]
     NotBase { dir: PathBuf },
+    #[error("{}: no such file", path.display())]
+    NoFile { path: PathBuf },
+    #[error("{}: {problem}", path.display())]
+    Gguf { path: PathBuf, problem: GgufProblem },
+    #[error("{} has no config.json; it is a folder of GGUF files", dir.display())]
+    GgufFolder { dir: PathBuf, file: PathBuf },
+    #[error("{} is a folder in which Ollama keeps its models", dir.display())]
+    OllamaStore { dir: PathBuf },
     #[error("{id} at revision {revision} from {endpoint}: {problem}")]
     Hub {
         id: String,
@@ -117,6 +126,14 @@ impl ModelError {
         let path = path.into();
         move |source| Self::Io { deed, path, source }
     }
+
+    /// A problem of the GGUF file at a path.
+    pub(super) fn gguf(path: &Path) -> impl Fn(GgufProblem) -> Self {
+        move |problem| Self::Gguf {
+            path: path.to_owned(),
+            problem,
+        }
+    }
 }
 
 impl Explain for ModelError {
@@ -124,6 +141,7 @@ impl Explain for ModelError {
         match self {
             Self::Io { .. } => ExitClass::Environment,
             Self::Hub { problem, .. } => problem.class(),
+            Self::Gguf { problem, .. } => problem.class(),
             _ => ExitClass::BadInput,
         }
     }
@@ -136,8 +154,19 @@ impl Explain for ModelError {
                 problem,
                 ..
             } => return Some(problem.hint(id, endpoint)),
-            Self::BaseId { .. } | Self::NotFolder { .. } | Self::NotBase { .. } => {
-                "use nano, the path of a folder with config.json, or an id such as Qwen/Qwen3-0.6B"
+            Self::Gguf { problem, .. } => problem.hint()?,
+            Self::GgufFolder { file, .. } => {
+                return Some(format!("name the file: {}", file.display()));
+            }
+            Self::OllamaStore { .. } => {
+                "`ollama show NAME --modelfile` prints the model's file in its line FROM; name that file"
+            }
+            Self::BaseId { .. }
+            | Self::NotFolder { .. }
+            | Self::NotBase { .. }
+            | Self::NoFile { .. } => {
+                "use nano, the path of a GGUF file or of a folder with config.json, or an id such \
+                 as Qwen/Qwen3-0.6B"
             }
             Self::Family { .. } => "choose a base of a supported family, such as Qwen/Qwen3-0.6B",
             Self::Pickle { .. } => {

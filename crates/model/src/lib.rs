@@ -1,4 +1,4 @@
-//! Base models: selection, files, tokenizer and tensor shapes; adapters and datasets.
+//! Base models: selection, files, GGUF, tokenizer and tensor shapes; adapters and datasets.
 //!
 //! Owns the config, the tokenizer and the shapes. The decoder computes with the weights. This crate
 //! does not know optimizers, runs or serving.
@@ -27,6 +27,7 @@ pub mod dataset;
 mod base;
 mod config;
 mod error;
+pub mod gguf;
 pub mod hub;
 mod lora_config;
 pub mod nano;
@@ -36,9 +37,10 @@ pub mod unpack;
 mod weight_files;
 mod weights;
 
-pub use base::{BaseModel, BaseRequest, HubToken, open_base};
+pub use base::{BaseModel, BaseProgress, BaseRequest, HubToken, open_base};
 pub use config::{ModelConfig, ModelFamily, RopeScaling};
 pub use error::{HubProblem, ModelError};
+pub use gguf::GgufProblem;
 pub use hub::DownloadProgress;
 pub use lora_config::{LoraConfig, is_target};
 pub use shapes::{ModuleShape, TensorShape, modules, parameters, tensors};

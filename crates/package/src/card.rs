@@ -27,6 +27,9 @@ pub fn readme(manifest: &Manifest, adapter: &LoraAdapter) -> String {
         manifest.adapter.r.0,
         manifest.base.id,
     );
+    if let Some(format) = &manifest.base.format {
+        let _ = write!(text, " ({format})");
+    }
     if let Some(card) = &adapter.task {
         let _ = write!(text, ", trained to {}", task_words(card.task.name()));
     }

@@ -21,6 +21,7 @@ use openlora_model::{
     BaseModel,
     adapter::{FactorDtype, LoraAdapter},
     dataset::LockedSource,
+    gguf::GgufSource,
 };
 
 /// Files of a tokenizer; a base may lack some of them.
@@ -29,6 +30,9 @@ const TOKENIZER: &[&str] = &[
     "tokenizer.json",
     "tokenizer_config.json",
 ];
+
+/// What a GGUF file is called in a manifest, whatever its name is.
+const GGUF_FILE: &str = "model.gguf";
 
 /// A base described by its files.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,36 +43,11 @@ pub struct BaseFacts {
 }
 
 impl BaseFacts {
-    /// Hashes the files of an open base.
+    /// Hashes the files of an open base. One in GGUF has a single file, whose name is left out.
     pub fn from_base(base: &BaseModel) -> Result<Self, PackageError> {
-        let config = base.dir.join("config.json");
-        let (config_sha256, _) = hash(&config)?;
-        let mut weights = Vec::new();
-        for path in base.weight_files()? {
-            let (sha256, size) = hash(&path)?;
-            weights.push(WeightsFile {
-                path: file_name(&path),
-                size: WholeNumber(size),
-                sha256,
-            });
-        }
-        weights.sort_by(|a, b| a.path.cmp(&b.path));
-        let mut tokenizer = Vec::new();
-        for name in TOKENIZER {
-            let path = base.dir.join(name);
-            if path.is_file() {
-                tokenizer.push((*name, hash(&path)?.0));
-            }
-        }
-        let model = ManifestBase {
-            id: public_id(&base.id),
-            revision: base.revision.clone(),
-            config_sha256,
-            weights,
-            tokenizer_sha256: Digest(roots::root(tokenizer.into_iter()).0),
-            architecture: architecture(&config),
-            license: None,
-            gated: None,
+        let model = match &base.gguf {
+            Some(source) => from_gguf(base, source),
+            None => from_folder(base)?,
         };
         Ok(Self {
             model,
@@ -77,10 +56,64 @@ impl BaseFacts {
     }
 }
 
+fn from_folder(base: &BaseModel) -> Result<ManifestBase, PackageError> {
+    let config = base.dir.join("config.json");
+    let (config_sha256, _) = hash(&config)?;
+    let mut weights = Vec::new();
+    for path in base.weight_files()? {
+        let (sha256, size) = hash(&path)?;
+        weights.push(WeightsFile {
+            path: file_name(&path),
+            size: WholeNumber(size),
+            sha256,
+        });
+    }
+    weights.sort_by(|a, b| a.path.cmp(&b.path));
+    let mut tokenizer = Vec::new();
+    for name in TOKENIZER {
+        let path = base.dir.join(name);
+        if path.is_file() {
+            tokenizer.push((*name, hash(&path)?.0));
+        }
+    }
+    Ok(ManifestBase {
+        id: public_id(&base.id),
+        revision: base.revision.clone(),
+        config_sha256,
+        weights,
+        tokenizer_sha256: Digest(roots::root(tokenizer.into_iter()).0),
+        architecture: architecture(&config),
+        format: None,
+        license: None,
+        gated: None,
+    })
+}
+
+/// The configuration and the tokenizer are in the file as well. Their digests are taken from it and
+/// not from what it was converted to, so that they are the same for every version of this program.
+fn from_gguf(base: &BaseModel, source: &GgufSource) -> ManifestBase {
+    let sha256 = Digest(source.sha256);
+    ManifestBase {
+        id: public_id(&base.id),
+        revision: None,
+        config_sha256: sha256,
+        weights: vec![WeightsFile {
+            path: GGUF_FILE.to_owned(),
+            size: WholeNumber(source.size),
+            sha256,
+        }],
+        tokenizer_sha256: Digest(roots::root([(GGUF_FILE, sha256)].into_iter()).0),
+        architecture: architecture(&base.dir.join("config.json")),
+        format: Some(format!("GGUF {}", source.kind.name())),
+        license: None,
+        gated: None,
+    }
+}
+
 /// A base's id without local paths.
 fn public_id(id: &str) -> String {
     let path = Path::new(id);
-    if path.is_absolute() || path.is_dir() {
+    if path.is_absolute() || path.exists() {
         file_name(path)
     } else {
         id.to_owned()

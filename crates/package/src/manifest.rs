@@ -126,6 +126,9 @@ record! {
         /// A root over the tokenizer's files, see [`roots`](crate::roots).
         tokenizer_sha256: Digest,
         architecture: Option<String>,
+        /// Such as `GGUF Q4_1`, with the type of most weights; absent for safetensors.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        format: Option<String>,
         license: Option<String>,
         gated: Option<bool>,
     }

@@ -158,7 +158,7 @@ settings! {
     /// The base model.
     base: BaseSettings {
         id: StatedSetting<String> = SettingKind::Text, Some("\"nano\""),
-            "base model: nano, a folder, or a Hub id";
+            "base model: nano, a folder, a GGUF file, or a Hub id";
         revision: String = SettingKind::Text, Some("\"main\""), "Hub branch, tag or commit";
         endpoint: String = SettingKind::Text, Some("\"https://huggingface.co\""), "Hub address";
     }
@@ -436,12 +436,12 @@ pub fn find(name: &str) -> Option<&'static SettingKey> {
 }
 
 impl BaseSettings {
-    /// The base to open: a relative folder is resolved against the file that names it.
+    /// The base to open: a relative path is resolved against the file that names it.
     pub fn located(&self) -> String {
-        let (id, folder) = (&self.id.value, self.id.path());
-        let is_folder = id != "nano" && (id.starts_with('.') || folder.is_dir());
-        if is_folder {
-            folder.display().to_string()
+        let (id, path) = (&self.id.value, self.id.path());
+        let is_path = id != "nano" && (id.starts_with('.') || path.exists());
+        if is_path {
+            path.display().to_string()
         } else {
             id.clone()
         }

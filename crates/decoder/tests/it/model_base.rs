@@ -253,7 +253,8 @@ fn ids_that_name_nothing_are_refused() {
     let file = home.path().join("file");
     std::fs::write(&file, "x").unwrap();
     let open = |id: &str| open_base(&request(id, home.path()), &mut |_| ());
-    let hint = "use nano, the path of a folder with config.json, or an id such as Qwen/Qwen3-0.6B";
+    let hint = "use nano, the path of a GGUF file or of a folder with config.json, or an id such \
+                as Qwen/Qwen3-0.6B";
     for id in [
         "",
         "nanoo",
@@ -266,7 +267,11 @@ fn ids_that_name_nothing_are_refused() {
         assert_eq!(failure(home.path(), open(id)), bad(&message, Some(hint)));
     }
     let found = failure(home.path(), open(file.to_str().unwrap()));
-    assert_eq!(found, bad("DIR/file is no folder", Some(hint)));
+    let message = "DIR/file is neither a folder nor a GGUF file";
+    assert_eq!(found, bad(message, Some(hint)));
+    let missing = home.path().join("no.gguf");
+    let found = failure(home.path(), open(missing.to_str().unwrap()));
+    assert_eq!(found, bad("DIR/no.gguf: no such file", Some(hint)));
     let base = open(dir("llama").to_str().unwrap()).unwrap();
     assert_eq!((base.revision, base.config.vocab_size), (None, 160));
 }

@@ -13,6 +13,7 @@ mod dataset_encode;
 mod dataset_parquet;
 mod dataset_split;
 mod dataset_warnings;
+mod gguf;
 mod model_hub;
 mod text;
 
@@ -23,6 +24,9 @@ mod bpe;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../../../../tests/support/codec.rs"]
 mod codec;
+
+#[path = "../../../../tests/support/gguf.rs"]
+mod gguf_files;
 
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../../../../tests/support/golden.rs"]

@@ -132,6 +132,7 @@ fn base() -> BaseModel {
         dir: folder(),
         config: ModelConfig::read(&folder().join("config.json")).unwrap(),
         digest: String::new(),
+        gguf: None,
     }
 }
 
