@@ -722,8 +722,8 @@ pub enum BenchCommand {
 
 #[derive(Debug, Args)]
 pub struct BenchServeArgs {
-    /// Base model: nano, a folder, or a Hub id
-    #[arg(long, value_name = "DIR|ID")]
+    /// Base model: nano, a folder, a GGUF file, or a Hub id
+    #[arg(long, value_name = "PATH|ID")]
     pub base: Option<String>,
     /// Adapter to measure; repeat it for several. The newest run's, or none, when left out
     #[arg(long, value_name = "NAME=PATH")]
@@ -928,8 +928,8 @@ pub struct ReplayArgs {
     /// Adapter that answered: a folder, package or run; the run with its digest when left out
     #[arg(long, value_name = "PATH")]
     pub adapter: Option<PathBuf>,
-    /// Base model: nano, a folder, or a Hub id
-    #[arg(long, value_name = "DIR|ID")]
+    /// Base model: nano, a folder, a GGUF file, or a Hub id
+    #[arg(long, value_name = "PATH|ID")]
     pub base: Option<String>,
     /// Server to ask for the receipt
     #[arg(long, value_name = "URL")]

@@ -315,7 +315,7 @@ pub(super) fn choose(
 ) -> Result<Vec<ChosenAdapter>, Failure> {
     let folder = folder.map(|dir| named_folders(&context.settings.working_dir.join(dir)));
     let found = folder.transpose()?.unwrap_or_default();
-    let named = wanted.iter().map(|text| named(context, text));
+    let named = wanted.iter().map(|text| named(text));
     let named = named.collect::<Result<Vec<NamedFolder>, Failure>>()?;
     let all: Vec<NamedFolder> = named.into_iter().chain(found).collect();
     if all.is_empty() {
@@ -357,7 +357,7 @@ pub(super) fn as_model_id(name: &str) -> String {
         .collect()
 }
 
-fn named(context: &CommandContext, text: &str) -> Result<NamedFolder, Failure> {
+fn named(text: &str) -> Result<NamedFolder, Failure> {
     let refuse = |expected: &str| {
         Failure::new(
             ExitClass::Usage,

@@ -194,14 +194,14 @@ fn a_base_is_a_folder_with_a_configuration() {
     let (_home, dir) = place();
     let rows = "{\"text\": \"one\"}\n{\"text\": \"two\"}\n";
     fs::write(dir.join("rows.jsonl"), rows).unwrap();
-    let hint = "hint: use nano, the path of a folder with config.json, or an id such as \
-                Qwen/Qwen3-0.6B\n";
+    let hint = "hint: use nano, the path of a GGUF file or of a folder with config.json, or an \
+                id such as Qwen/Qwen3-0.6B\n";
     for (base, said) in [
         (
             "nowhere",
             "\"BASE\" is neither \"nano\", nor a folder, nor a Hub id",
         ),
-        ("file", "BASE is no folder"),
+        ("file", "BASE is neither a folder nor a GGUF file"),
         ("folder", "BASE: no config.json, so it is no base model"),
     ] {
         let base = dir.join(base).display().to_string();

@@ -167,7 +167,7 @@ impl LoadPlan {
             hint: hint.map(str::to_owned),
         };
         let config = spec.base.config.clone();
-        if let Some(obstacle) = model_dir::unsupported_reason(&config) {
+        if let Some(obstacle) = unsupported_reason(&config) {
             return Err(refused(obstacle, None));
         }
         let folder = spec.base.dir.clone();
