@@ -22,6 +22,9 @@ _openlora() {
             openlora,audit)
                 cmd="openlora__subcmd__audit"
                 ;;
+            openlora,bench)
+                cmd="openlora__subcmd__bench"
+                ;;
             openlora,call)
                 cmd="openlora__subcmd__call"
                 ;;
@@ -130,6 +133,18 @@ _openlora() {
             openlora__subcmd__attribution__subcmd__help,verify)
                 cmd="openlora__subcmd__attribution__subcmd__help__subcmd__verify"
                 ;;
+            openlora__subcmd__bench,help)
+                cmd="openlora__subcmd__bench__subcmd__help"
+                ;;
+            openlora__subcmd__bench,serve)
+                cmd="openlora__subcmd__bench__subcmd__serve"
+                ;;
+            openlora__subcmd__bench__subcmd__help,help)
+                cmd="openlora__subcmd__bench__subcmd__help__subcmd__help"
+                ;;
+            openlora__subcmd__bench__subcmd__help,serve)
+                cmd="openlora__subcmd__bench__subcmd__help__subcmd__serve"
+                ;;
             openlora__subcmd__channel,help)
                 cmd="openlora__subcmd__channel__subcmd__help"
                 ;;
@@ -166,6 +181,9 @@ _openlora() {
             openlora__subcmd__channel__subcmd__help,withdraw)
                 cmd="openlora__subcmd__channel__subcmd__help__subcmd__withdraw"
                 ;;
+            openlora__subcmd__config,get)
+                cmd="openlora__subcmd__config__subcmd__get"
+                ;;
             openlora__subcmd__config,help)
                 cmd="openlora__subcmd__config__subcmd__help"
                 ;;
@@ -177,6 +195,9 @@ _openlora() {
                 ;;
             openlora__subcmd__config,show)
                 cmd="openlora__subcmd__config__subcmd__show"
+                ;;
+            openlora__subcmd__config__subcmd__help,get)
+                cmd="openlora__subcmd__config__subcmd__help__subcmd__get"
                 ;;
             openlora__subcmd__config__subcmd__help,help)
                 cmd="openlora__subcmd__config__subcmd__help__subcmd__help"
@@ -249,6 +270,9 @@ _openlora() {
                 ;;
             openlora__subcmd__help,audit)
                 cmd="openlora__subcmd__help__subcmd__audit"
+                ;;
+            openlora__subcmd__help,bench)
+                cmd="openlora__subcmd__help__subcmd__bench"
                 ;;
             openlora__subcmd__help,call)
                 cmd="openlora__subcmd__help__subcmd__call"
@@ -340,6 +364,9 @@ _openlora() {
             openlora__subcmd__help__subcmd__attribution,verify)
                 cmd="openlora__subcmd__help__subcmd__attribution__subcmd__verify"
                 ;;
+            openlora__subcmd__help__subcmd__bench,serve)
+                cmd="openlora__subcmd__help__subcmd__bench__subcmd__serve"
+                ;;
             openlora__subcmd__help__subcmd__channel,list)
                 cmd="openlora__subcmd__help__subcmd__channel__subcmd__list"
                 ;;
@@ -354,6 +381,9 @@ _openlora() {
                 ;;
             openlora__subcmd__help__subcmd__channel,withdraw)
                 cmd="openlora__subcmd__help__subcmd__channel__subcmd__withdraw"
+                ;;
+            openlora__subcmd__help__subcmd__config,get)
+                cmd="openlora__subcmd__help__subcmd__config__subcmd__get"
                 ;;
             openlora__subcmd__help__subcmd__config,path)
                 cmd="openlora__subcmd__help__subcmd__config__subcmd__path"
@@ -390,6 +420,9 @@ _openlora() {
                 ;;
             openlora__subcmd__help__subcmd__receipts,pending)
                 cmd="openlora__subcmd__help__subcmd__receipts__subcmd__pending"
+                ;;
+            openlora__subcmd__help__subcmd__receipts,replay)
+                cmd="openlora__subcmd__help__subcmd__receipts__subcmd__replay"
                 ;;
             openlora__subcmd__help__subcmd__receipts,show)
                 cmd="openlora__subcmd__help__subcmd__receipts__subcmd__show"
@@ -433,6 +466,9 @@ _openlora() {
             openlora__subcmd__receipts,pending)
                 cmd="openlora__subcmd__receipts__subcmd__pending"
                 ;;
+            openlora__subcmd__receipts,replay)
+                cmd="openlora__subcmd__receipts__subcmd__replay"
+                ;;
             openlora__subcmd__receipts,show)
                 cmd="openlora__subcmd__receipts__subcmd__show"
                 ;;
@@ -447,6 +483,9 @@ _openlora() {
                 ;;
             openlora__subcmd__receipts__subcmd__help,pending)
                 cmd="openlora__subcmd__receipts__subcmd__help__subcmd__pending"
+                ;;
+            openlora__subcmd__receipts__subcmd__help,replay)
+                cmd="openlora__subcmd__receipts__subcmd__help__subcmd__replay"
                 ;;
             openlora__subcmd__receipts__subcmd__help,show)
                 cmd="openlora__subcmd__receipts__subcmd__help__subcmd__show"
@@ -521,7 +560,7 @@ _openlora() {
 
     case "${cmd}" in
         openlora)
-            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat settle withdraw claim audit call channel receipts devnet config completions man help"
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -816,6 +855,140 @@ _openlora() {
                     return 0
                     ;;
                 --index)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__bench)
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version serve help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__bench__subcmd__help)
+            opts="serve help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__bench__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__bench__subcmd__help__subcmd__serve)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__bench__subcmd__serve)
+            opts="-q -v -y -h -V --base --adapter --adapters --engine --quant --streams --prompt-tokens --answer-tokens --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --base)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --adapter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --adapters)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --engine)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --quant)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --streams)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --prompt-tokens)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --answer-tokens)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1243,7 +1416,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__chat)
-            opts="-q -v -y -h -V --adapter --base --quant --system --temperature --max-tokens --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --adapter --base --engine --quant --system --temperature --max-tokens --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1254,6 +1427,10 @@ _openlora() {
                     return 0
                     ;;
                 --base)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --engine)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1381,7 +1558,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__config)
-            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version show path set help"
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version show get path set help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1410,9 +1587,53 @@ _openlora() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        openlora__subcmd__config__subcmd__help)
-            opts="show path set help"
+        openlora__subcmd__config__subcmd__get)
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__config__subcmd__help)
+            opts="show get path set help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__config__subcmd__help__subcmd__get)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1655,12 +1876,16 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__data__subcmd__check)
-            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --columns --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --columns)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1755,12 +1980,16 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__data__subcmd__preview)
-            opts="-q -v -y -h -V --row --rows --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --columns --row --rows --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --columns)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --row)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1793,12 +2022,16 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__data__subcmd__split)
-            opts="-q -v -y -h -V --out --valid --test --force --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --columns --out --valid --test --force --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --columns)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --out)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2241,7 +2474,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__eval)
-            opts="-q -v -y -h -V --vs --min-gain --data --base --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --vs --min-gain --data --columns --base --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2256,6 +2489,10 @@ _openlora() {
                     return 0
                     ;;
                 --data)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --columns)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2325,7 +2562,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__help)
-            opts="demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat settle withdraw claim audit call channel receipts devnet config completions man help"
+            opts="demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2411,6 +2648,34 @@ _openlora() {
         openlora__subcmd__help__subcmd__audit)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__help__subcmd__bench)
+            opts="serve"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__help__subcmd__bench__subcmd__serve)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -2563,8 +2828,22 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__help__subcmd__config)
-            opts="show path set"
+            opts="show get path set"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__help__subcmd__config__subcmd__get)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -2899,7 +3178,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__help__subcmd__receipts)
-            opts="list show pending verify"
+            opts="list show pending verify replay"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2927,6 +3206,20 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__help__subcmd__receipts__subcmd__pending)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__help__subcmd__receipts__subcmd__replay)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -3289,7 +3582,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__receipts)
-            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version list show pending verify help"
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version list show pending verify replay help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3319,7 +3612,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__receipts__subcmd__help)
-            opts="list show pending verify help"
+            opts="list show pending verify replay help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3361,6 +3654,20 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__receipts__subcmd__help__subcmd__pending)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__receipts__subcmd__help__subcmd__replay)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -3462,6 +3769,64 @@ _openlora() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        openlora__subcmd__receipts__subcmd__replay)
+            opts="-q -v -y -h -V --answer --prompt --system --body --adapter --base --url --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --answer)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --prompt)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --system)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --body)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --adapter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --base)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         openlora__subcmd__receipts__subcmd__show)
             opts="-q -v -y -h -V --why --url --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -3527,7 +3892,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__serve)
-            opts="-q -v -y -h -V --local --free --host --port --expose --rotate-operator-token --base --adapter --quant --password-file --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --local --free --host --port --expose --rotate-operator-token --base --adapter --adapters --engine --parallel --quant --password-file --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3546,6 +3911,18 @@ _openlora() {
                     return 0
                     ;;
                 --adapter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --adapters)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --engine)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --parallel)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3623,7 +4000,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__train)
-            opts="-q -v -y -h -V --base --data --out --rank --alpha --targets --dropout --rslora --lr --schedule --warmup --epochs --max-steps --batch --accumulate --max-len --val --patience --seed --precision --resume --dry-run --no-attribution --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --base --data --columns --out --rank --alpha --targets --dropout --rslora --lr --schedule --warmup --epochs --max-steps --batch --accumulate --max-len --val --patience --seed --precision --resume --dry-run --no-attribution --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3634,6 +4011,10 @@ _openlora() {
                     return 0
                     ;;
                 --data)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --columns)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

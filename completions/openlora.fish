@@ -55,6 +55,7 @@ complete -c openlora -n "__fish_openlora_needs_command" -f -a "dash" -d 'Show ca
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "wallet" -d 'Keep accounts in encrypted files'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "serve" -d 'Answer calls over HTTP'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "chat" -d 'Talk to an adapter in this terminal, without a server'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "bench" -d 'Measure how fast this machine answers'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "settle" -d 'Claim what calls have cost, and have it sent to the splitters'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "withdraw" -d 'Pay out your share of the splitters, and the contributor pools\''
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "claim" -d 'Fetch what contributor pools owe you, with only an address, a published log and a chain'
@@ -135,6 +136,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand data; and not __fish_s
 complete -c openlora -n "__fish_openlora_using_subcommand data; and not __fish_seen_subcommand_from check preview split help" -f -a "preview" -d 'Show rows as the model sees them, learned tokens coloured'
 complete -c openlora -n "__fish_openlora_using_subcommand data; and not __fish_seen_subcommand_from check preview split help" -f -a "split" -d 'Divide rows into train, valid and test files, the same way every time'
 complete -c openlora -n "__fish_openlora_using_subcommand data; and not __fish_seen_subcommand_from check preview split help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from check" -l columns -d 'Columns that have other names in the files, such as text=review,label=sentiment' -r
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from check" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from check" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from check" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
@@ -150,6 +152,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from check" -l accessible -d 'Plain lines instead of animated output'
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from check" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from preview" -l columns -d 'Columns that have other names in the files, such as text=review,label=sentiment' -r
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from preview" -l row -d 'Show this row only (from 1)' -r
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from preview" -l rows -d 'Number of rows to show' -r
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from preview" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
@@ -167,6 +170,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from preview" -l accessible -d 'Plain lines instead of animated output'
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from preview" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from preview" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from split" -l columns -d 'Columns that have other names in the files, such as text=review,label=sentiment' -r
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from split" -l out -d 'Folder for valid.jsonl, test.jsonl and train.jsonl, or with several files a train-NAME.jsonl for each' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from split" -l valid -d 'Share of the rows for validation' -r
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from split" -l test -d 'Share of the rows for the test' -r
@@ -190,8 +194,9 @@ complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from help" -f -a "preview" -d 'Show rows as the model sees them, learned tokens coloured'
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from help" -f -a "split" -d 'Divide rows into train, valid and test files, the same way every time'
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c openlora -n "__fish_openlora_using_subcommand train" -l base -d 'Base model: nano, a folder, or a Hub id' -r
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l base -d 'Base model: nano, a folder, a GGUF file, or a Hub id' -r
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l data -d 'Data files instead of the project\'s' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l columns -d 'Columns that have other names in the files, such as text=review,label=sentiment' -r
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l out -d 'Folder for the finished adapter; inside the run when left out' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l rank -d 'LoRA rank' -r
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l alpha -d 'LoRA alpha; the update is scaled by alpha/rank' -r
@@ -231,7 +236,8 @@ complete -c openlora -n "__fish_openlora_using_subcommand train" -s V -l version
 complete -c openlora -n "__fish_openlora_using_subcommand eval" -l vs -d 'Compare with `base`' -r -f -a "base\t''"
 complete -c openlora -n "__fish_openlora_using_subcommand eval" -l min-gain -d 'Fail with exit code 10 when accuracy gains less than this over the base' -r
 complete -c openlora -n "__fish_openlora_using_subcommand eval" -l data -d 'Held-out files instead of the project\'s' -r -F
-complete -c openlora -n "__fish_openlora_using_subcommand eval" -l base -d 'Base model: nano, a folder, or a Hub id' -r
+complete -c openlora -n "__fish_openlora_using_subcommand eval" -l columns -d 'Columns that have other names in the files, such as text=review,label=sentiment' -r
+complete -c openlora -n "__fish_openlora_using_subcommand eval" -l base -d 'Base model: nano, a folder, a GGUF file, or a Hub id' -r
 complete -c openlora -n "__fish_openlora_using_subcommand eval" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand eval" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
 complete -c openlora -n "__fish_openlora_using_subcommand eval" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
@@ -268,7 +274,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand attribution; and not _
 complete -c openlora -n "__fish_openlora_using_subcommand attribution; and not __fish_seen_subcommand_from build inspect verify audit help" -f -a "audit" -d 'Train without a contributor and compare with what the index says'
 complete -c openlora -n "__fish_openlora_using_subcommand attribution; and not __fish_seen_subcommand_from build inspect verify audit help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from build" -l method -d 'influence, datainf or gradient' -r
-complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from build" -l base -d 'Base model: nano, a folder, or a Hub id' -r
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from build" -l base -d 'Base model: nano, a folder, a GGUF file, or a Hub id' -r
 complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from build" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from build" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
 complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from build" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
@@ -339,7 +345,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fis
 complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c openlora -n "__fish_openlora_using_subcommand package" -l out -d 'Folder for the package; `package` inside the run when left out' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand package" -l account -d 'Account that signs; wallet.account when left out' -r
-complete -c openlora -n "__fish_openlora_using_subcommand package" -l base -d 'Base model: nano, a folder, or a Hub id' -r
+complete -c openlora -n "__fish_openlora_using_subcommand package" -l base -d 'Base model: nano, a folder, a GGUF file, or a Hub id' -r
 complete -c openlora -n "__fish_openlora_using_subcommand package" -l password-file -d 'File with the password, or - for standard input' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand package" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand package" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
@@ -640,9 +646,12 @@ complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_see
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l host -d 'Address to listen on' -r
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l port -d 'Port to listen on; 0 takes a free one' -r
-complete -c openlora -n "__fish_openlora_using_subcommand serve" -l base -d 'Base model: nano, a folder, or a Hub id' -r
+complete -c openlora -n "__fish_openlora_using_subcommand serve" -l base -d 'Base model: nano, a folder, a GGUF file, or a Hub id' -r
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l adapter -d 'Adapter to serve; repeat it for several' -r
-complete -c openlora -n "__fish_openlora_using_subcommand serve" -l quant -d 'Weights in memory: auto, f32, q8_0 or q4k' -r
+complete -c openlora -n "__fish_openlora_using_subcommand serve" -l adapters -d 'Folder whose folders are adapters, packages or runs; each is served under its folder\'s name' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand serve" -l engine -d 'What computes answers: auto, mistralrs or native' -r
+complete -c openlora -n "__fish_openlora_using_subcommand serve" -l parallel -d 'Calls that the native engine answers at once for one adapter' -r
+complete -c openlora -n "__fish_openlora_using_subcommand serve" -l quant -d 'Weights in memory: auto, f32, q8_0, q4_0 or q4k' -r
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l password-file -d 'File with the password, or - for standard input' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
@@ -664,8 +673,9 @@ complete -c openlora -n "__fish_openlora_using_subcommand serve" -l accessible -
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand chat" -l adapter -d 'Adapter to talk to; the newest run\'s when left out' -r
-complete -c openlora -n "__fish_openlora_using_subcommand chat" -l base -d 'Base model: nano, a folder, or a Hub id' -r
-complete -c openlora -n "__fish_openlora_using_subcommand chat" -l quant -d 'Weights in memory: auto, f32, q8_0 or q4k' -r
+complete -c openlora -n "__fish_openlora_using_subcommand chat" -l base -d 'Base model: nano, a folder, a GGUF file, or a Hub id' -r
+complete -c openlora -n "__fish_openlora_using_subcommand chat" -l engine -d 'What computes answers: auto, mistralrs or native' -r
+complete -c openlora -n "__fish_openlora_using_subcommand chat" -l quant -d 'Weights in memory: auto, f32, q8_0, q4_0 or q4k' -r
 complete -c openlora -n "__fish_openlora_using_subcommand chat" -l system -d 'System message' -r
 complete -c openlora -n "__fish_openlora_using_subcommand chat" -l temperature -d 'Randomness; 0 is greedy' -r
 complete -c openlora -n "__fish_openlora_using_subcommand chat" -l max-tokens -d 'Longest answer in tokens' -r
@@ -684,6 +694,48 @@ complete -c openlora -n "__fish_openlora_using_subcommand chat" -l offline -d 'N
 complete -c openlora -n "__fish_openlora_using_subcommand chat" -l accessible -d 'Plain lines instead of animated output'
 complete -c openlora -n "__fish_openlora_using_subcommand chat" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand chat" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and not __fish_seen_subcommand_from serve help" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and not __fish_seen_subcommand_from serve help" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and not __fish_seen_subcommand_from serve help" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and not __fish_seen_subcommand_from serve help" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and not __fish_seen_subcommand_from serve help" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and not __fish_seen_subcommand_from serve help" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and not __fish_seen_subcommand_from serve help" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and not __fish_seen_subcommand_from serve help" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and not __fish_seen_subcommand_from serve help" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and not __fish_seen_subcommand_from serve help" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and not __fish_seen_subcommand_from serve help" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and not __fish_seen_subcommand_from serve help" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and not __fish_seen_subcommand_from serve help" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and not __fish_seen_subcommand_from serve help" -f -a "serve" -d 'Tokens per second, time to the first token and memory for 1 to N calls at the same time'
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and not __fish_seen_subcommand_from serve help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and __fish_seen_subcommand_from serve" -l base -d 'Base model: nano, a folder, a GGUF file, or a Hub id' -r
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and __fish_seen_subcommand_from serve" -l adapter -d 'Adapter to measure; repeat it for several. The newest run\'s, or none, when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and __fish_seen_subcommand_from serve" -l adapters -d 'Folder whose folders are adapters, packages or runs' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and __fish_seen_subcommand_from serve" -l engine -d 'What computes answers: auto, mistralrs or native' -r
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and __fish_seen_subcommand_from serve" -l quant -d 'Weights in memory: auto, f32, q8_0, q4_0 or q4k' -r
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and __fish_seen_subcommand_from serve" -l streams -d 'Most calls at the same time' -r
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and __fish_seen_subcommand_from serve" -l prompt-tokens -d 'Tokens of each prompt, nearly' -r
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and __fish_seen_subcommand_from serve" -l answer-tokens -d 'Tokens of each answer' -r
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and __fish_seen_subcommand_from serve" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and __fish_seen_subcommand_from serve" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and __fish_seen_subcommand_from serve" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and __fish_seen_subcommand_from serve" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and __fish_seen_subcommand_from serve" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and __fish_seen_subcommand_from serve" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and __fish_seen_subcommand_from serve" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and __fish_seen_subcommand_from serve" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and __fish_seen_subcommand_from serve" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and __fish_seen_subcommand_from serve" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and __fish_seen_subcommand_from serve" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and __fish_seen_subcommand_from serve" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and __fish_seen_subcommand_from serve" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and __fish_seen_subcommand_from help" -f -a "serve" -d 'Tokens per second, time to the first token and memory for 1 to N calls at the same time'
+complete -c openlora -n "__fish_openlora_using_subcommand bench; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c openlora -n "__fish_openlora_using_subcommand settle" -l max-fee -d 'Most that a unit of gas may cost, in gwei' -r
 complete -c openlora -n "__fish_openlora_using_subcommand settle" -l account -d 'Account that signs and pays; wallet.account when left out' -r
 complete -c openlora -n "__fish_openlora_using_subcommand settle" -l password-file -d 'File with the password, or - for standard input' -r -F
@@ -911,26 +963,27 @@ complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_se
 complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from help" -f -a "refund" -d 'Ask the server to give back what is left'
 complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from help" -f -a "withdraw" -d 'Take back what is left on the chain itself, when the server is gone'
 complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify help" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify help" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify help" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify help" -l color -d 'When to colour output' -r -f -a "auto\t''
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify replay help" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify replay help" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify replay help" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify replay help" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify help" -l json -d 'Print the result as JSON; implies --no-input'
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify help" -s q -l quiet -d 'Say less on stderr'
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify help" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify help" -l no-input -d 'Never ask; a question becomes an error'
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify help" -s y -l yes -d 'Answer every question with yes'
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify help" -l offline -d 'No network access besides this machine'
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify help" -l accessible -d 'Plain lines instead of animated output'
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify help" -s h -l help -d 'Print help'
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify help" -s V -l version -d 'Print version'
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify help" -f -a "list" -d 'List the calls that were paid from here'
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify help" -f -a "show" -d 'Show what a call cost'
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify help" -f -a "pending" -d 'List the calls that were paid and not answered'
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify help" -f -a "verify" -d 'Compare a receipt with what was signed and with the chain'
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify replay help" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify replay help" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify replay help" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify replay help" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify replay help" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify replay help" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify replay help" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify replay help" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify replay help" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify replay help" -f -a "list" -d 'List the calls that were paid from here'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify replay help" -f -a "show" -d 'Show what a call cost'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify replay help" -f -a "pending" -d 'List the calls that were paid and not answered'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify replay help" -f -a "verify" -d 'Compare a receipt with what was signed and with the chain'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify replay help" -f -a "replay" -d 'Compute a call again here and compare its answer: exit 9, and where they differ, when they do'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from list show pending verify replay help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from list" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from list" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from list" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
@@ -946,7 +999,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_s
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from list" -l accessible -d 'Plain lines instead of animated output'
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -l url -d 'Server to ask; the one that was paid when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -l url -d 'Server to ask; the one that was paid, or this home\'s own, when left out' -r
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
@@ -993,10 +1046,33 @@ complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_s
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from verify" -l accessible -d 'Plain lines instead of animated output'
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from verify" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from replay" -l answer -d 'File with the answer: its text, or what `openlora --json call` printed' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from replay" -l prompt -d 'File with the prompt; what the answer\'s file or the payment store has when left out' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from replay" -l system -d 'System message that was sent with the prompt' -r
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from replay" -l body -d 'File with the JSON body that was sent' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from replay" -l adapter -d 'Adapter that answered: a folder, package or run; the run with its digest when left out' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from replay" -l base -d 'Base model: nano, a folder, a GGUF file, or a Hub id' -r
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from replay" -l url -d 'Server to ask for the receipt' -r
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from replay" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from replay" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from replay" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from replay" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from replay" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from replay" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from replay" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from replay" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from replay" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from replay" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from replay" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from replay" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from replay" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the calls that were paid from here'
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show what a call cost'
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from help" -f -a "pending" -d 'List the calls that were paid and not answered'
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Compare a receipt with what was signed and with the chain'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from help" -f -a "replay" -d 'Compute a call again here and compare its answer: exit 9, and where they differ, when they do'
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c openlora -n "__fish_openlora_using_subcommand devnet; and not __fish_seen_subcommand_from start stop status reset help" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand devnet; and not __fish_seen_subcommand_from start stop status reset help" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
@@ -1090,25 +1166,26 @@ complete -c openlora -n "__fish_openlora_using_subcommand devnet; and __fish_see
 complete -c openlora -n "__fish_openlora_using_subcommand devnet; and __fish_seen_subcommand_from help" -f -a "status" -d 'Say whether it runs, where, and how much it holds'
 complete -c openlora -n "__fish_openlora_using_subcommand devnet; and __fish_seen_subcommand_from help" -f -a "reset" -d 'Delete its state and begin a new chain'
 complete -c openlora -n "__fish_openlora_using_subcommand devnet; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
-complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
-complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
-complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -l color -d 'When to colour output' -r -f -a "auto\t''
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show get path set help" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show get path set help" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show get path set help" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show get path set help" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -l json -d 'Print the result as JSON; implies --no-input'
-complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -s q -l quiet -d 'Say less on stderr'
-complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
-complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -l no-input -d 'Never ask; a question becomes an error'
-complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -s y -l yes -d 'Answer every question with yes'
-complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -l offline -d 'No network access besides this machine'
-complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -l accessible -d 'Plain lines instead of animated output'
-complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -s h -l help -d 'Print help'
-complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -s V -l version -d 'Print version'
-complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -f -a "show" -d 'Show every setting'
-complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -f -a "path" -d 'Show which files and folders are used'
-complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -f -a "set" -d 'Change a key in the project file, or with --user in the user\'s own'
-complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show get path set help" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show get path set help" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show get path set help" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show get path set help" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show get path set help" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show get path set help" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show get path set help" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show get path set help" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show get path set help" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show get path set help" -f -a "show" -d 'Show every setting'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show get path set help" -f -a "get" -d 'Print the value of one key'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show get path set help" -f -a "path" -d 'Show which files and folders are used'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show get path set help" -f -a "set" -d 'Change a key in the project file, or with --user in the user\'s own'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show get path set help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from show" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from show" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
 complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from show" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
@@ -1125,6 +1202,21 @@ complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_see
 complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from show" -l accessible -d 'Plain lines instead of animated output'
 complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from get" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from get" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from get" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from get" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from get" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from get" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from get" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from get" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from get" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from get" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from get" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from get" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from get" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from path" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from path" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
 complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from path" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
@@ -1157,6 +1249,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_see
 complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from set" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show every setting'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "get" -d 'Print the value of one key'
 complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "path" -d 'Show which files and folders are used'
 complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "set" -d 'Change a key in the project file, or with --user in the user\'s own'
 complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -1190,34 +1283,35 @@ complete -c openlora -n "__fish_openlora_using_subcommand man" -l offline -d 'No
 complete -c openlora -n "__fish_openlora_using_subcommand man" -l accessible -d 'Plain lines instead of animated output'
 complete -c openlora -n "__fish_openlora_using_subcommand man" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand man" -s V -l version -d 'Print version'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "demo" -d 'Run the whole story on the embedded base model, really executed'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "init" -d 'Write a new project from a template'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "doctor" -d 'Check the machine: processor, memory, disk, folders, models'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "data" -d 'Look at training data before using it'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "train" -d 'Train a LoRA adapter'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "eval" -d 'Measure an adapter against its base on labelled data'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "attribution" -d 'Build and check the index that calls are attributed with'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "package" -d 'Write a signed package from a finished run'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "verify" -d 'Check a package: structure, digests, signature, base, data'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "deploy" -d 'Register a package in the chain\'s registry, or publish its next version there'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "explore" -d 'Show what the registry knows: releases, split, servers, calls, revenue'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "earnings" -d 'Show what calls earned: today, 7 days, 30 days, all; pending, settled, withdrawable'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "dash" -d 'Show calls, attribution and money live on the terminal'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "wallet" -d 'Keep accounts in encrypted files'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "serve" -d 'Answer calls over HTTP'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "chat" -d 'Talk to an adapter in this terminal, without a server'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "settle" -d 'Claim what calls have cost, and have it sent to the splitters'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "withdraw" -d 'Pay out your share of the splitters, and the contributor pools\''
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "claim" -d 'Fetch what contributor pools owe you, with only an address, a published log and a chain'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "audit" -d 'Compute again what a server published of an adapter\'s calls, and hold it against the chain'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "call" -d 'Send one call to a server, pay for it, and print the answer'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "channel" -d 'Open, list, fill and empty the channels that calls are paid from'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "receipts" -d 'Show what calls have cost, and check servers\' receipts'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "devnet" -d 'Run a development chain on this machine'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "config" -d 'Show and change settings'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "completions" -d 'Print a completion script for a shell'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "man" -d 'Print the manual page'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "demo" -d 'Run the whole story on the embedded base model, really executed'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "init" -d 'Write a new project from a template'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "doctor" -d 'Check the machine: processor, memory, disk, folders, models'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "data" -d 'Look at training data before using it'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "train" -d 'Train a LoRA adapter'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "eval" -d 'Measure an adapter against its base on labelled data'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "attribution" -d 'Build and check the index that calls are attributed with'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "package" -d 'Write a signed package from a finished run'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "verify" -d 'Check a package: structure, digests, signature, base, data'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "deploy" -d 'Register a package in the chain\'s registry, or publish its next version there'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "explore" -d 'Show what the registry knows: releases, split, servers, calls, revenue'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "earnings" -d 'Show what calls earned: today, 7 days, 30 days, all; pending, settled, withdrawable'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "dash" -d 'Show calls, attribution and money live on the terminal'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "wallet" -d 'Keep accounts in encrypted files'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "serve" -d 'Answer calls over HTTP'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "chat" -d 'Talk to an adapter in this terminal, without a server'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "bench" -d 'Measure how fast this machine answers'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "settle" -d 'Claim what calls have cost, and have it sent to the splitters'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "withdraw" -d 'Pay out your share of the splitters, and the contributor pools\''
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "claim" -d 'Fetch what contributor pools owe you, with only an address, a published log and a chain'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "audit" -d 'Compute again what a server published of an adapter\'s calls, and hold it against the chain'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "call" -d 'Send one call to a server, pay for it, and print the answer'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "channel" -d 'Open, list, fill and empty the channels that calls are paid from'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "receipts" -d 'Show what calls have cost, and check servers\' receipts'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "devnet" -d 'Run a development chain on this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "config" -d 'Show and change settings'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "completions" -d 'Print a completion script for a shell'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "man" -d 'Print the manual page'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from data" -f -a "check" -d 'Report on formats, duplicates, label balance and lengths'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from data" -f -a "preview" -d 'Show rows as the model sees them, learned tokens coloured'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from data" -f -a "split" -d 'Divide rows into train, valid and test files, the same way every time'
@@ -1234,6 +1328,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from wallet" -f -a "unlock" -d 'Let commands sign with an account for a while without its password (Linux)'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from wallet" -f -a "lock" -d 'Ask for passwords again'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from wallet" -f -a "change-password" -d 'Encrypt an account with another password'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from bench" -f -a "serve" -d 'Tokens per second, time to the first token and memory for 1 to N calls at the same time'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from channel" -f -a "open" -d 'Put money into a new channel without a call'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from channel" -f -a "list" -d 'List the channels as the chain has them'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from channel" -f -a "topup" -d 'Put more money into a channel'
@@ -1243,10 +1338,12 @@ complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from receipts" -f -a "show" -d 'Show what a call cost'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from receipts" -f -a "pending" -d 'List the calls that were paid and not answered'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from receipts" -f -a "verify" -d 'Compare a receipt with what was signed and with the chain'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from receipts" -f -a "replay" -d 'Compute a call again here and compare its answer: exit 9, and where they differ, when they do'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from devnet" -f -a "start" -d 'Start it, or say where it runs'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from devnet" -f -a "stop" -d 'Stop it; its state stays'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from devnet" -f -a "status" -d 'Say whether it runs, where, and how much it holds'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from devnet" -f -a "reset" -d 'Delete its state and begin a new chain'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "show" -d 'Show every setting'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "get" -d 'Print the value of one key'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "path" -d 'Show which files and folders are used'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "set" -d 'Change a key in the project file, or with --user in the user\'s own'

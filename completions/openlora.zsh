@@ -145,6 +145,7 @@ _arguments "${_arguments_options[@]}" : \
         case $line[1] in
             (check)
 _arguments "${_arguments_options[@]}" : \
+'--columns=[Columns that have other names in the files, such as text=review,label=sentiment]:LIST:_default' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
 '--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
@@ -168,6 +169,7 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (preview)
 _arguments "${_arguments_options[@]}" : \
+'--columns=[Columns that have other names in the files, such as text=review,label=sentiment]:LIST:_default' \
 '--row=[Show this row only (from 1)]:N:_default' \
 '--rows=[Number of rows to show]:N:_default' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
@@ -193,6 +195,7 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (split)
 _arguments "${_arguments_options[@]}" : \
+'--columns=[Columns that have other names in the files, such as text=review,label=sentiment]:LIST:_default' \
 '--out=[Folder for valid.jsonl, test.jsonl and train.jsonl, or with several files a train-NAME.jsonl for each]:DIR:_files' \
 '--valid=[Share of the rows for validation]:F:_default' \
 '--test=[Share of the rows for the test]:F:_default' \
@@ -256,8 +259,9 @@ esac
 ;;
 (train)
 _arguments "${_arguments_options[@]}" : \
-'--base=[Base model\: nano, a folder, or a Hub id]:DIR|ID:_default' \
+'--base=[Base model\: nano, a folder, a GGUF file, or a Hub id]:PATH|ID:_default' \
 '*--data=[Data files instead of the project'\''s]:FILE:_files' \
+'--columns=[Columns that have other names in the files, such as text=review,label=sentiment]:LIST:_default' \
 '--out=[Folder for the finished adapter; inside the run when left out]:DIR:_files' \
 '--rank=[LoRA rank]:N:_default' \
 '--alpha=[LoRA alpha; the update is scaled by alpha/rank]:N:_default' \
@@ -304,7 +308,8 @@ _arguments "${_arguments_options[@]}" : \
 '--vs=[Compare with \`base\`]:WHAT:(base)' \
 '--min-gain=[Fail with exit code 10 when accuracy gains less than this over the base]:X:_default' \
 '*--data=[Held-out files instead of the project'\''s]:FILE:_files' \
-'--base=[Base model\: nano, a folder, or a Hub id]:DIR|ID:_default' \
+'--columns=[Columns that have other names in the files, such as text=review,label=sentiment]:LIST:_default' \
+'--base=[Base model\: nano, a folder, a GGUF file, or a Hub id]:PATH|ID:_default' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
 '--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
@@ -359,7 +364,7 @@ _arguments "${_arguments_options[@]}" : \
             (build)
 _arguments "${_arguments_options[@]}" : \
 '--method=[influence, datainf or gradient]:NAME:_default' \
-'--base=[Base model\: nano, a folder, or a Hub id]:DIR|ID:_default' \
+'--base=[Base model\: nano, a folder, a GGUF file, or a Hub id]:PATH|ID:_default' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
 '--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
@@ -497,7 +502,7 @@ esac
 _arguments "${_arguments_options[@]}" : \
 '--out=[Folder for the package; \`package\` inside the run when left out]:DIR:_files' \
 '--account=[Account that signs; wallet.account when left out]:NAME:_default' \
-'--base=[Base model\: nano, a folder, or a Hub id]:DIR|ID:_default' \
+'--base=[Base model\: nano, a folder, a GGUF file, or a Hub id]:PATH|ID:_default' \
 '--password-file=[File with the password, or - for standard input]:F|-:_files' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
@@ -523,7 +528,7 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (verify)
 _arguments "${_arguments_options[@]}" : \
-'--base=[Base model to compare with; what the package names when it is on this machine]:DIR|ID:_default' \
+'--base=[Base model to compare with; what the package names when it is on this machine]:PATH|ID:_default' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
 '--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
@@ -967,9 +972,12 @@ esac
 _arguments "${_arguments_options[@]}" : \
 '--host=[Address to listen on]:ADDRESS:_default' \
 '--port=[Port to listen on; 0 takes a free one]:PORT:_default' \
-'--base=[Base model\: nano, a folder, or a Hub id]:DIR|ID:_default' \
+'--base=[Base model\: nano, a folder, a GGUF file, or a Hub id]:PATH|ID:_default' \
 '*--adapter=[Adapter to serve; repeat it for several]:NAME=PATH:_default' \
-'--quant=[Weights in memory\: auto, f32, q8_0 or q4k]:NAME:_default' \
+'--adapters=[Folder whose folders are adapters, packages or runs; each is served under its folder'\''s name]:DIR:_files' \
+'--engine=[What computes answers\: auto, mistralrs or native]:NAME:_default' \
+'--parallel=[Calls that the native engine answers at once for one adapter]:N:_default' \
+'--quant=[Weights in memory\: auto, f32, q8_0, q4_0 or q4k]:NAME:_default' \
 '--password-file=[File with the password, or - for standard input]:F|-:_files' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
@@ -998,8 +1006,9 @@ _arguments "${_arguments_options[@]}" : \
 (chat)
 _arguments "${_arguments_options[@]}" : \
 '--adapter=[Adapter to talk to; the newest run'\''s when left out]:NAME=PATH:_default' \
-'--base=[Base model\: nano, a folder, or a Hub id]:DIR|ID:_default' \
-'--quant=[Weights in memory\: auto, f32, q8_0 or q4k]:NAME:_default' \
+'--base=[Base model\: nano, a folder, a GGUF file, or a Hub id]:PATH|ID:_default' \
+'--engine=[What computes answers\: auto, mistralrs or native]:NAME:_default' \
+'--quant=[Weights in memory\: auto, f32, q8_0, q4_0 or q4k]:NAME:_default' \
 '--system=[System message]:TEXT:_default' \
 '--temperature=[Randomness; 0 is greedy]:F:_default' \
 '--max-tokens=[Longest answer in tokens]:N:_default' \
@@ -1022,6 +1031,94 @@ _arguments "${_arguments_options[@]}" : \
 '-V[Print version]' \
 '--version[Print version]' \
 && ret=0
+;;
+(bench)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+":: :_openlora__subcmd__bench_commands" \
+"*::: :->bench" \
+&& ret=0
+
+    case $state in
+    (bench)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-bench-command-$line[1]:"
+        case $line[1] in
+            (serve)
+_arguments "${_arguments_options[@]}" : \
+'--base=[Base model\: nano, a folder, a GGUF file, or a Hub id]:PATH|ID:_default' \
+'*--adapter=[Adapter to measure; repeat it for several. The newest run'\''s, or none, when left out]:NAME=PATH:_default' \
+'--adapters=[Folder whose folders are adapters, packages or runs]:DIR:_files' \
+'--engine=[What computes answers\: auto, mistralrs or native]:NAME:_default' \
+'--quant=[Weights in memory\: auto, f32, q8_0, q4_0 or q4k]:NAME:_default' \
+'--streams=[Most calls at the same time]:N:_default' \
+'--prompt-tokens=[Tokens of each prompt, nearly]:N:_default' \
+'--answer-tokens=[Tokens of each answer]:N:_default' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_openlora__subcmd__bench__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-bench-help-command-$line[1]:"
+        case $line[1] in
+            (serve)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
 ;;
 (settle)
 _arguments "${_arguments_options[@]}" : \
@@ -1424,7 +1521,7 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (show)
 _arguments "${_arguments_options[@]}" : \
-'--url=[Server to ask; the one that was paid when left out]:URL:_default' \
+'--url=[Server to ask; the one that was paid, or this home'\''s own, when left out]:URL:_default' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
 '--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
@@ -1492,6 +1589,36 @@ _arguments "${_arguments_options[@]}" : \
 ':receipt -- Request id, the beginning of it, or a file with the receipt:_default' \
 && ret=0
 ;;
+(replay)
+_arguments "${_arguments_options[@]}" : \
+'--answer=[File with the answer\: its text, or what \`openlora --json call\` printed]:FILE:_files' \
+'(--body)--prompt=[File with the prompt; what the answer'\''s file or the payment store has when left out]:FILE:_files' \
+'--system=[System message that was sent with the prompt]:TEXT:_default' \
+'--body=[File with the JSON body that was sent]:FILE:_files' \
+'--adapter=[Adapter that answered\: a folder, package or run; the run with its digest when left out]:PATH:_files' \
+'--base=[Base model\: nano, a folder, a GGUF file, or a Hub id]:PATH|ID:_default' \
+'--url=[Server to ask for the receipt]:URL:_default' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+':receipt -- Request id, the beginning of it, or a file with the receipt:_default' \
+&& ret=0
+;;
 (help)
 _arguments "${_arguments_options[@]}" : \
 ":: :_openlora__subcmd__receipts__subcmd__help_commands" \
@@ -1517,6 +1644,10 @@ _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
 (verify)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(replay)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
@@ -1750,6 +1881,29 @@ _arguments "${_arguments_options[@]}" : \
 '--version[Print version]' \
 && ret=0
 ;;
+(get)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+':key -- Key such as train.rank:_default' \
+&& ret=0
+;;
 (path)
 _arguments "${_arguments_options[@]}" : \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
@@ -1810,6 +1964,10 @@ _arguments "${_arguments_options[@]}" : \
         curcontext="${curcontext%:*:*}:openlora-config-help-command-$line[1]:"
         case $line[1] in
             (show)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(get)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
@@ -2054,6 +2212,26 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(bench)
+_arguments "${_arguments_options[@]}" : \
+":: :_openlora__subcmd__help__subcmd__bench_commands" \
+"*::: :->bench" \
+&& ret=0
+
+    case $state in
+    (bench)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-help-bench-command-$line[1]:"
+        case $line[1] in
+            (serve)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
 (settle)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -2138,6 +2316,10 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(replay)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
         esac
     ;;
 esac
@@ -2187,6 +2369,10 @@ _arguments "${_arguments_options[@]}" : \
         curcontext="${curcontext%:*:*}:openlora-help-config-command-$line[1]:"
         case $line[1] in
             (show)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(get)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
@@ -2242,6 +2428,7 @@ _openlora_commands() {
 'wallet:Keep accounts in encrypted files' \
 'serve:Answer calls over HTTP' \
 'chat:Talk to an adapter in this terminal, without a server' \
+'bench:Measure how fast this machine answers' \
 'settle:Claim what calls have cost, and have it sent to the splitters' \
 'withdraw:Pay out your share of the splitters, and the contributor pools'\''' \
 'claim:Fetch what contributor pools owe you, with only an address, a published log and a chain' \
@@ -2328,6 +2515,37 @@ _openlora__subcmd__attribution__subcmd__verify_commands() {
 _openlora__subcmd__audit_commands() {
     local commands; commands=()
     _describe -t commands 'openlora audit commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__bench_commands] )) ||
+_openlora__subcmd__bench_commands() {
+    local commands; commands=(
+'serve:Tokens per second, time to the first token and memory for 1 to N calls at the same time' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'openlora bench commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__bench__subcmd__help_commands] )) ||
+_openlora__subcmd__bench__subcmd__help_commands() {
+    local commands; commands=(
+'serve:Tokens per second, time to the first token and memory for 1 to N calls at the same time' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'openlora bench help commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__bench__subcmd__help__subcmd__help_commands] )) ||
+_openlora__subcmd__bench__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora bench help help commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__bench__subcmd__help__subcmd__serve_commands] )) ||
+_openlora__subcmd__bench__subcmd__help__subcmd__serve_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora bench help serve commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__bench__subcmd__serve_commands] )) ||
+_openlora__subcmd__bench__subcmd__serve_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora bench serve commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__call_commands] )) ||
 _openlora__subcmd__call_commands() {
@@ -2432,21 +2650,33 @@ _openlora__subcmd__completions_commands() {
 _openlora__subcmd__config_commands() {
     local commands; commands=(
 'show:Show every setting' \
+'get:Print the value of one key' \
 'path:Show which files and folders are used' \
 'set:Change a key in the project file, or with --user in the user'\''s own' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
     _describe -t commands 'openlora config commands' commands "$@"
 }
+(( $+functions[_openlora__subcmd__config__subcmd__get_commands] )) ||
+_openlora__subcmd__config__subcmd__get_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora config get commands' commands "$@"
+}
 (( $+functions[_openlora__subcmd__config__subcmd__help_commands] )) ||
 _openlora__subcmd__config__subcmd__help_commands() {
     local commands; commands=(
 'show:Show every setting' \
+'get:Print the value of one key' \
 'path:Show which files and folders are used' \
 'set:Change a key in the project file, or with --user in the user'\''s own' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
     _describe -t commands 'openlora config help commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__config__subcmd__help__subcmd__get_commands] )) ||
+_openlora__subcmd__config__subcmd__help__subcmd__get_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora config help get commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__config__subcmd__help__subcmd__help_commands] )) ||
 _openlora__subcmd__config__subcmd__help__subcmd__help_commands() {
@@ -2659,6 +2889,7 @@ _openlora__subcmd__help_commands() {
 'wallet:Keep accounts in encrypted files' \
 'serve:Answer calls over HTTP' \
 'chat:Talk to an adapter in this terminal, without a server' \
+'bench:Measure how fast this machine answers' \
 'settle:Claim what calls have cost, and have it sent to the splitters' \
 'withdraw:Pay out your share of the splitters, and the contributor pools'\''' \
 'claim:Fetch what contributor pools owe you, with only an address, a published log and a chain' \
@@ -2708,6 +2939,18 @@ _openlora__subcmd__help__subcmd__attribution__subcmd__verify_commands() {
 _openlora__subcmd__help__subcmd__audit_commands() {
     local commands; commands=()
     _describe -t commands 'openlora help audit commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__bench_commands] )) ||
+_openlora__subcmd__help__subcmd__bench_commands() {
+    local commands; commands=(
+'serve:Tokens per second, time to the first token and memory for 1 to N calls at the same time' \
+    )
+    _describe -t commands 'openlora help bench commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__bench__subcmd__serve_commands] )) ||
+_openlora__subcmd__help__subcmd__bench__subcmd__serve_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help bench serve commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__help__subcmd__call_commands] )) ||
 _openlora__subcmd__help__subcmd__call_commands() {
@@ -2769,10 +3012,16 @@ _openlora__subcmd__help__subcmd__completions_commands() {
 _openlora__subcmd__help__subcmd__config_commands() {
     local commands; commands=(
 'show:Show every setting' \
+'get:Print the value of one key' \
 'path:Show which files and folders are used' \
 'set:Change a key in the project file, or with --user in the user'\''s own' \
     )
     _describe -t commands 'openlora help config commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__config__subcmd__get_commands] )) ||
+_openlora__subcmd__help__subcmd__config__subcmd__get_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help config get commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__help__subcmd__config__subcmd__path_commands] )) ||
 _openlora__subcmd__help__subcmd__config__subcmd__path_commands() {
@@ -2905,6 +3154,7 @@ _openlora__subcmd__help__subcmd__receipts_commands() {
 'show:Show what a call cost' \
 'pending:List the calls that were paid and not answered' \
 'verify:Compare a receipt with what was signed and with the chain' \
+'replay:Compute a call again here and compare its answer\: exit 9, and where they differ, when they do' \
     )
     _describe -t commands 'openlora help receipts commands' commands "$@"
 }
@@ -2917,6 +3167,11 @@ _openlora__subcmd__help__subcmd__receipts__subcmd__list_commands() {
 _openlora__subcmd__help__subcmd__receipts__subcmd__pending_commands() {
     local commands; commands=()
     _describe -t commands 'openlora help receipts pending commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__receipts__subcmd__replay_commands] )) ||
+_openlora__subcmd__help__subcmd__receipts__subcmd__replay_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help receipts replay commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__help__subcmd__receipts__subcmd__show_commands] )) ||
 _openlora__subcmd__help__subcmd__receipts__subcmd__show_commands() {
@@ -3035,6 +3290,7 @@ _openlora__subcmd__receipts_commands() {
 'show:Show what a call cost' \
 'pending:List the calls that were paid and not answered' \
 'verify:Compare a receipt with what was signed and with the chain' \
+'replay:Compute a call again here and compare its answer\: exit 9, and where they differ, when they do' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
     _describe -t commands 'openlora receipts commands' commands "$@"
@@ -3046,6 +3302,7 @@ _openlora__subcmd__receipts__subcmd__help_commands() {
 'show:Show what a call cost' \
 'pending:List the calls that were paid and not answered' \
 'verify:Compare a receipt with what was signed and with the chain' \
+'replay:Compute a call again here and compare its answer\: exit 9, and where they differ, when they do' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
     _describe -t commands 'openlora receipts help commands' commands "$@"
@@ -3064,6 +3321,11 @@ _openlora__subcmd__receipts__subcmd__help__subcmd__list_commands() {
 _openlora__subcmd__receipts__subcmd__help__subcmd__pending_commands() {
     local commands; commands=()
     _describe -t commands 'openlora receipts help pending commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__receipts__subcmd__help__subcmd__replay_commands] )) ||
+_openlora__subcmd__receipts__subcmd__help__subcmd__replay_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora receipts help replay commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__receipts__subcmd__help__subcmd__show_commands] )) ||
 _openlora__subcmd__receipts__subcmd__help__subcmd__show_commands() {
@@ -3084,6 +3346,11 @@ _openlora__subcmd__receipts__subcmd__list_commands() {
 _openlora__subcmd__receipts__subcmd__pending_commands() {
     local commands; commands=()
     _describe -t commands 'openlora receipts pending commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__receipts__subcmd__replay_commands] )) ||
+_openlora__subcmd__receipts__subcmd__replay_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora receipts replay commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__receipts__subcmd__show_commands] )) ||
 _openlora__subcmd__receipts__subcmd__show_commands() {

@@ -766,7 +766,7 @@ pub struct ChatArgs {
     #[arg(long, value_name = "TEXT")]
     pub system: Option<String>,
     /// Randomness; 0 is greedy
-    #[arg(long, value_name = "F", value_parser = temperature)]
+    #[arg(long, value_name = "F", value_parser = number)]
     pub temperature: Option<f64>,
     /// Longest answer in tokens
     #[arg(long, value_name = "N", value_parser = whole::<usize>)]

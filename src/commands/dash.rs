@@ -133,7 +133,7 @@ async fn source(
         }
         RecordSource::Replay(path, speed) => {
             let path = named_paths::file(context, path, "a recording")?;
-            let records = recording::read(&path)?;
+            let records = recording::read(&named_paths::shown(&context.settings, &path))?;
             return Ok(recording::play(records, *speed, sender));
         }
         RecordSource::Demo => return Ok(recording::play(recording::demo()?, 1, sender)),

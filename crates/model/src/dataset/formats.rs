@@ -52,6 +52,15 @@ fn file_names<'a>(
     Ok((names, lacks))
 }
 
+/// Why a file with these columns cannot be read: what it lacks for the names that were wanted, or
+/// else `fault`.
+fn lacking(path: &Path, lacks: &Option<MissingColumn>, fault: DataError) -> DataError {
+    match lacks {
+        Some(missing) => missing.clone().of(path),
+        None => fault,
+    }
+}
+
 const PARQUET_MAGIC: &[u8] = b"PAR1";
 const UTF8_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     super::{ColumnNames, DataError, RowFault, RowShape, columns},
-    OpenFile, RawRecord, at, file_names,
+    OpenFile, RawRecord, at, file_names, lacking,
     guard::catch_panic,
 };
 use openlora_core::error::describe_io;
@@ -43,7 +43,7 @@ pub(super) fn records<'a>(path: &'a Path, wanted: &ColumnNames) -> Result<OpenFi
     let skipped = names().filter(|name| !is_read(name)).map(str::to_owned);
     let skipped = skipped.collect();
     RowShape::from_keys(names().filter_map(|name| renamed.name_of(name)))
-        .map_err(|fault| at(path, 1, fault))?;
+        .map_err(|fault| lacking(path, &lacks, at(path, 1, fault)))?;
     let rows = catch_panic(|| {
         let rows = RowIter::from_file_into(Box::new(reader));
         read_columns(&schema, &is_read).and_then(|read| rows.project(Some(read)))

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{
     super::{ColumnNames, DataError, RowFault, RowShape},
-    OpenFile, RawRecord, at, file_names,
+    OpenFile, RawRecord, at, file_names, lacking,
     foreign::is_drawn_table,
 };
 
@@ -65,7 +65,7 @@ pub(super) fn records<'a>(
     let header = table.header.iter().map(String::as_str);
     let (names, lacks) = file_names(path, wanted, header.clone())?;
     RowShape::from_keys(header.filter_map(|column| names.name_of(column)))
-        .map_err(|fault| at(path, table.counted.1, fault))?;
+        .map_err(|fault| lacking(path, &lacks, at(path, table.counted.1, fault)))?;
     Ok(OpenFile {
         records: Box::new(std::iter::from_fn(move || table.next_record())),
         skipped: BTreeSet::new(),
