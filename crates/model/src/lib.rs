@@ -38,8 +38,7 @@ mod weight_files;
 
 pub use base::{BaseModel, BaseProgress, BaseRequest, HubToken, open_base};
 pub use config::{ModelConfig, ModelFamily, RopeScaling};
-pub use error::{HubProblem, ModelError};
-pub use gguf::GgufProblem;
+pub use error::{GgufProblem, HubProblem, ModelError};
 pub use hub::DownloadProgress;
 pub use lora_config::{LoraConfig, is_target};
 pub use shapes::{ModuleShape, TensorShape, modules, parameters, tensors};
