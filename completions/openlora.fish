@@ -190,7 +190,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from help" -f -a "preview" -d 'Show rows as the model sees them, learned tokens coloured'
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from help" -f -a "split" -d 'Divide rows into train, valid and test files, the same way every time'
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c openlora -n "__fish_openlora_using_subcommand train" -l base -d 'Base model: nano, a folder, or a Hub id' -r
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l base -d 'Base model: nano, a folder, a GGUF file, or a Hub id' -r
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l data -d 'Data files instead of the project\'s' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l out -d 'Folder for the finished adapter; inside the run when left out' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l rank -d 'LoRA rank' -r
@@ -231,7 +231,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand train" -s V -l version
 complete -c openlora -n "__fish_openlora_using_subcommand eval" -l vs -d 'Compare with `base`' -r -f -a "base\t''"
 complete -c openlora -n "__fish_openlora_using_subcommand eval" -l min-gain -d 'Fail with exit code 10 when accuracy gains less than this over the base' -r
 complete -c openlora -n "__fish_openlora_using_subcommand eval" -l data -d 'Held-out files instead of the project\'s' -r -F
-complete -c openlora -n "__fish_openlora_using_subcommand eval" -l base -d 'Base model: nano, a folder, or a Hub id' -r
+complete -c openlora -n "__fish_openlora_using_subcommand eval" -l base -d 'Base model: nano, a folder, a GGUF file, or a Hub id' -r
 complete -c openlora -n "__fish_openlora_using_subcommand eval" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand eval" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
 complete -c openlora -n "__fish_openlora_using_subcommand eval" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
@@ -268,7 +268,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand attribution; and not _
 complete -c openlora -n "__fish_openlora_using_subcommand attribution; and not __fish_seen_subcommand_from build inspect verify audit help" -f -a "audit" -d 'Train without a contributor and compare with what the index says'
 complete -c openlora -n "__fish_openlora_using_subcommand attribution; and not __fish_seen_subcommand_from build inspect verify audit help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from build" -l method -d 'influence, datainf or gradient' -r
-complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from build" -l base -d 'Base model: nano, a folder, or a Hub id' -r
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from build" -l base -d 'Base model: nano, a folder, a GGUF file, or a Hub id' -r
 complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from build" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from build" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
 complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from build" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
@@ -339,7 +339,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fis
 complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c openlora -n "__fish_openlora_using_subcommand package" -l out -d 'Folder for the package; `package` inside the run when left out' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand package" -l account -d 'Account that signs; wallet.account when left out' -r
-complete -c openlora -n "__fish_openlora_using_subcommand package" -l base -d 'Base model: nano, a folder, or a Hub id' -r
+complete -c openlora -n "__fish_openlora_using_subcommand package" -l base -d 'Base model: nano, a folder, a GGUF file, or a Hub id' -r
 complete -c openlora -n "__fish_openlora_using_subcommand package" -l password-file -d 'File with the password, or - for standard input' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand package" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand package" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
@@ -640,7 +640,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_see
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l host -d 'Address to listen on' -r
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l port -d 'Port to listen on; 0 takes a free one' -r
-complete -c openlora -n "__fish_openlora_using_subcommand serve" -l base -d 'Base model: nano, a folder, or a Hub id' -r
+complete -c openlora -n "__fish_openlora_using_subcommand serve" -l base -d 'Base model: nano, a folder, a GGUF file, or a Hub id' -r
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l adapter -d 'Adapter to serve; repeat it for several' -r
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l quant -d 'Weights in memory: auto, f32, q8_0 or q4k' -r
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l password-file -d 'File with the password, or - for standard input' -r -F
@@ -664,7 +664,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand serve" -l accessible -
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand chat" -l adapter -d 'Adapter to talk to; the newest run\'s when left out' -r
-complete -c openlora -n "__fish_openlora_using_subcommand chat" -l base -d 'Base model: nano, a folder, or a Hub id' -r
+complete -c openlora -n "__fish_openlora_using_subcommand chat" -l base -d 'Base model: nano, a folder, a GGUF file, or a Hub id' -r
 complete -c openlora -n "__fish_openlora_using_subcommand chat" -l quant -d 'Weights in memory: auto, f32, q8_0 or q4k' -r
 complete -c openlora -n "__fish_openlora_using_subcommand chat" -l system -d 'System message' -r
 complete -c openlora -n "__fish_openlora_using_subcommand chat" -l temperature -d 'Randomness; 0 is greedy' -r

@@ -256,7 +256,7 @@ esac
 ;;
 (train)
 _arguments "${_arguments_options[@]}" : \
-'--base=[Base model\: nano, a folder, or a Hub id]:DIR|ID:_default' \
+'--base=[Base model\: nano, a folder, a GGUF file, or a Hub id]:PATH|ID:_default' \
 '*--data=[Data files instead of the project'\''s]:FILE:_files' \
 '--out=[Folder for the finished adapter; inside the run when left out]:DIR:_files' \
 '--rank=[LoRA rank]:N:_default' \
@@ -304,7 +304,7 @@ _arguments "${_arguments_options[@]}" : \
 '--vs=[Compare with \`base\`]:WHAT:(base)' \
 '--min-gain=[Fail with exit code 10 when accuracy gains less than this over the base]:X:_default' \
 '*--data=[Held-out files instead of the project'\''s]:FILE:_files' \
-'--base=[Base model\: nano, a folder, or a Hub id]:DIR|ID:_default' \
+'--base=[Base model\: nano, a folder, a GGUF file, or a Hub id]:PATH|ID:_default' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
 '--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
@@ -359,7 +359,7 @@ _arguments "${_arguments_options[@]}" : \
             (build)
 _arguments "${_arguments_options[@]}" : \
 '--method=[influence, datainf or gradient]:NAME:_default' \
-'--base=[Base model\: nano, a folder, or a Hub id]:DIR|ID:_default' \
+'--base=[Base model\: nano, a folder, a GGUF file, or a Hub id]:PATH|ID:_default' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
 '--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
@@ -497,7 +497,7 @@ esac
 _arguments "${_arguments_options[@]}" : \
 '--out=[Folder for the package; \`package\` inside the run when left out]:DIR:_files' \
 '--account=[Account that signs; wallet.account when left out]:NAME:_default' \
-'--base=[Base model\: nano, a folder, or a Hub id]:DIR|ID:_default' \
+'--base=[Base model\: nano, a folder, a GGUF file, or a Hub id]:PATH|ID:_default' \
 '--password-file=[File with the password, or - for standard input]:F|-:_files' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
@@ -523,7 +523,7 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (verify)
 _arguments "${_arguments_options[@]}" : \
-'--base=[Base model to compare with; what the package names when it is on this machine]:DIR|ID:_default' \
+'--base=[Base model to compare with; what the package names when it is on this machine]:PATH|ID:_default' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
 '--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
@@ -967,7 +967,7 @@ esac
 _arguments "${_arguments_options[@]}" : \
 '--host=[Address to listen on]:ADDRESS:_default' \
 '--port=[Port to listen on; 0 takes a free one]:PORT:_default' \
-'--base=[Base model\: nano, a folder, or a Hub id]:DIR|ID:_default' \
+'--base=[Base model\: nano, a folder, a GGUF file, or a Hub id]:PATH|ID:_default' \
 '*--adapter=[Adapter to serve; repeat it for several]:NAME=PATH:_default' \
 '--quant=[Weights in memory\: auto, f32, q8_0 or q4k]:NAME:_default' \
 '--password-file=[File with the password, or - for standard input]:F|-:_files' \
@@ -998,7 +998,7 @@ _arguments "${_arguments_options[@]}" : \
 (chat)
 _arguments "${_arguments_options[@]}" : \
 '--adapter=[Adapter to talk to; the newest run'\''s when left out]:NAME=PATH:_default' \
-'--base=[Base model\: nano, a folder, or a Hub id]:DIR|ID:_default' \
+'--base=[Base model\: nano, a folder, a GGUF file, or a Hub id]:PATH|ID:_default' \
 '--quant=[Weights in memory\: auto, f32, q8_0 or q4k]:NAME:_default' \
 '--system=[System message]:TEXT:_default' \
 '--temperature=[Randomness; 0 is greedy]:F:_default' \
