@@ -103,6 +103,7 @@ fn event(number: u64) -> Event {
         response_hash: request_hash.clone(),
         request_hash,
         charge: Some(Box::new(charge(call))),
+        computation: None,
     }
 }
 

@@ -11,8 +11,8 @@ use criterion::{Criterion, Throughput};
 use futures::StreamExt;
 use openlora_attribution::Provenance;
 use openlora_engine::{
-    Engine, EngineError, EngineLimits, GenerationStep, GenerationStream, LabelProbabilities,
-    Prompt, SamplingParams,
+    Engine, EngineError, EngineIdentity, EngineLimits, GenerationStep, GenerationStream,
+    LabelProbabilities, Prompt, SamplingParams,
 };
 use openlora_journal::Journal;
 use openlora_ledger::{
@@ -22,7 +22,7 @@ use openlora_ledger::{
 use openlora_serve::{
     AdapterRegistry, ServedAdapter,
     attribution::{AttributionConfig, AttributionService},
-    gate::QueueGate,
+    gate::{GateLimits, QueueGate},
     meter::{Admission, CallMeter, CallReservation},
     metrics::ServerMetrics,
     request_id::RequestId,
@@ -76,13 +76,20 @@ struct Counter {
 
 impl Counter {
     async fn new(journal: Journal) -> Self {
-        let gate = Arc::new(QueueGate::new(4, 64, CancellationToken::new()));
+        let gate = Arc::new(QueueGate::new(
+            GateLimits {
+                concurrent: 4,
+                parallel: 4,
+                queue: 64,
+            },
+            CancellationToken::new(),
+        ));
         let shelf = AdapterRegistry::new(Vec::new()).expect("nothing is twice on an empty shelf");
         let keeping = AttributionConfig::default();
         let attributions = AttributionService::open(journal.clone(), &shelf, keeping)
             .await
             .expect("the journal is readable");
-        let metrics = ServerMetrics::new(Arc::clone(&gate), 1, attributions.clone());
+        let metrics = ServerMetrics::new(Arc::clone(&gate), shelf, attributions.clone());
         let meter = CallMeter::open(journal, attributions, metrics, 1 << 20)
             .await
             .expect("the journal is writable");
@@ -99,6 +106,10 @@ impl Counter {
             prices: PriceList::default(),
             provenance: Provenance::default(),
             engine: Arc::new(Instantly),
+            identity: EngineIdentity {
+                engine: "instantly/1".into(),
+                weights: "none".into(),
+            },
         };
         Self {
             meter,
@@ -146,6 +157,7 @@ impl Counter {
             permit: pass,
             guard: None,
             prompts: vec![Prompt::Text("hello".into())],
+            computation: self.adapter.computation(None),
         };
         let mut call = self
             .meter

@@ -61,12 +61,13 @@ use std::{hint::black_box, sync::Arc};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures::{StreamExt, future::join_all};
-use openlora_engine::{Engine, GenerationStep, Prompt, SamplingParams};
+use openlora_engine::{Engine, GenerationStep, ModelLoader, Prompt, SamplingParams};
 use openlora_journal::Journal;
 use openlora_ledger::{
     event::{CallKind, Event, FinishReason, TokenUsage},
     state::{ApplyOutcome, LedgerState},
 };
+use openlora_mistral::MistralLoader;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use xtask::bpe;
@@ -182,6 +183,7 @@ fn metered(id: u64) -> Event {
         request_hash: digest.clone(),
         response_hash: digest,
         charge: None,
+        computation: None,
     }
 }
 
@@ -192,7 +194,8 @@ const ANSWER: usize = 32;
 fn engine(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime starts");
     let script = scripted::Script::new().choice("x", &[("x", 1.0)]);
-    let (_engines, port) = runtime.block_on(script.load_with(256));
+    let engines: Arc<dyn ModelLoader> = Arc::new(MistralLoader::new());
+    let port = runtime.block_on(script.load_with(&engines, 256));
     let bare = runtime.block_on(bare_model(script.folder()));
     let mut group = criterion.benchmark_group("engine");
     for tokens in [1, ANSWER] {

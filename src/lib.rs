@@ -7,10 +7,9 @@ pub mod commands;
 
 use std::{borrow::Cow, ffi::OsString, path::Path};
 
-use clap::Parser;
-
 use commands::{
     cli::{Cli, GlobalArgs},
+    demo, named_paths,
     printer::{self, Printer},
     settings::{self, SettingLayers, Settings},
 };
@@ -24,7 +23,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     let args: Vec<OsString> = args.into_iter().collect();
     remember_addresses(&args);
     printer::clean_panics();
-    let cli = match Cli::try_parse_from(&args) {
+    let cli = match Cli::parse_line(&args) {
         Ok(cli) => cli,
         Err(error) => return refuse(&args, &error),
     };
@@ -123,7 +122,7 @@ fn execute(cli: Cli, printer: Printer) -> Result<ExitStatus, Failure> {
     let outcome = runtime.block_on(commands::dispatch(&context, cli.command));
     // Threads of a model that is still loaded must not delay the exit.
     runtime.shutdown_background();
-    outcome
+    outcome.map_err(|failure| demo::explain_ended(failure, &context.dirs))
 }
 
 /// Which settings files are read.
@@ -168,7 +167,11 @@ fn resolve_settings(cli: &Cli, user_file: &Path, files: FilesRead) -> Result<Set
         .map_err(|error| Failure::io("read the working directory", Path::new("."), &error))?;
     let project_file = match &cli.global.config {
         _ if files != FilesRead::UserAndProject => None,
-        Some(file) => Some(working_dir.join(file)),
+        Some(file) => {
+            let file = working_dir.join(file);
+            named_paths::require_file(&file, "a settings file")?;
+            Some(file)
+        }
         None => settings::find_project_file(&working_dir),
     };
     let profile = cli.global.profile.as_deref();

@@ -1,24 +1,37 @@
-"""Writes a journal as a recording: one record per line, as `openlora dash --record` does.
+"""Writes the journal of a home as a recording, with `openlora dash --record`.
 
-usage: record.py JOURNAL RECORDING
+usage: record.py OPENLORA HOME RECORDING
 """
 
 import json
-import sqlite3
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
 import sys
+import tempfile
 
 
-def main(journal, recording):
-    rows = sqlite3.connect(f"file:{journal}?mode=ro", uri=True).execute(
-        "SELECT sequence, time_ms, body, hash FROM events ORDER BY sequence")
+def main(openlora, home, recording):
+    with tempfile.TemporaryDirectory() as folder:
+        whole = pathlib.Path(folder, "whole.jsonl")
+        program = subprocess.Popen(
+            [os.path.abspath(shutil.which(openlora) or openlora), "--accessible", "dash", "--record", whole],
+            cwd=folder, env={**os.environ, "OPENLORA_HOME": os.path.abspath(home)}, stdout=subprocess.PIPE)
+        # The sums follow the last record of the journal.
+        program.stdout.readline()
+        program.send_signal(signal.SIGINT)
+        program.stdout.close()
+        if status := program.wait():
+            sys.exit(f"{openlora} dash --record: exit code {status}")
+        lines = whole.read_text(encoding="utf-8").splitlines()
     with open(recording, "w", encoding="utf-8") as file:
-        for sequence, time_ms, body, digest in rows:
-            event = json.loads(body)
+        for record in map(json.loads, lines):
             # Signed bytes and projected gradients are large, and no figure is made of them.
-            event.pop("sketch", None)
-            if "raw" in event:
-                event["raw"] = "0x"
-            record = {"sequence": sequence, "time_ms": time_ms, "event": event, "hash": digest.hex()}
+            record["event"].pop("sketch", None)
+            if "raw" in record["event"]:
+                record["event"]["raw"] = "0x"
             file.write(json.dumps(record, separators=(",", ":"), ensure_ascii=False) + "\n")
 
 

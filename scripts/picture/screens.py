@@ -2,74 +2,36 @@
 
 usage: screens.py OPENLORA RECORDING FOLDER FONTS
 
-The program runs on a pty; pyte is the terminal, and its cells are drawn as SVG, PNG and GIF.
+The cells of the terminal are drawn as SVG, PNG and GIF.
 """
 
-import fcntl
 import json
-import os
 import pathlib
-import pty
-import select
-import signal
-import struct
 import sys
 import tempfile
-import termios
-import time
 from xml.sax.saxutils import escape
 
-import pyte
 from PIL import Image, ImageDraw, ImageFont
 
-COLUMNS, LINES = 140, 42
+from screen import Terminal
+
+SHAPE = (140, 42)
 SIZE = 15
 WIDTH, HEIGHT = 9, 18
 PLAIN = {"dark": ("0d1117", "d6dde6"), "light": ("ffffff", "1f2328")}
 
 
-class Terminal:
-    def __init__(self, command, environment, size=(COLUMNS, LINES)):
-        columns, lines = size
-        self.screen = pyte.Screen(columns, lines)
-        self.stream = pyte.ByteStream(self.screen)
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.execvpe(command[0], command, {**os.environ, **environment})
-        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-        os.kill(self.pid, signal.SIGWINCH)
-
-    def read(self, seconds):
-        """Feeds what the program writes within so many seconds; false when it has ended."""
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            if select.select([self.fd], [], [], left)[0]:
-                try:
-                    self.stream.feed(os.read(self.fd, 1 << 16))
-                except OSError:
-                    return False
-        return True
-
-    def press(self, keys):
-        os.write(self.fd, keys.encode())
-
-    def end(self):
-        self.press("q")
-        self.read(1)
-        os.close(self.fd)
-        os.waitpid(self.pid, 0)
-
-    def cells(self, theme):
-        """Letter, colour, background and weight of every cell."""
-        back, fore = PLAIN[theme]
-        for y in range(self.screen.lines):
-            for x in range(self.screen.columns):
-                cell = self.screen.buffer[y][x]
-                fg = fore if cell.fg == "default" else cell.fg
-                bg = back if cell.bg == "default" else cell.bg
-                if cell.reverse:
-                    fg, bg = bg, fg
-                yield x, y, cell.data, fg, bg, cell.bold
+def cells(screen, theme):
+    """Letter, colour, background and weight of every cell."""
+    back, fore = PLAIN[theme]
+    for y in range(screen.lines):
+        for x in range(screen.columns):
+            cell = screen.buffer[y][x]
+            fg = fore if cell.fg == "default" else cell.fg
+            bg = back if cell.bg == "default" else cell.bg
+            if cell.reverse:
+                fg, bg = bg, fg
+            yield x, y, cell.data, fg, bg, cell.bold
 
 
 def svg(terminal, theme):
@@ -81,7 +43,7 @@ def svg(terminal, theme):
         f'<rect width="{wide}" height="{high}" fill="#{back}"/>',
     ]
     runs = []
-    for x, y, letter, fg, bg, bold in terminal.cells(theme):
+    for x, y, letter, fg, bg, bold in cells(terminal.screen, theme):
         style = (y, fg, bg, bold)
         if runs and runs[-1][0] == style and runs[-1][1] + len(runs[-1][2]) == x:
             runs[-1][2].append(letter or " ")
@@ -103,7 +65,7 @@ def picture(terminal, theme, fonts):
     plain, bold = fonts
     image = Image.new("RGB", (terminal.screen.columns * WIDTH, terminal.screen.lines * HEIGHT), "#" + PLAIN[theme][0])
     draw = ImageDraw.Draw(image)
-    for x, y, letter, fg, bg, heavy in terminal.cells(theme):
+    for x, y, letter, fg, bg, heavy in cells(terminal.screen, theme):
         place = (x * WIDTH, y * HEIGHT)
         if bg != PLAIN[theme][0]:
             draw.rectangle((*place, place[0] + WIDTH - 1, place[1] + HEIGHT - 1), fill="#" + bg)
@@ -135,14 +97,14 @@ def main(openlora, recording, folder, ttf):
     environment = {**environment, "NO_COLOR": ""}
     start, last = busiest(recording)
     for theme in ("dark", "light"):
-        terminal = Terminal([openlora, "dash", "--replay", recording, "--theme", theme], environment)
+        terminal = Terminal([openlora, "dash", "--replay", recording, "--theme", theme], environment, SHAPE)
         terminal.read(0.5)
         # Charts over the last minute.
         terminal.press("www")
         terminal.read(last - 0.3)
         (folder / f"dashboard-{theme}.svg").write_text(svg(terminal, theme), encoding="utf-8")
         picture(terminal, theme, fonts).save(folder / f"dashboard-{theme}.png", optimize=True)
-        terminal.end()
+        terminal.quit()
     animate(openlora, recording, (folder / "flow.gif", start, fonts, environment))
 
 
@@ -158,7 +120,7 @@ def animate(openlora, recording, wish):
     for _ in range(80):
         terminal.read(0.1)
         frames.append(picture(terminal, "dark", fonts).quantize(32))
-    terminal.end()
+    terminal.quit()
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=100, loop=0, optimize=True)
     size = path.stat().st_size
     if size > 3 << 20:

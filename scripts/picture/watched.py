@@ -6,31 +6,23 @@ charts.
 usage: watched.py OPENLORA HOME
 """
 
-import fcntl
-import os
-import pty
-import struct
 import sys
-import termios
+
+from screen import Terminal
+
+ENDS = ("finished after ", "the demonstration failed")
 
 
 def main(openlora, home):
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.environ.setdefault("TERM", "xterm-256color")
-        os.execv(openlora, [openlora, "demo", "--dash", "--home", home])
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
-    seen, closed = b"", False
-    while True:
-        try:
-            seen = (seen + os.read(terminal, 1 << 16))[-(1 << 20):]
-        except OSError:
-            break
-        if not closed and "■ finished".encode() in seen:
-            os.write(terminal, b"q")
+    command = [openlora, "demo", "--dash", "--home", home]
+    terminal = Terminal(command, {"TERM": "xterm-256color"}, (120, 40))
+    closed = False
+    while terminal.read(0.5):
+        if not closed and any(end in terminal.text() for end in ENDS):
+            terminal.press("q")
             closed = True
-    _, status = os.waitpid(pid, 0)
-    sys.exit(os.waitstatus_to_exitcode(status))
+    if status := terminal.status():
+        sys.exit(f"{terminal.text().rstrip()}\n{openlora} demo --dash: exit code {status}")
 
 
 main(*sys.argv[1:])

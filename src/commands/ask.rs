@@ -5,7 +5,7 @@ use std::{io::Read, path::Path};
 
 use zeroize::Zeroizing;
 
-use super::CommandContext;
+use super::{CommandContext, named_paths};
 use openlora_core::{
     error::{ExitClass, Failure},
     private::foreign_text::clean_line,
@@ -60,10 +60,7 @@ pub fn new_password(
         if tries.next() == Some(TRIES) {
             return Err(refused);
         }
-        context.printer.warn(&refused.message);
-        if let Some(hint) = &refused.hint {
-            context.printer.hint(hint);
-        }
+        context.printer.refused(&refused);
     }
 }
 
@@ -116,14 +113,14 @@ pub fn opened<T>(
 /// A private key or mnemonic, from a file or typed without echo.
 pub fn secret(context: &CommandContext, from: Option<&Path>) -> Result<Zeroizing<String>, Failure> {
     match from {
-        Some(file) => read(file),
+        Some(file) => read(file, "a private key or mnemonic"),
         None => typed(context, "private key or mnemonic: ", "private key"),
     }
 }
 
 /// The file's single line is the password, without its line end.
 fn from_file(file: &Path) -> Result<Password, Failure> {
-    let text = read(file)?;
+    let text = read(file, "a password")?;
     let text = text.strip_suffix('\n').unwrap_or(&text);
     let text = text.strip_suffix('\r').unwrap_or(text);
     if text.contains('\n') {
@@ -144,7 +141,10 @@ fn shown(file: &Path) -> String {
     }
 }
 
-fn read(file: &Path) -> Result<Zeroizing<String>, Failure> {
+fn read(file: &Path, expected: &str) -> Result<Zeroizing<String>, Failure> {
+    if file != Path::new("-") {
+        named_paths::require_file(file, expected)?;
+    }
     let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST as usize + 1));
     let taken = if file == Path::new("-") {
         std::io::stdin()

@@ -110,7 +110,7 @@ fn finished(
     context: &CommandContext,
     wanted: Option<&str>,
 ) -> Result<(RunDir, TrainInputs), Failure> {
-    let run = RunDir::find(&project::runs(context), wanted)?;
+    let run = project::finished_run(context, wanted, "the run's folder")?;
     let start = RunStart::Resume(run.clone());
     let inputs = train_inputs::inputs(context, &[], None, &start)?;
     RunLock::read(&run.lock())?.require_same(&inputs.lock(), &run.id())?;
@@ -178,7 +178,7 @@ pub fn inspect(context: &CommandContext, wanted: Option<&Path>) -> Result<ExitSt
         Some(file) => file,
         None => {
             let name = wanted.map(|path| path.to_string_lossy().into_owned());
-            let run = RunDir::find(&project::runs(context), name.as_deref())?;
+            let run = project::finished_run(context, name.as_deref(), "the run's folder")?;
             AttributionDir::of_run(run.path()).index()
         }
     };

@@ -11,7 +11,9 @@ use std::{
 
 use serde::Serialize;
 
-use super::{CommandContext, explore, money::format_network_sum, network, printer::Printer};
+use super::{
+    CommandContext, explore, money::format_network_sum, named_paths, network, printer::Printer,
+};
 use openlora_attribution::{
     Provenance,
     recompute::{RecomputeContext, channels},
@@ -29,6 +31,7 @@ use openlora_influence::AttributionDir;
 use openlora_ledger::{
     ReceiverKey,
     event::SplitRead,
+    fallback_reason,
     publication::{AnchoredBatch, PublishedCall},
 };
 use openlora_package as package;
@@ -104,15 +107,15 @@ struct LogAuditor {
 
 pub async fn run(context: &CommandContext, request: AuditRequest) -> Result<ExitStatus, Failure> {
     let source = context.open_log(&request.log)?;
-    let dir = context.settings.working_dir.join(&request.package);
+    let dir = named_paths::folder(context, &request.package, "a package")?;
     let package = package::read(&dir)?;
     let mut provenance = Provenance {
         contributors: provenance::of_manifest(&package.manifest),
         ..Provenance::default()
     };
     if let Some(index) = &request.index {
-        let dir = context.settings.working_dir.join(index);
-        provenance = provenance::with_index(provenance, &dir)?;
+        let index = named_paths::existing(context, index, "a run's attribution folder")?;
+        provenance = provenance::with_index(provenance, &index)?;
     }
     let network = network::reached(context).await?;
     let adapter = number(context, &request.adapter)?;
@@ -371,7 +374,11 @@ fn print_audit(printer: &Printer, network: &Network, audited: &LogAudit) {
         audited.by_evidence, audited.contributions
     ));
     for (why, calls) in &audited.by_fallback {
-        printer.line(format!("{calls} calls by static shares, because of {why}"));
+        let (noun, why) = (
+            if *calls == 1 { "call" } else { "calls" },
+            fallback_reason(why),
+        );
+        printer.line(format!("{calls} {noun} by static shares, because {why}"));
     }
     for skipped in &audited.skipped {
         printer.line(format!(

@@ -11,8 +11,7 @@ use std::io::{IsTerminal, Read};
 use serde_json::{Value, json};
 
 use super::{CommandContext, payer::PayerRequest};
-use answer::LabelProbability;
-pub use answer::{AdapterAnswer, CallResult};
+pub use answer::{AdapterAnswer, CallResult, LabelProbability, SentRequest};
 use client::{CallParams, ServerClient, text_at};
 use openlora_core::{
     error::{ExitClass, ExitStatus, Failure},
@@ -86,11 +85,16 @@ async fn again(
         stream: body["stream"].as_bool().unwrap_or_default(),
         labels: attempt.order.path == CLASSIFY,
     };
+    let sent = SentRequest {
+        path: attempt.order.path.clone(),
+        body,
+    };
     let bought = resume(context, &client, request, attempt).await?;
     let counter = CallSession {
         context,
         client: &client,
         request,
+        sent,
     };
     counter.take(bought, form).await?;
     Ok(ExitStatus::Success)
@@ -206,10 +210,12 @@ async fn chat(
         stream,
         labels: false,
     };
+    let path = wanted.path;
     let counter = CallSession {
         context,
         client,
         request,
+        sent: SentRequest { path, body },
     };
     counter.take(bought, form).await
 }
@@ -246,10 +252,12 @@ async fn classify(
         stream: false,
         labels: true,
     };
+    let path = wanted.path;
     let counter = CallSession {
         context,
         client,
         request,
+        sent: SentRequest { path, body },
     };
     counter.take(bought, form).await
 }
@@ -275,6 +283,7 @@ struct CallSession<'a> {
     context: &'a CommandContext,
     client: &'a ServerClient,
     request: &'a CallRequest,
+    sent: SentRequest,
 }
 
 impl CallSession<'_> {
@@ -400,13 +409,17 @@ impl CallSession<'_> {
                 usage,
                 paid,
                 receipt,
+                request: Some(self.sent),
             });
         } else {
+            // Of a free call nothing is kept here, and another program's server keeps no receipt.
+            let kept = match closed.is_some() || receipt.is_some() {
+                true => format!(", receipt {}", clean_line(&id)),
+                false => String::new(),
+            };
             context.printer.note(format!(
-                "{} + {} tokens, paid {shown}, receipt {}",
-                usage.prompt_tokens,
-                usage.completion_tokens,
-                clean_line(&id)
+                "{} + {} tokens, paid {shown}{kept}",
+                usage.prompt_tokens, usage.completion_tokens
             ));
         }
         closed.map_or(Ok(()), |closed| closed.shown_to_caller())

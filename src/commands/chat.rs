@@ -9,7 +9,7 @@ use super::{CommandContext, serve};
 use openlora_core::error::{ExitClass, ExitStatus, Failure};
 use openlora_engine::{EngineError, EngineLimits, GenerationStep, Prompt, SamplingParams};
 use openlora_model::{dataset::Task, text::ChatMessage};
-use openlora_serve::ServedAdapter;
+use openlora_serve::{ServedAdapter, similar::closest};
 
 /// The request of `chat` besides settings.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,8 +22,65 @@ pub struct ConversationRequest {
     pub max_tokens: Option<usize>,
 }
 
+/// What is typed instead of a message, and what it does.
+const CHAT_COMMANDS: [(&str, &str); 4] = [
+    ("/new", "begins anew: what was said is forgotten"),
+    ("/help", "lists these commands"),
+    ("/quit", "ends the conversation, as Ctrl-D does"),
+    ("/exit", "the same"),
+];
+
 /// Tokens that the conversation leaves free for the next answer.
 const ROOM: usize = 64;
+
+/// A line of the conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ChatLine<'a> {
+    Empty,
+    /// A message, without the first of two slashes.
+    Message(&'a str),
+    New,
+    Help,
+    Quit,
+}
+
+impl<'a> ChatLine<'a> {
+    /// # Errors
+    ///
+    /// A command that does not exist, which may be a message that begins with a slash.
+    fn parse(line: &'a str) -> Result<Self, Failure> {
+        let line = line.trim();
+        if !line.starts_with('/') {
+            return Ok(match line {
+                "" => Self::Empty,
+                text => Self::Message(text),
+            });
+        }
+        if line.starts_with("//") {
+            return Ok(Self::Message(&line[1..]));
+        }
+        match line {
+            "/new" => Ok(Self::New),
+            "/" | "/help" => Ok(Self::Help),
+            "/quit" | "/exit" => Ok(Self::Quit),
+            _ => Err(unknown_command(line)),
+        }
+    }
+}
+
+fn unknown_command(line: &str) -> Failure {
+    let name = line.split_whitespace().next().unwrap_or(line);
+    let names = CHAT_COMMANDS.map(|(name, _)| name);
+    let (refused, near) = match closest(name, &names) {
+        Some(near) if near == name => (line, format!("type {near} alone")),
+        Some(near) => (name, format!("did you mean {near}?")),
+        None => (name, format!("there are {}", names.join(", "))),
+    };
+    let message = format!("chat has no command `{refused}`");
+    Failure::new(ExitClass::Usage, message).with_hint(format!(
+        "{near}; to send a message that begins with a slash, type two"
+    ))
+}
 
 /// Reads a line, prints the answer while it is computed, and goes on until `/quit` or the end of
 /// the input.
@@ -42,7 +99,8 @@ pub async fn run(
     let asks = std::io::stdin().is_terminal();
     if asks {
         context.printer.note(format!(
-            "chatting with {}; Ctrl-C stops an answer, /new begins anew, /quit ends",
+            "chatting with {}; Ctrl-C stops an answer, /new begins anew, /quit ends, /help lists \
+             the commands",
             adapter.name
         ));
     }
@@ -60,17 +118,30 @@ pub async fn run(
             line = next_line() => line?,
             _ = interrupts.recv() => None,
         };
-        match line.as_deref().map(str::trim) {
-            None | Some("/quit" | "/exit") => break,
-            Some("") => {}
-            Some("/new") => conversation.messages.clear(),
-            Some(text) => conversation.answer(text, &mut interrupts).await?,
+        match line.as_deref().map_or(Ok(ChatLine::Quit), ChatLine::parse) {
+            Ok(ChatLine::Quit) => break,
+            Ok(ChatLine::Empty) => {}
+            Ok(ChatLine::New) => conversation.messages.clear(),
+            Ok(ChatLine::Help) => list_commands(context),
+            Ok(ChatLine::Message(text)) => conversation.answer(text, &mut interrupts).await?,
+            // A person types it again; in a file it would shift the answers.
+            Err(refused) if asks => context.printer.refused(&refused),
+            Err(refused) => return Err(refused),
         }
     }
     if asks {
         context.printer.note("");
     }
     Ok(ExitStatus::Success)
+}
+
+fn list_commands(context: &CommandContext) {
+    for (name, effect) in CHAT_COMMANDS {
+        context.printer.note(format!("{name:<6} {effect}"));
+    }
+    context
+        .printer
+        .note("//     a message that begins with one slash");
 }
 
 /// Ctrl-C, from now on. Before, while the model is loaded, it ends the program.

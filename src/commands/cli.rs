@@ -1,9 +1,12 @@
 //! The command line as clap types, and nothing else: parsing validates the form of arguments;
 //! what they mean together with files and environment is settled in `settings`.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf, str::FromStr};
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
+use clap::{
+    ArgAction, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
+    builder::{FalseyValueParser, NonEmptyStringValueParser},
+};
 
 use crate::commands::{
     printer::{ColorChoice, Verbosity},
@@ -128,6 +131,9 @@ pub enum CliCommand {
     Serve(ServeArgs),
     /// Talk to an adapter in this terminal, without a server
     Chat(ChatArgs),
+    /// Measure how fast this machine answers
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Claim what calls have cost, and have it sent to the splitters
     Settle(TreasuryArgs),
     /// Pay out your share of the splitters, and the contributor pools'
@@ -181,7 +187,7 @@ pub struct DashArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "demo")]
     pub replay: Option<PathBuf>,
     /// How many times as fast a recording is played; 0 shows its end at once
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "replay")]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>, default_value_t = 1, requires = "replay")]
     pub speed: u32,
     /// Write every record to a new file, for --replay
     #[arg(long, value_name = "FILE", conflicts_with_all = ["replay", "demo"])]
@@ -218,10 +224,10 @@ pub enum DataCommand {
         #[command(flatten)]
         files: DataFiles,
         /// Show this row only (from 1)
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = whole::<usize>)]
         row: Option<usize>,
         /// Number of rows to show
-        #[arg(long, value_name = "N", default_value_t = 3)]
+        #[arg(long, value_name = "N", value_parser = whole::<usize>, default_value_t = 3)]
         rows: usize,
     },
     /// Divide rows into train, valid and test files, the same way every time
@@ -232,10 +238,10 @@ pub enum DataCommand {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
         /// Share of the rows for validation
-        #[arg(long, value_name = "F", default_value_t = 0.1)]
+        #[arg(long, value_name = "F", value_parser = number, default_value_t = 0.1)]
         valid: f64,
         /// Share of the rows for the test
-        #[arg(long, value_name = "F", default_value_t = 0.1)]
+        #[arg(long, value_name = "F", value_parser = number, default_value_t = 0.1)]
         test: f64,
         /// Overwrite files that exist
         #[arg(long)]
@@ -248,6 +254,22 @@ pub struct DataFiles {
     /// Data files; those of the project when left out
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub columns: ColumnArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ColumnArgs {
+    /// Columns that have other names in the files, such as text=review,label=sentiment
+    #[arg(long, value_name = "LIST")]
+    pub columns: Option<String>,
+}
+
+impl ColumnArgs {
+    fn overrides(&self) -> Vec<SettingOverride> {
+        let columns = self.columns.as_deref();
+        overrides([SettingFlag("train.columns", "--columns", columns)])
+    }
 }
 
 #[derive(Debug, Args)]
@@ -258,6 +280,8 @@ pub struct TrainArgs {
     /// Data files instead of the project's
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub data: Vec<PathBuf>,
+    #[command(flatten)]
+    pub columns: ColumnArgs,
     /// Folder for the finished adapter; inside the run when left out
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -313,7 +337,13 @@ pub struct TrainArgs {
     #[arg(long, value_name = "NAME")]
     pub precision: Option<String>,
     /// Go on with an interrupted run: the latest one, or RUN
-    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "latest")]
+    #[arg(
+        long,
+        value_name = "RUN",
+        value_parser = NonEmptyStringValueParser::new(),
+        num_args = 0..=1,
+        default_missing_value = "latest"
+    )]
     pub resume: Option<String>,
     /// Show rows, steps, memory and time, and train nothing
     #[arg(long)]
@@ -335,6 +365,7 @@ pub enum AttributionCommand {
     /// Hold an index against its run: hashes, base, adapter, data; exit 9 when they disagree
     Verify {
         /// Run to check; the latest run when left out
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         run: Option<String>,
         /// Build the index once more and compare every byte
         #[arg(long)]
@@ -343,12 +374,13 @@ pub enum AttributionCommand {
     /// Train without a contributor and compare with what the index says
     Audit {
         /// Run to audit; the latest run when left out
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         run: Option<String>,
         /// Contributor to leave out; each in turn when left out
         #[arg(long, value_name = "NAME")]
         contributor: Vec<String>,
         /// Held-out answers to compare
-        #[arg(long, value_name = "N", default_value_t = 24)]
+        #[arg(long, value_name = "N", value_parser = whole::<usize>, default_value_t = 24)]
         answers: usize,
     },
 }
@@ -356,6 +388,7 @@ pub enum AttributionCommand {
 #[derive(Debug, Args)]
 pub struct AttributionBuildArgs {
     /// Run to index; the latest run when left out
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub run: Option<String>,
     /// influence, datainf or gradient
     #[arg(long, value_name = "NAME")]
@@ -373,11 +406,13 @@ pub struct EvalArgs {
     #[arg(long, value_name = "WHAT", value_parser = ["base"])]
     pub vs: Option<String>,
     /// Fail with exit code 10 when accuracy gains less than this over the base
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    #[arg(long, value_name = "X")]
     pub min_gain: Option<String>,
     /// Held-out files instead of the project's
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub data: Vec<PathBuf>,
+    #[command(flatten)]
+    pub columns: ColumnArgs,
     /// Base model: nano, a folder, a GGUF file, or a Hub id
     #[arg(long, value_name = "PATH|ID")]
     pub base: Option<String>,
@@ -451,6 +486,7 @@ pub struct ExploreArgs {
     #[arg(
         long,
         value_name = "N",
+        value_parser = whole::<u64>,
         default_value_t = 0,
         conflicts_with = "adapter"
     )]
@@ -516,7 +552,7 @@ pub struct AuditArgs {
     /// Adapter: its id, or the name of one deployed from here
     pub adapter: String,
     /// Published log: a server's address, or a copy of its folder
-    #[arg(long, value_name = "URL|DIR")]
+    #[arg(long, value_name = "URL|DIR", value_parser = NonEmptyStringValueParser::new())]
     pub log: String,
     /// Folder of the adapter's package
     #[arg(long, value_name = "PKG")]
@@ -532,7 +568,7 @@ pub struct ClaimArgs {
     #[arg(long, value_name = "ADDRESS", required_unless_present = "log")]
     pub pool: Option<String>,
     /// Published log whose pools are meant: a server's address, or a copy of its folder
-    #[arg(long, value_name = "URL|DIR")]
+    #[arg(long, value_name = "URL|DIR", value_parser = NonEmptyStringValueParser::new())]
     pub log: Option<String>,
     /// Who is paid, repeated for several; the account itself when left out
     #[arg(long, value_name = "ADDRESS")]
@@ -662,11 +698,54 @@ pub struct ServeArgs {
     /// Adapter to serve; repeat it for several
     #[arg(long, value_name = "NAME=PATH")]
     pub adapter: Vec<String>,
-    /// Weights in memory: auto, f32, q8_0 or q4k
+    /// Folder whose folders are adapters, packages or runs; each is served under its folder's name
+    #[arg(long, value_name = "DIR")]
+    pub adapters: Option<PathBuf>,
+    /// What computes answers: auto, mistralrs or native
+    #[arg(long, value_name = "NAME")]
+    pub engine: Option<String>,
+    /// Calls that the native engine answers at once for one adapter
+    #[arg(long, value_name = "N")]
+    pub parallel: Option<String>,
+    /// Weights in memory: auto, f32, q8_0, q4_0 or q4k
     #[arg(long, value_name = "NAME")]
     pub quant: Option<String>,
     #[command(flatten)]
     pub password: PasswordArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Tokens per second, time to the first token and memory for 1 to N calls at the same time
+    Serve(BenchServeArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct BenchServeArgs {
+    /// Base model: nano, a folder, a GGUF file, or a Hub id
+    #[arg(long, value_name = "PATH|ID")]
+    pub base: Option<String>,
+    /// Adapter to measure; repeat it for several. The newest run's, or none, when left out
+    #[arg(long, value_name = "NAME=PATH")]
+    pub adapter: Vec<String>,
+    /// Folder whose folders are adapters, packages or runs
+    #[arg(long, value_name = "DIR")]
+    pub adapters: Option<PathBuf>,
+    /// What computes answers: auto, mistralrs or native
+    #[arg(long, value_name = "NAME")]
+    pub engine: Option<String>,
+    /// Weights in memory: auto, f32, q8_0, q4_0 or q4k
+    #[arg(long, value_name = "NAME")]
+    pub quant: Option<String>,
+    /// Most calls at the same time
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub streams: u16,
+    /// Tokens of each prompt, nearly
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(8..=1_000_000))]
+    pub prompt_tokens: u32,
+    /// Tokens of each answer
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub answer_tokens: u32,
 }
 
 #[derive(Debug, Args)]
@@ -677,17 +756,20 @@ pub struct ChatArgs {
     /// Base model: nano, a folder, a GGUF file, or a Hub id
     #[arg(long, value_name = "PATH|ID")]
     pub base: Option<String>,
-    /// Weights in memory: auto, f32, q8_0 or q4k
+    /// What computes answers: auto, mistralrs or native
+    #[arg(long, value_name = "NAME")]
+    pub engine: Option<String>,
+    /// Weights in memory: auto, f32, q8_0, q4_0 or q4k
     #[arg(long, value_name = "NAME")]
     pub quant: Option<String>,
     /// System message
     #[arg(long, value_name = "TEXT")]
     pub system: Option<String>,
     /// Randomness; 0 is greedy
-    #[arg(long, value_name = "F")]
+    #[arg(long, value_name = "F", value_parser = temperature)]
     pub temperature: Option<f64>,
     /// Longest answer in tokens
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     pub max_tokens: Option<usize>,
 }
 
@@ -719,10 +801,10 @@ pub struct CallArgs {
     #[arg(long, value_name = "P")]
     pub max_deposit: Option<String>,
     /// Longest answer in tokens
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>)]
     pub max_tokens: Option<u32>,
     /// Randomness; 0 is greedy
-    #[arg(long, value_name = "F")]
+    #[arg(long, value_name = "F", value_parser = temperature)]
     pub temperature: Option<f64>,
     /// System message
     #[arg(long, value_name = "TEXT")]
@@ -810,8 +892,8 @@ pub enum ReceiptsCommand {
         /// Explain whose data shaped the answer, as its server says
         #[arg(long)]
         why: bool,
-        /// Server to ask; the one that was paid when left out
-        #[arg(long, value_name = "URL", requires = "why")]
+        /// Server to ask; the one that was paid, or this home's own, when left out
+        #[arg(long, value_name = "URL")]
         url: Option<String>,
     },
     /// List the calls that were paid and not answered
@@ -822,6 +904,36 @@ pub enum ReceiptsCommand {
         #[arg(value_name = "ID|FILE")]
         receipt: String,
     },
+    /// Compute a call again here and compare its answer: exit 9, and where they differ, when they do
+    Replay(Box<ReplayArgs>),
+}
+
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Request id, the beginning of it, or a file with the receipt
+    #[arg(value_name = "ID|FILE")]
+    pub receipt: String,
+    /// File with the answer: its text, or what `openlora --json call` printed
+    #[arg(long, value_name = "FILE")]
+    pub answer: PathBuf,
+    /// File with the prompt; what the answer's file or the payment store has when left out
+    #[arg(long, value_name = "FILE", conflicts_with = "body")]
+    pub prompt: Option<PathBuf>,
+    /// System message that was sent with the prompt
+    #[arg(long, value_name = "TEXT", requires = "prompt")]
+    pub system: Option<String>,
+    /// File with the JSON body that was sent
+    #[arg(long, value_name = "FILE")]
+    pub body: Option<PathBuf>,
+    /// Adapter that answered: a folder, package or run; the run with its digest when left out
+    #[arg(long, value_name = "PATH")]
+    pub adapter: Option<PathBuf>,
+    /// Base model: nano, a folder, a GGUF file, or a Hub id
+    #[arg(long, value_name = "PATH|ID")]
+    pub base: Option<String>,
+    /// Server to ask for the receipt
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -868,6 +980,11 @@ pub enum ConfigCommand {
         /// Say where each value comes from
         #[arg(long)]
         origin: bool,
+    },
+    /// Print the value of one key
+    Get {
+        /// Key such as train.rank
+        key: String,
     },
     /// Show which files and folders are used
     Path,
@@ -929,7 +1046,22 @@ impl TrainArgs {
                 "--no-attribution",
                 self.no_attribution.then_some("false"),
             ),
+            SettingFlag(
+                "train.columns",
+                "--columns",
+                self.columns.columns.as_deref(),
+            ),
         ])
+    }
+}
+
+impl DataCommand {
+    fn overrides(&self) -> Vec<SettingOverride> {
+        match self {
+            Self::Check(files) | Self::Preview { files, .. } | Self::Split { files, .. } => {
+                files.columns.overrides()
+            }
+        }
     }
 }
 
@@ -942,7 +1074,38 @@ impl AttributionBuildArgs {
     }
 }
 
+fn whole<T: FromStr>(text: &str) -> Result<T, &'static str> {
+    text.parse().map_err(|_| "expected a whole number from 0")
+}
+
+fn number(text: &str) -> Result<f64, &'static str> {
+    text.parse().map_err(|_| "expected a number")
+}
+
+fn temperature(text: &str) -> Result<f64, &'static str> {
+    let parsed = text.parse().ok();
+    let fits = parsed.filter(|it| (0.0..=2.0).contains(it));
+    fits.ok_or("expected a number from 0 to 2")
+}
+
+/// Takes negative numbers for values in every command, so that what checks a value refuses them by
+/// their range, and not the parser as unknown flags.
+fn with_negative_numbers(command: Command) -> Command {
+    let command = command.mut_args(|arg| match arg.get_action().takes_values() {
+        true => arg.allow_negative_numbers(true),
+        false => arg,
+    });
+    command.mut_subcommands(with_negative_numbers)
+}
+
 impl Cli {
+    /// Parses a command line, the program's name first.
+    pub fn parse_line(args: &[OsString]) -> Result<Self, clap::Error> {
+        let mut command = with_negative_numbers(Self::command());
+        let matches = command.try_get_matches_from_mut(args)?;
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    }
+
     /// The settings that flags override.
     pub fn overrides(&self) -> Vec<SettingOverride> {
         let network = self.global.network.as_deref();
@@ -995,17 +1158,34 @@ impl CliCommand {
             Self::Eval(args) => overrides([
                 SettingFlag("base.id", "--base", args.base.as_deref()),
                 SettingFlag("eval.min_gain", "--min-gain", args.min_gain.as_deref()),
+                SettingFlag(
+                    "train.columns",
+                    "--columns",
+                    args.columns.columns.as_deref(),
+                ),
             ]),
+            Self::Data(command) => command.overrides(),
             Self::Chat(args) => overrides([
                 SettingFlag("base.id", "--base", args.base.as_deref()),
+                SettingFlag("serve.engine", "--engine", args.engine.as_deref()),
+                SettingFlag("serve.quant", "--quant", args.quant.as_deref()),
+            ]),
+            Self::Bench(BenchCommand::Serve(args)) => overrides([
+                SettingFlag("base.id", "--base", args.base.as_deref()),
+                SettingFlag("serve.engine", "--engine", args.engine.as_deref()),
                 SettingFlag("serve.quant", "--quant", args.quant.as_deref()),
             ]),
             Self::Serve(args) => overrides([
                 SettingFlag("base.id", "--base", args.base.as_deref()),
                 SettingFlag("serve.host", "--host", args.host.as_deref()),
                 SettingFlag("serve.port", "--port", args.port.as_deref()),
+                SettingFlag("serve.engine", "--engine", args.engine.as_deref()),
+                SettingFlag("serve.parallel", "--parallel", args.parallel.as_deref()),
                 SettingFlag("serve.quant", "--quant", args.quant.as_deref()),
             ]),
+            Self::Receipts(ReceiptsCommand::Replay(args)) => {
+                overrides([SettingFlag("base.id", "--base", args.base.as_deref())])
+            }
             Self::Devnet(command) => command.overrides(),
             Self::Attribution(AttributionCommand::Build(args)) => args.overrides(),
             _ => Vec::new(),

@@ -1,4 +1,4 @@
-//! `config show | path | set`: shows settings with their origins, and changes one.
+//! `config show | get | path | set`: shows settings with their origins, and changes one.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +11,7 @@ use toml_edit::{DocumentMut, Item, Table};
 
 use super::CommandContext;
 use crate::commands::settings::{
-    SettingKey, SettingValue, SettingsError, SourceEntry, closest, keys,
+    SettingKey, SettingOrigin, SettingValue, SettingsError, SourceEntry, closest, keys,
 };
 use openlora_core::{
     atomic::{self, FileAccess},
@@ -71,11 +71,21 @@ pub struct ConfigReport<'a> {
     data: &'a [SourceEntry],
 }
 
+/// The result of `config get`, and a part of that of `config show`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ConfigValue<'a> {
     value: Option<&'a SettingValue>,
     /// A flag, a variable, a file and line, `default` or `unset`.
     origin: String,
+}
+
+impl<'a> ConfigValue<'a> {
+    fn new(value: Option<&'a SettingValue>, origin: Option<&SettingOrigin>) -> Self {
+        Self {
+            value,
+            origin: origin.map_or("unset".to_owned(), SettingOrigin::to_string),
+        }
+    }
 }
 
 fn shown(context: &CommandContext) -> ConfigReport<'_> {
@@ -84,15 +94,40 @@ fn shown(context: &CommandContext) -> ConfigReport<'_> {
             .settings
             .rows()
             .map(|(key, found)| {
-                let setting = ConfigValue {
-                    value: found.map(|(value, _)| value),
-                    origin: found.map_or("unset".to_owned(), |(_, origin)| origin.to_string()),
-                };
-                (key.name, setting)
+                let (value, origin) = (found.map(|it| &it.0), found.map(|it| &it.1));
+                (key.name, ConfigValue::new(value, origin))
             })
             .collect(),
         data: &context.settings.sources,
     }
+}
+
+/// Prints the value of one key alone, for scripts too.
+pub fn get(context: &CommandContext, name: &str) -> Result<ExitStatus, Failure> {
+    let key = known_key("config get", name)?;
+    let found = context.settings.get(key.name);
+    let printer = &context.printer;
+    if printer.is_json() {
+        printer.json(&ConfigValue::new(
+            found.map(|it| &it.0),
+            found.map(|it| &it.1),
+        ));
+        return Ok(ExitStatus::Success);
+    }
+    match found {
+        Some((SettingValue::Text(text), _)) => printer.line(text),
+        Some((value, _)) => printer.line(value.to_string()),
+        None => printer.note(format!("{} is unset: {}", key.name, key.about)),
+    }
+    Ok(ExitStatus::Success)
+}
+
+fn known_key(place: &str, name: &str) -> Result<&'static SettingKey, SettingsError> {
+    keys::find(name).ok_or_else(|| SettingsError::UnknownKey {
+        place: place.to_owned(),
+        key: name.to_owned(),
+        suggestion: closest(name, keys::KEYS.iter().map(|key| key.name)),
+    })
 }
 
 /// The result of `config path`: files and folders in use.
@@ -139,14 +174,10 @@ pub fn set(
     text: &str,
     user: bool,
 ) -> Result<ExitStatus, Failure> {
-    let Some(key) = keys::find(name) else {
-        return Err(SettingsError::UnknownKey {
-            place: "config set".to_owned(),
-            key: name.to_owned(),
-            suggestion: closest(name, keys::KEYS.iter().map(|key| key.name)),
-        }
-        .into());
-    };
+    // The fields of networks are checked with the file.
+    if !name.starts_with("network.") {
+        known_key("config set", name)?;
+    }
     let file = match (user, &context.settings.project_file) {
         (true, _) => context.dirs.user_file(),
         (false, Some(file)) => file.clone(),
@@ -155,22 +186,22 @@ pub fn set(
                 ExitClass::Usage,
                 "config set: there is no project file here",
             )
-            .with_hint("run it in a project folder, or add --user"));
+            .with_hint("run it in a project folder, which `openlora init` makes, or add --user"));
         }
     };
-    let changed = change(&file, key, text)?;
+    let changed = change(&file, name, text)?;
     if !user {
         context.settings.check_project(&file, &changed)?;
     }
     write_atomically(&file, &changed)?;
     context
         .printer
-        .note(format!("{} = {text} in {}", key.name, file.display()));
+        .note(format!("{name} = {text} in {}", file.display()));
     Ok(ExitStatus::Success)
 }
 
 /// The file's text with the key changed, parsed strictly before it is accepted.
-fn change(file: &Path, key: &SettingKey, text: &str) -> Result<String, Failure> {
+fn change(file: &Path, name: &str, text: &str) -> Result<String, Failure> {
     let old = match std::fs::read_to_string(file) {
         Ok(old) => old,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
@@ -183,17 +214,28 @@ fn change(file: &Path, key: &SettingKey, text: &str) -> Result<String, Failure> 
             format!("{}: {}", file.display(), error.message()),
         )
     })?;
-    let (section, name) = key.name.split_once('.').unwrap_or(("", key.name));
-    let table = document.entry(section).or_insert(Item::Table(Table::new()));
+    let (sections, field) = name.rsplit_once('.').unwrap_or(("", name));
+    let table = sections
+        .split('.')
+        .try_fold(document.as_table_mut(), |table, section| {
+            table.entry(section).or_insert(new_table()).as_table_mut()
+        });
     let value = text
         .parse::<toml_edit::Value>()
         .unwrap_or_else(|_| toml_edit::Value::from(text));
-    if let Some(table) = table.as_table_mut() {
-        table[name] = Item::Value(value);
+    if let Some(table) = table {
+        table[field] = Item::Value(value);
     }
     let new = document.to_string();
     crate::commands::settings::parse(file, &new, None)?;
     Ok(new)
+}
+
+/// A table whose header is written only if it has values of its own.
+fn new_table() -> Item {
+    let mut table = Table::new();
+    table.set_implicit(true);
+    Item::Table(table)
 }
 
 fn write_atomically(file: &Path, text: &str) -> Result<(), Failure> {

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::{CommandContext, money, network};
+use super::{CommandContext, money, named_paths, network};
 use openlora_core::{
     error::{ExitClass, ExitStatus, Failure},
     private::redact,
@@ -19,7 +19,7 @@ use openlora_ledger::state::board::Board;
 use openlora_runtime::{
     access_tokens::read_token,
     board,
-    followers::{RemoteServer, follow_journal, follow_server, now_ms, recording},
+    followers::{RemoteServer, ServerEvents, follow_journal, now_ms, recording},
     published_log::server_root,
     running_server::TokenOwner,
 };
@@ -66,11 +66,13 @@ pub async fn run(context: &CommandContext, request: DashRequest) -> Result<ExitS
     }
     let accessible = context.printer.is_accessible();
     if !accessible {
-        needs_terminal()?;
+        needs_terminal(
+            "plain lines go anywhere: openlora dash --accessible; sums once: openlora --json dash",
+        )?;
     }
     let options = options(context, &request)?;
     let (sender, feed) = mpsc::channel(WAITING);
-    let clock = source(context, &request, sender)?;
+    let clock = source(context, &request, sender).await?;
     if accessible {
         return lines::run(&context.printer, options, feed, clock).await;
     }
@@ -111,22 +113,27 @@ fn terminal_columns_and_lines() -> (u16, u16) {
     size.map_or((80, 24), |(width, height)| (width.0, height.0))
 }
 
-/// Starts the source of records, and returns its clock.
-fn source(
+/// Starts the source of records, and returns its clock. A server has answered before the screen
+/// opens.
+async fn source(
     context: &CommandContext,
     request: &DashRequest,
     sender: mpsc::Sender<DashFeed>,
 ) -> Result<DashClock, Failure> {
-    let recorder = request.record.as_deref().map(recording::Recorder::create);
-    let recorder = recorder.transpose()?;
+    let recorder = || {
+        let file = request.record.as_deref();
+        file.map(recording::Recorder::create).transpose()
+    };
     match &request.origin {
-        RecordSource::Home => follow_journal(context.dirs.journal(), recorder, sender)?,
+        RecordSource::Home => follow_journal(context.dirs.journal(), recorder()?, sender)?,
         RecordSource::Attach(url) => {
             let server = remote_server(context, url, request.token_file.as_deref())?;
-            follow_server(server, recorder, sender)?;
+            let events = ServerEvents::connect(server).await?;
+            events.follow(recorder()?, sender);
         }
         RecordSource::Replay(path, speed) => {
-            let records = recording::read(path)?;
+            let path = named_paths::file(context, path, "a recording")?;
+            let records = recording::read(&path)?;
             return Ok(recording::play(records, *speed, sender));
         }
         RecordSource::Demo => return Ok(recording::play(recording::demo()?, 1, sender)),
@@ -154,7 +161,10 @@ fn remote_server(
         return Err(Failure::new(ExitClass::Network, message).with_hint("leave --offline out"));
     }
     let (token, token_owner) = match token_file {
-        Some(file) => (read_token(file)?, TokenOwner::Named),
+        Some(file) => {
+            let file = named_paths::file(context, file, "an operator token")?;
+            (read_token(&file)?, TokenOwner::Named)
+        }
         None => (own_token(context)?, TokenOwner::Own),
     };
     Ok(RemoteServer {
@@ -186,13 +196,11 @@ fn keep(context: &CommandContext, board: &Board) {
 
 /// # Errors
 ///
-/// There is no terminal, or it cannot position text.
-pub(super) fn needs_terminal() -> Result<(), Failure> {
+/// There is no terminal, or it cannot position text. The hint says what does without one.
+pub(super) fn needs_terminal(hint: &str) -> Result<(), Failure> {
     let refused = |found: &str| {
         let message = format!("the dashboard needs a terminal, and {found}");
-        Failure::new(ExitClass::Unconfirmed, message).with_hint(
-            "plain lines go anywhere: openlora dash --accessible; sums once: openlora --json dash",
-        )
+        Failure::new(ExitClass::Environment, message).with_hint(hint)
     };
     if !std::io::stdout().is_terminal() {
         return Err(refused("standard output is none"));

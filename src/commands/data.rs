@@ -13,7 +13,7 @@ pub use check::check;
 pub use report::DataReport as CheckReport;
 pub use split::{SplitReport, SplitRequest, split};
 
-use super::{CommandContext, project};
+use super::{CommandContext, named_paths, project};
 use crate::commands::settings::{LossTokens, Settings};
 use openlora_core::{
     error::{ExitClass, ExitStatus, Failure},
@@ -21,7 +21,7 @@ use openlora_core::{
 };
 use openlora_model::{
     dataset::{
-        self, DataRow, DataSource, Dataset, Task, UnreadColumns,
+        self, DataRow, DataSource, Dataset, Task,
         encode::{self, EncodeOptions, LossOn, TextSegment},
         warnings,
     },
@@ -55,7 +55,7 @@ pub struct RowPreview {
 /// Shows rows as the model sees them.
 pub fn preview(context: &CommandContext, request: &PreviewRequest) -> Result<ExitStatus, Failure> {
     let dataset = dataset::load(&sources(context, &request.files)?)?;
-    tell_unread(context, &dataset);
+    tell_unlearned(context, &dataset);
     let task = Task::resolve(&dataset, &project::task_wish(&context.settings))?;
     let chosen = chosen(&dataset, request)?;
     let codec = open_codec(context)?;
@@ -140,27 +140,16 @@ fn painted(context: &CommandContext, segment: &TextSegment) -> String {
 fn sources(context: &CommandContext, files: &[PathBuf]) -> Result<Vec<DataSource>, Failure> {
     let sources = project::data_sources(context, files)?.into_iter();
     let shortened = |source: DataSource| DataSource {
-        path: shorten(&context.settings, &source.path),
+        path: named_paths::shown(&context.settings, &source.path),
         ..source
     };
     Ok(sources.map(shortened).collect())
 }
 
-/// A path below the working directory, made relative to it.
-fn shorten(settings: &Settings, path: &Path) -> PathBuf {
-    path.strip_prefix(&settings.working_dir)
-        .unwrap_or(path)
-        .to_path_buf()
-}
-
-/// Notes which columns nothing is learned from.
-pub fn tell_unread(context: &CommandContext, dataset: &Dataset) {
-    let shortened = |file: &UnreadColumns| UnreadColumns {
-        path: shorten(&context.settings, &file.path),
-        ..file.clone()
-    };
-    let files: Vec<UnreadColumns> = dataset.unread.iter().map(shortened).collect();
-    for warning in warnings::unread(&files) {
+/// Notes which columns and answers nothing is learned from.
+pub fn tell_unlearned(context: &CommandContext, dataset: &Dataset) {
+    for warning in warnings::of_reading(dataset) {
+        let warning = warning.with_path(|path| named_paths::shown(&context.settings, path));
         context.printer.warn(warning.to_string());
     }
 }
@@ -182,18 +171,21 @@ fn open_codec(context: &CommandContext) -> Result<TextCodec, Failure> {
 }
 
 /// The project's validation or test rows, which are read from files other than `[[data]]`.
-fn held_out(settings: &Settings) -> Vec<(&'static str, Vec<DataSource>)> {
-    let file = |path: &Path| DataSource::of_file(shorten(settings, path));
+fn held_out(settings: &Settings) -> Result<Vec<(&'static str, Vec<DataSource>)>, Failure> {
+    let columns = project::columns(settings, false)?.optional();
+    let file = |path: &Path| DataSource {
+        columns: columns.clone(),
+        ..DataSource::of_file(named_paths::shown(settings, path))
+    };
     let valid = settings.train.val.iter();
     let valid = valid.filter(|stated| stated.value.parse::<f64>().is_err());
     let tests = settings.eval.data.iter();
-    [
+    let parts: [(_, Vec<DataSource>); 2] = [
         ("valid", valid.map(|stated| file(&stated.path())).collect()),
         ("test", tests.map(|path| file(path)).collect()),
-    ]
-    .into_iter()
-    .filter(|(_, sources): &(_, Vec<DataSource>)| !sources.is_empty())
-    .collect()
+    ];
+    let filled = parts.into_iter().filter(|(_, sources)| !sources.is_empty());
+    Ok(filled.collect())
 }
 
 /// The source of a row.

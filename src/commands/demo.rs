@@ -6,6 +6,7 @@
 
 mod buyer;
 mod credit;
+mod ended;
 mod program;
 mod script;
 mod steps;
@@ -16,8 +17,9 @@ use std::{path::PathBuf, sync::Mutex};
 use serde::Serialize;
 use tempfile::TempDir;
 
+pub use self::ended::{StartedDemo, explain_ended};
 use self::{program::DemoBinary, script::DemoScript};
-use super::{CommandContext, deploy::DeployReport};
+use super::{CommandContext, deploy::DeployReport, named_paths};
 use openlora_core::error::{ExitClass, ExitStatus, Failure};
 
 /// The request of `demo`.
@@ -50,12 +52,17 @@ pub struct DemoReport {
 /// Runs the demo; Ctrl-C stops its programs and cleans up.
 pub async fn run(context: &CommandContext, request: DemoRequest) -> Result<ExitStatus, Failure> {
     if request.dash {
-        super::dash::needs_terminal()?;
+        super::dash::needs_terminal("leave --dash out: the steps are printed as plain lines")?;
+    }
+    if let Some(home) = &request.home {
+        named_paths::new_folder(context, home, "a folder for the demo")?;
     }
     let home = DemoHome::open(request.home)?;
     let mut script = DemoScript {
         printer: &context.printer,
         program: DemoBinary::new(home.path())?,
+        is_kept: home.is_kept().is_some(),
+        cache: context.dirs.cache.clone(),
         watcher: None,
         current: Mutex::default(),
     };
@@ -91,7 +98,7 @@ enum DemoHome {
 impl DemoHome {
     fn open(wanted: Option<PathBuf>) -> Result<Self, Failure> {
         let Some(dir) = wanted else {
-            let dir = TempDir::with_prefix("openlora-demo-").map_err(|error| {
+            let dir = TempDir::with_prefix(ended::TEMPORARY).map_err(|error| {
                 Failure::io("create a folder in", &std::env::temp_dir(), &error)
             })?;
             return Ok(Self::Temporary(dir));

@@ -9,8 +9,11 @@ use serde::{Deserialize, Serialize};
 use super::{
     CommandContext, explore,
     money::{format_gas_cost, prices, token},
+    named_paths,
     package::{self, PackageRequest},
+    printer::Printer,
     project,
+    serve::{as_model_id, handover::told},
     tx_context::TxContext,
     verify,
 };
@@ -37,7 +40,8 @@ use openlora_release::deploy::{
     DeployContext, DeployError, DeployOptions, DeployPlan, DeployStep, FeeQuote, RegistryAction,
     ReleaseParams, append_release, carry_out, find_release, observe, payout, plan, quote, splitter,
 };
-use openlora_train::RunDir;
+use openlora_runtime::running_server::RunningServer;
+use openlora_wallet::WalletAccount;
 
 /// The command-line request besides settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -108,9 +112,13 @@ pub async fn run(context: &CommandContext, request: DeployRequest) -> Result<Exi
     if request.contracts {
         return contracts::run(context, &request).await;
     }
-    let dir = folder(context, &request).await?;
-    let mut tx_context = TxContext::open(context, request.password_file.clone()).await?;
-    let package = checked(context, &tx_context, dir).await?;
+    let package = folder(context, &request).await?;
+    let password_file = request.password_file.clone();
+    let mut tx_context = match package.account {
+        Some(account) => TxContext::open_for(context, account.into(), password_file).await?,
+        None => TxContext::open(context, password_file).await?,
+    };
+    let package = checked(context, &tx_context, package.dir).await?;
     let params = ReleaseParams::from_package(&package)?;
     if params.publisher != tx_context.account {
         return Err(DeployError::OtherPublisher {
@@ -152,13 +160,24 @@ pub async fn run(context: &CommandContext, request: DeployRequest) -> Result<Exi
     let deployment = deploy(context, &mut tx_context, &params, &plan, &quote).await?;
     report(context, &plan, &deployment);
     if let Some(server) = tx_context.journal.server() {
-        context.printer.hint(format!(
-            "the server at {} goes on with what it loaded; to serve this release, stop it with \
-             Ctrl-C, which ends running calls in order, and run `openlora serve` again",
-            server.url()
-        ));
+        serve_release(&context.printer, server, &params.name, &package.dir).await;
     }
     Ok(ExitStatus::Success)
+}
+
+/// Has the running server serve a release. One that it cannot serve is deployed all the same.
+async fn serve_release(printer: &Printer, server: &RunningServer, name: &str, dir: &Path) {
+    let name = as_model_id(name);
+    match server.load_adapter(&name, dir).await {
+        Ok(loaded) => printer.note(told(server, &name, loaded.outcome)),
+        Err(failure) => {
+            printer.warn(format!(
+                "{name} is deployed and not served: {}",
+                failure.message
+            ));
+            failure.hint.iter().for_each(|hint| printer.hint(hint));
+        }
+    }
 }
 
 fn wish(context: &CommandContext, request: &DeployRequest) -> Result<DeployOptions, Failure> {
@@ -250,15 +269,31 @@ async fn check_decimals(chain: &Chain, token: &PaymentToken) -> Result<(), Failu
     )
 }
 
-/// The named package, or the latest run's, which is built if missing.
-async fn folder(context: &CommandContext, request: &DeployRequest) -> Result<PathBuf, Failure> {
-    if let Some(named) = &request.package {
-        return Ok(context.settings.working_dir.join(named));
+/// What is deployed.
+struct PackageFolder {
+    dir: PathBuf,
+    /// The account that has just signed it: it is not chosen and unlocked a second time.
+    account: Option<WalletAccount>,
+}
+
+impl PackageFolder {
+    fn existing(dir: PathBuf) -> Self {
+        Self { dir, account: None }
     }
-    let run = RunDir::find(&project::runs(context), None)?;
+}
+
+/// The named package, or the latest run's, which is built if missing.
+async fn folder(
+    context: &CommandContext,
+    request: &DeployRequest,
+) -> Result<PackageFolder, Failure> {
+    if let Some(named) = &request.package {
+        return named_paths::folder(context, named, "a package").map(PackageFolder::existing);
+    }
+    let run = project::finished_run(context, None, "the package's folder")?;
     let dir = run.path().join("package");
     if dir.is_dir() {
-        return Ok(dir);
+        return Ok(PackageFolder::existing(dir));
     }
     let made = package::make(
         context,
@@ -269,9 +304,14 @@ async fn folder(context: &CommandContext, request: &DeployRequest) -> Result<Pat
         },
     );
     let made = made.await?;
-    let note = format!("packaged as {}", made.dir().display());
-    context.printer.note(note);
-    Ok(made.dir().to_owned())
+    let dir = made.written.dir;
+    context
+        .printer
+        .note(format!("packaged as {}", dir.display()));
+    Ok(PackageFolder {
+        dir,
+        account: made.account,
+    })
 }
 
 /// The package, after all checks that this machine can make.

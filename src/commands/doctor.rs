@@ -12,6 +12,7 @@ use openlora_core::{
     error::{ExitClass, ExitStatus, Failure},
     private::files,
 };
+use openlora_native::{ARITHMETIC, CpuPath};
 
 /// Verdict of one check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
@@ -106,7 +107,7 @@ pub fn run(context: &CommandContext) -> Result<ExitStatus, Failure> {
 }
 
 fn examine(context: &CommandContext) -> Vec<HealthCheck> {
-    let mut checks = vec![processor(), features(), memory()];
+    let mut checks = vec![processor(), features(), engines(), gpu(), memory()];
     checks.push(folder("config", &context.dirs.config));
     checks.push(folder("data", &context.dirs.data));
     checks.push(folder("cache", &context.dirs.cache));
@@ -151,6 +152,54 @@ fn features() -> HealthCheck {
         );
     }
     HealthCheck::good("vectors", format!("built for {}", compiled.join(", ")))
+}
+
+/// What can answer calls, and the instructions that it uses here.
+fn engines() -> HealthCheck {
+    let device = match openlora_mistral::computes_on_gpu() {
+        true => "the GPU",
+        false => "the processor",
+    };
+    let here = CpuPath::ALL.into_iter().filter(|path| path.is_supported());
+    let here: Vec<String> = here.map(|path| path.to_string()).collect();
+    let found = format!(
+        "{} on {device}; {ARITHMETIC} with {}, of {}",
+        openlora_mistral::IMPLEMENTATION,
+        CpuPath::detect(),
+        here.join(", ")
+    );
+    HealthCheck::good("engines", found)
+}
+
+/// The GPU that this build is for.
+const GPU: Option<&str> = if cfg!(feature = "cuda") {
+    Some("CUDA")
+} else if cfg!(feature = "metal") {
+    Some("Metal")
+} else {
+    None
+};
+
+/// Whether this build uses a GPU, and whether there is one.
+fn gpu() -> HealthCheck {
+    let is_there = match GPU {
+        Some("Metal") => cfg!(target_os = "macos"),
+        _ => Path::new("/proc/driver/nvidia/version").exists(),
+    };
+    match (GPU, is_there) {
+        (Some(kind), true) => HealthCheck::good("gpu", format!("{kind}, for training and serving")),
+        (Some(kind), false) => HealthCheck::bad(
+            "gpu",
+            format!("this build computes with {kind}, which is not here"),
+            "install the GPU's driver, or take a build without it",
+        ),
+        (None, true) => HealthCheck::warning(
+            "gpu",
+            "NVIDIA, which this build does not use",
+            "to train and serve on it: cargo build --release --features cuda",
+        ),
+        (None, false) => HealthCheck::good("gpu", "none, and this build needs none"),
+    }
 }
 
 fn memory() -> HealthCheck {

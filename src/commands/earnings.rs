@@ -11,6 +11,7 @@ use std::{
 };
 
 use super::{CommandContext, network};
+pub use audit::{AuditRelation, relation_line};
 use openlora_chain::network::Network;
 use openlora_core::{
     Address, Amount,
@@ -98,11 +99,9 @@ impl IncomeLedger {
             networks,
             now_ms: now_ms(),
         };
-        let path = context.dirs.journal();
-        if !path.exists() {
+        let Some(mut journal) = Journal::open_existing(&context.dirs.journal())? else {
             return Ok(income);
-        }
-        let mut journal = Journal::open_read_only(&path)?;
+        };
         journal.replay(1, |record| {
             income.earnings.apply(record);
             income.recipients.apply(&record.event);
@@ -122,8 +121,8 @@ impl IncomeLedger {
             }
         })?;
         let each = allotments.iter().flat_map(|allotment| {
-            let leaves = allotment.leaves().into_iter();
-            leaves.map(|(who, sum)| ((allotment.pool, who), sum))
+            let whole = allotment.whole_units().into_iter();
+            whole.map(|(who, sum)| ((allotment.pool, who), sum))
         });
         income.allotted = each.collect();
         Ok(income)

@@ -2,15 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{CommandContext, figures, project};
+use super::{CommandContext, data::tell_unlearned, figures, project};
 use openlora_core::error::{ExitClass, ExitStatus, Failure};
-use openlora_model::{
-    adapter::{self, CONFIG_FILE},
-    dataset::Task,
-    text::TextCodec,
-};
+use openlora_model::{adapter, dataset::Task, text::TextCodec};
 use openlora_train::{
-    RunDir, TrainError,
+    TrainError,
     evaluate::{EvalFigures, EvalReport, EvalSet},
     load_with_adapter,
 };
@@ -39,12 +35,14 @@ pub async fn run(context: &CommandContext, request: EvalRequest) -> Result<ExitS
 fn work(context: &CommandContext, request: &EvalRequest) -> Result<ExitStatus, Failure> {
     let settings = &context.settings;
     let adapter = adapter::read(&folder(context, request.adapter.as_deref())?)?;
-    let Some(rows) = project::held_out(context, &request.data)? else {
+    let columns = project::columns(settings, false)?;
+    let Some(rows) = project::held_out(context, &request.data, &columns)? else {
         return Err(TrainError::EvalNeeds {
             what: "held-out rows",
         }
         .into());
     };
+    tell_unlearned(context, &rows);
     let base = project::base(context, None)?;
     adapter::verify_base(&adapter, &base.digest)?;
     let task = match &adapter.task {
@@ -68,19 +66,11 @@ fn work(context: &CommandContext, request: &EvalRequest) -> Result<ExitStatus, F
 
 /// The adapter folder: named directly, by its run, or that of the latest run.
 fn folder(context: &CommandContext, wanted: Option<&Path>) -> Result<PathBuf, Failure> {
-    let runs = project::runs(context);
     let Some(wanted) = wanted else {
-        return Ok(RunDir::find(&runs, None)?.adapter());
+        let run = project::finished_run(context, None, "the adapter's folder")?;
+        return Ok(run.adapter());
     };
-    let here = context.settings.working_dir.join(wanted);
-    if here.join(CONFIG_FILE).exists() {
-        return Ok(here);
-    }
-    match RunDir::find(&runs, Some(&wanted.to_string_lossy())) {
-        Ok(run) => Ok(run.adapter()),
-        // Neither: reading the folder reports what is missing.
-        Err(_) => Ok(here),
-    }
+    project::adapter_folder(context, wanted)
 }
 
 fn print_report(context: &CommandContext, report: &EvalReport) {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::PathBuf};
 
-use super::{CommandContext, network, project, verify};
+use super::{CommandContext, money::percent, named_paths, network, project, verify};
 use crate::commands::printer::Printer;
 use openlora_chain::{
     balance::shown_amount,
@@ -16,10 +16,11 @@ use openlora_core::{
 };
 use openlora_journal::Journal;
 use openlora_ledger::event::ReleaseDeployment;
-use openlora_model::adapter;
+use openlora_model::adapter::{self, WEIGHTS_FILE};
 use openlora_package::read;
 use openlora_release::explore::{
-    AdapterView, ExploreQuery, RegistryReport, ReleaseView, ShareView, compare, explore,
+    AdapterRevenue, AdapterView, ExploreQuery, RegistryReport, ReleaseView, ShareView, compare,
+    explore,
 };
 
 /// The request of `explore`.
@@ -33,6 +34,10 @@ pub struct ExploreRequest {
 }
 
 pub async fn run(context: &CommandContext, request: ExploreRequest) -> Result<ExitStatus, Failure> {
+    let package = match &request.verify {
+        None => None,
+        Some(dir) => Some(read(&named_paths::folder(context, dir, "a package")?)?),
+    };
     let network = network::reached(context).await?;
     let wanted = request.adapter.as_deref();
     let prefix = wanted.filter(|text| is_id_prefix(text));
@@ -40,10 +45,6 @@ pub async fn run(context: &CommandContext, request: ExploreRequest) -> Result<Ex
         None => None,
         Some(text) if prefix == Some(text) => None,
         Some(text) => Some(id(context, &network, text)?),
-    };
-    let package = match &request.verify {
-        None => None,
-        Some(dir) => Some(read(&context.settings.working_dir.join(dir))?),
     };
     let chain = Chain::connect(&network).await?;
     let query = ExploreQuery {
@@ -153,7 +154,17 @@ fn add_names(context: &CommandContext, explored: &mut RegistryReport) -> Result<
             let mut releases = adapter.releases.iter();
             releases.any(|release| release.manifest_sha256 == it.manifest_sha256)
         };
-        let package = packages.iter().find(released);
+        // A run's package is replaced when another account signs it; the weights stay.
+        let has_weights = |it: &&LocalPackage| {
+            let deployed = deployed.map(|deployed| &deployed.weights_sha256);
+            let mut known = deployed.into_iter().chain([&adapter.weights_sha256]);
+            known.any(|weights| *weights == it.weights_sha256)
+        };
+        let mut found = packages.iter();
+        let package = found
+            .clone()
+            .find(released)
+            .or_else(|| found.find(has_weights));
         adapter.name = deployed
             .map(|it| it.name.clone())
             .or(package.map(|it| it.name.clone()));
@@ -165,6 +176,7 @@ fn add_names(context: &CommandContext, explored: &mut RegistryReport) -> Result<
 /// A package of the project's runs.
 struct LocalPackage {
     manifest_sha256: String,
+    weights_sha256: String,
     name: String,
     task: Option<String>,
 }
@@ -178,8 +190,11 @@ fn packages(context: &CommandContext) -> Vec<LocalPackage> {
         let dir = run.path().join("package");
         let package = read(&dir).ok()?;
         let card = adapter::read(&dir).ok().and_then(|it| it.task);
+        let mut files = package.manifest.files.iter();
+        let weights = files.find(|file| file.path == WEIGHTS_FILE)?;
         Some(LocalPackage {
             manifest_sha256: package.manifest_sha256.to_string(),
+            weights_sha256: weights.sha256.to_string(),
             name: package.manifest.name,
             task: card.map(|card| card.task.name().to_owned()),
         })
@@ -269,7 +284,7 @@ fn show_release(printer: &Printer, release: &ReleaseView, symbol: &str) {
     ));
     printer.line(format!("  splitter    {}", release.splitter));
     for share in &release.shares {
-        show_share(printer, share, "  ");
+        show_share(printer, share, release.revenue.as_ref(), "  ");
     }
     if let Some(revenue) = &release.revenue {
         let amount = |text| shown_amount(text, revenue.decimals);
@@ -283,17 +298,28 @@ fn show_release(printer: &Printer, release: &ReleaseView, symbol: &str) {
     }
 }
 
-fn show_share(printer: &Printer, share: &ShareView, indent: &str) {
+fn show_share(
+    printer: &Printer,
+    share: &ShareView,
+    revenue: Option<&AdapterRevenue>,
+    indent: &str,
+) {
+    let pending = share.pending.as_ref().zip(revenue);
+    let pending = pending.map_or(String::new(), |(amount, revenue)| {
+        let amount = shown_amount(amount, revenue.decimals);
+        format!(", {amount} {} pending", revenue.symbol)
+    });
     let kind = if share.pool.is_some() {
         " (contributors' pool)"
     } else {
         ""
     };
     printer.line(format!(
-        "{indent}share       {} {} ppm{kind}",
-        share.recipient, share.ppm
+        "{indent}share       {} {}{kind}{pending}",
+        share.recipient,
+        percent(share.ppm)
     ));
     for inner in share.pool.iter().flat_map(|pool| &pool.shares) {
-        show_share(printer, inner, "    ");
+        show_share(printer, inner, None, "    ");
     }
 }

@@ -52,7 +52,7 @@ fn heading(printer: &Printer, rows: u64, compared: bool) {
 }
 
 fn figure(printer: &Printer, name: &str, adapter: f64, base: Option<f64>, digits: usize) {
-    let base = base.map_or(String::new(), |base| format!("{base:>10.digits$}"));
+    let base = base.map_or(String::new(), |base| format!(" {base:>9.digits$}"));
     printer.line(format!("{name:<14}{adapter:>10.digits$}{base}"));
 }
 

@@ -40,7 +40,11 @@ pub fn run(context: &CommandContext, request: &InitRequest) -> Result<ExitStatus
         return Ok(list(context));
     }
     let (template, dir) = match &request.template {
-        Some(name) => (find(name)?, request.dir.clone()),
+        Some(name) => (
+            find(name)
+                .ok_or_else(|| unknown(name, "`openlora init --list` says what each is for"))?,
+            request.dir.clone(),
+        ),
         None => asked(context, request)?,
     };
     let dir = dir.unwrap_or_else(|| PathBuf::from(template.name));
@@ -53,7 +57,7 @@ pub fn run(context: &CommandContext, request: &InitRequest) -> Result<ExitStatus
 ///
 /// # Errors
 ///
-/// There is no terminal to ask at, or the answer names no template.
+/// There is no terminal to ask at, or the input ends.
 fn asked(
     context: &CommandContext,
     request: &InitRequest,
@@ -70,23 +74,46 @@ fn asked(
             .printer
             .note(format!("  {number}  {name:<10} {about}"));
     }
-    let answer = ask::line(context, "Template (number or name): ")?;
-    let numbered = answer
-        .parse::<usize>()
-        .ok()
-        .and_then(|it| it.checked_sub(1));
-    let template = match numbered.and_then(|index| TEMPLATES.get(index)) {
-        Some(template) => template,
-        None => find(&answer)?,
-    };
+    let template = asked_template(context)?;
     if request.dir.is_some() {
         return Ok((template, request.dir.clone()));
     }
-    let folder = ask::line(context, &format!("Folder ({}): ", template.name))?;
-    Ok((
-        template,
-        Some(folder).filter(|it| !it.is_empty()).map(PathBuf::from),
-    ))
+    Ok((template, Some(asked_folder(context, template)?)))
+}
+
+/// Asks until the answer is a template's number or name, or nothing, which means the first one.
+fn asked_template(context: &CommandContext) -> Result<&'static ProjectTemplate, Failure> {
+    let first = &TEMPLATES[0];
+    let question = format!("Template, by number or name ({}): ", first.name);
+    loop {
+        let answer = ask::line(context, &question)?;
+        if answer.is_empty() {
+            return Ok(first);
+        }
+        let number = answer.parse::<usize>().ok();
+        let numbered = number.and_then(|it| TEMPLATES.get(it.checked_sub(1)?));
+        if let Some(template) = numbered.or_else(|| find(&answer)) {
+            return Ok(template);
+        }
+        let numbers = format!("type a name, or a number from 1 to {}", TEMPLATES.len());
+        context.printer.refused(&unknown(&answer, &numbers));
+    }
+}
+
+/// Asks until a project can be written to the answer, or to the folder named after the template.
+fn asked_folder(context: &CommandContext, template: &ProjectTemplate) -> Result<PathBuf, Failure> {
+    let question = format!("Folder ({}): ", template.name);
+    loop {
+        let answer = ask::line(context, &question)?;
+        let folder = match answer.as_str() {
+            "" => template.name,
+            answer => answer,
+        };
+        match refuse_to_mix(folder.as_ref()) {
+            Ok(_) => return Ok(folder.into()),
+            Err(refused) => context.printer.refused(&refused),
+        }
+    }
 }
 
 fn list(context: &CommandContext) -> ExitStatus {
@@ -104,23 +131,22 @@ fn list(context: &CommandContext) -> ExitStatus {
     ExitStatus::Success
 }
 
-fn find(name: &str) -> Result<&'static ProjectTemplate, Failure> {
-    let names = || TEMPLATES.iter().map(|template| template.name);
-    TEMPLATES
-        .iter()
-        .find(|template| template.name == name)
-        .ok_or_else(|| {
-            let all = names().collect::<Vec<_>>().join(", ");
-            let failure = Failure::new(
-                ExitClass::Usage,
-                format!("no template `{name}`, expected one of {all}"),
-            );
-            let near = names().find(|known| strsim::osa_distance(known, name) <= 2);
-            failure.with_hint(match near {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => "`openlora init --list` says what each is for".to_owned(),
-            })
-        })
+fn find(name: &str) -> Option<&'static ProjectTemplate> {
+    TEMPLATES.iter().find(|template| template.name == name)
+}
+
+/// The error for a name that no template has, with another hint where none is similar.
+fn unknown(name: &str, otherwise: &str) -> Failure {
+    let names = TEMPLATES.iter().map(|template| template.name);
+    let all = names.clone().collect::<Vec<_>>().join(", ");
+    let near = names
+        .clone()
+        .find(|known| strsim::osa_distance(known, name) <= 2);
+    let message = format!("no template `{name}`, expected one of {all}");
+    Failure::new(ExitClass::Usage, message).with_hint(match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => otherwise.to_owned(),
+    })
 }
 
 /// Writes all files or none.

@@ -5,9 +5,11 @@ pub mod cli;
 pub mod printer;
 pub mod settings;
 
+mod arguments;
 pub mod ask;
 pub mod attribution;
 pub mod audit;
+pub mod bench;
 pub mod call;
 pub mod channel;
 pub mod chat;
@@ -27,13 +29,13 @@ pub mod figures;
 mod guard;
 pub mod init;
 mod money;
+pub mod named_paths;
 pub mod network;
 mod notices;
 pub mod package;
 mod payer;
 mod project;
 pub mod receipts;
-mod requests;
 pub mod serve;
 mod server_access;
 pub mod settle;
@@ -49,8 +51,8 @@ pub mod withdraw;
 
 use crate::commands::{
     cli::{
-        AttributionCommand, ChannelCommand, CliCommand, ConfigCommand, DataCommand, DevnetCommand,
-        ReceiptsCommand, WalletCommand,
+        AttributionCommand, BenchCommand, ChannelCommand, CliCommand, ConfigCommand, DataCommand,
+        DevnetCommand, ReceiptsCommand, WalletCommand,
     },
     printer::Printer,
     settings::Settings,
@@ -75,6 +77,9 @@ pub struct CommandContext {
 impl CommandContext {
     /// The published log at a server's URL or in a folder.
     fn open_log(&self, text: &str) -> Result<LogSource, Failure> {
+        if !LogSource::is_address(text) {
+            named_paths::folder(self, text.as_ref(), "a copy of a published log")?;
+        }
         LogSource::open(text, &self.settings.working_dir, self.offline)
     }
 }
@@ -92,6 +97,7 @@ pub async fn dispatch(
         CliCommand::Config(ConfigCommand::Show { origin }) => {
             config::print_settings(context, origin)
         }
+        CliCommand::Config(ConfigCommand::Get { key }) => config::get(context, &key),
         CliCommand::Config(ConfigCommand::Path) => config::path(context),
         CliCommand::Config(ConfigCommand::Set { key, value, user }) => {
             config::set(context, &key, &value, user)
@@ -112,6 +118,7 @@ pub async fn dispatch(
         CliCommand::Devnet(command) => run_devnet(context, command).await,
         CliCommand::Serve(args) => serve::run(context, args.into()).await,
         CliCommand::Chat(args) => chat::run(context, args.into()).await,
+        CliCommand::Bench(BenchCommand::Serve(args)) => bench::run(context, args.into()).await,
         CliCommand::Settle(args) => settle::run(context, args.into()).await,
         CliCommand::Withdraw(args) => withdraw::run(context, args.treasury.into(), args.to).await,
         CliCommand::Audit(args) => audit::run(context, args.into()).await,
@@ -125,6 +132,9 @@ pub async fn dispatch(
         CliCommand::Receipts(ReceiptsCommand::Pending) => receipts::pending(context),
         CliCommand::Receipts(ReceiptsCommand::Verify { receipt }) => {
             receipts::verify(context, &receipt).await
+        }
+        CliCommand::Receipts(ReceiptsCommand::Replay(args)) => {
+            receipts::replay(context, (*args).into()).await
         }
     }
 }

@@ -187,6 +187,7 @@ impl KnownTokens {
 }
 
 /// Parts per million as a percentage with two decimals, rounded down.
-pub fn percent(ppm: u32) -> String {
+pub fn percent(ppm: impl Into<u64>) -> String {
+    let ppm = ppm.into();
     format!("{}.{:02} %", ppm / 10_000, ppm % 10_000 / 100)
 }

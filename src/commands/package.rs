@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{CommandContext, network, project, signer::LockedSigner};
+use super::{CommandContext, money::percent, named_paths, network, project, signer::LockedSigner};
 use crate::commands::{
     printer::Printer,
     settings::{Settings, StatedSetting},
@@ -24,7 +24,6 @@ use openlora_package::{
 };
 use openlora_release::eip712::AccountSigner;
 use openlora_runtime::finished::FinishedRun;
-use openlora_train::RunDir;
 use openlora_wallet::WalletAccount;
 
 /// The command-line request besides settings.
@@ -71,17 +70,13 @@ pub struct PackagedContributor {
 /// The written package.
 pub(super) struct BuiltPackage {
     draft: PackageDraft,
-    written: WrittenPackage,
-}
-
-impl BuiltPackage {
-    pub fn dir(&self) -> &Path {
-        &self.written.dir
-    }
+    pub written: WrittenPackage,
+    /// The signer, unlocked.
+    pub account: Option<WalletAccount>,
 }
 
 pub async fn run(context: &CommandContext, request: PackageRequest) -> Result<ExitStatus, Failure> {
-    let BuiltPackage { draft, written } = make(context, request).await?;
+    let BuiltPackage { draft, written, .. } = make(context, request).await?;
     report(context, &draft, &written);
     Ok(ExitStatus::Success)
 }
@@ -105,7 +100,7 @@ fn work(context: &CommandContext, request: &PackageRequest) -> Result<BuiltPacka
     };
     let draft = assemble(context, &origin, account.as_ref())?;
     let out = match &request.out {
-        Some(out) => context.settings.working_dir.join(out),
+        Some(out) => named_paths::new_folder(context, out, "a folder for the package")?,
         None => origin.default_out.clone(),
     };
     let network = network::chosen(context)?;
@@ -115,8 +110,28 @@ fn work(context: &CommandContext, request: &PackageRequest) -> Result<BuiltPacka
     let signer = signer
         .as_ref()
         .map(|signer| (&domain, signer as &dyn ReleaseSigner));
+    advise_license(context);
     let written = write(&out, &draft, signer)?;
-    Ok(BuiltPackage { draft, written })
+    Ok(BuiltPackage {
+        draft,
+        written,
+        account,
+    })
+}
+
+/// Before the package is written, and so before others get it.
+fn advise_license(context: &CommandContext) {
+    if context.settings.project.license.is_none() && !context.printer.is_json() {
+        let set = match context.settings.project_file {
+            Some(_) => "openlora config set project.license CC-BY-4.0",
+            None => "openlora config set --user project.license CC-BY-4.0",
+        };
+        let hint = format!(
+            "the package names no licence, because project.license is unset; set it and package \
+             again: {set}"
+        );
+        context.printer.hint(hint);
+    }
 }
 
 /// The origin of an adapter.
@@ -140,7 +155,7 @@ fn origin(context: &CommandContext, wanted: Option<&Path>) -> Result<AdapterSour
         }
     }
     let wanted = wanted.map(|run| run.to_string_lossy().into_owned());
-    let run = RunDir::find(&project::runs(context), wanted.as_deref())?;
+    let run = project::finished_run(context, wanted.as_deref(), "the adapter's folder")?;
     let finished = FinishedRun::read(&run)?;
     Ok(AdapterSource {
         adapter: adapter::read(&run.adapter())?,
@@ -253,10 +268,7 @@ fn created_at(origin: &AdapterSource) -> Result<u64, Failure> {
 
 fn report(context: &CommandContext, draft: &PackageDraft, written: &WrittenPackage) {
     let (printer, manifest) = (&context.printer, &draft.manifest);
-    let shown = written
-        .dir
-        .strip_prefix(&context.settings.working_dir)
-        .unwrap_or(&written.dir);
+    let shown = named_paths::shown(&context.settings, &written.dir);
     if printer.is_json() {
         return printer.json(&PackageReport {
             package: written.dir.clone(),
@@ -288,12 +300,9 @@ fn report(context: &CommandContext, draft: &PackageDraft, written: &WrittenPacka
             None if share.role == CONTRIBUTORS => "divided among them".to_owned(),
             None => "no address yet".to_owned(),
         };
-        printer.line(format!("{:<13} {} ppm, {to}", share.role, share.ppm));
+        printer.line(format!("{:<13} {}, {to}", share.role, percent(share.ppm)));
     }
     tell_static_shares(printer, manifest);
-    if context.settings.project.license.is_none() {
-        printer.hint("name a licence: openlora config set project.license CC-BY-4.0");
-    }
     printer.hint(format!(
         "check it with `openlora verify {}`",
         shown.display()

@@ -170,6 +170,14 @@ impl Printer {
         }
     }
 
+    /// An error after which a person is asked again.
+    pub fn refused(&self, failure: &Failure) {
+        self.warn(&failure.message);
+        if let Some(hint) = &failure.hint {
+            self.hint(hint);
+        }
+    }
+
     /// Prints the error that ends the process: the JSON envelope with `--json`, otherwise error and
     /// hint.
     pub fn failure(&self, failure: &Failure) {

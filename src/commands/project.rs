@@ -2,26 +2,93 @@
 
 use std::path::{Path, PathBuf};
 
-use super::CommandContext;
+use super::{CommandContext, named_paths};
 use crate::commands::printer::{Printer, ProgressReport};
 use crate::commands::settings::{KEYS, SettingOrigin, SettingValue, Settings, SourceEntry};
 use openlora_core::{
+    atomic,
     error::{ExitClass, Failure},
     private::files,
 };
 use openlora_model::{
     BaseModel, BaseProgress, BaseRequest, DownloadProgress, HubToken,
-    dataset::{DataSource, Dataset, TaskOptions, load},
+    adapter::CONFIG_FILE,
+    dataset::{ColumnNames, DataSource, Dataset, TaskOptions, load},
     gguf::ConversionProgress,
     open_base,
 };
-use openlora_train::TrainConfig;
+use openlora_train::{RunDir, TrainConfig, TrainError};
 
 const MEGABYTE: u64 = 1_000_000;
 
 /// Folder of the project's runs.
 pub fn runs(context: &CommandContext) -> PathBuf {
     context.settings.project_dir().join("runs")
+}
+
+/// The run that is named, or the newest that is finished.
+///
+/// # Errors
+///
+/// There is no such run, or it has no adapter. `instead` says what the user may name where there is
+/// no project.
+pub fn finished_run(
+    context: &CommandContext,
+    wanted: Option<&str>,
+    instead: &str,
+) -> Result<RunDir, Failure> {
+    let runs = runs(context);
+    if let Some(wanted) = wanted {
+        let run = RunDir::find(&runs, Some(wanted))?;
+        run.require_adapter()?;
+        return Ok(run);
+    }
+    let newest = RunDir::newest(&runs).map_err(|error| without_run(context, error, instead))?;
+    if let Some(unfinished) = newest.unfinished {
+        context.printer.note(format!(
+            "the run {} has no adapter yet: taking the run {}",
+            unfinished.id(),
+            newest.finished.id()
+        ));
+    }
+    Ok(newest.finished)
+}
+
+/// The folder of an adapter that is named by itself or by its run.
+pub fn adapter_folder(context: &CommandContext, wanted: &Path) -> Result<PathBuf, Failure> {
+    let here = context.settings.working_dir.join(wanted);
+    atomic::recover_folder(&here).map_err(|error| Failure::io("recover", &here, &error))?;
+    if here.join(CONFIG_FILE).exists() {
+        return Ok(here);
+    }
+    if let Ok(run) = RunDir::find(&runs(context), Some(&wanted.to_string_lossy())) {
+        run.require_adapter()?;
+        return Ok(run.adapter());
+    }
+    // Neither: reading the folder reports what is missing.
+    let here = named_paths::folder(context, wanted, "an adapter or a run")?;
+    let inside = here.join("adapter");
+    Ok(if inside.is_dir() { inside } else { here })
+}
+
+/// Outside of a project, a training could not start either.
+pub fn without_run(context: &CommandContext, error: TrainError, instead: &str) -> Failure {
+    match error {
+        TrainError::NoRun { .. } if context.settings.project_file.is_none() => {
+            no_project(&context.settings, instead)
+        }
+        error => error.into(),
+    }
+}
+
+fn no_project(settings: &Settings, instead: &str) -> Failure {
+    let message = format!(
+        "no project here: neither {} nor a folder above it has an openlora.toml",
+        settings.working_dir.display()
+    );
+    Failure::new(ExitClass::BadInput, message).with_hint(format!(
+        "make one with `openlora init` and go into its folder, or name {instead}"
+    ))
 }
 
 /// Opens the base `id` (by default the configured one), and downloads it if necessary.
@@ -123,25 +190,19 @@ pub fn data_sources(
     context: &CommandContext,
     files: &[PathBuf],
 ) -> Result<Vec<DataSource>, Failure> {
+    let settings = &context.settings;
+    let columns = columns(settings, files.is_empty())?;
     let found = sources(context, files);
     if !found.is_empty() {
-        return Ok(found);
+        return Ok(with_columns(found, &columns));
     }
-    let settings = &context.settings;
-    let (message, hint) = match &settings.project_file {
-        None => (
-            format!(
-                "no project here: neither {} nor a folder above it has an openlora.toml",
-                settings.working_dir.display()
-            ),
-            "make one with `openlora init` and go into its folder, or name the data files",
-        ),
-        Some(file) => (
-            format!("{}: no `[[data]]` entry names a data file", file.display()),
-            "add a `[[data]]` with `path` and `contributor` for each file, or name the data files",
-        ),
+    let Some(file) = &settings.project_file else {
+        return Err(no_project(settings, "the data files"));
     };
-    Err(Failure::new(ExitClass::BadInput, message).with_hint(hint))
+    let message = format!("{}: no `[[data]]` entry names a data file", file.display());
+    Err(Failure::new(ExitClass::BadInput, message).with_hint(
+        "add a `[[data]]` with `path` and `contributor` for each file, or name the data files",
+    ))
 }
 
 /// The named files, or the project's sources. A file that the project also lists keeps its
@@ -153,11 +214,33 @@ pub fn sources(context: &CommandContext, files: &[PathBuf]) -> Vec<DataSource> {
         return own;
     }
     let named = |file: &PathBuf| {
-        let path = settings.working_dir.join(file);
+        let path = named_paths::absolute(context, file);
         let found = own.iter().find(|source| same_file(&source.path, &path));
         found.cloned().unwrap_or_else(|| DataSource::of_file(path))
     };
     files.iter().map(named).collect()
+}
+
+/// The columns that have other names in data files. Where a settings file says so, it means the
+/// project's own data: other files may have the names of the formats, as those of `data split`.
+pub fn columns(settings: &Settings, is_own_data: bool) -> Result<ColumnNames, Failure> {
+    let columns = ColumnNames::parse(&settings.train.columns)?;
+    let by_file = settings
+        .get("train.columns")
+        .is_some_and(|(_, origin)| matches!(origin, SettingOrigin::File { .. }));
+    Ok(match by_file && !is_own_data {
+        true => columns.optional(),
+        false => columns,
+    })
+}
+
+/// The sources, with these names of their columns.
+pub fn with_columns(sources: Vec<DataSource>, columns: &ColumnNames) -> Vec<DataSource> {
+    let named = |source| DataSource {
+        columns: columns.clone(),
+        ..source
+    };
+    sources.into_iter().map(named).collect()
 }
 
 fn source(entry: &SourceEntry) -> DataSource {
@@ -167,6 +250,7 @@ fn source(entry: &SourceEntry) -> DataSource {
         address: entry.address.clone(),
         license: entry.license.clone(),
         weight: entry.weight,
+        columns: ColumnNames::default(),
     }
 }
 
@@ -186,21 +270,25 @@ pub fn task_wish(settings: &Settings) -> TaskOptions {
 }
 
 /// The held-out rows of a `--data` flag or of `eval.data`; `None` if neither names a file.
-pub fn held_out(context: &CommandContext, files: &[PathBuf]) -> Result<Option<Dataset>, Failure> {
+pub fn held_out(
+    context: &CommandContext,
+    files: &[PathBuf],
+    columns: &ColumnNames,
+) -> Result<Option<Dataset>, Failure> {
     let settings = &context.settings;
     let paths: Vec<PathBuf> = if files.is_empty() {
         settings.eval.data.clone()
     } else {
         files
             .iter()
-            .map(|file| settings.working_dir.join(file))
+            .map(|file| named_paths::absolute(context, file))
             .collect()
     };
     if paths.is_empty() {
         return Ok(None);
     }
-    let sources: Vec<DataSource> = paths.into_iter().map(DataSource::of_file).collect();
-    Ok(Some(load(&sources)?))
+    let sources = paths.into_iter().map(DataSource::of_file).collect();
+    Ok(Some(load(&with_columns(sources, columns))?))
 }
 
 /// The `train.*` settings.

@@ -1,14 +1,18 @@
 //! `receipts`: shows the cost of calls from the payer's own payment store, and compares it with the
 //! servers' receipts.
 
-mod explain;
+pub mod explain;
+mod replay;
 
 use std::path::Path;
 
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{CommandContext, money::KnownTokens, network};
+use super::{
+    CommandContext, call::client::ServerClient, money::KnownTokens, named_paths, network,
+    printer::Printer,
+};
 use openlora_chain::provider::Chain;
 use openlora_core::{
     Address, Amount,
@@ -24,7 +28,9 @@ use openlora_payments::payer::{
         against_statement, agreed,
     },
 };
+use openlora_runtime::running_server::RunningServer;
 use openlora_serve::PublishedReceipt;
+pub use replay::{AnswerDifference, ReplayReport, ReplayRequest, run as replay};
 
 /// A paid call as stored by the payer; sums in base units.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -96,7 +102,13 @@ pub async fn show_receipt(
         return explain::run(context, id, url).await;
     }
     let store = PayerStore::open(&context.dirs.data)?;
-    let record = find(&store, id)?.ok_or_else(|| unknown(id))?;
+    let record = match url {
+        Some(_) => None,
+        None => find(&store, id)?,
+    };
+    let Some(record) = record else {
+        return show_free_call(context, id, url).await;
+    };
     let kept = StoredReceipt::from_record(&record);
     let printer = &context.printer;
     if printer.is_json() {
@@ -129,6 +141,56 @@ pub async fn show_receipt(
         ));
     }
     Ok(ExitStatus::Success)
+}
+
+/// Shows the receipt of a free call, which only its server keeps: the named one, or the one that runs
+/// in this home.
+async fn show_free_call(
+    context: &CommandContext,
+    id: &str,
+    url: Option<&str>,
+) -> Result<ExitStatus, Failure> {
+    let url = match url {
+        Some(url) => url.to_owned(),
+        None => own_server(context).await?.ok_or_else(|| unknown(id))?,
+    };
+    let client = ServerClient::new(context, Some(&url))?;
+    let found = client.receipt(id).await?;
+    let receipt = found.filter(|receipt| receipt.payment.is_none());
+    let receipt = receipt.ok_or_else(|| unknown(id))?;
+    let printer = &context.printer;
+    if printer.is_json() {
+        printer.json(&StoredReceipt {
+            id: receipt.id.clone(),
+            time_ms: receipt.journal.time_ms,
+            server: client.place(),
+            adapter: receipt.adapter.clone(),
+            quote: Amount::ZERO,
+            paid: Some(Amount::ZERO),
+            payment: None,
+            receipt: Some(receipt),
+            disputed: None,
+        });
+        return Ok(ExitStatus::Success);
+    }
+    printer.line(format!(
+        "{} from {} at {}, {}",
+        receipt.id,
+        receipt.adapter,
+        client.place(),
+        moment(receipt.journal.time_ms / 1000)
+    ));
+    printer.line(format!(
+        "{} + {} tokens, free of charge",
+        receipt.usage.prompt_tokens, receipt.usage.completion_tokens
+    ));
+    Ok(ExitStatus::Success)
+}
+
+/// The address of the server that runs in this home.
+async fn own_server(context: &CommandContext) -> Result<Option<String>, Failure> {
+    let running = RunningServer::find(&context.dirs).await?;
+    Ok(running.map(|server| server.url().to_owned()))
 }
 
 /// The charge of a call that the server has not reported.
@@ -356,15 +418,19 @@ pub(super) fn unknown(id: &str) -> Failure {
         ExitClass::Usage,
         format!("no call with the id {id} was paid from here"),
     )
-    .with_hint("list the paid calls: openlora receipts list")
+    .with_hint(
+        "list the paid calls: openlora receipts list; a free call's receipt is at its server: \
+         name it with --url URL",
+    )
 }
 
 /// Compares a receipt, given by id or as a file, with the signed payment and with the chain.
 pub async fn verify(context: &CommandContext, what: &str) -> Result<ExitStatus, Failure> {
     let store = PayerStore::open(&context.dirs.data)?;
-    let file = context.settings.working_dir.join(what);
-    let given = match file.is_file() {
-        true => Some(read(&file)?),
+    let path = Path::new(what);
+    let is_path = path.components().count() > 1 || context.settings.working_dir.join(path).exists();
+    let given = match is_path && !what.is_empty() {
+        true => Some(read(&named_paths::file(context, path, "a receipt")?)?),
         false => None,
     };
     let id = given
@@ -466,25 +532,29 @@ fn report(context: &CommandContext, verified: &ReceiptVerification) -> ExitStatu
     if printer.is_json() {
         printer.json(verified);
     } else {
-        for ReceiptCheck {
-            name,
-            status,
-            reason,
-        } in &verified.checks
-        {
-            let word = match status {
-                CheckStatus::Pass => "ok",
-                CheckStatus::Fail => "FAILED",
-                CheckStatus::Skipped => "skipped",
-            };
-            let reason = reason
-                .as_ref()
-                .map_or_else(String::new, |it| format!(": {it}"));
-            printer.line(format!("{word:<8}{name}{reason}"));
-        }
+        print_checks(printer, &verified.checks);
     }
     match verified.ok {
         true => ExitStatus::Success,
         false => ExitStatus::Verdict(ExitClass::Verification),
+    }
+}
+
+fn print_checks(printer: &Printer, checks: &[ReceiptCheck]) {
+    for ReceiptCheck {
+        name,
+        status,
+        reason,
+    } in checks
+    {
+        let word = match status {
+            CheckStatus::Pass => "ok",
+            CheckStatus::Fail => "FAILED",
+            CheckStatus::Skipped => "skipped",
+        };
+        let reason = reason
+            .as_ref()
+            .map_or_else(String::new, |it| format!(": {it}"));
+        printer.line(format!("{word:<8}{name}{reason}"));
     }
 }

@@ -1,13 +1,17 @@
 //! `serve`: serves adapters on their base over HTTP until it is stopped.
 
+pub mod engine_choice;
+pub mod folder;
+pub mod handover;
+mod hosting;
 pub mod log;
 mod sales;
 
 use std::{
-    collections::BTreeMap,
+    collections::BTreeSet,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::PathBuf,
-    time::{SystemTime, UNIX_EPOCH},
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use schemars::JsonSchema;
@@ -15,27 +19,27 @@ use serde::Serialize;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{CommandContext, money, network, notices, project, server_access};
+use self::{
+    engine_choice::ChosenEngine,
+    folder::{NamedFolder, named_folders},
+    handover::hand_over,
+    hosting::AdapterHost,
+};
+use super::{CommandContext, money, network, project, server_access};
 use openlora_attribution::queue::PendingTokenStore;
 use openlora_chain::network::Network;
-use openlora_core::{
-    atomic,
-    error::{ExitClass, ExitStatus, Failure},
-};
-use openlora_ledger::{PriceList, event::SplitRead};
-use openlora_mistral::{EngineLoader, EngineSpec, Quant};
+use openlora_core::error::{ExitClass, ExitStatus, Failure};
 use openlora_model::{BaseModel, adapter};
+use openlora_package::MANIFEST_FILE;
 use openlora_runtime::{
     board, journal,
     paid_serving::{ChosenAdapter, PaidServing, UnclaimedCharge},
-    provenance,
     running_server::{PidFile, RunningServer},
 };
 use openlora_serve::{
     BoundSocket, ConnectionLimits, ROUTES, RouteAudience, ServeError, ServeInputs, ServeLimits,
     ServedAdapter, Server, StopHandle, attribution::AttributionConfig,
 };
-use openlora_train::RunDir;
 
 /// The request of `serve` besides settings.
 #[derive(Clone, Debug, Default)]
@@ -46,8 +50,10 @@ pub struct ServeRequest {
     pub expose: bool,
     /// Generate new tokens for the operator and for sellers.
     pub rotate_tokens: bool,
-    /// `NAME=PATH` as typed; the newest run's adapter if empty.
+    /// `NAME=PATH` as typed.
     pub adapters: Vec<String>,
+    /// A folder of adapters. Without it and named adapters, the newest run's adapter is served.
+    pub folder: Option<PathBuf>,
     /// Password of the serving account.
     pub password_file: Option<PathBuf>,
 }
@@ -68,29 +74,32 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     if networks.is_some() {
         sales::settle_every(context)?;
     }
+    if let Some(server) = RunningServer::find(&context.dirs).await? {
+        return hand_over(context, &request, networks.as_deref(), &server).await;
+    }
     let host = host(context)?;
     check_exposure(context, host, &request)?;
-    if let Some(server) = RunningServer::find(&context.dirs).await? {
-        return Err(second_server(context, &server));
-    }
     let bound = BoundSocket::new(&host.to_string(), context.settings.serve.port).await?;
     let journal = journal::open(&context.dirs.journal())?;
     // After the journal: of two servers of one home, only one may create tokens.
     let access = server_access::open(context, request.rotate_tokens)?;
-    let chosen = choose(context, &request.adapters)?;
+    let chosen = choose(context, &request.adapters, request.folder.as_deref())?;
     let selling = match networks {
         None => None,
         Some(networks) => {
             let password_file = request.password_file.as_deref();
             let url = url_of(bound.address);
-            Some(sales::open(context, &journal, &chosen, networks, password_file, &url).await?)
+            let opened = sales::open(context, &journal, &chosen, networks, password_file, &url);
+            Some(Arc::new(opened.await?))
         }
     };
-    let prices = selling.as_ref().map(|it| it.prices).unwrap_or_default();
     let base = tokio::task::block_in_place(|| project::base(context, base_id(context, &chosen)))?;
-    let splits = selling.as_ref().map(|it| it.splits.clone());
-    let splits = splits.unwrap_or_default();
-    let hosted = load(context, &base, chosen, prices, splits).await?;
+    let parallel = engine_choice::parallel(context, request.local);
+    let engine = ChosenEngine::choose(context, &base.config, chosen.len(), parallel)?;
+    engine_choice::warn_of_parallel(context, engine.kind);
+    let limits = limits(context, &engine);
+    let host = AdapterHost::new(context, base, engine, selling.clone());
+    let hosted = host.host_all(chosen).await?;
     let names: Vec<String> = hosted.iter().map(|adapter| adapter.name.clone()).collect();
     let stop = StopHandle::default();
     let inputs = ServeInputs {
@@ -98,25 +107,24 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
         sales: selling.as_ref().map(|selling| selling.sales.clone()),
         attribution: keeping(context)?,
         access,
+        loader: Some(Arc::new(host)),
     };
     if context.printer.is_watched() {
         let currency = selling.as_ref().map(|it| it.sales.currency.clone());
         log::follow(&context.printer, &journal, currency).await?;
     }
-    let server = Server::new(bound, inputs, journal, limits(context), stop.clone()).await?;
+    let server = Server::new(bound, inputs, journal, limits, stop.clone()).await?;
     let server = server.with_connections(connections(context));
     let signals = tokio::spawn(obey(StopSignals::install()?, stop, context.clone()));
     // Settling ends with a final round after the last call is charged.
     let closing = CancellationToken::new();
     let settling = selling.as_ref().map(|selling| selling.start(&closing));
-    let chains = selling
-        .as_ref()
-        .map(PaidServing::chains)
-        .unwrap_or_default();
+    let chains = selling.as_ref().map(|selling| selling.chains());
+    let chains = chains.unwrap_or_default();
     let sign = PidFile::put_up(&context.dirs, &url_of(server.address()), chains)?;
     // Keeps the dashboard's start fast, however long the journal becomes.
     let boarding = board::keep_ready(context.dirs.journal());
-    announce(context, server.address(), &names, selling.as_ref());
+    announce(context, server.address(), &names, selling.as_deref());
     server.run().await?;
     boarding.abort();
     drop(sign);
@@ -139,31 +147,39 @@ pub(super) async fn load_one(
     context: &CommandContext,
     wanted: &[String],
 ) -> Result<ServedAdapter, Failure> {
-    let chosen = choose(context, wanted)?;
+    let chosen = choose(context, wanted, None)?;
     let base = tokio::task::block_in_place(|| project::base(context, base_id(context, &chosen)))?;
-    let loaded = load(
-        context,
-        &base,
-        chosen,
-        PriceList::default(),
-        BTreeMap::new(),
-    )
-    .await?;
+    let engine = ChosenEngine::choose(context, &base.config, chosen.len(), 1)?;
+    let loaded = load_free(context, engine, base, chosen).await?;
     let none = || Failure::new(ExitClass::Internal, "no adapter was loaded");
     loaded.into_iter().next().ok_or_else(none)
 }
 
+/// Adapters on their base, without prices.
+///
+/// # Errors
+///
+/// One is of another base, or the engine cannot load it.
+pub(super) async fn load_free(
+    context: &CommandContext,
+    engine: ChosenEngine,
+    base: BaseModel,
+    chosen: Vec<ChosenAdapter>,
+) -> Result<Vec<ServedAdapter>, Failure> {
+    AdapterHost::new(context, base, engine, None)
+        .host_all(chosen)
+        .await
+}
+
 /// A home has one journal and one account, and so one server.
-fn second_server(context: &CommandContext, server: &RunningServer) -> Failure {
+fn one_server(server: &RunningServer, what: &str) -> Failure {
     let message = format!(
-        "this home has a server at {} already, which alone writes the journal {}",
-        server.url(),
-        context.dirs.journal().display()
+        "this home has a server at {} already, which {what}",
+        server.url()
     );
     Failure::new(ExitClass::Environment, message).with_hint(
-        "serve both from one process: stop that server with Ctrl-C and start it with every \
-         adapter, `openlora serve --adapter NAME=RUN --adapter NAME=RUN`; or serve this one free of \
-         charge from a home of its own: `OPENLORA_HOME=DIR openlora serve --local --free --port 0`",
+        "stop that server with Ctrl-C first; or serve free of charge from a home of its own: \
+         `OPENLORA_HOME=DIR openlora serve --local --free --port 0`",
     )
 }
 
@@ -232,10 +248,25 @@ fn host(context: &CommandContext) -> Result<IpAddr, Failure> {
     if text.eq_ignore_ascii_case("localhost") {
         return Ok(Ipv4Addr::LOCALHOST.into());
     }
-    text.parse().map_err(|_| {
+    let host: IpAddr = text.parse().map_err(|_| {
         let message = format!("serve.host must be an IP address or localhost, found `{text}`");
         Failure::new(ExitClass::Usage, message).with_hint("use --host 127.0.0.1 for this machine")
-    })
+    })?;
+    if host.is_loopback() || context.settings.is_own("serve.host") {
+        return Ok(host);
+    }
+    let file = context.settings.project_file.clone().unwrap_or_default();
+    let message = format!(
+        "{}: `serve.host` of a project file opens the server to other machines: expected an \
+         address of this one, found {host}",
+        file.display()
+    );
+    Err(
+        Failure::new(ExitClass::BadInput, message).with_hint(format!(
+            "if you mean it, add --host {host} --expose; or once for all: openlora config set \
+             --user serve.host {host}"
+        )),
+    )
 }
 
 fn check_exposure(
@@ -276,16 +307,32 @@ fn check_exposure(
     Ok(())
 }
 
-fn choose(context: &CommandContext, wanted: &[String]) -> Result<Vec<ChosenAdapter>, Failure> {
-    if wanted.is_empty() {
+/// The named adapters and those in a folder; the newest run's without either.
+pub(super) fn choose(
+    context: &CommandContext,
+    wanted: &[String],
+    folder: Option<&Path>,
+) -> Result<Vec<ChosenAdapter>, Failure> {
+    let folder = folder.map(|dir| named_folders(&context.settings.working_dir.join(dir)));
+    let found = folder.transpose()?.unwrap_or_default();
+    let named = wanted.iter().map(|text| named(text));
+    let named = named.collect::<Result<Vec<NamedFolder>, Failure>>()?;
+    let all: Vec<NamedFolder> = named.into_iter().chain(found).collect();
+    if all.is_empty() {
         return Ok(vec![newest(context)?]);
     }
-    wanted.iter().map(|text| named(context, text)).collect()
+    let mut names = BTreeSet::new();
+    if let Some(twice) = all.iter().find(|one| !names.insert(&one.name)) {
+        let name = twice.name.clone();
+        return Err(ServeError::DuplicateAdapter { name }.into());
+    }
+    let all = all.into_iter();
+    all.map(|one| adapter_in(context, one)).collect()
 }
 
 /// The newest run's adapter under the project's name.
 fn newest(context: &CommandContext) -> Result<ChosenAdapter, Failure> {
-    let run = RunDir::find(&project::runs(context), None)?;
+    let run = project::finished_run(context, None, "one with --adapter NAME=PATH")?;
     let folder = context.settings.project_dir().file_name();
     let name = match &context.settings.project.name {
         Some(name) => name.clone(),
@@ -303,14 +350,14 @@ fn newest(context: &CommandContext) -> Result<ChosenAdapter, Failure> {
 
 /// Model ids consist of letters, digits and `-_.`; any other character of a project's name becomes
 /// `-`.
-fn as_model_id(name: &str) -> String {
+pub(super) fn as_model_id(name: &str) -> String {
     let fits = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
     name.chars()
         .map(|letter| if fits(letter) { letter } else { '-' })
         .collect()
 }
 
-fn named(context: &CommandContext, text: &str) -> Result<ChosenAdapter, Failure> {
+fn named(text: &str) -> Result<NamedFolder, Failure> {
     let refuse = |expected: &str| {
         Failure::new(
             ExitClass::Usage,
@@ -319,32 +366,49 @@ fn named(context: &CommandContext, text: &str) -> Result<ChosenAdapter, Failure>
         .with_hint("name the model and its folder: --adapter sentiment=runs/…/adapter")
     };
     let (name, path) = text.split_once('=').ok_or_else(|| refuse("NAME=PATH"))?;
+    if path.is_empty() {
+        return Err(refuse("NAME=PATH"));
+    }
     if name.is_empty() || as_model_id(name) != name {
         return Err(refuse(
             "a name of letters, digits and any of - _ . before the =",
         ));
     }
-    let path = adapter_folder(context.settings.working_dir.join(path));
+    Ok(NamedFolder {
+        name: name.to_owned(),
+        path: PathBuf::from(path),
+    })
+}
+
+/// The adapter in a folder, a package or a run. A package is served only if its files are those that
+/// its manifest lists.
+///
+/// # Errors
+///
+/// The folder holds no adapter, or a changed package.
+pub(super) fn adapter_in(
+    context: &CommandContext,
+    folder: NamedFolder,
+) -> Result<ChosenAdapter, Failure> {
+    let NamedFolder { name, path } = folder;
+    let path = project::adapter_folder(context, &path)?;
+    if path.join(MANIFEST_FILE).is_file() {
+        openlora_package::read(&path)?.check_files()?;
+    }
     let adapter = adapter::read(&path)?;
     let version = adapter.digest.chars().take(12).collect();
     Ok(ChosenAdapter {
-        name: name.to_owned(),
+        name,
         version,
         adapter,
     })
 }
 
-/// A run folder stands for its adapter.
-fn adapter_folder(path: PathBuf) -> PathBuf {
-    let inside = path.join("adapter");
-    // If this fails, reading the adapter reports why.
-    let _ = atomic::recover_folder(&inside);
-    let is_run = !path.join(adapter::CONFIG_FILE).exists() && inside.is_dir();
-    if is_run { inside } else { path }
-}
-
 /// If no base is configured, the one that all adapter cards name.
-fn base_id<'a>(context: &CommandContext, chosen: &'a [ChosenAdapter]) -> Option<&'a str> {
+pub(super) fn base_id<'a>(
+    context: &CommandContext,
+    chosen: &'a [ChosenAdapter],
+) -> Option<&'a str> {
     let mut cards = chosen
         .iter()
         .map(|one| one.adapter.task.as_ref().map(|card| card.base_id.as_str()));
@@ -353,83 +417,11 @@ fn base_id<'a>(context: &CommandContext, chosen: &'a [ChosenAdapter]) -> Option<
         .then_some(first)
 }
 
-async fn load(
-    context: &CommandContext,
-    base: &BaseModel,
-    chosen: Vec<ChosenAdapter>,
-    prices: PriceList,
-    splits: BTreeMap<String, SplitRead>,
-) -> Result<Vec<ServedAdapter>, Failure> {
-    let quant: Quant = context
-        .settings
-        .serve
-        .quant
-        .parse()
-        .map_err(|reason: String| Failure::new(ExitClass::Usage, reason))?;
-    let sources = project::sources(context, &[]);
-    let listener = notices::listener(&context.printer);
-    let engines = EngineLoader::new();
-    let mut hosted: Vec<ServedAdapter> = Vec::with_capacity(chosen.len());
-    for ChosenAdapter {
-        name,
-        version,
-        adapter,
-    } in chosen
-    {
-        if hosted.iter().any(|other| other.name == name) {
-            return Err(ServeError::DuplicateAdapter { name }.into());
-        }
-        adapter::verify_base(&adapter, &base.digest)?;
-        let task = adapter.task.as_ref().map(|card| card.task.clone());
-        let spec = EngineSpec {
-            name: name.clone(),
-            base,
-            adapter: Some(&adapter),
-            quant,
-        };
-        let loaded = engines.load(spec).await?;
-        let weights = &loaded.weights;
-        context.printer.note(format!(
-            "{name}: {} weights ({})",
-            weights.quant, weights.reason
-        ));
-        if let Some(effect) = loaded.effect {
-            let detail = format!("{name} moves the base's logits by up to {effect:.2}");
-            context.printer.detail(detail);
-        }
-        hosted.push(ServedAdapter {
-            name,
-            version,
-            digest: adapter.digest.clone(),
-            base_id: base.id.clone(),
-            base_digest: base.digest.clone(),
-            task,
-            temperature: context.settings.serve.temperature,
-            created: now(),
-            prices,
-            provenance: provenance::read_provenance(
-                base,
-                &adapter,
-                splits.get(&adapter.digest),
-                &sources,
-                &listener,
-            )?,
-            engine: loaded.engine,
-        });
-    }
-    Ok(hosted)
-}
-
-fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |now| now.as_secs())
-}
-
-fn limits(context: &CommandContext) -> ServeLimits {
+fn limits(context: &CommandContext, engine: &ChosenEngine) -> ServeLimits {
     let settings = &context.settings.serve;
     ServeLimits {
-        max_concurrent: settings.max_concurrent,
+        max_concurrent: engine.concurrent,
+        parallel: engine.parallel,
         queue: settings.queue,
         max_body: settings.max_body,
         max_tokens: settings.max_tokens,

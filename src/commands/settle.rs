@@ -7,8 +7,8 @@ use super::{
     money::{format_network_sum, format_token_sum},
     network,
     treasury::{
-        ReceiverAmount, SettlementContext, TreasuryRequest, claim_worth, print_rewards,
-        refuse_server_flags,
+        ReceiverAmount, SettlementContext, TreasuryRequest, claim_worth, hint_claimer,
+        print_rewards, refuse_server_flags,
     },
 };
 use openlora_chain::network::Network;
@@ -48,11 +48,11 @@ pub async fn run(
         return each(context, server.ask("/operator/settle").await?);
     }
     let mut treasury = SettlementContext::open(context, &request).await?;
-    let office = &treasury.operator;
+    let chain = &treasury.operator.chain;
     let worth = claim_worth(context, treasury.network())?;
-    let expected = due(&office.chain, office.account, &treasury.ledger(), worth).await?;
+    let expected = due(chain, &treasury.accounts(), &treasury.ledger(), worth).await?;
     if request.dry_run {
-        forecast(context, &treasury, &expected);
+        forecast(context, &treasury, &expected)?;
         return Ok(ExitStatus::Success);
     }
     let nothing = expected.claims.is_empty() && expected.settles.is_empty();
@@ -64,19 +64,19 @@ pub async fn run(
         };
         let network = treasury.network();
         let nothing = SettleReport::from_round(network, &nothing, RewardRound::default());
-        print_report(context, network, &nothing);
+        print_report(context, network, &nothing)?;
         return Ok(ExitStatus::Success);
     }
     let network = treasury.network().clone();
     treasury
         .operator
         .confirm(&network.name, "claiming and settling")?;
-    treasury.operator.fund().await?;
+    treasury.fund().await?;
     let settled = treasury
         .chain_operator(context)?
         .settle_and_reward()
         .await?;
-    print_report(context, &network, &settled);
+    print_report(context, &network, &settled)?;
     Ok(ExitStatus::Success)
 }
 
@@ -86,11 +86,15 @@ fn each(context: &CommandContext, settled: Vec<SettleReport>) -> Result<ExitStat
     let mut here = settled.into_iter();
     let here = here.find(|it| it.chain_id == network.chain_id);
     let here = here.ok_or_else(|| RunningServer::network_mismatch(&network))?;
-    print_report(context, &network, &here);
+    print_report(context, &network, &here)?;
     Ok(ExitStatus::Success)
 }
 
-fn forecast(context: &CommandContext, treasury: &SettlementContext, due: &AccountDue) {
+fn forecast(
+    context: &CommandContext,
+    treasury: &SettlementContext,
+    due: &AccountDue,
+) -> Result<(), Failure> {
     let network = treasury.network();
     if context.printer.is_json() {
         let claims = due
@@ -101,7 +105,7 @@ fn forecast(context: &CommandContext, treasury: &SettlementContext, due: &Accoun
                 ..ReceiverAmount::from_amount(receiver, *amount)
             });
         let settles = due.settles.iter();
-        return context.printer.json(&SettleForecast {
+        context.printer.json(&SettleForecast {
             network: network.name.clone(),
             chain_id: network.chain_id,
             claims: claims.collect(),
@@ -111,6 +115,7 @@ fn forecast(context: &CommandContext, treasury: &SettlementContext, due: &Accoun
             left_out: UnclaimableSum::all(&due.left_out),
             deferred: DeferredSum::all(&due.deferred),
         });
+        return Ok(());
     }
     for (receiver, (amount, channels)) in &due.claims {
         context.printer.line(format!(
@@ -126,17 +131,23 @@ fn forecast(context: &CommandContext, treasury: &SettlementContext, due: &Accoun
             receiver.receiver
         ));
     }
-    warn(context, network, &UnclaimableSum::all(&due.left_out));
+    warn(context, network, &UnclaimableSum::all(&due.left_out))?;
     print_deferred(context, network, &DeferredSum::all(&due.deferred));
     if due.claims.is_empty() && due.settles.is_empty() {
         context.printer.line("there is nothing to settle");
     }
+    Ok(())
 }
 
-fn print_report(context: &CommandContext, network: &Network, settlement: &SettleReport) {
+fn print_report(
+    context: &CommandContext,
+    network: &Network,
+    settlement: &SettleReport,
+) -> Result<(), Failure> {
     let printer = &context.printer;
     if printer.is_json() {
-        return printer.json(settlement);
+        printer.json(settlement);
+        return Ok(());
     }
     for claim in &settlement.claims {
         printer.line(format!(
@@ -156,16 +167,22 @@ fn print_report(context: &CommandContext, network: &Network, settlement: &Settle
             settle.gas_used
         ));
     }
-    warn(context, network, &settlement.left_out);
+    warn(context, network, &settlement.left_out)?;
     print_deferred(context, network, &settlement.deferred);
-    print_rewards(printer, network, &settlement.rewards);
+    print_rewards(context, network, &settlement.rewards)?;
     if settlement.claims.is_empty() && settlement.settles.is_empty() {
-        return printer.line("there is nothing to settle");
+        printer.line("there is nothing to settle");
+        return Ok(());
     }
     printer.hint("fetch your share with `openlora withdraw`");
+    Ok(())
 }
 
-fn warn(context: &CommandContext, network: &Network, left_out: &[UnclaimableSum]) {
+fn warn(
+    context: &CommandContext,
+    network: &Network,
+    left_out: &[UnclaimableSum],
+) -> Result<(), Failure> {
     for out in left_out {
         context.printer.warn(format!(
             "{} of channel {} cannot be claimed: {}",
@@ -173,7 +190,9 @@ fn warn(context: &CommandContext, network: &Network, left_out: &[UnclaimableSum]
             out.channel,
             out.reason
         ));
+        hint_claimer(context, network, out.claimer.as_deref())?;
     }
+    Ok(())
 }
 
 fn print_deferred(context: &CommandContext, network: &Network, deferred: &[DeferredSum]) {

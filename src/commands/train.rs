@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,12 +12,17 @@ use std::{
 use serde::Serialize;
 
 use super::{
-    CommandContext, attribution, data::tell_unread, figures, project, train_inputs::inputs,
+    CommandContext, attribution, data::tell_unlearned, figures, named_paths, project,
+    train_inputs::inputs,
 };
 use crate::commands::printer::{Printer, ProgressReport};
-use openlora_core::error::{ExitClass, ExitStatus, Failure};
+use openlora_core::{
+    atomic,
+    error::{ExitClass, ExitStatus, Failure},
+};
 use openlora_decoder::Decoder;
 use openlora_influence::BuiltIndex;
+use openlora_model::{adapter, dataset::ColumnNames};
 use openlora_train::{
     RunDir, RunOutcome, RunStart, TrainEvent, TrainFlow,
     estimate::{RunEstimate, estimate},
@@ -77,18 +82,21 @@ fn work(
     stop: &AtomicBool,
 ) -> Result<ExitStatus, Failure> {
     let start = start(context, request)?;
-    let inputs = inputs(context, &request.data, request.out.as_deref(), &start)?;
+    let out = second_folder(context, request, &start)?;
+    check_places(&start, out.as_deref())?;
+    let inputs = inputs(context, &request.data, out.as_deref(), &start)?;
     let read = [Some(&inputs.dataset), inputs.validation.as_ref()];
     for dataset in read.into_iter().flatten() {
-        tell_unread(context, dataset);
+        tell_unlearned(context, dataset);
     }
     if request.dry_run {
         show_estimate(&context.printer, &estimate(&inputs)?);
         return Ok(ExitStatus::Success);
     }
-    let held_out = project::held_out(context, &[])?;
-    let held_out = held_out
+    let columns = ColumnNames::parse(&inputs.config.columns)?.optional();
+    let held_out = project::held_out(context, &[], &columns)?
         .map(|rows| {
+            tell_unlearned(context, &rows);
             EvalSet::new(
                 &inputs.codec,
                 &inputs.task,
@@ -144,10 +152,47 @@ fn tell_repeats(printer: &Printer, lock: &RunLock) {
 fn start(context: &CommandContext, request: &TrainRequest) -> Result<RunStart, Failure> {
     let runs = project::runs(context);
     let Some(wanted) = &request.resume else {
+        // Says first that there is nothing to train on.
+        project::data_sources(context, &request.data)?;
         return Ok(RunStart::Fresh { runs });
     };
     let wanted = (wanted != "latest").then_some(wanted.as_str());
-    Ok(RunStart::Resume(RunDir::find(&runs, wanted)?))
+    let run = RunDir::find(&runs, wanted)
+        .map_err(|error| project::without_run(context, error, "the run's folder"))?;
+    Ok(RunStart::Resume(run))
+}
+
+/// The second folder for the adapter; a resumed run keeps the one that it was told.
+fn second_folder(
+    context: &CommandContext,
+    request: &TrainRequest,
+    start: &RunStart,
+) -> Result<Option<PathBuf>, Failure> {
+    match (&request.out, start) {
+        (Some(out), _) => {
+            named_paths::new_folder(context, out, "a folder for the adapter").map(Some)
+        }
+        (None, RunStart::Resume(run)) => Ok(run.out()),
+        (None, RunStart::Fresh { .. }) => Ok(None),
+    }
+}
+
+/// Checks that the run can write its results, before time is spent on them.
+fn check_places(start: &RunStart, out: Option<&Path>) -> Result<(), Failure> {
+    if let Some(out) = out {
+        adapter::check_place(out).map_err(|error| {
+            Failure::from(error)
+                .with_hint("name another folder with --out; the run keeps the adapter anyway")
+        })?;
+    }
+    let own = match start {
+        RunStart::Fresh { runs } => runs.as_path(),
+        RunStart::Resume(run) => run.path(),
+    };
+    atomic::probe(&own.join("adapter")).map_err(|error| {
+        Failure::io("write in", own, &error)
+            .with_hint("the run keeps its checkpoints and the adapter there: make it a folder that can be written")
+    })
 }
 
 fn evaluate(
@@ -233,9 +278,7 @@ fn report(context: &CommandContext, summary: TrainSummary) {
         final_loss,
         ..
     } = &summary.outcome;
-    let adapter = adapter
-        .strip_prefix(&context.settings.working_dir)
-        .unwrap_or(adapter);
+    let adapter = named_paths::shown(&context.settings, adapter);
     printer.line(format!("adapter       {}", adapter.display()));
     printer.line(format!("steps         {steps}, final loss {final_loss:.4}"));
     printer.line(format!(

@@ -6,7 +6,7 @@ use super::{CommandContext, project};
 use crate::commands::settings::StatedSetting;
 use openlora_core::error::Failure;
 use openlora_model::{
-    dataset::{DataSource, LockedSource, Task, load},
+    dataset::{ColumnNames, DataSource, LockedSource, Task, load},
     text::TextCodec,
 };
 use openlora_train::{RunStart, TrainInputs, ValidationOptions, run::lock::RunLock};
@@ -45,10 +45,14 @@ pub fn inputs(
         }
         flags = lock.flags;
     }
-    let sources = match locked {
+    let mut sources = match locked {
         Some(sources) => sources,
         None => project::data_sources(context, data)?,
     };
+    let columns = ColumnNames::parse(&config.columns)?;
+    if matches!(start, RunStart::Resume(_)) {
+        sources = project::with_columns(sources, &columns);
+    }
     let base = project::base(context, base.as_deref())?;
     let codec = TextCodec::open(&base.dir)?;
     let dataset = load(&sources)?;
@@ -58,13 +62,13 @@ pub fn inputs(
             let stated = settings.train.val.as_ref();
             let own = stated.filter(|stated| stated.value == path);
             let path = own.map_or_else(|| settings.working_dir.join(&path), StatedSetting::path);
-            Some(load(&[DataSource::of_file(path)])?)
+            let file = vec![DataSource::of_file(path)];
+            Some(load(&project::with_columns(file, &columns.optional()))?)
         }
         _ => None,
     };
     let name = settings.project.name.clone();
     let name = name.unwrap_or_else(|| folder_name(&root));
-    let out = out.map(|out| settings.working_dir.join(out));
     Ok(TrainInputs {
         name,
         base,
@@ -75,7 +79,7 @@ pub fn inputs(
         config,
         flags,
         root,
-        out,
+        out: out.map(Path::to_owned),
     })
 }
 
@@ -86,6 +90,7 @@ fn locked_sources(lock: &RunLock, root: &Path) -> Vec<DataSource> {
         address: locked.address.clone(),
         license: locked.license.clone(),
         weight: locked.weight,
+        columns: ColumnNames::default(),
     };
     lock.data.iter().map(source).collect()
 }

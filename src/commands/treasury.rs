@@ -8,26 +8,29 @@ use serde::Serialize;
 use super::{
     CommandContext,
     money::{amount, coin, format_network_sum, format_token_sum, token},
-    printer::Printer,
     server_access::public_url,
+    signer::{HomeAccounts, OtherSigners},
     tx_context::TxContext,
 };
 use crate::commands::settings::SettingOrigin;
 use openlora_attribution::LogFolder;
 use openlora_chain::network::Network;
-use openlora_core::{Amount, error::Failure};
+use openlora_core::{Address, Amount, error::Failure};
 use openlora_ledger::{Ledger, ReceiverKey};
 use openlora_payments::settlement::{ClaimWorth, SettlementOptions, SettlementRecords};
 use openlora_runtime::{
     journal::HomeJournal,
-    rewards::{RewardRound, RewardSource},
+    rewards::{RewardRound, RewardSource, WaitingReward},
     running_server::RunningServer,
-    treasury::ChainOperator,
+    treasury::{ChainOperator, SigningAccounts, WaitingShare},
 };
+use openlora_wallet::WalletAccount;
 
 /// The journal's money and its chain.
 pub struct SettlementContext {
     pub operator: TxContext,
+    /// Accounts that settle and withdraw what is theirs beside the operator's.
+    pub others: OtherSigners,
 }
 
 /// Settings that a running server does not accept from a client.
@@ -100,11 +103,29 @@ impl SettlementContext {
         request: &TreasuryRequest,
     ) -> Result<Self, Failure> {
         let operator = TxContext::open(context, request.password_file.clone()).await?;
-        Ok(Self { operator })
+        let others = operator.other_signers()?;
+        Ok(Self { operator, others })
     }
 
     pub fn network(&self) -> &Network {
         &self.operator.chain.network
+    }
+
+    /// Every account that signs here, the operator's first.
+    pub fn accounts(&self) -> Vec<Address> {
+        let others = self.others.all();
+        let others = others.iter().map(WalletAccount::address);
+        std::iter::once(self.operator.account)
+            .chain(others)
+            .collect()
+    }
+
+    /// Gives those without a balance some coins of a development chain.
+    pub async fn fund(&self) -> Result<(), Failure> {
+        for account in self.accounts() {
+            self.operator.fund_account(account).await?;
+        }
+        Ok(())
     }
 
     pub fn ledger(&self) -> Ledger {
@@ -123,7 +144,10 @@ impl SettlementContext {
 
     /// The chain's operator, after the account was unlocked.
     pub fn chain_operator(&mut self, context: &CommandContext) -> Result<ChainOperator, Failure> {
-        let account = self.operator.unlock()?;
+        let accounts = SigningAccounts {
+            main: self.operator.unlock()?,
+            others: self.others.all(),
+        };
         let journal = match &self.operator.journal {
             HomeJournal::Own(journal) => journal.clone(),
             HomeJournal::Served { server, .. } => {
@@ -146,7 +170,7 @@ impl SettlementContext {
         };
         let chain = self.operator.chain.clone();
         Ok(ChainOperator::new(
-            chain, account, records, options, rewards, true,
+            chain, accounts, records, options, rewards, true,
         ))
     }
 
@@ -168,8 +192,75 @@ impl ReceiverAmount {
     }
 }
 
+/// Shares of this home's accounts that none of the signing accounts could release.
+#[derive(Default)]
+pub struct HomeShares(Vec<HomeShare>);
+
+struct HomeShare {
+    account: Address,
+    share: WaitingShare,
+    /// The command line that releases it.
+    command: String,
+}
+
+impl HomeShares {
+    /// Those of some shares whose recipients are of this home.
+    ///
+    /// # Errors
+    ///
+    /// The journal cannot be read.
+    pub fn among(
+        context: &CommandContext,
+        network: &Network,
+        shares: &[WaitingShare],
+    ) -> Result<Self, Failure> {
+        if shares.is_empty() {
+            return Ok(Self::default());
+        }
+        let home = HomeAccounts::read(context, network)?;
+        let own = shares.iter().filter_map(|share| {
+            let account: Address = share.recipient.parse().ok()?;
+            Some(HomeShare {
+                account,
+                share: share.clone(),
+                command: home.command("withdraw", account)?,
+            })
+        });
+        Ok(Self(own.collect()))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Prints who can release how much, and how.
+    pub fn print(&self, context: &CommandContext, network: &Network) {
+        for it in &self.0 {
+            let HomeShare {
+                account,
+                share,
+                command,
+            } = it;
+            context.printer.line(format!(
+                "waiting       {} for {account} from {}: {command}",
+                format_token_sum(network, &share.token, share.amount),
+                share.receiver
+            ));
+        }
+    }
+}
+
 /// Prints a round as text.
-pub fn print_rewards(printer: &Printer, network: &Network, rewarded: &RewardRound) {
+///
+/// # Errors
+///
+/// Something waits for an account, and the journal cannot be read to say which command uses it.
+pub fn print_rewards(
+    context: &CommandContext,
+    network: &Network,
+    rewarded: &RewardRound,
+) -> Result<(), Failure> {
+    let printer = &context.printer;
     let money = |amount: Amount| format_network_sum(network, amount);
     for anchored in &rewarded.anchors {
         printer.line(format!(
@@ -200,7 +291,62 @@ pub fn print_rewards(printer: &Printer, network: &Network, rewarded: &RewardRoun
             proposed.gas_used
         ));
     }
+    print_waiting_rewards(context, network, &rewarded.waiting)?;
     if let Some(problem) = &rewarded.problem {
         printer.warn(format!("rewards wait for the next round: {problem}"));
     }
+    Ok(())
+}
+
+/// Prints which account each reward waits for, and how it can sign.
+fn print_waiting_rewards(
+    context: &CommandContext,
+    network: &Network,
+    waiting: &[WaitingReward],
+) -> Result<(), Failure> {
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    let (printer, home) = (&context.printer, HomeAccounts::read(context, network)?);
+    for it in waiting {
+        let WaitingReward {
+            adapter_id,
+            name,
+            action,
+            account,
+        } = it;
+        let account = account.as_deref().and_then(|it| it.parse().ok());
+        let Some(account): Option<Address> = account else {
+            printer.warn(format!(
+                "rewards of {name} wait: {action} needs a server of the adapter, and none is known \
+                 here"
+            ));
+            printer.hint(format!(
+                "`openlora explore {adapter_id}` lists the accounts that may serve it"
+            ));
+            continue;
+        };
+        printer.warn(format!(
+            "rewards of {name} wait: {action} needs the account {account}"
+        ));
+        printer.hint(home.advice("settle", account));
+    }
+    Ok(())
+}
+
+/// The hint below money that only another account can claim.
+///
+/// # Errors
+///
+/// The journal cannot be read.
+pub fn hint_claimer(
+    context: &CommandContext,
+    network: &Network,
+    claimer: Option<&str>,
+) -> Result<(), Failure> {
+    if let Some(account) = claimer.and_then(|it| it.parse().ok()) {
+        let home = HomeAccounts::read(context, network)?;
+        context.printer.hint(home.advice("settle", account));
+    }
+    Ok(())
 }

@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use crate::commands::{CommandContext, ask, network, notices, signer::LockedSigner};
+use crate::commands::{
+    CommandContext, ask, network, notices,
+    signer::{LockedSigner, OtherSigners},
+};
 use openlora_chain::{
     balance::from_units,
     development,
@@ -43,8 +46,19 @@ impl TxContext {
         context: &CommandContext,
         password_file: Option<PathBuf>,
     ) -> Result<Self, Failure> {
-        let limits = limits(context)?;
+        // A wrong limit is refused before anything is said about the account.
+        limits(context)?;
         let signer = LockedSigner::choose(context, &network::chosen(context)?)?;
+        Self::open_for(context, signer, password_file).await
+    }
+
+    /// The same for an account that is chosen.
+    pub async fn open_for(
+        context: &CommandContext,
+        signer: LockedSigner,
+        password_file: Option<PathBuf>,
+    ) -> Result<Self, Failure> {
+        let limits = limits(context)?;
         let account = signer.address;
         let network = network::reached(context).await?;
         let chain = Chain::connect(&network).await?;
@@ -143,15 +157,27 @@ impl TxContext {
             .map_err(|failure| failure.with_hint(format!("run it at a terminal and type `{name}`")))
     }
 
+    /// The other accounts of this home that can sign now.
+    pub fn other_signers(&self) -> Result<OtherSigners, Failure> {
+        let state = self.state.read();
+        self.signer
+            .others(&self.context, &self.chain.network, &state)
+    }
+
     /// Gives an account without a balance some coins of a development chain, which are free.
     pub async fn fund(&self) -> Result<(), Failure> {
+        self.fund_account(self.account).await
+    }
+
+    /// The same for any account.
+    pub async fn fund_account(&self, account: Address) -> Result<(), Failure> {
         let faucet = DevFaucet {
             chain: &self.chain,
             facts: &self.journal,
             limits: self.limits,
             listener: &self.listener,
         };
-        faucet.fund(self.account).await
+        faucet.fund(account).await
     }
 }
 

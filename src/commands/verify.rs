@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{CommandContext, network, project};
+use super::{CommandContext, named_paths, network, project};
 use openlora_core::error::{ExitClass, ExitStatus, Failure};
-use openlora_model::dataset::{self, DataSource};
+use openlora_model::dataset::{self, ColumnNames, DataSource};
 use openlora_package::{
     BaseFacts, Manifest, Package, PackageError,
     manifest::{Digest, ManifestDataset},
@@ -29,7 +29,7 @@ pub async fn run(context: &CommandContext, request: VerifyRequest) -> Result<Exi
 }
 
 fn work(context: &CommandContext, request: &VerifyRequest) -> Result<ExitStatus, Failure> {
-    let dir = context.settings.working_dir.join(&request.package);
+    let dir = named_paths::folder(context, &request.package, "a package")?;
     let domain = expected_domain(context)?;
     let (report, _) = checked(context, &dir, request.base.as_deref(), domain)?;
     print_report(context, &report);
@@ -52,7 +52,7 @@ pub(super) fn checked(
         datasets: manifest
             .datasets
             .iter()
-            .map(|data| rows(context, data))
+            .map(|data| rows(context, data, &columns(manifest)))
             .collect(),
         domain: domain.clone(),
     };
@@ -95,12 +95,30 @@ fn base(
     BaseFacts::from_base(&base).map_err(|error| absent(error.to_string()))
 }
 
-fn rows(context: &CommandContext, data: &ManifestDataset) -> KnownFact<Digest> {
+/// The names under which the run read the columns of its data.
+fn columns(manifest: &Manifest) -> ColumnNames {
+    let training = manifest.training.hyperparameters.as_ref();
+    let pairs = training.and_then(|all| all.get("columns")?.as_array());
+    let texts = pairs.into_iter().flatten().filter_map(|pair| pair.as_str());
+    let pairs: Vec<String> = texts.map(str::to_owned).collect();
+    // Names that no version knows cannot have been read by one.
+    ColumnNames::parse(&pairs).unwrap_or_default().optional()
+}
+
+fn rows(
+    context: &CommandContext,
+    data: &ManifestDataset,
+    columns: &ColumnNames,
+) -> KnownFact<Digest> {
     let path = context.settings.project_dir().join(&data.id);
     if !path.is_file() {
         return Err(format!("{} is not here", data.id));
     }
-    let read = dataset::load(&[DataSource::of_file(path)]).map_err(|error| error.to_string())?;
+    let file = DataSource {
+        columns: columns.clone(),
+        ..DataSource::of_file(path)
+    };
+    let read = dataset::load(&[file]).map_err(|error| error.to_string())?;
     Digest::of_hex(&read.digest).ok_or_else(|| format!("{} has no digest", data.id))
 }
 

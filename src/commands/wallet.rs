@@ -376,6 +376,11 @@ pub fn export(
     if entry.ledger.is_some() {
         return Err(KeystoreError::KeyOnLedger { name: entry.name }.into());
     }
+    let out_path = out.map(|out| context.settings.working_dir.join(out));
+    if let Some(taken) = out_path.as_ref().filter(|path| path.exists()) {
+        let message = format!("cannot write {}: file exists", taken.display());
+        return Err(Failure::new(ExitClass::Environment, message));
+    }
     let deed = format!("revealing the private key of `{}`", entry.name);
     ask::confirm(context, &deed, &entry.name)?;
     let store = keystores(context);
@@ -383,11 +388,10 @@ pub fn export(
         store.open(&entry.name, &password)
     })?;
     let revealed = key.reveal();
-    if let Some(out) = out {
-        let out = context.settings.working_dir.join(out);
+    if let Some(out) = &out_path {
         let line = Zeroizing::new(format!("{}\n", revealed.as_str()));
-        atomic::create_file(&out, line.as_bytes())
-            .map_err(|error| Failure::io("write", &out, &error))?;
+        atomic::create_file(out, line.as_bytes())
+            .map_err(|error| Failure::io("write", out, &error))?;
     }
     let printer = &context.printer;
     if printer.is_json() {

@@ -1,4 +1,5 @@
-//! `withdraw`: releases the account's share, and the contributor pools' shares, from the splitters.
+//! `withdraw`: releases the shares of this home's accounts, and those of the contributor pools, from
+//! the splitters.
 
 use serde::Serialize;
 
@@ -7,7 +8,8 @@ use super::{
     money::format_token_sum,
     network,
     treasury::{
-        ReceiverAmount, SettlementContext, TreasuryRequest, print_rewards, refuse_server_flags,
+        HomeShares, ReceiverAmount, SettlementContext, TreasuryRequest, print_rewards,
+        refuse_server_flags,
     },
 };
 use openlora_chain::{development::check_payee, network::Network};
@@ -17,7 +19,9 @@ use openlora_core::{
 };
 use openlora_payments::settlement::{SplitterShare, receivers_of, shares};
 use openlora_runtime::{
-    rewards::RewardRound, running_server::RunningServer, treasury::WithdrawReport,
+    rewards::RewardRound,
+    running_server::RunningServer,
+    treasury::{WaitingShare, WithdrawReport},
 };
 
 /// What `--dry-run --json` prints.
@@ -27,6 +31,15 @@ pub struct WithdrawForecast {
     chain_id: u64,
     /// One per share that would be released.
     releases: Vec<ReceiverAmount>,
+    /// Shares of other accounts, which only they can release.
+    waiting: Vec<WaitingShare>,
+}
+
+/// The shares that splitters hold.
+struct HeldShares {
+    /// This home's, as far as its accounts can sign, and those of contributor pools.
+    payable: Vec<SplitterShare>,
+    waiting: Vec<WaitingShare>,
 }
 
 pub async fn run(
@@ -49,25 +62,32 @@ pub async fn run(
         return each(context, server.ask("/operator/withdraw").await?);
     }
     let mut treasury = SettlementContext::open(context, &request).await?;
-    let due = due(&treasury).await?;
+    if to.is_some() {
+        // Another account of the wallet is paid elsewhere only if it is named itself.
+        treasury.others.unlocked.clear();
+    }
+    let held = held(&treasury).await?;
     if request.dry_run {
-        forecast(context, &treasury, &due);
+        forecast(context, &treasury, &held)?;
         return Ok(ExitStatus::Success);
     }
-    if due.is_empty() && !treasury.is_open() && !treasury.has_rewards() {
+    if held.payable.is_empty() && !treasury.is_open() && !treasury.has_rewards() {
         let network = treasury.network();
-        let nothing = WithdrawReport::from_moved(network, &[], RewardRound::default());
-        print_report(context, network, &nothing);
+        let nothing = WithdrawReport {
+            waiting: held.waiting,
+            ..WithdrawReport::from_moved(network, &[], RewardRound::default())
+        };
+        print_report(context, network, &nothing)?;
         return Ok(ExitStatus::Success);
     }
     let network = treasury.network().clone();
     treasury.operator.confirm(&network.name, "withdrawing")?;
-    treasury.operator.fund().await?;
+    treasury.fund().await?;
     let withdrawal = treasury
         .chain_operator(context)?
         .withdraw_and_reward(to)
         .await?;
-    print_report(context, &network, &withdrawal);
+    print_report(context, &network, &withdrawal)?;
     Ok(ExitStatus::Success)
 }
 
@@ -82,30 +102,43 @@ fn destination(to: Option<&str>) -> Result<Option<Address>, Failure> {
     Ok(to)
 }
 
-/// The shares that this account can have released.
-async fn due(treasury: &SettlementContext) -> Result<Vec<SplitterShare>, Failure> {
-    let operator = &treasury.operator;
-    let mut due = Vec::new();
+async fn held(treasury: &SettlementContext) -> Result<HeldShares, Failure> {
+    let (chain, accounts) = (&treasury.operator.chain, treasury.accounts());
+    let mut all = Vec::new();
     for receiver in receivers_of(&treasury.ledger(), treasury.network().chain_id) {
-        let found = shares(&operator.chain, operator.account, receiver).await?;
-        let payable = |share: &SplitterShare| (share.own || share.pool) && !share.pending.is_zero();
-        due.extend(found.into_iter().filter(payable));
+        let found = shares(chain, &accounts, receiver).await?.into_iter();
+        all.extend(found.filter(|share| !share.pending.is_zero()));
     }
-    Ok(due)
+    let is_payable = |share: &SplitterShare| share.own || share.pool;
+    let (payable, waiting): (Vec<_>, Vec<_>) = all.into_iter().partition(is_payable);
+    Ok(HeldShares {
+        payable,
+        waiting: WaitingShare::all(&waiting),
+    })
 }
 
-fn forecast(context: &CommandContext, treasury: &SettlementContext, due: &[SplitterShare]) {
+fn forecast(
+    context: &CommandContext,
+    treasury: &SettlementContext,
+    held: &HeldShares,
+) -> Result<(), Failure> {
+    let HeldShares {
+        payable: due,
+        waiting,
+    } = held;
     let network = treasury.network();
     if context.printer.is_json() {
         let sum = |share: &SplitterShare| ReceiverAmount {
             recipient: Some(share.recipient.to_string()),
             ..ReceiverAmount::from_amount(&share.receiver, share.pending)
         };
-        return context.printer.json(&WithdrawForecast {
+        context.printer.json(&WithdrawForecast {
             network: network.name.clone(),
             chain_id: network.chain_id,
             releases: due.iter().map(sum).collect(),
+            waiting: waiting.clone(),
         });
+        return Ok(());
     }
     for share in due {
         context.printer.line(format!(
@@ -115,9 +148,12 @@ fn forecast(context: &CommandContext, treasury: &SettlementContext, due: &[Split
             share.receiver.receiver
         ));
     }
-    if due.is_empty() {
+    let waiting = HomeShares::among(context, network, waiting)?;
+    waiting.print(context, network);
+    if due.is_empty() && waiting.is_empty() {
         context.printer.line("there is nothing to withdraw");
     }
+    Ok(())
 }
 
 /// The results of a running server, of which those of the project's network are shown.
@@ -126,14 +162,19 @@ fn each(context: &CommandContext, moved: Vec<WithdrawReport>) -> Result<ExitStat
     let mut here = moved.into_iter();
     let here = here.find(|it| it.chain_id == network.chain_id);
     let here = here.ok_or_else(|| RunningServer::network_mismatch(&network))?;
-    print_report(context, &network, &here);
+    print_report(context, &network, &here)?;
     Ok(ExitStatus::Success)
 }
 
-fn print_report(context: &CommandContext, network: &Network, withdrawal: &WithdrawReport) {
+fn print_report(
+    context: &CommandContext,
+    network: &Network,
+    withdrawal: &WithdrawReport,
+) -> Result<(), Failure> {
     let printer = &context.printer;
     if printer.is_json() {
-        return printer.json(withdrawal);
+        printer.json(withdrawal);
+        return Ok(());
     }
     for release in &withdrawal.releases {
         printer.line(format!(
@@ -144,8 +185,11 @@ fn print_report(context: &CommandContext, network: &Network, withdrawal: &Withdr
             release.gas_used
         ));
     }
-    print_rewards(printer, network, &withdrawal.rewards);
-    if withdrawal.releases.is_empty() {
+    print_rewards(context, network, &withdrawal.rewards)?;
+    let waiting = HomeShares::among(context, network, &withdrawal.waiting)?;
+    waiting.print(context, network);
+    if withdrawal.releases.is_empty() && waiting.is_empty() {
         printer.line("there is nothing to withdraw");
     }
+    Ok(())
 }

@@ -6,16 +6,17 @@ use std::{
     time::Duration,
 };
 
-use openlora_core::error::Failure;
 use openlora_journal::{Journal, JournalError, ReadOnlyJournal, projection};
-use openlora_ledger::state::board::Board;
+use openlora_ledger::{event::EventRecord, state::board::Board};
 
 /// Format of the projection; any change of the format changes the number.
-const FORM: &str = "openlora-board-3";
+const FORM: &str = "openlora-board-4";
 
 /// How often a server updates the stored board of its journal, and after how many records.
 const KEEPING: Duration = Duration::from_secs(60);
-pub const WORTH: u64 = 20_000;
+const WORTH: u64 = 20_000;
+/// A board that is being folded is stored each time after this many records.
+const STRIDE: u64 = 250_000;
 
 /// Keeps the stored board of a growing journal up to date, until the task is aborted.
 pub fn keep_ready(path: PathBuf) -> tokio::task::JoinHandle<()> {
@@ -34,25 +35,42 @@ pub fn keep_ready(path: PathBuf) -> tokio::task::JoinHandle<()> {
     })
 }
 
-fn bring_up_to_date(path: &Path) -> Result<(), Failure> {
-    let (mut journal, mut board) = reopened(path)?;
-    let first = board.sequence;
-    if journal.head()?.sequence < first + WORTH {
+fn bring_up_to_date(path: &Path) -> Result<(), JournalError> {
+    let Some((mut journal, mut board)) = reopened(path)? else {
+        return Ok(());
+    };
+    if journal.head()?.sequence < board.sequence + WORTH {
         return Ok(());
     }
+    catch_up(path, &mut journal, &mut board, |_| {})
+}
+
+/// Applies to a board the records of the journal that it lacks, and hands each to `seen`. The board
+/// is stored on the way, and at the end if that saves the next start a long read.
+///
+/// # Errors
+///
+/// The journal cannot be read.
+pub fn catch_up(
+    path: &Path,
+    journal: &mut ReadOnlyJournal,
+    board: &mut Board,
+    mut seen: impl FnMut(&EventRecord),
+) -> Result<(), JournalError> {
+    let first = board.sequence;
     journal.replay(first + 1, |record| {
         // The journal has no gaps.
         let _ = board.apply(record);
-        if board.sequence % STRIDE == 0 {
-            store(path, &board);
+        seen(record);
+        if record.sequence % STRIDE == 0 {
+            store(path, board);
         }
     })?;
-    store(path, &board);
+    if board.sequence - first >= WORTH {
+        store(path, board);
+    }
     Ok(())
 }
-
-/// A board that is being folded is stored each time after this many records.
-pub const STRIDE: u64 = 250_000;
 
 /// Stores a board. A failure only costs time at the next start.
 pub fn store(journal: &Path, board: &Board) {
@@ -63,11 +81,13 @@ pub fn store(journal: &Path, board: &Board) {
     }
 }
 
-/// A journal, and its board as far as it was stored.
-fn reopened(path: &Path) -> Result<(ReadOnlyJournal, Board), Failure> {
-    let mut journal = Journal::open_read_only(path)?;
+/// A journal, and its board as far as it was stored; none if there is no journal yet.
+fn reopened(path: &Path) -> Result<Option<(ReadOnlyJournal, Board)>, JournalError> {
+    let Some(mut journal) = Journal::open_existing(path)? else {
+        return Ok(None);
+    };
     let board = stored(path, &mut journal)?;
-    Ok((journal, board))
+    Ok(Some((journal, board)))
 }
 
 /// The stored board if it belongs to this journal, or an empty one.
@@ -77,12 +97,11 @@ pub fn stored(path: &Path, journal: &mut ReadOnlyJournal) -> Result<Board, Journ
     Ok(known.map_or_else(Board::default, |(_, board)| board))
 }
 
-/// The board of a journal, from its projection where there is one.
-pub fn opened(path: &Path) -> Result<Board, Failure> {
-    let (mut journal, mut board) = reopened(path)?;
-    journal.replay(board.sequence + 1, |record| {
-        // The journal has no gaps.
-        let _ = board.apply(record);
-    })?;
+/// The board of a journal, from its projection where there is one; empty if there is no journal yet.
+pub fn opened(path: &Path) -> Result<Board, JournalError> {
+    let Some((mut journal, mut board)) = reopened(path)? else {
+        return Ok(Board::default());
+    };
+    catch_up(path, &mut journal, &mut board, |_| {})?;
     Ok(board)
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use openlora_core::error::Failure;
 use openlora_package as package;
 use openlora_package::{
-    PackageError, RunFacts,
+    RunFacts,
     build::dataset_id,
     manifest::{EvalMetric, Training, WeightsOrigin},
     whole::WholeNumber,
@@ -35,9 +35,7 @@ impl FinishedRun {
     /// # Errors
     /// The run has no adapter yet, or a file is missing or damaged.
     pub fn read(run: &RunDir) -> Result<Self, Failure> {
-        if !run.adapter().is_dir() {
-            return Err(PackageError::Unfinished { run: run.id() }.into());
-        }
+        run.require_adapter()?;
         let lock = RunLock::read(&run.lock())?;
         let training = training(run, &lock)?;
         let facts = RunFacts {

@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use self::{
     local::follow_journal,
-    remote::{RemoteServer, follow_server},
+    remote::{RemoteServer, ServerEvents},
 };
 
 /// The clock of the journal's records.

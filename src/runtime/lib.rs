@@ -14,4 +14,5 @@ pub mod provenance;
 pub mod published_log;
 pub mod rewards;
 pub mod running_server;
+pub mod serving_bench;
 pub mod treasury;

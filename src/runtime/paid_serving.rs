@@ -11,7 +11,7 @@ use super::{
     notice::{NoticeListener, transaction_listener},
     provenance,
     rewards::{RewardSchedule, RewardSource},
-    treasury::ChainOperator,
+    treasury::{ChainOperator, SigningAccounts},
 };
 use openlora_chain::{
     development::check_payee,
@@ -27,6 +27,7 @@ use openlora_journal::Journal;
 use openlora_ledger::{
     PriceList, SponsorAllowance,
     event::{Event, ReleaseDeployment, SplitRead},
+    state::LedgerState,
 };
 use openlora_model::adapter::{LoraAdapter, WEIGHTS_FILE};
 use openlora_package::hash;
@@ -53,6 +54,8 @@ pub struct ChosenAdapter {
 pub struct PaidChain {
     pub chain: Chain,
     pub terms: ChainTerms,
+    /// Accounts besides the serving one that settle and withdraw what is theirs.
+    pub others: Vec<WalletAccount>,
 }
 
 /// The terms of payments on a chain.
@@ -85,6 +88,8 @@ pub struct ServingPlan {
     pub journal: Journal,
     pub account: WalletAccount,
     pub chains: Vec<PaidChain>,
+    /// The release of each chosen adapter; none if it is not registered on the home chain.
+    pub releases: Vec<Option<ReleaseDeployment>>,
     pub terms: SaleTerms,
     pub rewards: RewardSource,
     pub listener: NoticeListener,
@@ -93,14 +98,13 @@ pub struct ServingPlan {
 /// Everything that a server with paid calls needs.
 pub struct PaidServing {
     pub sales: SalesConfig,
-    pub prices: PriceList,
     /// Names of the chains, the home chain first.
     pub networks: Vec<String>,
     /// The recipients on the home chain, by the adapter's digest.
     pub splits: BTreeMap<String, SplitRead>,
+    plan: ServingPlan,
+    seller: Arc<X402Seller>,
     operators: Vec<ChainOperator>,
-    triggers: SettleTriggers,
-    rounds: RewardSchedule,
 }
 
 /// A charged sum that could be claimed and is not.
@@ -110,6 +114,25 @@ pub struct UnclaimedCharge {
     pub amount: Amount,
 }
 
+/// The newest release of exactly these weights on the home chain, if the journal has one.
+///
+/// # Errors
+///
+/// The weights cannot be read.
+pub fn release_of_weights(
+    state: &LedgerState,
+    home: &Network,
+    one: &ChosenAdapter,
+) -> Result<Option<ReleaseDeployment>, Failure> {
+    let (weights, _) = hash(&one.adapter.dir.join(WEIGHTS_FILE))?;
+    let weights = weights.to_string();
+    let registry = home.contracts.registry.unwrap_or_default().to_string();
+    let fits = |it: &&ReleaseDeployment| {
+        it.weights_sha256 == weights && it.chain_id == home.chain_id && it.registry == registry
+    };
+    Ok(state.deployments.iter().rev().find(fits).cloned())
+}
+
 impl ServingPlan {
     /// Prepares paid serving of the chosen adapters.
     ///
@@ -117,7 +140,7 @@ impl ServingPlan {
     ///
     /// An adapter is not registered or is served by another account, or a chain cannot be reached.
     pub async fn open(self, chosen: &[ChosenAdapter]) -> Result<PaidServing, Failure> {
-        let payees = self.payees(chosen).await?;
+        let payees = self.payees(chosen, &self.releases).await?;
         self.check_payees(chosen, &payees)?;
         self.prepare(&payees).await?;
         self.sell(&payees).await
@@ -131,11 +154,12 @@ impl ServingPlan {
     async fn payees(
         &self,
         chosen: &[ChosenAdapter],
+        releases: &[Option<ReleaseDeployment>],
     ) -> Result<BTreeMap<String, ReleasePayee>, Failure> {
         let mut payees = BTreeMap::new();
-        for one in chosen {
-            let deployment = self.deployment(one)?;
-            let payee = payee(self.home(), &deployment, self.account.address()).await?;
+        for (one, release) in chosen.iter().zip(releases) {
+            let deployment = release.as_ref().ok_or_else(|| self.unregistered(one))?;
+            let payee = payee(self.home(), deployment, self.account.address()).await?;
             payees.insert(one.adapter.digest.clone(), payee);
         }
         Ok(payees)
@@ -172,26 +196,15 @@ impl ServingPlan {
         Ok(())
     }
 
-    /// The newest release of exactly these weights on the home chain.
-    fn deployment(&self, one: &ChosenAdapter) -> Result<ReleaseDeployment, Failure> {
-        let (weights, _) = hash(&one.adapter.dir.join(WEIGHTS_FILE))?;
-        let weights = weights.to_string();
-        let home = &self.home().network;
-        let registry = home.contracts.registry.unwrap_or_default().to_string();
-        let fits = |it: &&ReleaseDeployment| {
-            it.weights_sha256 == weights && it.chain_id == home.chain_id && it.registry == registry
-        };
-        let state = self.rewards.state.read();
-        let found = state.deployments.iter().rev().find(fits);
-        found.cloned().ok_or_else(|| {
-            let message = format!(
-                "{} is not registered on `{}`, so nobody could be paid for its calls",
-                one.name, home.name
-            );
-            Failure::new(ExitClass::BadInput, message).with_hint(
-                "register it: openlora deploy; or serve without payment: openlora serve --local --free",
-            )
-        })
+    fn unregistered(&self, one: &ChosenAdapter) -> Failure {
+        let message = format!(
+            "{} is not registered on `{}`, so nobody could be paid for its calls",
+            one.name,
+            self.home().network.name
+        );
+        Failure::new(ExitClass::BadInput, message).with_hint(
+            "register it: openlora deploy; or serve without payment: openlora serve --local --free",
+        )
     }
 
     /// Recovers open transactions, creates missing splitters on other chains, and records the
@@ -199,14 +212,21 @@ impl ServingPlan {
     async fn prepare(&self, payees: &BTreeMap<String, ReleasePayee>) -> Result<(), Failure> {
         let limits = self.terms.limits;
         let progress = transaction_listener(&self.listener);
-        for PaidChain { chain, terms } in &self.chains {
+        for PaidChain {
+            chain,
+            terms,
+            others,
+        } in &self.chains
+        {
             let faucet = DevFaucet {
                 chain,
                 facts: &self.journal,
                 limits,
                 listener: &self.listener,
             };
-            faucet.fund(self.account.address()).await?;
+            for account in std::iter::once(&self.account).chain(others) {
+                faucet.fund(account.address()).await?;
+            }
             let sender = TxSender {
                 chain,
                 account: &self.account,
@@ -225,12 +245,30 @@ impl ServingPlan {
                         sender.send(submission).await?;
                     }
                 }
-                let split = payee.split(chain.network.chain_id, terms.token.address);
-                let event = Event::SplitRead(Box::new(split));
-                self.journal.append(event).await?;
+                self.record_split(payee, chain, terms).await?;
             }
         }
         Ok(())
+    }
+
+    /// Records who is paid for an adapter's calls on a chain.
+    async fn record_split(
+        &self,
+        payee: &ReleasePayee,
+        chain: &Chain,
+        terms: &ChainTerms,
+    ) -> Result<(), Failure> {
+        let split = payee.split(chain.network.chain_id, terms.token.address);
+        self.journal
+            .append(Event::SplitRead(Box::new(split)))
+            .await?;
+        Ok(())
+    }
+
+    /// The recipients on the home chain.
+    fn home_split(&self, payee: &ReleasePayee) -> SplitRead {
+        let token = &self.chains[0].terms.token;
+        payee.split(self.home().network.chain_id, token.address)
     }
 
     async fn sell(self, payees: &BTreeMap<String, ReleasePayee>) -> Result<PaidServing, Failure> {
@@ -257,14 +295,14 @@ impl ServingPlan {
             ledger: self.ledger(),
             rules: self.terms.rules,
         };
-        let home = &self.home().network;
+        let seller = Arc::new(X402Seller::new(seller));
         let token = &self.chains[0].terms.token;
-        let split = |payee: &ReleasePayee| payee.split(home.chain_id, token.address);
-        let splits = payees.iter().map(|(key, it)| (key.clone(), split(it)));
+        let splits = payees.iter();
+        let splits = splits.map(|(key, it)| (key.clone(), self.home_split(it)));
         Ok(PaidServing {
             splits: splits.collect(),
             sales: SalesConfig {
-                gateway: Arc::new(X402Seller::new(seller)),
+                gateway: Arc::clone(&seller) as _,
                 facilitator: Arc::new(facilitator),
                 settler: Arc::new(ChainOperators(operators.clone())),
                 currency: Currency {
@@ -272,15 +310,14 @@ impl ServingPlan {
                     decimals: token.decimals,
                 },
             },
-            prices: self.terms.prices,
             networks: self
                 .chains
                 .iter()
                 .map(|it| it.chain.network.name.clone())
                 .collect(),
             operators,
-            triggers: self.terms.triggers,
-            rounds: self.terms.rounds,
+            seller,
+            plan: self,
         })
     }
 
@@ -289,7 +326,8 @@ impl ServingPlan {
     }
 
     fn chain_operators(&self) -> Vec<ChainOperator> {
-        let open = |(place, PaidChain { chain, terms }): (usize, &PaidChain)| {
+        let open = |(place, paid): (usize, &PaidChain)| {
+            let (chain, terms) = (&paid.chain, &paid.terms);
             let options = SettlementOptions {
                 progress: transaction_listener(&self.listener),
                 allowance: SponsorAllowance {
@@ -303,9 +341,12 @@ impl ServingPlan {
                 facts: Arc::new(self.journal.clone()),
                 ledger: self.ledger(),
             };
-            let (chain, account) = (chain.clone(), self.account.clone());
-            let rewards = self.rewards.clone();
-            ChainOperator::new(chain, account, records, options, rewards, place == 0)
+            let accounts = SigningAccounts {
+                main: self.account.clone(),
+                others: paid.others.clone(),
+            };
+            let (chain, rewards) = (chain.clone(), self.rewards.clone());
+            ChainOperator::new(chain, accounts, records, options, rewards, place == 0)
         };
         self.chains.iter().enumerate().map(open).collect()
     }
@@ -314,6 +355,8 @@ impl ServingPlan {
         ChainOffer {
             settlement: Arc::clone(client) as Arc<dyn ChainSettlement>,
             token: terms.token.address,
+            token_symbol: terms.token.symbol.clone(),
+            token_decimals: terms.token.decimals,
             token_name: terms.token.name.clone(),
             token_version: terms.token.version.clone(),
             withdraw_delay: self.terms.withdraw_delay.as_secs(),
@@ -347,6 +390,48 @@ impl Settler for ChainOperators {
 }
 
 impl PaidServing {
+    pub fn prices(&self) -> PriceList {
+        self.plan.terms.prices
+    }
+
+    /// Offers calls of one more adapter; returns its recipients on the home chain. No transaction is
+    /// sent: the server's account is in use.
+    ///
+    /// # Errors
+    ///
+    /// The adapter is not registered or is served by another account, a chain cannot be reached, or
+    /// has no splitter yet.
+    pub async fn offer(&self, one: &ChosenAdapter) -> Result<SplitRead, Failure> {
+        let chosen = std::slice::from_ref(one);
+        let release = release_of_weights(
+            &self.plan.rewards.state.read(),
+            &self.plan.home().network,
+            one,
+        )?;
+        let payees = self.plan.payees(chosen, &[release]).await?;
+        self.plan.check_payees(chosen, &payees)?;
+        let payee = payees.get(&one.adapter.digest);
+        let none = || Failure::new(ExitClass::Internal, "an adapter has no payee");
+        let payee = payee.ok_or_else(none)?;
+        for PaidChain { chain, .. } in &self.plan.chains {
+            if payee.missing_on(chain).await?.is_some() {
+                let message = format!(
+                    "{} has no splitter on `{}` yet, so nobody could be paid for its calls there",
+                    one.name, chain.network.name
+                );
+                return Err(Failure::new(ExitClass::BadInput, message).with_hint(
+                    "restart the server with this adapter: it puts the splitter on the chain",
+                ));
+            }
+        }
+        for PaidChain { chain, terms, .. } in &self.plan.chains {
+            self.plan.record_split(payee, chain, terms).await?;
+        }
+        self.seller
+            .offer_adapter(&one.adapter.digest, payee.splitter);
+        Ok(self.plan.home_split(payee))
+    }
+
     /// Ids of the chains on which calls are paid.
     pub fn chains(&self) -> Vec<u64> {
         let id = |operator: &ChainOperator| operator.client.chain().network.chain_id;
@@ -363,7 +448,10 @@ impl PaidServing {
                 settler,
                 rewarder,
             } = operator;
-            let (rewarder, rounds, ended) = (Arc::clone(rewarder), self.rounds, stop.clone());
+            let SaleTerms {
+                rounds, triggers, ..
+            } = self.plan.terms;
+            let (rewarder, ended) = (Arc::clone(rewarder), stop.clone());
             let filler = Arc::clone(settler);
             tasks.spawn(async move {
                 rewarder.run(rounds, filler, ended).await;
@@ -374,7 +462,7 @@ impl PaidServing {
                 client.watch(watched).await;
                 true
             });
-            let (settler, stop, triggers) = (Arc::clone(settler), stop.clone(), self.triggers);
+            let (settler, stop) = (Arc::clone(settler), stop.clone());
             tasks.spawn(async move { settler.run(triggers, stop).await });
         }
         tasks

@@ -33,10 +33,15 @@ pub enum LogSource {
 }
 
 impl LogSource {
+    /// Whether a text is a server's URL, and not a folder.
+    pub fn is_address(text: &str) -> bool {
+        text.starts_with("http://") || text.starts_with("https://")
+    }
+
     /// A server's URL or a folder below `working_dir`. With `offline`, a server must be on this
     /// machine.
     pub fn open(text: &str, working_dir: &Path, offline: bool) -> Result<Self, Failure> {
-        if !text.starts_with("http://") && !text.starts_with("https://") {
+        if !Self::is_address(text) {
             let dir = working_dir.join(text);
             if !dir.join(CATALOGUE).is_file() {
                 let message = format!("{} has no {CATALOGUE}", dir.display());
@@ -148,10 +153,9 @@ fn check(format: Option<u32>, name: &str) -> Result<(), Failure> {
 
 /// The server's address in the address of its API, which is what OpenAI clients call the base URL.
 pub fn server_root(mut url: reqwest::Url) -> reqwest::Url {
-    let path = url.path().trim_end_matches('/');
-    if let Some(root) = path.strip_suffix("/v1") {
-        let root = root.to_owned();
-        url.set_path(&root);
+    let path = format!("{}/", url.path().trim_end_matches('/'));
+    if let Some((root, _)) = path.split_once("/v1/") {
+        url.set_path(root);
     }
     url
 }

@@ -19,7 +19,10 @@ use openlora_core::{
 use openlora_journal::writer_of;
 use openlora_ledger::event::Event;
 use openlora_ports::FactLog;
-use openlora_serve::{CHALLENGE, access::AccessToken};
+use openlora_serve::{CHALLENGE, LoadOutcome, access::AccessToken};
+
+/// What is said of a request that got no answer.
+pub const SILENT: &str = "no answer in time";
 
 /// Timeout of a health check.
 const ALIVE: Duration = Duration::from_secs(2);
@@ -43,9 +46,10 @@ pub fn operator_client() -> Result<Client, Failure> {
 }
 
 /// The party that answers at an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AddressHolder {
-    Nobody,
+    /// No openlora server; what was found instead.
+    Nobody(String),
     /// The server that has the token.
     Server,
     /// Another program, which must not receive the token.
@@ -71,14 +75,16 @@ pub async fn holder(
     let challenge = hex::encode(rand::random::<[u8; 32]>());
     let asked = client.get(format!("{url}/health"));
     let asked = asked.header(CHALLENGE, &challenge).timeout(ALIVE);
-    let Ok(answer) = asked.send().await else {
-        return AddressHolder::Nobody;
+    let answer = match asked.send().await {
+        Ok(answer) if answer.status().is_success() => answer,
+        Ok(answer) => return AddressHolder::Nobody(answer.status().to_string()),
+        Err(error) => return AddressHolder::Nobody(cause_of(&error)),
     };
-    if !answer.status().is_success() {
-        return AddressHolder::Nobody;
-    }
     let there = answer.remote_addr();
     let health: Value = answer.json().await.unwrap_or_default();
+    if health["status"] != "alive" {
+        return AddressHolder::Nobody("the answer of another program".to_owned());
+    }
     let proof = |name: &str| health[name].as_str().unwrap_or_default();
     let proven = match (whose, there) {
         (TokenOwner::Named, _) => token.proves(&challenge, proof("proof")),
@@ -91,6 +97,18 @@ pub async fn holder(
     }
 }
 
+/// Why a request got no answer, without its address.
+pub fn cause_of(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return SILENT.to_owned();
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
 /// The error for a server of this home that cannot be authenticated.
 fn tokenless(url: &str, file: &Path, found: &str) -> Failure {
     let message = format!(
@@ -101,6 +119,13 @@ fn tokenless(url: &str, file: &Path, found: &str) -> Failure {
         "restart the server: it takes the token in the file, or makes a new one where the file was \
          removed",
     )
+}
+
+/// What a server answers that was asked to serve an adapter.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct LoadAnswer {
+    pub digest: String,
+    pub outcome: LoadOutcome,
 }
 
 /// The file that announces a running server.
@@ -188,7 +213,7 @@ impl RunningServer {
             AddressHolder::Stranger if place.is_live(dirs) => {
                 Err(tokenless(&place.url, &file, "is another"))
             }
-            AddressHolder::Stranger | AddressHolder::Nobody => Ok(None),
+            AddressHolder::Stranger | AddressHolder::Nobody(_) => Ok(None),
         }
     }
 
@@ -196,6 +221,24 @@ impl RunningServer {
     pub fn is_on(&self, chain_id: u64) -> bool {
         let chains = self.chains.as_ref();
         chains.is_none_or(|chains| chains.contains(&chain_id))
+    }
+
+    /// Whether calls are free there; those of a server of an earlier version may be.
+    pub fn is_free(&self) -> bool {
+        self.chains.as_ref().is_some_and(Vec::is_empty)
+    }
+
+    /// Has the server serve an adapter of this machine under a name.
+    ///
+    /// # Errors
+    ///
+    /// The server cannot be reached, or cannot serve the adapter; then it goes on as before.
+    pub async fn load_adapter(&self, name: &str, path: &Path) -> Result<LoadAnswer, Failure> {
+        // Both processes may be in different folders.
+        let path = std::path::absolute(path)
+            .map_err(|error| Failure::io("find the folder of", path, &error))?;
+        let body = json!({ "lora_name": name, "lora_path": path });
+        self.post("/v1/load_lora_adapter", &body).await
     }
 
     /// Asks the server to do something.
@@ -211,17 +254,18 @@ impl RunningServer {
         };
         let asked = asked.header(AUTHORIZATION, self.token.bearer());
         let answer = asked.json(body).send().await.map_err(broken)?;
-        let fine = answer.status().is_success();
+        let status = answer.status();
         let body: Value = answer.json().await.map_err(broken)?;
-        if !fine {
-            let why = body.pointer("/error/message").and_then(Value::as_str);
-            let message = format!(
-                "the server at {} could not do it: {}",
-                self.url,
-                why.unwrap_or("it does not say why")
-            );
-            return Err(Failure::new(ExitClass::Network, message)
-                .with_hint("look at the server's own messages"));
+        if !status.is_success() {
+            let said = |name: &str| body.pointer(name).and_then(Value::as_str);
+            let why = said("/error/message").unwrap_or("it does not say why");
+            let message = format!("the server at {} could not do it: {why}", self.url);
+            let class = match status.as_u16() {
+                400 => ExitClass::BadInput,
+                _ => ExitClass::Network,
+            };
+            let hint = said("/error/hint").unwrap_or("look at the server's own messages");
+            return Err(Failure::new(class, message).with_hint(hint));
         }
         serde_json::from_value(body).map_err(|error| {
             let message = format!(

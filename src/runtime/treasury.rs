@@ -1,24 +1,52 @@
-//! The operator of one chain's money: its settlement client, settler and reward publisher, and the
+//! The operator of one chain's money: its settlement clients, settler and reward publisher, and the
 //! results of what they did.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
 use super::rewards::{RewardPublisher, RewardRound, RewardSource};
 use openlora_chain::{network::Network, provider::Chain};
 use openlora_core::{Address, Amount, error::Failure};
-use openlora_ledger::event::DeferredClaim;
+use openlora_ledger::{
+    event::{DeferredClaim, SplitRead},
+    state::LedgerState,
+};
 use openlora_payments::{
     rewards::server_facts,
     settlement::{
-        ChainSettler, LeftOut, MovedMoney, SettleRound, SettlementClient, SettlementOptions,
-        SettlementRecords,
+        ChainSettler, LeftOut, MovedMoney, SettleRound, SettlementAccounts, SettlementClient,
+        SettlementOptions, SettlementRecords, SplitterShare,
     },
 };
 use openlora_wallet::WalletAccount;
 
-/// The settlement client, the settler and the reward publisher of a chain.
+/// The accounts that sign for this home.
+#[derive(Clone)]
+pub struct SigningAccounts {
+    /// The one that serves.
+    pub main: WalletAccount,
+    /// Others that this home has used and whose keys are at hand.
+    pub others: Vec<WalletAccount>,
+}
+
+/// The accounts that a journal names on a chain as a publisher, as a server, or as a recipient of a
+/// splitter. Those of this home sign there, whichever account it uses now.
+pub fn accounts_in_use(state: &LedgerState, chain_id: u64) -> BTreeSet<Address> {
+    let releases = state.deployments.iter();
+    let releases = releases.filter(|it| it.chain_id == chain_id);
+    let publishers = releases.filter_map(|it| it.publisher.parse().ok());
+    let channels = state.ledger.channels.iter();
+    let channels = channels.filter(|(key, _)| key.chain_id == chain_id);
+    let servers = channels.map(|(_, channel)| channel.config.receiver_authorizer);
+    let splits = state.facts.splits().iter();
+    let splits = splits.filter(|(receiver, _)| receiver.chain_id == chain_id);
+    let parts = splits.flat_map(|(_, split): (_, &SplitRead)| &split.parts);
+    let recipients = parts.map(|part| part.recipient);
+    publishers.chain(servers).chain(recipients).collect()
+}
+
+/// The settlement client of the main account, the settler and the reward publisher of a chain.
 #[derive(Clone)]
 pub struct ChainOperator {
     pub client: Arc<SettlementClient>,
@@ -30,7 +58,7 @@ impl ChainOperator {
     /// `is_home` says whether roots over calls are anchored on this chain.
     pub fn new(
         chain: Chain,
-        account: WalletAccount,
+        accounts: SigningAccounts,
         records: SettlementRecords,
         options: SettlementOptions,
         rewards: RewardSource,
@@ -42,9 +70,11 @@ impl ChainOperator {
             reader: Some(reader),
             ..options
         };
-        let client = Arc::new(SettlementClient::new(chain, account, records, options));
-        let settler = Arc::new(ChainSettler::new(Arc::clone(&client)));
-        let rewarder = RewardPublisher::new(rewards, Arc::clone(&client), is_home);
+        let SigningAccounts { main, others } = accounts;
+        let client = Arc::new(SettlementClient::new(chain, main, records, options));
+        let accounts = SettlementAccounts::new(Arc::clone(&client), others);
+        let settler = Arc::new(ChainSettler::new(accounts.clone()));
+        let rewarder = RewardPublisher::new(rewards, accounts, is_home);
         Self {
             client,
             settler,
@@ -63,14 +93,18 @@ impl ChainOperator {
         Ok(SettleReport::from_round(self.network(), &round, rewards))
     }
 
-    /// Releases the shares of the account and of the pools, then publishes rewards.
+    /// Releases the shares of the accounts and of the pools, then publishes rewards.
     pub async fn withdraw_and_reward(
         &self,
         to: Option<Address>,
     ) -> Result<WithdrawReport, Failure> {
         let moved = self.settler.withdraw(to).await?;
         let rewards = self.rewarder.round().await;
-        Ok(WithdrawReport::from_moved(self.network(), &moved, rewards))
+        let waiting = self.settler.unreleased().await?;
+        Ok(WithdrawReport {
+            waiting: WaitingShare::all(&waiting),
+            ..WithdrawReport::from_moved(self.network(), &moved, rewards)
+        })
     }
 }
 
@@ -99,9 +133,35 @@ pub struct WithdrawReport {
     pub chain_id: u64,
     /// One per released share.
     pub releases: Vec<TransactionReport>,
+    /// Shares of other accounts, which only they can release.
+    #[serde(default)]
+    pub waiting: Vec<WaitingShare>,
     /// Roots over attributed calls and over contributions.
     #[serde(default)]
     pub rewards: RewardRound,
+}
+
+/// A share at a splitter that only its recipient can release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct WaitingShare {
+    pub recipient: String,
+    /// The splitter.
+    pub receiver: String,
+    /// ERC-20 contract of the token.
+    pub token: String,
+    pub amount: Amount,
+}
+
+impl WaitingShare {
+    pub fn all(shares: &[SplitterShare]) -> Vec<Self> {
+        let share = |it: &SplitterShare| Self {
+            recipient: it.recipient.to_string(),
+            receiver: it.receiver.receiver.to_string(),
+            token: it.receiver.token.to_string(),
+            amount: it.pending,
+        };
+        shares.iter().map(share).collect()
+    }
 }
 
 /// Charges of a channel that are not worth claiming yet.
@@ -127,6 +187,9 @@ pub struct UnclaimableSum {
     pub channel: String,
     pub amount: Amount,
     pub reason: String,
+    /// The account that could claim it, if only its key is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimer: Option<String>,
 }
 
 impl UnclaimableSum {
@@ -135,6 +198,7 @@ impl UnclaimableSum {
             channel: out.channel.to_string(),
             amount: out.amount,
             reason: out.reason.clone(),
+            claimer: out.claimer.map(|it| it.to_string()),
         };
         left_out.iter().map(stuck).collect()
     }
@@ -203,6 +267,7 @@ impl WithdrawReport {
             network: network.name.clone(),
             chain_id: network.chain_id,
             releases: moved.iter().map(TransactionReport::from_moved).collect(),
+            waiting: Vec::new(),
         }
     }
 }

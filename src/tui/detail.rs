@@ -16,6 +16,7 @@ use openlora_core::{Amount, calendar};
 use openlora_ledger::{
     DayRange,
     event::AttributionMethod,
+    fallback_reason,
     state::board::{Board, BoardCall, CallAttribution, MICRO, PaymentStanding},
 };
 
@@ -47,7 +48,7 @@ pub fn selected_id(model: &DashModel, pane: Pane) -> Option<String> {
         Pane::Calls => row_id(&model.shown.calls, |row: &CallLine| &row.id),
         Pane::Attribution => row_id(&model.shown.attribution, |row| &row.id),
         Pane::Sums => row_id(&model.shown.sums, |row| &row.id),
-        _ => None,
+        Pane::Inflow | Pane::Pace | Pane::Flow => None,
     }
 }
 
@@ -154,7 +155,7 @@ fn attributed(
     };
     lines.push(Field("method", method.to_owned()));
     if let Some(fallback) = &it.fallback {
-        lines.push(Field("because", fallback.clone()));
+        lines.push(Field("because", fallback_reason(fallback).to_owned()));
     }
     if let Some(index) = &it.index {
         lines.push(Field("index", index.clone()));
@@ -162,7 +163,7 @@ fn attributed(
     lines.push(Field(
         "weights",
         format!(
-            "evidence {}, of it trace {}; confidence {}",
+            "{} by this call ({} copied); leader has {}",
             percent(it.evidence_ppm),
             percent(it.trace_ppm),
             percent(it.confidence_ppm)
@@ -258,7 +259,10 @@ fn transactions(
 /// A row of the sums by day, the newest day first.
 fn sum(model: &DashModel, money: &TokenMoney, id: &str) -> Vec<DetailLine> {
     let board = model.shown_board();
-    let mut lines = vec![Heading(format!("{} {id}", model.group.name()))];
+    let of_all_time = sums::rows(board, money, DayRange::ALL, model.group);
+    let found = of_all_time.iter().find(|row| row.id() == id);
+    let name = found.map_or(id, |row| &row.name);
+    let mut lines = vec![Heading(format!("{} {name}", model.group.name()))];
     let days: Vec<u64> = {
         let of = board
             .earnings
@@ -279,7 +283,7 @@ fn sum(model: &DashModel, money: &TokenMoney, id: &str) -> Vec<DetailLine> {
         let all = rows
             .iter()
             .fold(0u128, |sum, row| sum.saturating_add(row.micro));
-        for row in rows.iter().filter(|row| row.name == id) {
+        for row in rows.iter().filter(|row| row.id() == id) {
             whole = whole.saturating_add(row.micro);
             let amount = model.micro_shown(row.micro, money.decimals);
             let calls = figures::count(row.calls);
@@ -290,19 +294,16 @@ fn sum(model: &DashModel, money: &TokenMoney, id: &str) -> Vec<DetailLine> {
     lines.push(Blank);
     let whole = model.micro_shown(whole, money.decimals);
     lines.push(Field("together", format!("{whole} {}", money.symbol)));
-    if model.group == SumGroup::Contributor {
-        let rows = sums::rows(board, money, DayRange::ALL, model.group);
-        for row in rows.iter().filter(|row| row.name == id) {
-            if let Some(address) = row.address {
-                lines.push(Field("account", address.to_string()));
-            }
-            let paid = row.paid.unwrap_or(Amount::ZERO).0.saturating_mul(MICRO);
-            let paid = model.micro_shown(paid, money.decimals);
-            lines.push(Field(
-                "paid out",
-                format!("{paid} {} from pools", money.symbol),
-            ));
+    if let Some(row) = found.filter(|_| model.group == SumGroup::Contributor) {
+        if let Some(address) = row.address {
+            lines.push(Field("account", address.to_string()));
         }
+        let paid = row.paid.unwrap_or(Amount::ZERO).0.saturating_mul(MICRO);
+        let paid = model.micro_shown(paid, money.decimals);
+        lines.push(Field(
+            "paid out",
+            format!("{paid} {} from pools", money.symbol),
+        ));
     }
     lines
 }

@@ -25,16 +25,11 @@ pub enum ExportFormat {
 /// A file's name and contents; none for a pane without rows.
 pub fn export(model: &DashModel, pane: Pane, format: ExportFormat) -> Option<(String, String)> {
     let money = model.chosen_money()?;
-    let rows = match pane {
-        Pane::Calls => calls(model, money),
-        Pane::Attribution => attributions(model, money),
-        Pane::Sums => sums(model, money),
-        _ => return None,
-    };
-    let name = match pane {
-        Pane::Calls => "calls",
-        Pane::Attribution => "attribution",
-        _ => model.group.name(),
+    let (name, rows) = match pane {
+        Pane::Calls => ("calls", calls(model, money)),
+        Pane::Attribution => ("attribution", attributions(model, money)),
+        Pane::Sums => (model.group.name(), sums(model, money)),
+        Pane::Inflow | Pane::Pace | Pane::Flow => return None,
     };
     let stamp = figures::stamp(model.now_ms);
     Some(match format {

@@ -23,7 +23,10 @@ const SLOWEST_MS: u64 = 2_600;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FlowLeg {
     In(Address),
-    Out(String),
+    Out {
+        name: String,
+        address: Option<Address>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +60,11 @@ impl MoneyFlow {
             }
             Event::Attributed(attributed) => {
                 for part in attributed.amounts.iter().flatten() {
-                    self.start(FlowLeg::Out(part.recipient.clone()), part.micro.0, now_ms);
+                    let leg = FlowLeg::Out {
+                        name: part.recipient.clone(),
+                        address: part.address,
+                    };
+                    self.start(leg, part.micro.0, now_ms);
                 }
             }
             _ => {}

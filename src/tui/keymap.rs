@@ -1,4 +1,4 @@
-//! The table of keys, used by the bindings, the help screen and the README.
+//! The table of keys, used by the bindings, the help screen and the reference of the book.
 
 use super::{action::DashAction, key::KeyPress, layout::Pane};
 

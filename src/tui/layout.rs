@@ -35,7 +35,7 @@ impl Pane {
             Self::Inflow => "Inflow",
             Self::Pace => "Calls + latency",
             Self::Calls => "Live calls",
-            Self::Attribution => "Attribution (PoA)",
+            Self::Attribution => "Attribution (who)",
             Self::Flow => "Flow",
             Self::Sums => "Sums",
         }
@@ -47,7 +47,7 @@ impl Pane {
             Self::Inflow => "Inflow",
             Self::Pace => "Latency",
             Self::Calls => "Calls",
-            Self::Attribution => "PoA",
+            Self::Attribution => "Who",
             Self::Flow => "Flow",
             Self::Sums => "Sums",
         }

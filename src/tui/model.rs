@@ -6,7 +6,7 @@ use super::{
     filter::CallFilter,
     flow::MoneyFlow,
     key::KeyPress,
-    layout::{Pane, ScreenLayout},
+    layout::{PANES, Pane, ScreenLayout},
     money::{AmountUnits, ChainToken},
     shown::{DashView, DetailLine},
     sums::SumGroup,
@@ -32,6 +32,15 @@ pub enum FeedLink {
     Ended,
     /// The program behind the dashboard has ended; nothing more will happen.
     Finished,
+    /// The source, or the program behind the dashboard, has failed.
+    Failed,
+}
+
+impl FeedLink {
+    /// Whether no other state follows.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Ended | Self::Finished | Self::Failed)
+    }
 }
 
 /// The range of days for sums.
@@ -118,7 +127,7 @@ pub fn sort_columns(pane: Pane) -> &'static [&'static str] {
         Pane::Calls => &["time", "amount", "ms", "tokens"],
         Pane::Attribution => &["time", "amount"],
         Pane::Sums => &["amount", "calls", "name"],
-        _ => &[],
+        Pane::Inflow | Pane::Pace | Pane::Flow => &[],
     }
 }
 
@@ -189,12 +198,12 @@ pub struct DashModel {
     pub group: SumGroup,
     pub money: usize,
     pub units: AmountUnits,
-    pub sorts: [RowSort; 6],
-    pub selections: [RowSelection; 6],
+    pub sorts: [RowSort; PANES.len()],
+    pub selections: [RowSelection; PANES.len()],
     pub filter: FilterState,
     pub overlay: PaneOverlay,
     pub flow: MoneyFlow,
-    /// A notice, and when it expires.
+    /// A notice, and when it expires; see [`DashMessage::Tick`](super::update::DashMessage::Tick).
     pub notice: Option<(String, u64)>,
     /// Progress of the program behind the dashboard.
     pub story: String,

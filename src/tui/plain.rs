@@ -24,6 +24,7 @@ pub fn line(model: &DashModel, record: &EventRecord) -> Option<String> {
         Event::ServerStarted { version, .. } => format!("server {version} started"),
         Event::ServerStopped { .. } => "server stopped".to_owned(),
         Event::AdapterLoaded { name, .. } => format!("adapter {name} loaded"),
+        Event::AdapterUnloaded { name, .. } => format!("adapter {name} unloaded"),
         Event::CallMetered { request_id, .. } => {
             let call = model.board.calls.get(request_id)?;
             let paid = call.charge.as_ref().map_or(String::new(), |charge| {
@@ -109,8 +110,10 @@ pub fn summary(model: &DashModel) -> String {
         None => format!("{name} {gross}"),
     });
     let ranges = ranges.collect::<Vec<_>>().join("; ");
+    let rare = heading.rare.iter();
+    let rare: String = rare.map(|(name, sum)| format!(", {name} {sum}")).collect();
     let said = format!(
-        "{} {}: earned {ranges} {}; pending {}, withdrawable {}; {} calls, {} failed {}",
+        "{} {}: earned {ranges} {}; pending {}, withdrawable {}{rare}; {} calls, {} failed {}",
         figures::clock(model.now_ms),
         heading.link.1,
         heading.symbol,
@@ -136,7 +139,9 @@ pub fn sums(model: &DashModel) -> Vec<String> {
         );
         let said = format!(
             "{} {amount} {}, {} calls",
-            row.name, money.symbol, row.calls
+            row.label(&rows),
+            money.symbol,
+            row.calls
         );
         text::clean(&said).into_owned()
     };

@@ -1,7 +1,7 @@
 //! Computes the displayed values from the board, once per frame; views only draw them.
 //!
 //! ```text
-//! board ── range, window, group, filter, sort, selection ──▶ Shown ──▶ views
+//! board ── range, window, group, filter, sort, selection ──▶ DashView ──▶ views
 //! ```
 
 mod charts;

@@ -28,7 +28,7 @@ use super::{
     update::{DashMessage, update},
     view,
 };
-use openlora_core::atomic;
+use openlora_core::{atomic, error::Failure};
 use openlora_ledger::{event::EventRecord, state::board::Board};
 
 /// Minimum interval between two frames.
@@ -44,8 +44,8 @@ pub enum DashFeed {
     Told(String),
     /// A training run progresses, or is over.
     Training(Option<TrainingProgress>),
-    /// The source has failed, with the reason.
-    Failed(String),
+    /// The source has failed.
+    Failed(Failure),
 }
 
 impl From<DashFeed> for DashMessage {
@@ -56,7 +56,10 @@ impl From<DashFeed> for DashMessage {
             DashFeed::Link(link) => Self::Link(link),
             DashFeed::Told(text) => Self::Story(text),
             DashFeed::Training(progress) => Self::Training(progress),
-            DashFeed::Failed(text) => Self::Failed(text),
+            DashFeed::Failed(Failure { message, hint, .. }) => Self::Failed(match hint {
+                Some(hint) => format!("{message}; {hint}"),
+                None => message,
+            }),
         }
     }
 }

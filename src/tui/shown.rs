@@ -33,6 +33,7 @@ pub struct HeadingView {
     pub adapter: String,
     pub network: String,
     pub link: (StateTone, String),
+    pub clock: String,
     pub up: String,
     pub range: &'static str,
     pub symbol: String,
@@ -42,6 +43,8 @@ pub struct HeadingView {
     pub settled: String,
     pub pending: String,
     pub withdrawable: String,
+    /// Name and amount of what is rarely there: refund fees, and charges that were not claimed.
+    pub rare: Vec<(&'static str, String)>,
     /// Name, gross and net of every range.
     pub ranges: Vec<(&'static str, String, Option<String>)>,
     pub calls: String,

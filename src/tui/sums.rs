@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::money::TokenMoney;
+use super::{money::TokenMoney, text};
 use openlora_core::{Address, Amount};
 use openlora_ledger::{
     CallsKey, DayRange,
@@ -36,7 +36,7 @@ impl SumGroup {
     }
 }
 
-/// One row.
+/// One row. Rows of contributors with one name have different addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SumRow {
     pub name: String,
@@ -47,6 +47,25 @@ pub struct SumRow {
     pub micro: u128,
     /// Paid to a contributor from the pools, over all time.
     pub paid: Option<Amount>,
+}
+
+impl SumRow {
+    /// Identifies the row among those of its group.
+    pub fn id(&self) -> String {
+        match self.address.map(|it| it.to_string()) {
+            Some(address) if address != self.name => format!("{} {address}", self.name),
+            _ => self.name.clone(),
+        }
+    }
+
+    /// Its name, with the address if another row has the same name.
+    pub fn label(&self, all: &[Self]) -> String {
+        let namesakes = all.iter().filter(|it| it.name == self.name).count();
+        match self.address.filter(|_| namesakes > 1) {
+            Some(address) => format!("{} {}", self.name, text::short_id(&address.to_string())),
+            None => self.name.clone(),
+        }
+    }
 }
 
 /// Name of the row of unattributed amounts.
@@ -92,9 +111,9 @@ fn by_contributor(board: &Board, money: &TokenMoney, days: DayRange) -> Vec<SumR
     let shares = board.contributors.shares(&money.receivers, days);
     let mut left = charged.charged.0.saturating_mul(MICRO);
     let mut rows = Vec::with_capacity(shares.len() + 1);
-    for (name, shared) in shares {
+    for (recipient, shared) in shares {
         left = left.saturating_sub(shared.micro.0);
-        let paid = shared.address.map(|account| {
+        let paid = recipient.address.map(|account| {
             let of = money.receivers.iter();
             let mut tokens: Vec<_> = of.map(|it| (it.chain_id, it.token)).collect();
             tokens.dedup();
@@ -103,8 +122,8 @@ fn by_contributor(board: &Board, money: &TokenMoney, days: DayRange) -> Vec<SumR
                 .sum()
         });
         rows.push(SumRow {
-            name: name.to_owned(),
-            address: shared.address,
+            name: recipient.name.clone(),
+            address: recipient.address,
             calls: shared.calls,
             micro: shared.micro.0,
             paid,

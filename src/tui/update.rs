@@ -41,7 +41,7 @@ pub enum DashMessage {
     /// New records.
     Records(Vec<EventRecord>),
     Link(FeedLink),
-    /// A second has passed.
+    /// A second has passed, though not on a clock that stands still.
     Tick(u64),
     /// A frame is about to be drawn.
     Frame(u64),
@@ -74,32 +74,52 @@ pub fn update(model: &mut DashModel, message: DashMessage) -> Vec<DashEffect> {
             model.flow.clear();
         }
         DashMessage::Records(records) => absorb(model, &records),
+        // A journal's writer may be missed after the program that wrote it has ended.
+        DashMessage::Link(_) if model.link.is_over() => {}
         DashMessage::Link(link) => {
-            // After the end of a recording, its clock stops, so particles cannot arrive.
-            if matches!(link, FeedLink::Ended | FeedLink::Finished) {
+            // The clock stands still from here on, so particles cannot arrive.
+            if link.is_over() {
                 model.flow.clear();
             }
             model.link = link;
         }
         DashMessage::Tick(now_ms) => tick(model, now_ms),
         DashMessage::Frame(now_ms) => {
-            model.now_ms = model.now_ms.max(now_ms);
+            advance(model, now_ms);
             model.refresh();
         }
         DashMessage::Told(text) => model.notice(text),
         DashMessage::Story(text) => model.story = text,
         DashMessage::Training(progress) => model.training = progress,
         DashMessage::Failed(text) => {
-            let since_ms = model.now_ms;
-            model.link = FeedLink::Stale { since_ms };
+            model.flow.clear();
+            model.link = FeedLink::Failed;
             model.notice = Some((text, u64::MAX));
         }
     }
     Vec::new()
 }
 
+/// Whether charts and clock stand still, because nothing more can happen. The clock of a recording
+/// stops by itself, after its last record.
+fn stands_still(model: &DashModel) -> bool {
+    matches!(model.link, FeedLink::Finished | FeedLink::Failed)
+}
+
+fn advance(model: &mut DashModel, now_ms: u64) {
+    if !stands_still(model) {
+        model.now_ms = model.now_ms.max(now_ms);
+    }
+}
+
+/// Notices expire while the clock stands still, too: a tick is a second.
 fn tick(model: &mut DashModel, now_ms: u64) {
-    model.now_ms = model.now_ms.max(now_ms);
+    let before_ms = model.now_ms;
+    advance(model, now_ms);
+    let now_ms = model.now_ms;
+    if let Some((_, until_ms)) = model.notice.as_mut().filter(|_| now_ms == before_ms) {
+        *until_ms = until_ms.saturating_sub(1_000);
+    }
     model.notice.take_if(|(_, until_ms)| *until_ms <= now_ms);
 }
 
@@ -108,7 +128,7 @@ fn absorb(model: &mut DashModel, records: &[EventRecord]) {
     for record in records {
         match model.board.apply(record) {
             ApplyOutcome::Folded => {
-                if model.options.animation {
+                if model.options.animation && !stands_still(model) {
                     model.flow.note(record, model.now_ms);
                 }
             }

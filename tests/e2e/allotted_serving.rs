@@ -122,7 +122,11 @@ impl Fair {
 
     /// A payer with a channel of the server's terms.
     fn payer(&self, server: &Live, index: u64) -> Payer {
-        let mut payer = Payer::to(self.splitter(), index);
+        self.payer_to(self.splitter(), server, index)
+    }
+
+    fn payer_to(&self, splitter: Address, server: &Live, index: u64) -> Payer {
+        let mut payer = Payer::to(splitter, index);
         let offers = self.offers(server, &classify("who", 0));
         let voucher = payer.voucher(1);
         let delay = &offer(&offers, 31_337, &voucher)["extra"]["withdrawDelay"];
@@ -261,6 +265,63 @@ fn a_server_for_real_money_pays_nobody_at_a_placeholder() {
              --server or --to\n"
         ),
     );
+}
+
+/// Nobody has to stop selling to publish: calls of the new release are paid to its own splitter.
+#[test]
+fn a_release_that_is_deployed_beside_its_server_is_sold_by_it() {
+    let fair = Fair::open();
+    let server = fair.serve();
+    let early = fair.payer(&server, 93);
+    fair.buys(&server, &early, "early", 20..22);
+    let digest = || {
+        let asked = client().get(format!("{}/v1/models/tone", server.url));
+        let model = async { asked.send().await.unwrap().json::<Value>().await.unwrap() };
+        fair.runtime.block_on(model)["digest"].clone()
+    };
+    let first = digest();
+    fair.desk.run(&["train", "-q", "--seed", "7"]).succeeds();
+    let deployed = fair
+        .desk
+        .openlora(&["--json", "deploy"])
+        .env("OPENLORA_PROJECT_VERSION", "0.2.0")
+        .run()
+        .succeeds();
+    let said = format!(
+        "the server at {} serves this tone from now on, instead of the former one\n",
+        server.url
+    );
+    assert!(deployed.stderr.ends_with(&said), "{}", deployed.stderr);
+    let deployment: Value = serde_json::from_str(&deployed.stdout).unwrap();
+    assert_eq!(
+        (&deployment["done"], &deployment["version"]),
+        (&json!("published"), &json!(2))
+    );
+    assert_ne!(digest(), first);
+    let splitter: Address = deployment["splitter"].as_str().unwrap().parse().unwrap();
+    assert_ne!(splitter, fair.splitter());
+    let late = fair.payer_to(splitter, &server, 94);
+    fair.buys(&server, &late, "late", 22..24);
+    // The same once more changes nothing.
+    let again = fair.desk.run(&["deploy"]).succeeds();
+    let said = format!("the server at {} serves tone already\n", server.url);
+    assert!(again.stderr.ends_with(&said), "{}", again.stderr);
+    assert_eq!(server.drain().0, 0);
+    for name in ["early", "late"] {
+        assert!(!fair.attributed(name).is_empty(), "{name}");
+    }
+    let receivers: std::collections::BTreeSet<Address> = fair
+        .desk
+        .journal()
+        .into_iter()
+        .filter_map(|record| match record.event {
+            Event::Settled(settled) => Some(settled.receiver.receiver),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(receivers, [fair.splitter(), splitter].into());
+    let settle = fair.desk.json(&["settle", "--dry-run"]);
+    assert_eq!(settle["claims"], json!([]), "{settle}");
 }
 
 #[test]

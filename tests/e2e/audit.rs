@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use alloy::{primitives::Bytes, sol_types::SolCall};
+use openlora::commands::earnings::{AuditRelation, relation_line};
 use openlora_chain::registry::{BatchSettlementEscrow as Escrow, ChannelVoucher, VoucherClaim};
 use openlora_contracts::ESCROW;
 use openlora_core::{Address, Amount, Word};
@@ -28,6 +29,32 @@ use crate::{
         Buyer, CHAIN_ID, Market, Seller, channel_id, channel_key, send, send_from,
     },
 };
+
+#[test]
+fn a_long_relation_is_apart_from_its_sums() {
+    let line = |name: &str, ok| {
+        let check = AuditRelation {
+            name: name.to_owned(),
+            left: Amount(100),
+            relation: "=",
+            right: Amount(100),
+            ok,
+        };
+        relation_line(&check, 6)
+    };
+    assert_eq!(
+        line(
+            "charged + refund fees = claimed + claimable + written off + uncollectable",
+            true
+        ),
+        "  ok  charged + refund fees = claimed + claimable + written off + uncollectable  \
+         0.0001 = 0.0001"
+    );
+    assert_eq!(
+        line("uncollectable = 0", false),
+        format!("  BAD uncollectable = 0{}0.0001 = 0.0001", " ".repeat(30))
+    );
+}
 
 fn settle(seller: &Seller) -> SettleRound {
     let treasurer = ChainSettler::new(Arc::clone(&seller.desk));
@@ -139,7 +166,8 @@ fn what_a_payer_withdrew_first_is_a_loss_with_its_calls() {
         [LeftOut {
             channel,
             amount: Amount(250),
-            reason
+            reason,
+            claimer: None,
         }]
     );
     // The command says so too.
@@ -298,6 +326,7 @@ fn exact_call(seller: &Seller, id: &str, nonce: &Word, amount: u128, receiver: R
         request_hash: "00".into(),
         response_hash: "00".into(),
         charge: Some(Box::new(charge)),
+        computation: None,
     };
     seller.wait(seller.ledger.keep(metered)).unwrap();
 }

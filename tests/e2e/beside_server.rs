@@ -1,12 +1,13 @@
 //! Commands beside a running server of the same home: they read its journal, and record through it
 //! what they do on a chain.
 
+use openlora_ledger::event::{Event, EventRecord};
 use serde_json::{Value, json};
 
 use crate::{
     deploy_support::{Act, Chain, Desk, Proxy},
     keys::OWN,
-    live::{Live, serve_args, write_adapters},
+    live::{Live, golden, serve_args, write_adapters},
 };
 
 /// A home on its own chain, in which a server answers calls for free.
@@ -46,13 +47,18 @@ fn a_release_is_deployed_while_its_home_serves() {
     // The coins of the development chain, the contributors' pool, and the registration.
     assert_eq!(desk.count("transaction_intended"), 3);
     assert_eq!(desk.count("transaction_settled"), 3);
+    // The release is served at once, beside what is served already.
+    let served = |name: &str| served_digest(&server, name);
+    let digest = served("tone");
+    assert!(digest.is_some());
+    assert_eq!(desk.count("adapter_loaded"), 3);
+    let args = ["call", "hello", "--adapter", "tone", "--url", &server.url];
+    desk.run(&args).succeeds();
+    // The next release has the same weights.
     let second = desk.run(&["deploy", "second"]).succeeds();
-    let next = format!(
-        "hint: the server at {} goes on with what it loaded; to serve this release, stop it with \
-         Ctrl-C, which ends running calls in order, and run `openlora serve` again\n",
-        server.url
-    );
+    let next = format!("the server at {} serves tone already\n", server.url);
     assert!(second.stderr.ends_with(&next), "{}", second.stderr);
+    assert_eq!(served("tone"), digest);
     let again = desk.json(&["deploy", "second"]);
     assert_eq!(
         (&again["done"], &again["version"]),
@@ -76,6 +82,61 @@ fn a_release_is_deployed_while_its_home_serves() {
     assert_eq!(desk.json(&["deploy", "second"]), again);
 }
 
+/// Serves the package `first` under the name of its release.
+fn serve_release(desk: &Desk, more: &[&str]) -> Live {
+    let base = golden("llama").display().to_string();
+    let args = [
+        "serve",
+        "--local",
+        "--json",
+        "--port",
+        "0",
+        "--base",
+        &base,
+        "--quant",
+        "f32",
+        "--adapter",
+        "tone=first",
+    ];
+    Live::of(desk.openlora(&args).args(more.iter().copied()))
+}
+
+#[test]
+fn a_release_that_the_server_has_loaded_needs_no_restart() {
+    let chain = Chain::embedded();
+    let desk = Desk::at(chain.url());
+    let deployed = desk.json(&["deploy", "first"]);
+    let id = deployed["adapter_id"].as_str().unwrap();
+    let nothing = format!(
+        "the registry has this release already; nothing was sent\n\
+         hint: look at it with `openlora explore {id}`\n"
+    );
+    let again = |package: &str| desk.run(&["deploy", package]).succeeds().stderr;
+    let served = |server: &Live| {
+        let url = &server.url;
+        format!("{nothing}the server at {url} serves tone already\n")
+    };
+    for more in [&["--free"][..], &[]] {
+        let server = serve_release(&desk, more);
+        assert_eq!(again("first"), served(&server), "{more:?}");
+        assert_eq!(server.drain().0, 0);
+    }
+    // Of a version that is published meanwhile, calls are paid to its own recipients.
+    let paid_version = || {
+        let version = |record: EventRecord| match record.event {
+            Event::SplitRead(split) => Some(split.version),
+            _ => None,
+        };
+        desk.journal().into_iter().rev().find_map(version)
+    };
+    let server = serve_release(&desk, &[]);
+    assert_eq!(paid_version(), Some(1));
+    assert_eq!(desk.json(&["deploy", "second"])["version"], 2);
+    assert_eq!(paid_version(), Some(2));
+    assert_eq!(again("second"), served(&server));
+    assert_eq!(server.drain().0, 0);
+}
+
 #[test]
 fn forecasts_and_contracts_need_no_server_to_stop() {
     let ServingDesk {
@@ -96,38 +157,138 @@ fn forecasts_and_contracts_need_no_server_to_stop() {
     assert_eq!(server.drain().0, 0);
 }
 
+/// The digest under a name, if it is served.
+fn served_digest(server: &Live, name: &str) -> Option<String> {
+    let url = format!("{}/v1/models/{name}", server.url);
+    let (status, model) = get(&url);
+    (status == 200).then(|| model["digest"].as_str().unwrap().to_owned())
+}
+
+fn get(url: &str) -> (u16, Value) {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let answer = client.get(url).send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    })
+}
+
 #[test]
-fn a_second_server_of_a_home_says_what_works() {
+fn a_second_serve_hands_its_adapters_to_the_running_server() {
     let ServingDesk {
         _chain,
         desk,
         server,
     } = ServingDesk::start();
+    let url = &server.url;
     let args = serve_args(0);
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let plain: Vec<&str> = args.iter().copied().filter(|it| *it != "--json").collect();
-    let journal = desk.path().join("home/data/journal.sqlite");
-    desk.run(&plain).fails(
+    // Of the adapters that it names, one is served already.
+    let more = [&args[..], &["--adapter", "extra=filter"]].concat();
+    let run = desk.run(&more).succeeds();
+    let ready: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(
+        ready,
+        json!({ "url": url, "adapters": ["persona", "filter", "extra"], "network": "local" })
+    );
+    assert_eq!(
+        run.stderr,
+        format!(
+            "the server at {url} serves persona already\n\
+             the server at {url} serves filter already\n\
+             the server at {url} serves extra too, from now on\n\
+             that server keeps its own settings: --base, --quant changed nothing\n"
+        )
+    );
+    assert_eq!(
+        served_digest(&server, "extra"),
+        served_digest(&server, "filter")
+    );
+    let call = ["call", "hello", "--adapter", "extra", "--url", url];
+    desk.run(&call).succeeds();
+    // Another adapter under the name.
+    let swap = ["serve", "--local", "--free", "--adapter", "extra=persona"];
+    let said = desk.run(&swap).succeeds().stderr;
+    assert_eq!(
+        said,
+        format!("the server at {url} serves this extra from now on, instead of the former one\n")
+    );
+    assert_eq!(
+        served_digest(&server, "extra"),
+        served_digest(&server, "persona")
+    );
+    assert_eq!(server.drain().0, 0);
+}
+
+#[test]
+fn what_a_running_server_cannot_serve_is_told_and_disturbs_nobody() {
+    let ServingDesk {
+        _chain,
+        desk,
+        server,
+    } = ServingDesk::start();
+    let url = &server.url;
+    let serve = |more: &[&str]| desk.run(&[&["serve", "--local"], more].concat());
+    let hint = "hint: stop that server with Ctrl-C first; or serve free of charge from a home of \
+                its own: `OPENLORA_HOME=DIR openlora serve --local --free --port 0`\n";
+    serve(&["--adapter", "persona=persona"]).fails(
         4,
         &format!(
-            "error: this home has a server at {} already, which alone writes the journal {}\n\
-             hint: serve both from one process: stop that server with Ctrl-C and start it with \
-             every adapter, `openlora serve --adapter NAME=RUN --adapter NAME=RUN`; or serve this \
-             one free of charge from a home of its own: `OPENLORA_HOME=DIR openlora serve --local \
-             --free --port 0`\n",
-            server.url,
-            journal.display()
+            "error: this home has a server at {url} already, which answers calls free of charge\n\
+             {hint}"
         ),
     );
-    // The second way, as it is written.
-    let other = desk.path().join("other");
+    serve(&[
+        "--free",
+        "--rotate-operator-token",
+        "--adapter",
+        "a=persona",
+    ])
+    .fails(
+        4,
+        &format!(
+            "error: this home has a server at {url} already, which makes new tokens only when it \
+             starts\n{hint}"
+        ),
+    );
+    // One that was trained on another base.
+    let card = desk.path().join("filter/openlora_task.json");
+    let text = std::fs::read_to_string(&card).unwrap();
+    let mut other: Value = serde_json::from_str(&text).unwrap();
+    other["base_digest"] = json!("ab".repeat(32));
+    std::fs::write(&card, other.to_string()).unwrap();
+    let refused = serve(&["--free", "--adapter", "other=filter"]);
+    let (first, _) = refused.stderr.split_once('\n').unwrap();
+    let base = served_base(&server);
+    assert_eq!(
+        first,
+        format!(
+            "error: the server at {url} could not do it: adapter {}: it was trained on base llama with \
+             digest {}, this base has digest {base}",
+            desk.path().join("filter").display(),
+            "ab".repeat(32),
+        )
+    );
+    assert_eq!(refused.code, 3);
+    assert_eq!(served_digest(&server, "other"), None);
+    let call = ["call", "hello", "--adapter", "filter", "--url", url];
+    desk.run(&call).succeeds();
+    // A home of its own, as the hint says.
+    let args = serve_args(0);
+    let home = desk.path().join("other");
+    std::fs::write(&card, text).unwrap();
     let beside = desk
-        .openlora(&args)
-        .env("OPENLORA_HOME", other.to_str().unwrap());
+        .openlora(&args.iter().map(String::as_str).collect::<Vec<_>>())
+        .env("OPENLORA_HOME", home.to_str().unwrap());
     let second = Live::of(beside);
     assert_ne!(second.url, server.url);
     assert_eq!(second.drain().0, 0);
     assert_eq!(server.drain().0, 0);
+}
+
+fn served_base(server: &Live) -> String {
+    let (_, model) = get(&format!("{}/v1/models/persona", server.url));
+    model["base_digest"].as_str().unwrap().to_owned()
 }
 
 /// A server may send from the same account between the reading of the nonce and the sending.

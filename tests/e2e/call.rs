@@ -1,5 +1,6 @@
 //! `call` against the real server, and without one.
 
+use openlora_core::calendar::moment;
 use serde_json::{Value, json};
 
 use crate::{
@@ -46,13 +47,78 @@ fn a_chat_prints_the_text_and_says_what_it_used() {
     assert_eq!(said.stderr, expected);
     assert_eq!(usage["completion_tokens"], 4);
     let keys: Vec<&String> = answer.as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["id", "text", "usage", "paid", "receipt"]);
+    assert_eq!(keys, ["id", "text", "usage", "paid", "receipt", "request"]);
+    let sent = json!({
+        "path": "/v1/chat/completions",
+        "body": {
+            "model": "persona", "messages": [{ "role": "user", "content": "hello" }],
+            "max_tokens": 4, "temperature": 0.0,
+        },
+    });
+    assert_eq!(answer["request"], sent);
     assert_eq!(answer["paid"], "0");
     assert_eq!(
         (&answer["receipt"]["id"], &answer["receipt"]["usage"]),
         (&answer["id"], usage)
     );
     assert_eq!(server.drain().0, 0);
+}
+
+#[test]
+fn a_free_call_has_its_receipt_at_the_server() {
+    let (home, server) = served();
+    let url = server.url.as_str();
+    let call = ["call", "hello", "--adapter", "persona", "--max-tokens", "4"];
+    let run = |dir: &std::path::Path, args: &[&str]| openlora(dir).args(args.iter().copied()).run();
+    let answer = run(
+        home.path(),
+        &[&call[..], &["--url", url, "--json"]].concat(),
+    )
+    .succeeds();
+    let answer: Value = serde_json::from_str(&answer.stdout).unwrap();
+    let id = answer["id"].as_str().unwrap();
+    let usage = &answer["usage"];
+    let time_ms = answer["receipt"]["journal"]["time_ms"].as_u64().unwrap();
+    let shown = format!(
+        "{id} from persona at {url}, {}\n{} + {} tokens, free of charge\n",
+        moment(time_ms / 1000),
+        usage["prompt_tokens"],
+        usage["completion_tokens"]
+    );
+    let show = ["receipts", "show", id];
+    assert_eq!(run(home.path(), &show).succeeds().stdout, shown);
+    let other = tempfile::tempdir().unwrap();
+    let named = [&show[..], &["--url", url]].concat();
+    assert_eq!(run(other.path(), &named).succeeds().stdout, shown);
+    let json = run(home.path(), &[&show[..], &["--json"]].concat()).succeeds();
+    let mut json: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(json["receipt"]["id"], answer["id"]);
+    json.as_object_mut().unwrap().remove("receipt");
+    assert_eq!(
+        json,
+        json!({
+            "id": id, "time_ms": time_ms, "server": url, "adapter": "persona", "quote": "0",
+            "paid": "0", "payment": null, "disputed": null,
+        })
+    );
+    // Nothing was paid, so nothing is listed or verified.
+    let list = run(home.path(), &["receipts", "list"]).succeeds();
+    assert_eq!(
+        (list.stdout.as_str(), list.stderr.as_str()),
+        (
+            "",
+            "hint: no call was paid from here; pay for one: openlora call \"hello\" --url URL\n"
+        )
+    );
+    let unknown = format!(
+        "error: no call with the id {id} was paid from here\n\
+         hint: list the paid calls: openlora receipts list; a free call's receipt is at its server: \
+         name it with --url URL\n"
+    );
+    run(home.path(), &["receipts", "verify", id]).fails(2, &unknown);
+    run(other.path(), &show).fails(2, &unknown);
+    assert_eq!(server.drain().0, 0);
+    run(home.path(), &show).fails(2, &unknown);
 }
 
 #[test]

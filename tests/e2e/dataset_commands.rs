@@ -171,8 +171,9 @@ fn over_long_rows_are_counted_and_share_a_hint() {
     assert_eq!(
         errors,
         format!(
-            "23\n{listed}    hint: shorten the row, or raise train.max_len; data check shows the \
-             longest row\n  and 3 more\n"
+            "23\n{listed}    hint: shorten the row, or raise the limit: `openlora config set \
+             train.max_len N`, outside of a project with --user; data check shows the longest row\n  \
+             and 3 more\n"
         )
     );
 }
@@ -310,6 +311,96 @@ fn columns_that_are_not_read_are_named_once() {
          eval.data in openlora.toml\n\
          \n\
          no errors\n"
+    );
+}
+
+#[test]
+fn answers_that_marks_leave_out_are_told_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let turn = |role: &str, text: &str, mark: &str| {
+        format!(r#"{{"role": "{role}", "content": "{text}"{mark}}}"#)
+    };
+    let row = |mark: &str| {
+        let turns = [
+            turn("user", "bitcoin", ""),
+            turn("assistant", "up", mark),
+            turn("user", "ether", ""),
+            turn("assistant", "down", ""),
+        ];
+        format!("{{\"messages\": [{}]}}\n", turns.join(", "))
+    };
+    let rows = [row(r#", "weight": 0"#), row("")].concat();
+    project(dir.path(), "", &[("rows.jsonl", &rows)]);
+    let told = "rows.jsonl: 1 of 4 answers, in 1 row, is marked as not learned (`weight`)";
+    let warning = format!("warning: {told}\n");
+    let preview = data(dir.path(), &["preview", "rows.jsonl"]).succeeds();
+    assert_eq!(preview.stderr, warning);
+    let split = ["split", "rows.jsonl", "--out", "parts", "--test", "0"];
+    assert_eq!(data(dir.path(), &split).succeeds().stderr, warning);
+    let run = openlora(dir.path())
+        .args(["train", "--data", "rows.jsonl", "--max-steps", "1"])
+        .run();
+    let (first, rest) = run.stderr.split_at(warning.len());
+    assert_eq!(first, warning);
+    assert!(!rest.contains("not learned"), "{rest}");
+    let check = data(dir.path(), &["check", "rows.jsonl"]).succeeds();
+    assert_eq!(check.stderr, "");
+    let (_, findings) = check.stdout.split_once("warnings: ").unwrap();
+    let first: Vec<&str> = findings.lines().take(3).collect();
+    let hint = "    hint: they are context for later answers; take the marks out to learn them too";
+    assert_eq!(first[1..], [format!("  {told}"), hint.to_owned()]);
+}
+
+#[test]
+fn columns_with_other_names_are_read_by_every_data_command() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = "review,sentiment\nup and away,good\ndown it goes,bad\nfar up,good\n";
+    project(dir.path(), "", &[("rows.csv", table)]);
+    let columns = "text=review,label=sentiment";
+    let refused = data(dir.path(), &["preview", "rows.csv"]);
+    refused.fails(
+        3,
+        "error: rows.csv:1: no row format has the keys `review`, `sentiment`; expected messages, \
+         conversations, instruction and output, prompt and completion, text and label, or text\n\
+         hint: read them with --columns text=review,label=sentiment, or rename the columns\n",
+    );
+    let check = ["check", "rows.csv", "--columns", columns, "--json"];
+    let report: Value = serde_json::from_str(&data(dir.path(), &check).succeeds().stdout).unwrap();
+    assert_eq!(
+        (&report["ok"], &report["parts"][0]["labels"]),
+        (&json!(true), &json!({ "bad": 1, "good": 2 }))
+    );
+    // What is split has the names of the format.
+    let split = [
+        "split", "rows.csv", "--out", "parts", "--test", "0", "--valid", "0",
+    ];
+    data(dir.path(), &[&split[..], &["--columns", columns]].concat()).succeeds();
+    let written = fs::read_to_string(dir.path().join("parts/train.jsonl")).unwrap();
+    let rows: Vec<Value> = written
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(rows[0], json!({ "text": "up and away", "label": "good" }));
+    assert_eq!(rows.len(), 3);
+    // The setting is for the project's own data; files that are named may have either names.
+    let own = "[[data]]\npath = \"rows.csv\"\ncontributor = \"Ann\"\n[train]\n\
+               columns = [\"text=review\", \"label=sentiment\"]\n[eval]\n\
+               data = [\"parts/train.jsonl\"]\n";
+    project(dir.path(), own, &[]);
+    data(dir.path(), &["check"]).succeeds();
+    data(dir.path(), &["check", "parts/train.jsonl"]).succeeds();
+    data(dir.path(), &["preview", "rows.csv"]).succeeds();
+    data(dir.path(), &["preview", "--columns", "text=reveiw"]).fails(
+        3,
+        "error: rows.csv: no column `reveiw` to read as `text`; columns: `review`, `sentiment`\n\
+         hint: did you mean `review`?\n",
+    );
+    data(dir.path(), &["preview", "--columns", "txt=review"]).fails(
+        2,
+        "error: columns: no row format has a `txt`, expected one of `completion`, \
+         `conversations`, `input`, `instruction`, `label`, `messages`, `output`, `prompt`, \
+         `system`, `system_prompt`, `text`\n\
+         hint: did you mean `text`?\n",
     );
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 
 use alloy::sol_types::SolCall;
-use openlora_chain::registry::{OpenLoraRegistry as Registry, Share};
+use openlora_chain::registry::{OpenLoraRegistry as Registry, Share, parse_id};
 use openlora_core::error::Explain;
 use openlora_ledger::event::{Event, TxOutcome};
 use openlora_package::{
@@ -30,9 +30,25 @@ fn at_embedded() -> (Desk, Chain) {
 }
 
 #[test]
+fn an_empty_text_is_no_adapter_s_id() {
+    assert_eq!(parse_id(""), None);
+    assert_eq!(parse_id("7"), parse_id(&format!("0x{:064x}", 7)));
+}
+
+#[test]
 fn without_a_package() {
     let desk = Desk::new();
     let runs = desk.path().join("runs");
+    desk.run(&["deploy"]).fails(
+        3,
+        &format!(
+            "error: no project here: neither {} nor a folder above it has an openlora.toml\n\
+             hint: make one with `openlora init` and go into its folder, or name the package's \
+             folder\n",
+            desk.path().display()
+        ),
+    );
+    desk.configure("");
     desk.run(&["deploy"]).fails(
         2,
         &format!(
@@ -452,6 +468,10 @@ fn a_price_of_zero_is_only_what_the_settings_say() {
              says, found 18\nhint: set it: openlora config set network.local.token_decimals 6\n"
         ),
     );
+    // What the hint says works.
+    let set = ["config", "set", "network.local.token_decimals", "6"];
+    desk.run(&set).succeeds();
+    desk.run(&["deploy", "first", "--dry-run"]).succeeds();
     settings("[pricing]\ncompletion = \"0.0000001\"\n").fails(
         3,
         "error: `pricing.completion` is wrong: expected dUSD with at most 6 decimals, such as \

@@ -14,6 +14,7 @@ use openlora_journal::Journal;
 use openlora_ledger::event::{Event, EventRecord};
 use openlora_package::{build::PackageMetadata, release::SigningDomain, write};
 use openlora_release::eip712::AccountSigner;
+use openlora_wallet::WalletAccount;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -46,17 +47,17 @@ pub fn own_about(version: &str) -> PackageMetadata {
 
 /// A signed package in `dir/name`.
 pub fn package(dir: &Path, name: &str, about: &PackageMetadata) -> PathBuf {
+    package_by(&account(OWN_KEY), &dir.join(name), about)
+}
+
+/// A package that `publisher` signs, whatever it says about itself.
+pub fn package_by(publisher: &WalletAccount, dir: &Path, about: &PackageMetadata) -> PathBuf {
     let domain =
         SigningDomain::for_registry(31_337, Some(contract("OpenLoraRegistry").parse().unwrap()));
     let draft = drafted(about).unwrap();
-    let signer = account(OWN_KEY);
-    write(
-        &dir.join(name),
-        &draft,
-        Some((&domain, &AccountSigner(&signer))),
-    )
-    .unwrap()
-    .dir
+    write(dir, &draft, Some((&domain, &AccountSigner(publisher))))
+        .unwrap()
+        .dir
 }
 
 /// A home with the account `own`, its password, and the packages `first` and `second`.

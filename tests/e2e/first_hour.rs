@@ -1,8 +1,10 @@
 //! What a new user meets first: no project, a typing mistake, a base URL, commands to paste.
 
-use std::{fs, process::Command};
+use std::{fs, path::Path, process::Command};
 
-use openlora::commands::{serve::log::call_line, shell::quoted};
+use openlora::commands::{
+    demo::StartedDemo, init::TEMPLATES, serve::log::call_line, shell::quoted,
+};
 use openlora_core::{Address, Amount, Word, error::describe_decoding};
 use openlora_ledger::{
     CallCharge, PaymentScheme,
@@ -81,6 +83,95 @@ fn a_typing_mistake_stops_only_verbs_that_read_the_file() {
     }
 }
 
+const TEMPLATE: &str = "Template, by number or name (sentiment): ";
+
+#[test]
+fn init_asks_again_after_a_wrong_answer_and_takes_enter_for_the_default() {
+    let home = TempDir::new().unwrap();
+    let dir = home.path();
+    fs::create_dir(dir.join("taken")).unwrap();
+    fs::write(dir.join("taken/note"), "mine").unwrap();
+    let folder = "Folder (sentiment): ";
+    let answers = [
+        line(TEMPLATE, "7"),
+        line(TEMPLATE, "sentimant"),
+        line(TEMPLATE, ""),
+        line(folder, "taken"),
+        line(folder, "taken/note"),
+        line(folder, ""),
+    ];
+    let (code, shown) = at_a_terminal(dir, &["init"], &answers);
+    assert_eq!(code, 0, "{shown}");
+    let asked = shown.find(TEMPLATE).unwrap();
+    let names = "expected one of sentiment, filter, chat, blank";
+    assert_eq!(
+        shown[asked..],
+        format!(
+            "{TEMPLATE}7\nwarning: no template `7`, {names}\n\
+             hint: type a name, or a number from 1 to 4\n\
+             {TEMPLATE}sentimant\nwarning: no template `sentimant`, {names}\n\
+             hint: did you mean `sentiment`?\n\
+             {TEMPLATE}\n\
+             {folder}taken\nwarning: taken is not empty\n\
+             hint: name a folder that does not exist yet, or an empty one\n\
+             {folder}taken/note\nwarning: taken/note is a file\n\
+             hint: name a folder that does not exist yet\n\
+             {folder}\n\
+             sentiment: {} files of the template sentiment\n\
+             next:\n  cd sentiment && openlora data check\n  openlora train\n  openlora deploy\n  \
+             openlora serve --local\n",
+            TEMPLATES[0].files().count()
+        )
+    );
+    // The end of the input ends the questions.
+    let (code, shown) = at_a_terminal(dir, &["init"], &[line(TEMPLATE, "\u{4}")]);
+    assert_eq!(code, 7, "{shown}");
+}
+
+/// Commands that take the newest run, and what may be named instead.
+const OF_A_RUN: &[(&str, &str)] = &[
+    ("deploy", "the package's folder"),
+    ("eval", "the adapter's folder"),
+    ("package --unsigned", "the adapter's folder"),
+    ("chat", "one with --adapter NAME=PATH"),
+    (
+        "serve --local --free --port 0",
+        "one with --adapter NAME=PATH",
+    ),
+    ("attribution build", "the run's folder"),
+    ("attribution inspect", "the run's folder"),
+    ("attribution verify", "the run's folder"),
+    ("attribution audit", "the run's folder"),
+    ("train --resume", "the run's folder"),
+];
+
+#[test]
+fn without_a_run_the_hint_leads_to_one() {
+    let home = TempDir::new().unwrap();
+    let dir = home.path().canonicalize().unwrap();
+    let run = |line: &str| openlora(&dir).args(line.split_whitespace()).run();
+    for (line, instead) in OF_A_RUN {
+        run(line).fails(
+            3,
+            &format!(
+                "error: no project here: neither {} nor a folder above it has an openlora.toml\n\
+                 hint: make one with `openlora init` and go into its folder, or name {instead}\n",
+                dir.display()
+            ),
+        );
+    }
+    fs::write(dir.join("openlora.toml"), "[project]\nname = \"empty\"\n").unwrap();
+    for (line, _) in OF_A_RUN {
+        run(line).fails(
+            2,
+            &format!(
+                "error: no run was found in {}\nhint: start one with `openlora train`\n",
+                dir.join("runs").display()
+            ),
+        );
+    }
+}
+
 #[test]
 fn init_asks_for_the_template_and_the_folder() {
     let home = TempDir::new().unwrap();
@@ -94,10 +185,7 @@ fn init_asks_for_the_template_and_the_folder() {
     let (code, shown) = at_a_terminal(
         dir,
         &["init"],
-        &[
-            line("Template (number or name): ", "4"),
-            line("Folder (blank): ", "mine"),
-        ],
+        &[line(TEMPLATE, "4"), line("Folder (blank): ", "mine")],
     );
     assert_eq!(code, 0, "{shown}");
     assert!(shown.starts_with("Templates:\n  1  sentiment "), "{shown}");
@@ -105,13 +193,80 @@ fn init_asks_for_the_template_and_the_folder() {
     let (code, shown) = at_a_terminal(
         dir,
         &["init"],
-        &[
-            line("Template (number or name): ", "blank"),
-            line("Folder (blank): ", ""),
-        ],
+        &[line(TEMPLATE, "blank"), line("Folder (blank): ", "")],
     );
     assert_eq!(code, 0, "{shown}");
     assert!(dir.join("blank/openlora.toml").is_file());
+}
+
+#[test]
+fn commands_pasted_from_a_demo_say_what_became_of_it() {
+    let home = TempDir::new().unwrap();
+    let dir = home.path().canonicalize().unwrap();
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = socket.local_addr().unwrap().port();
+    drop(socket);
+    let url = format!("http://127.0.0.1:{port}");
+    let started = |kept| StartedDemo {
+        dir: dir.join("demo"),
+        kept,
+        project: dir.join("demo/sentiment"),
+        server_port: port,
+        chain_port: 9,
+    };
+    let run = |home: &Path, line: &str| {
+        let home = home.display().to_string();
+        let run = openlora(&dir).env("OPENLORA_HOME", &home);
+        run.args(line.split_whitespace()).run()
+    };
+    let home = dir.join("home");
+    let call = format!("call hello --url {url}");
+    let server = "start one with `openlora serve --local`, or name another with --url\n";
+    started(true).keep(&home.join("cache"));
+    run(&home, &call).fails(
+        5,
+        &format!(
+            "error: no server answers at {url}\n\
+             hint: that was of the demo in {0}/demo, which has ended: after its `export` line, in \
+             {0}/demo/sentiment, `openlora devnet start --port 9` and `openlora serve --local \
+             --port {port}` start its chain and its server again; {server}",
+            dir.display()
+        ),
+    );
+    started(false).keep(&home.join("cache"));
+    let gone = "that was of a demo, which has ended and left nothing: keep what the next one makes \
+                with `openlora demo --home DIR`";
+    run(&home, &call).fails(
+        5,
+        &format!("error: no server answers at {url}\nhint: {gone}; {server}"),
+    );
+    let package = dir.join("demo/sentiment/runs/one/package");
+    run(&home, &format!("verify {}", package.display())).fails(
+        3,
+        &format!(
+            "error: {}: no such folder, expected a package\nhint: {gone}\n",
+            package.display()
+        ),
+    );
+    // Another failure has nothing to do with it.
+    let nowhere = format!(
+        "error: {}: no such folder, expected a package\n",
+        dir.join("nowhere").display()
+    );
+    run(&home, "verify nowhere").fails(3, &nowhere);
+    // As long as the demo runs, its password is there.
+    let temporary = dir.join("openlora-demo-x");
+    fs::create_dir(&temporary).unwrap();
+    fs::write(temporary.join("password"), "correct horse\n").unwrap();
+    run(&temporary.join("home"), "verify nowhere").fails(3, &nowhere);
+    fs::remove_dir_all(&temporary).unwrap();
+    run(&temporary.join("home"), "verify nowhere").fails(
+        3,
+        &format!(
+            "{nowhere}hint: OPENLORA_HOME is of a demo that has ended and left nothing: keep what \
+             the next one makes with `openlora demo --home DIR`, or unset OPENLORA_HOME\n"
+        ),
+    );
 }
 
 #[test]
@@ -119,7 +274,8 @@ fn the_base_url_of_an_openai_client_is_a_server_address() {
     let home = TempDir::new().unwrap();
     write_adapters(home.path());
     let server = Live::start(home.path(), 0);
-    for url in ["/v1", "/v1/", ""].map(|end| format!("{}{end}", server.url)) {
+    for url in ["/v1", "/v1/", "", "/v1/chat/completions"].map(|end| format!("{}{end}", server.url))
+    {
         let call = ["call", "hello", "--adapter", "filter", "--url", &url];
         let run = openlora(home.path()).args(call).run().succeeds();
         assert_eq!(run.stdout.lines().count(), 3, "{url}: {}", run.stdout);
@@ -178,6 +334,7 @@ fn a_call_is_one_line_on_the_servers_terminal() {
             request_hash: String::new(),
             response_hash: String::new(),
             charge: charge.map(Box::new),
+            computation: None,
         },
         hash: String::new(),
     };
@@ -240,20 +397,80 @@ fn chat_says_what_the_server_says() {
     );
 }
 
+/// The arguments of a conversation with the adapter that talks.
+fn chat_with_persona(base: &str) -> [&str; 7] {
+    [
+        "chat",
+        "--base",
+        base,
+        "--quant",
+        "f32",
+        "--adapter",
+        "persona=persona",
+    ]
+}
+
+#[test]
+fn chat_lists_its_commands_and_refuses_others_by_name() {
+    let home = TempDir::new().unwrap();
+    let dir = home.path();
+    write_adapters(dir);
+    let base = golden("llama").display().to_string();
+    let typed = ["/help", "/hlep", "/quit now", "/usr/bin", "", "/quit"];
+    let typed = typed.map(|text| line("> ", text));
+    let (code, shown) = at_a_terminal(dir, &chat_with_persona(&base), &typed);
+    assert_eq!(code, 0, "{shown}");
+    let asked = shown.find("\n> ").unwrap();
+    let slash = "to send a message that begins with a slash, type two";
+    assert_eq!(
+        shown[asked + 1..],
+        format!(
+            "> /help\n\
+             /new   begins anew: what was said is forgotten\n\
+             /help  lists these commands\n\
+             /quit  ends the conversation, as Ctrl-D does\n\
+             /exit  the same\n\
+             //     a message that begins with one slash\n\
+             > /hlep\nwarning: chat has no command `/hlep`\nhint: did you mean /help?; {slash}\n\
+             > /quit now\nwarning: chat has no command `/quit now`\nhint: type /quit alone; {slash}\n\
+             > /usr/bin\nwarning: chat has no command `/usr/bin`\n\
+             hint: there are /new, /help, /quit, /exit; {slash}\n\
+             > \n\
+             > /quit\n\n"
+        )
+    );
+    // Without a terminal nobody types it again.
+    let chat = |text: &str| {
+        let args = chat_with_persona(&base);
+        let greedy = ["-q", "--temperature", "0", "--max-tokens", "12"];
+        fs::write(dir.join("typed"), text).unwrap();
+        let mut command = openlora(dir).args(args).args(greedy).into_command();
+        command.stdin(fs::File::open(dir.join("typed")).unwrap());
+        let output = command.output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (
+            output.status.code(),
+            text(output.stdout),
+            text(output.stderr),
+        )
+    };
+    let refused = format!("error: chat has no command `/nwe`\nhint: did you mean /new?; {slash}\n");
+    assert_eq!(chat("/nwe\nhello\n"), (Some(2), String::new(), refused));
+    // Two slashes are one slash of the message.
+    let server = Live::start(dir, 0);
+    let call = ["call", "/nwe", "--url", &server.url, "--adapter", "persona"];
+    let greedy = ["--temperature", "0", "--max-tokens", "12"];
+    let said = openlora(dir).args(call).args(greedy).run().succeeds();
+    server.drain();
+    assert_eq!(chat("//nwe\n"), (Some(0), said.stdout, String::new()));
+}
+
 #[test]
 fn chat_at_a_terminal_ends_with_quit_and_with_ctrl_c() {
     let home = TempDir::new().unwrap();
     write_adapters(home.path());
     let base = golden("llama").display().to_string();
-    let load = [
-        "chat",
-        "--base",
-        &base,
-        "--quant",
-        "f32",
-        "--adapter",
-        "persona=persona",
-    ];
+    let load = chat_with_persona(&base);
     for last in ["/quit", "\u{3}"] {
         let (code, shown) = at_a_terminal(home.path(), &load, &[line("> ", last)]);
         assert_eq!(code, 0, "{shown}");

@@ -1,8 +1,10 @@
 //! The command line as a whole: exit codes, output channels, settings and generated files.
 
-use std::fs;
+use std::{ffi::OsString, fs};
 
+use clap::{Arg, Command, CommandFactory, error::ErrorKind};
 use openlora::commands::{
+    cli::Cli,
     completions::{SHELLS, completion_script, manual},
     settings::{KEYS, default_of, variable_of},
 };
@@ -116,6 +118,146 @@ fn config_set_keeps_comments_and_refuses_nonsense() {
     assert_eq!(fs::read_to_string(&file).unwrap(), before);
 }
 
+#[test]
+fn config_set_reaches_the_tables_of_networks() {
+    let home = TempDir::new().unwrap();
+    let file = home.path().join("openlora.toml");
+    fs::write(&file, "[project]\nname = \"tone\"\n").unwrap();
+    let set = |key: &str, value: &str| {
+        openlora(home.path())
+            .args(["config", "set", key, value])
+            .run()
+    };
+    set("network.own.rpc", "http://127.0.0.1:9").succeeds();
+    set("network.own.token_decimals", "6").succeeds();
+    let written = "[project]\nname = \"tone\"\n\n[network.own]\nrpc = \"http://127.0.0.1:9\"\n\
+                   token_decimals = 6\n";
+    assert_eq!(fs::read_to_string(&file).unwrap(), written);
+    let set = set("network.own.tokn", "x");
+    set.fails(
+        3,
+        &format!(
+            "error: {}:7: unknown key `network.own.tokn`\nhint: did you mean `token`?\n",
+            file.display()
+        ),
+    );
+    assert_eq!(fs::read_to_string(&file).unwrap(), written);
+}
+
+#[test]
+fn config_get_prints_one_value() {
+    let home = TempDir::new().unwrap();
+    let file = home.path().join("openlora.toml");
+    let settings = "[train]\nrank = 4\ntargets = [\"q_proj\", \"v_proj\"]\n\
+                    [project]\nname = \"tone\"\n";
+    fs::write(&file, settings).unwrap();
+    let get = |more: &[&str]| {
+        openlora(home.path())
+            .args(["config", "get"])
+            .args(more.iter().copied())
+            .run()
+    };
+    for (key, value) in [
+        ("train.rank", "4\n"),
+        ("train.targets", "[\"q_proj\", \"v_proj\"]\n"),
+        ("train.lr", "0.002\n"),
+        ("project.name", "tone\n"),
+    ] {
+        let run = get(&[key]).succeeds();
+        assert_eq!((run.stdout.as_str(), run.stderr.as_str()), (value, ""));
+    }
+    let unset = get(&["project.license"]).succeeds();
+    assert_eq!(
+        (unset.stdout.as_str(), unset.stderr.as_str()),
+        (
+            "",
+            "project.license is unset: SPDX identifier of the adapter's licence\n"
+        )
+    );
+    assert_eq!(
+        get(&["train.rank", "--json"]).succeeds().stdout,
+        format!("{{\"value\":4,\"origin\":\"{}:2\"}}\n", file.display())
+    );
+    assert_eq!(
+        get(&["project.license", "--json"]).succeeds().stdout,
+        "{\"value\":null,\"origin\":\"unset\"}\n"
+    );
+    get(&["train.rnak"]).fails(
+        3,
+        "error: config get: unknown key `train.rnak`\nhint: did you mean `train.rank`?\n",
+    );
+}
+
+#[test]
+fn a_negative_number_is_refused_by_its_range() {
+    let home = TempDir::new().unwrap();
+    let refused = |value: &str, flag: &str, expected: &str| {
+        format!(
+            "invalid value '{value}' for '{flag}': expected {expected}\n\n\
+             For more information, try '--help'."
+        )
+    };
+    let temperature = refused("-1", "--temperature <F>", "a number from 0 to 2");
+    let row = refused("-1", "--row <N>", "a whole number from 0");
+    for (line, said) in [
+        (
+            "train --lr -1",
+            "--lr: `train.lr` must be a number from 0 to 10, found \"-1\"",
+        ),
+        (
+            "train --rank -8",
+            "--rank: `train.rank` must be a whole number from 1 to 1024, found \"-8\"",
+        ),
+        (
+            "serve --port -1",
+            "--port: `serve.port` must be a whole number from 0 to 65535, found \"-1\"",
+        ),
+        (
+            "call hello --max-price -0.5",
+            "--max-price -0.5: expected a decimal number such as 0.01",
+        ),
+        ("chat --temperature -1", temperature.as_str()),
+        ("data preview --row -1", row.as_str()),
+    ] {
+        openlora(home.path())
+            .args(line.split_whitespace())
+            .run()
+            .fails(2, &format!("error: {said}\n"));
+    }
+}
+
+/// A command and those below it, with the words that call them.
+fn commands_below(command: &Command, words: &[String], found: &mut Vec<(Vec<String>, Command)>) {
+    found.push((words.to_vec(), command.clone()));
+    for below in command.get_subcommands() {
+        let words = [words, &[below.get_name().to_owned()]].concat();
+        commands_below(below, &words, found);
+    }
+}
+
+#[test]
+fn every_value_may_be_a_negative_number() {
+    let mut all = Vec::new();
+    commands_below(&Cli::command(), &["openlora".to_owned()], &mut all);
+    let (mut seen, mut unknown) = (0, Vec::new());
+    for (words, command) in all {
+        let takes = |arg: &&Arg| arg.get_action().takes_values();
+        for arg in command.get_arguments().filter(takes) {
+            let mut line: Vec<OsString> = words.iter().map(OsString::from).collect();
+            line.extend(arg.get_long().map(|long| format!("--{long}").into()));
+            line.push("-1".into());
+            seen += 1;
+            if let Err(error) = Cli::parse_line(&line)
+                && error.kind() == ErrorKind::UnknownArgument
+            {
+                unknown.push(line);
+            }
+        }
+    }
+    assert_eq!(unknown, Vec::<Vec<OsString>>::new());
+    assert!(seen > 120, "{seen} values");
+}
+
 /// Project files that are wrong, and the whole of what is said about them.
 const BAD_SETTINGS: &[(&str, &str)] = &[
     (
@@ -219,7 +361,7 @@ fn bad_flags_and_variables_are_told_whole() {
         .fails(
             3,
             &format!(
-                "error: cannot read {}: no such file or directory\n",
+                "error: {}: no such file, expected a settings file\n",
                 home.path().join("none.toml").display()
             ),
         );

@@ -21,8 +21,10 @@ use openlora_train::{
 use tempfile::TempDir;
 
 use crate::{
+    deploy_support::Chain,
+    files,
     packages::{ADA, BOB, about, account, payees},
-    support::openlora,
+    support::{Run, openlora},
     tiny,
 };
 
@@ -222,10 +224,12 @@ fn the_command_packages_and_verifies_a_project() {
         ),
     );
     run(&["package", "--unsigned"]).fails(
-        2,
+        3,
         &format!(
-            "error: no run was found in {}\nhint: start one with `openlora train`\n",
-            home.path().join("runs").display()
+            "error: no project here: neither {} nor a folder above it has an openlora.toml\n\
+             hint: make one with `openlora init` and go into its folder, or name the adapter's \
+             folder\n",
+            home.path().canonicalize().unwrap().display()
         ),
     );
     let args = [
@@ -290,4 +294,125 @@ fn the_command_packages_and_verifies_a_project() {
              on a chain\ndo not use this package\n"
         )
     );
+}
+
+/// A project with the finished run and nothing else, on a chain of its own.
+struct RunProject {
+    _chain: Chain,
+    home: TempDir,
+}
+
+impl RunProject {
+    fn new() -> Self {
+        let chain = Chain::embedded();
+        let home = TempDir::new().unwrap();
+        let dir = home.path();
+        // The lock names the base by the name that it had.
+        files::copy(&made().base, &dir.join("tiny-base"));
+        let run = &made().run;
+        let to = dir.join("runs").join(run.id());
+        files::copy(run.path(), &to);
+        files::copy(&run.adapter(), &to.join("adapter"));
+        fs::write(dir.join("runs/latest"), run.id()).unwrap();
+        let settings = format!(
+            "[project]\nname = \"tiny\"\n[network.local]\nrpc = \"{}\"\n",
+            chain.url()
+        );
+        fs::write(dir.join("openlora.toml"), settings).unwrap();
+        Self {
+            _chain: chain,
+            home,
+        }
+    }
+
+    fn run(&self, line: &str) -> Run {
+        let command = openlora(self.home.path());
+        command.args(line.split_whitespace()).run().succeeds()
+    }
+
+    /// The lines of `explore` that begin with a word.
+    fn explored(&self, word: &str) -> Vec<String> {
+        let explored = self.run("explore").stdout;
+        let lines = explored.lines().map(str::trim_start);
+        lines
+            .filter(|line| line.starts_with(word))
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+const LICENSE_HINT: &str = "hint: the package names no licence, because project.license is unset; \
+                            set it and package again: openlora config set project.license \
+                            CC-BY-4.0\n";
+
+#[test]
+fn a_deployment_says_once_who_signs_and_before_that_the_licence_is_missing() {
+    let project = RunProject::new();
+    let deployed = project.run("deploy");
+    let package = project.home.path().join("runs").join(made().run.id());
+    let before = format!(
+        "there is no wallet: signing with the development chain's account 1, \
+         0x70997970C51812dc3A010C7d01b50e0d17dc79C8, whose key everybody knows\n{LICENSE_HINT}\
+         packaged as {}/package\n",
+        package.display()
+    );
+    let (first, rest) = deployed.stderr.split_at(before.len());
+    assert_eq!(first, before);
+    assert!(!rest.contains("there is no wallet"), "{rest}");
+    // What the hint says is heard.
+    project.run("config set project.license CC-BY-4.0");
+    let packaged = project.run("package --unsigned");
+    assert_eq!(
+        packaged.stderr,
+        format!(
+            "hint: check it with `openlora verify runs/{}/package`\n",
+            made().run.id()
+        )
+    );
+}
+
+#[test]
+fn an_adapter_keeps_its_task_and_shares_are_percentages() {
+    let project = RunProject::new();
+    project.run("deploy");
+    let shares = |word: &str| -> Vec<String> {
+        let amounts = project.explored(word).into_iter();
+        let amount = |line: String| line.rsplit_once(" 0x").map(|it| it.1.to_owned());
+        let without_account = |line: String| line.split_once(' ').map(|it| it.1.to_owned());
+        amounts
+            .filter_map(amount)
+            .filter_map(without_account)
+            .collect()
+    };
+    let explored = [
+        "60.00 %",
+        "40.00 % (contributors' pool)",
+        "66.66 %",
+        "33.33 %",
+    ];
+    let mut found = shares("share ");
+    found.sort_unstable();
+    let mut expected = explored.to_vec();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+    assert_eq!(project.explored("task "), ["task          classify"]);
+    fs::write(project.home.path().join("pw"), "correct horse battery\n").unwrap();
+    project.run("wallet new me --light-kdf --password-file pw");
+    let packaged = project.run("package --account me --password-file pw");
+    let parts = packaged.stdout.lines().filter(|line| line.contains(" %"));
+    let address = project.run("wallet address me").stdout;
+    assert_eq!(
+        parts.collect::<Vec<_>>(),
+        [
+            format!("creator       60.00 %, {}", address.trim_end()),
+            "contributors  40.00 %, divided among them".to_owned()
+        ]
+    );
+    assert!(
+        packaged.stderr.starts_with(LICENSE_HINT),
+        "{}",
+        packaged.stderr
+    );
+    // The run's package is another one now; its weights are the same.
+    assert_eq!(project.explored("task "), ["task          classify"]);
 }

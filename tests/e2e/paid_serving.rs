@@ -11,6 +11,7 @@ mod hang_ups;
 mod hostile;
 mod identity;
 mod leaving;
+mod parallel;
 mod proxies;
 mod refunds;
 pub mod shop;

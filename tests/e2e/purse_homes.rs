@@ -1,17 +1,24 @@
 //! Purses and the chains and homes around them: a chain that begins anew, a home that was copied,
 //! a limit on all that is in channels, and commands beside a server.
 
-use std::{fs, path::Path, process::Child};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    process::Child,
+};
 
 use openlora_core::{Amount, calendar::moment, in_units};
+use openlora_journal::Journal;
 use openlora_payments::payer::{PayerChannelState, PayerStore};
 use serde_json::{Value, json};
 
 use crate::{
     deploy_support::contract,
     devnet_support::signal,
-    live::write_adapters,
+    live::{Live, golden, write_adapters},
     support::{Invocation, Run, openlora},
+    waiting::wait_until,
     x402_buyers::serve,
 };
 
@@ -369,6 +376,125 @@ fn earnings_say_what_is_ours_and_what_can_be_fetched() {
     assert_eq!(share(&earned()), [charged, charged, charged, 0]);
 }
 
+/// Account and amount of what a report lists.
+fn by_account(entries: &Value, account: &str, figure: &str) -> BTreeMap<String, u128> {
+    let entries = entries.as_array().unwrap().iter();
+    entries
+        .map(|it| (it[account].as_str().unwrap().to_owned(), sum(&it[figure])))
+        .collect()
+}
+
+/// A seller without a wallet sells, makes one, and sells again: each account keeps what it earned, and
+/// the server of the new one also settles what the old one served.
+#[test]
+fn what_was_sold_without_a_wallet_is_paid_out_after_one_is_made() {
+    const CREATOR: &str = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
+    let market = Market::open();
+    let dir = market.dir.path().join("seller");
+    let journal = dir.join("home/data/journal.sqlite");
+    let attributed = |calls: u64| {
+        wait_until("the attribution", || {
+            Journal::state_at(&journal).unwrap().attributed == calls
+        });
+    };
+    let of = |args: &[&str]| {
+        market
+            .of("seller", args)
+            .env("OPENLORA_PASSWORD_FILE", "pw")
+    };
+    let json = |args: &[&str]| json_of(of(&["--json", "-q"]).args(args.iter().copied()).run());
+
+    // A killed server leaves its channel unclaimed and its call unanchored.
+    let seller = market.sells("seller");
+    market.call("buyer", &seller).succeeds();
+    attributed(1);
+    signal(seller.server.id(), "KILL");
+    drop(seller);
+    let base = golden("llama").display().to_string();
+    let filter = ["package", "filter", "--out", "filter-pkg", "--base", &base];
+    of(&filter).run().succeeds();
+    of(&["deploy", "filter-pkg"]).run().succeeds();
+    fs::write(dir.join("pw"), "correct horse battery\n").unwrap();
+    let me = json(&["wallet", "new", "me", "--light-kdf"]);
+    let me = me["address"].as_str().unwrap().to_owned();
+    fs::remove_dir_all(dir.join("pkg")).unwrap();
+    let package = ["package", "persona", "--out", "pkg", "--base", &base];
+    of(&package).args(["--account", "me"]).run().succeeds();
+    let mine = json(&["deploy", "pkg", "--account", "me"]);
+    let serve = |adapter: &str| {
+        let place = ["serve", "--local", "--json", "--port", "0"];
+        let weights = ["--base", &base, "--quant", "f32", "--adapter", adapter];
+        Live::of(of(&place).args(weights))
+    };
+    let server = serve("persona=persona");
+    let call = ["call", "hello", "--url", &server.url, "--max-tokens", "8"];
+    market.of("buyer", &call).run().succeeds();
+    attributed(2);
+
+    // The server settles for both accounts.
+    let settled = json(&["settle"]);
+    let claims = settled["claims"].as_array().unwrap();
+    assert_eq!(claims.len(), 2, "{settled}");
+    assert_eq!(settled["left_out"], json!([]));
+    let anchors = settled["rewards"]["anchors"].as_array().unwrap().iter();
+    let anchored: BTreeMap<&str, &str> = anchors
+        .map(|it| {
+            (
+                it["server"].as_str().unwrap(),
+                it["adapter_id"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(anchored.len(), 2, "{settled}");
+    assert_eq!(anchored[me.as_str()], mine["adapter_id"]);
+    assert_ne!(anchored[CREATOR], mine["adapter_id"]);
+    assert_eq!(settled["rewards"]["waiting"], json!([]), "{settled}");
+    assert_eq!(settled["rewards"].get("problem"), None, "{settled}");
+    let (code, _, said) = server.drain();
+    assert_eq!(code, 0, "{said}");
+
+    let report = json(&["earnings"]);
+    let token = &report["tokens"][0];
+    let due = by_account(&token["recipients"], "account", "fetchable");
+    let accounts: Vec<&str> = due.keys().map(String::as_str).collect();
+    assert_eq!(BTreeSet::from_iter(accounts), [CREATOR, me.as_str()].into());
+    assert_eq!(due.values().sum::<u128>(), sum(&token["all"]["charged"]));
+    assert!(due.values().all(|it| *it > 0), "{due:?}");
+    let own = token["recipients"].as_array().unwrap().iter();
+    assert!(own.clone().all(|it| it["own"] == true), "{token}");
+    let forecast = json(&["withdraw", "--dry-run"]);
+    assert_eq!(
+        by_account(&forecast["releases"], "recipient", "amount"),
+        due
+    );
+    let dash = json(&["dash"]);
+    let rows = dash["tokens"][0]["by_contributor"].clone();
+    let rows = by_account(&rows, "address", "micro").into_iter();
+    let rows: BTreeMap<String, u128> = rows.map(|(who, it)| (who, it / 1_000_000)).collect();
+    assert_eq!(rows, due);
+    let withdrawn = json(&["withdraw"]);
+    assert_eq!(
+        by_account(&withdrawn["releases"], "recipient", "amount"),
+        due
+    );
+    assert_eq!(withdrawn["waiting"], json!([]));
+    let report = json(&["earnings"]);
+    let token = &report["tokens"][0];
+    assert_eq!(by_account(&token["recipients"], "account", "fetched"), due);
+    let again = json(&["withdraw"]);
+    assert_eq!(again["releases"], json!([]));
+    of(&["earnings", "--audit"]).run().succeeds();
+
+    // The adapter from before is served by its own account, whatever was registered since.
+    let (code, _, said) = serve("filter=filter").drain();
+    assert_eq!(code, 0, "{said}");
+    let note = format!(
+        "filter was registered without a wallet: signing with the development chain's account 1, \
+         {CREATOR}, whose key everybody knows\n"
+    );
+    assert!(said.contains(&note), "{said}");
+}
+
 /// The buyer's list of what it paid; an id is given by its beginning.
 #[test]
 fn receipts_are_listed_and_shown_by_the_beginning_of_their_ids() {
@@ -440,6 +566,7 @@ fn receipts_are_listed_and_shown_by_the_beginning_of_their_ids() {
     run(&["receipts", "show", "none"]).fails(
         2,
         "error: no call with the id none was paid from here\n\
-         hint: list the paid calls: openlora receipts list\n",
+         hint: list the paid calls: openlora receipts list; a free call's receipt is at its server: \
+         name it with --url URL\n",
     );
 }

@@ -3,9 +3,9 @@
 use schemars::{Schema, schema_for};
 
 use openlora::commands::{
-    attribution, audit, call, channel, claim, config, dash, data, demo, deploy, devnet, doctor,
-    earnings, init, package, printer::ErrorEnvelope, receipts, serve, settle, train, wallet,
-    withdraw,
+    attribution, audit, bench, call, channel, claim, config, dash, data, demo, deploy, devnet,
+    doctor, earnings, init, package, printer::ErrorEnvelope, receipts, serve, settle, train,
+    wallet, withdraw,
 };
 use openlora_package::verify;
 use openlora_release::explore::RegistryReport;
@@ -43,6 +43,7 @@ pub const SCHEMAS: &[ResultSchema] = &[
         schema_for!(attribution::AuditReport)
     }),
     ("serve", || schema_for!(serve::ServerReady)),
+    ("bench-serve", || schema_for!(bench::BenchReport)),
     ("settle", || schema_for!(treasury::SettleReport)),
     ("settle-dry-run", || schema_for!(settle::SettleForecast)),
     ("withdraw", || schema_for!(treasury::WithdrawReport)),
@@ -67,7 +68,9 @@ pub const SCHEMAS: &[ResultSchema] = &[
     ("receipts-verify", || {
         schema_for!(receipts::ReceiptVerification)
     }),
+    ("receipts-replay", || schema_for!(receipts::ReplayReport)),
     ("config-show", || schema_for!(config::ConfigReport)),
+    ("config-get", || schema_for!(config::ConfigValue)),
     ("config-path", || schema_for!(config::ConfigPaths)),
     ("package", || schema_for!(package::PackageReport)),
     ("deploy", || schema_for!(deploy::DeployReport)),

@@ -158,101 +158,12 @@ impl Shop {
         });
     }
 
-    /// A call's own transfer, made and noted.
     fn transfer(&self, number: u64, amount: u128) -> Event {
-        let payload = self.payer.exact(amount, number);
-        let exact: ExactPayload = serde_json::from_value(payload).unwrap();
-        let said = &exact.authorization;
-        let data = Token::transferWithAuthorizationCall {
-            from: said.from.into(),
-            to: said.to.into(),
-            value: U256::from(said.value.0),
-            validAfter: said.valid_after,
-            validBefore: said.valid_before,
-            nonce: said.nonce.0.into(),
-            signature: exact.signature.clone(),
-        };
-        let token = self.split.receiver.token;
-        let receipt = send(&self.chain.rpc(), token, &data.abi_encode().into());
-        Event::PaymentReceived(Box::new(PaymentReceived {
-            key: ExactKey {
-                chain_id: 31_337,
-                token,
-                payer: said.from,
-                nonce: said.nonce,
-            },
-            receiver: said.to,
-            amount: said.value,
-            tx: receipt["transactionHash"].as_str().unwrap().into(),
-            block: number_of(&receipt["blockNumber"]) as u64,
-            block_hash: receipt["blockHash"].as_str().unwrap().parse().unwrap(),
-        }))
+        transfer(&self.chain, &self.payer, &self.split, number, amount)
     }
 
     fn call(&self, number: u64, amount: u128) -> (Event, Event) {
-        let id = format!("call-{number}");
-        let mut nonce = [0; 32];
-        nonce[24..].copy_from_slice(&number.to_be_bytes());
-        let charge = CallCharge {
-            scheme: PaymentScheme::Exact,
-            chain_id: 31_337,
-            token: self.split.receiver.token,
-            receiver: self.split.receiver.receiver,
-            payer: self.payer.address(),
-            id: Word(nonce),
-            amount: Amount(amount),
-            cumulative: Amount(amount),
-        };
-        let counted = Event::CallMetered {
-            request_id: id.clone(),
-            adapter: "tone".into(),
-            adapter_digest: "tone0digest".into(),
-            kind: CallKind::Chat,
-            usage: TokenUsage {
-                prompt_tokens: 1,
-                completion_tokens: 2,
-            },
-            finish: FinishReason::Stop,
-            milliseconds: 1,
-            first_token_milliseconds: None,
-            request_hash: format!("{number:064x}"),
-            response_hash: "0f".repeat(32),
-            charge: Some(Box::new(charge.clone())),
-        };
-        let parties = PARTIES.map(|(name, address, weight)| Contributor {
-            name: name.into(),
-            address: Some(address.parse().unwrap()),
-            owner: None,
-            static_ppm: weight,
-        });
-        let event = event_id("tone0digest", &id);
-        let known = ShareInputs {
-            event,
-            payer: Some(charge.payer),
-            spans: &[],
-            answer_tokens: 0,
-        };
-        let settled = by_sketch(&parties, known, Err(ShareFallback::MissingIndex));
-        let shares = shares_to_event(&parties, &settled.shares);
-        let amounts = divide(&charge, Some(&self.split), &shares, &event);
-        let attributed = Event::Attributed(Box::new(CallAttributed {
-            request_id: id,
-            adapter: "tone".into(),
-            adapter_digest: "tone0digest".into(),
-            index: None,
-            method: AttributionMethod::Static,
-            fallback: Some("missing_index".into()),
-            confidence_ppm: 0,
-            evidence_ppm: 0,
-            trace_ppm: 0,
-            answer_tokens: 0,
-            sketch: None,
-            examples: Vec::new(),
-            shares,
-            amounts: Some(amounts),
-            lag_milliseconds: 1,
-        }));
-        (counted, attributed)
+        call(&self.payer, &self.split, number, amount)
     }
 
     fn balance(&self, of: &str) -> u128 {
@@ -335,6 +246,111 @@ impl Shop {
     fn facts(&self, kind: &str) -> usize {
         self.desk.count(kind)
     }
+}
+
+/// A call's own transfer, made and noted.
+pub fn transfer(
+    chain: &Chain,
+    payer: &Payer,
+    split: &SplitRead,
+    number: u64,
+    amount: u128,
+) -> Event {
+    let payload = payer.exact(amount, number);
+    let exact: ExactPayload = serde_json::from_value(payload).unwrap();
+    let said = &exact.authorization;
+    let data = Token::transferWithAuthorizationCall {
+        from: said.from.into(),
+        to: said.to.into(),
+        value: U256::from(said.value.0),
+        validAfter: said.valid_after,
+        validBefore: said.valid_before,
+        nonce: said.nonce.0.into(),
+        signature: exact.signature.clone(),
+    };
+    let token = split.receiver.token;
+    let receipt = send(&chain.rpc(), token, &data.abi_encode().into());
+    Event::PaymentReceived(Box::new(PaymentReceived {
+        key: ExactKey {
+            chain_id: 31_337,
+            token,
+            payer: said.from,
+            nonce: said.nonce,
+        },
+        receiver: said.to,
+        amount: said.value,
+        tx: receipt["transactionHash"].as_str().unwrap().into(),
+        block: number_of(&receipt["blockNumber"]) as u64,
+        block_hash: receipt["blockHash"].as_str().unwrap().parse().unwrap(),
+    }))
+}
+
+/// A call that was paid by that transfer, counted and attributed.
+pub fn call(payer: &Payer, split: &SplitRead, number: u64, amount: u128) -> (Event, Event) {
+    let id = format!("call-{number}");
+    let mut nonce = [0; 32];
+    nonce[24..].copy_from_slice(&number.to_be_bytes());
+    let charge = CallCharge {
+        scheme: PaymentScheme::Exact,
+        chain_id: 31_337,
+        token: split.receiver.token,
+        receiver: split.receiver.receiver,
+        payer: payer.address(),
+        id: Word(nonce),
+        amount: Amount(amount),
+        cumulative: Amount(amount),
+    };
+    let counted = Event::CallMetered {
+        request_id: id.clone(),
+        adapter: "tone".into(),
+        adapter_digest: "tone0digest".into(),
+        kind: CallKind::Chat,
+        usage: TokenUsage {
+            prompt_tokens: 1,
+            completion_tokens: 2,
+        },
+        finish: FinishReason::Stop,
+        milliseconds: 1,
+        first_token_milliseconds: None,
+        request_hash: format!("{number:064x}"),
+        response_hash: "0f".repeat(32),
+        charge: Some(Box::new(charge.clone())),
+        computation: None,
+    };
+    let parties = PARTIES.map(|(name, address, weight)| Contributor {
+        name: name.into(),
+        address: Some(address.parse().unwrap()),
+        owner: None,
+        static_ppm: weight,
+    });
+    let event = event_id("tone0digest", &id);
+    let known = ShareInputs {
+        event,
+        payer: Some(charge.payer),
+        spans: &[],
+        answer_tokens: 0,
+    };
+    let settled = by_sketch(&parties, known, Err(ShareFallback::MissingIndex));
+    let shares = shares_to_event(&parties, &settled.shares);
+    let amounts = divide(&charge, Some(split), &shares, &event);
+    let attributed = Event::Attributed(Box::new(CallAttributed {
+        request_id: id,
+        adapter: "tone".into(),
+        adapter_digest: "tone0digest".into(),
+        index: None,
+        method: AttributionMethod::Static,
+        fallback: Some("missing_index".into()),
+        confidence_ppm: 0,
+        evidence_ppm: 0,
+        trace_ppm: 0,
+        answer_tokens: 0,
+        sketch: None,
+        examples: Vec::new(),
+        shares,
+        amounts: Some(amounts),
+        lag_milliseconds: 1,
+    }));
+    (counted, attributed)
 }
 
 fn payments(claimed: &Value) -> Vec<(String, u128)> {

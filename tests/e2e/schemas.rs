@@ -8,6 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use openlora::commands::demo::StartedDemo;
 use openlora_journal::Journal;
 use openlora_ledger::event::Event;
 use serde_json::{Value, json};
@@ -17,7 +18,7 @@ use crate::paths::repository;
 use crate::{
     deploy_support::Chain,
     keys::KEY,
-    live::{Live, write_adapters},
+    live::{Live, golden, write_adapters},
     result_schemas::SCHEMAS,
     sdk,
     support::{Run, openlora},
@@ -87,6 +88,7 @@ fn every_result_fits_its_schema() {
     let project = home.path().join("project");
     results.run("doctor", &project, "doctor");
     results.run("config-show", &project, "config show");
+    results.run("config-get", &project, "config get train.rank");
     results.run("config-path", &project, "config path");
     results.run("data-check", &project, "data check");
     results.run("data-preview", &project, "data preview --rows 2");
@@ -109,6 +111,8 @@ fn every_result_fits_its_schema() {
         .run();
     results.add("error", &error.stderr);
 
+    let bench = "bench serve --streams 2 --prompt-tokens 8 --answer-tokens 2";
+    results.run("bench-serve", &project, bench);
     write_adapters(home.path());
     let server = Live::start(home.path(), 0);
     results.add("serve", &server.ready.to_string());
@@ -119,6 +123,11 @@ fn every_result_fits_its_schema() {
         let id = answered["receipt"]["id"].as_str().unwrap();
         let line = format!("receipts show {id} --why --url {}", server.url);
         results.run("receipts-why", home.path(), &line);
+        fs::write(home.path().join("answer.json"), answered.to_string()).unwrap();
+        let base = golden("llama").display().to_string();
+        let line =
+            format!("receipts replay {id} --answer answer.json --adapter {adapter} --base {base}");
+        results.run("receipts-replay", home.path(), &line);
     }
     assert_eq!(server.drain().0, 0);
     for (schema, line) in [
@@ -131,6 +140,7 @@ fn every_result_fits_its_schema() {
     }
     results.0.extend(x402_stock::results());
     results.run("demo", home.path(), "demo --home kept");
+    the_demo_is_kept_in_mind(home.path());
     the_demo_learned(&results.0.last().unwrap().1);
     the_demo_paid(&results.0.last().unwrap().1);
     the_demo_attributed(&results.0.last().unwrap().1);
@@ -144,6 +154,25 @@ fn every_result_fits_its_schema() {
     let published: BTreeSet<_> = SCHEMAS.iter().map(|(name, _)| *name).collect();
     assert_eq!(seen, published);
     results.validate();
+}
+
+/// In the home that it was started from, and in those whose commands it showed.
+fn the_demo_is_kept_in_mind(home: &Path) {
+    let kept = home.join("kept").canonicalize().unwrap();
+    for from in ["home", "kept/home", "kept/buyer"] {
+        let text = fs::read(home.join(from).join("cache/last-demo.json")).unwrap();
+        let mut started: StartedDemo = serde_json::from_slice(&text).unwrap();
+        assert_ne!(std::mem::take(&mut started.server_port), 0);
+        assert_ne!(std::mem::take(&mut started.chain_port), 0);
+        let expected = StartedDemo {
+            dir: kept.clone(),
+            kept: true,
+            project: kept.join("sentiment"),
+            server_port: 0,
+            chain_port: 0,
+        };
+        assert_eq!(started, expected);
+    }
 }
 
 /// The run above, packaged and signed by an account, and what that account holds.
@@ -288,15 +317,29 @@ fn the_dashboard_says_the_same(results: &Results, kept: &Path) {
     let (demo, dash, earnings) = (of("demo"), of("dash"), of("earnings"));
     let (shown, earned) = (&dash["tokens"][0], &earnings["tokens"][0]);
     for range in ["today", "seven_days", "thirty_days", "all"] {
-        for figure in ["charged", "settled", "released", "gas_wei", "net"] {
+        for figure in [
+            "charged",
+            "refund_fees",
+            "settled",
+            "released",
+            "gas_wei",
+            "net",
+        ] {
             assert_eq!(
                 shown[range][figure], earned[range][figure],
                 "{range} {figure}"
             );
         }
     }
-    assert_eq!(shown["all"]["pending"], earned["pending"]);
-    assert_eq!(shown["all"]["withdrawable"], earned["withdrawable"]);
+    for figure in [
+        "pending",
+        "withdrawable",
+        "uncollectable",
+        "written_off",
+        "deferred",
+    ] {
+        assert_eq!(shown["all"][figure], earned[figure], "{figure}");
+    }
     let charged = amount(&shown["all"]["charged"]);
     for rows in ["by_adapter", "by_payer", "by_contributor"] {
         let rows = shown[rows].as_array().unwrap();

@@ -29,8 +29,9 @@ fn serve_says_where_it_is_and_drains() {
     assert_eq!((code, rest.as_str()), (0, ""));
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(
-        lines[..2],
+        lines[..3],
         [
+            "engine: native (2 adapters share one base in memory)",
             "persona: f32 weights (as asked for)",
             "filter: f32 weights (as asked for)"
         ]
@@ -45,7 +46,7 @@ fn serve_says_where_it_is_and_drains() {
         "draining: running calls finish, new ones are refused; again to hurry".to_owned(),
         "drained: every call is counted".to_owned(),
     ];
-    assert_eq!(lines[2..], expected);
+    assert_eq!(lines[3..], expected);
 }
 
 #[test]

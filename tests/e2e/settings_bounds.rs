@@ -451,3 +451,104 @@ fn a_project_file_opens_the_server_to_no_further_page() {
         show(dir, Some(variable)).succeeds();
     }
 }
+
+/// Who may use the server and who is believed is the reader's to say.
+#[test]
+fn a_project_file_opens_the_server_to_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let config = dir.join("home/config/config.toml");
+    // Key, what a project may say, what it may not, the reader's own, and what that allows.
+    let cases = [
+        (
+            "facilitator",
+            "\"off\"",
+            "\"public\"",
+            "",
+            "off or token (default)",
+        ),
+        ("facilitator", "\"token\"", "", "\"public\"", ""),
+        (
+            "facilitator",
+            "\"off\"",
+            "\"token\"",
+            "\"off\"",
+            "off (OWN)",
+        ),
+        (
+            "trusted_proxies",
+            "[]",
+            "[\"10.0.0.0/8\"]",
+            "",
+            "[] (default)",
+        ),
+        (
+            "trusted_proxies",
+            "[\"10.0.0.1\"]",
+            "[\"10.0.0.2\"]",
+            "[\"10.0.0.1\"]",
+            "part of [\"10.0.0.1\"] (OWN)",
+        ),
+        (
+            "gas_budget",
+            "\"0.01\"",
+            "\"0.03\"",
+            "\"0.02\"",
+            "at most \"0.02\" (OWN)",
+        ),
+        ("gas_budget", "\"0.01\"", "", "", ""),
+    ];
+    for (name, may, may_not, own, allows) in cases {
+        let table = |value: &str| match value {
+            "" => String::new(),
+            value => format!("[serve]\n{name} = {value}\n"),
+        };
+        write(dir, &table(may), &table(own));
+        let shown = value(show(dir, None), &format!("serve.{name}"));
+        assert_eq!(shown, may.trim_matches('"'), "{name}");
+        if may_not.is_empty() {
+            continue;
+        }
+        write(dir, &table(may_not), &table(own));
+        let allows = allows.replace("OWN", &format!("{}:2", config.display()));
+        let refused = openlora(dir).args(["config", "show"]).run();
+        let (first, _) = refused.stderr.split_once('\n').unwrap();
+        assert_eq!(
+            first,
+            format!(
+                "error: {}:2: a project file does not raise what its reader allows: \
+                 `serve.{name}` must be {allows}, found {may_not}",
+                dir.join("openlora.toml").display()
+            )
+        );
+        assert_eq!(refused.code, 3);
+    }
+    for host in ["0.0.0.0", "192.0.2.1", "::"] {
+        write(dir, &format!("[serve]\nhost = \"{host}\"\n"), "");
+        let serve = ["serve", "--local", "--free", "--expose"];
+        openlora(dir).args(serve).run().fails(
+            3,
+            &format!(
+                "error: {}: `serve.host` of a project file opens the server to other machines: \
+                 expected an address of this one, found {host}\n\
+                 hint: if you mean it, add --host {host} --expose; or once for all: openlora config \
+                 set --user serve.host {host}\n",
+                dir.join("openlora.toml").display()
+            ),
+        );
+    }
+    // A server of this machine is the project's to place, and other hosts are the reader's.
+    for (project, own) in [
+        ("[serve]\nhost = \"127.0.0.2\"\n", ""),
+        (
+            "[serve]\nhost = \"0.0.0.0\"\n",
+            "[serve]\nhost = \"0.0.0.0\"\n",
+        ),
+    ] {
+        write(dir, project, own);
+        let run = openlora(dir)
+            .args(["serve", "--local", "--free", "--expose", "--port", "0"])
+            .run();
+        assert!(!run.stderr.contains("opens the server"), "{}", run.stderr);
+    }
+}

@@ -10,6 +10,7 @@ use std::{
 };
 
 use openlora_core::{Amount, Word};
+use openlora_ledger::ChannelTerms;
 use openlora_payments::settlement::{ChainFailure, ChainSettlement, ChainSettler};
 use serde_json::{Value, json};
 
@@ -415,4 +416,36 @@ fn a_wallet_contract_that_changes_its_mind_stops_nobody() {
         (Amount(600), 0)
     );
     assert_eq!(market.balance(market.splitter), 1_200);
+}
+
+/// Code that agrees while its first storage slot is cold, which is once per transaction: it measures
+/// the gas of reading the slot.
+const AGREES_ONCE: &str = "0x5a5f54505a90036103e810631626ba7e60e01b025f5260205ff3";
+
+#[test]
+fn claims_that_pass_alone_and_fail_together_stop_nobody() {
+    let market = Market::embedded();
+    let seller = market.seller();
+    let buyer = market.buyer(1, 10_000);
+    let wallet = market.buyer(2, 10_000);
+    let at = wallet.address().to_string();
+    market.rpc.ok("anvil_setCode", json!([at, AGREES_ONCE]));
+    let by_contract = |salt| ChannelTerms {
+        payer_authorizer: Default::default(),
+        ..wallet.config(salt)
+    };
+    let channels = [
+        (&wallet, by_contract(1)),
+        (&wallet, by_contract(2)),
+        (&buyer, buyer.config(1)),
+    ];
+    for (buyer, config) in &channels {
+        seller.opens(buyer, config, 3_000);
+        seller.charges(buyer, config, 600);
+    }
+    let done = seller.wait(treasurer(&seller).settle_now()).unwrap();
+    let claimed: u128 = done.claims.iter().map(|it| it.amount.0).sum();
+    let rows: usize = done.claims.iter().map(|it| it.channels).sum();
+    assert_eq!((claimed, rows, done.left_out), (1_800, 3, vec![]));
+    assert_eq!(market.balance(market.splitter), 1_800);
 }

@@ -8,18 +8,20 @@ use openlora_chain::registry::BatchSettlementEscrow as Escrow;
 use openlora_contracts::ESCROW;
 use openlora_core::{Address, Amount};
 use openlora_ledger::{
+    ChannelTerms,
     findings::{FindingKind, Severity},
     trail::AuditTrail,
 };
 use openlora_payments::settlement::{
-    ChainSettlement, ChainSettler, ClaimWorth, MovedMoney, SettleTriggers, due, shares,
+    ChainSettlement, ChainSettler, ClaimWorth, LeftOut, MovedMoney, SettleTriggers,
+    SettlementAccounts, due, shares,
 };
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     devnet_support::FIRST,
-    keys::OWN,
+    keys::{ADDRESS, KEY, OWN, OWN_KEY, account},
     settlement_support::{
         Buyer, Market, OWN_PPM, Seller, channel_id, channel_key, send, send_from,
     },
@@ -73,7 +75,7 @@ fn the_whole_way(market: &Market) {
     seller.wait(desk.transfer(&buyer.transfer(400, 9))).unwrap();
     let book = seller.ledger.ledger();
     let expected = seller
-        .wait(due(desk.chain(), own, &book, ClaimWorth::default()))
+        .wait(due(desk.chain(), &[own], &book, ClaimWorth::default()))
         .unwrap();
     assert_eq!(
         expected.claims.values().copied().collect::<Vec<_>>(),
@@ -89,7 +91,7 @@ fn the_whole_way(market: &Market) {
     let nothing = seller.wait(treasurer.settle_now()).unwrap();
     assert_eq!(nothing, Default::default());
 
-    let pending = seller.wait(shares(desk.chain(), own, market.receiver()));
+    let pending = seller.wait(shares(desk.chain(), &[own], market.receiver()));
     let mut pending: Vec<_> = pending
         .unwrap()
         .iter()
@@ -226,7 +228,7 @@ fn others_fetch_their_own_share() {
     let stranger = "0x00000000000000000000000000000000000000E2"
         .parse()
         .unwrap();
-    let found = seller.wait(shares(seller.desk.chain(), stranger, market.receiver()));
+    let found = seller.wait(shares(seller.desk.chain(), &[stranger], market.receiver()));
     let mut found: Vec<_> = found
         .unwrap()
         .iter()
@@ -234,6 +236,68 @@ fn others_fetch_their_own_share() {
         .collect();
     found.sort();
     assert_eq!(found, [(false, false, OWN_PPM), (false, true, 300_000)]);
+}
+
+/// A channel is claimed by the account that it names, and a share is released by its recipient.
+#[test]
+fn each_account_of_a_home_collects_what_is_its_own() {
+    let market = Market::embedded();
+    let seller = market.seller();
+    let buyer = market.buyer(1, 20_000);
+    let other = account(KEY);
+    let mine = buyer.config(1);
+    let theirs = ChannelTerms {
+        receiver_authorizer: other.address(),
+        ..buyer.config(2)
+    };
+    seller.opens(&buyer, &mine, 10_000);
+    let channel = seller.opens(&buyer, &theirs, 10_000);
+    seller.charges(&buyer, &mine, 700);
+    seller.charges(&buyer, &theirs, 300);
+
+    // Without its key, what only the other account may claim is named and waits.
+    let alone = seller.wait(treasurer(&seller).settle_now()).unwrap();
+    assert_eq!(amounts(&alone.claims), [(700, 1)]);
+    assert_eq!(
+        alone.left_out,
+        [LeftOut {
+            channel,
+            amount: Amount(300),
+            reason: format!("only {ADDRESS} may claim it"),
+            claimer: Some(other.address()),
+        }]
+    );
+    let main = Arc::clone(&seller.desk);
+    let both = ChainSettler::new(SettlementAccounts::new(main, vec![other]));
+    let rest = seller.wait(both.settle_now()).unwrap();
+    assert_eq!(amounts(&rest.claims), [(300, 1)]);
+    assert_eq!((rest.left_out, rest.deferred), (vec![], vec![]));
+    let sender = |moved: &MovedMoney| {
+        let sent = market.rpc.ok("eth_getTransactionByHash", json!([moved.tx]));
+        sent["from"].as_str().unwrap().to_lowercase()
+    };
+    assert_eq!(sender(&alone.claims[0]), OWN.to_lowercase());
+    assert_eq!(sender(&rest.claims[0]), ADDRESS.to_lowercase());
+    audited(&seller, (1_000, 0, 1_000));
+
+    // Another account has nothing of its own here, and says whose the rest is.
+    let network = market.network(market.chain.url());
+    let elsewhere = Seller::over(&network, (KEY, seller.journal.clone()), |_| {});
+    let elsewhere = seller.wait(elsewhere).desk;
+    let alone = ChainSettler::new(Arc::clone(&elsewhere));
+    seller.wait(alone.fill_pools()).unwrap();
+    assert_eq!(seller.wait(alone.withdraw(None)).unwrap(), []);
+    let left = seller.wait(alone.unreleased()).unwrap();
+    let left: Vec<_> = left.iter().map(|it| (it.recipient, it.pending)).collect();
+    assert_eq!(left, [(OWN.parse().unwrap(), Amount(700))]);
+    let accounts = SettlementAccounts::new(elsewhere, vec![account(OWN_KEY)]);
+    let both = ChainSettler::new(accounts);
+    let paid = seller.wait(both.withdraw(None)).unwrap();
+    assert_eq!(amounts(&paid), [(700, 0)]);
+    assert_eq!(sender(&paid[0]), OWN.to_lowercase());
+    assert_eq!(market.balance(OWN.parse().unwrap()), 700);
+    assert_eq!(seller.wait(both.unreleased()).unwrap(), []);
+    audited(&seller, (1_000, 1_000, 0));
 }
 
 /// Runs the watcher and the treasurer by themselves while something happens, until the chain

@@ -454,6 +454,7 @@ impl Seller {
             request_hash: "00".into(),
             response_hash: "00".into(),
             charge: Some(Box::new(charge)),
+            computation: None,
         };
         self.ledger.keep(metered).await.unwrap();
     }

@@ -103,7 +103,7 @@ fn dust_waits_until_it_is_worth_its_gas() {
     let book = seller.ledger.ledger();
     let own = OWN.parse().unwrap();
     let expected = seller
-        .wait(due(seller.desk.chain(), own, &book, worth))
+        .wait(due(seller.desk.chain(), &[own], &book, worth))
         .unwrap();
     assert_eq!((expected.claims.len(), expected.deferred.len()), (0, 20));
 

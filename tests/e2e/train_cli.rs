@@ -217,6 +217,129 @@ fn eval_needs_rows_and_the_right_base() {
 }
 
 #[test]
+fn a_second_folder_that_cannot_be_written_is_named_before_the_training() {
+    let project = Project::new("epochs = 1");
+    let dir = project.path().canonicalize().unwrap().display().to_string();
+    let hint = "hint: name another folder with --out; the run keeps the adapter anyway\n";
+    let places = [
+        (
+            "train.jsonl",
+            3,
+            "DIR/train.jsonl: a file, expected a folder for the adapter",
+            "",
+        ),
+        (
+            "train.jsonl/x",
+            4,
+            "cannot write DIR/train.jsonl/x: not a directory",
+            hint,
+        ),
+        (
+            ".",
+            3,
+            "DIR already holds other files (base), so no adapter is written there",
+            hint,
+        ),
+        #[cfg(target_os = "linux")]
+        (
+            "/proc/1/x",
+            4,
+            "cannot write /proc/1/x: no such file or directory",
+            hint,
+        ),
+    ];
+    for (out, code, said, hint) in places {
+        let said = said.replace("DIR", &dir);
+        for line in ["train --out", "train --dry-run --out"] {
+            project
+                .run(&format!("{line} {out}"))
+                .fails(code, &format!("error: {said}\n{hint}"));
+        }
+    }
+    assert!(!project.path().join("runs").exists());
+}
+
+#[test]
+fn a_run_whose_second_folder_failed_writes_it_when_it_is_resumed() {
+    let project = Project::new("epochs = 100\ncheckpoint_every = 100");
+    let (mut child, errors) = project.start("train -v --out place/shipped", 100);
+    let place = project.path().join("place");
+    fs::write(&place, "a file where the folder should be").unwrap();
+    let rest: Vec<String> = errors.lines().map(Result::unwrap).collect();
+    assert_eq!(waiting::ended("the training", &mut child).code(), Some(4));
+    let latest = project.latest();
+    let id = latest.file_name().unwrap().to_str().unwrap();
+    assert_eq!(
+        rest[rest.len() - 2..],
+        [
+            format!(
+                "error: cannot save step 1000 of run {id}: cannot create {}: file exists",
+                place.join("shipped").display()
+            ),
+            format!(
+                "hint: step 1000 is saved: make room or permit writing, then `openlora train \
+                 --resume {id}`"
+            ),
+        ]
+    );
+    let unfinished = format!(
+        "error: the run {id} has no adapter: it did not finish\n\
+         hint: finish it: openlora train --resume {id}\n"
+    );
+    project.run("eval --data test.jsonl").fails(3, &unfinished);
+    fs::remove_file(&place).unwrap();
+    let resumed = project.run(&format!("train -q --resume {id}")).succeeds();
+    let first = resumed.stdout.lines().next();
+    assert_eq!(first, Some("adapter       place/shipped"));
+    assert_eq!(
+        fs::read(place.join("shipped/adapter_model.safetensors")).unwrap(),
+        project.weights()
+    );
+    project.run("eval --data test.jsonl").succeeds();
+}
+
+#[test]
+fn a_run_without_an_adapter_is_not_the_latest() {
+    let project = Project::new(LONG);
+    project.run("train -q --epochs 1").succeeds();
+    let finished = project.latest();
+    let finished = finished.file_name().unwrap().to_str().unwrap();
+    let (mut child, _errors) = project.start("train -v", 250);
+    child.kill().unwrap();
+    waiting::ended("the killed training", &mut child);
+    let latest = project.latest();
+    let latest = latest.file_name().unwrap().to_str().unwrap();
+    let named = project
+        .run(&format!("eval {finished} --data test.jsonl"))
+        .succeeds();
+    let newest = project.run("eval --data test.jsonl").succeeds();
+    assert_eq!(newest.stdout, named.stdout);
+    assert_eq!(
+        newest.stderr,
+        format!(
+            "the run {latest} has no adapter yet: taking the run {finished}\n{}",
+            named.stderr
+        )
+    );
+    let unfinished = format!(
+        "error: the run {latest} has no adapter: it did not finish\n\
+         hint: finish it: openlora train --resume {latest}\n"
+    );
+    for line in [
+        "eval ID --data test.jsonl",
+        "eval runs/ID --data test.jsonl",
+        "package ID --unsigned",
+        "attribution build ID",
+        "chat --adapter x=ID",
+        "chat --adapter x=runs/ID",
+        "serve --local --free --port 0 --adapter x=runs/ID",
+    ] {
+        let line = line.replace("ID", latest);
+        project.run(&line).fails(3, &unfinished);
+    }
+}
+
+#[test]
 fn a_dry_run_writes_nothing() {
     let project = Project::new("epochs = 2");
     let run = project.run("train --dry-run --json").succeeds();
@@ -240,6 +363,61 @@ fn a_dry_run_writes_nothing() {
         (Some(40), Some(20))
     );
     assert!(!project.path().join("runs").exists());
+}
+
+#[test]
+fn columns_are_mapped_by_a_flag_that_the_run_keeps() {
+    let project = Project::new("epochs = 1\n[eval]\ndata = [\"test.jsonl\"]");
+    project.run("train -q").succeeds();
+    let wanted = project.weights();
+    let renamed = |name: &str, rows| {
+        let line = |index| {
+            let (text, label) = tiny::row(index);
+            format!("{index},{text},{label}\n")
+        };
+        let lines: String = std::ops::Range::map(rows, line).collect();
+        tiny::write(
+            project.path(),
+            name,
+            &format!("id,review,sentiment\n{lines}"),
+        );
+    };
+    renamed("train.csv", 0..40);
+    renamed("test.csv", 40..56);
+    let columns = "--columns text=review,label=sentiment";
+    project
+        .run(&format!("train -q --data train.csv {columns}"))
+        .succeeds();
+    // The same rows under other names give the same weights.
+    assert_eq!(project.weights(), wanted);
+    let lock: toml::Table = fs::read_to_string(project.latest().join("config.lock.toml"))
+        .unwrap()
+        .parse()
+        .unwrap();
+    let recorded = toml::Value::from(vec!["text=review", "label=sentiment"]);
+    assert_eq!(lock["train"]["columns"], recorded);
+    let kept = toml::Value::from(vec!["train.columns", "data"]);
+    assert_eq!(lock["flags"], kept);
+    // Commands that read the run's data again need no flag.
+    project.run("attribution verify --rebuild").succeeds();
+    let plain = project.run("eval --json").succeeds();
+    let warning = "warning: test.csv: a column that is not read: `id`\n";
+    let mapped = project.run(&format!("eval --json --data test.csv {columns}"));
+    let mapped = mapped.succeeds();
+    assert_eq!(json(&mapped), json(&plain));
+    assert!(mapped.stderr.starts_with(warning), "{}", mapped.stderr);
+    let unmapped = project.run("eval --data test.csv");
+    let told = "test.csv:1: no row format has the keys `id`, `review`, `sentiment`; expected \
+                messages, conversations, instruction and output, prompt and completion, text and \
+                label, or text\n\
+                hint: read them with --columns text=review,label=sentiment, or rename the columns\n";
+    assert!(unmapped.stderr.ends_with(told), "{}", unmapped.stderr);
+    assert_eq!(unmapped.code, 3);
+    project.run("package --unsigned --out shipped").succeeds();
+    let verified = json(&project.run("verify shipped --json").succeeds());
+    let datasets = verified["checks"].as_array().unwrap();
+    let datasets = datasets.iter().find(|it| it["name"] == "datasets").unwrap();
+    assert_eq!(datasets["status"], "pass", "{verified}");
 }
 
 #[test]
@@ -342,12 +520,13 @@ fn a_runs_folder_that_cannot_be_made_is_named() {
     let project = Project::new("epochs = 1");
     fs::write(project.path().join("runs"), "a file").unwrap();
     let run = project.run("train -q");
-    let (first, hint) = run.stderr.split_once('\n').unwrap();
-    let place = project.path().join("runs");
-    assert!(
-        first.starts_with(&format!("error: cannot create {}/", place.display())),
-        "{first}"
+    run.fails(
+        4,
+        &format!(
+            "error: cannot write in {}: not a directory\n\
+             hint: the run keeps its checkpoints and the adapter there: make it a folder that can \
+             be written\n",
+            project.path().join("runs").display()
+        ),
     );
-    assert!(first.ends_with(": not a directory"), "{first}");
-    assert_eq!((run.code, hint), (4, ""));
 }

@@ -1586,16 +1586,16 @@ fn a_refund_pays_its_fee_to_the_receiver() {
         stand.wait(stand.till.refund(&probe, &extended(&header, &request)))
     };
     let sent = stand.market.sent();
-    let message = |total: u128, left: u128| {
-        format!(
-            "A refund costs 500, and the request does not pay it: sign a voucher over {total} in \
-             it. {left} are left in the channel; all in base units."
-        )
-    };
+    let mut expected = stand.required(
+        &probe,
+        Reason::RefundFee,
+        "A refund costs 0.0005 dUSD, and the request does not pay it: sign a voucher over 0.0009 \
+         dUSD in it. 0.0056 dUSD is left in the channel.",
+    );
+    expected["amounts"] = json!({ "fee": "500", "left": "5600", "voucher": "900" });
     // No fee, and another than the offer states.
     for fee in [None, Some(fee_of(by, 400, 499)), Some(fee_of(by, 400, 501))] {
         let refused = ask(&|it| it.fee = fee.clone()).unwrap_err();
-        let expected = stand.required(&probe, Reason::RefundFee, &message(900, 5_600));
         assert_eq!(refusal(refused), expected);
     }
     // Above what is charged, or signed by somebody else.
@@ -1657,15 +1657,14 @@ fn what_is_left_is_named(
 ) {
     let topped = deposit(buyer, config, 1_800, (1_000, 2));
     stand.call(&sale(400), &topped, 1_000).unwrap();
-    let few = "A refund costs 500, and 500 are left in the channel, in base units: withdraw from \
+    let few = "A refund costs 0.0005 dUSD, and 0.0005 dUSD is left in the channel: withdraw from \
                the escrow.";
+    let mut expected = stand.required(probe, Reason::RefundFee, few);
+    expected["amounts"] = json!({ "fee": "500", "left": "500" });
     stand
         .call(&sale(100), &voucher(buyer, config, 1_900), 1_000)
         .unwrap();
-    assert_eq!(
-        refusal(paid(1_900, None).unwrap_err()),
-        stand.required(probe, Reason::RefundFee, few)
-    );
+    assert_eq!(refusal(paid(1_900, None).unwrap_err()), expected);
 }
 
 /// After two refunds, and calls for 900: the seller's books are exact.

@@ -338,6 +338,7 @@ impl Stand {
             request_hash: sale.request_hash.clone(),
             response_hash: "00".into(),
             charge: Some(Box::new(charge.clone())),
+            computation: None,
         };
         assert_eq!(tab.check_charge(&charge), Ok(()));
         let response = decoded(&tab.response(&charge));
@@ -429,6 +430,8 @@ fn counters(market: &Market, seller: &Seller) -> Vec<ChainOffer> {
     vec![ChainOffer {
         settlement: Arc::clone(&seller.desk) as _,
         token: market.token,
+        token_symbol: "dUSD".into(),
+        token_decimals: 6,
         token_name: TOKEN_NAME.into(),
         token_version: "1".into(),
         withdraw_delay: 900,
@@ -506,9 +509,16 @@ pub fn refusal(unpaid: PaymentDemand) -> Value {
         PaymentDemand::Required {
             code,
             message,
+            amounts,
             terms,
             ..
-        } => json!({ "code": code, "message": message, "terms": decoded(&terms) }),
+        } => {
+            let mut told = json!({ "code": code, "message": message, "terms": decoded(&terms) });
+            if !amounts.is_empty() {
+                told["amounts"] = json!(amounts);
+            }
+            told
+        }
         PaymentDemand::Used {
             request_id,
             request_hash,

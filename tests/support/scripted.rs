@@ -6,8 +6,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use candle_core::{Device, Tensor};
-use openlora_engine::Engine;
-use openlora_mistral::{EngineLoader, EngineSpec, LoadedEngine, Quant};
+use openlora_engine::{Engine, EngineSpec, LoadedEngine, ModelLoader, Quant};
 use openlora_model::{BaseModel, ModelConfig, tensors, text::TextCodec};
 use serde_json::json;
 
@@ -77,7 +76,8 @@ impl Script {
         self
     }
 
-    fn base(&self, context: usize) -> BaseModel {
+    /// Writes the base and opens it; `context` tokens are its longest prompt and answer.
+    pub fn base(&self, context: usize) -> BaseModel {
         let config = json!({
             "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu",
             "vocab_size": bpe::LEAST_VOCABULARY, "hidden_size": WIDTH, "intermediate_size": 256,
@@ -123,21 +123,28 @@ impl Script {
         Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
     }
 
-    pub async fn load(&self) -> Arc<dyn Engine> {
-        self.load_as(Quant::F32).await.engine
+    pub async fn load(&self, engines: &Arc<dyn ModelLoader>) -> Arc<dyn Engine> {
+        self.load_as(engines, Quant::F32).await.engine
     }
 
-    pub async fn load_as(&self, quant: Quant) -> LoadedEngine {
-        self.start(&EngineLoader::new(), 256, quant).await
+    pub async fn load_as(&self, engines: &Arc<dyn ModelLoader>, quant: Quant) -> LoadedEngine {
+        self.start(engines, 256, quant).await
     }
 
-    pub async fn load_with(&self, context: usize) -> (EngineLoader, Arc<dyn Engine>) {
-        let engines = EngineLoader::new();
-        let engine = self.start(&engines, context, Quant::F32).await.engine;
-        (engines, engine)
+    pub async fn load_with(
+        &self,
+        engines: &Arc<dyn ModelLoader>,
+        context: usize,
+    ) -> Arc<dyn Engine> {
+        self.start(engines, context, Quant::F32).await.engine
     }
 
-    async fn start(&self, engines: &EngineLoader, context: usize, quant: Quant) -> LoadedEngine {
+    async fn start(
+        &self,
+        engines: &Arc<dyn ModelLoader>,
+        context: usize,
+        quant: Quant,
+    ) -> LoadedEngine {
         let base = self.base(context);
         let spec = EngineSpec {
             name: "script".to_owned(),

@@ -18,8 +18,8 @@ use crate::waiting;
 use futures::StreamExt;
 use openlora_attribution::Provenance;
 use openlora_engine::{
-    Engine, EngineError, EngineLimits, GenerationStep, GenerationStream, LabelProbabilities,
-    Prompt, SamplingParams, TokenLogprob, VocabularyToken,
+    Engine, EngineError, EngineIdentity, EngineLimits, GenerationStep, GenerationStream,
+    LabelProbabilities, Prompt, SamplingParams, TokenLogprob, VocabularyToken,
 };
 use openlora_journal::Journal;
 use openlora_ledger::{
@@ -176,10 +176,19 @@ pub struct TestServer {
 
 pub const LIMITS: ServeLimits = ServeLimits {
     max_concurrent: 2,
+    parallel: 2,
     queue: 1,
     max_body: 4096,
     max_tokens: 5,
 };
+
+/// What receipts name as the origin of [`Words`]' answers.
+pub fn identity() -> EngineIdentity {
+    EngineIdentity {
+        engine: "words/1".to_owned(),
+        weights: "letters".to_owned(),
+    }
+}
 
 /// `persona` talks, `filter` is a content filter, `mood` a classifier that is none.
 pub fn adapters(steps: &Arc<Semaphore>, begun: &Arc<AtomicUsize>) -> Vec<ServedAdapter> {
@@ -210,6 +219,7 @@ pub fn adapters(steps: &Arc<Semaphore>, begun: &Arc<AtomicUsize>) -> Vec<ServedA
             created: 1_700_000_000,
             prices: PriceList::default(),
             provenance: Provenance::default(),
+            identity: identity(),
             engine: Arc::new(Words {
                 name: name.to_owned(),
                 steps: Arc::clone(steps),
@@ -276,6 +286,7 @@ pub async fn start_bounded(
         sales: None,
         attribution: AttributionConfig::default(),
         access,
+        loader: None,
     };
     let server = Server::new(bound, goods, journal.clone(), limits, stop.clone())
         .await

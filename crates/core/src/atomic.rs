@@ -207,6 +207,22 @@ pub fn remove_folder(folder: &Path) -> io::Result<()> {
     }
 }
 
+/// Checks that something can be written at `path`, which need not be there, by making a draft beside
+/// it. Nothing is left: missing parents are not created.
+pub fn probe(path: &Path) -> io::Result<()> {
+    let mut place = parent(path);
+    let found = loop {
+        match place.metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => place = parent(place),
+            found => break found?,
+        }
+    };
+    if !found.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    FolderDraft::in_folder(place).map(drop)
+}
+
 /// A new name survives a crash only once the folder that holds it is on disk.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()

@@ -1,37 +1,15 @@
 //! Errors of a decoder: weights that do not match its config, and batches or factors that do not
 //! fit it.
 
-use std::path::PathBuf;
-
 use openlora_core::error::{ExitClass, Explain};
-use openlora_model::ModelError;
+use openlora_model::{ModelError, WeightError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum DecoderError {
     #[error(transparent)]
     Model(#[from] ModelError),
-    #[error("{}: tensor {name} is missing", dir.display())]
-    MissingTensor { dir: PathBuf, name: String },
-    #[error("{}: tensor {name} has shape {found:?}; config.json asks for {expected:?}", path.display())]
-    TensorShape {
-        path: PathBuf,
-        name: String,
-        expected: Vec<usize>,
-        found: Vec<usize>,
-    },
-    #[error("{}: tensor {name} is {found}; expected f32, f16 or bf16", path.display())]
-    TensorType {
-        path: PathBuf,
-        name: String,
-        found: String,
-    },
-    #[error("{}: tensor {name} holds {found} at element {index}; expected finite numbers", path.display())]
-    NonFinite {
-        path: PathBuf,
-        name: String,
-        index: usize,
-        found: f32,
-    },
+    #[error(transparent)]
+    Weights(#[from] WeightError),
     #[error("no module is called \"{target}\"; this model has {available}")]
     UnknownTarget { target: String, available: String },
     #[error("rank is {found}; expected at least 1")]
@@ -68,6 +46,7 @@ impl Explain for DecoderError {
     fn class(&self) -> ExitClass {
         match self {
             Self::Model(error) => error.class(),
+            Self::Weights(error) => error.class(),
             Self::Tensor(_) | Self::Batch { .. } => ExitClass::Internal,
             _ => ExitClass::BadInput,
         }
@@ -76,9 +55,7 @@ impl Explain for DecoderError {
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Model(error) => return error.hint(),
-            Self::MissingTensor { .. } => {
-                "download the model again, or point base.id at a complete folder"
-            }
+            Self::Weights(error) => return error.hint(),
             Self::UnknownTarget { .. } => "use --targets all-linear, or names from that list",
             Self::RowTooLong { .. } => "lower train.max_len",
             _ => return None,

@@ -157,6 +157,8 @@ impl LoraLayer {
             true => (self.a.as_tensor().clone(), self.b.as_tensor().clone()),
             false => (self.a.as_detached_tensor(), self.b.as_detached_tensor()),
         };
+        // The factors stay in main memory, whatever computes.
+        let (a, b) = (a.to_device(x.device())?, b.to_device(x.device())?);
         let input = match self.noise(mode) {
             Some(dropout) => {
                 let mut mask = vec![1f32; x.elem_count()];

@@ -27,6 +27,7 @@
 //! ```
 
 mod batch;
+mod device;
 mod error;
 mod forward;
 pub mod kernels;
@@ -35,9 +36,9 @@ mod lora;
 mod network;
 mod noise;
 mod tap;
-mod weights;
 
 pub use batch::TokenBatch;
+pub use device::compute_device;
 pub use error::DecoderError;
 pub use layer::ModelParameter;
 pub use lora::LoraFactors;

@@ -95,7 +95,8 @@ impl Decoder {
         for linear in self.linears_mut() {
             if let Some(lora) = linear.lora.take() {
                 let wide = linear.weight.tensor().to_dtype(DType::F32)?;
-                linear.weight = ModelParameter::Frozen((wide + lora.delta()?)?.detach());
+                let delta = lora.delta()?.to_device(wide.device())?;
+                linear.weight = ModelParameter::Frozen((wide + delta)?.detach());
             }
         }
         Ok(())

@@ -5,18 +5,19 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{Device, Var};
+use candle_core::{Device, Tensor, Var};
+use half::bf16;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 
 use super::{
     error::DecoderError,
     layer::{ForwardMode, LinearLayer, ModelParameter},
     noise::DropoutNoise,
-    weights::WeightFiles,
 };
 use openlora_model::{
-    BaseModel, ModelConfig, TensorShape, WeightPrecision,
+    BaseModel, ModelConfig, TensorShape, WeightFiles, WeightPrecision,
     shapes::{self, in_layer, projections},
 };
 
@@ -51,9 +52,8 @@ impl Decoder {
     pub fn load(base: &BaseModel, precision: WeightPrecision) -> Result<Self, DecoderError> {
         let checkpoint = WeightFiles::open(&base.dir)?;
         Self::build(&base.config, |wanted| {
-            checkpoint
-                .read(wanted, precision)
-                .map(ModelParameter::Frozen)
+            let values = checkpoint.read(wanted)?;
+            Ok(ModelParameter::Frozen(tensor(values, wanted, precision)?))
         })
     }
 
@@ -176,7 +176,7 @@ impl Decoder {
         all
     }
 
-    fn for_parameters(
+    pub(super) fn for_parameters(
         &mut self,
         mut work: impl FnMut(&mut ModelParameter) -> Result<(), DecoderError>,
     ) -> Result<(), DecoderError> {
@@ -281,6 +281,20 @@ impl DecoderBlock {
         }
         all
     }
+}
+
+/// A weight in memory; matrices in bf16 stay at two bytes per weight.
+fn tensor(
+    values: Vec<f32>,
+    shape: &TensorShape,
+    precision: WeightPrecision,
+) -> Result<Tensor, DecoderError> {
+    let shape = shape.shape.as_slice();
+    if precision == WeightPrecision::Bf16 && shape.len() == 2 {
+        let narrow: Vec<bf16> = values.par_iter().map(|&x| bf16::from_f32(x)).collect();
+        return Ok(Tensor::from_vec(narrow, shape, &Device::Cpu)?);
+    }
+    Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
 }
 
 /// A standard normal sample (Box–Muller).

@@ -30,6 +30,9 @@ pub enum EngineError {
     /// Loading failed because of this machine or the engine.
     #[error("cannot load {name}: {reason}")]
     Load { name: String, reason: String },
+    /// The engine cannot take the call now; the same call may succeed later.
+    #[error("{name} takes no further call now: {reason}")]
+    Busy { name: String, reason: String },
     /// The engine failed; answered with 500 without its text.
     #[error("the engine failed: {0}")]
     Failed(String),
@@ -41,7 +44,7 @@ impl Explain for EngineError {
             Self::Invalid { .. } | Self::Unsupported { .. } | Self::DeadAdapter { .. } => {
                 ExitClass::BadInput
             }
-            Self::Load { .. } => ExitClass::Environment,
+            Self::Load { .. } | Self::Busy { .. } => ExitClass::Environment,
             Self::Failed(_) => ExitClass::Internal,
         }
     }
@@ -54,6 +57,7 @@ impl Explain for EngineError {
                  or too small for the chosen weights"
                     .to_owned(),
             ),
+            Self::Busy { .. } => Some("try again when other calls have been answered".to_owned()),
             Self::Invalid { .. } | Self::Load { .. } | Self::Failed(_) => None,
         }
     }

@@ -25,6 +25,9 @@
 //! ```
 
 mod error;
+mod loading;
+mod quant;
+mod record;
 pub mod turns;
 
 use std::pin::Pin;
@@ -32,6 +35,8 @@ use std::pin::Pin;
 use futures::Stream;
 
 pub use error::EngineError;
+pub use loading::{EngineIdentity, EngineSpec, LoadedEngine, ModelLoader};
+pub use quant::{Quant, QuantChoice};
 
 use openlora_ledger::event::{FinishReason, TokenUsage};
 use openlora_model::text::ChatMessage;
@@ -144,7 +149,7 @@ pub struct LabelProbabilities {
 
 pub type GenerationStream = Pin<Box<dyn Stream<Item = Result<GenerationStep, EngineError>> + Send>>;
 
-/// A model with at most one merged adapter.
+/// A model with at most one adapter.
 #[async_trait::async_trait]
 pub trait Engine: Send + Sync {
     fn limits(&self) -> EngineLimits;

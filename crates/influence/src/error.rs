@@ -71,6 +71,9 @@ impl IndexError {
 impl Explain for IndexError {
     fn class(&self) -> ExitClass {
         match self {
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                ExitClass::BadInput
+            }
             Self::Io { .. } => ExitClass::Environment,
             Self::Damaged { .. } | Self::Stale { .. } => ExitClass::Verification,
             _ => ExitClass::BadInput,

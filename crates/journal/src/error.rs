@@ -14,6 +14,9 @@ pub enum JournalError {
     InUse { path: PathBuf, pid: Option<u32> },
     #[error("there is no journal at {}", path.display())]
     Missing { path: PathBuf },
+    /// Its file is there, and nothing is in it: it is being created, or its creation was interrupted.
+    #[error("the journal {} is empty", path.display())]
+    Empty { path: PathBuf },
     #[error("{} is not an openlora journal: {found}", path.display())]
     NotAJournal { path: PathBuf, found: String },
     #[error(
@@ -82,7 +85,9 @@ impl Explain for JournalError {
                 Self::InUse { pid: None, .. } => {
                     "stop the other openlora first, or set OPENLORA_HOME to another folder"
                 }
-                Self::Missing { .. } => "serve at least one call first: `openlora serve`",
+                Self::Missing { .. } | Self::Empty { .. } => {
+                    "serve at least one call first: `openlora serve`"
+                }
                 Self::NotAJournal { .. } => {
                     "move that file away, or choose another home with OPENLORA_HOME"
                 }

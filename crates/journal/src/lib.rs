@@ -121,6 +121,19 @@ impl Journal {
         Ok(ReadOnlyJournal::new(Box::new(SqliteReader::open(path)?)))
     }
 
+    /// The journal at `path` for reading, also while another process writes it; none if no process has
+    /// created it yet.
+    ///
+    /// # Errors
+    ///
+    /// It is no journal or a later format, or it cannot be read.
+    pub fn open_existing(path: &Path) -> Result<Option<ReadOnlyJournal>, JournalError> {
+        match Self::open_read_only(path) {
+            Err(JournalError::Missing { .. } | JournalError::Empty { .. }) => Ok(None),
+            opened => opened.map(Some),
+        }
+    }
+
     /// Starts the writer over any store, with any clock.
     ///
     /// # Errors
@@ -233,14 +246,14 @@ impl Journal {
         self.inner.news.subscribe()
     }
 
-    /// Passes every existing record to `follower`, and then each new one before its append returns.
-    /// A projection maintained this way is never behind what a caller has seen.
+    /// Passes every existing record at and after `from` to `follower`, and then each new one before
+    /// its append returns. A projection maintained this way is never behind what a caller has seen.
     ///
     /// # Errors
     ///
     /// The disk, or a record that this version cannot read; the follower is not registered then.
-    pub async fn follow(&self, follower: RecordFollower) -> Result<(), JournalError> {
-        self.ask(|reply| WriterCommand::Follow(follower, reply))
+    pub async fn follow(&self, from: u64, follower: RecordFollower) -> Result<(), JournalError> {
+        self.ask(|reply| WriterCommand::Follow(from, follower, reply))
             .await
     }
 
@@ -329,10 +342,8 @@ impl Journal {
     ///
     /// It is no journal or a later format, or it cannot be read.
     pub fn state_at(path: &Path) -> Result<LedgerState, JournalError> {
-        if !path.exists() {
-            return Ok(LedgerState::default());
-        }
-        Self::open_read_only(path)?.state()
+        let journal = Self::open_existing(path)?;
+        journal.map_or_else(|| Ok(LedgerState::default()), |mut it| it.state())
     }
 
     async fn ask<T>(

@@ -256,7 +256,9 @@ impl SqliteReader {
         }
         let file = SqliteFile::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         if !file.check_identity()? {
-            return Err(not_a_journal(path, "it is empty"));
+            return Err(JournalError::Empty {
+                path: path.to_owned(),
+            });
         }
         let salt = file.salt()?;
         Ok(Self {
@@ -401,6 +403,12 @@ impl SqliteFile {
 
     /// Whether the file is a journal of this format; false if it is empty.
     fn check_identity(&self) -> Result<bool, JournalError> {
+        // The tables are read first: a process that creates the journal at this moment commits them
+        // together with the identity.
+        let tables: i64 = self
+            .connection
+            .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+            .map_err(|error| self.explain(error))?;
         let (application, format) = (self.pragma("application_id")?, self.pragma("user_version")?);
         if application == APPLICATION && format > FORMAT {
             let path = self.path.clone();
@@ -413,10 +421,6 @@ impl SqliteFile {
         if application == APPLICATION {
             return Ok(true);
         }
-        let tables: i64 = self
-            .connection
-            .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-            .map_err(|error| self.explain(error))?;
         if application == 0 && tables == 0 {
             return Ok(false);
         }

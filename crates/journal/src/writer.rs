@@ -40,7 +40,7 @@ pub(super) enum WriterCommand {
         session: String,
         reply: WriterReply<Vec<EventRecord>>,
     },
-    Follow(RecordFollower, WriterReply<()>),
+    Follow(u64, RecordFollower, WriterReply<()>),
     State(WriterReply<Arc<CurrentState>>),
 }
 
@@ -101,10 +101,10 @@ impl JournalWriter {
                     let done = self.commit_for(&mut events, &mut waiting);
                     answer(reply, done);
                 }
-                WriterCommand::Follow(follower, reply) => {
+                WriterCommand::Follow(from, follower, reply) => {
                     let done = self
                         .commit_for(&mut events, &mut waiting)
-                        .and_then(|()| self.follow(follower));
+                        .and_then(|()| self.follow(from, follower));
                     answer(reply, done);
                 }
                 WriterCommand::State(reply) => {
@@ -165,9 +165,8 @@ impl JournalWriter {
         Ok(outcomes)
     }
 
-    /// Passes all existing records to a follower, and from now on each new one.
-    fn follow(&mut self, mut follower: RecordFollower) -> Result<(), JournalError> {
-        let mut next = 1;
+    /// Passes the existing records at and after `next` to a follower, and from now on each new one.
+    fn follow(&mut self, mut next: u64, mut follower: RecordFollower) -> Result<(), JournalError> {
         loop {
             let rows = self.reader.read(next, BATCH)?;
             let Some(last) = rows.last() else { break };
@@ -187,10 +186,11 @@ impl JournalWriter {
         }
         let state = Arc::new(CurrentState::default());
         let folded = Arc::clone(&state);
-        self.follow(Box::new(move |record| {
+        let fold: RecordFollower = Box::new(move |record| {
             // The journal has no gaps.
             let _ = folded.apply(record);
-        }))?;
+        });
+        self.follow(1, fold)?;
         self.state = Some(Arc::clone(&state));
         Ok(state)
     }
@@ -262,6 +262,7 @@ fn recovered(call: UncountedCall, salt: &[u8]) -> Event {
         request_hash: call.request_hash,
         response_hash: super::salted(salt, b""),
         charge,
+        computation: None,
     }
 }
 

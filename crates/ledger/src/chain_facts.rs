@@ -432,6 +432,15 @@ impl ChainFacts {
         })
     }
 
+    /// The last record whose calls of an adapter are anchored, by whichever account of this journal; 0
+    /// before the first.
+    pub fn anchored_through(&self, chain_id: u64, adapter_id: &str) -> u64 {
+        let roots = self
+            .anchored()
+            .filter(|it| it.chain_id == chain_id && it.adapter_id == adapter_id);
+        roots.map(|it| it.through).max().unwrap_or_default()
+    }
+
     /// The contributions proposed to pools, oldest first.
     pub fn proposed(&self) -> impl DoubleEndedIterator<Item = &ContributionsProposed> {
         self.facts.values().filter_map(|it| match &it.event {

@@ -1,4 +1,4 @@
-//! The amounts owed to the contributors of a pool since it was created.
+//! The amounts owed to the contributors of a pool since it was created, rounded to whole base units.
 //!
 //! Pure: the inputs are attributed calls and how much of each was collected; the outputs are sums.
 //! Contributors receive their shares of the collected part of a charge only, so an uncollected call
@@ -139,8 +139,8 @@ impl PoolAllotment {
         }
     }
 
-    /// Whole base units by contributor; contributors that are owed less than one are left out.
-    pub fn leaves(&self) -> Vec<(Address, Amount)> {
+    /// What each contributor is owed, rounded down to whole base units; contributors that are owed less than one are left out.
+    pub fn whole_units(&self) -> Vec<(Address, Amount)> {
         let whole = self
             .owed
             .iter()
@@ -148,9 +148,12 @@ impl PoolAllotment {
         whole.filter(|(_, amount)| !amount.is_zero()).collect()
     }
 
-    /// The sum of the leaves.
+    /// The sum of what contributors are owed, in whole base units.
     pub fn total(&self) -> Amount {
-        self.leaves().into_iter().map(|(_, amount)| amount).sum()
+        self.whole_units()
+            .into_iter()
+            .map(|(_, amount)| amount)
+            .sum()
     }
 
     /// Calls with a collected amount, and that amount.
@@ -175,7 +178,7 @@ impl PoolAllotment {
             sums.insert(owed.contributor, owed.cumulative);
         }
         let free = received.saturating_sub(sums.values().copied().sum());
-        let mut more = self.leaves();
+        let mut more = self.whole_units();
         for (who, sum) in &mut more {
             *sum = sum.saturating_sub(sums.get(who).copied().unwrap_or_default());
         }

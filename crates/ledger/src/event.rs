@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CallCharge, ChannelKey, ChannelTerms, ChannelView, CheckedPayment, ExactKey, ReceiverKey,
-    ReceiverView, RetryProof, Sponsored, TxKey,
+    CallCharge, CallComputation, ChannelKey, ChannelTerms, ChannelView, CheckedPayment, ExactKey,
+    ReceiverKey, ReceiverView, RetryProof, Sponsored, TxKey,
 };
 use openlora_core::{Address, Amount, Word};
 
@@ -41,6 +41,11 @@ pub enum Event {
         name: String,
         adapter_digest: String,
         base_digest: String,
+    },
+    /// An adapter is served no longer; calls that have begun finish.
+    AdapterUnloaded {
+        name: String,
+        adapter_digest: String,
     },
     /// A call was accepted. Written before the model runs, so that it survives a crash.
     CallReserved {
@@ -74,11 +79,15 @@ pub enum Event {
         /// From acceptance to the first token, wall clock; absent if there was no token.
         first_token_milliseconds: Option<u64>,
         request_hash: String,
-        /// SHA-256 over the salt and the delivered text, hex.
+        /// SHA-256 over a key of the call and the delivered text, hex.
         response_hash: String,
         /// The charge; absent where calls are free.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         charge: Option<Box<CallCharge>>,
+        /// How the answer was computed; absent where the server died during the call, and from
+        /// journals of earlier versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        computation: Option<Box<CallComputation>>,
     },
     /// A transaction was signed and is about to be submitted.
     TransactionIntended(Box<TxIntent>),

@@ -25,10 +25,12 @@ pub mod state;
 mod chain_facts;
 mod channel;
 mod collected_sums;
+mod computation;
 mod contributions;
 mod days;
 mod earnings;
 pub mod event;
+mod fallback;
 pub mod findings;
 mod key;
 mod ledger_state;
@@ -57,9 +59,11 @@ pub use channel::{
     WITHDRAW_DELAY, WITHDRAW_SHARE,
 };
 pub use collected_sums::{CollectedSums, collected_of};
+pub use computation::{CallComputation, SamplingRecord};
 pub use contributions::{AttributedCall, PoolAllotment, StatedContributions};
 pub use days::{DAY_MS, DayRange};
 pub use earnings::{CallsKey, ChargedCalls, Earnings, EarningsSums, RecipientAccrual};
+pub use fallback::fallback_reason;
 pub use key::{ChannelKey, ExactKey, KeyProblem, ReceiverKey};
 pub use ledger_state::{
     ClearedPayment, ExactPayment, FormerChain, Ledger, LedgerChannel, PaidRefund, RECENT_VOUCHERS,

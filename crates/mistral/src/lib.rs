@@ -1,19 +1,18 @@
 //! mistral.rs 0.8.1 as an [`Engine`]; no other crate uses it.
 //!
-//! An engine is a base with at most one merged adapter. mistral.rs computes logits only. Rendering,
-//! tokenising, sampling, decoding and counting are done here, with the same code as in training and
-//! evaluation. Each engine processes one request at a time, short ones first: mistral.rs mixes up
+//! An engine is a base with at most one merged adapter. mistral.rs computes logits only; what surrounds
+//! them is the code that all engines share. Each engine processes one request at a time, short ones first: mistral.rs mixes up
 //! the caches of concurrent sequences of different lengths, and batching gains nothing on a CPU.
 //! Several engines run in parallel. Embeddings are not offered: mistral.rs provides them only for
 //! dedicated embedding models. This crate does not know HTTP, metering or the journal.
 //!
 //! ```no_run
-//! use openlora_engine::Prompt;
-//! use openlora_mistral::{EngineLoader, EngineSpec, Quant};
+//! use openlora_engine::{EngineSpec, ModelLoader, Prompt, Quant};
+//! use openlora_mistral::MistralLoader;
 //! use openlora_model::BaseModel;
 //!
 //! # async fn example(base: &BaseModel) -> Result<(), openlora_engine::EngineError> {
-//! let loaded = EngineLoader::new()
+//! let loaded = MistralLoader::new()
 //!     .load(EngineSpec {
 //!         name: "base".to_owned(),
 //!         base,
@@ -27,14 +26,10 @@
 //! # }
 //! ```
 
-mod labels;
 mod load;
 mod model_dir;
 mod quant;
-mod sample;
-mod served;
 mod token_request;
-mod walk;
 
 use std::{
     collections::HashMap,
@@ -45,53 +40,32 @@ use std::{
     },
 };
 
-use self::{load::RunningEngine, model_dir::ModelDirView, served::ServedModel};
+use self::{load::RunningEngine, model_dir::ModelDirView, token_request::MistralModel};
 use openlora_core::error::Explain;
-use openlora_engine::{Engine, EngineError};
+use openlora_engine::{EngineError, EngineSpec, LoadedEngine, ModelLoader, Quant, QuantChoice};
+use openlora_generation::{ServedModel, adapter_effect, canary_prompts};
 use openlora_model as model;
 use openlora_model::{
-    BaseModel, ModelConfig,
+    ModelConfig,
     adapter::{self, LoraAdapter, NormalisedAdapter},
     dataset::Task,
     text::TextCodec,
 };
 
-pub use quant::{MachineLimits, Quant, QuantChoice, resolve_quant};
+pub use model_dir::unsupported_reason;
+pub use quant::{MachineLimits, resolve_quant};
 
-/// Number of test prompts on which an adapter must change the logits.
-const CANARIES: u64 = 3;
-const CANARY_TOKENS: u64 = 12;
-/// Largest logit difference, relative to the largest logit, that counts as no change.
-const DEAD: f32 = 1e-6;
-
-/// The model to load.
-pub struct EngineSpec<'a> {
-    /// Name in messages: the adapter's name, or the base's.
-    pub name: String,
-    pub base: &'a BaseModel,
-    pub adapter: Option<&'a LoraAdapter>,
-    pub quant: Quant,
+/// Whether this build computes on a GPU.
+pub const fn computes_on_gpu() -> bool {
+    cfg!(any(feature = "cuda", feature = "metal"))
 }
 
-/// A loaded engine, and what is reported to the operator.
-#[derive(Clone)]
-pub struct LoadedEngine {
-    pub engine: Arc<dyn Engine>,
-    pub weights: QuantChoice,
-    /// The largest change of a logit by the adapter over the test prompts; `None` for a plain base.
-    pub effect: Option<f32>,
-}
-
-impl LoadedEngine {
-    /// Whether the adapter changed the base's output.
-    pub fn live(&self) -> bool {
-        self.effect.is_some()
-    }
-}
+/// Names the engine in answers about models and in receipts.
+pub const IMPLEMENTATION: &str = "mistralrs/0.8.1";
 
 /// Loads engines and keeps the data they share.
 #[derive(Default)]
-pub struct EngineLoader {
+pub struct MistralLoader {
     /// Test logits of each base, by digest and quantisation of its weights.
     canaries: Mutex<HashMap<(String, Quant), CanaryLogits>>,
     /// Loaded weights that may still be in memory.
@@ -102,16 +76,13 @@ pub struct EngineLoader {
 /// Logits after each test prompt.
 type CanaryLogits = Arc<Vec<Vec<f32>>>;
 
-impl EngineLoader {
-    pub fn new() -> Self {
-        Self::default()
-    }
-
+#[async_trait::async_trait]
+impl ModelLoader for MistralLoader {
     /// Loads a base, or an adapter merged into it. An adapter that changes no logit is refused.
     ///
     /// The first adapter of a base requires two loads: the plain base is loaded, its logits on a
     /// few test prompts are computed, and it is dropped, unless it was loaded here before.
-    pub async fn load(&self, spec: EngineSpec<'_>) -> Result<LoadedEngine, EngineError> {
+    async fn load(&self, spec: EngineSpec<'_>) -> Result<LoadedEngine, EngineError> {
         let plan = LoadPlan::from_spec(&spec)?;
         let Some(adapter) = spec.adapter else {
             let running = self.start(&plan, None).await?;
@@ -122,21 +93,25 @@ impl EngineLoader {
         let factors = factors(&plan, adapter)?;
         let before = self.base_canary(&plan).await?;
         let running = self.start(&plan, Some(factors)).await?;
-        let effect = effect(&plan, &before, &canary(&plan, &running).await?)?;
+        let effect = adapter_effect(&plan.name, &before, &canary(&plan, &running).await?)?;
         Ok(plan.loaded(running, Some(effect)))
     }
 
-    /// Number of models whose weights are in memory. The weights of a dropped engine are freed
-    /// after its last answer.
-    pub fn resident(&self) -> usize {
+    /// The weights of a dropped engine are freed after its last answer.
+    fn resident(&self) -> usize {
         let mut memory = lock(&self.memory);
         memory.retain(|weights| weights.strong_count() > 0);
         memory.len()
     }
 
-    /// Number of rows of logits computed so far, including those of cancelled answers.
-    pub fn steps(&self) -> u64 {
+    fn steps(&self) -> u64 {
         self.steps.load(Ordering::Relaxed)
+    }
+}
+
+impl MistralLoader {
+    pub fn new() -> Self {
+        Self::default()
     }
 
     async fn start(
@@ -192,7 +167,7 @@ impl LoadPlan {
             hint: hint.map(str::to_owned),
         };
         let config = spec.base.config.clone();
-        if let Some(obstacle) = model_dir::unsupported_reason(&config) {
+        if let Some(obstacle) = unsupported_reason(&config) {
             return Err(refused(obstacle, None));
         }
         let folder = spec.base.dir.clone();
@@ -218,12 +193,15 @@ impl LoadPlan {
     fn loaded(self, running: RunningEngine, effect: Option<f32>) -> LoadedEngine {
         let engine = ServedModel {
             name: self.name,
-            running: Arc::new(running),
+            model: MistralModel {
+                running: Arc::new(running),
+            },
             codec: self.codec,
             context: model_dir::context(&self.config),
         };
         LoadedEngine {
             engine: Arc::new(engine),
+            implementation: IMPLEMENTATION,
             weights: self.weights,
             effect,
         }
@@ -242,42 +220,12 @@ fn factors(plan: &LoadPlan, adapter: &LoraAdapter) -> Result<NormalisedAdapter, 
         })
 }
 
-/// Logits after each test prompt; the prompts are spread over the vocabulary.
+/// Logits after each test prompt.
 async fn canary(plan: &LoadPlan, running: &RunningEngine) -> Result<Vec<Vec<f32>>, EngineError> {
-    let vocabulary = plan.config.vocab_size as u64;
-    let length =
-        CANARY_TOKENS.min(model_dir::context(&plan.config).saturating_sub(1).max(1) as u64);
-    let prompt = |number: u64| -> Vec<u32> {
-        (0..length)
-            .map(|at| ((number * 1_000_003 + at * 7_919 + 1) % vocabulary) as u32)
-            .collect()
-    };
+    let context = model_dir::context(&plan.config);
     let mut rows = Vec::new();
-    for number in 0..CANARIES {
-        rows.push(token_request::logits(running, prompt(number)).await?);
+    for prompt in canary_prompts(plan.config.vocab_size, context) {
+        rows.push(token_request::logits(running, prompt).await?);
     }
     Ok(rows)
-}
-
-/// The largest difference between the rows; an error if it is within rounding.
-fn effect(plan: &LoadPlan, before: &[Vec<f32>], after: &[Vec<f32>]) -> Result<f32, EngineError> {
-    let pairs = || before.iter().flatten().zip(after.iter().flatten());
-    let difference = pairs().map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);
-    let scale = pairs().map(|(a, _)| a.abs()).fold(0f32, f32::max);
-    if after.iter().flatten().any(|logit| !logit.is_finite()) {
-        return Err(EngineError::Unsupported {
-            name: plan.name.clone(),
-            reason: "with it the base computes logits that are no numbers".to_owned(),
-            hint: None,
-        });
-    }
-    if difference <= scale * DEAD {
-        let prompts = before.len();
-        return Err(EngineError::DeadAdapter {
-            name: plan.name.clone(),
-            prompts,
-            difference,
-        });
-    }
-    Ok(difference)
 }

@@ -19,8 +19,8 @@ use mistralrs_quant::{
     LoraAdapter, LoraConfig, ShardedSafeTensors, clear_applied_loras, push_applied_lora,
 };
 
-use super::{model_dir::ModelDirView, quant::Quant};
-use openlora_engine::turns::TurnQueue;
+use super::model_dir::ModelDirView;
+use openlora_engine::{Quant, turns::TurnQueue};
 use openlora_model::{ModelFamily, adapter::NormalisedAdapter};
 
 /// One load at a time: loading is memory-bound, and the lock also serialises access to the loader's
@@ -75,11 +75,13 @@ fn load_here(
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner());
     clear_applied_loras();
+    let device = device().map_err(|error| error.to_string())?;
     // An empty list of modules would give an expression that matches every layer.
     if let Some(factors) = factors.filter(|factors| !factors.target_modules.is_empty()) {
-        push_applied_lora(adapter(factors).map_err(|error| error.to_string())?);
+        let adapter = adapter(factors, &device).map_err(|error| error.to_string())?;
+        push_applied_lora(adapter);
     }
-    let built = build(view, quant);
+    let built = build(view, quant, device);
     clear_applied_loras();
     let (model, memory) = built?;
     Ok(RunningEngine {
@@ -90,18 +92,33 @@ fn load_here(
     })
 }
 
-fn build(view: &ModelDirView, quant: Quant) -> Result<(mistralrs::Model, WeakPipeline), String> {
+/// The first device of CUDA or Metal in a build with that feature, otherwise the processor.
+fn device() -> mistralrs::Result<Device> {
+    if cfg!(feature = "cuda") {
+        Device::new_cuda(0)
+    } else if cfg!(feature = "metal") {
+        Device::new_metal(0)
+    } else {
+        Ok(Device::Cpu)
+    }
+}
+
+fn build(
+    view: &ModelDirView,
+    quant: Quant,
+    device: Device,
+) -> Result<(mistralrs::Model, WeakPipeline), String> {
     let mut builder = TextModelBuilder::new(view.path().display())
         .with_loader_type(loader(view.family))
         .with_dtype(ModelDType::F32)
-        .with_force_cpu()
+        .with_device(device)
         .with_device_mapping(DeviceMapSetting::dummy())
         .with_token_source(TokenSource::None)
         .from_hf_cache_path(view.path().join("no-cache"))
         .with_max_num_seqs(1)
         // Its prefix cache never evicts entries on a CPU: every answered call would stay in memory.
         .with_prefix_cache_n(None);
-    if let Some(kind) = quant.isq() {
+    if let Some(kind) = isq(quant) {
         builder = builder.with_isq(kind);
     }
     // With a current-thread runtime, mistral.rs also skips its own trial run.
@@ -120,7 +137,7 @@ fn build(view: &ModelDirView, quant: Quant) -> Result<(mistralrs::Model, WeakPip
 }
 
 /// Provides the factors while mistral.rs builds the layers.
-fn adapter(factors: NormalisedAdapter) -> mistralrs::Result<LoraAdapter> {
+fn adapter(factors: NormalisedAdapter, device: &Device) -> mistralrs::Result<LoraAdapter> {
     let target_modules = patterns(&factors.target_modules);
     let tensors = factors
         .tensors
@@ -138,7 +155,7 @@ fn adapter(factors: NormalisedAdapter) -> mistralrs::Result<LoraAdapter> {
             alpha: factors.alpha,
             target_modules,
         },
-        weights: ShardedSafeTensors::wrap(Box::new(tensors), DType::F32, Device::Cpu),
+        weights: ShardedSafeTensors::wrap(Box::new(tensors), DType::F32, device.clone()),
     })
 }
 
@@ -168,13 +185,13 @@ fn patterns(modules: &[String]) -> HashSet<String> {
     patterns
 }
 
-impl Quant {
-    fn isq(self) -> Option<IsqType> {
-        match self {
-            Self::Auto | Self::F32 => None,
-            Self::Q8_0 => Some(IsqType::Q8_0),
-            Self::Q4K => Some(IsqType::Q4K),
-        }
+/// mistral.rs' name of a quantisation.
+fn isq(quant: Quant) -> Option<IsqType> {
+    match quant {
+        Quant::Auto | Quant::F32 => None,
+        Quant::Q8_0 => Some(IsqType::Q8_0),
+        Quant::Q4_0 => Some(IsqType::Q4_0),
+        Quant::Q4K => Some(IsqType::Q4K),
     }
 }
 

@@ -116,7 +116,7 @@ fn link(from: &Path, to: &Path) -> Result<(), ViewError> {
 }
 
 /// Why mistral.rs 0.8.1 would compute this base differently, if so.
-pub(super) fn unsupported_reason(config: &ModelConfig) -> Option<String> {
+pub fn unsupported_reason(config: &ModelConfig) -> Option<String> {
     let family = config.family.name();
     let plain_head = config.hidden_size / config.heads;
     if matches!(config.family, ModelFamily::Llama | ModelFamily::Qwen2)

@@ -18,6 +18,8 @@ use super::{
     weight_files::weight_files,
 };
 
+const CONFIG: &str = "config.json";
+
 /// The requested base, and where bases are stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseRequest {
@@ -71,7 +73,7 @@ pub enum BaseProgress {
 impl BaseModel {
     /// Opens a folder in HF layout.
     pub fn open_dir(id: &str, dir: &Path) -> Result<Self, ModelError> {
-        let config = ModelConfig::read(&dir.join("config.json"))?;
+        let config = ModelConfig::read(&dir.join(CONFIG))?;
         let digest = digest(dir)?;
         Ok(Self {
             id: id.to_owned(),
@@ -94,7 +96,7 @@ impl BaseModel {
 fn digest(dir: &Path) -> Result<String, ModelError> {
     let mut files = weight_files(dir)?;
     let others = [
-        "config.json",
+        CONFIG,
         "tokenizer.json",
         "tokenizer_config.json",
         "chat_template.jinja",
@@ -157,12 +159,14 @@ pub fn open_base(
 }
 
 fn open_folder(id: &str, dir: &Path) -> Result<BaseModel, ModelError> {
-    if !dir.join("config.json").exists()
-        && let Some(refusal) = gguf::refuse_store(dir)
-    {
-        return Err(refusal);
+    if dir.join(CONFIG).exists() {
+        return BaseModel::open_dir(id, dir);
     }
-    BaseModel::open_dir(id, dir)
+    Err(
+        gguf::refuse_store(dir).unwrap_or_else(|| ModelError::NotBase {
+            dir: dir.to_owned(),
+        }),
+    )
 }
 
 fn open_file(

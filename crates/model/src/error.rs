@@ -41,6 +41,8 @@ pub enum ModelError {
     BaseId { found: String },
     #[error("{} is neither a folder nor a GGUF file", path.display())]
     NotFolder { path: PathBuf },
+    #[error("{}: no config.json, so it is no base model", dir.display())]
+    NotBase { dir: PathBuf },
     #[error("{}: no such file", path.display())]
     NoFile { path: PathBuf },
     #[error("{}: {problem}", path.display())]
@@ -168,7 +170,10 @@ impl Explain for ModelError {
             Self::OllamaStore { .. } => {
                 "name the model's file: it is in the line FROM of the Modelfile that `ollama show` prints"
             }
-            Self::BaseId { .. } | Self::NotFolder { .. } | Self::NoFile { .. } => {
+            Self::BaseId { .. }
+            | Self::NotFolder { .. }
+            | Self::NotBase { .. }
+            | Self::NoFile { .. } => {
                 "use nano, the path of a GGUF file or of a folder with config.json, or an id such \
                  as Qwen/Qwen3-0.6B"
             }

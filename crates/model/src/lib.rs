@@ -35,6 +35,7 @@ pub mod shapes;
 pub mod text;
 pub mod unpack;
 mod weight_files;
+mod weights;
 
 pub use base::{BaseModel, BaseProgress, BaseRequest, HubToken, open_base};
 pub use config::{ModelConfig, ModelFamily, RopeScaling};
@@ -43,6 +44,7 @@ pub use hub::DownloadProgress;
 pub use lora_config::{LoraConfig, is_target};
 pub use shapes::{ModuleShape, TensorShape, modules, parameters, tensors};
 pub use weight_files::weight_files;
+pub use weights::{WeightError, WeightFiles};
 
 /// The storage of a base's frozen weights in memory; arithmetic is f32 throughout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -59,8 +59,6 @@ pub enum PackageError {
         expected: String,
         found: String,
     },
-    #[error("the run {run} has no adapter: it did not finish")]
-    Unfinished { run: String },
     #[error("{} holds other files ({found}), so no package is written there", dir.display())]
     Occupied { dir: PathBuf, found: String },
     #[error("the release cannot be signed: {0}")]
@@ -115,6 +113,18 @@ pub enum StructureProblem {
     Name,
     #[error("it has more than {limit} files")]
     TooMany { limit: usize },
+    #[error("{path} has {found} bytes, expected {expected}")]
+    Size {
+        path: String,
+        expected: u64,
+        found: u64,
+    },
+    #[error("{path} has sha256 {found}, expected {expected}")]
+    Content {
+        path: String,
+        expected: String,
+        found: String,
+    },
 }
 
 impl PackageError {
@@ -156,7 +166,6 @@ impl Explain for PackageError {
             Self::TwoAddresses { .. } => "give each of them a name of its own".to_owned(),
             Self::NoContributors { .. } => "set `split.contributors = 0`".to_owned(),
             Self::OtherBase { .. } => "choose the base of the run with --base".to_owned(),
-            Self::Unfinished { run } => format!("finish it: openlora train --resume {run}"),
             Self::Occupied { .. } => "choose another folder with --out".to_owned(),
             _ => return None,
         };

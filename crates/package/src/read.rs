@@ -10,6 +10,7 @@ use super::{
     ENVELOPE_FILE, MANIFEST_FILE,
     envelope::ReleaseEnvelope,
     error::{ManifestProblem, PackageError, StructureProblem},
+    facts::hash,
     manifest::{Digest, LARGEST, Manifest},
     paths::check_paths,
 };
@@ -77,6 +78,40 @@ pub fn read(dir: &Path) -> Result<Package, PackageError> {
     })
 }
 
+impl Package {
+    /// Compares the size and the content of every file with the manifest.
+    ///
+    /// # Errors
+    ///
+    /// The first file that differs, or that cannot be read.
+    pub fn check_files(&self) -> Result<(), PackageError> {
+        let broken = |problem| PackageError::Structure {
+            dir: self.dir.clone(),
+            problem,
+        };
+        for file in &self.manifest.files {
+            let (found, size) = hash(&self.dir.join(&file.path))?;
+            let path = file.path.clone();
+            if size != file.size.0 {
+                let expected = file.size.0;
+                return Err(broken(StructureProblem::Size {
+                    path,
+                    expected,
+                    found: size,
+                }));
+            }
+            if found != file.sha256 {
+                return Err(broken(StructureProblem::Content {
+                    path,
+                    expected: file.sha256.to_string(),
+                    found: found.to_string(),
+                }));
+            }
+        }
+        Ok(())
+    }
+}
+
 fn parse<T>(
     dir: &Path,
     name: &str,
@@ -107,7 +142,11 @@ fn list(dir: &Path) -> Result<BTreeSet<String>, PackageError> {
     let mut found = BTreeSet::new();
     let mut pending = vec![String::new()];
     while let Some(folder) = pending.pop() {
-        let place = dir.join(&folder);
+        // Joining nothing would add a slash.
+        let place = match folder.as_str() {
+            "" => dir.to_owned(),
+            folder => dir.join(folder),
+        };
         let entries = fs::read_dir(&place).map_err(PackageError::io("read", &place))?;
         for entry in entries {
             let entry = entry.map_err(PackageError::io("read", &place))?;

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{
     error::PackageError,
-    facts::{BaseFacts, adapter_facts, hash},
+    facts::{BaseFacts, adapter_facts},
     manifest::{Digest, Manifest},
     read::{Package, read},
     release::SigningDomain,
@@ -182,24 +182,10 @@ fn config(package: &Package) -> Result<(), String> {
 }
 
 fn files(package: &Package) -> Result<(), String> {
-    for file in &package.manifest.files {
-        let (sha256, size) =
-            hash(&package.dir.join(&file.path)).map_err(|error| error.to_string())?;
-        if size != file.size.0 {
-            let expected = file.size.0;
-            return Err(format!(
-                "{} has {size} bytes, expected {expected}",
-                file.path
-            ));
-        }
-        if sha256 != file.sha256 {
-            return Err(format!(
-                "{} has sha256 {sha256}, expected {}",
-                file.path, file.sha256
-            ));
-        }
-    }
-    Ok(())
+    package.check_files().map_err(|error| match error {
+        PackageError::Structure { problem, .. } => problem.to_string(),
+        error => error.to_string(),
+    })
 }
 
 fn signature(

@@ -22,6 +22,8 @@
 //! }
 //! ```
 
+use std::collections::BTreeMap;
+
 use openlora_core::error::Failure;
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::{
@@ -81,6 +83,8 @@ pub enum PaymentDemand {
         /// The error code for clients; `payment_required` if no payment was sent.
         code: String,
         message: String,
+        /// The amounts in the message by their names, in base units.
+        amounts: BTreeMap<&'static str, Amount>,
         /// The value of `PAYMENT-REQUIRED`.
         terms: String,
         /// Whether the chain may have been asked about the refused payment.

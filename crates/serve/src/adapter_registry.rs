@@ -1,14 +1,17 @@
 //! The served adapters, and the lookup of a request's adapter.
 
-use std::sync::Arc;
+use std::{
+    fmt,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{ServeError, api_error::ApiError, payment::Currency, similar::closest};
 use openlora_attribution::Provenance;
-use openlora_engine::{Engine, Prompt};
-use openlora_ledger::{PriceList, TOKENS};
+use openlora_engine::{Engine, EngineIdentity, Prompt, SamplingParams};
+use openlora_ledger::{CallComputation, PriceList, TOKENS};
 use openlora_model::{dataset::Task, text::ChatMessage};
 
 /// Temperature if neither the caller nor the adapter's task sets one, as in OpenAI's API.
@@ -31,6 +34,7 @@ pub struct ServedAdapter {
     /// In base units; all zero if calls are free.
     pub prices: PriceList,
     pub engine: Arc<dyn Engine>,
+    pub identity: EngineIdentity,
     /// The contributors of its training data.
     pub provenance: Provenance,
 }
@@ -78,6 +82,16 @@ impl ServedAdapter {
         }
     }
 
+    /// What a receipt states of an answer's computation; `sampling` is absent for a classification.
+    pub fn computation(&self, sampling: Option<&SamplingParams>) -> CallComputation {
+        CallComputation {
+            engine: self.identity.engine.clone(),
+            weights: self.identity.weights.clone(),
+            base_digest: self.base_digest.clone(),
+            sampling: sampling.map(SamplingParams::to_record),
+        }
+    }
+
     fn task_json(&self) -> Value {
         let describe = |task: &Task| json!({ "kind": task.name(), "labels": self.labels() });
         self.task.as_ref().map_or(Value::Null, describe)
@@ -107,15 +121,19 @@ impl ServedAdapter {
             "digest": self.digest,
             "base_digest": self.base_digest,
             "context_length": self.engine.limits().context_tokens,
+            "engine": self.identity.engine,
+            "weights": self.identity.weights,
             "task": self.task_json(),
             "pricing": pricing,
         })
     }
 }
 
-/// All adapters of a server, in the order in which they were named.
+/// The adapters of a server, in the order in which they were named. It changes while the server
+/// runs; a call keeps the adapter that it found. Cheap to clone.
+#[derive(Clone, Default)]
 pub struct AdapterRegistry {
-    adapters: Vec<Arc<ServedAdapter>>,
+    adapters: Arc<RwLock<Vec<Arc<ServedAdapter>>>>,
 }
 
 impl AdapterRegistry {
@@ -130,41 +148,82 @@ impl AdapterRegistry {
                 });
             }
         }
+        let adapters = adapters.into_iter().map(Arc::new).collect();
         Ok(Self {
-            adapters: adapters.into_iter().map(Arc::new).collect(),
+            adapters: Arc::new(RwLock::new(adapters)),
         })
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<ServedAdapter>> {
-        self.adapters.iter()
+    /// The adapters that are served now.
+    pub fn all(&self) -> Vec<Arc<ServedAdapter>> {
+        self.read().clone()
     }
 
     pub fn len(&self) -> usize {
-        self.adapters.len()
+        self.read().len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.adapters.is_empty()
+        self.read().is_empty()
     }
 
     /// The adapter of that name; any other name is 404, never the base.
     pub fn find(&self, name: &str) -> Result<Arc<ServedAdapter>, ApiError> {
-        let found = self.adapters.iter().find(|adapter| adapter.name == name);
-        found.cloned().ok_or_else(|| self.unknown(name))
+        let adapters = self.read();
+        let found = adapters.iter().find(|adapter| adapter.name == name);
+        found.cloned().ok_or_else(|| unknown(name, &adapters))
     }
 
-    fn unknown(&self, name: &str) -> ApiError {
-        let names: Vec<&str> = self
-            .adapters
-            .iter()
-            .map(|adapter| adapter.name.as_str())
-            .collect();
-        let suggestion = match closest(name, &names) {
-            Some(other) => format!(" Did you mean '{other}'?"),
-            None => format!(" Served here: {}.", names.join(", ")),
-        };
-        let shown: String = name.chars().take(80).collect();
-        let message = format!("The model '{shown}' does not exist.{suggestion}");
-        ApiError::new(StatusCode::NOT_FOUND, "model_not_found", message).with_param("model")
+    /// Serves an adapter from now on; returns the one that had its name.
+    pub fn put(&self, adapter: ServedAdapter) -> Option<Arc<ServedAdapter>> {
+        let mut adapters = self.write();
+        let adapter = Arc::new(adapter);
+        match adapters.iter_mut().find(|it| it.name == adapter.name) {
+            Some(place) => Some(std::mem::replace(place, adapter)),
+            None => {
+                adapters.push(adapter);
+                None
+            }
+        }
     }
+
+    /// Serves the adapter of that name no longer.
+    pub fn remove(&self, name: &str) -> Option<Arc<ServedAdapter>> {
+        let mut adapters = self.write();
+        let at = adapters.iter().position(|adapter| adapter.name == name)?;
+        Some(adapters.remove(at))
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Vec<Arc<ServedAdapter>>> {
+        self.adapters.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Vec<Arc<ServedAdapter>>> {
+        self.adapters
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for AdapterRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let adapters = self.all();
+        let names = adapters.iter().map(|adapter| &adapter.name);
+        f.debug_list().entries(names).finish()
+    }
+}
+
+fn unknown(name: &str, adapters: &[Arc<ServedAdapter>]) -> ApiError {
+    let names: Vec<&str> = adapters
+        .iter()
+        .map(|adapter| adapter.name.as_str())
+        .collect();
+    let suggestion = match closest(name, &names) {
+        Some(other) => format!(" Did you mean '{other}'?"),
+        None if names.is_empty() => " No adapter is served now.".to_owned(),
+        None => format!(" Served here: {}.", names.join(", ")),
+    };
+    let shown: String = name.chars().take(80).collect();
+    let message = format!("The model '{shown}' does not exist.{suggestion}");
+    ApiError::new(StatusCode::NOT_FOUND, "model_not_found", message).with_param("model")
 }

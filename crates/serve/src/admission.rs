@@ -17,7 +17,7 @@ use super::{
 };
 use openlora_core::Address;
 use openlora_engine::Prompt;
-use openlora_ledger::{CallWork, event::CallKind};
+use openlora_ledger::{CallComputation, CallWork, event::CallKind};
 use openlora_ports::{OfferedCall, PaymentDemand, PaymentGuard, Presenter};
 
 /// An admitted call.
@@ -39,6 +39,7 @@ pub struct CallPrompts {
     pub kind: CallKind,
     pub prompts: Vec<Prompt>,
     pub prompt_tokens: u64,
+    pub computation: CallComputation,
 }
 
 impl AppState {
@@ -207,6 +208,7 @@ impl AppState {
             kind,
             prompts,
             prompt_tokens,
+            computation,
         } = asked;
         let reservation = CallReservation {
             slot,
@@ -219,6 +221,7 @@ impl AppState {
             permit,
             guard,
             prompts,
+            computation,
         };
         self.meter.reserve(reservation).await
     }

@@ -2,14 +2,15 @@
 //!
 //! Every status other than 2xx leaves the server through [`ApiError`], so that the envelope has
 //! one shape: `{"error":{"message","type","param","code"}}`, with `receipt` beside them where a
-//! call was already metered, and `price` where it must be paid. It must not know which route it came from.
+//! call was already metered, `price` where it must be paid, `amounts` where the message tells some, and
+//! `hint` where the operator can do something about it. It must not know which route it came from.
 
 use axum::{
     Json,
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use openlora_core::private::redact;
 use openlora_engine::EngineError;
@@ -39,6 +40,8 @@ pub struct ApiError {
     pub terms: Option<Box<str>>,
     /// What the call costs at most, and where payments are explained.
     pub price: Option<Box<Value>>,
+    /// Further fields of the envelope.
+    pub details: Option<Box<Map<String, Value>>>,
 }
 
 impl ApiError {
@@ -52,6 +55,7 @@ impl ApiError {
             receipt: None,
             terms: None,
             price: None,
+            details: None,
         }
     }
 
@@ -70,6 +74,12 @@ impl ApiError {
         self
     }
 
+    /// The same with another sentence.
+    pub fn adding(mut self, sentence: &str) -> Self {
+        self.message = format!("{} {sentence}", self.message).into();
+        self
+    }
+
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
         self
@@ -82,6 +92,22 @@ impl ApiError {
 
     pub fn with_price(mut self, price: Value) -> Self {
         self.price = Some(Box::new(price));
+        self
+    }
+
+    /// Adds the amounts in the message by their names, in base units.
+    pub fn with_amounts(self, amounts: Value) -> Self {
+        self.with_detail("amounts", amounts)
+    }
+
+    /// Adds what the caller can do.
+    pub fn with_hint(self, hint: &str) -> Self {
+        self.with_detail("hint", json!(redact::scrub(hint)))
+    }
+
+    fn with_detail(mut self, name: &str, value: Value) -> Self {
+        let details = self.details.get_or_insert_default();
+        details.insert(name.to_owned(), value);
         self
     }
 
@@ -99,6 +125,7 @@ impl ApiError {
                     Self::new(StatusCode::BAD_REQUEST, "invalid_request", message.clone());
                 parameter.map_or(refusal.clone(), |parameter| refusal.with_param(parameter))
             }
+            EngineError::Busy { .. } => Self::unavailable("engine_busy", error.to_string()),
             other => {
                 tracing::error!(error = %other, "engine failure");
                 Self::new(
@@ -127,11 +154,14 @@ impl ApiError {
             "param": self.param,
             "code": self.code,
         });
+        let Some(fields) = error.as_object_mut() else {
+            return json!({ "error": error });
+        };
         for (name, value) in [("receipt", &self.receipt), ("price", &self.price)] {
-            if let (Some(value), Some(fields)) = (value, error.as_object_mut()) {
-                fields.insert(name.to_owned(), Value::clone(value));
-            }
+            let value = value.as_deref().cloned();
+            fields.extend(value.map(|value| (name.to_owned(), value)));
         }
+        fields.extend(self.details.iter().flat_map(|it| Map::clone(it)));
         json!({ "error": error })
     }
 }

@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     access::AccessRules,
+    adapter_loader::AdapterLoader,
     adapter_registry::AdapterRegistry,
     attribution::AttributionService,
     body::BodyMemory,
@@ -24,6 +25,8 @@ use openlora_journal::Journal;
 pub struct ServeLimits {
     /// Maximum number of concurrent calls on engines.
     pub max_concurrent: usize,
+    /// Maximum number of concurrent calls of one adapter.
+    pub parallel: usize,
     /// Calls waiting for a turn.
     pub queue: usize,
     /// Largest request body in bytes.
@@ -61,6 +64,10 @@ pub struct AppParts {
     /// Absent if calls are free.
     pub sales: Option<SalesConfig>,
     pub access: AccessRules,
+    /// Absent if no further adapter can be loaded.
+    pub loader: Option<Arc<dyn AdapterLoader>>,
+    /// Adapters are loaded and unloaded one at a time.
+    pub loading: tokio::sync::Mutex<()>,
 }
 
 impl AppState {

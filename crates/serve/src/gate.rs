@@ -1,4 +1,4 @@
-//! Limits how many calls run at once and how many may wait.
+//! Limits how many calls run at once, in all and per adapter, and how many may wait.
 //!
 //! A call enters once it is paid for or, if calls are free, before its prompt is tokenised. It
 //! leaves when the model stops, however slowly its answer is read. Counts per adapter feed the
@@ -20,6 +20,17 @@ use openlora_engine::turns::{EngineTurn, TurnQueue, due_time};
 pub struct AdapterLoad {
     pub running: usize,
     pub waiting: usize,
+}
+
+/// How many calls may run and wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GateLimits {
+    /// Calls that run at once.
+    pub concurrent: usize,
+    /// Calls of one adapter that run at once.
+    pub parallel: usize,
+    /// Calls that wait.
+    pub queue: usize,
 }
 
 /// Controls access to the engines.
@@ -46,10 +57,11 @@ struct QueuePlace<'a> {
 }
 
 impl QueueGate {
-    pub fn new(concurrent: usize, queue: usize, draining: CancellationToken) -> Self {
+    pub fn new(limits: GateLimits, draining: CancellationToken) -> Self {
+        let turns = TurnQueue::with_lanes(limits.concurrent, limits.parallel);
         Self {
-            turns: Arc::new(TurnQueue::new(concurrent)),
-            queue,
+            turns: Arc::new(turns),
+            queue: limits.queue,
             loads: Mutex::default(),
             draining,
         }
@@ -61,7 +73,7 @@ impl QueueGate {
         if self.draining.is_cancelled() {
             return Err(draining());
         }
-        let turn = match self.turns.try_take() {
+        let turn = match self.turns.try_take_in(adapter) {
             Some(turn) => turn,
             None => self.wait(adapter, tokens).await?,
         };
@@ -76,7 +88,7 @@ impl QueueGate {
     async fn wait(&self, adapter: &str, tokens: u64) -> Result<EngineTurn, ApiError> {
         let _place = self.queue_up(adapter)?;
         tokio::select! {
-            turn = self.turns.take(due_time(tokens)) => Ok(turn),
+            turn = self.turns.take_in(adapter, due_time(tokens)) => Ok(turn),
             () = self.draining.cancelled() => Err(draining()),
         }
     }

@@ -85,9 +85,13 @@ pub async fn answer(
     let context = intake.adapter.engine.limits().context_tokens;
     let room = context.saturating_sub(usize::try_from(prompt_tokens).unwrap_or(usize::MAX));
     let temperature = intake.adapter.default_temperature();
-    let sampling = job
+    let mut sampling = job
         .options
         .resolve(app.limits.max_tokens, room, temperature);
+    if sampling.temperature.is_some() {
+        // The receipt states it, so that the answer can be computed again.
+        sampling.seed.get_or_insert_with(draw_seed);
+    }
     let work = CallWork::Tokens {
         prompt: prompt_tokens,
         completion: sampling.max_tokens as u64,
@@ -124,6 +128,11 @@ pub async fn answer(
     }
 }
 
+/// A random seed. Its 53 bits survive JSON parsers that read numbers as floats.
+fn draw_seed() -> u64 {
+    rand::random::<u64>() >> 11
+}
+
 /// A call that is free or paid for, and has its engine turn.
 struct AdmittedCall {
     app: AppState,
@@ -151,6 +160,7 @@ impl AdmittedCall {
             kind: form.kind(),
             prompts: vec![prompt.clone()],
             prompt_tokens,
+            computation: intake.adapter.computation(Some(&sampling)),
         };
         let writes_logprobs = sampling.logprobs.is_some();
         let call = app.reserve(&intake, ticket, asked).await?;

@@ -16,7 +16,7 @@ use super::{
     gate::draining,
     payment,
     request_id::RequestId,
-    wire::fields::BodyFields,
+    wire::{fields::BodyFields, problems::BodyProblems},
 };
 use openlora_core::Word;
 use openlora_engine::Prompt;
@@ -54,15 +54,21 @@ pub struct CallIntake {
 }
 
 impl CallIntake {
-    /// Reads a request whose `model` names the adapter.
-    pub async fn read(app: &AppState, request: Request) -> Result<Self, ApiError> {
-        Self::read_for(app, request, |_| None).await
+    /// Reads a request whose `model` names the adapter. Where there is none, `problems` tells what
+    /// else is wrong with the request: a misspelt name may be the reason.
+    pub async fn read(
+        app: &AppState,
+        request: Request,
+        problems: fn(&BodyFields) -> BodyProblems,
+    ) -> Result<Self, ApiError> {
+        Self::read_for(app, request, problems, |_| None).await
     }
 
     /// Reads a request; if it names no `model`, `unnamed` may choose the adapter.
     pub async fn read_for(
         app: &AppState,
         request: Request,
+        problems: fn(&BodyFields) -> BodyProblems,
         unnamed: fn(&AdapterRegistry) -> Option<Arc<ServedAdapter>>,
     ) -> Result<Self, ApiError> {
         let accepted = Instant::now();
@@ -90,10 +96,17 @@ impl CallIntake {
             Some(_) => None,
         };
         let adapter = match unnamed {
-            Some(adapter) => adapter,
-            None => app.adapters.find(fields.required_string("model")?)?,
+            Some(adapter) => Ok(adapter),
+            None => fields
+                .required_string("model")
+                .and_then(|name| app.adapters.find(name)),
         };
-        let static_shares = fields.is_word("attribution", "static")?;
+        let adapter = adapter.map_err(|refusal| problems(&fields).with_model(refusal))?;
+        let static_shares = fields.is_word("attribution", "static").map_err(|refusal| {
+            let mut problems = problems(&fields);
+            problems.keep::<()>(Err(refusal));
+            problems
+        })?;
         let digest = request_digest(parts.method.as_str(), parts.uri.path(), &body.bytes);
         let fingerprint = app
             .meter
@@ -127,7 +140,8 @@ impl CallIntake {
     /// request is counted once, and one that can never fit is refused without counting. A refusal
     /// names the text at fault: one that is refused in a batch is not to hide the others.
     pub async fn count(&self, app: &AppState, prompts: &[Prompt]) -> Result<u64, ApiError> {
-        let hash = &self.fingerprint.hash;
+        // A name may be served with other weights later, whose instruction is another.
+        let hash = &format!("{}{}", self.fingerprint.hash, self.adapter.digest);
         if let Some(tokens) = app.quotes.known(hash) {
             return Ok(tokens);
         }

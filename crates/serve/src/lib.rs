@@ -23,6 +23,7 @@
 //!     sales: None,
 //!     attribution: AttributionConfig::default(),
 //!     access,
+//!     loader: None,
 //! };
 //! let journal = Journal::open("journal.sqlite".as_ref())?;
 //! let stop = StopHandle::default();
@@ -35,6 +36,7 @@
 
 mod abandoned;
 pub mod access;
+pub mod adapter_loader;
 pub mod adapter_registry;
 mod admission;
 pub mod answer;
@@ -63,12 +65,14 @@ mod quotes;
 mod receipt;
 mod refused_payments;
 pub mod request_id;
+pub mod response_hash;
 mod routes;
 mod server;
 pub mod similar;
 mod unread;
 pub mod wire;
 
+pub use adapter_loader::{AdapterLoader, LoadOutcome};
 pub use adapter_registry::{AdapterRegistry, ServedAdapter};
 pub use app::{ServeLimits, StopHandle};
 pub use audience::RouteAudience;

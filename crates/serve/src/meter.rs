@@ -34,12 +34,13 @@ use super::{
     payment::unpaid,
     receipt::{self, already_metered},
     request_id::RequestId,
+    response_hash,
 };
 use openlora_core::Address;
 use openlora_engine::Prompt;
 use openlora_journal::{CachedResponse, Journal, JournalEntry, JournalError, LARGEST_ENCLOSURE};
 use openlora_ledger::{
-    CallCharge, CheckedPayment,
+    CallCharge, CallComputation, CheckedPayment,
     event::{CallKind, Event, EventRecord, FinishReason, TokenUsage},
 };
 use openlora_ports::{PaymentDemand, PaymentGuard, Presenter};
@@ -100,6 +101,8 @@ pub struct CallReservation {
     /// The payment of the call; `None` if calls are free.
     pub guard: Option<Box<dyn PaymentGuard>>,
     pub prompts: Vec<Prompt>,
+    /// What the receipt states of the answer's computation.
+    pub computation: CallComputation,
 }
 
 /// A reserved call. If it is dropped without [`ReservedCall::finish`], it counts as disconnected,
@@ -132,6 +135,7 @@ struct ReservedState {
     prompts: Vec<Prompt>,
     /// One per prompt.
     answers: Vec<String>,
+    computation: CallComputation,
 }
 
 impl CallMeter {
@@ -371,6 +375,7 @@ impl MeterInner {
             permit,
             guard,
             prompts,
+            computation,
         } = reservation;
         let event = Event::CallReserved {
             request_id: slot.id().as_str().to_owned(),
@@ -389,7 +394,7 @@ impl MeterInner {
             unwritable()
         })?;
         self.open.send_modify(|open| *open += 1);
-        let delivered = self.hasher();
+        let delivered = response_hash::hasher(&self.salt, slot.id());
         let open = ReservedState {
             inner: self,
             slot,
@@ -406,6 +411,7 @@ impl MeterInner {
             charge: None,
             answers: vec![String::new(); prompts.len()],
             prompts,
+            computation,
         };
         let usage = TokenUsage {
             prompt_tokens,
@@ -611,6 +617,7 @@ impl ReservedState {
             charge: _,
             prompts,
             answers,
+            computation,
         } = self;
         // The model has stopped: the next call need not wait for the disk.
         drop(permit);
@@ -638,6 +645,7 @@ impl ReservedState {
             request_hash: slot.hash().to_owned(),
             response_hash: hex::encode(delivered.finalize()),
             charge: charge.map(Box::new),
+            computation: Some(Box::new(computation)),
         };
         let enclosure = answer
             .as_ref()

@@ -22,6 +22,7 @@ use prometheus_client::{
 };
 
 use super::{
+    adapter_registry::AdapterRegistry,
     attribution::AttributionService,
     gate::{AdapterLoad, QueueGate},
 };
@@ -53,8 +54,11 @@ fn latency_buckets() -> Histogram {
 }
 
 impl ServerMetrics {
-    /// `adapters` is how many adapters the server holds.
-    pub fn new(gate: Arc<QueueGate>, adapters: usize, attributions: AttributionService) -> Self {
+    pub fn new(
+        gate: Arc<QueueGate>,
+        adapters: AdapterRegistry,
+        attributions: AttributionService,
+    ) -> Self {
         let mut registry = Registry::default();
         let histograms =
             || HistogramFamily::new_with_constructor(latency_buckets as fn() -> Histogram);
@@ -288,7 +292,7 @@ impl Collector for AttributionGauges {
 #[derive(Debug)]
 struct AdapterGauges {
     gate: Arc<QueueGate>,
-    adapters: usize,
+    adapters: AdapterRegistry,
 }
 
 impl Collector for AdapterGauges {
@@ -301,7 +305,7 @@ impl Collector for AdapterGauges {
                 .join(",")
         };
         let labels: MetricLabels = vec![
-            ("max_lora", self.adapters.to_string()),
+            ("max_lora", self.adapters.len().to_string()),
             ("waiting_lora_adapters", names(|load| load.waiting)),
             ("running_lora_adapters", names(|load| load.running)),
         ];

@@ -100,11 +100,18 @@ pub fn unpaid(why: PaymentDemand) -> ApiError {
         PaymentDemand::Required {
             code,
             message,
+            amounts,
             terms,
             ..
-        } => ApiError::new(StatusCode::PAYMENT_REQUIRED, "payment_required", message)
-            .with_param(code)
-            .with_terms(terms),
+        } => {
+            let error = ApiError::new(StatusCode::PAYMENT_REQUIRED, "payment_required", message)
+                .with_param(code)
+                .with_terms(terms);
+            match amounts.is_empty() {
+                true => error,
+                false => error.with_amounts(json!(amounts)),
+            }
+        }
         PaymentDemand::Used { otherwise, .. } => unpaid(*otherwise),
         PaymentDemand::Unavailable {
             message,

@@ -9,11 +9,12 @@ use super::{
     api_error::ApiError,
     attribution::published::{JournalAttribution, PublishedShares},
     request_id::RequestId,
+    response_hash,
 };
 use openlora_core::Amount;
 use openlora_journal::{Journal, JournalError};
 use openlora_ledger::{
-    CallCharge, CheckedPayment,
+    CallCharge, CallComputation, CheckedPayment,
     event::{CallKind, Event, EventRecord, FinishReason, TokenUsage},
 };
 
@@ -35,6 +36,10 @@ pub struct Receipt {
     pub response_hash: String,
     /// Absent where calls are free.
     pub charge: Option<CallCharge>,
+    /// Absent where the server died during the call, and from journals of earlier versions.
+    pub computation: Option<CallComputation>,
+    /// For the payer alone.
+    pub response_key: Option<String>,
     /// As far as it is known.
     pub attribution: Option<PublishedShares>,
 }
@@ -54,6 +59,7 @@ impl Receipt {
             request_hash,
             response_hash,
             charge,
+            computation,
         } = record.event.clone()
         else {
             return None;
@@ -73,6 +79,8 @@ impl Receipt {
             request_hash,
             response_hash,
             charge: charge.map(|charge| *charge),
+            computation: computation.map(|it| *it),
+            response_key: None,
             attribution: None,
         })
     }
@@ -106,6 +114,8 @@ impl Receipt {
             first_token_milliseconds: self.first_token_milliseconds,
             request_hash: self.request_hash.clone(),
             response_hash: self.response_hash.clone(),
+            response_key: self.response_key.clone(),
+            computation: self.computation.clone(),
             attribution: self.attribution.clone(),
             journal: JournalPlace {
                 sequence: self.sequence,
@@ -142,8 +152,15 @@ pub struct PublishedReceipt {
     pub first_token_milliseconds: Option<u64>,
     /// SHA-256 over a per-journal salt and the request body, hex.
     pub request_hash: String,
-    /// SHA-256 over the salt and the delivered text, hex.
+    /// SHA-256 over the call's key and the delivered text, hex.
     pub response_hash: String,
+    /// The call's key, hex: with it, a payer shows which text the hash stands for. Null where calls
+    /// are free.
+    #[serde(default)]
+    pub response_key: Option<String>,
+    /// How the answer was computed; null where it is not known.
+    #[serde(default)]
+    pub computation: Option<CallComputation>,
     /// Whose data shaped the answer, as far as it is known; null where nothing is yet.
     #[serde(default)]
     pub attribution: Option<PublishedShares>,
@@ -183,6 +200,11 @@ async fn look(journal: &Journal, id: &RequestId) -> Result<Option<Receipt>, Jour
     let Some(mut receipt) = record.as_ref().and_then(Receipt::from_record) else {
         return Ok(None);
     };
+    // The id of a free call may be guessed, and with the key its short answers.
+    let is_secret = receipt.charge.is_some() && receipt.is_addressed();
+    if is_secret && receipt.computation.is_some() {
+        receipt.response_key = Some(response_hash::key(journal.salt(), id));
+    }
     receipt.attribution = JournalAttribution::read_journal(journal, id.as_str())
         .await?
         .shares();

@@ -33,6 +33,7 @@ use tower::ServiceExt;
 use super::{
     ServeError,
     access::AccessRules,
+    adapter_loader::AdapterLoader,
     adapter_registry::{AdapterRegistry, ServedAdapter},
     api_error::ApiError,
     app::{AppParts, AppState, ServeLimits, StopHandle},
@@ -41,7 +42,7 @@ use super::{
     client::{ClientAddress, LocalAddress, PeerAddress},
     connections::{Connection, ConnectionLimits, Connections, WatchedBody},
     descriptors,
-    gate::QueueGate,
+    gate::{GateLimits, QueueGate},
     guarded_stream::{GuardedStream, LastRequest},
     meter::CallMeter,
     metrics::ServerMetrics,
@@ -121,6 +122,8 @@ pub struct ServeInputs {
     pub sales: Option<SalesConfig>,
     pub attribution: AttributionConfig,
     pub access: AccessRules,
+    /// Loads further adapters on request; absent if the server keeps those that it has.
+    pub loader: Option<Arc<dyn AdapterLoader>>,
 }
 
 /// A server about to run.
@@ -141,14 +144,18 @@ impl Server {
         stop: StopHandle,
     ) -> Result<Self, ServeError> {
         let adapters = AdapterRegistry::new(inputs.adapters)?;
-        let gate = QueueGate::new(limits.max_concurrent, limits.queue, stop.draining.clone());
-        let gate = Arc::new(gate);
+        let bounds = GateLimits {
+            concurrent: limits.max_concurrent,
+            parallel: limits.parallel,
+            queue: limits.queue,
+        };
+        let gate = Arc::new(QueueGate::new(bounds, stop.draining.clone()));
         let config = inputs.attribution;
         let attributions = AttributionService::open(journal.clone(), &adapters, config).await?;
-        let metrics = ServerMetrics::new(Arc::clone(&gate), adapters.len(), attributions.clone());
+        let metrics = ServerMetrics::new(Arc::clone(&gate), adapters.clone(), attributions.clone());
         let (attributed, counted) = (attributions.clone(), metrics.clone());
         let meter = CallMeter::open(journal.clone(), attributed, counted, HELD_ANSWERS).await?;
-        for adapter in adapters.iter() {
+        for adapter in adapters.all() {
             journal
                 .append(Event::AdapterLoaded {
                     name: adapter.name.clone(),
@@ -178,6 +185,8 @@ impl Server {
             attributions,
             sales: inputs.sales,
             access: inputs.access,
+            loader: inputs.loader,
+            loading: tokio::sync::Mutex::default(),
         });
         Ok(Self {
             bound,

@@ -32,6 +32,9 @@ pub struct TrainConfig {
     pub batch: usize,
     /// Micro-batches per optimizer step.
     pub accumulate: usize,
+    /// Columns of the data files that have other names there, such as `text=review`.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub columns: Vec<String>,
     /// Longest row, in tokens.
     pub max_len: usize,
     /// The tokens of a row that the loss covers.
@@ -72,6 +75,7 @@ impl Default for TrainConfig {
             max_steps: None,
             batch: 16,
             accumulate: 1,
+            columns: Vec::new(),
             max_len: 256,
             loss: LossOn::Completion,
             clip: 1.0,

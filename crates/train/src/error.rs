@@ -51,6 +51,8 @@ pub enum TrainError {
         path: PathBuf,
         missing: &'static str,
     },
+    #[error("the run {run} has no adapter: it did not finish")]
+    Unfinished { run: String },
     #[error("run {run} has no checkpoint yet")]
     NoCheckpoint { run: String },
     #[error("{}: {detail}", path.display())]
@@ -130,6 +132,7 @@ impl Explain for TrainError {
             | Self::Validation { .. }
             | Self::ValidationShare { .. }
             | Self::NotARun { .. }
+            | Self::Unfinished { .. }
             | Self::Damaged { .. }
             | Self::Changed { .. }
             | Self::MissingTensor { .. } => ExitClass::BadInput,
@@ -169,6 +172,7 @@ impl Explain for TrainError {
             Self::NotARun { .. } => {
                 Some("name a folder under runs/, or leave it out for the latest".to_owned())
             }
+            Self::Unfinished { run } => Some(format!("finish it: openlora train --resume {run}")),
             Self::NoCheckpoint { .. } => Some("start again with `openlora train`".to_owned()),
             Self::Damaged { .. } | Self::MissingTensor { .. } => None,
             Self::Complete { run, .. } => Some(format!(

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use candle_core::Var;
 
 use super::{error::TrainError, inputs::TrainInputs};
-use openlora_decoder::{Decoder, LoraFactors};
+use openlora_decoder::{Decoder, LoraFactors, compute_device};
 use openlora_model::{
     BaseModel, WeightPrecision,
     adapter::{
@@ -74,6 +74,7 @@ pub fn load_with_adapter(
     check_against(adapter, &modules(&base.config))?;
     let plain = normalise(adapter)?;
     let mut decoder = Decoder::load(base, precision)?;
+    decoder.use_device(&compute_device()?)?;
     let paths = plain
         .tensors
         .keys()

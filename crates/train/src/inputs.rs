@@ -8,7 +8,7 @@ use super::{
     rows::TrainRows,
     run::lock::{LockedBase, LockedDigests, RunLock},
 };
-use openlora_decoder::Decoder;
+use openlora_decoder::{Decoder, compute_device};
 use openlora_model::{
     BaseModel,
     dataset::{
@@ -108,6 +108,7 @@ impl TrainInputs {
     /// The base with a new adapter.
     pub fn decoder(&self) -> Result<Decoder, TrainError> {
         let mut decoder = Decoder::load(&self.base, self.config.precision)?;
+        decoder.use_device(&compute_device()?)?;
         decoder.attach_lora(&self.config.lora(), self.config.seed)?;
         Ok(decoder)
     }

@@ -49,6 +49,6 @@ pub use event::{RunStarted, TrainEvent, TrainFlow, TrainStep, ValidationPass};
 pub use export::load_with_adapter;
 pub use inputs::{TrainInputs, ValidationOptions};
 pub use rows::{TrainRows, ragged};
-pub use run::RunDir;
+pub use run::{NewestRun, RunDir};
 pub use schedule::{RateCurve, RateSchedule};
 pub use session::{RunOutcome, RunStart, TrainListener, train};

@@ -107,6 +107,9 @@ impl<'a> TrainSession<'a> {
         let order = RowOrder::new(&rows.sources, &inputs.weights(), config.seed);
         let plan = RunPlan::new(config, order.rows_per_epoch())?;
         let (run, state) = begin(start, &inputs.lock(), plan.steps)?;
+        if let Some(out) = &inputs.out {
+            run.keep_out(out)?;
+        }
         let options = AdamWOptions {
             weight_decay: config.weight_decay,
             ..AdamWOptions::default()
@@ -323,15 +326,17 @@ impl<'a> TrainSession<'a> {
         }
     }
 
-    /// Writes the adapter into the run and, if requested, to a second folder; returns that folder.
+    /// Writes the adapter to a second folder if requested, and into the run; returns where a user
+    /// finds it. The run comes last: a run with an adapter is finished, and one whose second folder
+    /// could not be written is resumed to write it again.
     fn export(&self) -> Result<PathBuf, TrainError> {
-        let place = self.run.adapter();
-        let write = |place| export::write_adapter(place, self.inputs, self.stepper.trainable());
-        self.unsaved(write(&place))?;
-        match &self.inputs.out {
-            Some(out) => self.unsaved(write(out)).map(|()| out.clone()),
-            None => Ok(place),
+        let own = self.run.adapter();
+        let out = self.inputs.out.as_ref();
+        for place in out.into_iter().chain([&own]) {
+            let written = export::write_adapter(place, self.inputs, self.stepper.trainable());
+            self.unsaved(written)?;
         }
+        Ok(out.cloned().unwrap_or(own))
     }
 
     /// Restores the best weights if early stopping is enabled, and writes the adapter.

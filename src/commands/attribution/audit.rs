@@ -5,7 +5,10 @@ use serde::Serialize;
 
 use super::{super::CommandContext, finished, on_its_own_thread};
 use crate::commands::project;
-use openlora_core::error::{ExitClass, ExitStatus, Failure};
+use openlora_core::{
+    atomic,
+    error::{ExitClass, ExitStatus, Failure},
+};
 use openlora_decoder::Decoder;
 use openlora_influence::{
     AttributionDir, GradientSketcher, IndexContributor, IndexFile,
@@ -13,7 +16,7 @@ use openlora_influence::{
 };
 use openlora_model::{
     adapter,
-    dataset::{Dataset, encode::encode_all},
+    dataset::{ColumnNames, Dataset, encode::encode_all},
 };
 use openlora_train::{
     RunDir, RunStart, TrainFlow, TrainInputs, load_with_adapter, run::files, train,
@@ -60,6 +63,9 @@ fn work(
     let (run, inputs) = finished(context, request.run.as_deref())?;
     let places = AttributionDir::of_run(run.path());
     let index = IndexFile::open(&places.index())?;
+    let file = places.dir.join("audit.json");
+    // Before the trainings, which take long.
+    atomic::probe(&file).map_err(|error| Failure::io("write", &file, &error))?;
     let adapter = adapter::read(&run.adapter())?;
     index
         .binding()
@@ -90,7 +96,7 @@ fn work(
         contributors: audited,
     };
     let text = serde_json::to_string_pretty(&report).unwrap_or_default();
-    files::replace(&places.dir.join("audit.json"), text.as_bytes())?;
+    files::replace(&file, text.as_bytes())?;
     print_report(context, &report);
     Ok(ExitStatus::Success)
 }
@@ -125,7 +131,8 @@ fn asked(
     decoder: &Decoder,
     count: usize,
 ) -> Result<Vec<AuditPrompt>, Failure> {
-    let own = project::held_out(context, &[])?;
+    let columns = ColumnNames::parse(&inputs.config.columns)?.optional();
+    let own = project::held_out(context, &[], &columns)?;
     let dataset = own
         .as_ref()
         .or(inputs.validation.as_ref())

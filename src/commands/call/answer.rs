@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use openlora_core::Amount;
 use openlora_serve::{PublishedReceipt, PublishedUsage};
@@ -18,6 +19,18 @@ pub struct CallResult {
     pub paid: Amount,
     /// The server's receipt; null if the server issues none.
     pub receipt: Option<PublishedReceipt>,
+    /// What was sent: with it, the answer can be computed again.
+    #[serde(default)]
+    pub request: Option<SentRequest>,
+}
+
+/// A request as it was sent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SentRequest {
+    /// The path on the server.
+    pub path: String,
+    /// The JSON body.
+    pub body: Value,
 }
 
 /// The output of the adapter.

@@ -6,7 +6,7 @@ use tokio::{
 };
 
 use crate::commands::printer::Printer;
-use openlora_core::error::{ExitClass, ExitStatus, Failure};
+use openlora_core::error::{ExitStatus, Failure};
 use openlora_tui::{
     model::{DashModel, DashOptions, FeedLink},
     plain,
@@ -32,7 +32,7 @@ pub(super) async fn run(
     loop {
         tokio::select! {
             next = feed.recv() => match next {
-                Some(DashFeed::Failed(text)) => return Err(Failure::new(ExitClass::Network, text)),
+                Some(DashFeed::Failed(failure)) => return Err(failure),
                 Some(feed) => take(printer, &mut model, feed, clock()),
                 None => return Ok(ExitStatus::Success),
             },

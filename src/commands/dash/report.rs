@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{DashRequest, RecordSource, tokens};
-use crate::commands::CommandContext;
+use crate::commands::{CommandContext, named_paths};
 use openlora_core::{
     Address, Amount,
     error::{ExitClass, Failure},
@@ -44,16 +44,20 @@ pub struct TokenFigures {
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct DashHeadline {
     pub charged: Amount,
+    /// Refund fees, in addition to the charges of calls.
+    pub refund_fees: Amount,
     pub settled: Amount,
     pub released: Amount,
     pub gas_wei: Amount,
-    /// Charged minus gas; null without `pricing.coin`.
+    /// Charged, including refund fees, minus gas; null without `pricing.coin`.
     pub net: Option<String>,
     pub pending: Amount,
     /// Charged, but withdrawn or refunded before it was claimed; over all time.
     pub uncollectable: Amount,
     /// Charged, not worth the gas of its claim, and withdrawn by payers.
     pub written_off: Amount,
+    /// The pending part that is not worth the gas of its claim yet; over all time.
+    pub deferred: Amount,
     pub withdrawable: Amount,
 }
 
@@ -68,14 +72,11 @@ pub struct RowFigures {
 
 pub(super) fn print(context: &CommandContext, request: &DashRequest) -> Result<(), Failure> {
     let board = match &request.origin {
-        RecordSource::Home => {
-            let path = context.dirs.journal();
-            match path.exists() {
-                true => opened(&path)?,
-                false => Board::default(),
-            }
+        RecordSource::Home => opened(&context.dirs.journal())?,
+        RecordSource::Replay(path, _) => {
+            let path = named_paths::file(context, path, "a recording")?;
+            folded(recording::read(&path)?)
         }
-        RecordSource::Replay(path, _) => folded(recording::read(path)?),
         RecordSource::Demo => folded(recording::demo()?),
         RecordSource::Attach(_) => {
             let message = "--json reads what is on this machine, and a server's events never end";
@@ -114,6 +115,7 @@ fn figures(board: &Board, money: &TokenMoney, now_ms: u64) -> TokenFigures {
         let period = board.earnings.period(&money.receivers, days, money.coin);
         DashHeadline {
             charged: period.sums.charged,
+            refund_fees: period.sums.refund_fees,
             settled: period.sums.settled,
             released: period.sums.released,
             gas_wei: period.gas_wei,
@@ -121,6 +123,7 @@ fn figures(board: &Board, money: &TokenMoney, now_ms: u64) -> TokenFigures {
             pending: period.sums.pending(),
             uncollectable: period.sums.uncollectable,
             written_off: period.sums.written_off,
+            deferred: period.sums.deferred,
             withdrawable: period.sums.withdrawable(),
         }
     };

@@ -63,7 +63,7 @@ fn read(context: &CommandContext, files: &[PathBuf]) -> Result<Vec<CheckedPart>,
     }
     let mut parts = vec![("train", own)];
     if files.is_empty() {
-        parts.extend(held_out(&context.settings));
+        parts.extend(held_out(&context.settings)?);
     }
     let inspected = |(name, sources): (_, Vec<_>)| CheckedPart {
         name,
@@ -146,7 +146,7 @@ fn warnings(
     };
     let mut found = warnings::of_training(&parts[0].found.dataset, &around);
     for part in &parts[1..] {
-        found.extend(warnings::unread(&part.found.dataset.unread));
+        found.extend(warnings::of_reading(&part.found.dataset));
     }
     found
 }

@@ -7,8 +7,8 @@ use std::{
 
 use serde::Serialize;
 
-use super::{source_of, sources, tell_unread};
-use crate::commands::CommandContext;
+use super::{source_of, sources, tell_unlearned};
+use crate::commands::{CommandContext, named_paths};
 use openlora_core::{
     atomic::{self, FileAccess},
     error::{ExitClass, ExitStatus, Failure},
@@ -50,8 +50,9 @@ type FileRows = BTreeMap<String, Vec<usize>>;
 /// Splits rows by their text and the seed. Training rows keep one file per source, so that each
 /// file has one contributor; held-out rows are combined.
 pub fn split(context: &CommandContext, request: &SplitRequest) -> Result<ExitStatus, Failure> {
+    named_paths::new_folder(context, &request.out, "a folder for the parts")?;
     let dataset = dataset::load(&sources(context, &request.files)?)?;
-    tell_unread(context, &dataset);
+    tell_unlearned(context, &dataset);
     let wish = DataSplitOptions {
         valid: request.valid,
         test: request.test,

@@ -24,6 +24,8 @@ use openlora_ledger::{
     event::{Event, SplitRead},
 };
 
+/// Name of the buyer's home.
+pub const BUYER: &str = "buyer";
 /// How many calls the buyer makes.
 const CALLS: usize = 50;
 /// How many of them run at once, and the maximum number of channels.
@@ -83,7 +85,7 @@ pub struct CallLog {
 impl DemoBuyer {
     /// Creates the buyer's account on the chain that the creator's commands started.
     pub async fn new(script: &DemoScript<'_>, dir: &Path) -> Result<Self, Failure> {
-        let program = script.program.with_home("buyer");
+        let program = script.program.with_home(BUYER);
         program.use_chain(&script.chain(dir).await?.url)?;
         let account = ["wallet", "new", "buyer", "--light-kdf"];
         script.print_command_of(&program, &account);

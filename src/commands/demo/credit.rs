@@ -18,6 +18,7 @@ use openlora_journal::Journal;
 use openlora_ledger::{
     ChainFacts,
     event::{Event, EventRecord},
+    fallback_reason,
 };
 use openlora_release::deploy::POOL_DELAY;
 use openlora_serve::attribution::published::{AttributionStage, PublishedAttribution};
@@ -130,7 +131,10 @@ impl DemoScript<'_> {
             ));
         }
         match why.fallback {
-            Some(fallback) => self.print_line(&format!("  static shares, because of {fallback}")),
+            Some(why) => self.print_line(&format!(
+                "  static shares, because {}",
+                fallback_reason(&why)
+            )),
             None => self.print_line(&format!(
                 "  by influence on the answer, which decides {:.0} % of it",
                 f64::from(why.evidence_ppm.unwrap_or(0)) / 10_000.0

@@ -20,7 +20,7 @@ use openlora_core::{
 };
 
 /// Contains the password of the demo's account, generated for this run.
-const PASSWORD_FILE: &str = "password";
+pub(super) const PASSWORD_FILE: &str = "password";
 
 /// This binary, with a home of its own.
 pub struct DemoBinary {
@@ -105,6 +105,11 @@ impl DemoBinary {
     /// The folder of this program's own files.
     pub fn home(&self) -> PathBuf {
         self.dir.join(self.home)
+    }
+
+    /// The folder of its files that may be deleted.
+    pub fn cache(&self) -> PathBuf {
+        self.home().join("cache")
     }
 
     /// The variables that its commands run with.

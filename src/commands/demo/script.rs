@@ -1,7 +1,7 @@
 //! Output of the demo.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -16,6 +16,10 @@ use openlora_tui::run::DashFeed;
 pub struct DemoScript<'a> {
     pub printer: &'a Printer,
     pub program: DemoBinary,
+    /// Whether the demo's folder stays.
+    pub is_kept: bool,
+    /// The cache of the home that the demo was started from.
+    pub cache: PathBuf,
     /// The receiver of the demo's lines when they are not printed.
     pub watcher: Option<tokio::sync::mpsc::Sender<DashFeed>>,
     /// The step that runs, for the dashboard, whose lines replace one another.

@@ -8,8 +8,8 @@ use std::{
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use super::{
-    DemoReport,
-    buyer::{CallLog, DemoBuyer},
+    DemoReport, StartedDemo,
+    buyer::{BUYER, CallLog, DemoBuyer},
     program::{CreatedAccount, DemoServer},
     script::DemoScript,
     watch::WatchedTraining,
@@ -17,6 +17,7 @@ use super::{
 use crate::commands::{
     call::{AdapterAnswer, CallResult},
     deploy::DeployReport,
+    money::percent,
 };
 use openlora_chain::balance::shown_amount;
 use openlora_core::error::{ExitClass, Failure};
@@ -137,6 +138,8 @@ impl DemoScript<'_> {
             "This is a demonstration: a temporary project, a tiny base model, no real money.",
         );
         self.print_surroundings();
+        // From the beginning on, so that its absence says that the demo has ended.
+        self.program.write_password()?;
         let mut report = DemoReport {
             demo: true,
             ..DemoReport::default()
@@ -280,7 +283,6 @@ impl DemoScript<'_> {
             "The creator signs it with an account of their own",
             &account,
         );
-        self.program.write_password()?;
         let made: CreatedAccount = self.program.read(project, &account).await?;
         self.print_line(&format!("  {}", made.address));
         self.print_command(&["package"]);
@@ -310,7 +312,8 @@ impl DemoScript<'_> {
             let of = share.pool.as_ref().map_or(String::new(), |pool| {
                 format!(", a pool of {} contributors", pool.shares.len())
             });
-            self.print_line(&format!("  {} ppm to {}{of}", share.ppm, share.recipient));
+            let part = percent(share.ppm);
+            self.print_line(&format!("  {part} to {}{of}", share.recipient));
         }
         self.print_line("  the package on disk is what the registry says");
     }
@@ -330,7 +333,28 @@ impl DemoScript<'_> {
         );
         let server = self.program.serve(project, &args).await?;
         self.print_line(&format!("  ready at {}", server.ready.url));
+        let chain = self.chain(project).await?;
+        self.keep_in_mind(project, &server.ready.url, &chain.url);
         Ok(server)
+    }
+
+    /// Lets the commands that were shown so far say later that the demo has ended.
+    fn keep_in_mind(&self, project: &Path, server: &str, chain: &str) {
+        let port = |url: &str| {
+            let port = url.trim_end_matches('/').rsplit(':').next();
+            port.and_then(|port| port.parse().ok()).unwrap_or_default()
+        };
+        let started = StartedDemo {
+            dir: self.program.dir().to_owned(),
+            kept: self.is_kept,
+            project: project.to_owned(),
+            server_port: port(server),
+            chain_port: port(chain),
+        };
+        let buyer = self.program.with_home(BUYER);
+        for cache in [&self.cache, &self.program.cache(), &buyer.cache()] {
+            started.keep(cache);
+        }
     }
 
     async fn call(
@@ -379,9 +403,14 @@ impl DemoScript<'_> {
         self.printer.line("");
         self.printer
             .line(format!("The demonstration took {:.1} s.", report.seconds));
-        if let Some(dir) = kept {
-            self.printer
-                .line(format!("Everything it made is in {}.", dir.display()));
+        match kept {
+            Some(dir) => self
+                .printer
+                .line(format!("Everything it made is in {}.", dir.display())),
+            None => self.printer.hint(
+                "its chain, its server and its folder are gone; to run these commands yourself, \
+                 keep them: `openlora demo --home DIR`",
+            ),
         }
         self.printer
             .hint("start your own: `openlora init my-model --template sentiment`");

@@ -37,18 +37,22 @@ pub(super) async fn run_watched(
             return Err(closed.err().unwrap_or_else(interrupted));
         }
     };
-    let last = match &told {
-        Ok(report) => format!(
-            "finished after {:.0} s: look around, q quits",
-            report.seconds
+    let (last, link) = match &told {
+        Ok(report) => (
+            format!(
+                "finished after {:.0} s: look around, q quits",
+                report.seconds
+            ),
+            FeedLink::Finished,
         ),
-        Err(failure) => format!("the demonstration failed: {failure}"),
+        Err(failure) => (
+            format!("the demonstration failed: {failure}"),
+            FeedLink::Failed,
+        ),
     };
     // The user may have closed the screen in the meantime.
     let _ = sender.send(dash::remark_feed(last)).await;
-    if told.is_ok() {
-        let _ = sender.send(DashFeed::Link(FeedLink::Finished)).await;
-    }
+    let _ = sender.send(DashFeed::Link(link)).await;
     let closed = screen.await;
     script.watcher = None;
     closed?;
@@ -71,10 +75,8 @@ impl WatchedTraining {
                 ticks.tick().await;
                 let path = RunDir::newest_metrics(&runs);
                 let steps = path.map_or_else(Vec::new, |path| metrics::steps_so_far(&path));
-                if let Some(progress) = progress(&steps, began) {
-                    // A slow screen skips this one.
-                    let _ = feed.try_send(DashFeed::Training(Some(progress)));
-                }
+                // A slow screen skips this one.
+                let _ = feed.try_send(DashFeed::Training(Some(progress(&steps, began))));
             }
         });
         Self { follower, sender }
@@ -87,15 +89,15 @@ impl WatchedTraining {
     }
 }
 
-fn progress(steps: &[TrainStep], began: Instant) -> Option<TrainingProgress> {
-    let last = steps.last()?;
-    Some(TrainingProgress {
-        steps: last.steps,
+fn progress(steps: &[TrainStep], began: Instant) -> TrainingProgress {
+    let last = steps.last();
+    TrainingProgress {
+        steps: last.map_or(0, |step| step.steps),
         micro_losses: steps
             .iter()
             .map(|step| (step.loss.max(0.0) * 1e6) as u64)
             .collect(),
-        tokens_per_second: last.tokens_per_second as u64,
+        tokens_per_second: last.map_or(0, |step| step.tokens_per_second as u64),
         elapsed_ms: began.elapsed().as_millis() as u64,
-    })
+    }
 }

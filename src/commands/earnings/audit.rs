@@ -88,12 +88,10 @@ impl AuditResults {
 
 /// Reads every chain on which calls are paid.
 pub(super) async fn all(context: &CommandContext) -> Result<AuditResults, Failure> {
-    let path = context.dirs.journal();
-    let mut trail = AuditTrail::default();
-    if !path.exists() {
+    let Some(mut journal) = Journal::open_existing(&context.dirs.journal())? else {
         return Ok(AuditResults::default());
-    }
-    let mut journal = Journal::open_read_only(&path)?;
+    };
+    let mut trail = AuditTrail::default();
     journal.replay(1, |record| trail.apply(record))?;
     // A running server may write meanwhile; later records are recognised by this mark.
     trail.begin_reading_the_chain();
@@ -282,15 +280,7 @@ pub(super) fn print_audits(printer: &Printer, audits: &[ReceiverAudit], problems
             one.receiver, one.network, one.chain_id, one.block
         ));
         for check in &one.checks {
-            let amount = |amount: Amount| shown_amount(&amount.to_string(), one.decimals);
-            printer.line(format!(
-                "  {:<4}{:<47}{} {} {}",
-                if check.ok { "ok" } else { "BAD" },
-                check.name,
-                amount(check.left),
-                check.relation,
-                amount(check.right)
-            ));
+            printer.line(relation_line(check, one.decimals));
         }
         for found in &one.findings {
             show_found(printer, found, one.decimals);
@@ -302,6 +292,19 @@ pub(super) fn print_audits(printer: &Printer, audits: &[ReceiverAudit], problems
     if audits.is_empty() && problems.is_empty() {
         printer.line("there is nothing to audit: no call was charged");
     }
+}
+
+/// A relation with both sums. A long name pushes the sums to the right.
+pub fn relation_line(check: &AuditRelation, decimals: u8) -> String {
+    let amount = |amount: Amount| shown_amount(&amount.to_string(), decimals);
+    format!(
+        "  {:<4}{:<45}  {} {} {}",
+        if check.ok { "ok" } else { "BAD" },
+        check.name,
+        amount(check.left),
+        check.relation,
+        amount(check.right)
+    )
 }
 
 fn show_found(printer: &Printer, found: &AuditEntry, decimals: u8) {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::IncomeLedger;
-use crate::commands::{CommandContext, signer, wallet};
+use crate::commands::{CommandContext, signer::HomeAccounts};
 use openlora_chain::network::Network;
 use openlora_core::{Address, Amount, error::Failure};
 use openlora_ledger::{
@@ -21,7 +21,8 @@ pub struct RecipientReport {
     pub account: Address,
     /// The contributor's name, the role in the split, or the wallet account; null if unknown.
     pub name: Option<String>,
-    /// Whether the account is in this home's wallet.
+    /// Whether the account is this home's: in its wallet, or the development account that signs or
+    /// signed for it.
     pub own: bool,
     /// The contributor pool that pays it, at least in part: `claim` fetches that part. Null if the
     /// splitter pays all of it.
@@ -36,41 +37,34 @@ pub struct RecipientReport {
     pub fetched: Amount,
     /// The part of the collected amount that is not paid out yet, as far as this journal has it.
     pub fetchable: Amount,
+    /// The command line with which one of this home's accounts fetches its part from the splitters.
+    #[serde(skip)]
+    pub fetched_by: Option<String>,
 }
 
 /// What the journal says of the recipients, besides the sums.
 #[derive(Debug, Default)]
 pub(super) struct RecipientFacts {
     names: BTreeMap<Address, String>,
-    own: BTreeSet<Address>,
+    own: HomeAccounts,
 }
 
 impl RecipientFacts {
     /// The accounts of this home, and the names in the project file and the wallet.
     pub(super) fn known(context: &CommandContext, home: &Network) -> Result<Self, Failure> {
-        let mut facts = Self::default();
+        let mut facts = Self {
+            names: BTreeMap::new(),
+            own: HomeAccounts::read(context, home)?,
+        };
         for source in &context.settings.sources {
             let account = source.address.as_deref().and_then(|it| it.parse().ok());
             if let Some(account) = account {
                 facts.names.insert(account, source.contributor.clone());
             }
         }
-        let accounts = wallet::keystores(context).list();
-        let accounts = accounts.unwrap_or_else(|error| {
-            let why = "so none of the shares is shown as yours";
-            context.printer.warn(format!("{error}, {why}"));
-            Vec::new()
-        });
-        for entry in accounts {
-            if let Some(account) = entry.address {
-                facts.names.entry(account).or_insert(entry.name);
-                facts.own.insert(account);
-            }
-        }
-        if facts.own.is_empty() && home.is_local() {
-            facts
-                .own
-                .insert(signer::development_account(home)?.address());
+        for (account, name) in facts.own.named() {
+            let name = || name.to_owned();
+            facts.names.entry(account).or_insert_with(name);
         }
         Ok(facts)
     }
@@ -121,12 +115,13 @@ pub(super) fn recipients(income: &IncomeLedger, receivers: &[ReceiverKey]) -> Ve
             let report = reports.entry(account).or_insert_with(|| RecipientReport {
                 account,
                 name: facts.name(account),
-                own: facts.own.contains(&account),
+                own: facts.own.contains(account),
                 pool: None,
                 earned: Amount::ZERO,
                 collected: Amount::ZERO,
                 fetched: Amount::ZERO,
                 fetchable: Amount::ZERO,
+                fetched_by: facts.own.command("withdraw", account),
             });
             let pool = pool_of(&income.earnings.facts, *receiver, account);
             report.pool = pool.or(report.pool);

@@ -227,7 +227,7 @@ pub(super) fn print_report(printer: &Printer, report: &EarningsReport) {
             let name = chain.network.as_deref().unwrap_or("?");
             let amount = |amount: Amount| shown_amount(&amount.to_string(), chain.decimals);
             printer.line(format!(
-                "{name:<14}{} {} charged, {} pending, {} withdrawable at {}",
+                "{name:<13} {} {} charged, {} pending, {} withdrawable at {}",
                 amount(chain.charged),
                 chain.symbol,
                 amount(chain.pending),
@@ -339,16 +339,26 @@ fn show_recipients(printer: &Printer, token: &TokenReport) {
     if !own.is_empty() {
         line("yours", sum(|it| it.earned), "of what was charged");
         line("fetched", sum(|it| it.fetched), "of it, paid out to you");
-        let fetchable = sum(|it| it.fetchable);
-        let mut payable = own.iter().filter(|it| !it.fetchable.is_zero());
-        let about = match (fetchable.is_zero(), payable.find_map(|it| it.pool)) {
-            (true, _) => "of it, nothing has arrived that you could fetch".to_owned(),
-            (false, None) => "of it, yours to fetch now: openlora withdraw".to_owned(),
-            (false, Some(pool)) => format!(
-                "of it, yours to fetch: openlora withdraw; from the pool: openlora claim --pool {pool}"
-            ),
+        let payable: Vec<_> = own.iter().filter(|it| !it.fetchable.is_zero()).collect();
+        if payable.is_empty() {
+            let about = "of it, nothing has arrived that you could fetch";
+            line("to fetch", Amount::ZERO, about);
+        }
+        // Each account fetches its own part.
+        let whose = |it: &RecipientReport| match own.len() {
+            1 => "yours".to_owned(),
+            _ => format!("{}'s", it.account),
         };
-        line("to fetch", fetchable, &about);
+        for it in payable {
+            let (whose, command) = (whose(it), it.fetched_by.as_deref().unwrap_or_default());
+            let about = match it.pool {
+                None => format!("of it, {whose} to fetch now: {command}"),
+                Some(pool) => format!(
+                    "of it, {whose} to fetch: {command}; from the pool: openlora claim --pool {pool}"
+                ),
+            };
+            line("to fetch", it.fetchable, &about);
+        }
     }
     for it in others {
         let owed = it.earned.max(it.collected).saturating_sub(it.fetched);

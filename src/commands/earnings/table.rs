@@ -127,7 +127,7 @@ pub(super) fn print_rows(printer: &Printer, rows: &[EarningsRow]) {
             .as_ref()
             .map_or(String::new(), |name| format!("  {name}"));
         printer.line(format!(
-            "{:<44}{:>12} {}{calls}{settled}{name}",
+            "{:<43} {:>12} {}{calls}{settled}{name}",
             row.key,
             amount(row.charged),
             row.symbol

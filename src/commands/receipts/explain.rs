@@ -2,24 +2,27 @@
 
 use serde_json::Value;
 
-use super::{find, unknown};
+use super::{find, own_server, unknown};
 use crate::commands::{
     CommandContext,
     call::client::{ServerClient, is_id},
     money::{KnownTokens, percent},
-    printer::Printer,
 };
 use openlora_core::{
     Address, Amount,
     error::{ExitClass, ExitStatus, Failure},
     private::foreign_text::clean_line,
 };
-use openlora_ledger::event::{AttributionMethod, TracedSpan};
+use openlora_ledger::{
+    event::{AttributionMethod, TracedSpan},
+    fallback_reason,
+};
 use openlora_payments::payer::PayerStore;
-use openlora_runtime::running_server::RunningServer;
 use openlora_serve::{
     PublishedReceipt,
-    attribution::published::{AttributionStage, PublishedAttribution, PublishedShare},
+    attribution::published::{
+        AttributionStage, PublishedAttribution, PublishedShare, PublishedTrace,
+    },
 };
 
 /// Asks the named server, the one that was paid, or the one that runs in this home.
@@ -33,7 +36,9 @@ pub(super) async fn run(
     let url = match (url, &record) {
         (Some(url), _) => url.to_owned(),
         (None, Some(record)) => record.server.clone(),
-        (None, None) => server(context, id).await?,
+        (None, None) => own_server(context)
+            .await?
+            .ok_or_else(|| unknown(id).with_hint("name the server that answered: --url URL"))?,
     };
     let found = ask(context, &url, id).await?;
     if context.printer.is_json() {
@@ -45,18 +50,12 @@ pub(super) async fn run(
         None => receipt_token(context, &url, id).await?,
     };
     let tokens = KnownTokens::read(context);
-    print_attribution(&context.printer, &found, |micro| match paid_in {
+    let lines = explanation(&found, |micro| match paid_in {
         Some((chain, token)) => tokens.format_micro(chain, token, micro),
         None => format!("{} base units", openlora_core::in_units(micro.0, 6)),
     });
+    lines.iter().for_each(|line| context.printer.line(line));
     Ok(ExitStatus::Success)
-}
-
-async fn server(context: &CommandContext, id: &str) -> Result<String, Failure> {
-    let running = RunningServer::find(&context.dirs).await?;
-    running
-        .map(|server| server.url().to_owned())
-        .ok_or_else(|| unknown(id).with_hint("name the server that answered: --url URL"))
 }
 
 /// Chain and token of a call that was not paid from here, as its receipt states them.
@@ -101,66 +100,61 @@ async fn ask(
     client.typed(&body)
 }
 
-fn print_attribution(
-    printer: &Printer,
-    found: &PublishedAttribution,
-    money: impl Fn(Amount) -> String,
-) {
-    let line = |text: String| printer.line(text);
+/// An explanation in lines; `money` writes millionths of a base unit.
+pub fn explanation(found: &PublishedAttribution, money: impl Fn(Amount) -> String) -> Vec<String> {
     let adapter = found.adapter.as_deref().unwrap_or("its adapter");
-    match found.stage {
-        AttributionStage::Final => line(format!("{} by {adapter}: {}", found.id, how(found))),
-        AttributionStage::Provisional => line(format!(
+    let mut lines = vec![match found.stage {
+        AttributionStage::Final => format!("{} by {adapter}: {}", found.id, how(found)),
+        AttributionStage::Provisional => format!(
             "{} by {adapter}: its attribution waits; this is what its text repeats",
             found.id
-        )),
-    }
-    for share in &found.shares {
-        line(shared(share));
-    }
+        ),
+    }];
+    lines.extend(found.shares.iter().map(shared));
     for example in &found.examples {
         let owner = example
             .owner
             .map_or(String::new(), |it| format!(" of {it}"));
-        line(format!(
+        lines.push(format!(
             "  example {} by {}{owner}: {} of the influence",
             example.example,
             example.contributor,
             percent(example.ppm)
         ));
-        if let Some(text) = &example.text {
-            line(format!("    {text}"));
-        }
+        lines.extend(example.text.iter().map(|text| format!("    {text}")));
     }
     if let Some(trace) = &found.trace {
-        line(format!(
-            "  {} runs of tokens that training text has too cover {} of the answer",
-            trace.spans.len(),
-            percent(trace.covered_ppm)
-        ));
-        trace.spans.iter().for_each(|span| line(spanned(span)));
+        lines.push(format!("  {}", copied(trace)));
+        lines.extend(trace.spans.iter().map(spanned));
     }
-    for amount in found.amounts.iter().flatten() {
-        line(format!(
-            "  paid {} to {}",
-            money(amount.micro),
-            amount.recipient
-        ));
-    }
+    let amounts = found.amounts.iter().flatten();
+    lines.extend(amounts.map(|it| format!("  paid {} to {}", money(it.micro), it.recipient)));
+    lines
 }
 
 fn how(found: &PublishedAttribution) -> String {
     let ppm = |ppm: Option<u32>| percent(ppm.unwrap_or_default());
     match (found.method, &found.fallback) {
-        (_, Some(why)) => format!("static shares, because of {why}"),
+        (_, Some(why)) => format!("static shares, because {}", fallback_reason(why)),
         (Some(AttributionMethod::Static) | None, None) => "static shares".to_owned(),
         (Some(method), None) => format!(
-            "{} decides {} of the shares, spans {} of that; confidence {}",
+            "this call ({}) decides {} of the shares, copied phrases {} of that; the contributor \
+             with most influence has {} of it",
             format!("{method:?}").to_lowercase(),
             ppm(found.evidence_ppm),
             ppm(found.trace_ppm),
             ppm(found.confidence_ppm)
         ),
+    }
+}
+
+/// How much of the answer the training text has too, word for word.
+fn copied(trace: &PublishedTrace) -> String {
+    let covered = percent(trace.covered_ppm);
+    match trace.spans.len() {
+        0 => "no phrase of the answer is in the training text".to_owned(),
+        1 => format!("1 phrase, {covered} of the answer, is in the training text too"),
+        many => format!("{many} phrases, {covered} of the answer, are in the training text too"),
     }
 }
 
@@ -175,10 +169,10 @@ fn shared(share: &PublishedShare) -> String {
 
 fn spanned(span: &TracedSpan) -> String {
     let of = span.examples.first().map_or("?", String::as_str);
-    format!(
-        "    tokens {} to {}: in {} documents, such as {of}",
-        span.start,
-        span.start + span.tokens,
-        span.documents
-    )
+    let (start, documents) = (u64::from(span.start), span.documents);
+    let end = start + u64::from(span.tokens);
+    match documents {
+        1 => format!("    tokens {start} to {end}: in 1 document, {of}"),
+        _ => format!("    tokens {start} to {end}: in {documents} documents, such as {of}"),
+    }
 }

@@ -20,19 +20,17 @@ pub(super) async fn follow(
     journal: &Journal,
     currency: Option<Currency>,
 ) -> Result<(), JournalError> {
-    let start = journal.head().sequence;
     // The journal's writer must not wait for a terminal that stands still; lines are dropped then.
     let (sender, lines) = std::sync::mpsc::sync_channel::<String>(WAITING);
     let printer = printer.clone();
     std::thread::spawn(move || lines.iter().for_each(|line| printer.note(line)));
     let show = move |record: &EventRecord| {
-        if record.sequence > start
-            && let Some(line) = call_line(record, currency.as_ref())
-        {
+        if let Some(line) = call_line(record, currency.as_ref()) {
             let _ = sender.try_send(line);
         }
     };
-    journal.follow(Box::new(show)).await
+    let next = journal.head().sequence + 1;
+    journal.follow(next, Box::new(show)).await
 }
 
 /// Time, adapter, kind, tokens, duration and price of a call; none for other events. The text of a

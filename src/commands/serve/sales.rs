@@ -19,14 +19,17 @@ use openlora_core::{
     error::{ExitClass, Failure},
 };
 use openlora_journal::Journal;
-use openlora_ledger::{SponsorAllowance, WITHDRAW_SHARE};
+use openlora_ledger::{SponsorAllowance, WITHDRAW_SHARE, event::ReleaseDeployment};
 use openlora_payments::{
     settlement::SettleTriggers,
     x402::{ContractPayers, SponsorRules},
 };
 use openlora_runtime::{
     journal::{HomeJournal, check_chain},
-    paid_serving::{ChainTerms, ChosenAdapter, PaidChain, PaidServing, SaleTerms, ServingPlan},
+    paid_serving::{
+        ChainTerms, ChosenAdapter, PaidChain, PaidServing, SaleTerms, ServingPlan,
+        release_of_weights,
+    },
     rewards::{RewardSchedule, RewardSource},
 };
 
@@ -45,29 +48,44 @@ pub(super) async fn open(
     url: &str,
 ) -> Result<PaidServing, Failure> {
     let terms = sale_terms(context, &networks)?;
-    let mut chains = Vec::with_capacity(networks.len());
-    for network in networks {
-        let terms = chain_terms(context, &network)?;
-        let network = network::reach(context, network).await?;
-        let chain = Chain::connect(&network).await?;
-        chains.push(PaidChain { chain, terms });
-    }
-    let signer = LockedSigner::choose(context, &chains[0].chain.network)?;
     let listener = notices::listener(&context.printer);
     // Calls that a killed server left open are charged before the ledger is read.
     journal.recover("none").await?;
     let own = HomeJournal::Own(journal.clone());
-    for PaidChain { chain, .. } in &chains {
-        check_chain(&own, chain, &listener).await?;
+    let mut connected = Vec::with_capacity(networks.len());
+    for network in networks {
+        let terms = chain_terms(context, &network)?;
+        let network = network::reach(context, network).await?;
+        let chain = Chain::connect(&network).await?;
+        check_chain(&own, &chain, &listener).await?;
+        connected.push((chain, terms));
+    }
+    let state = journal.state().await?;
+    let home = &connected[0].0.network;
+    let releases = chosen
+        .iter()
+        .map(|one| release_of_weights(&state.read(), home, one));
+    let releases = releases.collect::<Result<Vec<_>, Failure>>()?;
+    let known: Vec<ReleaseDeployment> = releases.iter().flatten().cloned().collect();
+    let signer = LockedSigner::choose_for(context, home, &known)?;
+    let mut chains = Vec::with_capacity(connected.len());
+    for (chain, terms) in connected {
+        let others = signer.others(context, &chain.network, &state.read())?;
+        chains.push(PaidChain {
+            chain,
+            terms,
+            others: others.all(),
+        });
     }
     let plan = ServingPlan {
         journal: journal.clone(),
         account: signer.unlock(context, password_file)?,
         chains,
+        releases,
         terms,
         rewards: RewardSource {
             journal: journal.clone(),
-            state: journal.state().await?,
+            state,
             log: LogFolder::at(&context.dirs.attribution_log()),
             address: public_url(context)?.unwrap_or_else(|| url.to_owned()),
         },

@@ -1,13 +1,13 @@
 //! Restrictions of project files. A user who works in a foreign folder reads a foreign project
-//! file. Such a file may lower the user's limits but not raise them, and it may choose an account
-//! only if the user has not.
+//! file. Such a file may lower the user's limits but not raise them, it may choose an account only
+//! if the user has not, and it opens the server to nobody.
 
 use std::cmp::Ordering;
 
 use super::{
     files::SettingsError,
     keys::{self, variable_of},
-    value::{SettingOrigin, SettingValue, Values},
+    value::{SettingKind, SettingOrigin, SettingValue, Values},
 };
 
 /// Settings that a project file may only lower. An unset one takes the value of another.
@@ -19,13 +19,17 @@ const LIMITS: &[(&str, Option<&str>)] = &[
     ("call.max_delay", None),
     ("call.max_refund_fee", None),
     ("deploy.max_fee", None),
+    ("serve.gas_budget", None),
 ];
 
 /// Settings that a project file may set only if the user has not.
 const CHOICES: &[&str] = &["wallet.account"];
 
 /// Lists that a project file may only shorten.
-const LISTS: &[&str] = &["serve.origins"];
+const LISTS: &[&str] = &["serve.origins", "serve.trusted_proxies"];
+
+/// Settings that a project file may only move towards the first of their words.
+const GRADES: &[&str] = &["serve.facilitator"];
 
 /// The element of a list that stands for all others.
 const ALL: &str = "*";
@@ -55,6 +59,9 @@ pub(super) fn check(
                     }
                     SettingValue::List(_) => format!("{allowed} ({from})"),
                     _ if CHOICES.contains(name) => format!("{allowed} ({from})"),
+                    _ if GRADES.contains(name) => {
+                        format!("{} ({from})", graded(name, allowed).join(" or "))
+                    }
                     _ => format!("at most {allowed} ({from})"),
                 },
                 found: value.to_string(),
@@ -71,12 +78,25 @@ pub(super) fn check(
 fn fits(name: &str, value: &SettingValue, allowed: &SettingValue) -> bool {
     match (value, allowed) {
         _ if CHOICES.contains(&name) => value == allowed,
+        (SettingValue::Text(word), _) if GRADES.contains(&name) => {
+            graded(name, allowed).contains(&word.as_str())
+        }
         (SettingValue::List(value), SettingValue::List(allowed)) => {
             let is_allowed = |text| allowed.contains(text) || allowed.iter().any(|it| it == ALL);
             value.iter().all(is_allowed)
         }
         _ => is_at_most(value, allowed),
     }
+}
+
+/// The words of a setting up to the allowed one.
+fn graded(name: &str, allowed: &SettingValue) -> Vec<&'static str> {
+    let Some(SettingKind::Choice(words)) = keys::find(name).map(|key| key.kind) else {
+        return Vec::new();
+    };
+    let reached = |word: &&str| matches!(allowed, SettingValue::Text(text) if text == word);
+    let last = words.iter().position(reached);
+    last.map_or(Vec::new(), |last| words[..=last].to_vec())
 }
 
 /// What a project file is held against; `unset` is the bound of lists that are unset.
@@ -88,7 +108,7 @@ fn bound<'a>(
     if LISTS.contains(&name) {
         return Some(own.get(name).unwrap_or(unset));
     }
-    if CHOICES.contains(&name) {
+    if CHOICES.contains(&name) || GRADES.contains(&name) {
         return own.get(name);
     }
     let (_, otherwise) = LIMITS.iter().find(|(limit, _)| *limit == name)?;

@@ -81,7 +81,7 @@ pub enum SettingsError {
 impl Explain for SettingsError {
     fn class(&self) -> ExitClass {
         match self {
-            Self::NoHome => ExitClass::Environment,
+            Self::NoHome | Self::Unreadable { .. } => ExitClass::Environment,
             Self::Untyped { .. } => ExitClass::Internal,
             Self::UnknownVariable { .. } => ExitClass::Usage,
             Self::BadValue { place, .. } if place.starts_with("--") => ExitClass::Usage,

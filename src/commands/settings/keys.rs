@@ -5,7 +5,8 @@ use std::{path::PathBuf, time::Duration};
 
 use super::{
     typed::{
-        ContractPayerPolicy, FacilitatorChoice, IndexMethodChoice, LossTokens, StatedSetting, field,
+        ContractPayerPolicy, EnginePreference, FacilitatorChoice, IndexMethodChoice, LossTokens,
+        StatedSetting, field,
     },
     value::{NetworkEntry, SettingKind, SourceEntry, Values},
 };
@@ -46,7 +47,7 @@ const fn number(min: f64, max: f64) -> SettingKind {
 const TASKS: SettingKind = SettingKind::Choice(&["classify", "chat", "text"]);
 const SCHEDULES: SettingKind = SettingKind::Choice(&["cosine", "linear", "constant"]);
 const PRECISIONS: SettingKind = SettingKind::Choice(&["f32", "bf16", "auto"]);
-const QUANTS: SettingKind = SettingKind::Choice(&["auto", "f32", "q8_0", "q4k"]);
+const QUANTS: SettingKind = SettingKind::Choice(&["auto", "f32", "q8_0", "q4_0", "q4k"]);
 const THEMES: SettingKind = SettingKind::Choice(&["dark", "light", "high-contrast", "mono"]);
 const LARGE: i64 = 1 << 40;
 
@@ -178,6 +179,8 @@ settings! {
         max_steps: Option<usize> = integer(1, LARGE), None, "stop after this many steps";
         batch: usize = integer(1, 65_536), Some("16"), "rows per micro-batch";
         accumulate: usize = integer(1, 65_536), Some("1"), "micro-batches per step";
+        columns: Vec<String> = SettingKind::List, None,
+            "columns of the data files that have other names there, such as `text=review`";
         max_len: usize = integer(8, 1 << 20), Some("256"), "longest row in tokens";
         loss: LossTokens = LossTokens::KIND, Some("\"completion\""), "tokens that are learned from";
         clip: f64 = number(0.0, 1e6), Some("1.0"), "gradient-norm limit";
@@ -222,8 +225,13 @@ settings! {
             "addresses and ranges whose word on where a call comes from counts, such as 10.0.0.0/8";
         origins: Vec<String> = SettingKind::List, None,
             "web pages that may call the server from a browser, as origins such as `https://app.example`, or `*` for all; never the operator's routes";
+        engine: EnginePreference = EnginePreference::KIND, Some("\"auto\""),
+            "what computes answers: mistralrs, native, or the one that fits";
         quant: String = QUANTS, Some("\"auto\""), "weights in memory";
-        max_concurrent: usize = integer(1, 4096), Some("4"), "calls generating at once";
+        parallel: Option<usize> = integer(1, 256), None,
+            "calls that the native engine answers at once for one adapter; 1 with --local and 8 otherwise when unset";
+        max_concurrent: Option<usize> = integer(1, 4096), None,
+            "calls generating at once; 4 with mistral.rs and 32 with the native engine when unset";
         attribution_queue: usize = integer(1, LARGE), Some("1024"),
             "answered calls that may wait for their attribution before new ones are refused";
         queue: usize = integer(0, 1 << 20), Some("64"), "calls waiting before 429";

@@ -224,6 +224,16 @@ choice! {
 }
 
 choice! {
+    /// Which engine answers.
+    EnginePreference {
+        /// The one that fits the base, the adapters and the calls.
+        Auto = "auto",
+        Mistralrs = "mistralrs",
+        Native = "native"
+    }
+}
+
+choice! {
     /// Who may use the facilitator routes.
     FacilitatorChoice { Off = "off", Token = "token", Public = "public" }
 }

@@ -1,7 +1,7 @@
 //! Follows the journal of this machine while another process writes it.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
     time::{Duration, Instant},
 };
@@ -9,10 +9,7 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::{now_ms, recording::Recorder};
-use crate::{
-    board::{self, WORTH},
-    running_server::runs,
-};
+use crate::{board, running_server::runs};
 use openlora_core::error::{ExitClass, Failure};
 use openlora_journal::{Journal, JournalError, ReadOnlyJournal, writer_of};
 use openlora_ledger::{event::EventRecord, state::board::Board};
@@ -42,10 +39,8 @@ pub fn follow_journal(
     let started = std::thread::Builder::new()
         .name("dash-journal".into())
         .spawn(move || {
-            if let Err(LocalStop::Failed(error)) = follower.follow() {
-                let _ = follower
-                    .sender
-                    .blocking_send(DashFeed::Failed(error.to_string()));
+            if let Err(LocalStop::Failed(failure)) = follower.follow() {
+                let _ = follower.sender.blocking_send(DashFeed::Failed(failure));
             }
         });
     started.map(drop).map_err(|error| {
@@ -108,16 +103,10 @@ impl LocalFollower {
     fn wait_for_journal(&self, time: &Receiver<()>) -> Result<ReadOnlyJournal, LocalStop> {
         let since_ms = now_ms();
         loop {
-            match Journal::open_read_only(&self.path) {
-                Ok(journal) => return Ok(journal),
-                // The journal is being created at this moment.
-                Err(JournalError::Missing { .. } | JournalError::NotAJournal { .. })
-                    if !self.path.exists() || is_new(&self.path) =>
-                {
-                    self.send(DashFeed::Link(FeedLink::Stale { since_ms }))?;
-                }
-                Err(error) => return Err(error.into()),
+            if let Some(journal) = Journal::open_existing(&self.path)? {
+                return Ok(journal);
             }
+            self.send(DashFeed::Link(FeedLink::Stale { since_ms }))?;
             pause(time, PULSE);
         }
     }
@@ -130,20 +119,13 @@ impl LocalFollower {
             Some(_) => Board::default(),
             None => board::stored(&self.path, journal)?,
         };
-        let first = board.sequence;
-        let path = self.path.clone();
         let mut failed = None;
         let (recorder, sender) = (&mut self.recorder, &self.sender);
-        journal.replay(first + 1, |record| {
-            // The journal has no gaps.
-            let _ = board.apply(record);
+        board::catch_up(&self.path, journal, &mut board, |record| {
             if let Some(recorder) = recorder.as_mut()
                 && let Err(error) = recorder.write(std::slice::from_ref(record))
             {
                 failed.get_or_insert(error);
-            }
-            if record.sequence % board::STRIDE == 0 {
-                board::store(&path, &board);
             }
             if record.sequence % STRIDE == 0 {
                 let done = record.sequence;
@@ -155,9 +137,6 @@ impl LocalFollower {
             return Err(LocalStop::Failed(error));
         }
         self.next = board.sequence + 1;
-        if board.sequence - first >= WORTH {
-            board::store(&path, &board);
-        }
         self.send(DashFeed::Board(Box::new(board)))
     }
 
@@ -174,10 +153,6 @@ impl LocalFollower {
             self.send(DashFeed::Records(records))?;
         }
     }
-}
-
-fn is_new(path: &Path) -> bool {
-    path.metadata().is_ok_and(|file| file.len() == 0)
 }
 
 fn pause(time: &Receiver<()>, how_long: Duration) {

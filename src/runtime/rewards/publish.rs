@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::WaitingReward;
 use openlora_core::{Address, Word, error::Failure};
 use openlora_journal::{Journal, UniqueKey};
 use openlora_ledger::{
@@ -46,20 +47,46 @@ impl RewardState {
         here.map(|it| it.adapter_id.clone()).collect()
     }
 
-    /// The last record whose calls are published for a pool.
-    pub fn published_through(&self, pool: ReceiverKey, server: Address) -> u64 {
+    /// The release whose splitter pays a pool.
+    pub fn release_of(&self, pool: ReceiverKey) -> Option<&ReleaseDeployment> {
         let pays = |split: &&SplitRead| {
             let mut parts = split.parts.iter();
             parts.any(|part| part.recipient == pool.receiver)
         };
-        let mut splits = self.facts.splits().values();
-        let release = splits.find(pays);
-        let release = release.and_then(|it| self.release(it.receiver.receiver));
-        let last = release.and_then(|it| {
-            let id = &it.adapter_id;
-            self.facts.last_anchor(it.chain_id, id, server)
-        });
-        last.map_or(0, |it| it.through)
+        let split = self.facts.splits().values().find(pays)?;
+        self.release(split.receiver.receiver)
+    }
+
+    /// The last record whose calls are published for a pool.
+    pub fn published_through(&self, pool: ReceiverKey) -> u64 {
+        self.release_of(pool).map_or(0, |it| {
+            self.facts.anchored_through(it.chain_id, &it.adapter_id)
+        })
+    }
+
+    /// The accounts that registered versions of an adapter from here, the latest first.
+    pub fn publishers(&self, adapter_id: &str) -> Vec<Address> {
+        let releases = self.releases.iter().rev();
+        let of_adapter = releases.filter(|it| it.adapter_id == adapter_id);
+        let publishers = of_adapter.filter_map(|it| it.publisher.parse().ok());
+        publishers.collect()
+    }
+
+    /// Something to do for an adapter that waits for an account.
+    pub fn waiting(
+        &self,
+        adapter_id: &str,
+        action: String,
+        account: Option<Address>,
+    ) -> WaitingReward {
+        let mut releases = self.releases.iter();
+        let release = releases.rfind(|it| it.adapter_id == adapter_id);
+        WaitingReward {
+            adapter_id: adapter_id.to_owned(),
+            name: release.map(|it| it.name.clone()).unwrap_or_default(),
+            action,
+            account: account.map(|it| it.to_string()),
+        }
     }
 
     /// The contributor pools on this chain.

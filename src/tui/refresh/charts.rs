@@ -145,7 +145,7 @@ pub(super) fn lanes(model: &DashModel, money: &TokenMoney) -> FlowLanes {
         contributors: contributors
             .iter()
             .take(LANES)
-            .map(|row| lane(row, text::clean(&row.name).into_owned()))
+            .map(|row| lane(row, text::clean(&row.label(&contributors)).into_owned()))
             .collect(),
         dots: Vec::new(),
         flows: board
@@ -159,11 +159,14 @@ pub(super) fn lanes(model: &DashModel, money: &TokenMoney) -> FlowLanes {
         return lanes;
     }
     let of_payer = |payer| payers.iter().position(|row| row.address == Some(payer));
-    let of_recipient = |name: &str| contributors.iter().position(|row| row.name == name);
+    let of_recipient = |name: &str, address| {
+        let mut rows = contributors.iter();
+        rows.position(|row| row.name == name && row.address == address)
+    };
     for (particle, permille, width) in model.flow.dots(model.now_ms) {
         let (out, lane) = match &particle.leg {
             FlowLeg::In(payer) => (false, of_payer(*payer)),
-            FlowLeg::Out(name) => (true, of_recipient(name)),
+            FlowLeg::Out { name, address } => (true, of_recipient(name, *address)),
         };
         lanes.dots.push(FlowDot {
             out,

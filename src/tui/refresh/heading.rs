@@ -10,7 +10,7 @@ use crate::{
 };
 use openlora_core::{Amount, in_units};
 use openlora_ledger::{
-    DAY_MS, DayRange, EarningsPeriod,
+    DAY_MS, DayRange, EarningsPeriod, EarningsSums,
     state::board::{Board, DurationHistogram},
 };
 
@@ -34,6 +34,7 @@ pub(super) fn heading(model: &DashModel, money: &TokenMoney) -> HeadingView {
         adapter: adapter(board),
         network: network(model, money),
         link: link(model, board),
+        clock: figures::clock(model.now_ms),
         up: up(model, board),
         range: model.range.name(),
         symbol: match model.units {
@@ -50,6 +51,9 @@ pub(super) fn heading(model: &DashModel, money: &TokenMoney) -> HeadingView {
         settled: amount(now.sums.settled),
         pending: amount(all.sums.pending()),
         withdrawable: amount(all.sums.withdrawable()),
+        rare: rare(&all.sums)
+            .map(|(name, sum)| (name, amount(sum)))
+            .collect(),
         ranges: SumRange::ALL
             .iter()
             .map(|range| (range.name(), period(*range)))
@@ -60,6 +64,17 @@ pub(super) fn heading(model: &DashModel, money: &TokenMoney) -> HeadingView {
     };
     pace(model, board, money, days, &mut heading);
     heading
+}
+
+/// Sums over all time that most journals do not have, as `earnings` names them.
+fn rare(sums: &EarningsSums) -> impl Iterator<Item = (&'static str, Amount)> {
+    let each = [
+        ("uncollectable", sums.uncollectable),
+        ("written off", sums.written_off),
+        ("deferred", sums.deferred),
+        ("refund fees", sums.refund_fees),
+    ];
+    each.into_iter().filter(|(_, sum)| !sum.is_zero())
 }
 
 /// Calls, errors, tokens and their price over the range; speed over the last ten seconds.
@@ -150,7 +165,11 @@ fn link(model: &DashModel, board: &Board) -> (StateTone, String) {
         seconds @ 0..100 => format!("{seconds} s"),
         seconds => figures::span(seconds * 1_000),
     };
+    let waiting = |text: &str| (StateTone::Waiting, text.to_owned());
     match model.link {
+        link if model.training.is_some() && !link.is_over() => waiting("▶ training"),
+        // Nothing is stale before the first server.
+        FeedLink::Stale { .. } if model.board.session.is_none() => waiting("◌ waiting"),
         FeedLink::Reading { done, total } => {
             let part = figures::percent(figures::ppm(done.into(), total.into()));
             (StateTone::Waiting, format!("◌ reading the journal {part}"))
@@ -164,9 +183,10 @@ fn link(model: &DashModel, board: &Board) -> (StateTone, String) {
             let text = format!("◌ stale {}, reconnecting", since(since_ms));
             (StateTone::Bad, text)
         }
-        FeedLink::Replay => (StateTone::Waiting, "▶ replay".to_owned()),
-        FeedLink::Ended => (StateTone::Waiting, "■ replay ended".to_owned()),
+        FeedLink::Replay => waiting("▶ replay"),
+        FeedLink::Ended => waiting("■ replay ended"),
         FeedLink::Finished => (StateTone::Good, "■ finished".to_owned()),
+        FeedLink::Failed => (StateTone::Bad, "✗ failed".to_owned()),
     }
 }
 

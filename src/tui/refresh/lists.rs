@@ -184,10 +184,7 @@ pub(crate) fn ids(model: &DashModel, money: &TokenMoney, pane: Pane) -> Vec<Stri
     match pane {
         Pane::Calls => of_calls(filtered_calls(model, board, money.decimals)),
         Pane::Attribution => of_calls(attributed(model, board, money.decimals)),
-        Pane::Sums => sorted_sums(model, money)
-            .into_iter()
-            .map(|row| row.name)
-            .collect(),
+        Pane::Sums => sorted_sums(model, money).iter().map(SumRow::id).collect(),
         _ => Vec::new(),
     }
 }
@@ -249,10 +246,11 @@ pub(super) fn sums(
     let micro = rows
         .iter()
         .fold(0u128, |sum, row| sum.saturating_add(row.micro));
-    let ids: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
+    let ids: Vec<String> = rows.iter().map(SumRow::id).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     let selection = placed(&ids, model.selection(Pane::Sums), fits);
     let page = page(&rows, &selection, fits, rows.len(), |row| SumLine {
-        id: row.name.clone(),
+        id: row.id(),
         name: match row.address {
             Some(address) if row.name == address.to_string() => row.name.clone(),
             Some(address) => format!(

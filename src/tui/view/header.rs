@@ -10,7 +10,7 @@
 use ratatui::style::Style;
 
 use super::{BufferPen, DashModel, ScreenLayout};
-use crate::{figures, layout::LayoutForm, shown::StateTone};
+use crate::{layout::LayoutForm, shown::StateTone, text, theme::Palette};
 
 pub(super) fn draw(pen: &mut BufferPen, layout: &ScreenLayout, model: &DashModel) {
     title(pen, layout, model);
@@ -24,52 +24,99 @@ pub(super) fn draw(pen: &mut BufferPen, layout: &ScreenLayout, model: &DashModel
     }
 }
 
-/// Segments of a line, each with its style.
-type LinePieces<'a> = Vec<(&'a str, Style)>;
+/// A segment of a line and its style.
+type LinePiece<'a> = (&'a str, Style);
 
-fn line(pen: &mut BufferPen, layout: &ScreenLayout, y: u16, pieces: LinePieces) {
-    let (mut x, end) = (1, layout.header.width.saturating_sub(1));
+fn line(pen: &mut BufferPen, layout: &ScreenLayout, y: u16, pieces: Vec<LinePiece>) {
+    line_until(pen, layout.header.width.saturating_sub(1), y, pieces);
+}
+
+fn line_until(pen: &mut BufferPen, end: u16, y: u16, pieces: Vec<LinePiece>) {
+    let mut x = 1;
     for (text, style) in pieces {
         x = pen.text((x, y), end.saturating_sub(x), text, style);
     }
 }
 
+/// The state of the source is whole at every width: what stands around it gives way.
 fn title(pen: &mut BufferPen, layout: &ScreenLayout, model: &DashModel) {
-    let (palette, heading) = (pen.palette(), &model.shown.heading);
-    let link = match heading.link.0 {
+    let (palette, wide) = (pen.palette(), layout.header.width);
+    let state = text::width(&model.shown.heading.link.1);
+    let mark = mark(model, usize::from(wide).saturating_sub(1 + state));
+    let used = u16::try_from(text::width(&mark)).unwrap_or(wide);
+    let end = wide.saturating_sub(used.max(1));
+    let pieces = title_pieces(palette, usize::from(end.saturating_sub(1)), model);
+    line_until(pen, end, 0, pieces);
+    pen.text((end, 0), used, &mark, palette.warn);
+}
+
+/// What fits into a title of so many cells.
+fn title_pieces(palette: Palette, room: usize, model: &DashModel) -> Vec<LinePiece<'_>> {
+    let heading = &model.shown.heading;
+    let tone = match heading.link.0 {
         StateTone::Good => palette.money,
         StateTone::Waiting => palette.accent,
         StateTone::Bad => palette.bad,
     };
-    let clock = figures::clock(model.now_ms);
-    let dot = (" · ", palette.dim);
-    let mut pieces = vec![("openlora", palette.focus)];
-    for text in [&heading.adapter, &heading.network] {
-        if !text.is_empty() {
-            pieces.extend([dot, (text.as_str(), palette.strong)]);
+    let (gap, dot) = ((" ", palette.base), (" · ", palette.dim));
+    let state = heading.link.1.as_str();
+    let mut before = [
+        ("openlora", palette.focus),
+        (heading.adapter.as_str(), palette.strong),
+        (heading.network.as_str(), palette.strong),
+    ];
+    let used = |before: &[LinePiece]| {
+        let texts = before.iter().map(|(text, _)| *text);
+        let texts = texts.filter(|text| !text.is_empty());
+        let cells = texts.map(|text| text::width(text) + text::width(dot.0));
+        cells.sum::<usize>() + text::width(state)
+    };
+    // The network gives way first, the adapter last.
+    for least in [2, 0, 1] {
+        if used(&before) > room {
+            before[least].0 = "";
         }
     }
-    pieces.extend([dot, (heading.link.1.as_str(), link), (" ", palette.base)]);
-    pieces.extend([
-        (clock.as_str(), palette.base),
-        dot,
-        (heading.up.as_str(), palette.base),
-    ]);
-    line(pen, layout, 0, pieces);
-    let mark = mark(model);
-    if !mark.is_empty() {
-        let (wide, mark) = (layout.header.width, format!("  {mark} "));
-        let cells = (mark.chars().count() as u16).min(wide);
-        pen.right((wide - cells, 0), cells, &mark, palette.warn);
+    let mut left = room.saturating_sub(used(&before));
+    let mut pieces = Vec::new();
+    for piece in before.into_iter().filter(|(text, _)| !text.is_empty()) {
+        pieces.extend([piece, dot]);
     }
+    pieces.push((state, tone));
+    for (between, text, shortest) in [
+        (gap, &heading.clock, usize::MAX),
+        (dot, &heading.up, SHORTEST),
+    ] {
+        let cells = text::width(text);
+        if left < text::width(between.0) + cells.min(shortest) {
+            break;
+        }
+        left = left.saturating_sub(text::width(between.0) + cells);
+        pieces.extend([between, (text.as_str(), palette.base)]);
+    }
+    pieces
 }
 
-/// Watermark and frozen state, displayed before any figure.
-fn mark(model: &DashModel) -> String {
-    let mut mark = model.options.watermark.clone().unwrap_or_default();
-    if model.frozen.is_some() {
-        let gap = if mark.is_empty() { "" } else { "  " };
-        mark = format!("{mark}{gap}FROZEN, {} new", model.shown.missed);
+/// What is known of the server is cut to no fewer cells.
+const SHORTEST: usize = 8;
+
+/// Watermark and frozen state in at most so many cells, displayed before any figure. The watermark
+/// is cut.
+fn mark(model: &DashModel, room: usize) -> String {
+    let frozen = match model.frozen {
+        Some(_) => format!("  FROZEN, {} new", model.shown.missed),
+        None => String::new(),
+    };
+    let mut mark = match &model.options.watermark {
+        Some(text) => {
+            let room = room.saturating_sub(text::width(&frozen) + 1);
+            text::clip(&format!("  {text}"), room).into_owned()
+        }
+        None => String::new(),
+    };
+    mark.push_str(&frozen);
+    if !mark.is_empty() {
+        mark.push(' ');
     }
     mark
 }

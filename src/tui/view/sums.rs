@@ -5,13 +5,13 @@
 //! │ payer                                calls     amount       part  │
 //! │ 0x12ab…                                812     1.2310  ████ 80.0% │
 //! │ sum of today, 5 rows                                   1.5310             │
-//! ╰───────────────────────────────────────────────────────────────────╯
+//! ╰─ all time: written off 0.0001, deferred 0.0012 ───────────────────╯
 //! ```
 
 use ratatui::layout::Rect;
 
 use super::{BufferPen, DashModel, Pane, calls, framed};
-use crate::{figures, shown::SumLine};
+use crate::{figures, shown::SumLine, text};
 
 pub(super) fn draw(pen: &mut BufferPen, area: Rect, model: &DashModel) {
     let (palette, page) = (pen.palette(), &model.shown.sums);
@@ -45,6 +45,27 @@ pub(super) fn draw(pen: &mut BufferPen, area: Rect, model: &DashModel) {
         &total.amount,
         palette.money,
     );
+    rare(pen, area, model);
+}
+
+/// Charges that were not claimed, and refund fees, if there are any, on the frame. No amount is cut.
+fn rare(pen: &mut BufferPen, area: Rect, model: &DashModel) {
+    let cells = area.width.saturating_sub(4);
+    let mut text = String::new();
+    for (name, sum) in &model.shown.heading.rare {
+        let between = if text.is_empty() { " all time: " } else { ", " };
+        let more = format!("{between}{name} {sum}");
+        if text::width(&text) + text::width(&more) + 2 > usize::from(cells) {
+            text.push('…');
+            break;
+        }
+        text.push_str(&more);
+    }
+    if !text.is_empty() {
+        text.push(' ');
+        let at = (area.x + 2, area.bottom() - 1);
+        pen.text(at, cells, &text, pen.palette().warn);
+    }
 }
 
 const CALLS: u16 = 7;

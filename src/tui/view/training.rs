@@ -35,10 +35,13 @@ pub(super) fn draw(pen: &mut BufferPen, area: Rect, progress: &TrainingProgress)
     let loss = progress.micro_losses.last().map_or(String::new(), |loss| {
         format!("  loss {}", in_units(*loss / 100, 4))
     });
-    let text = format!(
-        "step {step}/{steps}{loss}  {} tokens/s",
-        progress.tokens_per_second
-    );
+    let text = match steps {
+        0 => "loading the base and the data".to_owned(),
+        _ => format!(
+            "step {step}/{steps}{loss}  {} tokens/s",
+            progress.tokens_per_second
+        ),
+    };
     pen.text((x, inner.y), cells, &text, palette.accent);
     let eighths = u64::from(cells) * 8 * step.min(steps) / steps.max(1);
     for cell in 0..cells {

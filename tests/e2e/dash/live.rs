@@ -91,6 +91,28 @@ fn a_killed_server_is_stale_within_two_seconds_and_its_restart_repeats_nothing()
 }
 
 #[test]
+fn a_journal_that_is_being_created_is_waited_for() {
+    let home = tempfile::tempdir().unwrap();
+    let journal = home.path().join("home/data/journal.sqlite");
+    std::fs::create_dir_all(journal.parent().unwrap()).unwrap();
+    let begun = rusqlite::Connection::open(&journal).unwrap();
+    begun.pragma_update(None, "journal_mode", "WAL").unwrap();
+    drop(begun);
+    // Nothing was earned yet.
+    for verb in ["dash", "earnings"] {
+        let run = openlora(home.path()).args(["--json", verb]).run();
+        let said: Value = serde_json::from_str(&run.succeeds().stdout).unwrap();
+        assert_eq!(said["tokens"], Value::Array(Vec::new()), "{verb}");
+    }
+    let mut screen = on_terminal(home.path(), (80, 24), &["dash"]);
+    screen.shows("◌ waiting ");
+    let _created = Journal::open(&journal).unwrap();
+    screen.shows("● live ");
+    screen.press("q");
+    assert_eq!(screen.end().0, 0);
+}
+
+#[test]
 fn a_recording_of_a_server_is_its_journal() {
     let home = tempfile::tempdir().unwrap();
     write_adapters(home.path());

@@ -1,8 +1,10 @@
 //! `--accessible`, `--json`, and what is said where there is no terminal.
 
+use openlora_core::private::files;
 use serde_json::Value;
 
 use crate::{
+    dash_terminal::on_terminal,
     scenarios::{TOKEN, folder},
     support::openlora,
 };
@@ -53,18 +55,50 @@ fn accessible_output_is_plain_lines_as_kept() {
 }
 
 #[test]
-fn without_a_terminal_it_is_exit_7_with_a_hint() {
+fn without_a_terminal_it_is_exit_4_with_a_hint() {
     let home = home();
     openlora(home.path()).args(["dash"]).run().fails(
-        7,
+        4,
         "error: the dashboard needs a terminal, and standard output is none\n\
          hint: plain lines go anywhere: openlora dash --accessible; sums once: openlora --json dash\n",
     );
     openlora(home.path()).args(["demo", "--dash"]).run().fails(
-        7,
+        4,
         "error: the dashboard needs a terminal, and standard output is none\n\
-         hint: plain lines go anywhere: openlora dash --accessible; sums once: openlora --json dash\n",
+         hint: leave --dash out: the steps are printed as plain lines\n",
     );
+}
+
+/// A failure of the source keeps its exit code and its hint.
+#[test]
+fn a_journal_that_is_none_is_refused_with_lines_and_on_the_screen() {
+    let home = home();
+    let journal = home.path().join("home/data/journal.sqlite");
+    std::fs::create_dir_all(journal.parent().unwrap()).unwrap();
+    std::fs::write(&journal, "my shopping list\n".repeat(100)).unwrap();
+    // Otherwise the program does it, and says so.
+    files::tighten_tree(&home.path().join("home")).unwrap();
+    let as_json = openlora(home.path()).args(["--json", "dash"]).run();
+    let error: Value = serde_json::from_str(&as_json.stderr).unwrap();
+    let said = |name: &str| error[name].as_str().unwrap().to_owned();
+    let (message, hint) = (said("message"), said("hint"));
+    assert_eq!((as_json.code, said("code").as_str()), (4, "environment"));
+    assert!(
+        message.contains(" is not an openlora journal: "),
+        "{message}"
+    );
+    let expected = format!("error: {message}\nhint: {hint}\n");
+    let plain = openlora(home.path()).args(["--accessible", "dash"]).run();
+    plain.fails(4, &expected);
+    let mut screen = on_terminal(home.path(), (200, 24), &["dash"]);
+    // As much of it as certainly fits into the last line.
+    let said: String = format!(" {message}; {hint}").chars().take(100).collect();
+    screen.until("the failure", |text| {
+        let last = text.lines().last().unwrap_or_default();
+        text.contains("✗ failed ") && last.starts_with(&said)
+    });
+    screen.press("q");
+    assert_eq!(screen.end().0, 0);
 }
 
 #[test]

@@ -92,6 +92,10 @@ fn keys_filter_expand_and_export_and_the_terminal_is_as_before() {
     assert!(text.lines().skip(1).all(|line| line.ends_with(",refunded")));
 }
 
+fn header(text: &str) -> &str {
+    text.lines().next().unwrap()
+}
+
 /// How many columns of the inflow chart hold a bar.
 fn columns_with_ink(text: &str) -> usize {
     let lines: Vec<Vec<char>> = text.lines().map(|line| line.chars().collect()).collect();
@@ -120,6 +124,7 @@ fn the_demo_shows_its_training_its_calls_and_its_end() {
     let mut screen = on_terminal(home.path(), (120, 30), &["demo", "--dash"]);
     let training = screen.shows("─ Training ─");
     assert!(training.contains("DEMO: no real money"), "{training}");
+    assert!(header(&training).contains("▶ training "), "{training}");
     screen.until("its loss", |text| {
         text.contains("  loss ") && text.contains(" left ─")
     });
@@ -136,6 +141,12 @@ fn the_demo_shows_its_training_its_calls_and_its_end() {
     for escape in ["\u{1b}", "[1m", "[2m", "[0m"] {
         assert!(!end.contains(escape), "{end}");
     }
+    // A notice is there for seconds, in which the clock stands still.
+    screen.press("T");
+    let at_once = screen.shows("theme light");
+    let later = screen.loses("theme light");
+    assert!(header(&later).contains("■ finished "), "{later}");
+    assert_eq!(header(&later), header(&at_once));
     screen.press("q");
     let (status, restored, text) = screen.end();
     assert_eq!((status, restored), (0, true), "{text}");
@@ -199,7 +210,7 @@ fn a_terminal_that_cannot_place_letters_is_refused() {
     let home = home();
     let screen = with_environment(home.path(), (80, 24), &["dash"], &[("TERM", "dumb")]);
     let (status, restored, text) = screen.end();
-    assert_eq!((status, restored), (7, true));
+    assert_eq!((status, restored), (4, true));
     assert!(
         text.starts_with("error: the dashboard needs a terminal, and TERM is `dumb`"),
         "{text}"

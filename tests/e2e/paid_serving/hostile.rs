@@ -515,6 +515,7 @@ fn old_journal(market: &Market, payer: &Payer) {
             request_hash: "00".into(),
             response_hash: "00".into(),
             charge: Some(Box::new(charge)),
+            computation: None,
         },
     ];
     market.runtime.block_on(async {

@@ -79,6 +79,7 @@ pub const PRICES: PriceList = PriceList {
 };
 pub const LIMITS: ServeLimits = ServeLimits {
     max_concurrent: 8,
+    parallel: 8,
     queue: 1024,
     max_body: 8192,
     max_tokens: 5,
@@ -387,6 +388,8 @@ fn counter(desk: &Arc<SettlementClient>, (refund_fee, min_exact): (Amount, Amoun
     ChainOffer {
         settlement: Arc::clone(desk) as _,
         token: token(),
+        token_symbol: "dUSD".into(),
+        token_decimals: 6,
         token_name: TOKEN_NAME.into(),
         token_version: "1".into(),
         withdraw_delay: 900,
@@ -414,6 +417,7 @@ async fn serve(
         sales: Some(sales),
         attribution: AttributionConfig::default(),
         access,
+        loader: None,
     };
     let bound = BoundSocket::new("127.0.0.1", 0).await.unwrap();
     let stop = StopHandle::default();

@@ -15,6 +15,8 @@ pub fn parse_id(text: &str) -> Option<U256> {
     match text.strip_prefix("0x") {
         Some(digits) if digits.len() == 64 => U256::from_str_radix(digits, 16).ok(),
         Some(_) => None,
+        // Nothing would be zero.
+        None if text.is_empty() => None,
         None => U256::from_str_radix(text, 10).ok(),
     }
 }

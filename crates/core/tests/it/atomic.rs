@@ -383,3 +383,22 @@ fn an_adapter_that_was_renamed_away_is_read_again() {
     assert_eq!(found.digest, kept.digest);
     assert!(!aside.exists());
 }
+
+#[test]
+fn a_probe_leaves_nothing_and_names_what_is_in_the_way() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("file"), "text").unwrap();
+    let probe = |path: &str| {
+        let probed = atomic::probe(&dir.path().join(path));
+        probed.map_err(|error| error.kind())
+    };
+    for free in ["new", "new/below/it", "file"] {
+        assert_eq!(probe(free), Ok(()), "{free}");
+    }
+    for taken in ["file/new", "file/new/below"] {
+        assert_eq!(probe(taken), Err(std::io::ErrorKind::NotADirectory));
+    }
+    let left = fs::read_dir(dir.path()).unwrap();
+    let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["file"]);
+}

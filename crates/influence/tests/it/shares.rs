@@ -6,6 +6,7 @@ use openlora_attribution::shares::{
 };
 use openlora_core::Address;
 use openlora_influence::{Curvature, DAMPING, limit, precondition};
+use openlora_ledger::fallback_reason;
 use proptest::prelude::*;
 
 const EVENT: [u8; 32] = [7; 32];
@@ -350,6 +351,8 @@ fn every_reason_to_fall_back_gives_the_static_shares() {
     };
     let is_static = |settled: &ShareOutcome, reason: ShareFallback| {
         assert_eq!(settled.fallback, Some(reason));
+        // People read a clause instead of its name.
+        assert_ne!(fallback_reason(reason.word()), reason.word());
         let shares: Vec<u32> = settled.shares.iter().map(|share| share.ppm).collect();
         assert_eq!(shares, [700_000, 200_000, 100_000]);
         assert_eq!((settled.evidence_ppm, settled.trace_ppm), (0, 0));

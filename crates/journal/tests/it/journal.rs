@@ -61,6 +61,7 @@ fn metered(id: &str) -> Event {
         request_hash: "rh".into(),
         response_hash: "sh".into(),
         charge: None,
+        computation: None,
     }
 }
 

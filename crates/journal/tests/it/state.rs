@@ -25,6 +25,7 @@ fn metered(id: &str, adapter: &str, completion_tokens: u64, milliseconds: u64) -
         request_hash: "rh".into(),
         response_hash: "sh".into(),
         charge: None,
+        computation: None,
     }
 }
 
@@ -160,6 +161,10 @@ fn event() -> impl Strategy<Value = Event> {
             name: name.into(),
             adapter_digest: "ad".into(),
             base_digest: "bd".into()
+        }),
+        name().prop_map(|name| Event::AdapterUnloaded {
+            name: name.into(),
+            adapter_digest: "ad".into(),
         }),
         id().prop_map(|id| reserved(&id)),
         (id(), 0u64..50).prop_map(|(request_id, completion_tokens)| Event::CallCheckpointed {

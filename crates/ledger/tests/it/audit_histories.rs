@@ -284,6 +284,7 @@ impl World {
             request_hash: "00".into(),
             response_hash: "00".into(),
             charge: Some(Box::new(charge)),
+            computation: None,
         });
     }
 

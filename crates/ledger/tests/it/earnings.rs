@@ -187,6 +187,7 @@ fn call(amount: u128, payer: Address) -> Event {
             amount: Amount(amount),
             cumulative: Amount(amount),
         })),
+        computation: None,
     }
 }
 
@@ -323,6 +324,7 @@ fn exact_call(amount: u128) -> Event {
         request_hash,
         response_hash,
         charge,
+        computation,
     } = call(amount, PAYER)
     else {
         panic!("a call is metered");
@@ -346,6 +348,7 @@ fn exact_call(amount: u128) -> Event {
         request_hash,
         response_hash,
         charge,
+        computation,
     }
 }
 

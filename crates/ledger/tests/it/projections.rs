@@ -195,6 +195,7 @@ impl World {
             request_hash: "00".into(),
             response_hash: "00".into(),
             charge: Some(Box::new(charge)),
+            computation: None,
         });
     }
 
@@ -558,6 +559,9 @@ proptest! {
         }
         let last = facts.anchored().last();
         prop_assert_eq!(facts.last_anchor(1, ADAPTER, address(1)), last);
+        let through = last.map_or(0, |it| it.through);
+        prop_assert_eq!(facts.anchored_through(1, ADAPTER), through);
+        prop_assert_eq!(facts.anchored_through(1, "0x02"), 0);
     }
 }
 

@@ -8,9 +8,14 @@
 
 mod engine;
 
+use engine::under_test;
+
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../../../../xtask/src/bpe.rs"]
 mod bpe;
+
+#[path = "../../../../tests/support/engine_suite.rs"]
+mod engine_suite;
 
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../../../../tests/support/golden.rs"]

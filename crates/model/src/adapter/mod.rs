@@ -22,4 +22,4 @@ pub use factors::AdapterModule;
 pub use normalise::{NormalisedAdapter, normalise};
 pub use read::{CONFIG_FILE, LoraAdapter, WEIGHTS_FILE, read};
 pub use tensors::{FactorDtype, HostTensor, parse_safetensors};
-pub use write::{WriteRequest, WrittenAdapter, write};
+pub use write::{WriteRequest, WrittenAdapter, check_place, write};

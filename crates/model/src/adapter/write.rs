@@ -82,6 +82,20 @@ pub fn write(dir: &Path, request: &WriteRequest) -> Result<WrittenAdapter, Adapt
     })
 }
 
+/// Checks that [`write`] can write to `dir`, before the work whose result goes there.
+///
+/// # Errors
+///
+/// A directory with other content, or one that cannot be written.
+pub fn check_place(dir: &Path) -> Result<(), AdapterError> {
+    atomic::probe(dir).map_err(|source| AdapterError::Io {
+        deed: "write",
+        path: dir.to_owned(),
+        source,
+    })?;
+    check_replaceable(dir)
+}
+
 /// Every key that PEFT writes, in its order (sorted), two spaces deep, no final line end.
 fn config_bytes(request: &WriteRequest) -> Vec<u8> {
     let mut targets = request.target_modules.clone();

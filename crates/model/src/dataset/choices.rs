@@ -113,13 +113,14 @@ pub fn arg_max(values: &[f64]) -> usize {
     best
 }
 
+/// By crate `libm`, so that it is the same on every platform.
 fn log_sum_exp(logits: &[f32]) -> f64 {
     let top = f64::from(logits.iter().copied().fold(f32::MIN, f32::max));
-    top + logits
+    let sum: f64 = logits
         .iter()
-        .map(|logit| (f64::from(*logit) - top).exp())
-        .sum::<f64>()
-        .ln()
+        .map(|logit| libm::exp(f64::from(*logit) - top))
+        .sum();
+    top + libm::log(sum)
 }
 
 fn shared_length(sequences: &[Vec<u32>]) -> usize {

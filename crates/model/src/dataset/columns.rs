@@ -154,7 +154,15 @@ const OTHER_NAMES: &[(&str, &[&str])] = &[
     ("output", &["response", "answer", "reply", "completion"]),
     (
         "messages",
-        &["message", "conversation", "dialog", "dialogue", "chat"],
+        &[
+            "message",
+            "conversation",
+            "dialog",
+            "dialogue",
+            "chat",
+            "items",
+            "turns",
+        ],
     ),
 ];
 

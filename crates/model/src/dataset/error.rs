@@ -1,8 +1,11 @@
 //! Errors of data files and their rows.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
-use super::shape::{FORMATS, RowShape};
+use super::{
+    shape::{FORMATS, RowShape},
+    similar::closest,
+};
 use crate::text::ModelTextError;
 use openlora_core::error::{ExitClass, Explain};
 
@@ -54,6 +57,25 @@ pub enum DataError {
         line: usize,
         fault: RowFault,
     },
+    #[error("columns: expected NAME=COLUMN, found `{pair}`")]
+    ColumnPair { pair: String },
+    #[error(
+        "columns: no row format has a `{name}`, expected one of {}",
+        column_list(RowShape::known_keys())
+    )]
+    UnknownColumnName { name: String, meant: Option<String> },
+    #[error("columns: `{name}` occurs twice")]
+    RepeatedColumnName { name: String },
+    #[error(
+        "{}: no column `{column}` to read as `{read_as}`; columns: {}", path.display(),
+        column_list(found.iter().map(String::as_str))
+    )]
+    NoColumn {
+        path: PathBuf,
+        read_as: &'static str,
+        column: String,
+        found: Vec<String>,
+    },
     #[error("unknown task `{found}`, expected classify, chat or text")]
     UnknownTask { found: String },
     #[error("a classifier needs two labels or more, found {found}")]
@@ -64,6 +86,14 @@ pub enum DataError {
     EmptyLabel,
     #[error("cannot split {rows} rows into fractions {valid} and {test} beside the training rows")]
     BadSplit { rows: usize, valid: f64, test: f64 },
+}
+
+fn column_list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names = names.collect::<BTreeSet<_>>().into_iter();
+    names
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// An error of one row.
@@ -110,7 +140,10 @@ pub enum RowFault {
     Unwanted { field: &'static str },
     #[error("`{field}` must be true, false, 1 or 0, found {found}")]
     BadMark { field: String, found: String },
-    #[error("`{field}` has {found} entries, expected {expected} as in `{list}`")]
+    #[error(
+        "`{field}` has {found} {}, expected {expected} as in `{list}`",
+        if *found == 1 { "entry" } else { "entries" }
+    )]
     MarkCount {
         field: String,
         found: usize,
@@ -130,6 +163,7 @@ pub enum RowFault {
         field: String,
         role: String,
         expected: &'static str,
+        meant: Option<String>,
     },
     #[error("no message of the assistant, so nothing is learned")]
     NoAnswer,
@@ -173,7 +207,11 @@ impl Explain for DataError {
     fn class(&self) -> ExitClass {
         match self {
             Self::Unreadable { .. } => ExitClass::Environment,
-            Self::UnknownTask { .. } | Self::BadSplit { .. } => ExitClass::Usage,
+            Self::UnknownTask { .. }
+            | Self::BadSplit { .. }
+            | Self::ColumnPair { .. }
+            | Self::UnknownColumnName { .. }
+            | Self::RepeatedColumnName { .. } => ExitClass::Usage,
             Self::Row {
                 fault: RowFault::Text(error),
                 ..
@@ -212,6 +250,22 @@ impl Explain for DataError {
                 let path = path.display();
                 return Some(format!("write one per line: jq -c . {path} > rows.jsonl"));
             }
+            Self::ColumnPair { .. } => {
+                "name both: --columns text=review,label=sentiment, or train.columns in openlora.toml"
+            }
+            Self::UnknownColumnName { meant, .. } => {
+                return meant
+                    .as_ref()
+                    .map(|meant| format!("did you mean `{meant}`?"));
+            }
+            Self::RepeatedColumnName { .. } => "each name and each column can be given once",
+            Self::NoColumn { column, found, .. } => {
+                let found = found.iter().map(String::as_str);
+                return Some(match closest(column, found) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None => "correct --columns, or train.columns in openlora.toml".to_owned(),
+                });
+            }
             Self::FewLabels { .. } => "label the rows, or set project.task to chat or text",
             Self::RepeatedLabel { .. } | Self::EmptyLabel => "correct project.labels",
             Self::BadSplit { .. } => {
@@ -227,18 +281,22 @@ impl RowFault {
     /// What the user can do or change.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
+            Self::Json { reason, .. } if reason == "key must be a string" => {
+                "names and texts are in double quotes in JSON; from Python: json.dumps(row)"
+            }
+            Self::Json { reason, .. } if reason == "trailing characters" => {
+                "each line is one JSON object and nothing else: no comma after it, and no second one"
+            }
             Self::Json { .. } => "each row must be one complete JSON object",
             Self::OpenList => "the file may be cut short: it must end with ]",
             Self::AfterList => "write all rows into one list, or one row per line without a list",
             Self::Misspelt { meant, .. } => return Some(format!("did you mean `{meant}`?")),
             Self::UnknownShape { renames, .. } if !renames.is_empty() => {
-                let renames = renames
+                let pairs: Vec<(&str, &str)> = renames
                     .iter()
-                    .map(|(other, ours)| format!("`{other}` to `{ours}`"));
-                return Some(format!(
-                    "rename {}, in the header of a table or in every row",
-                    renames.collect::<Vec<_>>().join(" and ")
-                ));
+                    .map(|(other, ours)| (*ours, other.as_str()))
+                    .collect();
+                return Some(read_as(&pairs));
             }
             Self::UnknownShape { .. } => {
                 "rename the keys or columns to those of one format; the first line of a table must \
@@ -248,11 +306,10 @@ impl RowFault {
                 field,
                 meant: Some(meant),
                 ..
-            } => return Some(format!("rename `{meant}` to `{field}`")),
+            } => return Some(read_as(&[(field, meant)])),
             Self::OtherLabel { key } => {
-                return Some(format!(
-                    "rename `{key}` to `label`, or take it out to learn the texts alone"
-                ));
+                let read = read_as(&[("label", key)]);
+                return Some(format!("{read}; to learn the texts alone, take it out"));
             }
             Self::Unsupported { hint, .. } => hint,
             Self::PartType { .. } => "only text is learned: take the other parts out",
@@ -290,14 +347,18 @@ impl RowFault {
             Self::Fields { .. } => "put quotation marks around values that contain commas",
             Self::OpenQuote => "write a quotation mark inside a value twice: \"\"",
             Self::WrongKind { hint, .. } => hint,
-            Self::UnknownLabel {
+            Self::UnknownRole {
+                meant: Some(meant), ..
+            }
+            | Self::UnknownLabel {
                 meant: Some(meant), ..
             } => {
                 return Some(format!("did you mean `{meant}`?"));
             }
             Self::UnknownLabel { .. } => "correct the row, or add the label to project.labels",
             Self::TooLong { .. } => {
-                "shorten the row, or raise train.max_len; data check shows the longest row"
+                "shorten the row, or raise the limit: `openlora config set train.max_len N`, \
+                 outside of a project with --user; data check shows the longest row"
             }
             Self::UnstableTemplate => {
                 "split the conversation into rows with one answer each, or set train.loss = \"all\""
@@ -307,4 +368,38 @@ impl RowFault {
         };
         Some(hint.to_owned())
     }
+}
+
+/// How columns are read under the names of a format.
+fn read_as(pairs: &[(&str, &str)]) -> String {
+    if let Some(flag) = columns_flag(pairs) {
+        let (them, columns) = match pairs {
+            [_] => ("it", "column"),
+            _ => ("them", "columns"),
+        };
+        return format!("read {them} with {flag}, or rename the {columns}");
+    }
+    let renames = pairs
+        .iter()
+        .map(|(name, column)| format!("`{column}` to `{name}`"));
+    let renames = renames.collect::<Vec<_>>().join(" and ");
+    format!("rename {renames}, in the header of a table or in every row")
+}
+
+/// The flag that reads columns under other names, as a shell takes it; `None` if the flag cannot
+/// name them.
+fn columns_flag(pairs: &[(&str, &str)]) -> Option<String> {
+    let splits = |column: &str| column.contains([',', '\'']) || column.trim() != column;
+    if pairs.iter().any(|(_, column)| splits(column)) {
+        return None;
+    }
+    let pairs = pairs
+        .iter()
+        .map(|(name, column)| format!("{name}={column}"));
+    let pairs = pairs.collect::<Vec<_>>().join(",");
+    let is_plain = |letter: char| letter.is_alphanumeric() || "_-.=,".contains(letter);
+    Some(match pairs.chars().all(is_plain) {
+        true => format!("--columns {pairs}"),
+        false => format!("--columns '{pairs}'"),
+    })
 }

@@ -11,7 +11,12 @@ use std::{collections::BTreeSet, io::ErrorKind, path::Path};
 
 use serde_json::{Map, Value};
 
-use super::{DataError, RowFault, RowShape, TrainingExample};
+use self::table::TableLook;
+use super::{
+    DataError, RowFault, RowShape, TrainingExample,
+    column_names::{ColumnNames, MissingColumn},
+    row::RowNotes,
+};
 use openlora_core::error::describe_io;
 
 /// An uninterpreted row: its line and its fields.
@@ -21,59 +26,111 @@ type RawRecords<'a> = Box<dyn Iterator<Item = Result<RawRecord, DataError>> + 'a
 /// A row's line and its example.
 type ReadRow = Result<(usize, TrainingExample), DataError>;
 
-/// The records of a file, and columns that are left out of them.
+/// The records of a file under the file's own names.
 struct OpenFile<'a> {
     records: RawRecords<'a>,
+    /// Columns that are left out of the records.
     skipped: BTreeSet<String>,
+    /// The names that apply to this file, and what it lacks for those that were wanted.
+    names: ColumnNames,
+    lacks: Option<MissingColumn>,
+}
+
+/// The names that apply to a file with these columns, and what it lacks for those wanted.
+fn file_names<'a>(
+    path: &Path,
+    wanted: &ColumnNames,
+    columns: impl Iterator<Item = &'a str> + Clone,
+) -> Result<(ColumnNames, Option<MissingColumn>), DataError> {
+    let names = wanted
+        .of_file(columns.clone())
+        .map_err(|missing| missing.of(path))?;
+    let lacks = match names.is_empty() && wanted.is_required() {
+        true => wanted.missing_in(columns),
+        false => None,
+    };
+    Ok((names, lacks))
 }
 
 const PARQUET_MAGIC: &[u8] = b"PAR1";
 const UTF8_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 
-/// Reads a file row by row.
-pub(super) fn read(path: &Path) -> RowReader<'_> {
-    let opened = open(path).unwrap_or_else(|error| OpenFile {
+/// Reads a file row by row; `wanted` are columns that have other names in it.
+pub(super) fn read<'a>(path: &'a Path, wanted: &ColumnNames) -> RowReader<'a> {
+    let opened = open(path, wanted).unwrap_or_else(|error| OpenFile {
         records: Box::new(std::iter::once(Err(error))),
         skipped: BTreeSet::new(),
+        names: ColumnNames::default(),
+        lacks: None,
     });
     RowReader {
         path,
         records: opened.records,
+        names: opened.names,
         first: None,
         count: 0,
         done: false,
-        unread: opened.skipped,
+        notes: ReadNotes {
+            unread: opened.skipped,
+            lacks: opened.lacks.map(|missing| missing.of(path)),
+            ..ReadNotes::default()
+        },
     }
 }
 
-fn open(path: &Path) -> Result<OpenFile<'_>, DataError> {
+fn open<'a>(path: &'a Path, wanted: &ColumnNames) -> Result<OpenFile<'a>, DataError> {
     let bytes = read_bytes(path)?;
     if bytes.starts_with(PARQUET_MAGIC) {
-        return parquet::records(path);
+        return parquet::records(path, wanted);
     }
-    let records = text_records(path, decode(path, bytes)?)?;
-    Ok(OpenFile {
-        records,
-        skipped: BTreeSet::new(),
-    })
-}
-
-fn text_records(path: &Path, text: String) -> Result<RawRecords<'_>, DataError> {
+    let text = decode(path, bytes)?;
     let first = text.trim_start();
     match first.chars().next() {
         None => Err(DataError::Empty {
             path: path.to_path_buf(),
         }),
-        Some('{') => match json::other_layout(path, &text) {
+        Some('{') => match json::other_layout(path, &text, wanted) {
             Some(error) => Err(error),
-            None => Ok(jsonl::records(path, text)),
+            None => json_file(path, wanted, text, |path, text| {
+                Ok(jsonl::records(path, text))
+            }),
         },
-        Some('[') if json::is_list(first) => json::list_records(path, text),
-        Some(_) => match table::separator(first) {
-            Some(separator) => table::records(path, text, separator),
-            None => Err(unrecognised(path, &text)),
+        Some('[') if json::is_list(first) && !foreign::is_toml(first) => {
+            json_file(path, wanted, text, json::list_records)
+        }
+        Some(_) => match table::separator(first, wanted) {
+            TableLook::Columns(separator) => table::records(path, text, separator, wanted),
+            look => match (foreign::named_text(path, first), look) {
+                (Some(error), _) => Err(error),
+                (None, TableLook::Regular(separator)) => {
+                    table::records(path, text, separator, wanted)
+                }
+                (None, _) => Err(unrecognised(path, &text)),
+            },
         },
     }
+}
+
+/// A file of JSON objects. Where columns have other names, it is read once more for its keys: not
+/// every object need have all of them.
+fn json_file<'a>(
+    path: &'a Path,
+    wanted: &ColumnNames,
+    text: String,
+    records: fn(&'a Path, String) -> Result<RawRecords<'a>, DataError>,
+) -> Result<OpenFile<'a>, DataError> {
+    let mut keys: BTreeSet<String> = BTreeSet::new();
+    if !wanted.is_empty() {
+        let read = records(path, text.clone())?.flatten();
+        keys.extend(read.flat_map(|(_, record)| record.into_iter().map(|(key, _)| key)));
+    }
+    let (names, lacks) = file_names(path, wanted, keys.iter().map(String::as_str))?;
+    Ok(OpenFile {
+        records: records(path, text)?,
+        skipped: BTreeSet::new(),
+        names,
+        lacks,
+    })
 }
 
 fn read_bytes(path: &Path) -> Result<Vec<u8>, DataError> {
@@ -157,29 +214,40 @@ fn at(path: &Path, line: usize, fault: RowFault) -> DataError {
     }
 }
 
+/// What is to be told of a file, from the rows read so far.
+#[derive(Default)]
+pub(super) struct ReadNotes {
+    /// Columns that hold something and are not part of any example.
+    pub unread: BTreeSet<String>,
+    /// Marks by which answers are not learned.
+    pub marks: BTreeSet<String>,
+    /// The file has none of the columns that are to be read under other names.
+    pub lacks: Option<DataError>,
+}
+
 /// Converts records to examples, and requires one format per file.
 pub(super) struct RowReader<'a> {
     path: &'a Path,
     records: RawRecords<'a>,
+    names: ColumnNames,
     /// Format and line of the first row.
     first: Option<(RowShape, usize)>,
     count: usize,
     done: bool,
-    /// Columns that hold something and are not read.
-    unread: BTreeSet<String>,
+    notes: ReadNotes,
 }
 
 impl RowReader<'_> {
-    /// Columns of the rows read so far whose content is not part of any example.
-    pub(super) fn unread(self) -> BTreeSet<String> {
-        self.unread
+    pub(super) fn notes(self) -> ReadNotes {
+        self.notes
     }
 
     fn example(
         &mut self,
         line: usize,
-        record: &Map<String, Value>,
+        record: Map<String, Value>,
     ) -> Result<TrainingExample, RowFault> {
+        let (record, replaced) = self.names.rename(record);
         let found = RowShape::from_keys(record.keys().map(String::as_str))?;
         let (expected, first) = *self.first.get_or_insert((found, line));
         if found != expected {
@@ -189,8 +257,10 @@ impl RowReader<'_> {
                 first,
             });
         }
-        let read = found.example(record)?;
-        self.unread.extend(read.unread);
+        let read = found.example(&record)?;
+        let RowNotes { unread, marks } = read.notes;
+        self.notes.unread.extend(unread.into_iter().chain(replaced));
+        self.notes.marks.extend(marks);
         Ok(read.example)
     }
 }
@@ -209,7 +279,7 @@ impl Iterator for RowReader<'_> {
         };
         self.count += 1;
         Some(
-            read.and_then(|(line, record)| match self.example(line, &record) {
+            read.and_then(|(line, record)| match self.example(line, record) {
                 Ok(example) => Ok((line, example)),
                 Err(fault) => Err(at(self.path, line, fault)),
             }),

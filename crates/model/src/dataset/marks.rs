@@ -47,6 +47,8 @@ fn means_learned(key: &str) -> Option<bool> {
 /// What a mark says of a message: its field, and whether the message is learned.
 #[derive(Clone, Debug)]
 pub(super) struct LossMark {
+    /// The mark's own name.
+    key: String,
     field: String,
     learned: bool,
 }
@@ -77,9 +79,15 @@ impl LossMark {
         };
         // A message that is not left out is treated like any other.
         Ok((meaning || said).then(|| Self {
+            key: key.to_owned(),
             field: field.to_owned(),
             learned: said == meaning,
         }))
+    }
+
+    /// The mark's name, if it leaves the message out.
+    pub(super) fn leaves_out(&self) -> Option<&str> {
+        (!self.learned).then_some(&self.key)
     }
 
     /// The marks of one message; of two, the one that leaves it out counts.

@@ -6,6 +6,7 @@
 //! tokenizer through [`TextCodec`](crate::text::TextCodec) only, and no weights, settings or runs.
 
 pub mod choices;
+mod column_names;
 mod columns;
 mod digest;
 pub mod duplicates;
@@ -16,17 +17,22 @@ mod locked;
 mod marks;
 mod row;
 mod shape;
+mod similar;
 pub mod split;
 pub mod statistics;
 mod task;
 pub mod warnings;
 
-use std::path::PathBuf;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+pub use column_names::ColumnNames;
 pub use error::{DataError, RowFault};
 pub use locked::LockedSource;
 pub use shape::RowShape;
@@ -45,6 +51,9 @@ pub struct DataSource {
     pub license: Option<String>,
     /// How often its rows are drawn, relative to the other sources.
     pub weight: f64,
+    /// Columns that have other names in the file.
+    #[serde(skip)]
+    pub columns: ColumnNames,
 }
 
 impl DataSource {
@@ -56,6 +65,7 @@ impl DataSource {
             address: None,
             license: None,
             weight: 1.0,
+            columns: ColumnNames::default(),
         }
     }
 }
@@ -129,6 +139,17 @@ impl TrainingExample {
         }
     }
 
+    /// The number of answers of a chat; 0 for other rows.
+    fn answers(&self) -> usize {
+        match self {
+            Self::Chat { messages, .. } => {
+                let is_answer = |message: &&ChatMessage| message.role == "assistant";
+                messages.iter().filter(is_answer).count()
+            }
+            _ => 0,
+        }
+    }
+
     /// SHA-256 of its canonical line; identifies the row where its text cannot be shown.
     pub fn content_hash(&self) -> [u8; 32] {
         Sha256::digest(digest::canonical_line(self)).into()
@@ -181,6 +202,8 @@ pub struct Dataset {
     pub source_digests: Vec<String>,
     /// Columns that no example is made from, by source.
     pub unread: Vec<UnreadColumns>,
+    /// Answers that marks exclude from the loss, by source.
+    pub left_out: Vec<LeftOutAnswers>,
 }
 
 /// Columns of a file that hold something and are not part of any example.
@@ -189,6 +212,19 @@ pub struct UnreadColumns {
     pub path: PathBuf,
     /// Fields of messages are written as `messages[].name`.
     pub columns: Vec<String>,
+}
+
+/// Answers of a file that are context and not learned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOutAnswers {
+    pub path: PathBuf,
+    /// How many are not learned, of how many answers.
+    pub left_out: usize,
+    pub answers: usize,
+    /// Rows with such an answer.
+    pub rows: usize,
+    /// The marks that exclude them, such as `weight`.
+    pub marks: Vec<String>,
 }
 
 impl Dataset {
@@ -203,6 +239,7 @@ impl Dataset {
             digest,
             source_digests,
             unread: Vec::new(),
+            left_out: Vec::new(),
         }
     }
 
@@ -257,10 +294,11 @@ pub struct DataInspection {
 /// Reads every source and continues after an error, up to `limit` errors per file.
 pub fn inspect(sources: &[DataSource], limit: usize) -> DataInspection {
     let mut found = DataInspection::default();
-    let (mut rows, mut unread) = (Vec::new(), Vec::new());
+    let (mut rows, mut unread, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
+    let mut lacking = Vec::new();
     for (index, source) in sources.iter().enumerate() {
-        let mut faults = 0;
-        let mut reader = formats::read(&source.path);
+        let (mut faults, first) = (0, rows.len());
+        let mut reader = formats::read(&source.path, &source.columns);
         for read in reader.by_ref() {
             match read {
                 Ok((line, example)) => rows.push(DataRow {
@@ -278,17 +316,43 @@ pub fn inspect(sources: &[DataSource], limit: usize) -> DataInspection {
                 break;
             }
         }
-        let columns: Vec<String> = reader.unread().into_iter().collect();
+        let notes = reader.notes();
+        let columns: Vec<String> = notes.unread.into_iter().collect();
         if !columns.is_empty() {
             unread.push(UnreadColumns {
                 path: source.path.clone(),
                 columns,
             });
         }
+        left_out.extend(left_out_answers(&source.path, &rows[first..], notes.marks));
+        lacking.push(notes.lacks);
+    }
+    // A name that no file has is a slip; one of several files may have the formats' own names.
+    if lacking.iter().all(Option::is_some) {
+        let slip = lacking.into_iter().flatten().next();
+        found.errors = slip.into_iter().chain(found.errors).collect();
     }
     found.dataset = Dataset {
         unread,
+        left_out,
         ..Dataset::new(sources.to_vec(), rows)
     };
     found
+}
+
+/// How many answers of a file's rows are not learned; none if all are.
+fn left_out_answers(
+    path: &Path,
+    rows: &[DataRow],
+    marks: BTreeSet<String>,
+) -> Option<LeftOutAnswers> {
+    let left_out = |row: &DataRow| row.example.context_answers().len();
+    let found = LeftOutAnswers {
+        path: path.to_path_buf(),
+        left_out: rows.iter().map(left_out).sum(),
+        answers: rows.iter().map(|row| row.example.answers()).sum(),
+        rows: rows.iter().filter(|row| left_out(row) > 0).count(),
+        marks: marks.into_iter().collect(),
+    };
+    (found.left_out > 0).then_some(found)
 }

@@ -6,13 +6,23 @@ use super::{
     RowFault, TrainingExample, columns,
     marks::{self, LossMark},
     shape::{RowShape, SHAPES},
+    similar::closest,
 };
 use crate::text::ChatMessage;
 
-/// An example, and the columns of its row that were not read.
+/// An example, and what is to be told of its row.
 pub(super) struct ReadExample {
     pub example: TrainingExample,
+    pub notes: RowNotes,
+}
+
+/// What is to be told of a row that was read.
+#[derive(Default)]
+pub(super) struct RowNotes {
+    /// Columns that were not read.
     pub unread: Vec<String>,
+    /// Marks by which answers are not learned.
+    pub marks: Vec<String>,
 }
 
 impl RowShape {
@@ -47,14 +57,17 @@ impl RowShape {
 
     /// Reads a row of this format.
     pub(super) fn example(self, row: &Map<String, Value>) -> Result<ReadExample, RowFault> {
-        let mut unread = self.sort_columns(row)?;
+        let mut notes = RowNotes {
+            unread: self.sort_columns(row)?,
+            ..RowNotes::default()
+        };
         let get = RowFields { row, shape: self };
         if !matches!(self, Self::Chat | Self::ShareGpt) {
             marks::of_whole_row(row)?;
         }
         let example = match self {
-            Self::Chat => chat(&get, &MESSAGES, &mut unread)?,
-            Self::ShareGpt => chat(&get, &CONVERSATIONS, &mut unread)?,
+            Self::Chat => chat(&get, &MESSAGES, &mut notes)?,
+            Self::ShareGpt => chat(&get, &CONVERSATIONS, &mut notes)?,
             Self::Alpaca => alpaca(&get)?,
             Self::Prompt => prompted(&get)?,
             Self::Labelled => TrainingExample::Labelled {
@@ -65,7 +78,7 @@ impl RowShape {
                 text: get.text("text")?,
             },
         };
-        Ok(ReadExample { example, unread })
+        Ok(ReadExample { example, notes })
     }
 }
 
@@ -320,14 +333,14 @@ struct ReadTurn {
 fn chat(
     get: &RowFields<'_>,
     wording: &'static ChatKeys,
-    unread: &mut Vec<String>,
+    notes: &mut RowNotes,
 ) -> Result<TrainingExample, RowFault> {
     let list = get.list(wording.list)?;
     let row_marks = marks::of_messages(get.row, wording.list, list.len())?;
     let mut turns = Vec::with_capacity(list.len());
     for (index, (value, mark)) in list.iter().zip(row_marks).enumerate() {
         let place = format!("{}[{index}]", wording.list);
-        let mut read = turn(value, wording, &place, unread)?;
+        let mut read = turn(value, wording, &place, &mut notes.unread)?;
         read.mark = marks::stricter(read.mark, mark);
         turns.push(read);
     }
@@ -335,6 +348,9 @@ fn chat(
         .iter()
         .map(|turn| (turn.message.role.as_str(), &turn.mark));
     let context_answers = marks::context_answers(marked)?;
+    let answers = turns.iter().filter(|it| it.message.role == "assistant");
+    let left_out = answers.filter_map(|it| it.mark.as_ref()?.leaves_out());
+    notes.marks.extend(left_out.map(str::to_owned));
     let mut messages: Vec<ChatMessage> = turns.into_iter().map(|turn| turn.message).collect();
     if let Some(system) = get.system()? {
         match messages.first() {
@@ -375,6 +391,7 @@ fn turn(
         field,
         role: said.clone(),
         expected: keys.expected,
+        meant: closest(&said, keys.roles.iter().map(|(word, _)| *word)),
     };
     let (_, role) = role.ok_or_else(unknown)?;
     let spoken = content(value(keys.content), &format!("{place}.{}", keys.content))?;

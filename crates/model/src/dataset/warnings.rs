@@ -1,8 +1,11 @@
 //! Warnings about data that can be read and may still train badly.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
-use super::{Dataset, UnreadColumns, duplicates::DuplicateRow};
+use super::{Dataset, LeftOutAnswers, UnreadColumns, duplicates::DuplicateRow};
 
 /// Labels with fewer training rows than this are hardly learned.
 const FEW_LABEL_ROWS: usize = 10;
@@ -19,6 +22,8 @@ pub enum DataWarning {
         path: PathBuf,
         columns: Vec<String>,
     },
+    /// Answers that marks exclude from the loss.
+    LeftOut(LeftOutAnswers),
     /// Labels with few rows, and how many.
     RareLabels {
         labels: Vec<(String, usize)>,
@@ -55,7 +60,7 @@ pub fn of_training(dataset: &Dataset, around: &DataSurroundings<'_>) -> Vec<Data
     if rows == 0 {
         return Vec::new();
     }
-    let mut warnings = unread(&dataset.unread);
+    let mut warnings = of_reading(dataset);
     let labels = counted_labels(dataset);
     warnings.extend(similar(&labels));
     let rare: Vec<_> = labels
@@ -82,13 +87,17 @@ pub fn of_training(dataset: &Dataset, around: &DataSurroundings<'_>) -> Vec<Data
     warnings
 }
 
-/// The columns that are not read, one warning a file.
-pub fn unread(files: &[UnreadColumns]) -> Vec<DataWarning> {
-    let warning = |file: &UnreadColumns| DataWarning::Unread {
+/// The columns that are not read and the answers that are not learned, one warning a file.
+pub fn of_reading(dataset: &Dataset) -> Vec<DataWarning> {
+    let unread = |file: &UnreadColumns| DataWarning::Unread {
         path: file.path.clone(),
         columns: file.columns.clone(),
     };
-    files.iter().map(warning).collect()
+    let left_out = |file: &LeftOutAnswers| DataWarning::LeftOut(file.clone());
+    let unread = dataset.unread.iter().map(unread);
+    unread
+        .chain(dataset.left_out.iter().map(left_out))
+        .collect()
 }
 
 /// Every label with its rows, sorted by label.
@@ -135,12 +144,23 @@ fn alike(one: &str, other: &str) -> bool {
 }
 
 impl DataWarning {
+    /// The same with the path of its file, if it has one, as `shorten` writes it.
+    pub fn with_path(mut self, shorten: impl Fn(&Path) -> PathBuf) -> Self {
+        if let Self::Unread { path, .. } | Self::LeftOut(LeftOutAnswers { path, .. }) = &mut self {
+            *path = shorten(path);
+        }
+        self
+    }
+
     /// What the user can do.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Unread { .. } => {
                 "nothing is learned from it: take it out, or give it the name of a column that \
                  is read"
+            }
+            Self::LeftOut(_) => {
+                "they are context for later answers; take the marks out to learn them too"
             }
             Self::RareLabels { .. } => "add rows with these labels, or join labels",
             Self::SimilarLabels { .. } => "if both mean the same, write them the same way",
@@ -178,6 +198,7 @@ impl fmt::Display for DataWarning {
                 };
                 write!(f, "{path}: {what} not read: {names}")
             }
+            Self::LeftOut(found) => found.fmt(f),
             Self::RareLabels { labels } => {
                 let label = |(label, rows): &(String, usize)| format!("`{label}` ({rows})");
                 let labels: Vec<String> = labels.iter().map(label).collect();
@@ -202,5 +223,26 @@ impl fmt::Display for DataWarning {
                 f.write_str("no rows are held out, so nothing measures what was learned")
             }
         }
+    }
+}
+
+impl fmt::Display for LeftOutAnswers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            path,
+            left_out,
+            answers,
+            rows,
+            marks,
+        } = self;
+        let are = if *left_out == 1 { "is" } else { "are" };
+        let in_rows = if *rows == 1 { "row" } else { "rows" };
+        let marks: Vec<String> = marks.iter().map(|mark| quoted(mark)).collect();
+        let (path, marks) = (path.display(), marks.join(", "));
+        write!(
+            f,
+            "{path}: {left_out} of {answers} answers, in {rows} {in_rows}, {are} marked as not \
+             learned ({marks})"
+        )
     }
 }

@@ -185,8 +185,7 @@ const BAD_FILES: &[(&[u8], &str, Option<&str>)] = &[
         "rows:1: no row format has the keys `question`, `answer`; expected messages, \
          conversations, instruction and output, prompt and completion, text and label, or text",
         Some(
-            "rename `question` to `prompt` and `answer` to `completion`, in the header of a table \
-             or in every row",
+            "read them with --columns prompt=question,completion=answer, or rename the columns",
         ),
     ),
     (b"{\"text\": \"a\", \"lable\": \"b\"}", "rows:1: unknown key `lable`", Some("did you mean `label`?")),

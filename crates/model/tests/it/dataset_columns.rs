@@ -1,7 +1,9 @@
 //! Columns beside those of a format, marks of the loss mask, and layouts of files.
 
 use openlora_core::error::Explain;
-use openlora_model::dataset::{self, Dataset, TrainingExample};
+use openlora_model::dataset::{
+    self, ColumnNames, DataError, DataSource, Dataset, LeftOutAnswers, TrainingExample, warnings,
+};
 
 use crate::dataset::{message, source};
 
@@ -513,23 +515,23 @@ fn tables_have_other_separators_too() {
             "rows:1: no row format has the keys `review`, `sentiment`; expected messages, \
              conversations, instruction and output, prompt and completion, text and label, or text"
                 .to_owned(),
-            "rename `review` to `text` and `sentiment` to `label`, in the header of a table or in \
-             every row"
+            "read them with --columns text=review,label=sentiment, or rename the columns"
                 .to_owned(),
         );
         assert_eq!(error(&renamed), told, "{renamed}");
         let half = format!("text{separator}Sentiment\nup{separator}good\n");
         let told = (
             "rows:2: `Sentiment` is not read, and there is no `label`".to_owned(),
-            "rename `Sentiment` to `label`, or take it out to learn the texts alone".to_owned(),
+            "read it with --columns label=Sentiment, or rename the column; to learn the texts \
+             alone, take it out"
+                .to_owned(),
         );
         assert_eq!(error(&half), told, "{half}");
     }
     let spam = "Category,Message\nham,\"Hi, Ann\"\n";
     assert_eq!(
         error(spam).1,
-        "rename `Message` to `text` and `Category` to `label`, in the header of a table or in \
-         every row"
+        "read them with --columns text=Message,label=Category, or rename the columns"
     );
 }
 
@@ -586,4 +588,329 @@ fn files_of_other_kinds_are_named() {
     // Files with marks of their own, put together.
     let joined = "\u{feff}{\"text\": \"a\"}\n\u{feff}{\"text\": \"b\"}\n";
     assert_eq!(lines(joined).len(), 2);
+}
+
+/// The error of a file with this name, and its hint.
+fn error_named(name: &str, content: &str) -> (String, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let error = dataset::load(&[source(dir.path(), name, content)]).unwrap_err();
+    let plain = |text: String| text.replace(&format!("{}/", dir.path().display()), "");
+    (
+        plain(error.to_string()),
+        plain(error.hint().unwrap_or_default()),
+    )
+}
+
+#[test]
+fn texts_that_hold_no_rows_are_named() {
+    const ROWS: &str =
+        "name a file of rows, such as {\"text\": \"…\", \"label\": \"…\"} in each line";
+    const COPY: &str = "copy its text into rows: {\"text\": \"…\"}";
+    const LINES: &str = "save the table as CSV, without the lines";
+    const PROJECT: &str =
+        "a project file names its data as [[data]]; leave the file out to read that data";
+    let cases = [
+        (
+            "openlora.toml",
+            "# mine\n[project]\nname = \"a\"\n",
+            "TOML",
+            PROJECT,
+        ),
+        (
+            "openlora.toml",
+            "[[data]]\npath = \"rows\"\n",
+            "TOML",
+            PROJECT,
+        ),
+        ("rows", "[train]\nrank = 8\n", "TOML", ROWS),
+        (
+            "rows",
+            "labels = [\"a\", \"b\"]\nsizes = [1, 2]\n",
+            "TOML",
+            ROWS,
+        ),
+        ("rows", "---\nname: a\n", "YAML", ROWS),
+        ("rows", "- role: user\n  content: Hi\n", "YAML", ROWS),
+        (
+            "SOURCE.md",
+            "# Source, licence\n\nMade by hand.\n",
+            "Markdown",
+            COPY,
+        ),
+        ("rows", "Title\n=====\n", "Markdown", COPY),
+        ("notes.md", "Nothing but words.\n", "Markdown", COPY),
+        ("rows", "<!DOCTYPE html>\n<p>Hi</p>\n", "HTML or XML", COPY),
+        ("rows", "#!/bin/sh\nx=1\n", "a program", ROWS),
+        (
+            "rows",
+            "| text | label |\n| --- | :---: |\n| up | good |\n",
+            "a table drawn with lines",
+            LINES,
+        ),
+        (
+            "rows",
+            "+------+\n| text |\n+------+\n",
+            "a table drawn with lines",
+            LINES,
+        ),
+        (
+            "rows",
+            " text | label\n------+-------\n up | good\n",
+            "a table drawn with lines",
+            LINES,
+        ),
+    ];
+    for (name, content, kind, hint) in cases {
+        let message = format!("{name}: looks like {kind}, expected JSON Lines, CSV or Parquet");
+        assert_eq!(
+            error_named(name, content),
+            (message, hint.to_owned()),
+            "{content}"
+        );
+    }
+    let (message, hint) = error_named("rows", "__label__good up\n__label__bad down\n");
+    assert_eq!(
+        (message.as_str(), hint.as_str()),
+        (
+            "rows: looks like fastText's labelled lines, expected JSON Lines, CSV or Parquet",
+            "write the label after the text: {\"text\": \"…\", \"label\": \"…\"} in each line"
+        )
+    );
+    let letter = error_named("rows", "Subject: news\n\nDear all\n").0;
+    assert!(letter.contains("not recognised"), "{letter}");
+    // Rows are rows, whatever the file is called.
+    let rows = "{\"text\": \"a\"}\n";
+    let dir = tempfile::tempdir().unwrap();
+    let markdown = dataset::load(&[source(dir.path(), "rows.md", rows)]).unwrap();
+    assert_eq!(markdown.rows.len(), 1);
+    assert_eq!(lines("text\n- one: two\n").len(), 1);
+}
+
+#[test]
+fn answers_that_are_not_learned_are_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let marked = |first: &str, second: &str| {
+        format!(
+            r#"{{"messages": [{{"role": "user", "content": "Hi"}}, {{"role": "assistant", "content": "Ho"{first}}}, {{"role": "user", "content": "Lamp?"}}, {{"role": "assistant", "content": "Green."{second}}}]}}"#
+        )
+    };
+    let rows = [
+        marked(r#", "weight": 0"#, ""),
+        marked("", r#", "weight": 1"#),
+        marked("", r#", "train": false"#),
+    ];
+    let first = source(dir.path(), "first.jsonl", rows.join("\n"));
+    let plain = source(dir.path(), "plain.jsonl", marked("", ""));
+    let by_row = r#"{"loss_mask": [0, 0, 0, 1], "conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Ho"}, {"from": "human", "value": "Lamp?"}, {"from": "gpt", "value": "Green."}]}"#;
+    let second = source(dir.path(), "second.jsonl", by_row);
+    let dataset = dataset::load(&[first, plain, second]).unwrap();
+    let left_out = |name: &str, left_out, answers, rows, marks: &[&str]| LeftOutAnswers {
+        path: dir.path().join(name),
+        left_out,
+        answers,
+        rows,
+        marks: marks.iter().map(|mark| (*mark).to_owned()).collect(),
+    };
+    let expected = [
+        left_out("first.jsonl", 2, 6, 2, &["train", "weight"]),
+        left_out("second.jsonl", 1, 2, 1, &["loss_mask"]),
+    ];
+    assert_eq!(dataset.left_out, expected);
+    let told: Vec<String> = warnings::of_reading(&dataset)
+        .into_iter()
+        .map(|it| {
+            it.with_path(|path| path.file_name().unwrap().into())
+                .to_string()
+        })
+        .collect();
+    let expected = [
+        "first.jsonl: 2 of 6 answers, in 2 rows, are marked as not learned (`train`, `weight`)",
+        "second.jsonl: 1 of 2 answers, in 1 row, is marked as not learned (`loss_mask`)",
+    ];
+    assert_eq!(told, expected);
+}
+
+fn names(pairs: &[&str]) -> Result<ColumnNames, DataError> {
+    let pairs: Vec<String> = pairs.iter().map(|pair| (*pair).to_owned()).collect();
+    ColumnNames::parse(&pairs)
+}
+
+/// The examples and unread columns of files, or the message and hint of their first error.
+fn renamed(
+    pairs: &[&str],
+    files: &[(&str, &str)],
+) -> Result<(Vec<TrainingExample>, Vec<String>), (String, String)> {
+    let dir = tempfile::tempdir().unwrap();
+    let columns = names(pairs).unwrap();
+    let file = |(name, content): &(&str, &str)| DataSource {
+        columns: columns.clone(),
+        ..source(dir.path(), name, content)
+    };
+    let sources: Vec<DataSource> = files.iter().map(file).collect();
+    let plain = |text: String| text.replace(&format!("{}/", dir.path().display()), "");
+    let read = dataset::load(&sources).map_err(|error| {
+        (
+            plain(error.to_string()),
+            plain(error.hint().unwrap_or_default()),
+        )
+    })?;
+    let unread = read.unread.iter().flat_map(|file| file.columns.clone());
+    let unread = unread.collect();
+    Ok((
+        read.rows.into_iter().map(|row| row.example).collect(),
+        unread,
+    ))
+}
+
+#[test]
+fn columns_are_read_under_the_names_that_are_given() {
+    const PAIRS: &[&str] = &["text=review", "label=sentiment"];
+    let one = Ok((vec![labelled("up", "good")], vec![]));
+    for content in [
+        "review,sentiment\nup,good\n",
+        "review;sentiment\nup;good\n",
+        "{\"review\": \"up\", \"sentiment\": \"good\"}\n",
+        "[{\"review\": \"up\", \"sentiment\": \"good\"}]",
+    ] {
+        assert_eq!(renamed(PAIRS, &[("rows", content)]), one, "{content}");
+    }
+    let text = |text: &str| TrainingExample::Text {
+        text: text.to_owned(),
+    };
+    // A single column, a name with a space, and two names exchanged.
+    assert_eq!(
+        renamed(&["text=The review"], &[("rows", "The review\nup\n")]),
+        Ok((vec![text("up")], vec![]))
+    );
+    assert_eq!(
+        renamed(
+            &["text=label", "label=text"],
+            &[("rows", "text,label\ngood,up\n")]
+        ),
+        one
+    );
+    // A column whose name another has taken is not read.
+    assert_eq!(
+        renamed(PAIRS, &[("rows", "text,review,sentiment\ntitle,up,good\n")]),
+        Ok((vec![labelled("up", "good")], vec!["text".to_owned()]))
+    );
+    // Not every row need have an optional field, and not every file other names.
+    let rows = "{\"ask\": \"Add.\", \"output\": \"3\"}\n{\"ask\": \"Add.\", \"numbers\": \"1 2\", \"output\": \"3\"}\n";
+    let turns = |ask: &str| chat(&[("user", ask), ("assistant", "3")], &[]);
+    assert_eq!(
+        renamed(&["instruction=ask", "input=numbers"], &[("rows", rows)]),
+        Ok((vec![turns("Add."), turns("Add.\n\n1 2")], vec![]))
+    );
+    let files = [
+        ("a.csv", "review,sentiment\nup,good\n"),
+        ("b.csv", "text,label\ndown,bad\n"),
+    ];
+    let both = vec![labelled("up", "good"), labelled("down", "bad")];
+    assert_eq!(renamed(PAIRS, &files), Ok((both, vec![])));
+}
+
+#[test]
+fn names_that_no_file_has_are_refused() {
+    let files = [("rows", "review,sentiment\nup,good\n")];
+    let told = |message: &str, hint: &str| Err((message.to_owned(), hint.to_owned()));
+    assert_eq!(
+        renamed(&["text=reveiw", "label=sentiment"], &files),
+        told(
+            "rows: no column `reveiw` to read as `text`; columns: `review`, `sentiment`",
+            "did you mean `review`?"
+        )
+    );
+    let json = [("rows", "{\"text\": \"up\", \"label\": \"good\"}\n")];
+    let plain = [("rows", "text,label\nup,good\n")];
+    for files in [json, plain] {
+        assert_eq!(
+            renamed(&["text=body"], &files),
+            told(
+                "rows: no column `body` to read as `text`; columns: `label`, `text`",
+                "correct --columns, or train.columns in openlora.toml"
+            )
+        );
+        let optional = names(&["text=body"]).unwrap().optional();
+        let dir = tempfile::tempdir().unwrap();
+        let file = DataSource {
+            columns: optional,
+            ..source(dir.path(), files[0].0, files[0].1)
+        };
+        assert_eq!(dataset::load(&[file]).unwrap().rows.len(), 1);
+    }
+    let cases = [
+        (
+            "review",
+            "columns: expected NAME=COLUMN, found `review`",
+            Some(
+                "name both: --columns text=review,label=sentiment, or train.columns in openlora.toml",
+            ),
+        ),
+        (
+            "txt=review",
+            "columns: no row format has a `txt`, expected one of `completion`, `conversations`, \
+             `input`, `instruction`, `label`, `messages`, `output`, `prompt`, `system`, \
+             `system_prompt`, `text`",
+            Some("did you mean `text`?"),
+        ),
+        ("text=review=", "", None),
+    ];
+    for (pair, message, hint) in cases {
+        match names(&[pair]) {
+            Ok(_) => assert_eq!(message, "", "{pair}"),
+            Err(error) => {
+                let found = (error.to_string(), error.hint());
+                assert_eq!(found, (message.to_owned(), hint.map(str::to_owned)));
+            }
+        }
+    }
+    for (pairs, twice) in [(["text=a", "text=b"], "text"), (["text=a", "label=a"], "a")] {
+        let message = format!("columns: `{twice}` occurs twice");
+        assert_eq!(names(&pairs).unwrap_err().to_string(), message);
+    }
+}
+
+#[test]
+fn slips_of_json_and_roles_have_a_hint() {
+    let cases = [
+        (
+            "{\"text\": \"a\"},\n{\"text\": \"b\"},\n",
+            "rows:1: broken JSON at column 14: trailing characters",
+            "each line is one JSON object and nothing else: no comma after it, and no second one",
+        ),
+        (
+            "{'text': 'a'}\n",
+            "rows:1: broken JSON at column 2: key must be a string",
+            "names and texts are in double quotes in JSON; from Python: json.dumps(row)",
+        ),
+        (
+            r#"{"messages": [{"role": "User", "content": "Hi"}]}"#,
+            "rows:1: unknown role `User` in `messages[0].role`, expected system, user or assistant",
+            "did you mean `user`?",
+        ),
+        (
+            r#"{"conversations": [{"from": "humn", "value": "Hi"}]}"#,
+            "rows:1: unknown role `humn` in `conversations[0].from`, expected system, human or gpt",
+            "did you mean `human`?",
+        ),
+        (
+            r#"{"messages": [{"role": "assistant", "content": "Ho"}, {"role": "user", "content": "Hi"}], "loss_mask": [1]}"#,
+            "rows:1: `loss_mask` has 1 entry, expected 2 as in `messages`",
+            "write one entry for each message",
+        ),
+        (
+            r#"{"items": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Ho"}]}"#,
+            "rows:1: no row format has the keys `items`; expected messages, conversations, \
+             instruction and output, prompt and completion, text and label, or text",
+            "read it with --columns messages=items, or rename the column",
+        ),
+    ];
+    for (row, message, hint) in cases {
+        let expected = (message.to_owned(), hint.to_owned());
+        assert_eq!(error(row), expected, "{row}");
+    }
+    let items =
+        r#"{"items": [{"from": "human", "value": "Lamp?"}, {"from": "gpt", "value": "Green."}]}"#;
+    let read = renamed(&["messages=items"], &[("rows", items)]);
+    assert_eq!(read, Ok((vec![chat(&LAMP[1..], &[])], vec![])));
 }

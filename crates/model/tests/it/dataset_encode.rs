@@ -254,7 +254,9 @@ fn rows_that_cannot_be_learned_are_told() {
         (
             "mem:1: 21 tokens, expected at most 12".into(),
             Some(
-                "shorten the row, or raise train.max_len; data check shows the longest row".into()
+                "shorten the row, or raise the limit: `openlora config set train.max_len N`, \
+                 outside of a project with --user; data check shows the longest row"
+                    .into()
             )
         )
     );

@@ -2,7 +2,7 @@
 
 use std::{fs::File, path::Path, sync::Arc};
 
-use openlora_model::dataset::{self, DataSource, TrainingExample, UnreadColumns};
+use openlora_model::dataset::{self, ColumnNames, DataSource, TrainingExample, UnreadColumns};
 use parquet::{
     basic::{Compression, ZstdLevel},
     data_type::{ByteArray, ByteArrayType, Int64Type},
@@ -255,5 +255,42 @@ fn damaged_files_are_refused_in_words() {
     assert!(
         refused.iter().any(|error| error.ends_with("is damaged")),
         "{refused:?}"
+    );
+}
+
+#[test]
+fn columns_are_read_under_the_names_that_are_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a");
+    let schema = "message m { required binary text (STRING); required binary review (STRING); \
+                  required int64 stars; }";
+    let columns = [
+        Column::Texts(&[b"title", b"heading"]),
+        Column::Texts(&[b"up", b"down"]),
+        Column::Numbers(&[5, 1]),
+    ];
+    write(&path, schema, Compression::SNAPPY, &columns);
+    let named = |pairs: [&str; 2]| DataSource {
+        columns: ColumnNames::parse(&pairs.map(str::to_owned)).unwrap(),
+        ..DataSource::of_file(&path)
+    };
+    let dataset = dataset::load(&[named(["text=review", "label=stars"])]).unwrap();
+    let examples: Vec<TrainingExample> = dataset.rows.into_iter().map(|it| it.example).collect();
+    let labelled = |text: &str, label: &str| TrainingExample::Labelled {
+        text: text.to_owned(),
+        label: label.to_owned(),
+    };
+    assert_eq!(examples, [labelled("up", "5"), labelled("down", "1")]);
+    let unread = UnreadColumns {
+        path: path.clone(),
+        columns: vec!["text".to_owned()],
+    };
+    assert_eq!(dataset.unread, [unread]);
+    let error = dataset::load(&[named(["text=review", "label=score"])]).unwrap_err();
+    assert_eq!(
+        error
+            .to_string()
+            .replace(&path.display().to_string(), "rows"),
+        "rows: no column `score` to read as `label`; columns: `review`, `stars`, `text`"
     );
 }

@@ -6,7 +6,7 @@ use alloy::primitives::{Signature, U256, uint};
 use openlora_package::{
     Manifest, ManifestProblem, PackageError, ReleaseEnvelope,
     build::{PackageMetadata, RevenueSplitOptions},
-    check_paths,
+    check_paths, read,
     verify::CheckStatus,
     whole::WholeNumber,
 };
@@ -473,5 +473,15 @@ fn paths_that_can_mean_something_else() {
     assert_eq!(
         said(&["a/b", "a"]),
         Some("`a` is a file and a folder at once".into())
+    );
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_named_as_it_was_given() {
+    let home = TempDir::new().unwrap();
+    let dir = home.path().join("nowhere");
+    assert_eq!(
+        read(&dir).unwrap_err().to_string(),
+        format!("cannot read {}: no such file or directory", dir.display())
     );
 }

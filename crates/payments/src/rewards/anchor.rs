@@ -12,7 +12,7 @@ use crate::settlement::{SettleError, SettlementClient, TxPurpose};
 use openlora_chain::{
     WalletError,
     provider::Chain,
-    registry::{AttributionAnchor, Head},
+    registry::{AttributionAnchor, Head, OpenLoraRegistry as Registry},
     transaction::MinedTx,
 };
 use openlora_core::{Address, Amount, Word};
@@ -26,6 +26,29 @@ pub async fn head(chain: &Chain, adapter: U256, server: Address) -> Result<Head,
         server: server.into(),
     };
     chain.read("headOf of the anchor", anchor, &call).await
+}
+
+/// Those of some accounts that may anchor calls of an adapter, in the same order.
+pub async fn servers_among(
+    chain: &Chain,
+    adapter: U256,
+    accounts: &[Address],
+) -> Result<Vec<Address>, WalletError> {
+    let registry = chain.network.contracts.registry.unwrap_or_default();
+    let mut servers = Vec::new();
+    for account in accounts {
+        let call = Registry::isServerCall {
+            id: adapter,
+            server: (*account).into(),
+        };
+        if chain
+            .read("isServer of the registry", registry, &call)
+            .await?
+        {
+            servers.push(*account);
+        }
+    }
+    Ok(servers)
 }
 
 /// Anchors a batch whose file is published. The chain refuses it unless the previous root of the

@@ -12,7 +12,7 @@ mod leaves;
 mod pool;
 mod split;
 
-pub use anchor::{OnChain, anchored_on, anchoring_servers, head, publish_root};
+pub use anchor::{OnChain, anchored_on, anchoring_servers, head, publish_root, servers_among};
 pub use collection::{TokenTransfer, authorizations_on, claimed_on, settled_on, transfers_of};
 pub use facts::{claim_facts, claimed_by, server_facts, told_by};
 pub use history::{PoolProposal, proposed_on};

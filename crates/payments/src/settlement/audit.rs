@@ -158,15 +158,14 @@ impl EvidenceReader<'_> {
         let claimers: BTreeSet<Address> = here
             .map(|(_, channel)| channel.config.receiver_authorizer)
             .collect();
+        let claimers: Vec<Address> = claimers.into_iter().collect();
+        let (mut rows, _) = claims::select(&self.trail.state.ledger, chain_id, &claimers, &views);
+        // Rows without a voucher are found without the chain.
+        rows.retain(|row| row.has_voucher());
         let mut refused = Vec::new();
-        for claimer in claimers {
-            let (mut rows, _) = claims::select(&self.trail.state.ledger, chain_id, claimer, &views);
-            // Rows without a voucher are found without the chain.
-            rows.retain(|row| row.has_voucher());
-            for batch in claims::batches(rows) {
-                let (_, left_out) = claims::filter_rows(self.chain, claimer, batch).await?;
-                refused.extend(left_out.into_iter().map(|out| (out.channel, out.reason)));
-            }
+        for batch in claims::batches(rows) {
+            let (_, left_out) = claims::filter_rows(self.chain, batch).await?;
+            refused.extend(left_out.into_iter().map(|out| (out.channel, out.reason)));
         }
         Ok(refused)
     }

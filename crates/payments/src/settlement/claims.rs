@@ -33,6 +33,8 @@ pub(super) const ALONE: u64 = 160_000;
 pub struct ClaimRow {
     pub channel: Word,
     pub receiver: ReceiverKey,
+    /// The account that may claim it.
+    pub(super) claimer: Address,
     /// Charged and not yet claimed.
     pub amount: Amount,
     /// The channel's total after the claim.
@@ -55,13 +57,15 @@ pub struct LeftOut {
     pub channel: Word,
     pub amount: Amount,
     pub reason: String,
+    /// The account that could claim it, where only its key is missing.
+    pub claimer: Option<Address>,
 }
 
-/// The rows that `account` can claim, for channels with the state in `views`.
+/// The rows that `accounts` can claim, for channels with the state in `views`.
 pub fn select(
     ledger: &Ledger,
     chain_id: u64,
-    account: Address,
+    accounts: &[Address],
     views: &BTreeMap<Word, ChannelView>,
 ) -> (Vec<ClaimRow>, Vec<LeftOut>) {
     let (mut rows, mut left_out) = (Vec::new(), Vec::new());
@@ -69,7 +73,7 @@ pub fn select(
         let Some(view) = views.get(&key.channel) else {
             continue;
         };
-        match row(key, channel, account, view) {
+        match row(key, channel, accounts, view) {
             Ok(Some(row)) => rows.push(row),
             Ok(None) => {}
             Err(out) => left_out.push(out),
@@ -93,10 +97,18 @@ pub fn owed_channels(ledger: &Ledger, chain_id: u64) -> Vec<Word> {
     owed.map(|(key, _)| key.channel).collect()
 }
 
-/// The number of channels of a chain that owe money, hold it, and are worth a claim at this price of
-/// gas.
-pub fn due_channels(ledger: &Ledger, chain_id: u64, worth: &ClaimWorth, price: u128) -> usize {
-    let due = here(ledger, chain_id).filter(|(_, channel)| {
+/// The number of channels of a chain that owe money, hold it, and are worth a claim by `account` at
+/// this price of gas.
+pub fn due_channels(
+    ledger: &Ledger,
+    chain_id: u64,
+    account: Address,
+    worth: &ClaimWorth,
+    price: u128,
+) -> usize {
+    let own = here(ledger, chain_id);
+    let own = own.filter(|(_, channel)| channel.config.receiver_authorizer == account);
+    let due = own.filter(|(_, channel)| {
         let amount = match &channel.view {
             None => channel.unclaimed(),
             Some(view) => {
@@ -124,13 +136,14 @@ fn lost(key: &ChannelKey, channel: &LedgerChannel, view: &ChannelView) -> Option
         channel: key.channel,
         amount: lost,
         reason: format!("the channel holds {}", view.balance),
+        claimer: None,
     })
 }
 
 fn row(
     key: &ChannelKey,
     channel: &LedgerChannel,
-    account: Address,
+    accounts: &[Address],
     view: &ChannelView,
 ) -> Result<Option<ClaimRow>, LeftOut> {
     // Money that the payer has withdrawn since then can no longer be claimed.
@@ -140,12 +153,13 @@ fn row(
         return Ok(None);
     }
     let amount = total.saturating_sub(view.claimed);
-    if config.receiver_authorizer != account {
-        let claimer = config.receiver_authorizer;
+    let claimer = config.receiver_authorizer;
+    if !accounts.contains(&claimer) {
         return Err(LeftOut {
             channel: key.channel,
             amount,
             reason: format!("only {claimer} may claim it"),
+            claimer: Some(claimer),
         });
     }
     let signature = hex::decode(&channel.signature).unwrap_or_default();
@@ -164,6 +178,7 @@ fn row(
             receiver: config.receiver,
             token: config.token,
         },
+        claimer,
         amount,
         total,
         claim,
@@ -171,12 +186,28 @@ fn row(
     }))
 }
 
-/// Groups rows that are claimed together. Rows that contracts decide are grouped separately.
-pub fn batches(rows: Vec<ClaimRow>) -> Vec<Vec<ClaimRow>> {
-    let (by_contract, by_key): (Vec<ClaimRow>, Vec<ClaimRow>) =
-        rows.into_iter().partition(|row| row.by_contract);
-    let groups = by_key.chunks(ROWS).chain(by_contract.chunks(ROWS));
-    groups.map(<[ClaimRow]>::to_vec).collect()
+/// Rows that one transaction can claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimBatch {
+    /// The account that sends it.
+    pub claimer: Address,
+    pub rows: Vec<ClaimRow>,
+}
+
+/// Groups rows that are claimed together: those of each account, with rows that contracts decide
+/// apart.
+pub fn batches(rows: Vec<ClaimRow>) -> Vec<ClaimBatch> {
+    let mut groups: BTreeMap<(bool, Address), Vec<ClaimRow>> = BTreeMap::new();
+    for row in rows {
+        let group = groups.entry((row.by_contract, row.claimer));
+        group.or_default().push(row);
+    }
+    let batches = groups.into_iter().flat_map(|((_, claimer), rows)| {
+        let parts: Vec<Vec<ClaimRow>> = rows.chunks(ROWS).map(<[ClaimRow]>::to_vec).collect();
+        let batch = move |rows| ClaimBatch { claimer, rows };
+        parts.into_iter().map(batch)
+    });
+    batches.collect()
 }
 
 /// The call that claims these rows.
@@ -199,26 +230,34 @@ pub fn claim_purpose(rows: &[ClaimRow]) -> TxPurpose {
     TxPurpose { key, label }
 }
 
-/// Simulates the rows together, and each alone if that fails. Returns the rows that pass, and the
-/// others.
+/// Simulates the rows together, and each alone if that fails. Returns the batch of those that pass,
+/// and the others.
 pub async fn filter_rows(
     chain: &Chain,
-    account: Address,
-    rows: Vec<ClaimRow>,
-) -> Result<(Vec<ClaimRow>, Vec<LeftOut>), WalletError> {
+    batch: ClaimBatch,
+) -> Result<(ClaimBatch, Vec<LeftOut>), WalletError> {
+    let ClaimBatch { claimer, rows } = batch;
     let most = ALONE + AMONG * rows.len() as u64;
-    if refusal(chain, account, &rows, most).await?.is_none() {
-        return Ok((rows, Vec::new()));
+    if refusal(chain, claimer, &rows, most).await?.is_none() {
+        return Ok((ClaimBatch { claimer, rows }, Vec::new()));
     }
     let (mut good, mut left_out) = (Vec::new(), Vec::new());
     for row in rows {
         let alone = std::slice::from_ref(&row);
-        match refusal(chain, account, alone, ALONE).await? {
+        match refusal(chain, claimer, alone, ALONE).await? {
             None => good.push(row),
             Some(reason) => left_out.push(row.left_out(reason)),
         }
     }
-    Ok((good, left_out))
+    let rows = good;
+    Ok((ClaimBatch { claimer, rows }, left_out))
+}
+
+impl ClaimBatch {
+    /// Whether a transaction that claims these rows brings more than its gas costs.
+    pub(super) fn is_worth(&self, worth: ClaimWorth, price: u128) -> bool {
+        worth.has_claim(self.rows.iter().map(ClaimRow::worth_of), price)
+    }
 }
 
 impl ClaimRow {
@@ -248,6 +287,7 @@ impl ClaimRow {
             channel: self.channel,
             amount: self.amount,
             reason,
+            claimer: None,
         }
     }
 }

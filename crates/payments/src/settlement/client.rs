@@ -46,7 +46,7 @@ use openlora_wallet::WalletAccount;
 /// How long a view may be served from memory: a small part of the shortest withdrawal delay.
 pub const FRESH: Duration = Duration::from_secs(30);
 /// For this long after a failed chain read, requests get its error without another read.
-pub(super) const RETRY: Duration = Duration::from_secs(1);
+pub(super) const READ_ERROR_KEPT: Duration = Duration::from_secs(1);
 
 /// Settings of a settlement client.
 #[derive(Clone)]
@@ -116,9 +116,9 @@ pub struct SettlementClient {
     pub(super) options: SettlementOptions,
     pub(super) memory: Arc<ChainMemory>,
     /// Held while the chain is read.
-    pub(super) eye: tokio::sync::Mutex<()>,
+    pub(super) eye: Arc<tokio::sync::Mutex<()>>,
     /// Notified when a payer starts a withdrawal.
-    pub(super) alarm: Notify,
+    pub(super) alarm: Arc<Notify>,
     /// What unpaid requests ask.
     pub(super) questions: ChainQuestions,
     turns: NamedLocks,
@@ -176,8 +176,24 @@ impl SettlementClient {
             questions: ChainQuestions::new(options.remember),
             options,
             memory,
-            eye: tokio::sync::Mutex::new(()),
-            alarm: Notify::new(),
+            eye: Arc::default(),
+            alarm: Arc::default(),
+            turns: NamedLocks::default(),
+        }
+    }
+
+    /// The same chain through another account. Both share what they know of the chain, so each of
+    /// its events is recorded once.
+    pub fn of_account(&self, account: WalletAccount) -> Self {
+        Self {
+            chain: self.chain.clone(),
+            queue: Arc::new(self.queue.of_account(account)),
+            ledger: Arc::clone(&self.ledger),
+            questions: ChainQuestions::new(self.options.remember),
+            options: self.options.clone(),
+            memory: Arc::clone(&self.memory),
+            eye: Arc::clone(&self.eye),
+            alarm: Arc::clone(&self.alarm),
             turns: NamedLocks::default(),
         }
     }
@@ -458,7 +474,7 @@ impl SettlementClient {
             let fresh = in_use && seen.is_fresh(self.options.fresh);
             let known = seen.channels.get(&channel).filter(|_| fresh);
             let known = known.map(|it| (it.view.clone(), it.told));
-            if let (None, Some(reason)) = (&known, seen.just_failed(RETRY)) {
+            if let (None, Some(reason)) = (&known, seen.just_failed(READ_ERROR_KEPT)) {
                 return Err(ChainFailure::Unreachable { reason });
             }
             known

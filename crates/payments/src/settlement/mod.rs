@@ -3,6 +3,7 @@
 //! Code that takes payments uses a chain only through [`ChainSettlement`]. HTTP and the formats of
 //! payment headers are unknown here.
 
+mod accounts;
 pub mod audit;
 mod claim_worth;
 mod claims;
@@ -31,6 +32,7 @@ mod watch;
 
 use alloy::primitives::{Bytes, U256};
 
+pub use accounts::SettlementAccounts;
 pub use claim_worth::ClaimWorth;
 pub use claims::{ClaimRow, LeftOut, ROWS, receivers_of, select};
 pub use client::{FRESH, SettlementClient, SettlementOptions, SettlementRecords};

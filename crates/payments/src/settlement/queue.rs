@@ -157,6 +157,27 @@ impl TxQueue {
         queue
     }
 
+    /// A queue of another account on the same chain, over the same journal.
+    pub fn of_account(&self, account: WalletAccount) -> Self {
+        let gate = SponsorGate {
+            chain_id: self.gate.chain_id,
+            account: account.address(),
+            books: Arc::clone(&self.gate.books),
+            allowance: self.gate.allowance,
+            worth: self.gate.worth,
+        };
+        Self::new(TxQueueConfig {
+            chain: self.chain.clone(),
+            account,
+            limits: self.limits,
+            gate,
+            facts: Arc::clone(&self.facts),
+            ledger: Arc::clone(&self.ledger),
+            progress: Arc::clone(&self.progress),
+            read: Arc::clone(&self.read),
+        })
+    }
+
     /// Sends a transaction and waits until it is mined. Continues if the caller stops waiting. The
     /// events in `first` are recorded once it is certain that the transaction may be sent.
     pub async fn send(
@@ -233,7 +254,7 @@ impl TxQueue {
                 if let Some(alarm) = alarm {
                     let network = &self.chain.network.name;
                     tracing::error!(%network, %limit, "deposits, refunds and transfers of payers are not sent until tomorrow (UTC)");
-                    let kept = self.keep(alarm).await;
+                    let kept = self.keep(*alarm).await;
                     kept.map_err(TransactionError::Unrecorded)?;
                 }
                 Some(limit)

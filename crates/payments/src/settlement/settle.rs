@@ -9,11 +9,12 @@ use std::{
     time::Duration,
 };
 
-use alloy::{primitives::Bytes, sol_types::SolCall};
+use alloy::sol_types::SolCall;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    claims::{self, ClaimRow, LeftOut, receivers_of},
+    accounts::SettlementAccounts,
+    claims::{self, ClaimBatch, ClaimRow, LeftOut, receivers_of},
     client::SettlementClient,
     error::SettleError,
     facts,
@@ -22,6 +23,7 @@ use super::{
     shares::{SplitterShare, shares},
 };
 use openlora_chain::{
+    WalletError,
     registry::{BatchSettlementEscrow as Escrow, ContributorPool, RevenueSplitter},
     transaction::{MinedTx, TransactionError},
 };
@@ -70,6 +72,9 @@ pub struct SettleRound {
 
 /// Claims, settles and withdraws on one chain.
 pub struct ChainSettler {
+    /// Each claims its own channels and releases its own shares.
+    accounts: SettlementAccounts,
+    /// The main account's, which reads the chain and sends what any account may send.
     client: Arc<SettlementClient>,
     /// Held during a round, so that rounds do not overlap.
     round: tokio::sync::Mutex<()>,
@@ -78,9 +83,11 @@ pub struct ChainSettler {
 }
 
 impl ChainSettler {
-    pub fn new(client: Arc<SettlementClient>) -> Self {
+    pub fn new(accounts: impl Into<SettlementAccounts>) -> Self {
+        let accounts = accounts.into();
         Self {
-            client,
+            client: Arc::clone(accounts.main()),
+            accounts,
             round: tokio::sync::Mutex::new(()),
             stuck: Mutex::default(),
         }
@@ -89,7 +96,7 @@ impl ChainSettler {
     /// Claims what is charged and settles what is claimed, as far as it is worth the gas.
     pub async fn settle_now(&self) -> Result<SettleRound, SettleError> {
         let _round = self.round.lock().await;
-        self.client.recover().await?;
+        self.accounts.recover().await?;
         let mut done = SettleRound::default();
         self.claim(&mut done).await?;
         for receiver in self.receivers(&done) {
@@ -112,8 +119,8 @@ impl ChainSettler {
             claims::owed_channels(ledger, chain_id)
         });
         let views = client.advance(&owed).await?;
-        let account = client.account();
-        let select = |ledger: &Ledger| claims::select(ledger, chain_id, account, &views);
+        let accounts = self.accounts.addresses();
+        let select = |ledger: &Ledger| claims::select(ledger, chain_id, &accounts, &views);
         let (rows, left_out) = ask(&*client.ledger, select);
         done.left_out = left_out;
         let (worth, price) = (client.options.worth, self.price().await?);
@@ -124,25 +131,30 @@ impl ChainSettler {
         waiting.reverse();
         let mut claimed = Vec::new();
         while let Some(batch) = waiting.pop() {
-            if !worth.has_claim(batch.iter().map(ClaimRow::worth_of), price) {
-                done.deferred.extend(batch.iter().map(ClaimRow::deferred));
+            let Some(batch) = self.worthwhile(batch, price, done).await? else {
                 continue;
-            }
-            let sifted = claims::filter_rows(&client.chain, account, batch).await?;
-            let (batch, left_out) = sifted;
-            done.left_out.extend(left_out);
-            // The chain may refuse the rows that were worth the transaction.
-            if !worth.has_claim(batch.iter().map(ClaimRow::worth_of), price) {
-                done.deferred.extend(batch.iter().map(ClaimRow::deferred));
-                continue;
-            }
-            claimed.extend(batch.iter().map(|row| row.channel));
-            let (data, purpose) = (claims::data(&batch), claims::claim_purpose(&batch));
-            match client.carry_out_claim(&batch, data, purpose).await {
+            };
+            claimed.extend(batch.rows.iter().map(|row| row.channel));
+            let (data, purpose) = (
+                claims::data(&batch.rows),
+                claims::claim_purpose(&batch.rows),
+            );
+            let sender = self.accounts.find(batch.claimer).unwrap_or(client);
+            match sender.carry_out_claim(&batch.rows, data, purpose).await {
                 Ok(mined) => done.claims.extend(self.claims_of(&mined)),
-                // A row that passed the simulation failed. Halving the batch finds out which.
-                Err(SettleError::Transaction(TransactionError::Reverted { reason, .. })) => {
+                // Rows that pass alone fail together, or one that passed now fails. Halving the batch
+                // finds out which, so that no payer's contract holds up the others' claims.
+                Err(
+                    SettleError::Transaction(TransactionError::Reverted { reason, .. })
+                    | SettleError::Wallet(WalletError::Reverted { reason, .. }),
+                ) => {
                     halve(batch, reason, &mut waiting, &mut done.left_out);
+                }
+                // Another account, for example without gas, does not stop the main one.
+                Err(error) if batch.claimer != client.account() => {
+                    let rows = batch.rows.into_iter();
+                    let left_out = rows.map(|row| row.left_out(error.to_string()));
+                    done.left_out.extend(left_out);
                 }
                 Err(error) => return Err(error),
             }
@@ -158,6 +170,31 @@ impl ChainSettler {
         self.record_deferred(&done.deferred).await?;
         client.advance(&claimed).await?;
         Ok(())
+    }
+
+    /// The rows of a batch that the chain would claim; none if that costs more than it brings. The
+    /// rest is noted in the round.
+    async fn worthwhile(
+        &self,
+        batch: ClaimBatch,
+        price: u128,
+        done: &mut SettleRound,
+    ) -> Result<Option<ClaimBatch>, SettleError> {
+        let worth = self.client.options.worth;
+        let is_worth = |batch: &ClaimBatch| batch.is_worth(worth, price);
+        let mut batch = batch;
+        if is_worth(&batch) {
+            let left_out;
+            (batch, left_out) = claims::filter_rows(&self.client.chain, batch).await?;
+            done.left_out.extend(left_out);
+            // The chain may refuse the rows that were worth the transaction.
+            if is_worth(&batch) {
+                return Ok(Some(batch));
+            }
+        }
+        let deferred = batch.rows.iter().map(ClaimRow::deferred);
+        done.deferred.extend(deferred);
+        Ok(None)
     }
 
     /// The price of gas in wei, if the worth of claims depends on it.
@@ -217,7 +254,7 @@ impl ChainSettler {
             label: format!("settling what is claimed for {}", receiver.receiver),
         };
         let data = call.abi_encode().into();
-        let mined = self.send(ESCROW.into(), data, purpose).await?;
+        let mined = self.client.carry_out(ESCROW.into(), data, purpose).await?;
         self.client.observe_receiver(receiver).await?;
         let amount = self
             .mined_events(&mined)
@@ -229,21 +266,47 @@ impl ChainSettler {
         Ok(amount.map(|amount| moved(&mined, receiver, amount)))
     }
 
-    /// Pays this account's share out of every splitter, to `to` or to itself, and the shares of
+    /// Pays the accounts' shares out of every splitter, to `to` or each to itself, and the shares of
     /// contributor pools to the pools.
     pub async fn withdraw(&self, to: Option<Address>) -> Result<Vec<MovedMoney>, SettleError> {
         let _round = self.round.lock().await;
-        self.client.recover().await?;
+        self.accounts.recover().await?;
         let mut done = Vec::new();
         for receiver in self.receivers(&SettleRound::default()) {
-            let shares = shares(&self.client.chain, self.client.account(), receiver).await?;
-            let due = shares.into_iter().filter(|share| !share.pending.is_zero());
-            for share in due {
-                done.extend(self.release(&share, to).await?);
+            for share in self.pending_shares(receiver).await? {
+                match self.release(&share, to).await {
+                    // Another account, for example without gas, does not stop the main one.
+                    Err(error) if share.own && share.recipient != self.client.account() => {
+                        let network = &self.client.chain.network.name;
+                        tracing::warn!(%network, account = %share.recipient, "{error}");
+                    }
+                    released => done.extend(released?),
+                }
             }
             self.client.observe_receiver(receiver).await?;
         }
         Ok(done)
+    }
+
+    /// The shares that splitters hold now, besides those of contributor pools.
+    pub async fn unreleased(&self) -> Result<Vec<SplitterShare>, SettleError> {
+        let mut all = Vec::new();
+        for receiver in self.receivers(&SettleRound::default()) {
+            let shares = self.pending_shares(receiver).await?.into_iter();
+            all.extend(shares.filter(|share| !share.pool));
+        }
+        Ok(all)
+    }
+
+    /// The shares of a splitter that could be paid out now.
+    async fn pending_shares(
+        &self,
+        receiver: ReceiverKey,
+    ) -> Result<Vec<SplitterShare>, SettleError> {
+        let accounts = self.accounts.addresses();
+        let mut shares = shares(&self.client.chain, &accounts, receiver).await?;
+        shares.retain(|share| !share.pending.is_zero());
+        Ok(shares)
     }
 
     /// Collects the shares of contributor pools. Nothing else is paid out.
@@ -252,11 +315,8 @@ impl ChainSettler {
         self.client.recover().await?;
         let mut done = Vec::new();
         for receiver in self.receivers(&SettleRound::default()) {
-            let shares = shares(&self.client.chain, self.client.account(), receiver).await?;
-            let due = shares
-                .into_iter()
-                .filter(|it| it.pool && !it.pending.is_zero());
-            for share in due {
+            let shares = self.pending_shares(receiver).await?;
+            for share in shares.into_iter().filter(|share| share.pool) {
                 done.extend(self.release(&share, None).await?);
             }
         }
@@ -270,7 +330,7 @@ impl ChainSettler {
     ) -> Result<Option<MovedMoney>, SettleError> {
         let receiver = share.receiver;
         let (splitter, token) = (receiver.receiver, receiver.token.into());
-        let to = to.unwrap_or(self.client.account()).into();
+        let to = to.unwrap_or(share.recipient).into();
         let (callee, data) = match (share.own, share.pool) {
             (true, _) => {
                 let call = RevenueSplitter::releaseCall { token, to };
@@ -293,7 +353,9 @@ impl ChainSettler {
             },
             label: format!("releasing the share of {} from {splitter}", share.recipient),
         };
-        let mined = self.send(callee, data.into(), purpose).await?;
+        let sender = self.accounts.find(share.recipient);
+        let sender = sender.unwrap_or(&self.client);
+        let mined = sender.carry_out(callee, data.into(), purpose).await?;
         let amount = self
             .mined_events(&mined)
             .into_iter()
@@ -413,15 +475,6 @@ impl ChainSettler {
         keys
     }
 
-    async fn send(
-        &self,
-        to: Address,
-        data: Bytes,
-        purpose: TxPurpose,
-    ) -> Result<MinedTx, SettleError> {
-        self.client.carry_out(to, data, purpose).await
-    }
-
     fn mined_events(&self, mined: &MinedTx) -> Vec<Event> {
         let chain_id = self.chain_id();
         ask(&*self.client.ledger, |ledger| {
@@ -471,15 +524,16 @@ fn moved(mined: &MinedTx, receiver: ReceiverKey, amount: Amount) -> MovedMoney {
 
 /// Splits a reverted claim into two. A single row is left out.
 fn halve(
-    mut batch: Vec<ClaimRow>,
+    batch: ClaimBatch,
     reason: String,
-    waiting: &mut Vec<Vec<ClaimRow>>,
+    waiting: &mut Vec<ClaimBatch>,
     left_out: &mut Vec<LeftOut>,
 ) {
-    if batch.len() > 1 {
-        let second = batch.split_off(batch.len() / 2);
-        waiting.extend([second, batch]);
+    let ClaimBatch { claimer, mut rows } = batch;
+    if rows.len() > 1 {
+        let second = rows.split_off(rows.len() / 2);
+        waiting.extend([second, rows].map(|rows| ClaimBatch { claimer, rows }));
         return;
     }
-    left_out.extend(batch.into_iter().map(|row| row.left_out(reason.clone())));
+    left_out.extend(rows.into_iter().map(|row| row.left_out(reason.clone())));
 }

@@ -1,5 +1,5 @@
 //! The balances that a splitter holds for its members, and what could be claimed, settled and paid
-//! out now. Read from the chain, with nothing sent.
+//! out now by the accounts whose keys are at hand. Read from the chain, with nothing sent.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub struct SplitterShare {
     pub receiver: ReceiverKey,
     pub recipient: Address,
     pub ppm: u32,
-    /// Whether it is this account.
+    /// Whether it is one of these accounts.
     pub own: bool,
     /// Whether it is a contributor pool. Any account may have a pool collect its share.
     pub pool: bool,
@@ -31,7 +31,7 @@ pub struct SplitterShare {
     pub pending: Amount,
 }
 
-/// What can be collected for an account on a chain.
+/// What some accounts can collect on a chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccountDue {
     /// Amount and channels per receiver.
@@ -46,7 +46,7 @@ pub struct AccountDue {
 /// The amounts to claim and to settle, as far as they are worth the gas.
 pub async fn due(
     chain: &Chain,
-    account: Address,
+    accounts: &[Address],
     ledger: &Ledger,
     worth: ClaimWorth,
 ) -> Result<AccountDue, WalletError> {
@@ -55,7 +55,7 @@ pub async fn due(
     let owed = claims::owed_channels(ledger, chain_id);
     let views = view::channels(chain, &head, 0, &owed).await?;
     let views = owed.into_iter().zip(views).collect();
-    let (rows, left_out) = claims::select(ledger, chain_id, account, &views);
+    let (rows, left_out) = claims::select(ledger, chain_id, accounts, &views);
     let price = match worth.coin {
         Some(_) => chain.fees().await?.max_fee,
         None => 0,
@@ -68,13 +68,14 @@ pub async fn due(
         ..AccountDue::default()
     };
     for batch in claims::batches(rows) {
-        let (batch, left_out) = claims::filter_rows(chain, account, batch).await?;
+        let (batch, left_out) = claims::filter_rows(chain, batch).await?;
         due.left_out.extend(left_out);
-        if !worth.has_claim(batch.iter().map(ClaimRow::worth_of), price) {
-            due.deferred.extend(batch.iter().map(ClaimRow::deferred));
+        if !batch.is_worth(worth, price) {
+            due.deferred
+                .extend(batch.rows.iter().map(ClaimRow::deferred));
             continue;
         }
-        for row in batch {
+        for row in batch.rows {
             let (sum, channels) = due.claims.entry(row.receiver).or_default();
             (*sum, *channels) = (sum.saturating_add(row.amount), *channels + 1);
         }
@@ -92,7 +93,7 @@ pub async fn due(
 /// Every recipient of a splitter, in the splitter's order.
 pub async fn shares(
     chain: &Chain,
-    account: Address,
+    accounts: &[Address],
     receiver: ReceiverKey,
 ) -> Result<Vec<SplitterShare>, WalletError> {
     let splitter = receiver.receiver;
@@ -119,12 +120,13 @@ pub async fn shares(
         let released = chain
             .read("released of the splitter", splitter, &call)
             .await?;
+        let own = accounts.contains(&recipient);
         shares.push(SplitterShare {
             receiver,
             recipient,
             ppm: listed.ppm,
-            own: recipient == account,
-            pool: recipient != account && is_pool(chain, recipient).await?,
+            own,
+            pool: !own && is_pool(chain, recipient).await?,
             released: Amount(u128::try_from(released).unwrap_or(u128::MAX)),
             pending: Amount(u128::try_from(pending).unwrap_or(u128::MAX)),
         });

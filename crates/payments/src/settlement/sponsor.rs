@@ -82,11 +82,11 @@ pub(super) fn most_gas_of_calls(data: &[u8]) -> u64 {
 }
 
 impl SponsorGate {
-    /// The cost in wei of claiming from every channel that is due at this gas price, and from
-    /// `more` channels.
+    /// The cost in wei of claiming from every channel of the account that is due at this gas price,
+    /// and from `more` channels.
     pub fn claims(&self, more: usize, price: u128) -> Amount {
         let due = ask(&*self.books, |ledger| {
-            claims::due_channels(ledger, self.chain_id, &self.worth, price)
+            claims::due_channels(ledger, self.chain_id, self.account, &self.worth, price)
         });
         let gas = claims::claiming_gas(due.saturating_add(more));
         Amount(u128::from(gas).saturating_mul(price))
@@ -99,13 +99,14 @@ impl SponsorGate {
     }
 
     /// Checks whether a transaction may be sent. If not, returns the limit and the event to record.
-    pub fn check(&self, asked: &Sponsored) -> Result<(), (SponsorLimit, Option<Event>)> {
+    pub fn check(&self, asked: &Sponsored) -> Result<(), (SponsorLimit, Option<Box<Event>>)> {
         ask(&*self.books, |ledger| {
             let checked = ledger
                 .sponsored
                 .check(self.chain_id, asked, &self.allowance);
             let told = ledger.sponsored.gas(self.chain_id, asked.day).is_exhausted;
-            Some(checked.map_err(|limit| (limit, self.alarm(limit).filter(|_| !told))))
+            let alarm = |limit| self.alarm(limit).filter(|_| !told).map(Box::new);
+            Some(checked.map_err(|limit| (limit, alarm(limit))))
         })
         .unwrap_or(Ok(()))
     }

@@ -7,10 +7,10 @@ use alloy::primitives::{hex, keccak256};
 
 use super::{
     binding::{RequestBinding, is_marked},
+    channel_session::{ChannelSession, PaymentBid},
     checks::{authorised, check_terms, check_voucher, check_window, signed},
     digest::deposit_nonce,
     lane::PaymentMethod,
-    line::{ChannelSession, PaymentBid},
     payment_guard::ChannelGuard,
     reason::Reason,
     refusal::PaymentRefusal,
@@ -67,7 +67,7 @@ impl SellerState {
             bound: binding.is_some(),
         };
         if session.known {
-            match session.price(bid, sale) {
+            match session.check_total(bid, sale) {
                 // What may be disclosed depends on the channel's current state on the chain.
                 Err(PaymentRefusal::Used(..) | PaymentRefusal::Stale(..)) if !bid.bound => {}
                 priced => _ = priced?,
@@ -75,7 +75,7 @@ impl SellerState {
         }
         let view = method.settlement().channel(session.key.channel).await?;
         session.channel.observe(view.clone());
-        let quote = session.price(bid, sale)?;
+        let quote = session.check_total(bid, sale)?;
         if view.withdrawal.is_some() {
             return Err(Reason::Withdrawal.into());
         }

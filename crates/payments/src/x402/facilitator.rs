@@ -17,10 +17,10 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{
+    channel_session::{covers, state},
     checks::{check_terms, check_voucher},
     exact::check_offer,
     lane::{ChainOffer, PaymentMethod},
-    line::{covers, state},
     reason::Reason,
     refusal::PaymentRefusal,
     wire::{

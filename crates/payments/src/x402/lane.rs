@@ -8,13 +8,16 @@ use super::{
 };
 use crate::settlement::ChainSettlement;
 use openlora_contracts::ESCROW;
-use openlora_core::{Address, Amount};
+use openlora_core::{Address, Amount, units::in_units};
 
 /// The token that is accepted on one chain, with its fees and minimums.
 #[derive(Clone)]
 pub struct ChainOffer {
     pub settlement: Arc<dyn ChainSettlement>,
     pub token: Address,
+    /// How amounts are written for people.
+    pub token_symbol: String,
+    pub token_decimals: u8,
     /// The token's signing domain (EIP-712).
     pub token_name: String,
     pub token_version: String,
@@ -50,6 +53,16 @@ impl PaymentMethod {
             token: TokenDomain::for_token(name, version, chain_id, chain_offer.token),
             chain_offer,
         }
+    }
+
+    /// An amount of the token for people.
+    pub fn shown(&self, amount: Amount) -> String {
+        let ChainOffer {
+            token_symbol,
+            token_decimals,
+            ..
+        } = &self.chain_offer;
+        format!("{} {token_symbol}", in_units(amount, *token_decimals))
     }
 
     pub fn settlement(&self) -> &dyn ChainSettlement {

@@ -7,12 +7,12 @@ use std::{sync::Arc, time::Duration};
 use alloy::{hex, sol_types::SolCall};
 
 use super::{
+    channel_session::ChannelSession,
     keyed_locks::HeldLock,
     lane::PaymentMethod,
-    line::ChannelSession,
     reason::Reason,
     refusal::PaymentRefusal,
-    retry::retry,
+    repeat_proof::proof_for,
     terms::SellerState,
     wire::{ResponseExtra, SettleResponse, network},
 };
@@ -248,7 +248,7 @@ impl TransferGuard {
         let bound = PaymentBound {
             key,
             request_hash,
-            retry: (!self.named).then(|| retry(&self.sale.presenter)),
+            retry: (!self.named).then(|| proof_for(&self.sale.presenter)),
         };
         let fact = Event::PaymentBound(Box::new(bound));
         self.state.append_event(fact).await

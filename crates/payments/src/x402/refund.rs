@@ -8,11 +8,11 @@ use serde_json::json;
 use super::{
     batch::channel_owner,
     binding::{LONGEST_REFUND_REQUEST, RefundRequest, is_marked},
+    channel_session::ChannelSession,
     checks::{authorised, check_voucher, now},
     lane::PaymentMethod,
-    line::ChannelSession,
     reason::Reason,
-    refusal::PaymentRefusal,
+    refusal::{PaymentRefusal, UnpaidRefund},
     terms::{SellerState, TakenOffer},
     wire::{BatchPayload, ResponseExtra, SettleResponse, Voucher, VoucherAction, network},
 };
@@ -314,11 +314,12 @@ impl ChannelSession {
     }
 
     fn unpaid_fee(&self, fee: Amount) -> PaymentRefusal {
-        PaymentRefusal::RefundFee {
+        PaymentRefusal::RefundFee(Box::new(UnpaidRefund {
+            chain_id: self.key.chain_id,
             fee,
             rest: self.left(),
             total: self.channel.charged.amount().saturating_add(fee),
-        }
+        }))
     }
 
     /// The part of the requested amount that can be refunded, after the fee.

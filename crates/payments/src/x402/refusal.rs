@@ -8,6 +8,17 @@ use crate::settlement::ChainFailure;
 use openlora_core::{Address, Amount, error::Failure};
 use openlora_ledger::{SponsorLimit, UsedVoucher};
 
+/// A refund whose fee is not paid. Amounts are in base units of the chain's token.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct UnpaidRefund {
+    pub chain_id: u64,
+    pub fee: Amount,
+    /// The rest of the channel.
+    pub rest: Amount,
+    /// The total for the fee's voucher.
+    pub total: Amount,
+}
+
 /// A refused payment.
 #[derive(Clone, Debug)]
 pub(super) enum PaymentRefusal {
@@ -33,13 +44,7 @@ pub(super) enum PaymentRefusal {
     /// The daily gas budget for sponsored transactions is spent.
     GasSpent,
     /// A refund that does not cover its fee.
-    RefundFee {
-        fee: Amount,
-        /// The rest of the channel.
-        rest: Amount,
-        /// The total for the fee's voucher.
-        total: Amount,
-    },
+    RefundFee(Box<UnpaidRefund>),
     /// The journal cannot be written.
     Unwritable(Failure),
 }

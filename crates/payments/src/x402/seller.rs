@@ -12,6 +12,7 @@ use super::{
     terms::{SellerConfig, SellerState, TakenOffer},
     wire::{PaymentPayload, SchemePayload},
 };
+use openlora_core::Address;
 use openlora_ledger::ChannelKey;
 use openlora_ports::{
     OfferedCall, PaymentDemand, PaymentGateway, PaymentGuard, RefundAnswer, Sponsorship,
@@ -27,6 +28,11 @@ impl X402Seller {
         Self {
             state: Arc::new(SellerState::new(seller)),
         }
+    }
+
+    /// Offers calls of an adapter from now on, paid to this splitter.
+    pub fn offer_adapter(&self, adapter_digest: &str, splitter: Address) {
+        self.state.offer_adapter(adapter_digest, splitter);
     }
 
     async fn opened(

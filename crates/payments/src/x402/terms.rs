@@ -1,15 +1,18 @@
 //! The current offers: one way to pay per chain and scheme, and whether a payer took a current
 //! offer.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use super::{
     checks::now_ms,
     keyed_locks::KeyedLocks,
     lane::{ChainOffer, PaymentMethod},
     reason::Reason,
-    refusal::{ChannelCorrection, PaymentRefusal},
-    retry::{TIMEOUT_SECONDS, is_shown},
+    refusal::{ChannelCorrection, PaymentRefusal, UnpaidRefund},
+    repeat_proof::{TIMEOUT_SECONDS, is_shown},
     sponsor::{GasSponsor, SponsorRules},
     wire::{
         BATCH_SETTLEMENT, EXACT, PaidResource, PaymentRequired, PaymentRequirements, SchemeExtra,
@@ -17,13 +20,16 @@ use super::{
     },
 };
 use crate::settlement::{ChainFailure, LedgerView, ask, until_tomorrow};
-use openlora_core::{Address, Amount};
+use openlora_core::{Address, Amount, units::in_units};
 use openlora_ledger::{ChannelKey, ExactKey, ExactPayment, LedgerChannel};
 use openlora_ports::{FactLog, OfferedCall, PaymentDemand, Presenter, Sponsorship};
 
 /// How many units above its price a call's total may be, if other requests have used the lower
 /// totals.
 pub(super) const LARGEST_STEP: u128 = 16;
+
+/// Decimals of a chain's coin.
+const COIN_DECIMALS: u8 = 18;
 
 /// When to retry after a chain failure, in seconds.
 const RETRY_SECONDS: u64 = 5;
@@ -48,7 +54,7 @@ pub struct SellerConfig {
 
 /// The shared state of a seller.
 pub(super) struct SellerState {
-    pay_to: BTreeMap<String, Address>,
+    pay_to: RwLock<BTreeMap<String, Address>>,
     methods: Vec<Arc<PaymentMethod>>,
     account: Address,
     pub facts: Arc<dyn FactLog>,
@@ -68,7 +74,7 @@ impl SellerState {
     pub fn new(seller: SellerConfig) -> Self {
         let method = |chain_offer| Arc::new(PaymentMethod::new(chain_offer));
         Self {
-            pay_to: seller.pay_to,
+            pay_to: RwLock::new(seller.pay_to),
             methods: seller.offers.into_iter().map(method).collect(),
             account: seller.account,
             facts: seller.facts,
@@ -77,6 +83,12 @@ impl SellerState {
             exact: KeyedLocks::new(),
             sponsor: GasSponsor::new(seller.rules),
         }
+    }
+
+    /// Offers calls of an adapter from now on, paid to this splitter.
+    pub fn offer_adapter(&self, adapter_digest: &str, splitter: Address) {
+        let mut pay_to = self.pay_to.write().unwrap_or_else(PoisonError::into_inner);
+        pay_to.insert(adapter_digest.to_owned(), splitter);
     }
 
     /// Whether any chain could take a payment now.
@@ -134,8 +146,9 @@ impl SellerState {
             }
             let (gas, budget) = method.settlement().sponsored_gas();
             if let Some(budget) = budget.filter(|_| gas.is_exhausted) {
-                let spent = gas.spent.saturating_add(gas.in_flight);
-                warnings.push(format!("Account {account} has paid {spent} wei of {budget} wei a day for gas at payers' request on chain {chain}: deposits, refunds and transfers are not sent until tomorrow (UTC)."));
+                let spent = in_units(gas.spent.saturating_add(gas.in_flight), COIN_DECIMALS);
+                let budget = in_units(budget, COIN_DECIMALS);
+                warnings.push(format!("Account {account} has paid {spent} of {budget} ETH a day for gas at payers' request on chain {chain}: deposits, refunds and transfers are not sent until tomorrow (UTC)."));
             }
         }
         warnings
@@ -160,7 +173,8 @@ impl SellerState {
         &self,
         sale: &OfferedCall,
     ) -> impl Iterator<Item = (&Arc<PaymentMethod>, PaymentRequirements)> {
-        let receiver = self.pay_to.get(&sale.adapter_digest).copied();
+        let receiver = self.pay_to.read().unwrap_or_else(PoisonError::into_inner);
+        let receiver = receiver.get(&sale.adapter_digest).copied();
         let schemes = [BATCH_SETTLEMENT, EXACT];
         let pairs = schemes
             .into_iter()
@@ -296,22 +310,42 @@ impl SellerState {
                     .to_owned(),
                 retry_after: until_tomorrow(),
             },
-            PaymentRefusal::RefundFee { fee, rest, total } => {
-                let message = match rest > fee {
-                    true => format!(
-                        "A refund costs {fee}, and the request does not pay it: sign a voucher over {total} in it. {rest} are left in the channel; all in base units."
-                    ),
-                    false => format!(
-                        "A refund costs {fee}, and {rest} are left in the channel, in base units: withdraw from the escrow."
-                    ),
-                };
-                self.required(sale, Reason::RefundFee, message, None)
-            }
+            PaymentRefusal::RefundFee(unpaid) => self.refund_unpaid(sale, &unpaid),
             PaymentRefusal::Unwritable(failure) => {
                 tracing::error!(%failure, "a payment was refused because the journal takes nothing");
                 unavailable("Payments cannot be written down now.")
             }
         }
+    }
+
+    /// A refund whose fee the request does not pay, or the channel cannot.
+    fn refund_unpaid(&self, sale: &OfferedCall, unpaid: &UnpaidRefund) -> PaymentDemand {
+        let UnpaidRefund {
+            chain_id,
+            fee,
+            rest,
+            total,
+        } = *unpaid;
+        let method = self.methods.iter().find(|it| it.chain_id == chain_id);
+        let shown = |sum: Amount| method.map_or_else(|| sum.to_string(), |it| it.shown(sum));
+        let (costs, left) = (shown(fee), shown(rest));
+        let mut stated = vec![("fee", fee), ("left", rest)];
+        let message = if rest > fee {
+            stated.push(("voucher", total));
+            format!(
+                "A refund costs {costs}, and the request does not pay it: sign a voucher over {} in it. {left} is left in the channel.",
+                shown(total)
+            )
+        } else {
+            format!(
+                "A refund costs {costs}, and {left} is left in the channel: withdraw from the escrow."
+            )
+        };
+        let mut demand = self.required(sale, Reason::RefundFee, message, None);
+        if let PaymentDemand::Required { amounts, .. } = &mut demand {
+            amounts.extend(stated);
+        }
+        demand
     }
 
     /// With the usual message of the reason.
@@ -335,6 +369,7 @@ impl SellerState {
             Ok(Some(terms)) => PaymentDemand::Required {
                 code: reason.code().to_owned(),
                 message,
+                amounts: BTreeMap::new(),
                 terms,
                 asked_chain: reason.may_ask_chain(),
             },

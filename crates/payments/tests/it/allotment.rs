@@ -110,6 +110,7 @@ impl Served {
             request_hash: String::new(),
             response_hash: String::new(),
             charge: Some(Box::new(self.charge.clone())),
+            computation: None,
         };
         let attributed = CallAttributed {
             request_id: self.id.clone(),
@@ -239,7 +240,7 @@ fn allotment(records: &[EventRecord]) -> PoolAllotment {
 }
 
 fn owed(allotment: &PoolAllotment) -> BTreeMap<Address, u128> {
-    let leaves = allotment.leaves().into_iter();
+    let leaves = allotment.whole_units().into_iter();
     leaves.map(|(who, amount)| (who, amount.0)).collect()
 }
 
@@ -283,7 +284,7 @@ fn one_transfer_that_is_named_by_many_calls_pays_none_of_them() {
         exact_call("y", 1, 500, [0, 1]),
     ];
     let chain = [paid("0x1", 1, receiver().receiver, 500)];
-    assert_eq!(allotment(&history(&twice, chain)).leaves(), []);
+    assert_eq!(allotment(&history(&twice, chain)).whole_units(), []);
 }
 
 #[test]

@@ -253,6 +253,7 @@ impl World {
             request_hash: digest.clone(),
             response_hash: digest,
             charge: Some(Box::new(charge)),
+            computation: None,
         });
     }
 
@@ -260,7 +261,7 @@ impl World {
     fn claim(&mut self) {
         let views = self.book.channels.iter();
         let views = views.filter_map(|(key, it)| Some((key.channel, it.view.clone()?)));
-        let (rows, _) = select(&self.book, CHAIN, address(3), &views.collect());
+        let (rows, _) = select(&self.book, CHAIN, &[address(3)], &views.collect());
         self.change(|chain| {
             for row in rows {
                 let channel = row.channel.0[0];

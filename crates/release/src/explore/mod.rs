@@ -72,6 +72,10 @@ pub struct ReleaseView {
 pub struct ShareView {
     pub recipient: String,
     pub ppm: u32,
+    /// What the splitter holds for the recipient, in base units of the network's token; absent if
+    /// nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<String>,
     /// If the recipient is a contributor pool: its members and their static shares.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pool: Option<PoolView>,

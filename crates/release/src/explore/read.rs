@@ -218,6 +218,11 @@ async fn complete(
                 .push(with_pool(chain, &mut pools, share).await?);
         }
         release.revenue = revenue(chain, splitter).await?;
+        if release.revenue.is_some() {
+            for share in &mut release.shares {
+                share.pending = pending(chain, splitter, &share.recipient).await?;
+            }
+        }
     }
     Ok(())
 }
@@ -226,6 +231,7 @@ fn share_view(share: &Share) -> ShareView {
     ShareView {
         recipient: Address::from(share.recipient).to_string(),
         ppm: share.ppm,
+        pending: None,
         pool: None,
     }
 }
@@ -276,6 +282,24 @@ async fn pool(chain: &Chain, address: Address) -> Result<Option<PoolView>, Walle
         quorum_ppm,
         shares: shares.iter().map(share_view).collect(),
     }))
+}
+
+/// What a splitter holds for a recipient; `None` if nothing.
+async fn pending(
+    chain: &Chain,
+    splitter: Address,
+    recipient: &str,
+) -> Result<Option<String>, WalletError> {
+    let (Some(token), Ok(recipient)) = (&chain.network.token, recipient.parse::<Address>()) else {
+        return Ok(None);
+    };
+    let asked = RevenueSplitter::pendingCall {
+        token: token.address.into(),
+        recipient: recipient.into(),
+    };
+    let found = chain.read("pending of the splitter", splitter, &asked);
+    let found = found.await?;
+    Ok((!found.is_zero()).then(|| found.to_string()))
 }
 
 /// The amounts received and released by the splitter, if the network has a token.

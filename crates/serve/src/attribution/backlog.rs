@@ -57,6 +57,12 @@ impl AttributionBacklog {
         }
     }
 
+    /// Counts the calls of one more adapter. Those that an earlier process left wait for the next
+    /// start.
+    pub fn add(&mut self, adapter_digest: &str) {
+        self.served.insert(adapter_digest.to_owned());
+    }
+
     /// Whether a new call waits.
     pub fn apply(&mut self, record: &EventRecord) -> bool {
         match &record.event {

@@ -14,7 +14,7 @@ mod worker;
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -22,7 +22,11 @@ use tokio::sync::Notify;
 
 use self::backlog::AttributionBacklog;
 pub use self::backlog::AttributionLag;
-use super::{ServeError, adapter_registry::AdapterRegistry, api_error::ApiError};
+use super::{
+    ServeError,
+    adapter_registry::{AdapterRegistry, ServedAdapter},
+    api_error::ApiError,
+};
 use openlora_attribution::{Provenance, queue::PendingTokenStore};
 use openlora_core::Address;
 use openlora_journal::Journal;
@@ -60,8 +64,8 @@ pub struct AttributionService {
 struct AttributionInner {
     journal: Journal,
     config: AttributionConfig,
-    /// By digest.
-    adapters: BTreeMap<String, Provenance>,
+    /// By digest. That of an adapter which is no longer served stays: its calls may wait.
+    adapters: RwLock<BTreeMap<String, Arc<Provenance>>>,
     backlog: Arc<Mutex<AttributionBacklog>>,
     /// Notified when a new call waits.
     news: Arc<Notify>,
@@ -74,10 +78,9 @@ impl AttributionService {
         shelf: &AdapterRegistry,
         config: AttributionConfig,
     ) -> Result<Self, ServeError> {
-        let adapters = shelf.iter();
-        let adapters: BTreeMap<String, Provenance> = adapters
-            .map(|it| (it.digest.clone(), it.provenance.clone()))
-            .collect();
+        let provenance =
+            |it: &Arc<ServedAdapter>| (it.digest.clone(), Arc::new(it.provenance.clone()));
+        let adapters: BTreeMap<_, _> = shelf.all().iter().map(provenance).collect();
         let backlog = Arc::new(Mutex::new(AttributionBacklog::for_adapters(
             adapters.keys().cloned(),
         )));
@@ -88,7 +91,7 @@ impl AttributionService {
                 waker.notify_one();
             }
         };
-        journal.follow(Box::new(follow)).await?;
+        journal.follow(1, Box::new(follow)).await?;
         if let Some(token_store) = &config.token_store {
             let waiting = lock(&backlog).ids();
             let retained = token_store.retain(waiting.iter().map(String::as_str));
@@ -100,7 +103,7 @@ impl AttributionService {
             inner: Arc::new(AttributionInner {
                 journal,
                 config,
-                adapters,
+                adapters: RwLock::new(adapters),
                 backlog,
                 news,
             }),
@@ -130,8 +133,19 @@ impl AttributionService {
         self.inner.config.log.as_ref()
     }
 
-    pub fn provenance(&self, adapter_digest: &str) -> Option<&Provenance> {
-        self.inner.adapters.get(adapter_digest)
+    pub fn provenance(&self, adapter_digest: &str) -> Option<Arc<Provenance>> {
+        let adapters = self.inner.adapters.read();
+        let adapters = adapters.unwrap_or_else(PoisonError::into_inner);
+        adapters.get(adapter_digest).cloned()
+    }
+
+    /// Attributes the calls of an adapter that is served from now on.
+    pub fn add(&self, adapter: &ServedAdapter) {
+        let (digest, provenance) = (&adapter.digest, adapter.provenance.clone());
+        let adapters = self.inner.adapters.write();
+        let mut adapters = adapters.unwrap_or_else(PoisonError::into_inner);
+        adapters.insert(digest.clone(), Arc::new(provenance));
+        lock(&self.inner.backlog).add(digest);
     }
 
     /// Waits until no call waits, but not longer than `patience`.

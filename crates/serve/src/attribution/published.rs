@@ -196,7 +196,8 @@ fn example(
     attributions: &AttributionService,
 ) -> PublishedExample {
     let provenance = digest.and_then(|digest| attributions.provenance(digest));
-    let mut contributors = provenance.iter().flat_map(|it| &it.contributors);
+    let contributors = provenance.as_deref().map(|it| it.contributors.iter());
+    let mut contributors = contributors.into_iter().flatten();
     let party = contributors.find(|party| party.name == it.contributor);
     PublishedExample {
         example: it.example.clone(),

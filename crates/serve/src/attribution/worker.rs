@@ -62,7 +62,7 @@ impl AttributionService {
             place = at;
             let asks = |it: &Provenance| it.index.is_ok();
             done.push(match self.provenance(&waiting.adapter_digest) {
-                Some(it) if asks(it) => self.attribution(waiting).await?,
+                Some(it) if asks(&it) => self.attribution(waiting).await?,
                 // Nothing was traced, and nothing takes long.
                 _ => self.attributed(&waiting, None),
             });
@@ -114,8 +114,8 @@ impl AttributionService {
         waiting: &UnattributedCall,
         traced: Option<&CallTraced>,
     ) -> CallAttributed {
-        let nobody = Provenance::default();
-        let provenance = self.provenance(&waiting.adapter_digest).unwrap_or(&nobody);
+        let provenance = self.provenance(&waiting.adapter_digest);
+        let provenance = &*provenance.unwrap_or_default();
         let event = event_id(&waiting.adapter_digest, &waiting.request_id);
         let paid = waiting.charge.as_ref().filter(|it| !it.amount.is_zero());
         let kept = self.kept(waiting, provenance);

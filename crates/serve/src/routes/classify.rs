@@ -29,10 +29,10 @@ use openlora_ledger::{
 use openlora_model::dataset::Task;
 
 pub async fn classify(State(app): State<AppState>, request: Request) -> Result<Response, ApiError> {
-    let mut intake = CallIntake::read(&app, request).await?;
-    let task = classifier(&intake)?;
-    inputs::refuse_unknown(&intake.fields, &["input", "text"])?;
-    let PlacedText { place, text } = inputs::classify_text(&intake.fields)?;
+    let mut intake = CallIntake::read(&app, request, inputs::classification_problems).await?;
+    let other_kind = |refusal| inputs::classification_problems(&intake.fields).with_model(refusal);
+    let task = classifier(&intake).map_err(other_kind)?;
+    let PlacedText { place, text } = inputs::read_classification(&intake.fields)?;
     let prompt = Prompt::Chat(task.prompt_messages(&text));
     intake.places = vec![place];
     let adapter = Arc::clone(&intake.adapter);
@@ -91,6 +91,7 @@ pub async fn run(
         kind,
         prompts: prompts.clone(),
         prompt_tokens,
+        computation: intake.adapter.computation(None),
     };
     let (connection, server) = (intake.connection.clone(), app.clone());
     let answer = finished(async move {

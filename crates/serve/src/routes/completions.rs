@@ -16,7 +16,7 @@ use crate::{
 use openlora_engine::Prompt;
 
 pub async fn chat(State(app): State<AppState>, request: Request) -> Result<Response, ApiError> {
-    let intake = CallIntake::read(&app, request).await?;
+    let intake = CallIntake::read(&app, request, ChatRequest::problems).await?;
     let ChatRequest {
         messages,
         sampling,
@@ -33,7 +33,7 @@ pub async fn chat(State(app): State<AppState>, request: Request) -> Result<Respo
 }
 
 pub async fn text(State(app): State<AppState>, request: Request) -> Result<Response, ApiError> {
-    let intake = CallIntake::read(&app, request).await?;
+    let intake = CallIntake::read(&app, request, CompletionRequest::problems).await?;
     let CompletionRequest {
         prompt,
         sampling,

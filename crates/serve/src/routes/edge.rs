@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::ApiRoute;
+use super::{ApiRoute, ROUTES};
 use crate::{
     api_error::ApiError,
     app::AppState,
@@ -15,6 +15,7 @@ use crate::{
     client::{ClientAddress, PeerAddress, Relayed, RequestClient},
     proxies::{FORWARDING, client_address},
     request_id::{REQUEST_ID, RequestId},
+    similar::slip_of,
 };
 
 /// Largest sum of header names and values in bytes.
@@ -56,12 +57,24 @@ pub async fn pass(
 /// 404 for a path outside the table.
 pub async fn unknown(app: AppState, request: Request) -> Response {
     app.metrics.responded("other", 404);
-    let message = format!(
-        "There is no route {} {}.",
-        request.method(),
-        request.uri().path()
-    );
-    ApiError::new(StatusCode::NOT_FOUND, "unknown_url", message).into_response()
+    let path = request.uri().path();
+    let message = format!("There is no route {} {path}.", request.method());
+    let refusal = ApiError::new(StatusCode::NOT_FOUND, "unknown_url", message);
+    let refusal = match meant_route(path) {
+        Some(meant) => refusal.adding(&format!("Did you mean {meant}?")),
+        None => refusal,
+    };
+    refusal.into_response()
+}
+
+/// The route that a path without `/v1`, with it twice, or with a slip may mean.
+fn meant_route(path: &str) -> Option<&'static str> {
+    let paths: Vec<&'static str> = ROUTES.iter().map(|route| route.path).collect();
+    let with_version = format!("/v1{path}");
+    let candidates = [Some(with_version.as_str()), path.strip_prefix("/v1")];
+    let known = |path: &str| paths.iter().copied().find(|known| *known == path);
+    let moved = candidates.into_iter().flatten().find_map(known);
+    moved.or_else(|| slip_of(path.trim_end_matches('/'), &paths))
 }
 
 fn check(app: &AppState, route: &ApiRoute, request: &Request) -> Result<RequestId, ApiError> {

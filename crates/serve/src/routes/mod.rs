@@ -2,6 +2,7 @@
 //!
 //! Documentation and tests read [`ROUTES`]; the router is built from it and from nothing else.
 
+mod adapters;
 mod attributions;
 mod classify;
 mod completions;
@@ -170,6 +171,16 @@ pub const ROUTES: &[ApiRoute] = &[
         "/operator/facts",
         "record a transaction of another command of this home",
         || post(facts::record),
+    ),
+    command(
+        "/v1/load_lora_adapter",
+        "serve a further adapter, or another one under a name",
+        || post(adapters::load),
+    ),
+    command(
+        "/v1/unload_lora_adapter",
+        "serve an adapter no longer",
+        || post(adapters::unload),
     ),
     open("/health", "the process is alive", || get(operator::health)),
     open(

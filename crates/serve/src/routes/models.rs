@@ -12,6 +12,7 @@ use crate::api_error::ApiError;
 pub async fn list(State(app): State<AppState>) -> Json<Value> {
     let data: Vec<Value> = app
         .adapters
+        .all()
         .iter()
         .map(|adapter| adapter.to_json(app.currency()))
         .collect();

@@ -20,12 +20,13 @@ use openlora_ledger::event::CallKind;
 
 pub async fn moderate(State(app): State<AppState>, request: Request) -> Result<Response, ApiError> {
     // OpenAI's route needs no model.
-    let mut intake = CallIntake::read_for(&app, request, only_filter).await?;
-    let task = classify::classifier(&intake)?;
-    let harmless =
-        inputs::harmless_label(intake.adapter.labels()).ok_or_else(|| no_filter(&intake))?;
-    inputs::refuse_unknown(&intake.fields, &["input"])?;
-    let texts = inputs::moderation_texts(&intake.fields)?;
+    let problems = inputs::moderation_problems;
+    let mut intake = CallIntake::read_for(&app, request, problems, only_filter).await?;
+    let other_kind = |refusal| problems(&intake.fields).with_model(refusal);
+    let task = classify::classifier(&intake).map_err(other_kind)?;
+    let harmless = inputs::harmless_label(intake.adapter.labels());
+    let harmless = harmless.ok_or_else(|| other_kind(no_filter(&intake)))?;
+    let texts = inputs::read_moderation(&intake.fields)?;
     let prompts = texts
         .iter()
         .map(|placed| Prompt::Chat(task.prompt_messages(&placed.text)))
@@ -50,13 +51,9 @@ pub async fn moderate(State(app): State<AppState>, request: Request) -> Result<R
 
 /// The only content filter that is served.
 fn only_filter(adapters: &AdapterRegistry) -> Option<Arc<ServedAdapter>> {
-    let mut filters = adapters
-        .iter()
-        .filter(|it| inputs::harmless_label(it.labels()).is_some());
-    match (filters.next(), filters.next()) {
-        (Some(only), None) => Some(Arc::clone(only)),
-        _ => None,
-    }
+    let is_filter = |it: &Arc<ServedAdapter>| inputs::harmless_label(it.labels()).is_some();
+    let mut filters = adapters.all().into_iter().filter(is_filter);
+    filters.next().filter(|_| filters.next().is_none())
 }
 
 fn no_filter(intake: &CallIntake) -> ApiError {

@@ -55,11 +55,8 @@ pub async fn ready(State(app): State<AppState>) -> Result<Json<Value>, ApiError>
         let ready = sales.gateway.ready();
         ready.map_err(|reason| ApiError::unavailable("chain_unavailable", reason))?;
     }
-    let names: Vec<&str> = app
-        .adapters
-        .iter()
-        .map(|adapter| adapter.name.as_str())
-        .collect();
+    let adapters = app.adapters.all();
+    let names: Vec<&str> = adapters.iter().map(|it| it.name.as_str()).collect();
     let mut answer = json!({ "status": "ready", "adapters": names });
     let warnings = app.sales.as_ref().map(|sales| sales.gateway.warnings());
     if let Some(warnings) = warnings.filter(|warnings| !warnings.is_empty()) {

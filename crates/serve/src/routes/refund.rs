@@ -86,10 +86,10 @@ fn unreadable() -> ApiError {
 }
 
 fn chosen(app: &AppState, model: Option<&str>) -> Result<std::sync::Arc<ServedAdapter>, ApiError> {
-    let mut all = app.adapters.iter();
+    let mut all = app.adapters.all().into_iter();
     match (model, all.next(), all.next()) {
         (Some(name), ..) => app.adapters.find(name),
-        (None, Some(only), None) => Ok(std::sync::Arc::clone(only)),
+        (None, Some(only), None) => Ok(only),
         _ => Err(ApiError::invalid(
             "missing_required_parameter",
             "model",

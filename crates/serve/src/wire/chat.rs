@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use super::{
     envelope::AnswerEnvelope,
     fields::{BodyFields, kind_of, missing, text_of, unsupported, wrong_type, wrong_value},
-    sampling::{SamplingOptions, StreamOptions, refuse_unknown},
+    problems::BodyProblems,
+    sampling::{SamplingOptions, StreamOptions, unknown_names},
 };
-use crate::api_error::ApiError;
+use crate::{api_error::ApiError, similar::slip_of};
 use openlora_engine::{TokenLogprob, VocabularyToken};
 use openlora_model::text::ChatMessage;
 
@@ -23,16 +24,22 @@ pub struct ChatRequest {
 const MOST_ALTERNATIVES: u64 = 20;
 
 impl ChatRequest {
-    pub fn read(fields: &BodyFields) -> Result<Self, ApiError> {
-        refuse_unknown(fields, &["messages", "top_logprobs"])?;
-        let messages = read_messages(fields.required("messages")?)?;
-        let mut sampling = SamplingOptions::read(fields)?;
-        sampling.logprobs = read_logprobs(fields)?;
-        Ok(Self {
+    pub fn read(fields: &BodyFields) -> Result<Self, BodyProblems> {
+        let mut problems = unknown_names(fields, &["messages", "top_logprobs"]);
+        let messages = fields.required("messages").and_then(read_messages);
+        let messages = problems.keep(messages);
+        let mut sampling = SamplingOptions::read(fields, &mut problems);
+        sampling.logprobs = problems.keep(read_logprobs(fields));
+        let streaming = problems.keep(StreamOptions::read(fields));
+        problems.unless_any(Self {
             messages,
             sampling,
-            streaming: StreamOptions::read(fields)?,
+            streaming,
         })
+    }
+
+    pub fn problems(fields: &BodyFields) -> BodyProblems {
+        Self::read(fields).err().unwrap_or_default()
     }
 }
 
@@ -75,7 +82,11 @@ fn read_message(index: usize, value: &Value) -> Result<ChatMessage, ApiError> {
             "name" => "The chat template does not show names; write it into the content.",
             _ => "A message has a role and a content.",
         };
-        return Err(unsupported(&format!("{place}.{name}"), reason));
+        let refusal = unsupported(&format!("{place}.{name}"), reason);
+        return Err(match slip_of(name, &["role", "content"]) {
+            Some(meant) => refusal.adding(&format!("Did you mean '{meant}'?")),
+            None => refusal,
+        });
     }
     let role_place = format!("{place}.role");
     let role = text_of(
@@ -96,6 +107,8 @@ fn read_message(index: usize, value: &Value) -> Result<ChatMessage, ApiError> {
     })
 }
 
+const ROLES: &[&str] = &["system", "developer", "user", "assistant"];
+
 /// Templates know three roles; `developer` is OpenAI's newer name for `system`.
 fn settle_role<'a>(place: &str, role: &'a str) -> Result<&'a str, ApiError> {
     match role {
@@ -103,7 +116,11 @@ fn settle_role<'a>(place: &str, role: &'a str) -> Result<&'a str, ApiError> {
         "developer" => Ok("system"),
         other => {
             let expected = "system, developer, user or assistant";
-            Err(wrong_value(place, expected, &format!("'{other}'")))
+            let refusal = wrong_value(place, expected, &format!("'{other}'"));
+            Err(match slip_of(other, ROLES) {
+                Some(meant) => refusal.adding(&format!("Did you mean '{meant}'?")),
+                None => refusal,
+            })
         }
     }
 }

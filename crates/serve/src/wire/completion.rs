@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 use super::{
     envelope::AnswerEnvelope,
     fields::{BodyFields, unsupported, wrong_type},
-    sampling::{SamplingOptions, StreamOptions, refuse_unknown},
+    problems::BodyProblems,
+    sampling::{SamplingOptions, StreamOptions, unknown_names},
 };
 use crate::api_error::ApiError;
 use openlora_engine::{TokenLogprob, VocabularyToken};
@@ -22,16 +23,22 @@ pub struct CompletionRequest {
 const MOST_ALTERNATIVES: u64 = 5;
 
 impl CompletionRequest {
-    pub fn read(fields: &BodyFields) -> Result<Self, ApiError> {
-        refuse_unknown(fields, &["prompt"])?;
-        let prompt = read_prompt(fields.required("prompt")?)?;
-        let mut sampling = SamplingOptions::read(fields)?;
-        sampling.logprobs = fields.integer("logprobs", 0, MOST_ALTERNATIVES)?;
-        Ok(Self {
+    pub fn read(fields: &BodyFields) -> Result<Self, BodyProblems> {
+        let mut problems = unknown_names(fields, &["prompt"]);
+        let prompt = fields.required("prompt").and_then(read_prompt);
+        let prompt = problems.keep(prompt);
+        let mut sampling = SamplingOptions::read(fields, &mut problems);
+        sampling.logprobs = problems.keep(fields.integer("logprobs", 0, MOST_ALTERNATIVES));
+        let streaming = problems.keep(StreamOptions::read(fields));
+        problems.unless_any(Self {
             prompt,
             sampling,
-            streaming: StreamOptions::read(fields)?,
+            streaming,
         })
+    }
+
+    pub fn problems(fields: &BodyFields) -> BodyProblems {
+        Self::read(fields).err().unwrap_or_default()
     }
 }
 

@@ -44,15 +44,13 @@ impl BodyFields {
         self.map.get(name).filter(|value| !value.is_null())
     }
 
-    /// Refuses the first field that is neither `honoured` nor `ignored`, and names the honoured one
-    /// that it resembles.
-    pub fn refuse_others(&self, honoured: &[&str], ignored: &[&str]) -> Result<(), ApiError> {
+    /// The fields that are neither `honoured` nor `ignored`, each with the honoured one that it
+    /// resembles.
+    pub fn others(&self, honoured: &[&str], ignored: &[&str]) -> Vec<ApiError> {
         let is_known = |name: &str| honoured.contains(&name) || ignored.contains(&name);
-        let mut fields = self.map.iter().filter(|(_, value)| !value.is_null());
-        match fields.find(|(name, _)| !is_known(name)) {
-            Some((name, _)) => Err(unknown(name, honoured)),
-            None => Ok(()),
-        }
+        let fields = self.map.iter().filter(|(_, value)| !value.is_null());
+        let others = fields.filter(|(name, _)| !is_known(name));
+        others.map(|(name, _)| unknown(name, honoured)).collect()
     }
 
     pub fn required(&self, name: &str) -> Result<&Value, ApiError> {

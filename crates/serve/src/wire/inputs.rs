@@ -6,6 +6,7 @@ use super::{
     chat::read_content,
     envelope::usage_json,
     fields::{BodyFields, missing, texts_of, wrong_value},
+    problems::BodyProblems,
     sampling::WITHOUT_EFFECT,
 };
 use crate::api_error::ApiError;
@@ -18,20 +19,41 @@ const MOST_INPUTS: usize = 32;
 pub const HARMLESS_LABELS: &[&str] = &["allowed", "allow", "ok", "safe", "clean", "ham"];
 
 /// A text with its place in the request, such as `input[3]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PlacedText {
     pub place: String,
     pub text: String,
 }
 
-/// Refuses the first parameter that is neither one of the route's `own` nor without effect.
-pub fn refuse_unknown(fields: &BodyFields, own: &[&str]) -> Result<(), ApiError> {
+/// The parameters that are neither one of the route's `own` nor without effect.
+fn unknown_names(fields: &BodyFields, own: &[&str]) -> BodyProblems {
     let honoured = [own, &["model", "attribution"]].concat();
-    fields.refuse_others(&honoured, WITHOUT_EFFECT)
+    BodyProblems::of_names(fields.others(&honoured, WITHOUT_EFFECT))
 }
 
 /// The text of a classification: `input`, or `text` as some clients call it.
-pub fn classify_text(fields: &BodyFields) -> Result<PlacedText, ApiError> {
+pub fn read_classification(fields: &BodyFields) -> Result<PlacedText, BodyProblems> {
+    let mut problems = unknown_names(fields, &["input", "text"]);
+    let text = problems.keep(classify_text(fields));
+    problems.unless_any(text)
+}
+
+pub fn classification_problems(fields: &BodyFields) -> BodyProblems {
+    read_classification(fields).err().unwrap_or_default()
+}
+
+/// The texts of a moderation.
+pub fn read_moderation(fields: &BodyFields) -> Result<Vec<PlacedText>, BodyProblems> {
+    let mut problems = unknown_names(fields, &["input"]);
+    let texts = problems.keep(moderation_texts(fields));
+    problems.unless_any(texts)
+}
+
+pub fn moderation_problems(fields: &BodyFields) -> BodyProblems {
+    read_moderation(fields).err().unwrap_or_default()
+}
+
+fn classify_text(fields: &BodyFields) -> Result<PlacedText, ApiError> {
     match (fields.get("input"), fields.get("text")) {
         (Some(_), Some(_)) => {
             let message = "Send either 'input' or 'text', not both.";
@@ -58,8 +80,8 @@ fn one_text(name: &str, value: &Value) -> Result<PlacedText, ApiError> {
     }
 }
 
-/// The texts of a moderation: a string, a list of strings, or a list of text parts.
-pub fn moderation_texts(fields: &BodyFields) -> Result<Vec<PlacedText>, ApiError> {
+/// A string, a list of strings, or a list of text parts.
+fn moderation_texts(fields: &BodyFields) -> Result<Vec<PlacedText>, ApiError> {
     let value = fields.required("input")?;
     let parts = value
         .as_array()

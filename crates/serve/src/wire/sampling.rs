@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::fields::{BodyFields, unsupported, wrong_type, wrong_value};
+use super::{
+    fields::{BodyFields, unsupported, wrong_type, wrong_value},
+    problems::BodyProblems,
+};
 use crate::api_error::ApiError;
 use openlora_engine::SamplingParams;
 
@@ -236,18 +239,17 @@ fn is_text_only(value: &Value) -> bool {
         .is_some_and(|items| items.iter().all(|item| item == "text"))
 }
 
-/// Refuses the first parameter that is neither one of the route's `own`, nor honoured, nor without
-/// effect.
-pub fn refuse_unknown(fields: &BodyFields, own: &[&str]) -> Result<(), ApiError> {
-    for (name, harmless, reason) in UNSUPPORTED {
-        if fields.get(name).is_some_and(|value| !harmless(value)) {
-            return Err(unsupported(name, reason));
-        }
-    }
+/// The parameters that are neither one of the route's `own`, nor honoured, nor without effect.
+pub fn unknown_names(fields: &BodyFields, own: &[&str]) -> BodyProblems {
     let honoured = [own, COMMON].concat();
-    let unsupported = UNSUPPORTED.iter().map(|(name, ..)| *name);
-    let ignored: Vec<&str> = WITHOUT_EFFECT.iter().copied().chain(unsupported).collect();
-    fields.refuse_others(&honoured, &ignored)
+    let named = UNSUPPORTED.iter().map(|(name, ..)| *name);
+    let ignored: Vec<&str> = WITHOUT_EFFECT.iter().copied().chain(named).collect();
+    let refused = UNSUPPORTED.iter().filter_map(|(name, harmless, reason)| {
+        let refused = !harmless(fields.get(name)?);
+        refused.then(|| unsupported(name, reason))
+    });
+    let unknown = fields.others(&honoured, &ignored).into_iter();
+    BodyProblems::of_names(unknown.chain(refused))
 }
 
 /// Longest list of stop sequences, as in OpenAI's API.
@@ -258,33 +260,28 @@ const LONGEST_STOP: usize = 256;
 
 impl SamplingOptions {
     /// Reads what both kinds of completion share; log-probabilities differ and stay unset.
-    pub fn read(fields: &BodyFields) -> Result<Self, ApiError> {
-        let max_completion = fields.integer("max_completion_tokens", 1, u64::from(u32::MAX))?;
-        let max_tokens = fields.integer("max_tokens", 1, u64::from(u32::MAX))?;
-        let min_tokens = fields.integer("min_tokens", 0, u64::from(u32::MAX))?;
+    pub fn read(fields: &BodyFields, problems: &mut BodyProblems) -> Self {
+        const MOST: u64 = u32::MAX as u64;
+        let max_completion = problems.keep(fields.integer("max_completion_tokens", 1, MOST));
+        let max_tokens = problems.keep(fields.integer("max_tokens", 1, MOST));
         let max_tokens = max_completion.or(max_tokens);
-        if let (Some(min), Some(max)) = (min_tokens, max_tokens)
-            && min > max
-        {
-            let expected = format!("at most the {max} tokens of the answer");
-            return Err(wrong_value("min_tokens", &expected, &min.to_string()));
-        }
-        Ok(Self {
+        let mut number = |name, min, max| problems.keep(fields.number(name, min, max));
+        Self {
             max_tokens,
-            min_tokens: min_tokens.unwrap_or(0),
-            temperature: fields.number("temperature", 0.0, 2.0)?,
+            temperature: number("temperature", 0.0, 2.0),
             // 0 leaves the most likely token only.
-            top_p: fields.number("top_p", 0.0, 1.0)?,
-            top_k: read_top_k(fields)?,
-            min_p: fields.number("min_p", 0.0, 1.0)?,
-            frequency_penalty: fields.number("frequency_penalty", -2.0, 2.0)?,
-            presence_penalty: fields.number("presence_penalty", -2.0, 2.0)?,
-            repetition_penalty: fields.number("repetition_penalty", 0.01, 2.0)?,
-            stop: read_stop(fields)?,
-            stop_token_ids: read_stop_tokens(fields)?,
+            top_p: number("top_p", 0.0, 1.0),
+            min_p: number("min_p", 0.0, 1.0),
+            frequency_penalty: number("frequency_penalty", -2.0, 2.0),
+            presence_penalty: number("presence_penalty", -2.0, 2.0),
+            repetition_penalty: number("repetition_penalty", 0.01, 2.0),
+            min_tokens: problems.keep(read_min_tokens(fields, max_tokens)),
+            top_k: problems.keep(read_top_k(fields)),
+            stop: problems.keep(read_stop(fields)),
+            stop_token_ids: problems.keep(read_stop_tokens(fields)),
             logprobs: None,
-            seed: read_seed(fields)?,
-        })
+            seed: problems.keep(read_seed(fields)),
+        }
     }
 
     /// The engine's parameters: what the caller left open is filled from the server's defaults,
@@ -314,6 +311,18 @@ impl SamplingOptions {
             stop_token_ids: self.stop_token_ids.clone(),
             logprobs: self.logprobs.map(saturating_size),
             seed: self.seed,
+        }
+    }
+}
+
+fn read_min_tokens(fields: &BodyFields, max_tokens: Option<u64>) -> Result<u64, ApiError> {
+    let min = fields.integer("min_tokens", 0, u64::from(u32::MAX))?;
+    let min = min.unwrap_or(0);
+    match max_tokens.filter(|max| min > *max) {
+        None => Ok(min),
+        Some(max) => {
+            let expected = format!("at most the {max} tokens of the answer");
+            Err(wrong_value("min_tokens", &expected, &min.to_string()))
         }
     }
 }

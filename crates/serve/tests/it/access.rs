@@ -107,6 +107,11 @@ async fn the_token_opens_every_guarded_route() {
                 let message = "The request body is not an event of the journal.";
                 assert_eq!(found, error(message, "invalid_json"));
             }
+            "/v1/load_lora_adapter" | "/v1/unload_lora_adapter" => {
+                assert_eq!(answer.status(), 400);
+                let found: Value = answer.json().await.unwrap();
+                assert_eq!(found["error"]["code"], "missing_required_parameter");
+            }
             path => {
                 assert_eq!(answer.status(), 404, "{path}");
                 let found: Value = answer.json().await.unwrap();

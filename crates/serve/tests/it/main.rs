@@ -7,6 +7,9 @@
 )]
 
 mod access;
+mod adapters;
+mod computation;
+mod gate;
 mod logprobs;
 mod origins;
 mod proofs;

@@ -204,6 +204,7 @@ async fn start(setup: Setup<'_>) -> TestServer {
             most: setup.most,
         },
         access: access(),
+        loader: None,
     };
     let bound = BoundSocket::new("127.0.0.1", 0).await.unwrap();
     let stop = StopHandle::default();
@@ -498,6 +499,7 @@ fn paid_call(id: &str, payer: Address) -> Event {
             amount: Amount(5),
             cumulative: Amount(5),
         })),
+        computation: None,
     }
 }
 

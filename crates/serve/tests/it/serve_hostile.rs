@@ -283,6 +283,7 @@ fn fresh() -> reqwest::Client {
 async fn connections_at_work_are_kept() {
     let limits = ServeLimits {
         max_concurrent: 8,
+        parallel: 8,
         ..LIMITS
     };
     let server = start_bounded(access(), limits, test_journal(), FEW).await;
@@ -317,6 +318,7 @@ async fn narrow(address: SocketAddr) -> TcpStream {
 async fn readers_who_do_not_read_hold_no_turn() {
     let limits = ServeLimits {
         max_concurrent: 2,
+        parallel: 2,
         queue: 64,
         max_body: 1 << 20,
         max_tokens: 5,

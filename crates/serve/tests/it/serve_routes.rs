@@ -331,6 +331,8 @@ async fn models_are_the_adapters() {
         "digest": "persona0digest",
         "base_digest": "base0digest",
         "context_length": CONTEXT,
+        "engine": "words/1",
+        "weights": "letters",
         "task": { "kind": "chat", "labels": [] },
         "pricing": {
             "prompt": "0",
@@ -370,6 +372,7 @@ async fn a_receipt_repeats_the_journals_numbers() {
         response_hash,
         milliseconds,
         first_token_milliseconds,
+        computation,
         ..
     } = record.event
     else {
@@ -396,6 +399,8 @@ async fn a_receipt_repeats_the_journals_numbers() {
         "first_token_milliseconds": first_token_milliseconds,
         "request_hash": request_hash,
         "response_hash": response_hash,
+        "response_key": null,
+        "computation": computation,
         "journal": { "sequence": record.sequence, "time_ms": record.time_ms, "hash": record.hash },
     });
     // Whose data it was is told as soon as it is known, which may be now or in a moment.
@@ -540,6 +545,8 @@ async fn every_route_of_the_table_answers_its_method_only() {
             "/operator/settle",
             "/operator/withdraw",
             "/operator/facts",
+            "/v1/load_lora_adapter",
+            "/v1/unload_lora_adapter",
             "/metrics"
         ]
     );

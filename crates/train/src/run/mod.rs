@@ -1,11 +1,12 @@
 //! The run directory: the results of a training, and its state for resuming.
 //!
 //! ```text
-//! runs/latest                 name of the newest run
+//! runs/latest                 name of the newest run, finished or not
 //! runs/<id>/config.lock.toml  settings and digests that determine the result
 //! runs/<id>/metrics.jsonl     a line per step and validation
 //! runs/<id>/loss.svg          the loss curves as a chart
 //! runs/<id>/result.json       end time and evaluation
+//! runs/<id>/out               the second folder that the adapter goes to
 //! runs/<id>/checkpoints/step-N/{weights,optimizer}.safetensors, state.json
 //! runs/<id>/adapter/          the result, in PEFT format
 //! ```
@@ -17,7 +18,9 @@ pub mod metrics;
 pub mod result;
 
 use std::{
+    ffi::OsString,
     fs,
+    os::unix::ffi::{OsStrExt, OsStringExt},
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -31,8 +34,17 @@ pub struct RunDir {
     path: PathBuf,
 }
 
+/// The newest run that is finished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewestRun {
+    pub finished: RunDir,
+    /// The newest of all, if it has no adapter yet.
+    pub unfinished: Option<RunDir>,
+}
+
 const LOCK: &str = "config.lock.toml";
 const RESULT: &str = "result.json";
+const OUT: &str = "out";
 
 impl RunDir {
     /// Makes a new folder under `runs` with a name of its own and points `latest` at it.
@@ -82,8 +94,63 @@ impl RunDir {
         Ok(run)
     }
 
+    /// Finds the newest run that has an adapter.
+    pub fn newest(runs: &Path) -> Result<NewestRun, TrainError> {
+        let last = match Self::find(runs, None) {
+            // Its folder was deleted.
+            Err(TrainError::NotARun { .. }) => None,
+            found => Some(found?),
+        };
+        if let Some(finished) = last.clone().filter(|run| run.adapter().is_dir()) {
+            return Ok(NewestRun {
+                finished,
+                unfinished: None,
+            });
+        }
+        let entries = fs::read_dir(runs).map_err(|error| TrainError::io("read", runs, error))?;
+        // Names sort by age.
+        let mut names: Vec<String> = entries
+            .flatten()
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect();
+        names.sort_unstable();
+        let others = names.iter().rev().map(|name| Self::find(runs, Some(name)));
+        let mut finished = others.flatten().filter(|run| run.adapter().is_dir());
+        match (finished.next(), last) {
+            (Some(finished), unfinished) => Ok(NewestRun {
+                finished,
+                unfinished,
+            }),
+            (None, Some(last)) => Err(TrainError::Unfinished { run: last.id() }),
+            (None, None) => Err(TrainError::NoRun {
+                runs: runs.to_owned(),
+            }),
+        }
+    }
+
+    /// # Errors
+    ///
+    /// The run has no adapter: its training was interrupted, failed, or goes on.
+    pub fn require_adapter(&self) -> Result<(), TrainError> {
+        match self.adapter().is_dir() {
+            true => Ok(()),
+            false => Err(TrainError::Unfinished { run: self.id() }),
+        }
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The second folder that the adapter goes to, if the training was told one.
+    pub fn out(&self) -> Option<PathBuf> {
+        let bytes = fs::read(self.path.join(OUT)).ok()?;
+        Some(PathBuf::from(OsString::from_vec(bytes)))
+    }
+
+    /// Remembers the second folder, so that a resumed training writes there too.
+    pub fn keep_out(&self, out: &Path) -> Result<(), TrainError> {
+        files::replace(&self.path.join(OUT), out.as_os_str().as_bytes())
     }
 
     /// The folder's name.

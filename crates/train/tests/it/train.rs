@@ -11,7 +11,8 @@ use openlora_model::{
     dataset::{DataSource, load},
 };
 use openlora_train::{
-    RunDir, RunOutcome, RunStart, TrainConfig, TrainError, TrainEvent, TrainFlow, TrainInputs,
+    NewestRun, RunDir, RunOutcome, RunStart, TrainConfig, TrainError, TrainEvent, TrainFlow,
+    TrainInputs,
     estimate::estimate,
     evaluate::{EvalFigures, EvalSet},
     load_with_adapter,
@@ -349,6 +350,44 @@ fn a_changed_input_refuses_to_resume_and_is_named() {
             short(&base.base.digest),
         )
     );
+}
+
+#[test]
+fn the_newest_run_is_the_newest_that_has_an_adapter() {
+    let dir = tempfile::tempdir().unwrap();
+    let runs = dir.path().join("runs");
+    let newest = || RunDir::newest(&runs).map_err(|error| error.to_string());
+    let make = |id: &str, inside: &str| {
+        fs::create_dir_all(runs.join(id).join(inside)).unwrap();
+        fs::write(runs.join(id).join("config.lock.toml"), "").unwrap();
+        fs::write(runs.join("latest"), format!("{id}\n")).unwrap();
+        RunDir::find(&runs, Some(id)).unwrap()
+    };
+    let none = format!("no run was found in {}", runs.display());
+    assert_eq!(newest(), Err(none.clone()));
+    make("20260101-000000-aaaa", "checkpoints");
+    let only = "the run 20260101-000000-aaaa has no adapter: it did not finish".to_owned();
+    assert_eq!(newest(), Err(only));
+    let second = make("20260102-000000-aaaa", "adapter");
+    let found = |finished: &RunDir, unfinished: Option<&RunDir>| {
+        Ok(NewestRun {
+            finished: finished.clone(),
+            unfinished: unfinished.cloned(),
+        })
+    };
+    assert_eq!(newest(), found(&second, None));
+    let third = make("20260103-000000-aaaa", "adapter");
+    assert_eq!(newest(), found(&third, None));
+    let fourth = make("20260104-000000-aaaa", "checkpoints");
+    assert_eq!(newest(), found(&third, Some(&fourth)));
+    // Deleted by its owner.
+    fs::remove_dir_all(fourth.path()).unwrap();
+    assert_eq!(newest(), found(&third, None));
+    for run in [&second, &third] {
+        fs::remove_dir_all(run.path()).unwrap();
+    }
+    fs::remove_dir_all(runs.join("20260101-000000-aaaa")).unwrap();
+    assert_eq!(newest(), Err(none));
 }
 
 #[test]

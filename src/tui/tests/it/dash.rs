@@ -1,9 +1,12 @@
 //! The dashboard: its fold, its state machine, its screens, and the real thing on a terminal.
 
+mod adapters;
 mod board;
 mod cells;
 mod charts;
+mod creators;
 mod filter;
+mod header;
 mod keys;
 mod screens;
 
@@ -49,7 +52,11 @@ pub fn options(theme: Theme) -> DashOptions {
 
 /// A model that was shown every record of a scenario and stands at its end.
 pub fn model(name: &str, size: (u16, u16), theme: Theme) -> DashModel {
-    let records = scenario(name);
+    shown(scenario(name), size, theme)
+}
+
+/// The same with any records.
+pub fn shown(records: Vec<EventRecord>, size: (u16, u16), theme: Theme) -> DashModel {
     let now_ms = records.last().unwrap().time_ms;
     let mut model = DashModel::new(options(theme), size, now_ms);
     update(&mut model, DashMessage::Link(FeedLink::Ended));

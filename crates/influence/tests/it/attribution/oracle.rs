@@ -102,6 +102,7 @@ fn dataset(case: &Case) -> Dataset {
         digest: case.data.clone(),
         source_digests: vec![],
         unread: vec![],
+        left_out: vec![],
     }
 }
 

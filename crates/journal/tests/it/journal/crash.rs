@@ -91,6 +91,7 @@ async fn a_recovered_count_says_what_is_known() {
         request_hash: "rh".into(),
         response_hash: journal.salted_hash(b""),
         charge: None,
+        computation: None,
     };
     assert_eq!(records[0].event, expected);
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use openlora_journal::Journal;
-use openlora_ledger::event::Event;
+use openlora_ledger::{event::Event, state::LedgerState};
 use rusqlite::Connection;
 
 use super::{metered, place, refused, said};
@@ -181,6 +181,36 @@ fn files_that_are_no_journal_are_refused() {
     assert_eq!(
         refused(&path),
         format!("JOURNAL is not an openlora journal: it is a database of another program{move_it}")
+    );
+}
+
+/// The file is there before the tables are, and it is not of length 0 then.
+#[test]
+fn a_journal_that_is_being_created_is_empty() {
+    let (_dir, path) = place();
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let begun = Connection::open(&path).unwrap();
+    begun.pragma_update(None, "journal_mode", "WAL").unwrap();
+    assert!(path.metadata().unwrap().len() > 0);
+    let Err(error) = Journal::open_read_only(&path) else {
+        panic!("a journal out of nothing");
+    };
+    assert_eq!(
+        said(&error, &path),
+        "the journal JOURNAL is empty\nhint: serve at least one call first: `openlora serve`"
+    );
+    assert!(Journal::open_existing(&path).unwrap().is_none());
+    assert_eq!(Journal::state_at(&path).unwrap(), LedgerState::default());
+    drop(begun);
+    drop(Journal::open(&path).unwrap());
+    assert!(Journal::open_existing(&path).unwrap().is_some());
+    assert_eq!(
+        Journal::open_read_only(&path)
+            .unwrap()
+            .head()
+            .unwrap()
+            .sequence,
+        0
     );
 }
 

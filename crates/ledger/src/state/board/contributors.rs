@@ -23,7 +23,16 @@ const AWAITED: usize = 4096;
 struct ShareKey {
     day: u64,
     receiver: ReceiverKey,
-    recipient: String,
+    recipient: CreditedRecipient,
+}
+
+/// A recipient of charges. Two accounts with one role, such as two creators, are two recipients.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CreditedRecipient {
+    /// The contributor's name, or the role in the split.
+    pub name: String,
+    /// Absent if unknown.
+    pub address: Option<Address>,
 }
 
 /// The amounts attributed to one recipient.
@@ -31,7 +40,6 @@ struct ShareKey {
 pub struct RecipientCredit {
     pub calls: u64,
     pub micro: Amount,
-    pub address: Option<Address>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,12 +90,14 @@ impl ContributorBoard {
             let key = ShareKey {
                 day: awaited.day,
                 receiver: awaited.receiver,
-                recipient: part.recipient.clone(),
+                recipient: CreditedRecipient {
+                    name: part.recipient.clone(),
+                    address: part.address,
+                },
             };
             let shared = self.shares.entry(key).or_default();
             shared.calls = shared.calls.saturating_add(1);
             shared.micro = shared.micro.saturating_add(part.micro);
-            shared.address = part.address.or(shared.address);
         }
     }
 
@@ -96,14 +106,13 @@ impl ContributorBoard {
         &self,
         receivers: &[ReceiverKey],
         days: DayRange,
-    ) -> BTreeMap<&str, RecipientCredit> {
-        let mut sums: BTreeMap<&str, RecipientCredit> = BTreeMap::new();
+    ) -> BTreeMap<&CreditedRecipient, RecipientCredit> {
+        let mut sums: BTreeMap<&CreditedRecipient, RecipientCredit> = BTreeMap::new();
         for (key, shared) in &self.shares {
             if days.has(key.day) && receivers.contains(&key.receiver) {
                 let sum = sums.entry(&key.recipient).or_default();
                 sum.calls = sum.calls.saturating_add(shared.calls);
                 sum.micro = sum.micro.saturating_add(shared.micro);
-                sum.address = shared.address.or(sum.address);
             }
         }
         sums

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use calls::{BoardCall, CallAttribution, CallTrace, KEPT_CALLS, LatestCalls, PaymentStanding};
 pub use claims::BoardClaims;
-pub use contributors::{ContributorBoard, MICRO, RecipientCredit};
+pub use contributors::{ContributorBoard, CreditedRecipient, MICRO, RecipientCredit};
 pub use pace::{CallPace, DurationHistogram, PaceSlot, SlotRing};
 
 use super::{ApplyOutcome, LoadedAdapter, ServerSession};
@@ -40,6 +40,8 @@ pub struct Board {
     pub metered: u64,
     pub adapters: BTreeMap<String, LoadedAdapter>,
     pub deployment: Option<ReleaseDeployment>,
+    /// The adapter that each splitter belongs to.
+    pub adapter_ids: BTreeMap<Address, String>,
     /// The latest server session.
     pub session: Option<ServerSession>,
     /// Acceptance times of calls that are not metered yet, by request id.
@@ -109,6 +111,15 @@ impl Board {
                 };
                 self.adapters.insert(name.clone(), loaded);
             }
+            Event::AdapterUnloaded {
+                name,
+                adapter_digest,
+            } => {
+                let is_it = |it: &LoadedAdapter| it.digest == *adapter_digest;
+                if self.adapters.get(name).is_some_and(is_it) {
+                    self.adapters.remove(name);
+                }
+            }
             Event::CallReserved { request_id, .. } => {
                 self.open.insert(request_id.clone(), record.time_ms);
             }
@@ -119,7 +130,11 @@ impl Board {
                 self.contributors.attribute(attributed);
             }
             Event::Deployed(deployment) => {
-                self.deployment = Some(ReleaseDeployment::clone(deployment))
+                if let Ok(splitter) = deployment.splitter.parse() {
+                    let id = deployment.adapter_id.clone();
+                    self.adapter_ids.insert(splitter, id);
+                }
+                self.deployment = Some(ReleaseDeployment::clone(deployment));
             }
             _ => self.fold_chain(record),
         }
@@ -200,10 +215,11 @@ impl Board {
     /// The root that contains a call's attribution.
     pub fn root_of(&self, call: &BoardCall) -> Option<&RootAnchored> {
         let attributed = call.attribution.as_ref()?.sequence;
-        self.earnings
-            .facts
-            .anchored()
-            .find(|root| root.through >= attributed)
+        let splitter = call.charge.as_ref().map(|it| it.receiver);
+        let adapter = splitter.and_then(|it| self.adapter_ids.get(&it));
+        self.earnings.facts.anchored().find(|root| {
+            adapter.is_none_or(|id| root.adapter_id == *id) && root.through >= attributed
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use std::{ops::Range, path::Path};
 use serde_json::{Map, Value};
 
 use super::{
-    super::{DataError, RowFault},
+    super::{ColumnNames, DataError, RowFault},
     RawRecords, at, jsonl,
 };
 
@@ -80,7 +80,7 @@ fn line_at(text: &str, offset: usize) -> usize {
 }
 
 /// The name of a layout other than one object per line, for a text that begins with a brace.
-pub(super) fn other_layout(path: &Path, text: &str) -> Option<DataError> {
+pub(super) fn other_layout(path: &Path, text: &str, names: &ColumnNames) -> Option<DataError> {
     let start = text.trim_start();
     let mut values = serde_json::Deserializer::from_str(start).into_iter::<Map<String, Value>>();
     let object = values.next()?.ok()?;
@@ -93,7 +93,8 @@ pub(super) fn other_layout(path: &Path, text: &str) -> Option<DataError> {
         let items = value.as_array();
         items.is_some_and(|items| !items.is_empty() && items.iter().all(is_row))
     };
-    let known = super::RowShape::from_keys(object.keys().map(String::as_str)).is_ok();
+    let keys = object.keys().filter_map(|key| names.name_of(key));
+    let known = super::RowShape::from_keys(keys).is_ok();
     let wrapped = object.iter().find(|(_, value)| !known && rows(value));
     match wrapped {
         Some((key, _)) => Some(DataError::WrappedRows {

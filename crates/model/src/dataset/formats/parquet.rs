@@ -13,14 +13,14 @@ use parquet::{
 use serde_json::{Map, Value, json};
 
 use super::{
-    super::{DataError, RowFault, RowShape, columns},
-    OpenFile, RawRecord, at,
+    super::{ColumnNames, DataError, RowFault, RowShape, columns},
+    OpenFile, RawRecord, at, file_names,
     guard::catch_panic,
 };
 use openlora_core::error::describe_io;
 
 /// The records of a file with Parquet's magic bytes; records count from 1.
-pub(super) fn records(path: &Path) -> Result<OpenFile<'_>, DataError> {
+pub(super) fn records<'a>(path: &'a Path, wanted: &ColumnNames) -> Result<OpenFile<'a>, DataError> {
     let file = File::open(path).map_err(|error| DataError::Unreadable {
         path: path.to_path_buf(),
         reason: describe_io(&error),
@@ -38,12 +38,15 @@ pub(super) fn records(path: &Path) -> Result<OpenFile<'_>, DataError> {
     let metadata = reader.metadata().file_metadata();
     let (schema, expected) = (metadata.schema().clone(), metadata.num_rows());
     let names = || schema.get_fields().iter().map(|field| field.name());
-    let unknown = names().filter(|name| !columns::is_known(name));
-    let skipped = unknown.map(str::to_owned).collect();
-    RowShape::from_keys(names()).map_err(|fault| at(path, 1, fault))?;
+    let (renamed, lacks) = file_names(path, wanted, names())?;
+    let is_read = |name: &str| renamed.name_of(name).is_some_and(columns::is_known);
+    let skipped = names().filter(|name| !is_read(name)).map(str::to_owned);
+    let skipped = skipped.collect();
+    RowShape::from_keys(names().filter_map(|name| renamed.name_of(name)))
+        .map_err(|fault| at(path, 1, fault))?;
     let rows = catch_panic(|| {
         let rows = RowIter::from_file_into(Box::new(reader));
-        known_columns(&schema).and_then(|known| rows.project(Some(known)))
+        read_columns(&schema, &is_read).and_then(|read| rows.project(Some(read)))
     });
     let mut table = ParquetTable {
         rows: rows.ok_or_else(damaged)?.map_err(unreadable)?,
@@ -58,6 +61,8 @@ pub(super) fn records(path: &Path) -> Result<OpenFile<'_>, DataError> {
     Ok(OpenFile {
         records: Box::new(records),
         skipped,
+        names: renamed,
+        lacks,
     })
 }
 
@@ -92,9 +97,9 @@ impl ParquetTable {
 }
 
 /// The schema without columns that mean nothing here; those may have types that cannot be read.
-fn known_columns(schema: &Type) -> Result<Type, ParquetError> {
-    let known = |field: &&Arc<Type>| columns::is_known(field.name());
-    let fields = schema.get_fields().iter().filter(known).cloned().collect();
+fn read_columns(schema: &Type, is_read: &dyn Fn(&str) -> bool) -> Result<Type, ParquetError> {
+    let read = |field: &&Arc<Type>| is_read(field.name());
+    let fields = schema.get_fields().iter().filter(read).cloned().collect();
     Type::group_type_builder(schema.name())
         .with_fields(fields)
         .build()

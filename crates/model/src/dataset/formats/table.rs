@@ -1,28 +1,40 @@
 //! CSV with a header (RFC 4180): columns have the names of the JSON keys, all values are texts. The
 //! columns may be separated by semicolons, tabs or bars as well.
 
-use std::{io::Cursor, path::Path, sync::Arc};
+use std::{collections::BTreeSet, io::Cursor, path::Path, sync::Arc};
 
 use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord};
 use serde_json::{Map, Value};
 
 use super::{
-    super::{DataError, RowFault, RowShape},
-    RawRecord, RawRecords, at,
+    super::{ColumnNames, DataError, RowFault, RowShape},
+    OpenFile, RawRecord, at, file_names,
+    foreign::is_drawn_table,
 };
 
 const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
-/// The separator of a text whose first line names a column that some format knows, or that has the
-/// look of a table.
-pub(super) fn separator(text: &str) -> Option<u8> {
+/// How much a text looks like a table, with its separator.
+pub(super) enum TableLook {
+    /// The first line names a column that is read.
+    Columns(u8),
+    /// The first lines are regular.
+    Regular(u8),
+    None,
+}
+
+pub(super) fn separator(text: &str, names: &ColumnNames) -> TableLook {
+    if is_drawn_table(text) {
+        return TableLook::None;
+    }
     let mut lines = text.lines();
     let header = lines.next().unwrap_or_default();
     let known = |separator: &u8| {
         let mut columns = header.split(char::from(*separator));
         columns.any(|column| {
-            let column = column.trim().trim_matches('"').to_lowercase();
-            RowShape::known_keys().any(|key| key == column)
+            let column = column.trim().trim_matches('"');
+            let is_known = |key| column.eq_ignore_ascii_case(key);
+            names.is_column(column) || RowShape::known_keys().any(is_known)
         })
     };
     let second = lines.next().unwrap_or_default();
@@ -35,17 +47,31 @@ pub(super) fn separator(text: &str) -> Option<u8> {
             && second.split(char::from(*separator)).count() >= count
     };
     let of = |fits: &dyn Fn(&u8) -> bool| SEPARATORS.into_iter().find(|it| fits(it));
-    of(&known).or_else(|| of(&regular))
+    match (of(&known), of(&regular)) {
+        (Some(separator), _) => TableLook::Columns(separator),
+        (None, Some(separator)) => TableLook::Regular(separator),
+        (None, None) => TableLook::None,
+    }
 }
 
 /// The rows of a text whose first line is a header.
-pub(super) fn records(
-    path: &Path,
+pub(super) fn records<'a>(
+    path: &'a Path,
     text: String,
     separator: u8,
-) -> Result<RawRecords<'_>, DataError> {
+    wanted: &ColumnNames,
+) -> Result<OpenFile<'a>, DataError> {
     let mut table = CsvTable::open(path, text, separator)?;
-    Ok(Box::new(std::iter::from_fn(move || table.next_record())))
+    let header = table.header.iter().map(String::as_str);
+    let (names, lacks) = file_names(path, wanted, header.clone())?;
+    RowShape::from_keys(header.filter_map(|column| names.name_of(column)))
+        .map_err(|fault| at(path, table.counted.1, fault))?;
+    Ok(OpenFile {
+        records: Box::new(std::iter::from_fn(move || table.next_record())),
+        skipped: BTreeSet::new(),
+        names,
+        lacks,
+    })
 }
 
 struct CsvTable<'a> {
@@ -69,7 +95,6 @@ impl<'a> CsvTable<'a> {
         let fault = |fault| at(path, skipped + 1, fault);
         let header = reader.headers().map_err(|error| fault(describe(&error)))?;
         let header: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
-        RowShape::from_keys(header.iter().map(String::as_str)).map_err(fault)?;
         if let Some(key) = repeated(&header) {
             let reason = format!("the column `{key}` occurs twice");
             return Err(fault(RowFault::Header { reason }));

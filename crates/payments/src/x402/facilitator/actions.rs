@@ -7,8 +7,8 @@ use alloy::{
 };
 
 use super::super::{
+    channel_session::state,
     lane::PaymentMethod,
-    line::state,
     reason::Reason,
     refusal::PaymentRefusal,
     wire::{

@@ -1,22 +1,31 @@
 //! The fold behind the screen: sums that agree to the unit, and a stored board that is the same.
 
+use openlora_core::Amount;
 use openlora_journal::{Journal, projection};
 use openlora_ledger::{
-    Earnings,
-    event::{Event, EventRecord},
+    ChannelView, DayRange, Earnings, PaymentScheme,
+    event::{ChannelObserved, ClaimsDeferred, DeferredClaim, Event, EventRecord, RefundCharged},
     state::{
         ApplyOutcome,
         board::{Board, DurationHistogram, KEPT_CALLS, MICRO, PaymentStanding},
     },
 };
 use openlora_tui::{
-    model::SumRange,
+    key::KeyPress,
+    layout::Pane,
+    model::{DashModel, SumRange},
     money::token_moneys,
+    plain,
     sums::{self, SumGroup},
+    theme::Theme,
+    update::{DashMessage, update},
 };
 
-use super::{fold, model, scenario, token};
-use openlora_tui::theme::Theme;
+use super::{
+    fold, model, options, press, scenario,
+    screens::{drawn, text},
+    token,
+};
 
 #[test]
 fn rows_sum_to_the_headline_as_integers_whatever_they_are_about() {
@@ -83,6 +92,88 @@ fn a_stored_board_goes_on_as_if_it_had_never_been_stored() {
         ApplyOutcome::Gap { expected: 11 }
     );
     assert_eq!(board, fold(&records[..10]));
+}
+
+/// A fee for a refund, and charges of one channel of which 30 are deferred, 50 are written off and 20
+/// are lost.
+fn rare_events(records: &[EventRecord]) -> Vec<Event> {
+    let charges = records
+        .iter()
+        .rev()
+        .filter_map(|record| match &record.event {
+            Event::CallMetered { charge, .. } => charge.as_deref(),
+            _ => None,
+        });
+    let mut charges = charges.filter(|it| it.scheme == PaymentScheme::BatchSettlement);
+    let last = charges.find(|it| !it.amount.is_zero()).unwrap();
+    let (key, total) = (last.channel_key(), last.cumulative.0 + 40);
+    let fee = RefundCharged {
+        key,
+        receiver: last.receiver_key(),
+        refund_nonce: 0,
+        amount: Amount(40),
+        cumulative: Amount(total),
+        signature: "0x".to_owned(),
+    };
+    let deferred = DeferredClaim {
+        channel: key.channel,
+        amount: Amount(80),
+        total: Amount(total - 20),
+    };
+    let view = ChannelView {
+        balance: Amount(total - 70),
+        claimed: Amount(total - 100),
+        ..ChannelView::default()
+    };
+    vec![
+        Event::RefundCharged(Box::new(fee)),
+        Event::ClaimsDeferred(Box::new(ClaimsDeferred {
+            chain_id: key.chain_id,
+            channels: vec![deferred],
+        })),
+        Event::ChannelObserved(Box::new(ChannelObserved { key, view })),
+    ]
+}
+
+#[test]
+fn what_was_not_claimed_is_shown_with_the_sums() {
+    let mut records = scenario("busy");
+    let last = records.last().unwrap().clone();
+    for event in rare_events(&records) {
+        let sequence = records.len() as u64 + 1;
+        records.push(EventRecord {
+            sequence,
+            event,
+            ..last.clone()
+        });
+    }
+    let mut model = DashModel::new(options(Theme::Dark), (80, 24), last.time_ms);
+    update(&mut model, DashMessage::Records(records));
+    let keys = ['6', 'e'].map(KeyPress::Char);
+    press(&mut model, &keys);
+    assert_eq!((model.focus, model.expanded), (Pane::Sums, true));
+    let receivers = &model.shown.moneys[0].receivers;
+    let all = model.board.earnings.sums_of(receivers, DayRange::ALL);
+    let sums = [
+        all.refund_fees,
+        all.deferred,
+        all.written_off,
+        all.uncollectable,
+    ];
+    assert_eq!(sums, [40, 30, 50, 20].map(Amount));
+    let screen = text(&drawn(&model));
+    let said = "uncollectable 0.00002, written off 0.00005, deferred 0.00003, refund fees 0.00004";
+    let frame = screen.lines().rev().nth(1).unwrap();
+    assert_eq!(
+        frame,
+        "╰─ all time: uncollectable 0.00002, written off 0.00005, deferred 0.00003… ────╯"
+    );
+    let summary = plain::summary(&model);
+    assert!(summary.contains(&format!(", {said}; 1")), "{summary}");
+    // Rows still add up to the charges of calls alone.
+    let today = SumRange::Today.days(model.now_ms);
+    let charged = model.board.earnings.sums_of(receivers, today).charged;
+    assert_eq!(model.shown.total.micro, charged.0 * MICRO);
 }
 
 fn note(n: u64) -> Event {

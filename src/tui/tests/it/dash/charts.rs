@@ -115,6 +115,15 @@ fn a_training_run_is_drawn_while_it_lasts() {
             "{screen}"
         );
         assert!(screen.contains("30s left"), "{screen}");
+        update(
+            &mut model,
+            DashMessage::Training(Some(TrainingProgress::default())),
+        );
+        let screen = text(&drawn(&model));
+        assert!(
+            screen.contains("│ loading the base and the data"),
+            "{screen}"
+        );
         update(&mut model, DashMessage::Training(None));
         assert!(!text(&drawn(&model)).contains("Training"));
     }

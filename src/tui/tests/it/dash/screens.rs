@@ -185,6 +185,35 @@ fn mono_has_no_colour_and_the_other_themes_are_told_apart_from_each_other() {
     assert_eq!(seen.len(), THEMES.len());
 }
 
+/// What the guide says of a screen of 120 by 30.
+#[test]
+fn the_smallest_full_screen_has_room_for_the_first_rows() {
+    use openlora_tui::layout::ScreenLayout;
+    let layout = ScreenLayout::divide((120, 30), Pane::Calls, false);
+    let rows = PANES.map(|pane| (pane, layout.rows(pane)));
+    // The last row of the sums is their total.
+    let expected = [
+        (Pane::Inflow, 5),
+        (Pane::Pace, 5),
+        (Pane::Calls, 5),
+        (Pane::Attribution, 5),
+        (Pane::Flow, 3),
+        (Pane::Sums, 2),
+    ];
+    assert_eq!(rows, expected);
+    // Below it, one pane has the screen; below a chart or the flow are the calls.
+    for (focus, shown) in [
+        (Pane::Sums, vec![Pane::Sums]),
+        (Pane::Flow, vec![Pane::Flow, Pane::Calls]),
+    ] {
+        for size in [(119, 30), (120, 29), (80, 24)] {
+            let panes = ScreenLayout::divide(size, focus, false).panes;
+            let panes: Vec<Pane> = panes.into_iter().map(|(pane, _)| pane).collect();
+            assert_eq!(panes, shown, "{size:?}");
+        }
+    }
+}
+
 #[test]
 fn panes_cover_the_body_once_at_every_size() {
     use openlora_tui::layout::{LayoutForm, ScreenLayout};

@@ -1,0 +1,121 @@
+//! The two ends of a running answer: the engine feeds rows of logits, the reader gets steps.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::sync::mpsc;
+
+use super::walk::{EngineStep, Generation};
+use openlora_engine::{EngineError, GenerationStep, GenerationStream};
+use openlora_ledger::event::TokenUsage;
+
+/// The engine's end of an answer.
+pub struct AnswerWriter {
+    walk: Generation,
+    steps: mpsc::UnboundedSender<EngineStep>,
+    over: bool,
+}
+
+/// Connects `walk`, the answer to a prompt of `prompt_tokens` tokens, with its reader. The reader
+/// keeps `held` alive. A writer that is dropped early is reported to the reader as a failure.
+pub fn answer_channel(
+    walk: Generation,
+    prompt_tokens: usize,
+    held: impl Send + Unpin + 'static,
+) -> (AnswerWriter, GenerationStream) {
+    let (sender, steps) = mpsc::unbounded_channel();
+    let writer = AnswerWriter {
+        walk,
+        steps: sender,
+        over: false,
+    };
+    let reader = AnswerReader {
+        steps,
+        usage: TokenUsage {
+            prompt_tokens: prompt_tokens as u64,
+            completion_tokens: 0,
+        },
+        over: false,
+        _held: held,
+    };
+    (writer, Box::pin(reader))
+}
+
+impl AnswerWriter {
+    /// The token after a row of logits, whose text goes to the reader; `None` when the answer is
+    /// complete or nobody reads it any more.
+    pub fn next_token(&mut self, logits: &[f32]) -> Option<u32> {
+        if self.over || self.is_abandoned() {
+            return None;
+        }
+        let (next, steps) = self.walk.step(logits);
+        self.over = next.is_none();
+        for step in steps {
+            // A reader that leaves now is noticed at the next token.
+            let _ = self.steps.send(step);
+        }
+        next
+    }
+
+    /// Whether the reader has left.
+    pub fn is_abandoned(&self) -> bool {
+        self.steps.is_closed()
+    }
+
+    /// Ends the answer with an error, unless it is complete.
+    pub fn fail(&mut self, error: EngineError) {
+        if !std::mem::replace(&mut self.over, true) {
+            let _ = self.steps.send(EngineStep::Failed(error));
+        }
+    }
+
+    /// For errors that are noticed where the writer is not.
+    pub fn failure_reporter(&self) -> impl FnOnce(EngineError) + Send + 'static {
+        let steps = self.steps.clone();
+        move |error| {
+            let _ = steps.send(EngineStep::Failed(error));
+        }
+    }
+}
+
+/// The reader's end.
+struct AnswerReader<H> {
+    steps: mpsc::UnboundedReceiver<EngineStep>,
+    usage: TokenUsage,
+    over: bool,
+    _held: H,
+}
+
+impl<H: Unpin> futures::Stream for AnswerReader<H> {
+    type Item = Result<GenerationStep, EngineError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.over {
+            return Poll::Ready(None);
+        }
+        let item = match std::task::ready!(self.steps.poll_recv(context)) {
+            Some(EngineStep::Delta {
+                text,
+                tokens,
+                logprobs,
+            }) => {
+                self.usage.completion_tokens += tokens;
+                return Poll::Ready(Some(Ok(GenerationStep::Delta {
+                    text,
+                    tokens,
+                    logprobs,
+                })));
+            }
+            Some(EngineStep::Done(finish)) => Ok(GenerationStep::Done {
+                usage: self.usage,
+                finish,
+            }),
+            Some(EngineStep::Failed(error)) => Err(error),
+            None => Err(EngineError::Failed("it dropped the request".to_owned())),
+        };
+        self.over = true;
+        Poll::Ready(Some(item))
+    }
+}

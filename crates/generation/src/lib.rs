@@ -1,0 +1,28 @@
+//! What every local engine does around its logits, so that all of them answer alike.
+//!
+//! Owns rendering and tokenising of prompts, sampling, incremental decoding, stop strings, counting,
+//! label choices, and the check that an adapter has an effect. An engine implements [`TokenModel`],
+//! which turns token ids into logits; [`ServedModel`] makes an [`openlora_engine::Engine`] of it. This
+//! crate does not know how logits are computed.
+//!
+//! ```
+//! use openlora_engine::SamplingParams;
+//! use openlora_generation::TokenSampler;
+//!
+//! let mut sampler = TokenSampler::new(SamplingParams::default(), &[]);
+//! let chosen = sampler.choose(&[0.5, 2.0, -1.0], &[]);
+//! assert_eq!(chosen.map(|token| token.id), Some(1));
+//! ```
+
+mod answer;
+mod canary;
+mod labels;
+mod sample;
+mod served;
+mod walk;
+
+pub use answer::{AnswerWriter, answer_channel};
+pub use canary::{adapter_effect, canary_prompts};
+pub use sample::{ChosenToken, TokenSampler};
+pub use served::{ServedModel, TokenModel};
+pub use walk::Generation;

@@ -1,0 +1,336 @@
+//! LoRA branches (arXiv:2106.09685) of rows that belong to different adapters.
+
+#![allow(
+    clippy::needless_range_loop,
+    reason = "tiles of registers are indexed by row and column"
+)]
+
+use std::{array::from_fn, ops::Range};
+
+use half::bf16;
+
+use crate::{
+    ColumnsRef, Cpu, KernelError,
+    lanes::{LANES, LaneKernel, Lanes},
+};
+
+/// The greatest rank.
+const MAX_RANK: usize = 256;
+
+/// How factors are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FactorPrecision {
+    F32,
+    /// Rounded to nearest even.
+    Bf16,
+}
+
+/// The sizes of a branch, and its scale, alpha / rank for plain LoRA.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BranchShape {
+    pub rank: usize,
+    pub inputs: usize,
+    pub outputs: usize,
+    pub scale: f32,
+}
+
+/// The factors of one module of one adapter.
+#[derive(Debug)]
+pub struct LoraBranch {
+    shape: BranchShape,
+    factors: BranchFactors,
+}
+
+#[derive(Debug)]
+enum BranchFactors {
+    F32(FactorPair<f32>),
+    Bf16(FactorPair<bf16>),
+}
+
+/// Blocks of sixteen values; the last one of each row is padded with zeros.
+#[derive(Debug)]
+struct FactorPair<T> {
+    /// A, [rank, blocks of inputs].
+    down: Vec<[T; LANES]>,
+    /// Bᵀ, [rank, blocks of outputs].
+    up: Vec<[T; LANES]>,
+}
+
+impl<T: Copy> FactorPair<T> {
+    fn new(shape: BranchShape, a: &[f32], b: &[f32], round: fn(f32) -> T) -> Self {
+        let blocks = |columns: usize, value: &dyn Fn(usize, usize) -> f32| {
+            let count = columns.div_ceil(LANES);
+            let block = |index: usize| {
+                let (row, start) = (index / count, index % count * LANES);
+                from_fn(|lane| match start + lane < columns {
+                    true => round(value(row, start + lane)),
+                    false => round(0.0),
+                })
+            };
+            (0..shape.rank * count).map(block).collect()
+        };
+        Self {
+            down: blocks(shape.inputs, &|row, column| a[row * shape.inputs + column]),
+            up: blocks(shape.outputs, &|row, column| b[column * shape.rank + row]),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        size_of_val(&*self.down) + size_of_val(&*self.up)
+    }
+}
+
+impl LoraBranch {
+    /// Packs PEFT's factors A, [rank, inputs], and B, [outputs, rank].
+    ///
+    /// # Errors
+    /// A rank of 0 or above 256, and factors of other sizes.
+    pub fn new(
+        shape: BranchShape,
+        a: &[f32],
+        b: &[f32],
+        precision: FactorPrecision,
+    ) -> Result<Self, KernelError> {
+        let rank = shape.rank;
+        if rank == 0 || rank > MAX_RANK {
+            return Err(KernelError::Rank { found: rank });
+        }
+        check_length("A", rank * shape.inputs, a)?;
+        check_length("B", rank * shape.outputs, b)?;
+        let factors = match precision {
+            FactorPrecision::F32 => BranchFactors::F32(FactorPair::new(shape, a, b, |it| it)),
+            FactorPrecision::Bf16 => {
+                BranchFactors::Bf16(FactorPair::new(shape, a, b, bf16::from_f32))
+            }
+        };
+        Ok(Self { shape, factors })
+    }
+
+    pub fn shape(&self) -> BranchShape {
+        self.shape
+    }
+
+    /// Memory that the packed factors take.
+    pub fn bytes(&self) -> usize {
+        match &self.factors {
+            BranchFactors::F32(pair) => pair.bytes(),
+            BranchFactors::Bf16(pair) => pair.bytes(),
+        }
+    }
+}
+
+fn check_length(name: &'static str, expected: usize, values: &[f32]) -> Result<(), KernelError> {
+    match values.len() == expected {
+        true => Ok(()),
+        false => Err(KernelError::FactorLength {
+            name,
+            expected,
+            found: values.len(),
+        }),
+    }
+}
+
+/// Rows of a batch to which a branch is added.
+#[derive(Clone, Debug)]
+pub struct LoraRows<'a> {
+    pub rows: Range<usize>,
+    pub branch: &'a LoraBranch,
+    /// First output column, for modules that share a matrix.
+    pub column: usize,
+}
+
+/// Adds `scale × (x Aᵀ) Bᵀ` to `out`, [rows, stride], for each entry's rows, in the order of entries.
+///
+/// `x Aᵀ` is a dot product by fused multiply-add in 32 lanes (column modulo 32) and the tree of
+/// [`rms_norm`](crate::rms_norm). Each output is the chain `s = fma(b, t, s)` over the rank from
+/// zero, then `out = fma(s, scale, out)`.
+///
+/// # Panics
+/// If rows or columns are beyond the buffers.
+pub fn add_lora(
+    cpu: &Cpu,
+    entries: &[LoraRows<'_>],
+    x: ColumnsRef<'_>,
+    out: &mut [f32],
+    stride: usize,
+) {
+    let cost = |entry: &LoraRows<'_>| {
+        let shape = entry.branch.shape;
+        entry.rows.len() * shape.rank * (shape.inputs + shape.outputs)
+    };
+    let rows = out.len().checked_div(stride).unwrap_or(0).max(1);
+    let cost = entries.iter().map(cost).sum::<usize>() / rows;
+    cpu.for_row_blocks(out, stride, cost, |first, out| {
+        let rows = first..first + out.len() / stride;
+        for entry in entries {
+            let (start, end) = (
+                entry.rows.start.max(rows.start),
+                entry.rows.end.min(rows.end),
+            );
+            if start < end {
+                let sum = BranchSum {
+                    branch: entry.branch,
+                    x: ColumnsRef {
+                        data: &x.data[start * x.stride..],
+                        ..x
+                    },
+                    out: &mut out[(start - first) * stride..(end - first) * stride],
+                    stride,
+                    column: entry.column,
+                };
+                cpu.run(sum);
+            }
+        }
+    });
+}
+
+struct BranchSum<'a> {
+    branch: &'a LoraBranch,
+    /// Begins with the first row of `out`.
+    x: ColumnsRef<'a>,
+    /// [rows, stride].
+    out: &'a mut [f32],
+    stride: usize,
+    column: usize,
+}
+
+impl LaneKernel for BranchSum<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        match &self.branch.factors {
+            BranchFactors::F32(pair) => self.add::<L, f32>(pair),
+            BranchFactors::Bf16(pair) => self.add::<L, bf16>(pair),
+        }
+    }
+}
+
+/// A number that factors are kept in.
+trait FactorValue: Copy {
+    fn load<L: Lanes>(from: &[Self; LANES]) -> L;
+}
+
+impl FactorValue for f32 {
+    #[inline(always)]
+    fn load<L: Lanes>(from: &[Self; LANES]) -> L {
+        L::load(from)
+    }
+}
+
+impl FactorValue for bf16 {
+    #[inline(always)]
+    fn load<L: Lanes>(from: &[Self; LANES]) -> L {
+        L::load_bf16(from)
+    }
+}
+
+impl BranchSum<'_> {
+    #[inline(always)]
+    fn add<L: Lanes, T: FactorValue>(self, pair: &FactorPair<T>) {
+        let shape = self.branch.shape;
+        let mut inner = [0.0; MAX_RANK];
+        let inner = &mut inner[..shape.rank];
+        for (row, out) in self.out.chunks_mut(self.stride).enumerate() {
+            let x = self.x.row(row, shape.inputs);
+            project_down::<L, T>(&pair.down, x, inner);
+            let out = &mut out[self.column..][..shape.outputs];
+            project_up::<L, T>(&pair.up, inner, shape.scale, out);
+        }
+    }
+}
+
+#[inline(always)]
+fn project_down<L: Lanes, T: FactorValue>(down: &[[T; LANES]], x: &[f32], inner: &mut [f32]) {
+    let blocks = x.len().div_ceil(LANES);
+    let mut done = 0;
+    while done < inner.len() {
+        let rows = match inner.len() - done {
+            4.. if L::WIDE => 4,
+            2.. => 2,
+            _ => 1,
+        };
+        let part = &down[done * blocks..][..rows * blocks];
+        let inner = &mut inner[done..done + rows];
+        match rows {
+            4 => inner.copy_from_slice(&dot_rows::<L, T, 4>(part, x)),
+            2 => inner.copy_from_slice(&dot_rows::<L, T, 2>(part, x)),
+            _ => inner.copy_from_slice(&dot_rows::<L, T, 1>(part, x)),
+        }
+        done += rows;
+    }
+}
+
+/// Dot products of `x` with `R` rows, side by side in registers.
+#[inline(always)]
+fn dot_rows<L: Lanes, T: FactorValue, const R: usize>(rows: &[[T; LANES]], x: &[f32]) -> [f32; R] {
+    let blocks = x.len().div_ceil(LANES);
+    let mut parts: [&[[T; LANES]]; R] = [&[]; R];
+    for row in 0..R {
+        parts[row] = &rows[row * blocks..][..blocks];
+    }
+    let mut even = [L::zero(); R];
+    let mut odd = [L::zero(); R];
+    for (pair, x) in x.chunks(2 * LANES).enumerate() {
+        let (low, high) = x.split_at(x.len().min(LANES));
+        let low = L::load_part(low, 0.0);
+        for row in 0..R {
+            even[row] = T::load::<L>(&parts[row][2 * pair]).mul_add(low, even[row]);
+        }
+        if !high.is_empty() {
+            let high = L::load_part(high, 0.0);
+            for row in 0..R {
+                odd[row] = T::load::<L>(&parts[row][2 * pair + 1]).mul_add(high, odd[row]);
+            }
+        }
+    }
+    let mut sums = [0.0; R];
+    for row in 0..R {
+        sums[row] = even[row].add(odd[row]).sum();
+    }
+    sums
+}
+
+/// Blocks of outputs whose sums run side by side.
+const UP_BLOCKS: usize = 4;
+
+#[inline(always)]
+fn project_up<L: Lanes, T: FactorValue>(
+    up: &[[T; LANES]],
+    inner: &[f32],
+    scale: f32,
+    out: &mut [f32],
+) {
+    let blocks = out.len().div_ceil(LANES);
+    for (index, out) in out.chunks_mut(UP_BLOCKS * LANES).enumerate() {
+        let first = index * UP_BLOCKS;
+        if first + UP_BLOCKS <= blocks {
+            add_outputs::<L, T, UP_BLOCKS>(&up[first..], blocks, inner, scale, out);
+        } else {
+            for (block, out) in out.chunks_mut(LANES).enumerate() {
+                add_outputs::<L, T, 1>(&up[first + block..], blocks, inner, scale, out);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn add_outputs<L: Lanes, T: FactorValue, const C: usize>(
+    up: &[[T; LANES]],
+    stride: usize,
+    inner: &[f32],
+    scale: f32,
+    out: &mut [f32],
+) {
+    let mut sums = [L::zero(); C];
+    for (rank, inner) in inner.iter().enumerate() {
+        let row = &up[rank * stride..][..C];
+        for block in 0..C {
+            sums[block] = T::load::<L>(&row[block]).mul_add(L::splat(*inner), sums[block]);
+        }
+    }
+    for (sum, out) in sums.iter().zip(out.chunks_mut(LANES)) {
+        let before = L::load_part(out, 0.0);
+        sum.mul_add(L::splat(scale), before).store_part(out);
+    }
+}

@@ -1,0 +1,53 @@
+//! How an answer was computed, so that whoever has the request can compute it again.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What computed an answer. Together with the adapter and the request, it determines the answer of
+/// an engine with reproducible arithmetic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CallComputation {
+    /// The engine and the version of its arithmetic, such as `native/1`.
+    pub engine: String,
+    /// Format of the base's weights in memory, such as `q8_0`.
+    pub weights: String,
+    /// SHA-256 of the base's files, hex.
+    pub base_digest: String,
+    /// Absent for classifications, which sample nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<SamplingRecord>,
+}
+
+/// The settings that an answer was sampled with: the caller's, completed by the server's. Fractions
+/// are decimal texts that are read back to the same bits.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SamplingRecord {
+    /// Longest answer in tokens.
+    pub max_tokens: u64,
+    /// Absent if each token was the most likely one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<String>,
+    /// The caller's, or the one that the server drew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_k: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_p: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frequency_penalty: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub presence_penalty: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repetition_penalty: Option<String>,
+    /// Tokens before which nothing ended the answer; absent if there were none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_tokens: Option<u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stop_token_ids: Vec<u32>,
+    /// How many stop texts the request has. The texts are the caller's words and are not recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_texts: Option<u64>,
+}

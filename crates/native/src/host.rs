@@ -1,0 +1,252 @@
+//! A base in memory with its scheduler, and what its adapters share.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+        mpsc::{Receiver, Sender, channel},
+    },
+    time::Instant,
+};
+
+use openlora_engine::{EngineError, turns::due_time};
+use openlora_generation::{adapter_effect, canary_prompts};
+use openlora_kernels::{Cpu, KvShape};
+use openlora_model::text::TextCodec;
+use tokio::sync::oneshot;
+
+use super::{
+    base::NativeBase,
+    counters::ActivityCounters,
+    lora::NativeAdapter,
+    owner::{CallSlot, ModelOwner},
+    pages::{OwnerId, PagePool},
+    scheduler::{Scheduler, SchedulerParts, Submission, SubmittedWork},
+    sequence::{RowCall, RowRequest},
+};
+
+/// Sizes of a scheduler.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HostLimits {
+    pub parallel: usize,
+    pub chunk_tokens: usize,
+    /// Calls that run or wait.
+    pub calls: usize,
+    /// Pages of keys and values.
+    pub pages: usize,
+    /// Longest prompt and answer together, in tokens.
+    pub context: usize,
+}
+
+/// A base with its scheduler; it ends with the last model that uses it.
+pub(crate) struct NativeHost {
+    pub base: Arc<NativeBase>,
+    pub codec: Arc<TextCodec>,
+    pub context: usize,
+    limit: usize,
+    calls: Arc<AtomicUsize>,
+    submissions: Sender<Submission>,
+    gone: Sender<OwnerId>,
+    counters: Arc<ActivityCounters>,
+    owners: AtomicU64,
+    /// Pages in use.
+    pages: Arc<AtomicUsize>,
+    /// Adapters in memory by digest, and the plain base by none.
+    resident: Mutex<HashMap<Option<String>, Weak<ModelOwner>>>,
+    /// The base's logits after the test prompts, and the effects of adapters by digest.
+    canaries: Mutex<CanaryResults>,
+}
+
+#[derive(Default)]
+struct CanaryResults {
+    base: Option<Arc<Vec<Vec<f32>>>>,
+    effects: HashMap<String, f32>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl NativeHost {
+    /// Starts a scheduler on a thread of its own.
+    ///
+    /// # Errors
+    ///
+    /// The operating system gives no thread.
+    pub(crate) fn start(
+        base: NativeBase,
+        codec: TextCodec,
+        cpu: Cpu,
+        limits: HostLimits,
+        counters: Arc<ActivityCounters>,
+    ) -> std::io::Result<Self> {
+        let base = Arc::new(base);
+        let pages = Arc::new(AtomicUsize::new(0));
+        let parts = SchedulerParts {
+            base: Arc::clone(&base),
+            cpu,
+            pool: PagePool::new(base.kv_shape(), limits.pages),
+            parallel: limits.parallel.max(1),
+            chunk_tokens: limits.chunk_tokens.max(1),
+            counters: Arc::clone(&counters),
+            pages: Arc::clone(&pages),
+        };
+        let (submissions, calls): (_, Receiver<Submission>) = channel();
+        let (gone, owners): (_, Receiver<OwnerId>) = channel();
+        std::thread::Builder::new()
+            .name("openlora-native".to_owned())
+            .spawn(move || Scheduler::new(parts).run(&calls, &owners))?;
+        Ok(Self {
+            base,
+            codec: Arc::new(codec),
+            context: limits.context,
+            limit: limits.calls,
+            calls: Arc::default(),
+            submissions,
+            gone,
+            counters,
+            owners: AtomicU64::new(0),
+            pages,
+            resident: Mutex::default(),
+            canaries: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn vocabulary(&self) -> usize {
+        self.base.config.vocab_size
+    }
+
+    /// Memory of the keys and values in use.
+    pub(crate) fn cache_bytes(&self) -> usize {
+        let shape: KvShape = self.base.kv_shape();
+        self.pages.load(Ordering::Relaxed) * shape.page_bytes()
+    }
+
+    /// Memory of the adapters.
+    pub(crate) fn adapter_bytes(&self) -> usize {
+        let resident = lock(&self.resident);
+        let owners = resident.values().filter_map(Weak::upgrade);
+        let bytes = owners.filter_map(|owner| owner.adapter.as_ref().map(NativeAdapter::bytes));
+        bytes.sum()
+    }
+
+    /// The model in memory with this digest; none for the plain base.
+    pub(crate) fn find(&self, digest: Option<&str>) -> Option<Arc<ModelOwner>> {
+        let digest = digest.map(str::to_owned);
+        lock(&self.resident).get(&digest).and_then(Weak::upgrade)
+    }
+
+    /// Adds a model, unless one with its digest came first.
+    pub(crate) fn add(
+        &self,
+        digest: Option<&str>,
+        adapter: Option<NativeAdapter>,
+    ) -> Arc<ModelOwner> {
+        let mut resident = lock(&self.resident);
+        resident.retain(|_, owner| owner.strong_count() > 0);
+        let digest = digest.map(str::to_owned);
+        if let Some(owner) = resident.get(&digest).and_then(Weak::upgrade) {
+            return owner;
+        }
+        let id = OwnerId(self.owners.fetch_add(1, Ordering::Relaxed));
+        let counters = Arc::clone(&self.counters);
+        let owner = Arc::new(ModelOwner::new(id, adapter, self.gone.clone(), counters));
+        resident.insert(digest, Arc::downgrade(&owner));
+        owner
+    }
+
+    /// The place of a call.
+    ///
+    /// # Errors
+    ///
+    /// As many calls as may run and wait do so.
+    pub(crate) fn slot(&self, name: &str) -> Result<CallSlot, EngineError> {
+        CallSlot::take(&self.calls, self.limit).ok_or_else(|| EngineError::Busy {
+            name: name.to_owned(),
+            reason: format!("{} calls run or wait already", self.limit),
+        })
+    }
+
+    pub(crate) fn submit(
+        &self,
+        owner: &Arc<ModelOwner>,
+        tokens: Vec<u32>,
+        due: Instant,
+        work: SubmittedWork,
+    ) -> Result<(), EngineError> {
+        let submission = Submission {
+            owner: Arc::clone(owner),
+            tokens,
+            due,
+            work,
+        };
+        let sent = self.submissions.send(submission);
+        sent.map_err(|_| EngineError::Failed("its thread has ended".to_owned()))
+    }
+
+    /// The logits after `prefix` and each request's path.
+    pub(crate) async fn rows(
+        &self,
+        owner: &Arc<ModelOwner>,
+        prefix: Vec<u32>,
+        requests: Vec<RowRequest>,
+        slot: Option<CallSlot>,
+    ) -> Result<Vec<Vec<f32>>, EngineError> {
+        let (reply, rows) = oneshot::channel();
+        let call = RowCall {
+            rows: vec![None; requests.len()],
+            requests,
+            reply,
+            _slot: slot,
+        };
+        let due = due_time(1);
+        self.submit(owner, prefix, due, SubmittedWork::Rows(call))?;
+        let dropped = |_| EngineError::Failed("it dropped the request".to_owned());
+        rows.await.map_err(dropped)?
+    }
+
+    /// How much an adapter with this digest changes the base's logits; what was found before is not
+    /// computed again.
+    ///
+    /// # Errors
+    ///
+    /// It changes nothing, or gives logits that are no numbers.
+    pub(crate) async fn effect(
+        &self,
+        name: &str,
+        digest: &str,
+        owner: &Arc<ModelOwner>,
+    ) -> Result<f32, EngineError> {
+        let known = lock(&self.canaries).effects.get(digest).copied();
+        if let Some(effect) = known {
+            return Ok(effect);
+        }
+        let base = lock(&self.canaries).base.clone();
+        let before = match base {
+            Some(rows) => rows,
+            None => {
+                let plain = self.add(None, None);
+                let rows = Arc::new(self.canary_rows(&plain).await?);
+                lock(&self.canaries).base = Some(Arc::clone(&rows));
+                rows
+            }
+        };
+        let effect = adapter_effect(name, &before, &self.canary_rows(owner).await?)?;
+        let mut canaries = lock(&self.canaries);
+        canaries.effects.insert(digest.to_owned(), effect);
+        Ok(effect)
+    }
+
+    async fn canary_rows(&self, owner: &Arc<ModelOwner>) -> Result<Vec<Vec<f32>>, EngineError> {
+        let all = RowRequest {
+            path: Vec::new(),
+            tokens: Vec::new(),
+        };
+        let mut rows = Vec::new();
+        for prompt in canary_prompts(self.vocabulary(), self.context) {
+            rows.extend(self.rows(owner, prompt, vec![all.clone()], None).await?);
+        }
+        Ok(rows)
+    }
+}

@@ -1,0 +1,95 @@
+//! The factors of an adapter, packed for the kernels beside the matrices of its base.
+
+use std::collections::HashMap;
+
+use openlora_kernels::{BranchShape, FactorPrecision, KernelError, LoraBranch};
+use openlora_model::{
+    ModelConfig,
+    adapter::{AdapterModule, FactorDtype, HostTensor, LoraAdapter},
+};
+
+use super::base::{BlockPart, ModulePlace, module_places};
+
+/// Why an adapter cannot be packed.
+#[derive(Debug, thiserror::Error)]
+pub enum FactorError {
+    #[error("the base has no module {module}")]
+    UnknownModule { module: String },
+    #[error("module {module}: {source}")]
+    Module { module: String, source: KernelError },
+}
+
+/// The branch of one module, and its first output column in its part of the block.
+#[derive(Debug)]
+pub(crate) struct PlacedBranch {
+    pub column: usize,
+    pub branch: LoraBranch,
+}
+
+/// The branches of an adapter over a base, each with its own rank and scale.
+#[derive(Debug)]
+pub struct NativeAdapter {
+    /// By layer and [`BlockPart`].
+    branches: Vec<[Vec<PlacedBranch>; 4]>,
+}
+
+impl NativeAdapter {
+    /// Packs `adapter`, which must have been checked against the base.
+    ///
+    /// Factors that the file holds in bf16 are kept so, and all others in f32: nothing is rounded.
+    ///
+    /// # Errors
+    ///
+    /// A module that the base lacks, and a rank above 256.
+    pub fn pack(config: &ModelConfig, adapter: &LoraAdapter) -> Result<Self, FactorError> {
+        let places: HashMap<String, ModulePlace> = module_places(config)
+            .into_iter()
+            .map(|place| (place.path.clone(), place))
+            .collect();
+        let mut branches: Vec<[Vec<PlacedBranch>; 4]> = Vec::new();
+        branches.resize_with(config.layers, Default::default);
+        for module in &adapter.modules {
+            let unknown = || FactorError::UnknownModule {
+                module: module.path.clone(),
+            };
+            let place = places.get(&module.path).ok_or_else(unknown)?;
+            let branch = pack(adapter, module).map_err(|source| FactorError::Module {
+                module: module.path.clone(),
+                source,
+            })?;
+            branches[place.layer][place.part as usize].push(PlacedBranch {
+                column: place.column,
+                branch,
+            });
+        }
+        Ok(Self { branches })
+    }
+
+    /// Memory that the packed factors take.
+    pub fn bytes(&self) -> usize {
+        let parts = self.branches.iter().flatten().flatten();
+        parts.map(|placed| placed.branch.bytes()).sum()
+    }
+
+    pub(crate) fn branches(&self, layer: usize, part: BlockPart) -> &[PlacedBranch] {
+        &self.branches[layer][part as usize]
+    }
+}
+
+fn pack(adapter: &LoraAdapter, module: &AdapterModule) -> Result<LoraBranch, KernelError> {
+    let factor = |name: String| adapter.tensors.get(&name);
+    let (a, b) = (factor(module.a_name()), factor(module.b_name()));
+    let is_bf16 = |tensor: &HostTensor| tensor.dtype == FactorDtype::Bf16;
+    let precision = match [a, b].into_iter().flatten().all(is_bf16) {
+        true => FactorPrecision::Bf16,
+        false => FactorPrecision::F32,
+    };
+    let values = |tensor: Option<&HostTensor>| tensor.map(HostTensor::to_f32).unwrap_or_default();
+    let shape = BranchShape {
+        rank: module.rank,
+        inputs: module.in_dim,
+        outputs: module.out_dim,
+        scale: module.scale as f32,
+    };
+    LoraBranch::new(shape, &values(a), &values(b), precision)
+}

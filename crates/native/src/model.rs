@@ -1,0 +1,81 @@
+//! An adapter over a base, or the plain base, as a model of token ids.
+
+use std::sync::Arc;
+
+use openlora_engine::{EngineError, GenerationStream, turns::due_time};
+use openlora_generation::{Generation, TokenModel, answer_channel};
+use openlora_model::dataset::choices::LabelFork;
+
+use super::{host::NativeHost, owner::ModelOwner, scheduler::SubmittedWork, sequence::RowRequest};
+
+pub(crate) struct NativeModel {
+    pub name: String,
+    pub host: Arc<NativeHost>,
+    pub owner: Arc<ModelOwner>,
+}
+
+impl NativeModel {
+    /// There must be a token to compute, and a base's tokenizer may have more tokens than its
+    /// embedding.
+    fn check(&self, prefix: &[u32], path: &[u32]) -> Result<(), EngineError> {
+        if prefix.is_empty() {
+            return Err(EngineError::Invalid {
+                message: "the prompt is empty".to_owned(),
+                parameter: None,
+            });
+        }
+        let vocabulary = self.host.vocabulary();
+        let mut ids = prefix.iter().chain(path);
+        match ids.find(|id| **id as usize >= vocabulary) {
+            Some(id) => Err(EngineError::Invalid {
+                message: format!(
+                    "the prompt has token {id}; {} has {vocabulary} tokens",
+                    self.name
+                ),
+                parameter: None,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl TokenModel for NativeModel {
+    async fn start_answer(
+        &self,
+        ids: Vec<u32>,
+        walk: Generation,
+    ) -> Result<GenerationStream, EngineError> {
+        self.check(&ids, &[])?;
+        let due = due_time(walk.longest() as u64);
+        let slot = self.host.slot(&self.name)?;
+        let (writer, reader) = answer_channel(walk, ids.len(), ());
+        let writer = Box::new(writer);
+        let work = SubmittedWork::Answer { writer, slot };
+        self.host.submit(&self.owner, ids, due, work)?;
+        Ok(reader)
+    }
+
+    async fn fork_logits(
+        &self,
+        prefix: &[u32],
+        forks: &[LabelFork],
+    ) -> Result<Vec<Vec<f32>>, EngineError> {
+        if forks.is_empty() {
+            return Ok(Vec::new());
+        }
+        for fork in forks {
+            self.check(prefix, &fork.path)?;
+        }
+        let slot = self.host.slot(&self.name)?;
+        let request = |fork: &LabelFork| RowRequest {
+            path: fork.path.clone(),
+            tokens: fork.children.clone(),
+        };
+        let requests = forks.iter().map(request).collect();
+        let rows = self
+            .host
+            .rows(&self.owner, prefix.to_vec(), requests, Some(slot));
+        rows.await
+    }
+}

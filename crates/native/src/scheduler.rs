@@ -1,0 +1,440 @@
+//! Which tokens are computed next: continuous batching over one base.
+//!
+//! Every step computes the next token of all running answers and a chunk of the prompts that are not
+//! computed yet. The owner that was served fewest tokens comes first; among its calls, the one that is
+//! due first. When pages run out, the sequence that arrived last gives its own back and is computed
+//! again later. None of this changes a result, because a row does not depend on its neighbours.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{Receiver, TryRecvError},
+    },
+    time::Instant,
+};
+
+use openlora_engine::EngineError;
+use openlora_generation::AnswerWriter;
+use openlora_kernels::{Cpu, PAGE_TOKENS};
+
+use super::{
+    base::NativeBase,
+    counters::ActivityCounters,
+    forward::{ForwardBuffers, SequenceRows, forward},
+    owner::{CallSlot, ModelOwner},
+    pages::{OwnerId, PagePool},
+    sequence::{RowCall, RowRequest, Sequence, SequenceTask},
+};
+
+/// A call for the scheduler.
+pub(crate) struct Submission {
+    pub owner: Arc<ModelOwner>,
+    pub tokens: Vec<u32>,
+    pub due: Instant,
+    pub work: SubmittedWork,
+}
+
+pub(crate) enum SubmittedWork {
+    /// An answer to the tokens.
+    Answer {
+        writer: Box<AnswerWriter>,
+        slot: CallSlot,
+    },
+    /// Logits after the tokens and each request's path.
+    Rows(RowCall),
+}
+
+/// What a scheduler is given at its start.
+pub(crate) struct SchedulerParts {
+    pub base: Arc<NativeBase>,
+    pub cpu: Cpu,
+    pub pool: PagePool,
+    /// Sequences that are computed together.
+    pub parallel: usize,
+    /// Tokens of prompts per step.
+    pub chunk_tokens: usize,
+    pub counters: Arc<ActivityCounters>,
+    /// Pages in use.
+    pub pages: Arc<AtomicUsize>,
+}
+
+pub(crate) struct Scheduler {
+    parts: SchedulerParts,
+    waiting: Vec<Sequence>,
+    running: Vec<Sequence>,
+    calls: HashMap<u64, RowCall>,
+    /// Tokens computed for each owner, as far as they matter for whose turn it is.
+    served: HashMap<OwnerId, u64>,
+    buffers: ForwardBuffers,
+    arrivals: u64,
+}
+
+/// Tokens of a running sequence that the next step computes.
+#[derive(Clone, Copy, Debug)]
+struct PlannedTokens {
+    sequence: u64,
+    count: usize,
+}
+
+impl Scheduler {
+    pub(crate) fn new(parts: SchedulerParts) -> Self {
+        Self {
+            parts,
+            waiting: Vec::new(),
+            running: Vec::new(),
+            calls: HashMap::new(),
+            served: HashMap::new(),
+            buffers: ForwardBuffers::default(),
+            arrivals: 0,
+        }
+    }
+
+    /// Computes until all submitters have left and nothing is left to compute.
+    pub(crate) fn run(mut self, calls: &Receiver<Submission>, gone: &Receiver<OwnerId>) {
+        while self.receive(calls) {
+            while let Ok(owner) = gone.try_recv() {
+                self.served.remove(&owner);
+                self.parts.pool.forget(owner);
+            }
+            self.drop_abandoned();
+            self.admit();
+            let planned = self.plan();
+            self.compute(&planned);
+            let pages = self.parts.pool.in_use();
+            self.parts.pages.store(pages, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes in what was submitted, and waits for it while there is nothing else to do. False if
+    /// nothing can come any more.
+    fn receive(&mut self, calls: &Receiver<Submission>) -> bool {
+        if self.waiting.is_empty() && self.running.is_empty() {
+            match calls.recv() {
+                Ok(call) => self.accept(call),
+                Err(_) => return false,
+            }
+        }
+        loop {
+            match calls.try_recv() {
+                Ok(call) => self.accept(call),
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return true,
+            }
+        }
+    }
+
+    fn accept(&mut self, call: Submission) {
+        self.arrivals += 1;
+        let number = self.arrivals;
+        let task = match call.work {
+            SubmittedWork::Answer { writer, slot } => SequenceTask::Answer {
+                writer,
+                _slot: slot,
+            },
+            SubmittedWork::Rows(rows) => {
+                self.calls.insert(number, rows);
+                SequenceTask::Prefix(number)
+            }
+        };
+        self.catch_up(call.owner.id);
+        self.waiting.push(Sequence {
+            number,
+            owner: call.owner,
+            due: call.due,
+            tokens: call.tokens,
+            computed: 0,
+            pages: Vec::new(),
+            nodes: Vec::new(),
+            task,
+        });
+    }
+
+    /// An owner that was idle must not be served for what it did not ask for meanwhile.
+    fn catch_up(&mut self, owner: OwnerId) {
+        let active = || self.running.iter().chain(&self.waiting);
+        if active().any(|it| it.owner.id == owner) {
+            return;
+        }
+        let least = active()
+            .filter_map(|it| self.served.get(&it.owner.id))
+            .min();
+        let least = least.copied().unwrap_or(0);
+        let served = self.served.entry(owner).or_default();
+        *served = least.max(*served);
+    }
+
+    fn served(&self, owner: OwnerId) -> u64 {
+        self.served.get(&owner).copied().unwrap_or(0)
+    }
+
+    /// Whose turn it is: the least comes first.
+    fn turn(&self, sequence: &Sequence) -> (u64, Instant, u64) {
+        let served = self.served(sequence.owner.id);
+        (served, sequence.due, sequence.number)
+    }
+
+    /// Drops the calls that nobody waits for.
+    fn drop_abandoned(&mut self) {
+        self.calls.retain(|_, call| !call.reply.is_closed());
+        let (calls, pool) = (&self.calls, &mut self.parts.pool);
+        let mut keep = |sequence: &mut Sequence| {
+            let wanted = match &sequence.task {
+                SequenceTask::Answer { writer, .. } => !writer.is_abandoned(),
+                SequenceTask::Prefix(call) | SequenceTask::Path { call, .. } => {
+                    calls.contains_key(call)
+                }
+            };
+            if !wanted {
+                sequence.release_pages(pool);
+            }
+            wanted
+        };
+        self.running.retain_mut(&mut keep);
+        self.waiting.retain_mut(&mut keep);
+    }
+
+    /// Lets waiting sequences run while there is room for all of their tokens.
+    fn admit(&mut self) {
+        while self.running.len() < self.parts.parallel {
+            let turns = self.waiting.iter().enumerate();
+            let Some((next, _)) = turns.min_by_key(|(_, sequence)| self.turn(sequence)) else {
+                return;
+            };
+            let mut sequence = self.waiting.swap_remove(next);
+            sequence.adopt_prefix(&mut self.parts.pool);
+            let missing = sequence.missing_pages(sequence.remaining());
+            if missing > self.parts.pool.available() && !self.running.is_empty() {
+                sequence.release_pages(&mut self.parts.pool);
+                self.waiting.push(sequence);
+                return;
+            }
+            let reused = &self.parts.counters.reused;
+            reused.fetch_add(sequence.computed as u64, Ordering::Relaxed);
+            self.running.push(sequence);
+        }
+    }
+
+    /// The tokens of the next step. Running answers get one each, so that prompts do not delay them.
+    fn plan(&mut self) -> Vec<PlannedTokens> {
+        let mut planned = Vec::new();
+        let answers = self.running.iter().filter(|it| it.remaining() == 1);
+        let mut answers: Vec<u64> = answers.map(|it| it.number).collect();
+        answers.sort_unstable();
+        for number in answers {
+            self.grant(number, 1, &mut planned);
+        }
+        let mut room = self.parts.chunk_tokens;
+        while room > 0 {
+            let is_planned = |it: &&Sequence| planned.iter().any(|one| one.sequence == it.number);
+            let prompts = self.running.iter().filter(|it| it.remaining() > 1);
+            let next = prompts
+                .filter(|it| !is_planned(it))
+                .min_by_key(|it| self.turn(it));
+            let Some(next) = next else {
+                break;
+            };
+            let (number, count) = (next.number, next.remaining().min(room));
+            room -= self.grant(number, count, &mut planned);
+        }
+        planned
+    }
+
+    /// Plans up to `count` tokens of a running sequence, as far as there are pages for them. Returns
+    /// how many it planned, which is 0 only if the sequence no longer runs.
+    fn grant(&mut self, number: u64, count: usize, planned: &mut Vec<PlannedTokens>) -> usize {
+        loop {
+            let Some(at) = self.running.iter().position(|it| it.number == number) else {
+                return 0;
+            };
+            let sequence = &mut self.running[at];
+            let mut is_empty = false;
+            while !is_empty && sequence.missing_pages(count) > 0 {
+                let page = self.parts.pool.take();
+                is_empty = page.is_none();
+                sequence.pages.extend(page);
+            }
+            let count = count.min(sequence.pages.len() * PAGE_TOKENS - sequence.computed);
+            if count > 0 {
+                let owner = sequence.owner.id;
+                *self.served.entry(owner).or_default() += count as u64;
+                planned.push(PlannedTokens {
+                    sequence: number,
+                    count,
+                });
+                return count;
+            }
+            let latest = self.running.iter().map(|it| it.number).max();
+            match latest {
+                Some(latest) if latest > number || self.running.len() > 1 => {
+                    self.pre_empt(latest.max(number), planned);
+                }
+                _ => self.fail_for_memory(number),
+            }
+        }
+    }
+
+    /// Lets a running sequence wait again, without its pages.
+    fn pre_empt(&mut self, number: u64, planned: &mut Vec<PlannedTokens>) {
+        planned.retain(|it| it.sequence != number);
+        let at = self.running.iter().position(|it| it.number == number);
+        if let Some(at) = at {
+            let mut sequence = self.running.swap_remove(at);
+            sequence.release_pages(&mut self.parts.pool);
+            self.waiting.push(sequence);
+            let counter = &self.parts.counters.pre_emptions;
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Ends a sequence that has no room although it runs alone.
+    fn fail_for_memory(&mut self, number: u64) {
+        let name = "the base".to_owned();
+        let reason = "there is no memory for the keys and values of its tokens".to_owned();
+        self.end(&[number], Some(EngineError::Busy { name, reason }));
+    }
+
+    fn compute(&mut self, planned: &[PlannedTokens]) {
+        if planned.is_empty() {
+            return;
+        }
+        let counts: HashMap<u64, usize> =
+            planned.iter().map(|it| (it.sequence, it.count)).collect();
+        // Rows of one adapter beside one another are computed together.
+        self.running
+            .sort_unstable_by_key(|it| (it.owner.id, it.number));
+        let Self {
+            parts,
+            running,
+            buffers,
+            ..
+        } = self;
+        let mut rows: Vec<SequenceRows<'_>> = running
+            .iter_mut()
+            .filter_map(|it| counts.get(&it.number).map(|count| it.rows(*count)))
+            .collect();
+        let wanted = rows.iter().filter(|it| it.wants_logits).count();
+        match forward(&parts.base, &parts.cpu, &mut rows, buffers) {
+            Ok(()) => {
+                let tokens: usize = counts.values().sum();
+                let counters = &parts.counters;
+                counters.rows.fetch_add(wanted as u64, Ordering::Relaxed);
+                counters.tokens.fetch_add(tokens as u64, Ordering::Relaxed);
+                let logits = std::mem::take(&mut self.buffers.logits);
+                self.advance(&counts, &logits);
+                self.buffers.logits = logits;
+            }
+            Err(error) => {
+                let numbers: Vec<u64> = counts.into_keys().collect();
+                self.end(&numbers, Some(EngineError::Failed(error.to_string())));
+            }
+        }
+    }
+
+    /// Notes what was computed, and hands out the rows of logits.
+    fn advance(&mut self, counts: &HashMap<u64, usize>, logits: &[f32]) {
+        let mut rows = logits.chunks_exact(self.parts.base.config.vocab_size);
+        let (mut ended, mut children) = (Vec::new(), Vec::new());
+        for sequence in &mut self.running {
+            let Some(count) = counts.get(&sequence.number) else {
+                continue;
+            };
+            sequence.computed += count;
+            sequence.seal_full_pages(&mut self.parts.pool);
+            if sequence.remaining() > 0 {
+                continue;
+            }
+            let Some(row) = rows.next() else { continue };
+            match &mut sequence.task {
+                SequenceTask::Answer { writer, .. } => match writer.next_token(row) {
+                    Some(token) => sequence.tokens.push(token),
+                    None => ended.push(sequence.number),
+                },
+                SequenceTask::Path { call, request } => {
+                    if let Some(call) = self.calls.get_mut(call) {
+                        call.fill(*request, row);
+                    }
+                    ended.push(sequence.number);
+                }
+                SequenceTask::Prefix(call) => {
+                    let number = *call;
+                    if let Some(call) = self.calls.get_mut(&number) {
+                        children.extend(fork(sequence, number, call, row, &mut self.parts.pool));
+                    }
+                    ended.push(sequence.number);
+                }
+            }
+        }
+        for mut child in children {
+            self.arrivals += 1;
+            child.number = self.arrivals;
+            self.running.push(child);
+        }
+        self.end(&ended, None);
+        let complete = self.calls.extract_if(|_, call| call.is_complete());
+        complete.for_each(|(_, call)| call.finish());
+    }
+
+    /// Ends running sequences, with an error for those who wait for them.
+    fn end(&mut self, numbers: &[u64], error: Option<EngineError>) {
+        let text = error.as_ref().map(ToString::to_string);
+        let mut error = error;
+        let ended = self
+            .running
+            .extract_if(.., |it| numbers.contains(&it.number))
+            .collect::<Vec<_>>();
+        for mut sequence in ended {
+            sequence.release_pages(&mut self.parts.pool);
+            let Some(text) = &text else { continue };
+            let again = error.take();
+            let error = again.unwrap_or_else(|| EngineError::Failed(text.clone()));
+            match sequence.task {
+                SequenceTask::Answer { mut writer, .. } => writer.fail(error),
+                SequenceTask::Prefix(call) | SequenceTask::Path { call, .. } => {
+                    if let Some(call) = self.calls.remove(&call) {
+                        let _ = call.reply.send(Err(error));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Fills in the requests of a call that end with the prefix, and returns the sequences of the others.
+/// They share the prefix's full pages and have copies of the last one.
+fn fork(
+    prefix: &Sequence,
+    number: u64,
+    call: &mut RowCall,
+    row: &[f32],
+    pool: &mut PagePool,
+) -> Vec<Sequence> {
+    let mut children = Vec::new();
+    for request in 0..call.requests.len() {
+        let RowRequest { path, .. } = &call.requests[request];
+        if path.is_empty() {
+            call.fill(request, row);
+            continue;
+        }
+        let mut child = Sequence {
+            number,
+            owner: Arc::clone(&prefix.owner),
+            due: prefix.due,
+            tokens: [prefix.tokens.as_slice(), path].concat(),
+            computed: prefix.nodes.len() * PAGE_TOKENS,
+            pages: prefix.pages[..prefix.nodes.len()].to_vec(),
+            nodes: prefix.nodes.clone(),
+            task: SequenceTask::Path {
+                call: number,
+                request,
+            },
+        };
+        let last = prefix.pages.get(prefix.nodes.len());
+        if let Some(copy) = last.and_then(|page| pool.copy(page)) {
+            child.pages.push(copy);
+            child.computed = prefix.computed;
+        }
+        children.push(child);
+    }
+    children
+}

@@ -1,0 +1,197 @@
+//! What a server relies on beside the answers: bounds, turns, memory, and models that come and go.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use futures::{StreamExt, future::join_all};
+use openlora_engine::{
+    Engine, EngineError, EngineSpec, GenerationStep, LoadedEngine, ModelLoader, Prompt, Quant,
+    SamplingParams,
+};
+use openlora_model::{BaseModel, adapter::LoraAdapter};
+use openlora_native::{NativeLoader, NativeSettings};
+
+use crate::{
+    adapters::random_adapter,
+    engine_suite::{ask, base, greedy, refusal, told, up_to},
+    scripted::Script,
+    waiting,
+};
+
+/// Keys and values of 32 tokens of the golden llama, with f32 weights.
+const PAGE_BYTES: u64 = 4 * 2 * 2 * 32 * (8 + 16);
+
+fn text(prompt: &str) -> Prompt {
+    Prompt::Text(prompt.to_owned())
+}
+
+async fn try_load(
+    loader: &NativeLoader,
+    base: &BaseModel,
+    adapter: Option<&LoraAdapter>,
+) -> Result<LoadedEngine, EngineError> {
+    let spec = EngineSpec {
+        name: "mine".to_owned(),
+        base,
+        adapter,
+        quant: Quant::F32,
+    };
+    loader.load(spec).await
+}
+
+async fn load(
+    loader: &NativeLoader,
+    base: &BaseModel,
+    adapter: Option<&LoraAdapter>,
+) -> Arc<dyn Engine> {
+    try_load(loader, base, adapter).await.unwrap().engine
+}
+
+fn adapters(base: &BaseModel, count: u64) -> Vec<LoraAdapter> {
+    let random = |seed| random_adapter(&base.config, 4, &["q_proj", "v_proj"], seed);
+    (0..count).map(random).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_beyond_the_queue_are_refused_until_others_end() {
+    let settings = NativeSettings {
+        parallel: 1,
+        queue: 1,
+        ..NativeSettings::default()
+    };
+    let engines: Arc<dyn ModelLoader> = Arc::new(NativeLoader::new(settings));
+    let script = Script::new().choice("x", &[("x", 1.0)]);
+    let engine = script.load_with(&engines, 1 << 14).await;
+    let running = engine.generate(text("x"), up_to(1 << 13)).await.unwrap();
+    let waiting_call = engine.generate(text("x"), up_to(2)).await.unwrap();
+    let error = refusal(&engine, text("x"), up_to(2)).await;
+    let message = "script takes no further call now: 2 calls run or wait already".to_owned();
+    let hint = Some("try again when other calls have been answered".to_owned());
+    assert_eq!(told(error), (message, None, hint));
+    let labels = ["x".to_owned(), "y".to_owned()];
+    let refused = engine.classify(text("x"), &labels).await;
+    assert!(matches!(refused, Err(EngineError::Busy { .. })));
+    drop(running);
+    let steps: Vec<GenerationStep> = waiting_call.map(Result::unwrap).collect().await;
+    assert!(matches!(steps.last(), Some(GenerationStep::Done { .. })));
+    waiting::until("a free place", async || {
+        engine.classify(text("x"), &labels).await.is_ok()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unloaded_adapter_finishes_its_calls() {
+    let base = base("llama");
+    let loader = NativeLoader::new(NativeSettings::default());
+    let adapter = &adapters(&base, 1)[0];
+    let plain = load(&loader, &base, None).await;
+    let engine = load(&loader, &base, Some(adapter)).await;
+    let expected = ask(&engine, text("the quick"), greedy(40)).await;
+    let mut stream = engine
+        .generate(text("the quick"), greedy(40))
+        .await
+        .unwrap();
+    drop(engine);
+    let mut answer = String::new();
+    while let Some(step) = stream.next().await {
+        if let GenerationStep::Delta { text, .. } = step.unwrap() {
+            answer.push_str(&text);
+        }
+    }
+    assert_eq!(answer, expected.text);
+    waiting::until("the adapter to leave", async || loader.resident() == 1).await;
+    // Loaded again, its effect is known, and it answers as before.
+    let before = loader.activity().tokens;
+    let again = load(&loader, &base, Some(adapter)).await;
+    assert_eq!(loader.activity().tokens, before);
+    assert_eq!(ask(&again, text("the quick"), greedy(40)).await, expected);
+    drop((plain, again));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn little_memory_shortens_the_context_and_too_little_is_refused() {
+    let base = base("llama");
+    let with = |cache_bytes| {
+        NativeLoader::new(NativeSettings {
+            cache_bytes: Some(cache_bytes),
+            ..NativeSettings::default()
+        })
+    };
+    let loader = with(2 * PAGE_BYTES);
+    let engine = load(&loader, &base, None).await;
+    assert_eq!(engine.limits().context_tokens, 64);
+    let prompt = "a ".repeat(70);
+    let length = engine.count_prompt(&text(&prompt)).await.unwrap();
+    let message = format!("the prompt has {length} tokens; mine takes 64 tokens with the answer");
+    let error = refusal(&engine, text(&prompt), greedy(4)).await;
+    assert_eq!(told(error), (message, Some("prompt"), None));
+    // Several calls that fill the whole cache each are answered one after the other.
+    let alone = ask(&engine, text("the quick"), greedy(60)).await;
+    let all = join_all((0..6).map(|_| ask(&engine, text("the quick"), greedy(60)))).await;
+    assert!(all.iter().all(|answer| *answer == alone));
+
+    let error = try_load(&with(PAGE_BYTES - 1), &base, None).await.err();
+    let message = "cannot load mine: the cache of 12287 bytes cannot hold 32 tokens, which take \
+                   12288 bytes";
+    assert_eq!(told(error.unwrap()), (message.to_owned(), None, None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prefix_is_computed_once_per_adapter() {
+    let base = base("llama");
+    let loader = NativeLoader::new(NativeSettings::default());
+    let mut engines = vec![load(&loader, &base, None).await];
+    for adapter in &adapters(&base, 2) {
+        engines.push(load(&loader, &base, Some(adapter)).await);
+    }
+    let prompt = "the quick brown fox ".repeat(5);
+    let length = engines[0].count_prompt(&text(&prompt)).await.unwrap();
+    let pages = (length - 1) / 32 * 32;
+    assert!(pages >= 64, "{length}");
+    for engine in &engines {
+        for expected in [0, pages] {
+            let before = loader.activity().reused;
+            ask(engine, text(&prompt), greedy(1)).await;
+            assert_eq!(loader.activity().reused - before, expected);
+        }
+    }
+}
+
+/// A flood of calls to one adapter must not make another adapter's call wait for its end.
+#[tokio::test(flavor = "multi_thread")]
+async fn adapters_take_turns() {
+    let base = base("llama");
+    let loader = NativeLoader::new(NativeSettings {
+        parallel: 2,
+        ..NativeSettings::default()
+    });
+    let adapters = adapters(&base, 2);
+    let busy = load(&loader, &base, Some(&adapters[0])).await;
+    let other = load(&loader, &base, Some(&adapters[1])).await;
+    let sampling = SamplingParams {
+        min_tokens: 60,
+        ..up_to(60)
+    };
+    let ended = AtomicUsize::new(0);
+    let mut streams = Vec::new();
+    for _ in 0..40 {
+        streams.push(
+            busy.generate(text("so it"), sampling.clone())
+                .await
+                .unwrap(),
+        );
+    }
+    let flood = streams.into_iter().map(|stream| async {
+        stream.for_each(|_| async {}).await;
+        ended.fetch_add(1, Ordering::Relaxed);
+    });
+    let call = async {
+        ask(&other, text("a"), up_to(10)).await;
+        ended.load(Ordering::Relaxed)
+    };
+    let (ended_before, _) = futures::join!(call, join_all(flood));
+    assert!(ended_before <= 4, "{ended_before} of 40 calls came first");
+}

@@ -1,0 +1,292 @@
+//! Conversion of command-line arguments to the requests of the commands, field by field.
+
+use super::{
+    audit::AuditRequest,
+    bench::BenchRequest,
+    call::{self, CallRequest},
+    channel::{ChannelRequest, OpenRequest},
+    chat::ConversationRequest,
+    claim::{ClaimRequest, PoolAction},
+    dash::{DashRequest, RecordSource},
+    demo::DemoRequest,
+    deploy::DeployRequest,
+    earnings::{self, EarningsRequest},
+    eval::EvalRequest,
+    explore::ExploreRequest,
+    init::InitRequest,
+    package::PackageRequest,
+    payer::PayerRequest,
+    receipts::ReplayRequest,
+    serve::ServeRequest,
+    train::TrainRequest,
+    treasury::TreasuryRequest,
+    verify::VerifyRequest,
+};
+use crate::commands::cli::{
+    AuditArgs, BenchServeArgs, CallArgs, CallKindArg, ChatArgs, ClaimArgs, DashArgs, DemoArgs,
+    DeployArgs, EarningsArgs, EarningsByArg, EvalArgs, ExploreArgs, InitArgs, NewChannelArgs,
+    OneChannelArgs, PackageArgs, PayerArgs, ReplayArgs, SchemeArg, ServeArgs, TrainArgs,
+    TreasuryArgs, VerifyArgs,
+};
+use openlora_ledger::PaymentScheme;
+use openlora_payments::payer::SchemeChoice;
+
+impl From<DemoArgs> for DemoRequest {
+    fn from(args: DemoArgs) -> Self {
+        Self {
+            home: args.home,
+            dash: args.dash,
+        }
+    }
+}
+
+impl From<DashArgs> for DashRequest {
+    fn from(args: DashArgs) -> Self {
+        let origin = match (args.attach, args.replay) {
+            (Some(url), _) => RecordSource::Attach(url),
+            (None, Some(file)) => RecordSource::Replay(file, args.speed),
+            (None, None) if args.demo => RecordSource::Demo,
+            (None, None) => RecordSource::Home,
+        };
+        Self {
+            origin,
+            record: args.record,
+            token_file: args.token_file,
+        }
+    }
+}
+
+impl From<TrainArgs> for TrainRequest {
+    fn from(args: TrainArgs) -> Self {
+        Self {
+            data: args.data,
+            out: args.out,
+            resume: args.resume,
+            dry_run: args.dry_run,
+        }
+    }
+}
+
+impl From<EvalArgs> for EvalRequest {
+    fn from(args: EvalArgs) -> Self {
+        Self {
+            adapter: args.adapter,
+            vs_base: args.vs.is_some(),
+            data: args.data,
+        }
+    }
+}
+
+impl From<PackageArgs> for PackageRequest {
+    fn from(args: PackageArgs) -> Self {
+        Self {
+            run: args.run,
+            out: args.out,
+            unsigned: args.unsigned,
+            password_file: args.password.password_file,
+        }
+    }
+}
+
+impl From<VerifyArgs> for VerifyRequest {
+    fn from(args: VerifyArgs) -> Self {
+        Self {
+            package: args.package,
+            base: args.base,
+        }
+    }
+}
+
+impl From<DeployArgs> for DeployRequest {
+    fn from(args: DeployArgs) -> Self {
+        Self {
+            package: args.package,
+            dry_run: args.dry_run,
+            server: args.server,
+            adapter: args.adapter,
+            contracts: args.contracts,
+            password_file: args.password.password_file,
+        }
+    }
+}
+
+impl From<EarningsArgs> for EarningsRequest {
+    fn from(args: EarningsArgs) -> Self {
+        Self {
+            by: args.by.map(|by| match by {
+                EarningsByArg::Day => earnings::EarningsGrouping::Day,
+                EarningsByArg::Adapter => earnings::EarningsGrouping::Adapter,
+                EarningsByArg::Payer => earnings::EarningsGrouping::Payer,
+                EarningsByArg::Contributor => earnings::EarningsGrouping::Contributor,
+            }),
+            csv: args.csv,
+            audit: args.audit,
+        }
+    }
+}
+
+impl From<ExploreArgs> for ExploreRequest {
+    fn from(args: ExploreArgs) -> Self {
+        Self {
+            adapter: args.adapter,
+            verify: args.verify,
+            from_block: args.from_block,
+        }
+    }
+}
+
+impl From<InitArgs> for InitRequest {
+    fn from(args: InitArgs) -> Self {
+        Self {
+            dir: args.dir,
+            template: args.template,
+            list: args.list,
+        }
+    }
+}
+
+impl From<TreasuryArgs> for TreasuryRequest {
+    fn from(args: TreasuryArgs) -> Self {
+        Self {
+            dry_run: args.dry_run,
+            password_file: args.password.password_file,
+        }
+    }
+}
+
+impl From<AuditArgs> for AuditRequest {
+    fn from(args: AuditArgs) -> Self {
+        Self {
+            adapter: args.adapter,
+            log: args.log,
+            package: args.package,
+            index: args.index,
+        }
+    }
+}
+
+impl From<ClaimArgs> for ClaimRequest {
+    fn from(args: ClaimArgs) -> Self {
+        Self {
+            log: args.log,
+            pool: args.pool,
+            contributors: args.contributor,
+            action: match (args.contest, args.demand, args.divide) {
+                (true, ..) => PoolAction::Contest,
+                (_, true, _) => PoolAction::Demand,
+                (_, _, true) => PoolAction::Divide,
+                _ => PoolAction::Fetch,
+            },
+            treasury: args.treasury.into(),
+        }
+    }
+}
+
+impl From<ServeArgs> for ServeRequest {
+    fn from(args: ServeArgs) -> Self {
+        Self {
+            local: args.local,
+            free: args.free,
+            expose: args.expose,
+            rotate_tokens: args.rotate_operator_token,
+            adapters: args.adapter,
+            folder: args.adapters,
+            password_file: args.password.password_file,
+        }
+    }
+}
+
+impl From<BenchServeArgs> for BenchRequest {
+    fn from(args: BenchServeArgs) -> Self {
+        let size = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        Self {
+            adapters: args.adapter,
+            folder: args.adapters,
+            streams: usize::from(args.streams),
+            prompt_tokens: size(args.prompt_tokens),
+            answer_tokens: size(args.answer_tokens),
+        }
+    }
+}
+
+impl From<ChatArgs> for ConversationRequest {
+    fn from(args: ChatArgs) -> Self {
+        Self {
+            adapter: args.adapter,
+            system: args.system,
+            temperature: args.temperature,
+            max_tokens: args.max_tokens,
+        }
+    }
+}
+
+impl From<CallArgs> for CallRequest {
+    fn from(args: CallArgs) -> Self {
+        Self {
+            prompt: args.prompt.unwrap_or_default(),
+            again: args.again,
+            url: args.url,
+            adapter: args.adapter,
+            kind: args.kind.map(|kind| match kind {
+                CallKindArg::Chat => call::CallTask::Chat,
+                CallKindArg::Classify => call::CallTask::Classify,
+            }),
+            max_price: args.max_price,
+            max_deposit: args.max_deposit,
+            max_tokens: args.max_tokens,
+            temperature: args.temperature,
+            system: args.system,
+            stream: args.stream,
+            static_shares: args.static_shares,
+            scheme: match args.scheme {
+                SchemeArg::Auto => SchemeChoice::Auto,
+                SchemeArg::Exact => SchemeChoice::Only(PaymentScheme::Exact),
+                SchemeArg::BatchSettlement => SchemeChoice::Only(PaymentScheme::BatchSettlement),
+            },
+            payer: args.payer.into(),
+        }
+    }
+}
+
+impl From<ReplayArgs> for ReplayRequest {
+    fn from(args: ReplayArgs) -> Self {
+        Self {
+            receipt: args.receipt,
+            answer: args.answer,
+            prompt: args.prompt,
+            system: args.system,
+            body: args.body,
+            adapter: args.adapter,
+            url: args.url,
+        }
+    }
+}
+
+impl From<PayerArgs> for PayerRequest {
+    fn from(args: PayerArgs) -> Self {
+        Self {
+            from: args.from,
+            password_file: args.password.password_file,
+        }
+    }
+}
+
+impl From<NewChannelArgs> for OpenRequest {
+    fn from(args: NewChannelArgs) -> Self {
+        Self {
+            url: args.url,
+            adapter: args.adapter,
+            amount: args.amount,
+            payer: args.payer.into(),
+        }
+    }
+}
+
+impl From<OneChannelArgs> for ChannelRequest {
+    fn from(args: OneChannelArgs) -> Self {
+        Self {
+            channel: args.channel,
+            payer: args.payer.into(),
+        }
+    }
+}

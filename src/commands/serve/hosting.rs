@@ -1,0 +1,176 @@
+//! Puts adapters on engines: at the start of a server, and while it runs.
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use super::{adapter_in, engine_choice::ChosenEngine, folder::NamedFolder};
+use crate::commands::{CommandContext, notices, project};
+use openlora_core::error::Failure;
+use openlora_engine::{Engine, EngineIdentity, EngineSpec};
+use openlora_ledger::event::SplitRead;
+use openlora_model::{BaseModel, adapter};
+use openlora_runtime::{
+    paid_serving::{ChosenAdapter, PaidServing},
+    provenance,
+};
+use openlora_serve::{AdapterLoader, ServedAdapter};
+
+/// A base, and what the adapters on it have in common.
+pub(super) struct AdapterHost {
+    context: CommandContext,
+    base: BaseModel,
+    engine: ChosenEngine,
+    /// Absent if calls are free.
+    selling: Option<Arc<PaidServing>>,
+}
+
+impl AdapterHost {
+    pub fn new(
+        context: &CommandContext,
+        base: BaseModel,
+        engine: ChosenEngine,
+        selling: Option<Arc<PaidServing>>,
+    ) -> Self {
+        Self {
+            context: context.clone(),
+            base,
+            engine,
+            selling,
+        }
+    }
+
+    /// The adapters that a server starts with.
+    ///
+    /// # Errors
+    ///
+    /// One is of another base, or cannot be served.
+    pub async fn host_all(
+        &self,
+        chosen: Vec<ChosenAdapter>,
+    ) -> Result<Vec<ServedAdapter>, Failure> {
+        for one in &chosen {
+            adapter::verify_base(&one.adapter, &self.base.digest)?;
+        }
+        let mut hosted: Vec<ServedAdapter> = Vec::with_capacity(chosen.len());
+        for one in chosen {
+            let engine = self.engine(&one).await?;
+            let splits = self.selling.as_ref().map(|it| &it.splits);
+            let split = splits.and_then(|it| it.get(&one.adapter.digest));
+            hosted.push(self.served(one, engine, split)?);
+        }
+        Ok(hosted)
+    }
+
+    fn read(&self, name: &str, path: &Path) -> Result<ChosenAdapter, Failure> {
+        let folder = NamedFolder {
+            name: name.to_owned(),
+            path: path.to_owned(),
+        };
+        adapter_in(&self.context, folder)
+    }
+
+    /// An adapter of this base on the engine.
+    async fn engine(&self, one: &ChosenAdapter) -> Result<HostedEngine, Failure> {
+        let (name, printer) = (&one.name, &self.context.printer);
+        let spec = EngineSpec {
+            name: name.clone(),
+            base: &self.base,
+            adapter: Some(&one.adapter),
+            quant: self.engine.quant,
+        };
+        let loaded = self.engine.loader.load(spec).await?;
+        let weights = &loaded.weights;
+        printer.note(format!(
+            "{name}: {} weights ({})",
+            weights.quant, weights.reason
+        ));
+        if let Some(effect) = loaded.effect {
+            printer.detail(format!(
+                "{name} moves the base's logits by up to {effect:.2}"
+            ));
+        }
+        Ok(HostedEngine {
+            identity: loaded.identity(),
+            engine: loaded.engine,
+        })
+    }
+
+    fn served(
+        &self,
+        one: ChosenAdapter,
+        hosted: HostedEngine,
+        split: Option<&SplitRead>,
+    ) -> Result<ServedAdapter, Failure> {
+        let ChosenAdapter {
+            name,
+            version,
+            adapter,
+        } = one;
+        let sources = project::sources(&self.context, &[]);
+        let listener = notices::listener(&self.context.printer);
+        let provenance =
+            provenance::read_provenance(&self.base, &adapter, split, &sources, &listener)?;
+        let prices = self.selling.as_ref().map(|it| it.prices());
+        Ok(ServedAdapter {
+            name,
+            version,
+            digest: adapter.digest.clone(),
+            base_id: self.base.id.clone(),
+            base_digest: self.base.digest.clone(),
+            task: adapter.task.as_ref().map(|card| card.task.clone()),
+            temperature: self.context.settings.serve.temperature,
+            created: now(),
+            prices: prices.unwrap_or_default(),
+            provenance,
+            identity: hosted.identity,
+            engine: hosted.engine,
+        })
+    }
+}
+
+#[async_trait::async_trait]
+impl AdapterLoader for AdapterHost {
+    /// Payment is taken only for an adapter that answers.
+    async fn load(
+        &self,
+        name: &str,
+        path: &Path,
+        served: &[Arc<ServedAdapter>],
+    ) -> Result<ServedAdapter, Failure> {
+        let one = tokio::task::block_in_place(|| self.read(name, path))?;
+        adapter::verify_base(&one.adapter, &self.base.digest)?;
+        let same = |it: &&Arc<ServedAdapter>| it.digest == one.adapter.digest;
+        let engine = match served.iter().find(same) {
+            Some(other) => HostedEngine {
+                engine: Arc::clone(&other.engine),
+                identity: other.identity.clone(),
+            },
+            None => self.engine(&one).await?,
+        };
+        let split = match &self.selling {
+            Some(selling) => Some(selling.offer(&one).await?),
+            None => None,
+        };
+        let ready = tokio::task::block_in_place(|| self.served(one, engine, split.as_ref()))?;
+        let place = path.display();
+        self.context
+            .printer
+            .note(format!("{name}: loaded from {place}, as was asked for"));
+        Ok(ready)
+    }
+}
+
+/// An engine that an adapter is on.
+struct HostedEngine {
+    engine: Arc<dyn Engine>,
+    identity: EngineIdentity,
+}
+
+fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |now| now.as_secs())
+}
