@@ -38,7 +38,7 @@ impl AppDirs {
         self.data.join("journal.sqlite")
     }
 
-    /// Downloaded base models.
+    /// Downloaded and converted base models.
     pub fn models(&self) -> PathBuf {
         self.cache.join("models")
     }

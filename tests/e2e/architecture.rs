@@ -320,7 +320,10 @@ const THIRD_PARTIES: &[(&str, &[&str])] = &[
     ("revm", &["crates/devnet/"]),
     ("rpassword", &["src/commands/ask.rs"]),
     ("linux_keyutils", &["src/wallet/"]),
-    ("rustix", &["crates/core/src/atomic.rs"]),
+    (
+        "rustix",
+        &["crates/core/src/atomic.rs", "crates/core/src/disk.rs"],
+    ),
     ("ratatui", &["src/tui/"]),
     ("crossterm", &["src/tui/"]),
 ];

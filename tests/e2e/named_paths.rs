@@ -202,6 +202,7 @@ fn a_base_is_a_folder_with_a_configuration() {
             "\"BASE\" is neither \"nano\", nor a folder, nor a Hub id",
         ),
         ("file", "BASE is neither a folder nor a GGUF file"),
+        ("nowhere.gguf", "BASE: no such file"),
         ("folder", "BASE: no config.json, so it is no base model"),
     ] {
         let base = dir.join(base).display().to_string();

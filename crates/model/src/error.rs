@@ -1,8 +1,10 @@
 //! Errors of base models: the place, what was expected and what was found.
 
+mod gguf;
+
 use std::path::{Path, PathBuf};
 
-use super::gguf::GgufProblem;
+pub use self::gguf::GgufProblem;
 use openlora_core::error::{ExitClass, Explain, describe_io};
 
 /// The model families that the decoder supports, as listed in messages.
@@ -69,6 +71,8 @@ pub enum HubProblem {
     Refused { status: u16, token: bool },
     #[error("the repository has no {file}")]
     Lacks { file: String },
+    #[error("the repository has its weights in GGUF only, such as {file}")]
+    GgufOnly { file: String },
     #[error("not in the cache, and the network is not to be used")]
     Offline,
     #[error("{reason}")]
@@ -89,7 +93,9 @@ pub enum HubProblem {
 impl HubProblem {
     fn class(&self) -> ExitClass {
         match self {
-            Self::Missing | Self::Revision | Self::Lacks { .. } => ExitClass::BadInput,
+            Self::Missing | Self::Revision | Self::Lacks { .. } | Self::GgufOnly { .. } => {
+                ExitClass::BadInput
+            }
             Self::File { problem, .. } => problem.class(),
             _ => ExitClass::Network,
         }
@@ -109,6 +115,9 @@ impl HubProblem {
             }
             Self::Lacks { .. } => {
                 "choose a repository with safetensors weights and a tokenizer.json".to_owned()
+            }
+            Self::GgufOnly { .. } => {
+                format!("download one of the files from {endpoint}/{id}, and name it with --base")
             }
             Self::Offline => "run it once without --offline, or use the base nano".to_owned(),
             Self::Transport { .. }
@@ -159,7 +168,7 @@ impl Explain for ModelError {
                 return Some(format!("name the file: {}", file.display()));
             }
             Self::OllamaStore { .. } => {
-                "`ollama show NAME --modelfile` prints the model's file in its line FROM; name that file"
+                "name the model's file: it is in the line FROM of the Modelfile that `ollama show` prints"
             }
             Self::BaseId { .. }
             | Self::NotFolder { .. }

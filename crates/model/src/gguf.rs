@@ -7,7 +7,6 @@
 
 mod blocks;
 mod convert;
-mod error;
 mod header;
 mod layout;
 mod metadata;
@@ -25,7 +24,7 @@ use std::{
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-pub use self::{blocks::BlockType, error::GgufProblem};
+pub use self::blocks::BlockType;
 use self::{
     convert::SafetensorsPlan,
     header::{GgufHeader, HeaderError, has_magic},
@@ -34,7 +33,7 @@ use self::{
     vocabulary::read_vocabulary,
 };
 use super::{
-    error::ModelError,
+    error::{GgufProblem, ModelError},
     text::{ModelTextError, TextCodec},
     weight_files::SINGLE,
 };

@@ -267,10 +267,17 @@ impl<'a> HubTransfer<'a> {
 
     /// Everything but the weights, and the index that names them.
     fn small_files(&self, info: &RepoInfo) -> Result<Vec<String>, ModelError> {
+        let is_safe = has(info, SINGLE) || has(info, INDEX);
+        let files = info.siblings.iter().map(|sibling| &sibling.rfilename);
+        let gguf = files.into_iter().find(|file| file.ends_with(".gguf"));
+        if let (false, Some(file)) = (is_safe, gguf) {
+            let file = file.clone();
+            return Err(self.request.failed(HubProblem::GgufOnly { file }));
+        }
         if let Some(missing) = REQUIRED.iter().find(|name| !has(info, name)) {
             return Err(self.lacks(missing));
         }
-        if !has(info, SINGLE) && !has(info, INDEX) {
+        if !is_safe {
             let pickle = info
                 .siblings
                 .iter()

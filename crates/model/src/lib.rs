@@ -39,8 +39,7 @@ mod weights;
 
 pub use base::{BaseModel, BaseProgress, BaseRequest, HubToken, open_base};
 pub use config::{ModelConfig, ModelFamily, RopeScaling};
-pub use error::{HubProblem, ModelError};
-pub use gguf::GgufProblem;
+pub use error::{GgufProblem, HubProblem, ModelError};
 pub use hub::DownloadProgress;
 pub use lora_config::{LoraConfig, is_target};
 pub use shapes::{ModuleShape, TensorShape, modules, parameters, tensors};

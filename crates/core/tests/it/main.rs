@@ -7,6 +7,7 @@
 )]
 
 mod atomic;
+mod disk;
 mod frozen;
 
 #[allow(dead_code, reason = "other tests use more of it")]

@@ -10,7 +10,8 @@ use std::{
     io::{BufReader, Read},
 };
 
-use super::{blocks::BlockType, error::GgufProblem};
+use super::blocks::BlockType;
+use crate::error::GgufProblem;
 
 /// A larger header than any vocabulary needs.
 const LARGEST_HEADER: u64 = 256 << 20;
@@ -205,7 +206,7 @@ impl HeaderReader<'_> {
             9 => return Err(wrong(key, "arrays that are less deep", "an array").into()),
             found => return Err(unknown_type(key, found)),
         };
-        let length = self.count(&format!("the length of {key}"), width)?;
+        let length = self.length(key, width)?;
         Ok(match kind {
             4 | 5 => {
                 let mut integers = Vec::new();
@@ -275,19 +276,33 @@ impl HeaderReader<'_> {
     /// A count of things that take at least `width` bytes each.
     fn count(&mut self, what: &str, width: u64) -> Result<u64, HeaderError> {
         let found = self.long(what)?;
+        self.require_room(found, width, || what.to_owned())
+    }
+
+    /// The length of a list or text whose elements take at least `width` bytes each.
+    fn length(&mut self, what: &str, width: u64) -> Result<u64, HeaderError> {
+        let found = self.long(what)?;
+        self.require_room(found, width, || format!("the length of {what}"))
+    }
+
+    fn require_room(
+        &self,
+        found: u64,
+        width: u64,
+        what: impl FnOnce() -> String,
+    ) -> Result<u64, HeaderError> {
         let room = self.left() / width;
         if found > room {
-            let what = what.to_owned();
+            let what = what();
             return Err(GgufProblem::Room { what, found, room }.into());
         }
         Ok(found)
     }
 
     fn text(&mut self, what: &str, limit: u64) -> Result<String, HeaderError> {
-        let name = format!("the length of {what}");
-        let found = self.count(&name, 1)?;
+        let found = self.length(what, 1)?;
         if found > limit {
-            let what = name;
+            let what = format!("the length of {what}");
             return Err(GgufProblem::Limit { what, found, limit }.into());
         }
         let mut bytes = vec![0; found as usize];

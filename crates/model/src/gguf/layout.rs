@@ -7,13 +7,12 @@ use serde_json::{Map, Value, json};
 
 use super::{
     blocks::BlockType,
-    error::GgufProblem,
     header::{GgufHeader, GgufTensor, wrong},
     metadata::GgufMetadata,
 };
 use crate::{
     config::{ModelConfig, RopeScaling},
-    error::ModelError,
+    error::{GgufProblem, ModelError},
     shapes::{self, TensorShape},
 };
 

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    error::GgufProblem,
-    header::{MetadataValue, wrong},
-};
+use super::header::{MetadataValue, wrong};
+use crate::error::GgufProblem;
 
 /// Sizes, counts and token ids stay below this, so that products of two fit into 64 bits.
 const LARGEST: i128 = 1 << 31;

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::error::GgufProblem;
+use crate::error::GgufProblem;
 
 /// GPT-2's expression.
 const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";

@@ -8,9 +8,8 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
-use super::{
-    error::GgufProblem, header::wrong, metadata::GgufMetadata, pretokenizer::PreTokenizerRule,
-};
+use super::{header::wrong, metadata::GgufMetadata, pretokenizer::PreTokenizerRule};
+use crate::error::GgufProblem;
 
 const TOKENS: &str = "tokenizer.ggml.tokens";
 /// A longer piece takes part in no merge of a SentencePiece vocabulary; theirs have 16 characters.

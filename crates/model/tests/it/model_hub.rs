@@ -564,4 +564,11 @@ fn pickles_and_empty_repositories_are_refused() {
     let message = "owner/model at revision main from HUB: the repository has no tokenizer.json";
     let hint = "choose a repository with safetensors weights and a tokenizer.json";
     assert_eq!(failure, expected(ExitClass::BadInput, message, hint));
+    let only_gguf = BTreeMap::from([("model-Q8_0.gguf".to_owned(), Bytes::from_static(b"GGUF"))]);
+    let server = Server::start(only_gguf, Fault::None);
+    let failure = server.failure(quiet(&server.request(home.path())));
+    let message = "owner/model at revision main from HUB: the repository has its weights in GGUF \
+                   only, such as model-Q8_0.gguf";
+    let hint = "download one of the files from HUB/owner/model, and name it with --base";
+    assert_eq!(failure, expected(ExitClass::BadInput, message, hint));
 }

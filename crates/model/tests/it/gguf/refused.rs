@@ -173,7 +173,7 @@ const CHANGES: &[(Change, &str, Option<&str>)] = &[
     (
         |it| it.count("split.count", 2).count("split.no", 0),
         "it is part 1 of 2 of a split model",
-        Some("join the parts with `llama-gguf-split --merge FIRST_PART OUTPUT` of llama.cpp"),
+        Some("join the parts with llama-gguf-split of llama.cpp, which has an option for it"),
     ),
     (
         |it| {
@@ -533,8 +533,8 @@ fn folders_of_other_programs_are_told_which_file_to_name() {
     }
     for folder in ["ollama", "ollama/models", "ollama/models/blobs"] {
         let message = format!("HOME/{folder} is a folder in which Ollama keeps its models");
-        let hint = "`ollama show NAME --modelfile` prints the model's file in its line FROM; name \
-                    that file";
+        let hint = "name the model's file: it is in the line FROM of the Modelfile that `ollama \
+                    show` prints";
         let expected = (ExitClass::BadInput, message, hint.to_owned());
         assert_eq!(refusal(folder), expected);
     }

@@ -64,17 +64,17 @@ pub enum GgufProblem {
 }
 
 /// The architectures that are read, as listed in messages.
-pub(super) const ARCHITECTURES: &str = "llama (which includes mistral), qwen2 and qwen3";
+const ARCHITECTURES: &str = "llama (which includes mistral), qwen2 and qwen3";
 
 impl GgufProblem {
-    pub(crate) fn class(&self) -> ExitClass {
+    pub(super) fn class(&self) -> ExitClass {
         match self {
             Self::Space { .. } | Self::Changed => ExitClass::Environment,
             _ => ExitClass::BadInput,
         }
     }
 
-    pub(crate) fn hint(&self) -> Option<&'static str> {
+    pub(super) fn hint(&self) -> Option<&'static str> {
         Some(match self {
             Self::Magic { .. } => "name a .gguf file, or a folder with config.json",
             Self::Pointer => "fetch the file itself with `git lfs pull`",
@@ -85,7 +85,7 @@ impl GgufProblem {
                 "download or copy the file again; it is incomplete or damaged"
             }
             Self::Split { .. } => {
-                "join the parts with `llama-gguf-split --merge FIRST_PART OUTPUT` of llama.cpp"
+                "join the parts with llama-gguf-split of llama.cpp, which has an option for it"
             }
             Self::Content { .. } => "name the GGUF file of the language model itself",
             Self::Architecture { .. } => {
