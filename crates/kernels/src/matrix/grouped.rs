@@ -33,9 +33,9 @@ pub trait GroupBlock: Copy + fmt::Debug {
 #[derive(Debug)]
 pub struct GroupedMatrix<B> {
     pub(crate) shape: PanelShape,
-    /// [panels, groups].
+    /// `[panels, groups]`.
     pub(crate) blocks: Vec<B>,
-    /// [panels, groups], each of sixteen outputs.
+    /// `[panels, groups]`, each of sixteen outputs.
     pub(crate) scales: Vec<[f16; PANEL]>,
 }
 
