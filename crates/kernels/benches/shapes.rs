@@ -445,6 +445,13 @@ fn show_format(cpu: &Cpu, format: WeightFormat) {
         let name = format!("{streams} streams at 200, each adapted");
         show_pass(cpu, &adapted, &name, Batch::new(streams, 1, 200));
     }
+    let one = Model::new(format, 1);
+    show_pass(
+        cpu,
+        &one,
+        "32 streams at 200, one adapter",
+        Batch::new(32, 1, 200),
+    );
     show_pass(cpu, &plain, "32 streams at 200", Batch::new(32, 1, 200));
     show_pass(
         cpu,
