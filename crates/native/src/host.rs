@@ -140,6 +140,7 @@ impl NativeHost {
     /// Adds a model, unless one with its digest came first.
     pub(crate) fn add(
         &self,
+        name: &str,
         digest: Option<&str>,
         adapter: Option<NativeAdapter>,
     ) -> Arc<ModelOwner> {
@@ -151,7 +152,13 @@ impl NativeHost {
         }
         let id = OwnerId(self.owners.fetch_add(1, Ordering::Relaxed));
         let counters = Arc::clone(&self.counters);
-        let owner = Arc::new(ModelOwner::new(id, adapter, self.gone.clone(), counters));
+        let owner = Arc::new(ModelOwner::new(
+            id,
+            name.to_owned(),
+            adapter,
+            self.gone.clone(),
+            counters,
+        ));
         resident.insert(digest, Arc::downgrade(&owner));
         owner
     }
@@ -226,7 +233,7 @@ impl NativeHost {
         let before = match base {
             Some(rows) => rows,
             None => {
-                let plain = self.add(None, None);
+                let plain = self.add(name, None, None);
                 let rows = Arc::new(self.canary_rows(&plain).await?);
                 lock(&self.canaries).base = Some(Arc::clone(&rows));
                 rows

@@ -44,4 +44,5 @@ pub use base::{NativeBase, PackError};
 pub use counters::NativeActivity;
 pub use loader::{NativeLoader, NativeMemory};
 pub use lora::{FactorError, NativeAdapter};
+pub use openlora_kernels::{ARITHMETIC, CpuPath};
 pub use settings::NativeSettings;

@@ -123,7 +123,7 @@ impl NativeLoader {
             reason: error.to_string(),
         })?;
         let packed = packed.map_err(|error| refused(error.to_string(), None))?;
-        Ok(host.add(Some(&adapter.digest), Some(packed)))
+        Ok(host.add(name, Some(&adapter.digest), Some(packed)))
     }
 }
 
@@ -135,7 +135,7 @@ impl ModelLoader for NativeLoader {
         let weights = form.choice();
         let host = self.host(&name, spec.base, form).await?;
         let (owner, effect) = match spec.adapter {
-            None => (host.add(None, None), None),
+            None => (host.add(&name, None, None), None),
             Some(adapter) => {
                 let owner = self.adapter(&name, &host, adapter).await?;
                 let effect = host.effect(&name, &adapter.digest, &owner).await?;

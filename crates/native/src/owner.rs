@@ -12,6 +12,8 @@ use super::{counters::ActivityCounters, lora::NativeAdapter, pages::OwnerId};
 /// it.
 pub(crate) struct ModelOwner {
     pub id: OwnerId,
+    /// Name in messages.
+    pub name: String,
     /// None for the plain base.
     pub adapter: Option<NativeAdapter>,
     /// Receives the id when nobody needs the model any more.
@@ -23,6 +25,7 @@ impl ModelOwner {
     /// Counts itself as resident.
     pub(crate) fn new(
         id: OwnerId,
+        name: String,
         adapter: Option<NativeAdapter>,
         gone: Sender<OwnerId>,
         counters: Arc<ActivityCounters>,
@@ -30,6 +33,7 @@ impl ModelOwner {
         counters.resident.fetch_add(1, Ordering::Relaxed);
         Self {
             id,
+            name,
             adapter,
             gone,
             counters,

@@ -6,13 +6,12 @@ use futures::{StreamExt, future::join_all};
 use openlora_engine::{
     Engine, EngineSpec, GenerationStep, ModelLoader, Prompt, Quant, SamplingParams,
 };
-use openlora_kernels::CpuPath;
 use openlora_ledger::event::{FinishReason, TokenUsage};
 use openlora_model::{
     BaseModel,
     adapter::{self, LoraAdapter},
 };
-use openlora_native::{NativeActivity, NativeLoader, NativeSettings};
+use openlora_native::{CpuPath, NativeActivity, NativeLoader, NativeSettings};
 use rand::{Rng, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 
