@@ -116,9 +116,10 @@ impl NativeLoader {
         if let Some(owner) = host.find(Some(&adapter.digest)) {
             return Ok(owner);
         }
-        let (config, source) = (config.clone(), adapter.clone());
-        let packed = tokio::task::spawn_blocking(move || NativeAdapter::pack(&config, &source));
-        let packed = packed.await.map_err(|error| EngineError::Load {
+        let (base, source) = (Arc::clone(&host.base), adapter.clone());
+        let pack = move || NativeAdapter::pack(&base.config, &source, base.format);
+        let packed = tokio::task::spawn_blocking(pack).await;
+        let packed = packed.map_err(|error| EngineError::Load {
             name: name.to_owned(),
             reason: error.to_string(),
         })?;
