@@ -42,6 +42,9 @@ pub fn matmul(cpu: &Cpu, matrix: &WeightMatrix, input: &MatmulInput, out: &mut [
     }
 }
 
+/// Bytes between the weights in use and those that are asked for. Weights come from memory, in order,
+/// and arithmetic alone does not keep enough of them on the way.
+const PREFETCH: usize = 8192;
 /// Multiplications that justify a task of their own.
 const TASK: usize = 1 << 16;
 

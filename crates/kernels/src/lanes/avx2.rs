@@ -211,6 +211,13 @@ impl<const VNNI: bool> Lanes for Avx2Lanes<VNNI> {
     }
 
     #[inline(always)]
+    fn prefetch<T>(line: &T, ahead: usize) {
+        let place = std::ptr::from_ref(line).wrapping_byte_add(ahead);
+        // SAFETY: a prefetch reads nothing and may name any address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(place.cast()) }
+    }
+
+    #[inline(always)]
     fn sums(total: i32) -> Self::Sums {
         let offset = if VNNI { total.wrapping_mul(-128) } else { 0 };
         // SAFETY: see above.

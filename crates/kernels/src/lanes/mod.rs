@@ -63,6 +63,9 @@ pub(crate) trait Lanes: Copy {
     /// `self`, or zero in lanes where `key < limit`.
     fn zero_below(self, key: Self, limit: Self) -> Self;
 
+    /// Asks for the cache line that lies `ahead` bytes behind the beginning of `line`, if there is one.
+    fn prefetch<T>(line: &T, ahead: usize);
+
     /// Sums of one group, before any product; `total` is the sum of the group's activations.
     fn sums(total: i32) -> Self::Sums;
     fn weights(quads: &WeightQuads) -> Self::Weights;

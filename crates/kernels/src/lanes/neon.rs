@@ -176,6 +176,10 @@ impl Lanes for NeonLanes {
         }
     }
 
+    /// These CPUs see by themselves that weights are read in order.
+    #[inline(always)]
+    fn prefetch<T>(_line: &T, _ahead: usize) {}
+
     #[inline(always)]
     fn sums(_total: i32) -> Self::Sums {
         // SAFETY: see above.

@@ -101,6 +101,9 @@ impl Lanes for ScalarLanes {
     }
 
     #[inline(always)]
+    fn prefetch<T>(_line: &T, _ahead: usize) {}
+
+    #[inline(always)]
     fn sums(_total: i32) -> Self::Sums {
         [0; LANES]
     }

@@ -5,7 +5,7 @@
     reason = "tiles of registers are indexed by row and column"
 )]
 
-use super::OutputPanels;
+use super::{OutputPanels, PREFETCH};
 use crate::{
     F32Matrix, GROUP, MatmulInput,
     lanes::{LANES, LaneKernel, Lanes},
@@ -80,7 +80,9 @@ impl PanelBlock<'_> {
         for start in (0..columns).step_by(GROUP) {
             let mut sums = [L::zero(); R];
             for column in start..(start + GROUP).min(columns) {
-                let weights = L::load(&self.lines[column].0);
+                let line = &self.lines[column].0;
+                L::prefetch(line, PREFETCH);
+                let weights = L::load(line);
                 for row in 0..R {
                     sums[row] = weights.mul_add(L::splat(inputs[row][column]), sums[row]);
                 }

@@ -9,7 +9,7 @@ use std::hint::black_box;
 
 use half::f16;
 
-use super::OutputPanels;
+use super::{OutputPanels, PREFETCH};
 use crate::{
     GroupBlock, GroupedMatrix, Int4Block, Int8Block, MatmulInput,
     input::InputGroup,
@@ -45,6 +45,7 @@ impl BlockProduct for Int8Block {
 
     #[inline(always)]
     fn weights<L: Lanes>(&self, step: usize) -> L::Weights {
+        L::prefetch(&self.quads[step], PREFETCH);
         L::weights(&self.quads[step])
     }
 
@@ -76,6 +77,7 @@ impl BlockProduct for Int4Block {
 
     #[inline(always)]
     fn weights<L: Lanes>(&self, step: usize) -> L::Nibbles {
+        L::prefetch(&self.quads[step], PREFETCH);
         L::nibbles(&self.quads[step])
     }
 
@@ -121,7 +123,7 @@ impl<B: BlockProduct> LaneKernel for GroupedProduct<'_, B> {
                     column: (first - out.panels.start) * LANES,
                 };
                 // Few rows wait for memory, which is read best as one stream.
-                let two = L::WIDE && out_rows.len() >= 8 && first + 1 < out.panels.end;
+                let two = L::WIDE && out_rows.len() > 32 && first + 1 < out.panels.end;
                 if two {
                     block.product::<L, B, 2>(self.matrix, first, out_rows);
                     first += 2;
