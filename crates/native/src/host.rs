@@ -20,7 +20,7 @@ use super::{
     base::NativeBase,
     counters::ActivityCounters,
     lora::NativeAdapter,
-    owner::{CallSlot, ModelOwner},
+    owner::{EngineSlot, ModelOwner},
     pages::{OwnerId, PagePool},
     scheduler::{Scheduler, SchedulerParts, Submission, SubmittedWork},
     sequence::{RowCall, RowRequest},
@@ -168,8 +168,8 @@ impl NativeHost {
     /// # Errors
     ///
     /// As many calls as may run and wait do so.
-    pub(crate) fn slot(&self, name: &str) -> Result<CallSlot, EngineError> {
-        CallSlot::take(&self.calls, self.limit).ok_or_else(|| EngineError::Busy {
+    pub(crate) fn slot(&self, name: &str) -> Result<EngineSlot, EngineError> {
+        EngineSlot::take(&self.calls, self.limit).ok_or_else(|| EngineError::Busy {
             name: name.to_owned(),
             reason: format!("{} calls run or wait already", self.limit),
         })
@@ -198,7 +198,7 @@ impl NativeHost {
         owner: &Arc<ModelOwner>,
         prefix: Vec<u32>,
         requests: Vec<RowRequest>,
-        slot: Option<CallSlot>,
+        slot: Option<EngineSlot>,
     ) -> Result<Vec<Vec<f32>>, EngineError> {
         let (reply, rows) = oneshot::channel();
         let call = RowCall {

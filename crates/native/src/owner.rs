@@ -50,11 +50,11 @@ impl Drop for ModelOwner {
 }
 
 /// A call that runs or waits; the number of them is bounded.
-pub(crate) struct CallSlot {
+pub(crate) struct EngineSlot {
     calls: Arc<AtomicUsize>,
 }
 
-impl CallSlot {
+impl EngineSlot {
     /// A slot, if fewer than `limit` calls run or wait.
     pub(crate) fn take(calls: &Arc<AtomicUsize>, limit: usize) -> Option<Self> {
         let taken = calls.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
@@ -66,7 +66,7 @@ impl CallSlot {
     }
 }
 
-impl Drop for CallSlot {
+impl Drop for EngineSlot {
     fn drop(&mut self) {
         self.calls.fetch_sub(1, Ordering::Relaxed);
     }

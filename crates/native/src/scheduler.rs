@@ -16,7 +16,7 @@ use std::{
 };
 
 use openlora_engine::EngineError;
-use openlora_generation::AnswerWriter;
+use openlora_generation::AnswerFeed;
 use openlora_kernels::{Cpu, PAGE_TOKENS};
 use rayon::prelude::*;
 
@@ -24,7 +24,7 @@ use super::{
     base::NativeBase,
     counters::ActivityCounters,
     forward::{ForwardBuffers, SequenceRows, forward},
-    owner::{CallSlot, ModelOwner},
+    owner::{EngineSlot, ModelOwner},
     pages::{OwnerId, PagePool},
     sequence::{RowCall, RowRequest, Sequence, SequenceTask},
 };
@@ -40,8 +40,8 @@ pub(crate) struct Submission {
 pub(crate) enum SubmittedWork {
     /// An answer to the tokens.
     Answer {
-        writer: Box<AnswerWriter>,
-        slot: CallSlot,
+        feed: Box<AnswerFeed>,
+        slot: EngineSlot,
     },
     /// Logits after the tokens and each request's path.
     Rows(RowCall),
@@ -129,10 +129,7 @@ impl Scheduler {
         self.arrivals += 1;
         let number = self.arrivals;
         let task = match call.work {
-            SubmittedWork::Answer { writer, slot } => SequenceTask::Answer {
-                writer,
-                _slot: slot,
-            },
+            SubmittedWork::Answer { feed, slot } => SequenceTask::Answer { feed, _slot: slot },
             SubmittedWork::Rows(rows) => {
                 self.calls.insert(number, rows);
                 SequenceTask::Prefix(number)
@@ -181,7 +178,7 @@ impl Scheduler {
         let (calls, pool) = (&self.calls, &mut self.parts.pool);
         let mut keep = |sequence: &mut Sequence| {
             let wanted = match &sequence.task {
-                SequenceTask::Answer { writer, .. } => !writer.is_abandoned(),
+                SequenceTask::Answer { feed, .. } => !feed.is_abandoned(),
                 SequenceTask::Prefix(call) | SequenceTask::Path { call, .. } => {
                     calls.contains_key(call)
                 }
@@ -383,10 +380,10 @@ impl Scheduler {
         let answers = self.running.iter_mut().filter_map(|sequence| {
             let row = complete.get(&sequence.number)?;
             match &mut sequence.task {
-                SequenceTask::Answer { writer, .. } => Some(ChosenNext {
+                SequenceTask::Answer { feed, .. } => Some(ChosenNext {
                     number: sequence.number,
                     tokens: &mut sequence.tokens,
-                    writer,
+                    feed,
                     row,
                 }),
                 SequenceTask::Prefix(_) | SequenceTask::Path { .. } => None,
@@ -415,7 +412,7 @@ impl Scheduler {
         for sequence in self.remove(numbers) {
             let error = error(&sequence);
             match sequence.task {
-                SequenceTask::Answer { mut writer, .. } => writer.fail(error),
+                SequenceTask::Answer { mut feed, .. } => feed.fail(error),
                 SequenceTask::Prefix(call) | SequenceTask::Path { call, .. } => {
                     if let Some(call) = self.calls.remove(&call) {
                         let _ = call.reply.send(Err(error));
@@ -430,14 +427,14 @@ impl Scheduler {
 struct ChosenNext<'a> {
     number: u64,
     tokens: &'a mut Vec<u32>,
-    writer: &'a mut AnswerWriter,
+    feed: &'a mut AnswerFeed,
     row: &'a [f32],
 }
 
 impl ChosenNext<'_> {
     /// The number of the answer's sequence, if this was its end.
     fn take(self) -> Option<u64> {
-        match self.writer.next_token(self.row) {
+        match self.feed.next_token(self.row) {
             Some(token) => {
                 self.tokens.push(token);
                 None
