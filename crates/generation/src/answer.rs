@@ -12,21 +12,21 @@ use openlora_engine::{EngineError, GenerationStep, GenerationStream};
 use openlora_ledger::event::TokenUsage;
 
 /// The engine's end of an answer.
-pub struct AnswerWriter {
+pub struct AnswerFeed {
     walk: Generation,
     steps: mpsc::UnboundedSender<EngineStep>,
     over: bool,
 }
 
 /// Connects `walk`, the answer to a prompt of `prompt_tokens` tokens, with its reader. The reader
-/// keeps `held` alive. A writer that is dropped early is reported to the reader as a failure.
+/// keeps `held` alive. A feed that is dropped early is reported to the reader as a failure.
 pub fn answer_channel(
     walk: Generation,
     prompt_tokens: usize,
     held: impl Send + Unpin + 'static,
-) -> (AnswerWriter, GenerationStream) {
+) -> (AnswerFeed, GenerationStream) {
     let (sender, steps) = mpsc::unbounded_channel();
-    let writer = AnswerWriter {
+    let feed = AnswerFeed {
         walk,
         steps: sender,
         over: false,
@@ -40,10 +40,10 @@ pub fn answer_channel(
         over: false,
         _held: held,
     };
-    (writer, Box::pin(reader))
+    (feed, Box::pin(reader))
 }
 
-impl AnswerWriter {
+impl AnswerFeed {
     /// The token after a row of logits, whose text goes to the reader; `None` when the answer is
     /// complete or nobody reads it any more.
     pub fn next_token(&mut self, logits: &[f32]) -> Option<u32> {
@@ -71,7 +71,7 @@ impl AnswerWriter {
         }
     }
 
-    /// For errors that are noticed where the writer is not.
+    /// For errors that are noticed where the feed is not.
     pub fn failure_reporter(&self) -> impl FnOnce(EngineError) + Send + 'static {
         let steps = self.steps.clone();
         move |error| {

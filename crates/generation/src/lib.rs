@@ -21,7 +21,7 @@ mod sample;
 mod served;
 mod walk;
 
-pub use answer::{AnswerWriter, answer_channel};
+pub use answer::{AnswerFeed, answer_channel};
 pub use canary::{adapter_effect, canary_prompts};
 pub use sample::{ChosenToken, TokenSampler};
 pub use served::{ServedModel, TokenModel};

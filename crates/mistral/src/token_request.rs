@@ -157,9 +157,9 @@ async fn answer(
     walk: Generation,
 ) -> Result<GenerationStream, EngineError> {
     let longest = walk.longest();
-    let (mut writer, reader) = answer_channel(walk, ids.len(), Arc::clone(&running));
-    let failed = writer.failure_reporter();
-    let dictate = Box::new(move |logits: &[f32]| writer.next_token(logits));
+    let (mut feed, reader) = answer_channel(walk, ids.len(), Arc::clone(&running));
+    let failed = feed.failure_reporter();
+    let dictate = Box::new(move |logits: &[f32]| feed.next_token(logits));
     submit(&running, ids, longest, dictate, failed).await?;
     Ok(reader)
 }

@@ -96,10 +96,13 @@ impl ModelConfig {
         ConfigReader { path, map: &source }.config()
     }
 
-    /// Rotary frequencies of the head dimensions, `[head_dim / 2]`.
+    /// Rotary frequencies of the head dimensions, `[head_dim / 2]`. Powers come from crate `libm`, so
+    /// that they are the same on every platform.
     pub fn rope_frequencies(&self) -> Vec<f32> {
         let dim = self.head_dim;
-        let base = |i: usize| 1.0 / (self.rope_theta as f32).powf((2 * i) as f32 / dim as f32);
+        let theta = f64::from(self.rope_theta as f32);
+        let exponent = |i: usize| f64::from((2 * i) as f32 / dim as f32);
+        let base = |i: usize| 1.0 / (libm::pow(theta, exponent(i)) as f32);
         (0..dim / 2)
             .map(|i| self.rope_scaling.apply(base(i)))
             .collect()

@@ -20,7 +20,7 @@ use super::{
     base::NativeBase,
     counters::ActivityCounters,
     lora::NativeAdapter,
-    owner::{CallSlot, ModelOwner},
+    owner::{EngineSlot, ModelOwner},
     pages::{OwnerId, PagePool},
     scheduler::{Scheduler, SchedulerParts, Submission, SubmittedWork},
     sequence::{RowCall, RowRequest},
@@ -140,6 +140,7 @@ impl NativeHost {
     /// Adds a model, unless one with its digest came first.
     pub(crate) fn add(
         &self,
+        name: &str,
         digest: Option<&str>,
         adapter: Option<NativeAdapter>,
     ) -> Arc<ModelOwner> {
@@ -151,7 +152,13 @@ impl NativeHost {
         }
         let id = OwnerId(self.owners.fetch_add(1, Ordering::Relaxed));
         let counters = Arc::clone(&self.counters);
-        let owner = Arc::new(ModelOwner::new(id, adapter, self.gone.clone(), counters));
+        let owner = Arc::new(ModelOwner::new(
+            id,
+            name.to_owned(),
+            adapter,
+            self.gone.clone(),
+            counters,
+        ));
         resident.insert(digest, Arc::downgrade(&owner));
         owner
     }
@@ -161,8 +168,8 @@ impl NativeHost {
     /// # Errors
     ///
     /// As many calls as may run and wait do so.
-    pub(crate) fn slot(&self, name: &str) -> Result<CallSlot, EngineError> {
-        CallSlot::take(&self.calls, self.limit).ok_or_else(|| EngineError::Busy {
+    pub(crate) fn slot(&self, name: &str) -> Result<EngineSlot, EngineError> {
+        EngineSlot::take(&self.calls, self.limit).ok_or_else(|| EngineError::Busy {
             name: name.to_owned(),
             reason: format!("{} calls run or wait already", self.limit),
         })
@@ -191,7 +198,7 @@ impl NativeHost {
         owner: &Arc<ModelOwner>,
         prefix: Vec<u32>,
         requests: Vec<RowRequest>,
-        slot: Option<CallSlot>,
+        slot: Option<EngineSlot>,
     ) -> Result<Vec<Vec<f32>>, EngineError> {
         let (reply, rows) = oneshot::channel();
         let call = RowCall {
@@ -226,7 +233,7 @@ impl NativeHost {
         let before = match base {
             Some(rows) => rows,
             None => {
-                let plain = self.add(None, None);
+                let plain = self.add(name, None, None);
                 let rows = Arc::new(self.canary_rows(&plain).await?);
                 lock(&self.canaries).base = Some(Arc::clone(&rows));
                 rows

@@ -116,14 +116,15 @@ impl NativeLoader {
         if let Some(owner) = host.find(Some(&adapter.digest)) {
             return Ok(owner);
         }
-        let (config, source) = (config.clone(), adapter.clone());
-        let packed = tokio::task::spawn_blocking(move || NativeAdapter::pack(&config, &source));
-        let packed = packed.await.map_err(|error| EngineError::Load {
+        let (base, source) = (Arc::clone(&host.base), adapter.clone());
+        let pack = move || NativeAdapter::pack(&base.config, &source, base.format);
+        let packed = tokio::task::spawn_blocking(pack).await;
+        let packed = packed.map_err(|error| EngineError::Load {
             name: name.to_owned(),
             reason: error.to_string(),
         })?;
         let packed = packed.map_err(|error| refused(error.to_string(), None))?;
-        Ok(host.add(Some(&adapter.digest), Some(packed)))
+        Ok(host.add(name, Some(&adapter.digest), Some(packed)))
     }
 }
 
@@ -135,7 +136,7 @@ impl ModelLoader for NativeLoader {
         let weights = form.choice();
         let host = self.host(&name, spec.base, form).await?;
         let (owner, effect) = match spec.adapter {
-            None => (host.add(None, None), None),
+            None => (host.add(&name, None, None), None),
             Some(adapter) => {
                 let owner = self.adapter(&name, &host, adapter).await?;
                 let effect = host.effect(&name, &adapter.digest, &owner).await?;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use openlora_kernels::{BranchShape, FactorPrecision, KernelError, LoraBranch};
+use openlora_kernels::{BranchShape, FactorPrecision, KernelError, LoraBranch, WeightFormat};
 use openlora_model::{
     ModelConfig,
     adapter::{AdapterModule, FactorDtype, HostTensor, LoraAdapter},
@@ -36,12 +36,17 @@ pub struct NativeAdapter {
 impl NativeAdapter {
     /// Packs `adapter`, which must have been checked against the base.
     ///
-    /// Factors that the file holds in bf16 are kept so, and all others in f32: nothing is rounded.
+    /// Beside exact weights, factors are exact: f32, or bf16 if the file holds that. Beside quantised
+    /// weights they are bf16, whose rounding is far below that of the weights.
     ///
     /// # Errors
     ///
     /// A module that the base lacks, and a rank above 256.
-    pub fn pack(config: &ModelConfig, adapter: &LoraAdapter) -> Result<Self, FactorError> {
+    pub fn pack(
+        config: &ModelConfig,
+        adapter: &LoraAdapter,
+        format: WeightFormat,
+    ) -> Result<Self, FactorError> {
         let places: HashMap<String, ModulePlace> = module_places(config)
             .into_iter()
             .map(|place| (place.path.clone(), place))
@@ -53,7 +58,7 @@ impl NativeAdapter {
                 module: module.path.clone(),
             };
             let place = places.get(&module.path).ok_or_else(unknown)?;
-            let branch = pack(adapter, module).map_err(|source| FactorError::Module {
+            let branch = pack(adapter, module, format).map_err(|source| FactorError::Module {
                 module: module.path.clone(),
                 source,
             })?;
@@ -76,13 +81,18 @@ impl NativeAdapter {
     }
 }
 
-fn pack(adapter: &LoraAdapter, module: &AdapterModule) -> Result<LoraBranch, KernelError> {
+fn pack(
+    adapter: &LoraAdapter,
+    module: &AdapterModule,
+    format: WeightFormat,
+) -> Result<LoraBranch, KernelError> {
     let factor = |name: String| adapter.tensors.get(&name);
     let (a, b) = (factor(module.a_name()), factor(module.b_name()));
     let is_bf16 = |tensor: &HostTensor| tensor.dtype == FactorDtype::Bf16;
-    let precision = match [a, b].into_iter().flatten().all(is_bf16) {
-        true => FactorPrecision::Bf16,
-        false => FactorPrecision::F32,
+    let is_exact = [a, b].into_iter().flatten().all(is_bf16);
+    let precision = match format == WeightFormat::F32 && !is_exact {
+        true => FactorPrecision::F32,
+        false => FactorPrecision::Bf16,
     };
     let values = |tensor: Option<&HostTensor>| tensor.map(HostTensor::to_f32).unwrap_or_default();
     let shape = BranchShape {

@@ -49,9 +49,9 @@ impl TokenModel for NativeModel {
         self.check(&ids, &[])?;
         let due = due_time(walk.longest() as u64);
         let slot = self.host.slot(&self.name)?;
-        let (writer, reader) = answer_channel(walk, ids.len(), ());
-        let writer = Box::new(writer);
-        let work = SubmittedWork::Answer { writer, slot };
+        let (feed, reader) = answer_channel(walk, ids.len(), ());
+        let feed = Box::new(feed);
+        let work = SubmittedWork::Answer { feed, slot };
         self.host.submit(&self.owner, ids, due, work)?;
         Ok(reader)
     }

@@ -12,6 +12,8 @@ use super::{counters::ActivityCounters, lora::NativeAdapter, pages::OwnerId};
 /// it.
 pub(crate) struct ModelOwner {
     pub id: OwnerId,
+    /// Name in messages.
+    pub name: String,
     /// None for the plain base.
     pub adapter: Option<NativeAdapter>,
     /// Receives the id when nobody needs the model any more.
@@ -23,6 +25,7 @@ impl ModelOwner {
     /// Counts itself as resident.
     pub(crate) fn new(
         id: OwnerId,
+        name: String,
         adapter: Option<NativeAdapter>,
         gone: Sender<OwnerId>,
         counters: Arc<ActivityCounters>,
@@ -30,6 +33,7 @@ impl ModelOwner {
         counters.resident.fetch_add(1, Ordering::Relaxed);
         Self {
             id,
+            name,
             adapter,
             gone,
             counters,
@@ -46,11 +50,11 @@ impl Drop for ModelOwner {
 }
 
 /// A call that runs or waits; the number of them is bounded.
-pub(crate) struct CallSlot {
+pub(crate) struct EngineSlot {
     calls: Arc<AtomicUsize>,
 }
 
-impl CallSlot {
+impl EngineSlot {
     /// A slot, if fewer than `limit` calls run or wait.
     pub(crate) fn take(calls: &Arc<AtomicUsize>, limit: usize) -> Option<Self> {
         let taken = calls.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
@@ -62,7 +66,7 @@ impl CallSlot {
     }
 }
 
-impl Drop for CallSlot {
+impl Drop for EngineSlot {
     fn drop(&mut self) {
         self.calls.fetch_sub(1, Ordering::Relaxed);
     }

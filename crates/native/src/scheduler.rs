@@ -16,14 +16,15 @@ use std::{
 };
 
 use openlora_engine::EngineError;
-use openlora_generation::AnswerWriter;
+use openlora_generation::AnswerFeed;
 use openlora_kernels::{Cpu, PAGE_TOKENS};
+use rayon::prelude::*;
 
 use super::{
     base::NativeBase,
     counters::ActivityCounters,
     forward::{ForwardBuffers, SequenceRows, forward},
-    owner::{CallSlot, ModelOwner},
+    owner::{EngineSlot, ModelOwner},
     pages::{OwnerId, PagePool},
     sequence::{RowCall, RowRequest, Sequence, SequenceTask},
 };
@@ -39,8 +40,8 @@ pub(crate) struct Submission {
 pub(crate) enum SubmittedWork {
     /// An answer to the tokens.
     Answer {
-        writer: Box<AnswerWriter>,
-        slot: CallSlot,
+        feed: Box<AnswerFeed>,
+        slot: EngineSlot,
     },
     /// Logits after the tokens and each request's path.
     Rows(RowCall),
@@ -128,10 +129,7 @@ impl Scheduler {
         self.arrivals += 1;
         let number = self.arrivals;
         let task = match call.work {
-            SubmittedWork::Answer { writer, slot } => SequenceTask::Answer {
-                writer,
-                _slot: slot,
-            },
+            SubmittedWork::Answer { feed, slot } => SequenceTask::Answer { feed, _slot: slot },
             SubmittedWork::Rows(rows) => {
                 self.calls.insert(number, rows);
                 SequenceTask::Prefix(number)
@@ -180,7 +178,7 @@ impl Scheduler {
         let (calls, pool) = (&self.calls, &mut self.parts.pool);
         let mut keep = |sequence: &mut Sequence| {
             let wanted = match &sequence.task {
-                SequenceTask::Answer { writer, .. } => !writer.is_abandoned(),
+                SequenceTask::Answer { feed, .. } => !feed.is_abandoned(),
                 SequenceTask::Prefix(call) | SequenceTask::Path { call, .. } => {
                     calls.contains_key(call)
                 }
@@ -289,9 +287,10 @@ impl Scheduler {
 
     /// Ends a sequence that has no room although it runs alone.
     fn fail_for_memory(&mut self, number: u64) {
-        let name = "the base".to_owned();
-        let reason = "there is no memory for the keys and values of its tokens".to_owned();
-        self.end(&[number], Some(EngineError::Busy { name, reason }));
+        self.fail(&[number], |sequence| EngineError::Busy {
+            name: sequence.owner.name.clone(),
+            reason: "there is no memory for the keys and values of its tokens".to_owned(),
+        });
     }
 
     fn compute(&mut self, planned: &[PlannedTokens]) {
@@ -326,76 +325,121 @@ impl Scheduler {
             }
             Err(error) => {
                 let numbers: Vec<u64> = counts.into_keys().collect();
-                self.end(&numbers, Some(EngineError::Failed(error.to_string())));
+                self.fail(&numbers, |_| EngineError::Failed(error.to_string()));
             }
         }
     }
 
     /// Notes what was computed, and hands out the rows of logits.
     fn advance(&mut self, counts: &HashMap<u64, usize>, logits: &[f32]) {
-        let mut rows = logits.chunks_exact(self.parts.base.config.vocab_size);
-        let (mut ended, mut children) = (Vec::new(), Vec::new());
+        let vocabulary = self.parts.base.config.vocab_size;
+        let mut rows = logits.chunks_exact(vocabulary);
+        let mut complete: HashMap<u64, &[f32]> = HashMap::new();
         for sequence in &mut self.running {
-            let Some(count) = counts.get(&sequence.number) else {
+            if let Some(count) = counts.get(&sequence.number) {
+                sequence.computed += count;
+                sequence.seal_full_pages(&mut self.parts.pool);
+                if sequence.remaining() == 0 {
+                    complete.extend(rows.next().map(|row| (sequence.number, row)));
+                }
+            }
+        }
+        let mut ended = self.choose_tokens(&complete);
+        let mut children = Vec::new();
+        for sequence in &self.running {
+            let Some(row) = complete.get(&sequence.number) else {
                 continue;
             };
-            sequence.computed += count;
-            sequence.seal_full_pages(&mut self.parts.pool);
-            if sequence.remaining() > 0 {
-                continue;
-            }
-            let Some(row) = rows.next() else { continue };
-            match &mut sequence.task {
-                SequenceTask::Answer { writer, .. } => match writer.next_token(row) {
-                    Some(token) => sequence.tokens.push(token),
-                    None => ended.push(sequence.number),
-                },
+            match &sequence.task {
+                SequenceTask::Answer { .. } => continue,
                 SequenceTask::Path { call, request } => {
                     if let Some(call) = self.calls.get_mut(call) {
                         call.fill(*request, row);
                     }
-                    ended.push(sequence.number);
                 }
-                SequenceTask::Prefix(call) => {
-                    let number = *call;
-                    if let Some(call) = self.calls.get_mut(&number) {
-                        children.extend(fork(sequence, number, call, row, &mut self.parts.pool));
+                SequenceTask::Prefix(number) => {
+                    if let Some(call) = self.calls.get_mut(number) {
+                        children.extend(fork(sequence, *number, call, row, &mut self.parts.pool));
                     }
-                    ended.push(sequence.number);
                 }
             }
+            ended.push(sequence.number);
         }
         for mut child in children {
             self.arrivals += 1;
             child.number = self.arrivals;
             self.running.push(child);
         }
-        self.end(&ended, None);
+        drop(self.remove(&ended));
         let complete = self.calls.extract_if(|_, call| call.is_complete());
         complete.for_each(|(_, call)| call.finish());
     }
 
-    /// Ends running sequences, with an error for those who wait for them.
-    fn end(&mut self, numbers: &[u64], error: Option<EngineError>) {
-        let text = error.as_ref().map(ToString::to_string);
-        let mut error = error;
-        let ended = self
-            .running
-            .extract_if(.., |it| numbers.contains(&it.number))
-            .collect::<Vec<_>>();
-        for mut sequence in ended {
+    /// Chooses the next tokens of answers, side by side. Returns the numbers of those that have ended.
+    fn choose_tokens(&mut self, complete: &HashMap<u64, &[f32]>) -> Vec<u64> {
+        let answers = self.running.iter_mut().filter_map(|sequence| {
+            let row = complete.get(&sequence.number)?;
+            match &mut sequence.task {
+                SequenceTask::Answer { feed, .. } => Some(ChosenNext {
+                    number: sequence.number,
+                    tokens: &mut sequence.tokens,
+                    feed,
+                    row,
+                }),
+                SequenceTask::Prefix(_) | SequenceTask::Path { .. } => None,
+            }
+        });
+        let answers: Vec<ChosenNext<'_>> = answers.collect();
+        let next = |answer: ChosenNext<'_>| answer.take();
+        match answers.len() > 1 && self.parts.cpu.threads() > 1 {
+            true => answers.into_par_iter().filter_map(next).collect(),
+            false => answers.into_iter().filter_map(next).collect(),
+        }
+    }
+
+    /// Takes sequences out of the running ones, and their pages back.
+    fn remove(&mut self, numbers: &[u64]) -> Vec<Sequence> {
+        let is_removed = |sequence: &mut Sequence| numbers.contains(&sequence.number);
+        let mut removed: Vec<Sequence> = self.running.extract_if(.., is_removed).collect();
+        for sequence in &mut removed {
             sequence.release_pages(&mut self.parts.pool);
-            let Some(text) = &text else { continue };
-            let again = error.take();
-            let error = again.unwrap_or_else(|| EngineError::Failed(text.clone()));
+        }
+        removed
+    }
+
+    /// Ends running sequences with an error for those who wait for them.
+    fn fail(&mut self, numbers: &[u64], error: impl Fn(&Sequence) -> EngineError) {
+        for sequence in self.remove(numbers) {
+            let error = error(&sequence);
             match sequence.task {
-                SequenceTask::Answer { mut writer, .. } => writer.fail(error),
+                SequenceTask::Answer { mut feed, .. } => feed.fail(error),
                 SequenceTask::Prefix(call) | SequenceTask::Path { call, .. } => {
                     if let Some(call) = self.calls.remove(&call) {
                         let _ = call.reply.send(Err(error));
                     }
                 }
             }
+        }
+    }
+}
+
+/// An answer whose next token is to be chosen.
+struct ChosenNext<'a> {
+    number: u64,
+    tokens: &'a mut Vec<u32>,
+    feed: &'a mut AnswerFeed,
+    row: &'a [f32],
+}
+
+impl ChosenNext<'_> {
+    /// The number of the answer's sequence, if this was its end.
+    fn take(self) -> Option<u64> {
+        match self.feed.next_token(self.row) {
+            Some(token) => {
+                self.tokens.push(token);
+                None
+            }
+            None => Some(self.number),
         }
     }
 }

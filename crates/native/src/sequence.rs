@@ -3,13 +3,13 @@
 use std::{sync::Arc, time::Instant};
 
 use openlora_engine::EngineError;
-use openlora_generation::AnswerWriter;
+use openlora_generation::AnswerFeed;
 use openlora_kernels::{KvPage, PAGE_TOKENS};
 use tokio::sync::oneshot;
 
 use super::{
     forward::SequenceRows,
-    owner::{CallSlot, ModelOwner},
+    owner::{EngineSlot, ModelOwner},
     pages::{PagePool, PrefixNode, SharedPrefix},
 };
 
@@ -38,7 +38,7 @@ pub(crate) struct RowCall {
     pub rows: Vec<Option<Vec<f32>>>,
     pub reply: oneshot::Sender<Result<Vec<Vec<f32>>, EngineError>>,
     /// None for the engine's own calls.
-    pub _slot: Option<CallSlot>,
+    pub _slot: Option<EngineSlot>,
 }
 
 impl RowCall {
@@ -66,9 +66,9 @@ impl RowCall {
 pub(crate) enum SequenceTask {
     /// An answer; the token that it chooses continues the sequence.
     Answer {
-        writer: Box<AnswerWriter>,
+        feed: Box<AnswerFeed>,
         /// Held until the answer ends.
-        _slot: CallSlot,
+        _slot: EngineSlot,
     },
     /// The prefix of the row call with this number.
     Prefix(u64),

@@ -6,13 +6,12 @@ use futures::{StreamExt, future::join_all};
 use openlora_engine::{
     Engine, EngineSpec, GenerationStep, ModelLoader, Prompt, Quant, SamplingParams,
 };
-use openlora_kernels::CpuPath;
 use openlora_ledger::event::{FinishReason, TokenUsage};
 use openlora_model::{
     BaseModel,
     adapter::{self, LoraAdapter},
 };
-use openlora_native::{NativeActivity, NativeLoader, NativeSettings};
+use openlora_native::{CpuPath, NativeActivity, NativeLoader, NativeSettings};
 use rand::{Rng, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 
@@ -25,6 +24,8 @@ const LOADERS: usize = 50;
 const ROUNDS: usize = 20;
 /// Calls at once in a schedule.
 const COMPANY: usize = 12;
+
+const FORMS: [Quant; 3] = [Quant::F32, Quant::Q8_0, Quant::Q4_0];
 
 const WORDS: &[&str] = &[
     "the", "quick", "brown", "fox", "so", "it", "goes", "a", "trade", "that", "is", "thin", "my",
@@ -224,7 +225,7 @@ async fn an_answer_is_the_same_alone_and_in_any_company() {
     let mut random = ChaCha8Rng::seed_from_u64(7);
     let calls = planned_calls(&mut random, adapters.len() + 1);
     let mut alone = BTreeMap::new();
-    for (form, quant) in [Quant::F32, Quant::Q8_0].into_iter().enumerate() {
+    for (form, quant) in FORMS.into_iter().enumerate() {
         let loader = NativeLoader::new(NativeSettings {
             threads: Some(1),
             parallel: 1,
@@ -238,10 +239,10 @@ async fn an_answer_is_the_same_alone_and_in_any_company() {
     }
     let mut total = NativeActivity::default();
     for number in 0..LOADERS {
-        let form = number % 2;
-        let quant = [Quant::F32, Quant::Q8_0][form];
+        let form = number % FORMS.len();
+        let quant = FORMS[form];
         // Keys and values of 32 tokens in 2 layers of 2 heads of 8, padded to 16 values.
-        let page_bytes = [4, 2][form] * 2 * 2 * 32 * (8 + 16);
+        let page_bytes = [4, 2, 2][form] * 2 * 2 * 32 * (8 + 16);
         let settings = settings(&mut random, page_bytes);
         let loader = NativeLoader::new(settings);
         let engines = engines(&loader, &base, &adapters, quant).await;
