@@ -137,7 +137,6 @@ fn a_path_is_shown_with_a_name() {
         errors,
         "2\n\
          \x20 .: a folder, expected a data file\n\
-         \x20   hint: name each file of the folder on its own\n\
          \x20 folder: a folder, expected a data file\n\
          \x20   hint: name each file of the folder on its own\n"
     );

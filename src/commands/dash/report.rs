@@ -75,7 +75,10 @@ pub(super) fn print(context: &CommandContext, request: &DashRequest) -> Result<(
         RecordSource::Home => opened(&context.dirs.journal())?,
         RecordSource::Replay(path, _) => {
             let path = named_paths::file(context, path, "a recording")?;
-            folded(recording::read(&named_paths::shown(&context.settings, &path))?)
+            folded(recording::read(&named_paths::shown(
+                &context.settings,
+                &path,
+            ))?)
         }
         RecordSource::Demo => folded(recording::demo()?),
         RecordSource::Attach(_) => {

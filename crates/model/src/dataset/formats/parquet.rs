@@ -14,8 +14,9 @@ use serde_json::{Map, Value, json};
 
 use super::{
     super::{ColumnNames, DataError, RowFault, RowShape, columns},
-    OpenFile, RawRecord, at, file_names, lacking,
+    OpenFile, RawRecord, at, file_names,
     guard::catch_panic,
+    lacking,
 };
 use openlora_core::error::describe_io;
 

@@ -8,8 +8,9 @@ use serde_json::{Map, Value};
 
 use super::{
     super::{ColumnNames, DataError, RowFault, RowShape},
-    OpenFile, RawRecord, at, file_names, lacking,
+    OpenFile, RawRecord, at, file_names,
     foreign::is_drawn_table,
+    lacking,
 };
 
 const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
