@@ -198,7 +198,8 @@ const REFUSED: &[(&str, &str, &str)] = &[
     (
         r#"{"text": "Hi", "sentiment": "good"}"#,
         "`sentiment` is not read, and there is no `label`",
-        "rename `sentiment` to `label`, or take it out to learn the texts alone",
+        "read it with --columns label=sentiment, or rename the column; to learn the texts alone, \
+         take it out",
     ),
     (
         r#"{"sentence": "Hi", "label": "good"}"#,
