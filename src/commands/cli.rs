@@ -766,7 +766,7 @@ pub struct ChatArgs {
     #[arg(long, value_name = "TEXT")]
     pub system: Option<String>,
     /// Randomness; 0 is greedy
-    #[arg(long, value_name = "F", value_parser = number)]
+    #[arg(long, value_name = "F", value_parser = temperature)]
     pub temperature: Option<f64>,
     /// Longest answer in tokens
     #[arg(long, value_name = "N", value_parser = whole::<usize>)]
@@ -804,7 +804,7 @@ pub struct CallArgs {
     #[arg(long, value_name = "N", value_parser = whole::<u32>)]
     pub max_tokens: Option<u32>,
     /// Randomness; 0 is greedy
-    #[arg(long, value_name = "F", value_parser = temperature)]
+    #[arg(long, value_name = "F", value_parser = number)]
     pub temperature: Option<f64>,
     /// System message
     #[arg(long, value_name = "TEXT")]

@@ -204,12 +204,12 @@ const REFUSED: &[(&str, &str, &str)] = &[
     (
         r#"{"sentence": "Hi", "label": "good"}"#,
         "`text` is missing; a row of the text/label format needs it",
-        "rename `sentence` to `text`",
+        "read it with --columns text=sentence, or rename the column",
     ),
     (
         r#"{"instruction": "Add.", "input": "1 2", "response": "3"}"#,
         "`output` is missing; a row of the instruction/output format needs it",
-        "rename `response` to `output`",
+        "read it with --columns output=response, or rename the column",
     ),
     (
         r#"{"text": {"0": "Hi", "1": "Ho"}, "label": {"0": "a", "1": "b"}}"#,
