@@ -140,8 +140,8 @@ struct Model {
     norm: Vec<f32>,
     head: WeightMatrix,
     rope: RopeTable,
-    /// Adapters of rank 8 on q, k, v and o: the branches of one layer, which all layers share.
-    adapters: Vec<[LoraBranch; 4]>,
+    /// Adapters of rank 8 on q, k, v and o, by layer.
+    adapters: Vec<Vec<[LoraBranch; 4]>>,
 }
 
 impl Model {
@@ -161,6 +161,7 @@ impl Model {
             LoraBranch::new(shape, &a, &b, FactorPrecision::Bf16).unwrap()
         };
         let kv = KV.kv_heads * KV.head_dim;
+        let layer = || [HIDDEN, kv, kv, HIDDEN].map(|outputs| branch(HIDDEN, outputs));
         Self {
             format,
             layers: (0..LAYERS)
@@ -175,7 +176,7 @@ impl Model {
             head: matrix(VOCABULARY, HIDDEN),
             rope: RopeTable::new(KV.head_dim, 10_000.0, 2048),
             adapters: (0..adapters)
-                .map(|_| [HIDDEN, kv, kv, HIDDEN].map(|outputs| branch(HIDDEN, outputs)))
+                .map(|_| (0..LAYERS).map(|_| layer()).collect())
                 .collect(),
         }
     }
@@ -289,7 +290,7 @@ fn attend(
             .flat_map(|((rows, _), adapter)| {
                 places.iter().map(|(module, column)| LoraRows {
                     rows: rows.clone(),
-                    branch: &adapter[*module],
+                    branch: &adapter[index][*module],
                     column: *column,
                 })
             })
@@ -444,6 +445,13 @@ fn show_format(cpu: &Cpu, format: WeightFormat) {
         let name = format!("{streams} streams at 200, each adapted");
         show_pass(cpu, &adapted, &name, Batch::new(streams, 1, 200));
     }
+    let one = Model::new(format, 1);
+    show_pass(
+        cpu,
+        &one,
+        "32 streams at 200, one adapter",
+        Batch::new(32, 1, 200),
+    );
     show_pass(cpu, &plain, "32 streams at 200", Batch::new(32, 1, 200));
     show_pass(
         cpu,

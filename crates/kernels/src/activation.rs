@@ -1,4 +1,4 @@
-//! Operations on each value of a row: gated SiLU, softmax, the residual sum.
+//! Operations on each value of a row: gated SiLU, softmax, residual sums, biases.
 
 use crate::{
     Cpu,
@@ -6,8 +6,8 @@ use crate::{
     lanes::{LANES, LaneKernel, Lanes},
 };
 
-/// SwiGLU's product. Rows of `gate_up` are [gate | up], each `columns` wide; `out` is
-/// [rows, columns]: `(gate / (1 + exp(−gate))) × up`.
+/// SwiGLU's product. Rows of `gate_up` are `[gate | up]`, each `columns` wide; `out` is
+/// `[rows, columns]`: `(gate / (1 + exp(−gate))) × up`.
 ///
 /// # Panics
 /// If the buffers are not as many rows.
@@ -61,6 +61,23 @@ pub fn add_rows(cpu: &Cpu, x: &mut [f32], y: &[f32]) {
     cpu.for_row_blocks(x, 1, 1, |first, x| {
         let y = &y[first..][..x.len()];
         cpu.run(Sum { x, y });
+    });
+}
+
+/// Adds `bias`, `[columns]`, to each row of `x`, `[rows, columns]`.
+///
+/// # Panics
+/// If `x` is not whole rows.
+pub fn add_bias(cpu: &Cpu, x: &mut [f32], bias: &[f32]) {
+    let columns = bias.len();
+    assert!(
+        columns > 0 && x.len().is_multiple_of(columns),
+        "rows of {columns} values"
+    );
+    cpu.for_row_blocks(x, columns, columns, |_, rows| {
+        for x in rows.chunks_mut(columns) {
+            cpu.run(Sum { x, y: bias });
+        }
     });
 }
 

@@ -35,8 +35,8 @@ const BLOCK_ROWS: usize = 8;
 
 /// Attends each sequence's rows to its own positions up to and including the row's.
 ///
-/// Queries are columns [heads, head_dim]; `out` is [rows, heads × head_dim] without gaps. Rows of no
-/// sequence are left as they are.
+/// Queries are columns `[heads, head_dim]`; `out` is `[rows, heads × head_dim]` without gaps. Rows
+/// of no sequence are left as they are.
 ///
 /// A score is `scale ×` the chain `s = fma(key, query, s)` over the dimensions from zero. Within a
 /// chunk of 256 keys, which begins at a multiple of 256 positions: `p = exp(score − greatest)`; the

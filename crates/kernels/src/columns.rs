@@ -22,3 +22,11 @@ impl<'a> ColumnsRef<'a> {
         &self.data[row * self.stride + self.start..][..width]
     }
 }
+
+/// Heads that lie side by side in each row of a matrix.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadColumns {
+    /// First column.
+    pub start: usize,
+    pub heads: usize,
+}

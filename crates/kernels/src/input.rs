@@ -17,9 +17,9 @@ pub struct MatmulInput {
     pub(crate) rows: usize,
     pub(crate) columns: usize,
     pub(crate) quantised: bool,
-    /// [rows, columns], unless quantised.
+    /// `[rows, columns]`, unless quantised.
     pub(crate) floats: Vec<f32>,
-    /// [rows, groups], if quantised.
+    /// `[rows, groups]`, if quantised.
     pub(crate) groups: Vec<InputGroup>,
 }
 
@@ -43,7 +43,7 @@ const EMPTY: InputGroup = InputGroup {
 const SMALLEST: f32 = 1e-30;
 
 impl MatmulInput {
-    /// Takes over `x`, [rows, columns], for matrices of `format`.
+    /// Takes over `x`, `[rows, columns]`, for matrices of `format`.
     ///
     /// # Panics
     /// If `x` is not whole rows of `columns` values.
@@ -76,10 +76,10 @@ impl MatmulInput {
 }
 
 struct Quantisation<'a> {
-    /// [rows, columns].
+    /// `[rows, columns]`.
     x: &'a [f32],
     columns: usize,
-    /// [rows, groups].
+    /// `[rows, groups]`.
     rows: &'a mut [InputGroup],
 }
 

@@ -52,7 +52,7 @@ pub struct KvPage {
     data: PageData,
 }
 
-/// [layers, kv_heads, head_lines]; see [`HeadPage`].
+/// `[layers, kv_heads, head_lines]`; see [`HeadPage`].
 #[derive(Clone, Debug)]
 enum PageData {
     F32(Vec<[f32; LANES]>),
@@ -62,9 +62,9 @@ enum PageData {
 /// Keys and values of one head.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HeadPage<'a, T> {
-    /// [head_dim]: two lines for each dimension, a lane for each position.
+    /// `[head_dim]`: two lines for each dimension, a lane for each position.
     pub keys: &'a [[[T; LANES]; 2]],
-    /// [PAGE_TOKENS, value_lines].
+    /// `[PAGE_TOKENS, value_lines]`.
     pub values: &'a [[T; LANES]],
 }
 
@@ -83,7 +83,7 @@ impl KvPage {
         self.shape
     }
 
-    /// Stores one position's key and value of a layer, each [kv_heads, head_dim], at `slot`, the
+    /// Stores one position's key and value of a layer, each `[kv_heads, head_dim]`, at `slot`, the
     /// position modulo [`PAGE_TOKENS`].
     ///
     /// # Panics

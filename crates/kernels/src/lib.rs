@@ -33,13 +33,14 @@ mod lora;
 mod matmul;
 mod matrix;
 mod norm;
+mod path;
 mod rope;
 mod workers;
 
-pub use activation::{add_rows, log_sum_exp, silu_mul, softmax};
+pub use activation::{add_bias, add_rows, log_sum_exp, silu_mul, softmax};
 pub use attention::{AttentionRows, AttentionShape, attention};
-pub use columns::ColumnsRef;
-pub use cpu::{Cpu, CpuPath};
+pub use columns::{ColumnsRef, HeadColumns};
+pub use cpu::Cpu;
 pub use error::KernelError;
 pub use input::MatmulInput;
 pub use kv::{KvPage, KvPrecision, KvShape, PAGE_TOKENS};
@@ -49,8 +50,9 @@ pub use matrix::{
     F32Matrix, GroupBlock, GroupedMatrix, Int4Block, Int4Matrix, Int8Block, Int8Matrix,
     WeightFormat, WeightMatrix,
 };
-pub use norm::rms_norm;
-pub use rope::{HeadColumns, RopeTable};
+pub use norm::{rms_norm, rms_norm_heads};
+pub use path::CpuPath;
+pub use rope::RopeTable;
 
 /// Version of the weight formats and of the order of floating-point operations. Two builds with the
 /// same version give the same bits; golden vectors in the tests pin it.

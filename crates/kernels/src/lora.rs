@@ -50,9 +50,9 @@ enum BranchFactors {
 /// Blocks of sixteen values; the last one of each row is padded with zeros.
 #[derive(Debug)]
 struct FactorPair<T> {
-    /// A, [rank, blocks of inputs].
+    /// A, `[rank, blocks of inputs]`.
     down: Vec<[T; LANES]>,
-    /// Bᵀ, [rank, blocks of outputs].
+    /// Bᵀ, `[rank, blocks of outputs]`.
     up: Vec<[T; LANES]>,
 }
 
@@ -81,7 +81,7 @@ impl<T: Copy> FactorPair<T> {
 }
 
 impl LoraBranch {
-    /// Packs PEFT's factors A, [rank, inputs], and B, [outputs, rank].
+    /// Packs PEFT's factors A, `[rank, inputs]`, and B, `[outputs, rank]`.
     ///
     /// # Errors
     /// A rank of 0 or above 256, and factors of other sizes.
@@ -139,7 +139,8 @@ pub struct LoraRows<'a> {
     pub column: usize,
 }
 
-/// Adds `scale × (x Aᵀ) Bᵀ` to `out`, [rows, stride], for each entry's rows, in the order of entries.
+/// Adds `scale × (x Aᵀ) Bᵀ` to `out`, `[rows, stride]`, for each entry's rows, in the order of
+/// entries.
 ///
 /// `x Aᵀ` is a dot product by fused multiply-add in 32 lanes (column modulo 32) and the tree of
 /// [`rms_norm`](crate::rms_norm). Each output is the chain `s = fma(b, t, s)` over the rank from
@@ -188,7 +189,7 @@ struct BranchSum<'a> {
     branch: &'a LoraBranch,
     /// Begins with the first row of `out`.
     x: ColumnsRef<'a>,
-    /// [rows, stride].
+    /// `[rows, stride]`.
     out: &'a mut [f32],
     stride: usize,
     column: usize,

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use crate::{Cpu, MatmulInput, WeightMatrix, cpu::TASKS_PER_THREAD, lanes::LANES};
 
-/// `out` = `input` × `matrix`ᵀ, [rows, outputs].
+/// `out` = `input` × `matrix`ᵀ, `[rows, outputs]`.
 ///
 /// Quantised formats: for each group of 32 columns in order, the int8 products are summed exactly,
 /// and `acc = fma(scale of the input × scale of the weights, sum, acc)` from zero; the product of
@@ -15,7 +15,7 @@ use crate::{Cpu, MatmulInput, WeightMatrix, cpu::TASKS_PER_THREAD, lanes::LANES}
 /// column order, then `acc = acc + s`.
 ///
 /// # Panics
-/// If `input` was filled for another format or width, or `out` is not [rows, outputs].
+/// If `input` was filled for another format or width, or `out` is not `[rows, outputs]`.
 pub fn matmul(cpu: &Cpu, matrix: &WeightMatrix, input: &MatmulInput, out: &mut [f32]) {
     assert_eq!(input.columns, matrix.columns(), "columns of the input");
     assert_eq!(
@@ -66,7 +66,7 @@ struct OutputPanels<'a> {
 }
 
 impl<'a> OutputPanels<'a> {
-    /// Splits the columns of `out`, [rows, outputs], into at most `parts` parts of whole pairs of
+    /// Splits the columns of `out`, `[rows, outputs]`, into at most `parts` parts of whole pairs of
     /// panels.
     fn split(out: &'a mut [f32], outputs: usize, parts: usize) -> Vec<Self> {
         if outputs == 0 {

@@ -1,8 +1,10 @@
 //! Rotary position embeddings (RoPE, arXiv:2104.09864) in the half-rotated layout of Hugging Face's
 //! llama and qwen: dimension i is rotated with i + head_dim / 2.
 
+use std::ops::Range;
+
 use crate::{
-    Cpu,
+    Cpu, HeadColumns,
     lanes::{LANES, LaneKernel, Lanes},
 };
 
@@ -10,18 +12,10 @@ use crate::{
 #[derive(Debug)]
 pub struct RopeTable {
     half: usize,
-    /// [positions, half].
+    /// `[positions, half]`.
     cosines: Vec<f32>,
-    /// [positions, half].
+    /// `[positions, half]`.
     sines: Vec<f32>,
-}
-
-/// Heads that lie side by side in each row of a matrix.
-#[derive(Clone, Copy, Debug)]
-pub struct HeadColumns {
-    /// First column.
-    pub start: usize,
-    pub heads: usize,
 }
 
 impl RopeTable {
@@ -54,7 +48,7 @@ impl RopeTable {
         self.cosines.len().checked_div(self.half).unwrap_or(0)
     }
 
-    /// Rotates the heads of each row of `data`, [positions.len(), stride], to the row's position:
+    /// Rotates the heads of each row of `data`, `[positions.len(), stride]`, to the row's position:
     /// `(a, b)` becomes `(fma(a, cos, b × −sin), fma(b, cos, a × sin))`.
     ///
     /// # Panics
@@ -78,10 +72,10 @@ impl RopeTable {
 struct Rotation<'a> {
     table: &'a RopeTable,
     positions: &'a [usize],
-    /// [positions, stride].
+    /// `[positions, stride]`.
     rows: &'a mut [f32],
     stride: usize,
-    heads: std::ops::Range<usize>,
+    heads: Range<usize>,
 }
 
 impl LaneKernel for Rotation<'_> {

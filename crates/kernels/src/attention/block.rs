@@ -20,11 +20,11 @@ const CHUNK: usize = 256;
 
 /// One head's query of one row.
 pub(super) struct QueryRow<'a> {
-    /// [head_dim].
+    /// `[head_dim]`.
     pub query: &'a [f32],
     /// Positions that it attends to.
     pub visible: Range<usize>,
-    /// [head_dim].
+    /// `[head_dim]`.
     pub out: &'a mut [f32],
 }
 
@@ -147,9 +147,9 @@ struct ChunkBlock<'a, T> {
     base: usize,
     /// Pages of the chunk; the last chunk has fewer.
     pages: Vec<HeadPage<'a, T>>,
-    /// [queries, CHUNK]: scores, then the terms of the softmax.
+    /// `[queries, CHUNK]`: scores, then the terms of the softmax.
     scores: Vec<[f32; CHUNK]>,
-    /// [queries, lines].
+    /// `[queries, lines]`.
     outs: Vec<[f32; LANES]>,
 }
 
@@ -187,6 +187,9 @@ impl<T: KvValue> ChunkBlock<'_, T> {
             let keys = &self.pages[page].keys[..dims];
             let mut sums = [[L::zero(); 2]; R];
             for dim in 0..dims {
+                if first == 0 {
+                    self.prefetch::<L>(page, dim);
+                }
                 let (low, high) = (T::load::<L>(&keys[dim][0]), T::load::<L>(&keys[dim][1]));
                 for row in 0..R {
                     let query = L::splat(queries[row][dim]);
@@ -200,6 +203,18 @@ impl<T: KvValue> ChunkBlock<'_, T> {
                 sums[row][0].mul(scale).store_part(low);
                 sums[row][1].mul(scale).store_part(high);
             }
+        }
+    }
+
+    /// Asks for a part of the next page's keys and of this page's values: pages lie anywhere.
+    #[inline(always)]
+    fn prefetch<L: Lanes>(&self, page: usize, dim: usize) {
+        if let Some(line) = self.pages[page].values.get(2 * dim) {
+            L::prefetch(line, 0);
+        }
+        let next = self.pages.get(page + 1);
+        if let Some(lines) = next.and_then(|it| it.keys.get(dim)) {
+            L::prefetch(lines, 0);
         }
     }
 

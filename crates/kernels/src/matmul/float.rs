@@ -41,9 +41,9 @@ impl LaneKernel for FloatProduct<'_> {
 /// A panel, rows of activations, and where their products go.
 #[derive(Clone, Copy)]
 struct PanelBlock<'a> {
-    /// [columns].
+    /// `[columns]`.
     lines: &'a [FloatLine],
-    /// [rows, columns].
+    /// `[rows, columns]`.
     inputs: &'a [f32],
     /// First column of the output.
     column: usize,

@@ -139,7 +139,7 @@ impl<B: BlockProduct> LaneKernel for GroupedProduct<'_, B> {
 /// Rows of activations, and where their products go.
 #[derive(Clone, Copy)]
 struct RowBlock<'a> {
-    /// [rows, groups].
+    /// `[rows, groups]`.
     inputs: &'a [InputGroup],
     groups: usize,
     /// First column of the output.

@@ -11,7 +11,7 @@ pub(crate) struct FloatLine(pub [f32; PANEL]);
 #[derive(Debug)]
 pub struct F32Matrix {
     pub(crate) shape: PanelShape,
-    /// [panels, columns].
+    /// `[panels, columns]`.
     pub(crate) lines: Vec<FloatLine>,
 }
 

@@ -33,9 +33,9 @@ pub trait GroupBlock: Copy + fmt::Debug {
 #[derive(Debug)]
 pub struct GroupedMatrix<B> {
     pub(crate) shape: PanelShape,
-    /// [panels, groups].
+    /// `[panels, groups]`.
     pub(crate) blocks: Vec<B>,
-    /// [panels, groups], each of sixteen outputs.
+    /// `[panels, groups]`, each of sixteen outputs.
     pub(crate) scales: Vec<[f16; PANEL]>,
 }
 
@@ -54,9 +54,10 @@ impl<B: GroupBlock> GroupedMatrix<B> {
                 let scale = f16::from_f32(B::scale_of(weights));
                 check_scale(scale, output, group)?;
                 let mut values = [0; GROUP];
-                if scale.to_f32() != 0.0 {
+                let wide = scale.to_f32();
+                if wide != 0.0 {
                     for (value, weight) in values.iter_mut().zip(weights) {
-                        *value = B::round(weight / scale.to_f32());
+                        *value = B::round(weight / wide);
                     }
                 }
                 matrix.set(output, group, scale, &values);

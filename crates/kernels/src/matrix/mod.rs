@@ -27,7 +27,7 @@ pub enum WeightFormat {
     F32,
 }
 
-/// A matrix of [outputs, columns] weights.
+/// A matrix of `[outputs, columns]` weights.
 #[derive(Debug)]
 pub enum WeightMatrix {
     Int8(Int8Matrix),
@@ -36,7 +36,7 @@ pub enum WeightMatrix {
 }
 
 impl WeightMatrix {
-    /// Packs the rows of `parts`, one after the other; each part is [outputs, columns]. Several parts
+    /// Packs the rows of `parts`, one after the other; each part is `[outputs, columns]`. Several parts
     /// make one matrix of, for example, the query, key and value projections.
     ///
     /// # Errors
@@ -83,7 +83,7 @@ impl WeightMatrix {
     /// Writes the weights of one output as f32, such as a token's embedding.
     ///
     /// # Panics
-    /// If there is no such output, or `row` is not [columns].
+    /// If there is no such output, or `row` is not `[columns]`.
     pub fn read_row(&self, output: usize, row: &mut [f32]) {
         assert!(output < self.outputs() && row.len() == self.columns());
         for (column, value) in row.iter_mut().enumerate() {

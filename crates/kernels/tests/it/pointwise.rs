@@ -1,7 +1,8 @@
 //! Norms, activations, softmax and rotary embeddings against the reference.
 
 use openlora_kernels::{
-    HeadColumns, RopeTable, add_rows, log_sum_exp, rms_norm, silu_mul, softmax,
+    HeadColumns, RopeTable, add_bias, add_rows, log_sum_exp, rms_norm, rms_norm_heads, silu_mul,
+    softmax,
 };
 
 use crate::{
@@ -145,5 +146,31 @@ fn sums_are_value_by_value() {
         let mut found = x.clone();
         add_rows(cpu, &mut found, &y);
         assert_same_bits(&found, &expected, cpu, "sum");
+    }
+}
+
+#[test]
+fn heads_are_normed_in_place_and_biases_added_to_each_row() {
+    let mut numbers = Numbers::new(16);
+    let columns = HeadColumns { start: 5, heads: 3 };
+    for head_dim in [1, 16, 33, 128] {
+        let stride = 5 + 3 * head_dim + 2;
+        let (x, weight) = (numbers.floats(70 * stride), numbers.floats(head_dim));
+        let bias = numbers.floats(stride);
+        let mut expected = x.clone();
+        for row in expected.chunks_mut(stride) {
+            for head in row[5..5 + 3 * head_dim].chunks_mut(head_dim) {
+                head.copy_from_slice(&reference::rms_norm(head, &weight, 1e-6));
+            }
+            for (x, bias) in row.iter_mut().zip(&bias) {
+                *x += bias;
+            }
+        }
+        for cpu in &every_cpu() {
+            let mut found = x.clone();
+            rms_norm_heads(cpu, &mut found, stride, columns, &weight, 1e-6);
+            add_bias(cpu, &mut found, &bias);
+            assert_same_bits(&found, &expected, cpu, &format!("heads of {head_dim}"));
+        }
     }
 }
