@@ -38,22 +38,22 @@ pub(crate) struct SharedPage {
 #[derive(Default)]
 pub(crate) struct ForwardBuffers {
     input: MatmulInput,
-    /// The residual stream, [rows, hidden].
+    /// The residual stream, `[rows, hidden]`.
     hidden: Vec<f32>,
-    /// The normed residual stream, [rows, hidden].
+    /// The normed residual stream, `[rows, hidden]`.
     normed: Vec<f32>,
-    /// [rows, queries + keys + values].
+    /// `[rows, queries + keys + values]`.
     qkv: Vec<f32>,
-    /// What attention reads together, [rows, heads × head_dim].
+    /// What attention reads together, `[rows, heads × head_dim]`.
     mixed: Vec<f32>,
-    /// [rows, gate + up].
+    /// `[rows, gate + up]`.
     gate_up: Vec<f32>,
-    /// [rows, intermediate].
+    /// `[rows, intermediate]`.
     wide: Vec<f32>,
-    /// A part's output before it joins the residual stream, [rows, hidden].
+    /// A part's output before it joins the residual stream, `[rows, hidden]`.
     update: Vec<f32>,
     /// Logits after the last token of each sequence that wants them, in their order,
-    /// [sequences, vocab].
+    /// `[sequences, vocab]`.
     pub logits: Vec<f32>,
 }
 
@@ -292,7 +292,7 @@ impl Pass<'_> {
     }
 }
 
-/// Stores a sequence's keys and values; rows are [queries | keys | values].
+/// Stores a sequence's keys and values; rows are `[queries | keys | values]`.
 fn store(
     layer: usize,
     sequence: &mut SequenceRows<'_>,
