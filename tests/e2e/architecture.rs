@@ -65,7 +65,8 @@ fn sources() -> Vec<Source> {
         for entry in fs::read_dir(&dir).unwrap() {
             let path: PathBuf = entry.unwrap().path();
             if path.is_dir() {
-                if !path.ends_with("tests") {
+                let is_beside = path.ends_with("tests") || path.ends_with("benches");
+                if !is_beside {
                     pending.push(path);
                 }
             } else if path.extension().is_some_and(|extension| extension == "rs") {
