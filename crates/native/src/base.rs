@@ -21,7 +21,7 @@ pub enum PackError {
 #[derive(Debug)]
 pub(crate) struct PackedLinear {
     pub matrix: WeightMatrix,
-    /// [outputs]
+    /// `[outputs]`
     pub bias: Option<Vec<f32>>,
 }
 
@@ -85,11 +85,11 @@ pub(crate) fn module_places(config: &ModelConfig) -> Vec<ModulePlace> {
 /// A transformer block.
 #[derive(Debug)]
 pub(crate) struct PackedBlock {
-    /// [hidden]
+    /// `[hidden]`
     pub attention_norm: Vec<f32>,
-    /// [hidden]
+    /// `[hidden]`
     pub feed_norm: Vec<f32>,
-    /// [head_dim] of queries and keys, if the family norms heads.
+    /// `[head_dim]` of queries and keys, if the family norms heads.
     pub head_norms: Option<[Vec<f32>; 2]>,
     /// By [`BlockPart`].
     pub parts: [PackedLinear; 4],
@@ -100,12 +100,12 @@ pub(crate) struct PackedBlock {
 pub struct NativeBase {
     pub(crate) config: ModelConfig,
     pub(crate) format: WeightFormat,
-    /// [vocab, hidden]; also the head of a tied base.
+    /// `[vocab, hidden]`; also the head of a tied base.
     pub(crate) embedding: WeightMatrix,
-    /// [vocab, hidden]
+    /// `[vocab, hidden]`
     pub(crate) head: Option<WeightMatrix>,
     pub(crate) blocks: Vec<PackedBlock>,
-    /// [hidden]
+    /// `[hidden]`
     pub(crate) norm: Vec<f32>,
     pub(crate) rope: RopeTable,
 }

@@ -7,7 +7,7 @@ use std::{ops::Range, sync::Arc};
 
 use openlora_kernels::{
     AttentionRows, ColumnsRef, Cpu, HeadColumns, KvPage, LoraRows, MatmulInput, PAGE_TOKENS,
-    add_lora, add_rows, attention, matmul, rms_norm, silu_mul,
+    add_bias, add_lora, add_rows, attention, matmul, rms_norm, rms_norm_heads, silu_mul,
 };
 
 use super::{
@@ -38,24 +38,22 @@ pub(crate) struct SharedPage {
 #[derive(Default)]
 pub(crate) struct ForwardBuffers {
     input: MatmulInput,
-    /// The residual stream, [rows, hidden].
+    /// The residual stream, `[rows, hidden]`.
     hidden: Vec<f32>,
-    /// The normed residual stream, [rows, hidden].
+    /// The normed residual stream, `[rows, hidden]`.
     normed: Vec<f32>,
-    /// [rows, queries + keys + values].
+    /// `[rows, queries + keys + values]`.
     qkv: Vec<f32>,
-    /// One norm's heads, [rows × heads, head_dim].
-    heads: Vec<f32>,
-    /// What attention reads together, [rows, heads × head_dim].
+    /// What attention reads together, `[rows, heads × head_dim]`.
     mixed: Vec<f32>,
-    /// [rows, gate + up].
+    /// `[rows, gate + up]`.
     gate_up: Vec<f32>,
-    /// [rows, intermediate].
+    /// `[rows, intermediate]`.
     wide: Vec<f32>,
-    /// A part's output before it joins the residual stream, [rows, hidden].
+    /// A part's output before it joins the residual stream, `[rows, hidden]`.
     update: Vec<f32>,
     /// Logits after the last token of each sequence that wants them, in their order,
-    /// [sequences, vocab].
+    /// `[sequences, vocab]`.
     pub logits: Vec<f32>,
 }
 
@@ -168,9 +166,7 @@ impl Pass<'_> {
         input.fill(self.cpu, linear.matrix.format(), x, columns);
         matmul(self.cpu, &linear.matrix, input, out);
         if let Some(bias) = &linear.bias {
-            for row in out.chunks_exact_mut(outputs) {
-                row.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
-            }
+            add_bias(self.cpu, out, bias);
         }
         let entries: Vec<LoraRows<'_>> = self
             .adapted
@@ -202,7 +198,6 @@ impl Pass<'_> {
             hidden,
             normed,
             qkv,
-            heads,
             mixed,
             update,
             ..
@@ -212,13 +207,21 @@ impl Pass<'_> {
         let stride = queries + 2 * keys;
         self.norm(hidden, &block.attention_norm, normed);
         self.linear(layer, BlockPart::Qkv, normed, input, qkv);
+        let query_heads = HeadColumns {
+            start: 0,
+            heads: config.heads,
+        };
+        let key_heads = HeadColumns {
+            start: queries,
+            heads: config.kv_heads,
+        };
         if let Some([query_norm, key_norm]) = &block.head_norms {
-            self.norm_heads(query_norm, qkv, 0..queries, heads);
-            self.norm_heads(key_norm, qkv, queries..queries + keys, heads);
+            let eps = config.norm_eps as f32;
+            rms_norm_heads(self.cpu, qkv, stride, query_heads, query_norm, eps);
+            rms_norm_heads(self.cpu, qkv, stride, key_heads, key_norm, eps);
         }
-        let rope = &self.base.rope;
-        for (start, heads) in [(0, config.heads), (queries, config.kv_heads)] {
-            let columns = HeadColumns { start, heads };
+        for columns in [query_heads, key_heads] {
+            let rope = &self.base.rope;
             rope.rotate(self.cpu, &self.positions, qkv, columns);
         }
         for (sequence, span) in sequences.iter_mut().zip(&self.spans) {
@@ -241,27 +244,6 @@ impl Pass<'_> {
         self.linear(layer, BlockPart::Output, mixed, input, update);
         add_rows(self.cpu, hidden, update);
         Ok(())
-    }
-
-    /// Norms every head in `columns` of the rows of `qkv`; `heads` is a buffer.
-    fn norm_heads(
-        &self,
-        weight: &[f32],
-        qkv: &mut [f32],
-        columns: Range<usize>,
-        heads: &mut Vec<f32>,
-    ) {
-        let stride = qkv.len() / self.rows().max(1);
-        let gathered: Vec<f32> = qkv
-            .chunks_exact(stride)
-            .flat_map(|row| &row[columns.clone()])
-            .copied()
-            .collect();
-        self.norm(&gathered, weight, heads);
-        let rows = heads.chunks_exact(columns.len());
-        for (row, normed) in qkv.chunks_exact_mut(stride).zip(rows) {
-            row[columns.clone()].copy_from_slice(normed);
-        }
     }
 
     fn feed(&self, layer: usize, block: &PackedBlock, buffers: &mut ForwardBuffers) {
@@ -310,7 +292,7 @@ impl Pass<'_> {
     }
 }
 
-/// Stores a sequence's keys and values; rows are [queries | keys | values].
+/// Stores a sequence's keys and values; rows are `[queries | keys | values]`.
 fn store(
     layer: usize,
     sequence: &mut SequenceRows<'_>,

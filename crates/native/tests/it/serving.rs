@@ -10,7 +10,10 @@ use openlora_engine::{
     Engine, EngineError, EngineSpec, GenerationStep, LoadedEngine, ModelLoader, Prompt, Quant,
     SamplingParams,
 };
-use openlora_model::{BaseModel, adapter::LoraAdapter};
+use openlora_model::{
+    BaseModel,
+    adapter::{HostTensor, LoraAdapter},
+};
 use openlora_native::{NativeLoader, NativeSettings};
 
 use crate::{
@@ -194,4 +197,56 @@ async fn adapters_take_turns() {
     };
     let (ended_before, _) = futures::join!(call, join_all(flood));
     assert!(ended_before <= 4, "{ended_before} of 40 calls came first");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_adapter_that_is_refused_disturbs_no_call() {
+    let base = base("llama");
+    let loader = NativeLoader::new(NativeSettings::default());
+    let good = &adapters(&base, 1)[0];
+    let engine = load(&loader, &base, Some(good)).await;
+    let expected = ask(&engine, text("the quick"), greedy(100)).await;
+
+    let mut dead = good.clone();
+    dead.digest = "dead".to_owned();
+    for (name, tensor) in &mut dead.tensors {
+        if name.contains("lora_B") {
+            *tensor = HostTensor::from_f32(&tensor.shape, &vec![0.0; tensor.to_f32().len()]);
+        }
+    }
+    let wide = random_adapter(&base.config, 257, &["q_proj"], 9);
+    let mut huge = good.clone();
+    huge.digest = "huge".to_owned();
+    for (name, tensor) in &mut huge.tensors {
+        if name.contains("lora_B") {
+            let values = vec![f32::MAX; tensor.to_f32().len()];
+            *tensor = HostTensor::from_f32(&tensor.shape, &values);
+        }
+    }
+    let refused = [
+        (
+            &dead,
+            "adapter mine changes nothing: on 3 test prompts its logits differ from the base's by \
+             at most 0e0",
+        ),
+        (
+            &wide,
+            "cannot serve mine: module model.layers.0.self_attn.q_proj: the LoRA rank is 257; \
+             expected 1 to 256",
+        ),
+        (
+            &huge,
+            "cannot serve mine: with it the base computes logits that are no numbers",
+        ),
+    ];
+    let calls = join_all((0..8).map(|_| ask(&engine, text("the quick"), greedy(100))));
+    let loads = async {
+        for (adapter, message) in refused {
+            let error = try_load(&loader, &base, Some(adapter)).await.err().unwrap();
+            assert_eq!(told(error).0, message);
+        }
+    };
+    let (answers, _) = futures::join!(calls, loads);
+    assert!(answers.iter().all(|answer| *answer == expected));
+    waiting::until("one model in memory", async || loader.resident() == 1).await;
 }
