@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use openlora_engine::{ModelLoader, Quant};
+use futures::StreamExt;
+use openlora_decoder::{Decoder, TokenBatch};
+use openlora_engine::{Engine, EngineSpec, GenerationStep, ModelLoader, Quant};
+use openlora_model::{BaseModel, WeightPrecision, nano::unpack_nano, text::TextCodec};
 use openlora_native::{NativeLoader, NativeSettings};
 
-use crate::engine_suite::{load, logprobs_agree, told, try_load};
+use crate::engine_suite::{greedy, load, logprobs_agree, text, told, try_load};
 
 /// The engine that the common suite runs on.
 pub mod under_test {
@@ -48,4 +51,67 @@ async fn the_form_of_the_weights_is_eight_bits_unless_asked_otherwise() {
     let message = "cannot serve llama: the native engine has no q4k weights".to_owned();
     let hint = Some("use --quant q4_0, q8_0, f32 or auto".to_owned());
     assert_eq!(told(error.unwrap()), (message, None, hint));
+}
+
+const NANO_PROMPTS: [&str; 6] = [
+    "Once upon a time",
+    "The little dog",
+    "She said that",
+    "One day, the",
+    "In 1999",
+    "é",
+];
+
+/// Ids and log-probabilities of a greedy answer.
+async fn greedy_tokens(engine: &Arc<dyn Engine>, prompt: &str, tokens: usize) -> Vec<(u32, f32)> {
+    let stream = engine.generate(text(prompt), greedy(tokens)).await.unwrap();
+    let steps: Vec<GenerationStep> = stream.map(Result::unwrap).collect().await;
+    let logprobs = steps.into_iter().flat_map(|step| match step {
+        GenerationStep::Delta { logprobs, .. } => logprobs,
+        GenerationStep::Done { .. } => Vec::new(),
+    });
+    logprobs.map(|it| (it.token.id, it.logprob)).collect()
+}
+
+/// The embedded base: exact weights answer as the decoder does, 8 bits nearly so.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_embedded_base_answers_as_the_decoder_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = unpack_nano(folder.path()).unwrap();
+    let base = BaseModel::open_dir("nano", &dir).unwrap();
+    let decoder = Decoder::load(&base, WeightPrecision::F32).unwrap();
+    let codec = TextCodec::open(&dir).unwrap();
+    let engines = loader();
+    let load = async |quant| {
+        let spec = EngineSpec {
+            name: "nano".to_owned(),
+            base: &base,
+            adapter: None,
+            quant,
+        };
+        engines.load(spec).await.unwrap().engine
+    };
+    let (exact, eight_bits) = (load(Quant::F32).await, load(Quant::Q8_0).await);
+    for prompt in NANO_PROMPTS {
+        let found = greedy_tokens(&exact, prompt, 24).await;
+        let mut ids = codec.encode(prompt, true).unwrap();
+        for (id, logprob) in &found {
+            let targets = vec![true; ids.len()];
+            let batch = TokenBatch::from_rows([(ids.as_slice(), targets.as_slice())]);
+            let logits = decoder.logits_at(&batch, &[ids.len() - 1]).unwrap();
+            let logits: Vec<f32> = logits.flatten_all().unwrap().to_vec1().unwrap();
+            let best = (0..logits.len()).max_by(|a, b| logits[*a].total_cmp(&logits[*b]));
+            assert_eq!(best, Some(*id as usize), "{prompt}");
+            let total: f64 = logits.iter().map(|logit| f64::from(*logit).exp()).sum();
+            let expected = f64::from(logits[*id as usize]) - total.ln();
+            assert!((f64::from(*logprob) - expected).abs() < 1e-4, "{prompt}");
+            ids.push(*id);
+        }
+        let (exact, eight) = (found[0], greedy_tokens(&eight_bits, prompt, 1).await[0]);
+        assert_eq!(eight.0, exact.0, "{prompt}");
+        assert!(
+            (eight.1 - exact.1).abs() < 0.08,
+            "{prompt} {exact:?} {eight:?}"
+        );
+    }
 }
