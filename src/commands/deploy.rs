@@ -13,7 +13,7 @@ use super::{
     package::{self, PackageRequest},
     printer::Printer,
     project,
-    serve::{as_model_id, handover::told},
+    serve::{as_model_id, handover::outcome_note},
     tx_context::TxContext,
     verify,
 };
@@ -169,7 +169,7 @@ pub async fn run(context: &CommandContext, request: DeployRequest) -> Result<Exi
 async fn serve_release(printer: &Printer, server: &RunningServer, name: &str, dir: &Path) {
     let name = as_model_id(name);
     match server.load_adapter(&name, dir).await {
-        Ok(loaded) => printer.note(told(server, &name, loaded.outcome)),
+        Ok(loaded) => printer.note(outcome_note(server, &name, loaded.outcome)),
         Err(failure) => {
             printer.warn(format!(
                 "{name} is deployed and not served: {}",

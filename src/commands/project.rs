@@ -110,7 +110,9 @@ pub fn base(context: &CommandContext, id: Option<&str>) -> Result<BaseModel, Fai
         files::new_folder(cache)
             .map_err(|error| Failure::io("create the folder", cache, &error))?;
     }
-    Ok(open_base(&request, &mut |progress| report.show(progress))?)
+    Ok(open_base(&request, &mut |progress| {
+        report.show_progress(progress)
+    })?)
 }
 
 /// Shows what takes long about opening a base.
@@ -127,7 +129,7 @@ impl<'a> BaseReport<'a> {
         }
     }
 
-    fn show(&mut self, progress: BaseProgress) {
+    fn show_progress(&mut self, progress: BaseProgress) {
         match progress {
             BaseProgress::Download(DownloadProgress::Started { file, bytes }) => {
                 let size = bytes / MEGABYTE;

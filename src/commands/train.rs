@@ -162,7 +162,7 @@ fn start(context: &CommandContext, request: &TrainRequest) -> Result<RunStart, F
     Ok(RunStart::Resume(run))
 }
 
-/// The second folder for the adapter; a resumed run keeps the one that it was told.
+/// The second folder for the adapter; a resumed run keeps the one that it was given.
 fn second_folder(
     context: &CommandContext,
     request: &TrainRequest,

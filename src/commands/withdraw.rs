@@ -66,7 +66,7 @@ pub async fn run(
         // Another account of the wallet is paid elsewhere only if it is named itself.
         treasury.others.unlocked.clear();
     }
-    let held = held(&treasury).await?;
+    let held = held_shares(&treasury).await?;
     if request.dry_run {
         forecast(context, &treasury, &held)?;
         return Ok(ExitStatus::Success);
@@ -102,7 +102,7 @@ fn destination(to: Option<&str>) -> Result<Option<Address>, Failure> {
     Ok(to)
 }
 
-async fn held(treasury: &SettlementContext) -> Result<HeldShares, Failure> {
+async fn held_shares(treasury: &SettlementContext) -> Result<HeldShares, Failure> {
     let (chain, accounts) = (&treasury.operator.chain, treasury.accounts());
     let mut all = Vec::new();
     for receiver in receivers_of(&treasury.ledger(), treasury.network().chain_id) {

@@ -45,7 +45,7 @@ pub fn answer_channel(
 
 impl AnswerFeed {
     /// The token after a row of logits, whose text goes to the reader; `None` when the answer is
-    /// complete or nobody reads it any more.
+    /// complete or it has no reader any more.
     pub fn next_token(&mut self, logits: &[f32]) -> Option<u32> {
         if self.over || self.is_abandoned() {
             return None;

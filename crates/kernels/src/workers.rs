@@ -27,7 +27,7 @@ type Work<'a> = &'a (dyn Fn(usize) + Sync);
 
 #[derive(Default)]
 struct Shared {
-    /// Tasks that nobody has claimed; the last one is claimed first.
+    /// Unclaimed tasks; the last one is claimed first.
     unclaimed: AtomicUsize,
     /// Tasks that have ended.
     ended: AtomicUsize,

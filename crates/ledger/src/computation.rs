@@ -1,4 +1,4 @@
-//! How an answer was computed, so that whoever has the request can compute it again.
+//! How an answer was computed, so that anyone with the request can compute it again.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -20,7 +20,7 @@ pub(crate) struct SequenceRows<'a> {
     pub tokens: &'a [u32],
     /// Position of the first token.
     pub position: usize,
-    /// Pages of the sequence from position 0. Those that the tokens are written to are nobody else's.
+    /// Pages of the sequence from position 0. Those that the tokens are written to belong to this sequence alone.
     pub pages: &'a mut [Arc<KvPage>],
     pub adapter: Option<&'a NativeAdapter>,
     /// Whether the logits after the last token are wanted.

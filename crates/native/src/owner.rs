@@ -16,7 +16,7 @@ pub(crate) struct ModelOwner {
     pub name: String,
     /// None for the plain base.
     pub adapter: Option<NativeAdapter>,
-    /// Receives the id when nobody needs the model any more.
+    /// Receives the id when the model is not needed any more.
     gone: Sender<OwnerId>,
     counters: Arc<ActivityCounters>,
 }

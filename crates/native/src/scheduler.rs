@@ -172,7 +172,7 @@ impl Scheduler {
         (served, sequence.due, sequence.number)
     }
 
-    /// Drops the calls that nobody waits for.
+    /// Drops the calls whose readers have left.
     fn drop_abandoned(&mut self) {
         self.calls.retain(|_, call| !call.reply.is_closed());
         let (calls, pool) = (&self.calls, &mut self.parts.pool);

@@ -18,7 +18,7 @@ pub trait AdapterLoader: Send + Sync {
     ///
     /// # Errors
     ///
-    /// The adapter cannot be read, has no effect, is for another base, or nobody could be paid for
+    /// The adapter cannot be read, has no effect, is for another base, or no one could be paid for
     /// its calls.
     async fn load(
         &self,

@@ -83,7 +83,7 @@ pub struct ReplayReport {
 pub async fn run(context: &CommandContext, request: ReplayRequest) -> Result<ExitStatus, Failure> {
     let answer = GivenAnswer::read(&context.settings.working_dir.join(&request.answer))?;
     let receipt = find_receipt(context, &request, &answer).await?;
-    let plan = ReplayPlan::of(receipt)?;
+    let plan = ReplayPlan::from_receipt(receipt)?;
     let fields = body_fields(context, &request, &answer, &plan.receipt)?;
     let adapter = plan.load(context, request.adapter.as_deref()).await?;
     let (mut checks, difference) = match &answer.said {
@@ -100,10 +100,10 @@ pub async fn run(context: &CommandContext, request: ReplayRequest) -> Result<Exi
         checks,
         difference,
     };
-    Ok(tell(context, &report))
+    Ok(print_report(context, &report))
 }
 
-fn tell(context: &CommandContext, report: &ReplayReport) -> ExitStatus {
+fn print_report(context: &CommandContext, report: &ReplayReport) -> ExitStatus {
     let printer = &context.printer;
     if printer.is_json() {
         printer.json(report);
@@ -130,7 +130,7 @@ struct ReplayPlan {
 }
 
 impl ReplayPlan {
-    fn of(receipt: PublishedReceipt) -> Result<Self, Failure> {
+    fn from_receipt(receipt: PublishedReceipt) -> Result<Self, Failure> {
         let refuse = |reason: String| {
             let message = format!("{} cannot be computed again: {reason}", receipt.id);
             Failure::new(ExitClass::BadInput, message)

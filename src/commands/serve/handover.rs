@@ -40,7 +40,7 @@ pub(super) async fn hand_over(
     let mut names = Vec::with_capacity(chosen.len());
     for one in chosen {
         let loaded = server.load_adapter(&one.name, &one.adapter.dir).await?;
-        printer.note(told(server, &one.name, loaded.outcome));
+        printer.note(outcome_note(server, &one.name, loaded.outcome));
         names.push(one.name);
     }
     let kept: Vec<&str> = KEPT.iter().filter_map(|key| given(context, key)).collect();
@@ -70,7 +70,7 @@ pub(super) async fn hand_over(
 }
 
 /// What became of an adapter that a running server was asked to serve.
-pub fn told(server: &RunningServer, name: &str, outcome: LoadOutcome) -> String {
+pub fn outcome_note(server: &RunningServer, name: &str, outcome: LoadOutcome) -> String {
     let url = server.url();
     match outcome {
         LoadOutcome::Loaded => format!("the server at {url} serves {name} too, from now on"),

@@ -1,6 +1,6 @@
 //! Restrictions of project files. A user who works in a foreign folder reads a foreign project
 //! file. Such a file may lower the user's limits but not raise them, it may choose an account only
-//! if the user has not, and it opens the server to nobody.
+//! if the user has not, and it does not open the server to others.
 
 use std::cmp::Ordering;
 

@@ -145,7 +145,7 @@ pub(super) struct MissingColumn {
 
 impl MissingColumn {
     /// The error of the file.
-    pub(super) fn of(self, path: &Path) -> DataError {
+    pub(super) fn into_error(self, path: &Path) -> DataError {
         DataError::NoColumn {
             path: path.to_path_buf(),
             read_as: self.read_as,

@@ -44,7 +44,7 @@ fn file_names<'a>(
 ) -> Result<(ColumnNames, Option<MissingColumn>), DataError> {
     let names = wanted
         .of_file(columns.clone())
-        .map_err(|missing| missing.of(path))?;
+        .map_err(|missing| missing.into_error(path))?;
     let lacks = match names.is_empty() && wanted.is_required() {
         true => wanted.missing_in(columns),
         false => None,
@@ -56,7 +56,7 @@ fn file_names<'a>(
 /// else `fault`.
 fn lacking(path: &Path, lacks: &Option<MissingColumn>, fault: DataError) -> DataError {
     match lacks {
-        Some(missing) => missing.clone().of(path),
+        Some(missing) => missing.clone().into_error(path),
         None => fault,
     }
 }
@@ -81,7 +81,7 @@ pub(super) fn read<'a>(path: &'a Path, wanted: &ColumnNames) -> RowReader<'a> {
         done: false,
         notes: ReadNotes {
             unread: opened.skipped,
-            lacks: opened.lacks.map(|missing| missing.of(path)),
+            lacks: opened.lacks.map(|missing| missing.into_error(path)),
             ..ReadNotes::default()
         },
     }
@@ -223,7 +223,7 @@ fn at(path: &Path, line: usize, fault: RowFault) -> DataError {
     }
 }
 
-/// What is to be told of a file, from the rows read so far.
+/// What is to be reported of a file, from the rows read so far.
 #[derive(Default)]
 pub(super) struct ReadNotes {
     /// Columns that hold something and are not part of any example.

@@ -10,13 +10,13 @@ use super::{
 };
 use crate::text::ChatMessage;
 
-/// An example, and what is to be told of its row.
+/// An example, and what is to be reported of its row.
 pub(super) struct ReadExample {
     pub example: TrainingExample,
     pub notes: RowNotes,
 }
 
-/// What is to be told of a row that was read.
+/// What is to be reported of a row that was read.
 #[derive(Default)]
 pub(super) struct RowNotes {
     /// Columns that were not read.

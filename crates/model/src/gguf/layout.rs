@@ -134,7 +134,7 @@ pub fn read_layout(
     })
 }
 
-/// Adapters, projectors and the like are told what they are, and so are parts of split models.
+/// Adapters, projectors, similar files and parts of split models are refused by what they are.
 fn refuse_other_content(header: &GgufHeader) -> Result<(), GgufProblem> {
     let metadata = GgufMetadata {
         values: &header.metadata,

@@ -1,13 +1,13 @@
-//! Everything that is wrong with a request body, told in one answer.
+//! Everything that is wrong with a request body, reported in one answer.
 
 use axum::http::StatusCode;
 
 use crate::api_error::ApiError;
 
-/// Most problems whose messages are told; further ones are counted.
+/// Most problems whose messages are given; further ones are counted.
 const MOST_TOLD: usize = 8;
 
-/// The order in which problems are told: a misspelt name explains what seems to be missing.
+/// The order in which problems are reported: a misspelt name explains what seems to be missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum ProblemRank {
     /// A name that is not known or not supported.

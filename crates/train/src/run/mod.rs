@@ -142,7 +142,7 @@ impl RunDir {
         &self.path
     }
 
-    /// The second folder that the adapter goes to, if the training was told one.
+    /// The second folder that the adapter goes to, if the training was given one.
     pub fn out(&self) -> Option<PathBuf> {
         let bytes = fs::read(self.path.join(OUT)).ok()?;
         Some(PathBuf::from(OsString::from_vec(bytes)))
