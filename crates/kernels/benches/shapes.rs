@@ -420,6 +420,38 @@ fn main() {
     }
 }
 
+/// All branches of a step of 32 rows.
+fn show_branches(cpu: &Cpu, model: &Model, name: &str) {
+    if argument("--only").is_some_and(|it| it != "branches") {
+        return;
+    }
+    let x = noise(32 * HIDDEN, 1);
+    let mut out = vec![0.0; 32 * QKV];
+    let (queries, keys) = (HEADS * KV.head_dim, KV.kv_heads * KV.head_dim);
+    let seconds = measure(cpu.threads(), || {
+        for index in 0..LAYERS {
+            for places in [&[(0, 0), (1, queries), (2, queries + keys)][..], &[(3, 0)]] {
+                let adapters = (0..32).zip(model.adapters.iter().cycle());
+                let entries: Vec<LoraRows<'_>> = adapters
+                    .flat_map(|(row, adapter)| {
+                        places.iter().map(move |(module, column)| LoraRows {
+                            rows: row..row + 1,
+                            branch: &adapter[index][*module],
+                            column: *column,
+                        })
+                    })
+                    .collect();
+                add_lora(cpu, &entries, ColumnsRef::all(&x, HIDDEN), &mut out, QKV);
+            }
+        }
+    });
+    println!(
+        "  {name:34} {:8.2} ms; {:8.2} ms of processor time",
+        seconds.wall * 1e3,
+        seconds.busy * 1e3
+    );
+}
+
 fn show_format(cpu: &Cpu, format: WeightFormat) {
     let plain = Model::new(format, 0);
     let megabytes = plain.bytes() as f64 / 1e6;
@@ -446,6 +478,8 @@ fn show_format(cpu: &Cpu, format: WeightFormat) {
         show_pass(cpu, &adapted, &name, Batch::new(streams, 1, 200));
     }
     let one = Model::new(format, 1);
+    show_branches(cpu, &adapted, "branches of 32 adapters");
+    show_branches(cpu, &one, "branches of one adapter");
     show_pass(
         cpu,
         &one,

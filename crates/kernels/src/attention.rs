@@ -65,7 +65,7 @@ pub fn attention(
         queries,
     };
     let tasks = call.tasks(sequences, out);
-    cpu.workers().run(tasks, |task| match call.kv.precision {
+    cpu.run_tasks(tasks, |task| match call.kv.precision {
         KvPrecision::F32 => cpu.run(QueryBlock::<f32>::new(call, task)),
         KvPrecision::F16 => cpu.run(QueryBlock::<f16>::new(call, task)),
     });

@@ -11,7 +11,8 @@ const TASK_VALUES: usize = 8192;
 /// Enough for threads that are interrupted not to be waited for long.
 pub(crate) const TASKS_PER_THREAD: usize = 4;
 
-/// A path and a set of threads: what every kernel runs on. Neither changes a result.
+/// A path and a set of threads: what every kernel runs on. Neither changes a result. Calls from several
+/// threads take turns.
 #[derive(Debug)]
 pub struct Cpu {
     /// Supported by this CPU: only the constructors set it.
@@ -50,8 +51,13 @@ impl Cpu {
         self.workers.threads()
     }
 
-    pub(crate) fn workers(&self) -> &Workers {
-        &self.workers
+    /// Runs `work` once for each task on these threads and returns when all have ended. Tasks must not
+    /// depend on one another, nor call a kernel of this `Cpu`.
+    ///
+    /// # Panics
+    /// If a task does, after the others have ended.
+    pub fn run_tasks<T: Send>(&self, tasks: Vec<T>, work: impl Fn(T) + Sync) {
+        self.workers.run(tasks, work);
     }
 
     /// Splits `rows`, each of `width` values, into blocks and runs `work(first row, rows)` on each.
@@ -70,8 +76,7 @@ impl Cpu {
         let least = (TASK_VALUES / cost.max(1)).max(1);
         let block = count.div_ceil(self.threads() * TASKS_PER_THREAD).max(least);
         let tasks: Vec<(usize, &mut [T])> = rows.chunks_mut(block * width).enumerate().collect();
-        self.workers
-            .run(tasks, |(index, rows)| work(index * block, rows));
+        self.run_tasks(tasks, |(index, rows)| work(index * block, rows));
     }
 
     /// Runs a kernel on this thread.

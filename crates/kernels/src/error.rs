@@ -28,6 +28,8 @@ pub enum KernelError {
         expected: usize,
         found: usize,
     },
+    #[error("no memory for a page of {bytes} bytes of keys and values")]
+    PageMemory { bytes: usize },
     #[error("the LoRA rank is {found}; expected 1 to 256")]
     Rank { found: usize },
 }

@@ -2,7 +2,10 @@
 
 use half::f16;
 
-use crate::lanes::{LANES, Lanes};
+use crate::{
+    KernelError,
+    lanes::{LANES, Lanes},
+};
 
 /// Positions per page.
 pub const PAGE_TOKENS: usize = 2 * LANES;
@@ -27,7 +30,7 @@ pub struct KvShape {
 impl KvShape {
     /// Memory of one page.
     pub fn page_bytes(self) -> usize {
-        let lines = self.layers * self.kv_heads * self.head_lines();
+        let lines = self.page_lines();
         match self.precision {
             KvPrecision::F32 => lines * size_of::<[f32; LANES]>(),
             KvPrecision::F16 => lines * size_of::<[f16; LANES]>(),
@@ -37,6 +40,10 @@ impl KvShape {
     /// Lines of one position's value, of which the last one is padded with zeros.
     pub(crate) fn value_lines(self) -> usize {
         self.head_dim.div_ceil(LANES)
+    }
+
+    fn page_lines(self) -> usize {
+        self.layers * self.kv_heads * self.head_lines()
     }
 
     /// Lines of all keys and values of one head.
@@ -69,14 +76,26 @@ pub(crate) struct HeadPage<'a, T> {
 }
 
 impl KvPage {
-    /// A page of zeros.
+    /// A page of zeros. Ends the process if there is no memory for it, as a vector does.
     pub fn new(shape: KvShape) -> Self {
-        let lines = shape.layers * shape.kv_heads * shape.head_lines();
+        let lines = shape.page_lines();
         let data = match shape.precision {
             KvPrecision::F32 => PageData::F32(vec![[0.0; LANES]; lines]),
             KvPrecision::F16 => PageData::F16(vec![[f16::ZERO; LANES]; lines]),
         };
         Self { shape, data }
+    }
+
+    /// A page of zeros.
+    ///
+    /// # Errors
+    /// [`KernelError::PageMemory`] if there is no memory for it.
+    pub fn try_new(shape: KvShape) -> Result<Self, KernelError> {
+        let data = match shape.precision {
+            KvPrecision::F32 => PageData::F32(zeros(shape, 0.0)?),
+            KvPrecision::F16 => PageData::F16(zeros(shape, f16::ZERO)?),
+        };
+        Ok(Self { shape, data })
     }
 
     pub fn shape(&self) -> KvShape {
@@ -108,6 +127,18 @@ impl KvPage {
             PageData::F16(lines) => place.store(lines, [key, value], to_half),
         }
     }
+}
+
+fn zeros<T: Copy>(shape: KvShape, zero: T) -> Result<Vec<[T; LANES]>, KernelError> {
+    let count = shape.page_lines();
+    let mut lines = Vec::new();
+    lines
+        .try_reserve_exact(count)
+        .map_err(|_| KernelError::PageMemory {
+            bytes: shape.page_bytes(),
+        })?;
+    lines.resize(count, [zero; LANES]);
+    Ok(lines)
 }
 
 struct StorePlace {

@@ -50,33 +50,73 @@ enum BranchFactors {
 /// Blocks of sixteen values; the last one of each row is padded with zeros.
 #[derive(Debug)]
 struct FactorPair<T> {
-    /// A, `[rank, blocks of inputs]`.
-    down: Vec<[T; LANES]>,
-    /// Bᵀ, `[rank, blocks of outputs]`.
-    up: Vec<[T; LANES]>,
+    /// A, `[rank, blocks of inputs]`, and Bᵀ, `[rank, blocks of outputs]`, in one piece of memory.
+    blocks: Vec<[T; LANES]>,
+    /// Blocks of A.
+    down: usize,
 }
 
 impl<T: Copy> FactorPair<T> {
     fn new(shape: BranchShape, a: &[f32], b: &[f32], round: fn(f32) -> T) -> Self {
-        let blocks = |columns: usize, value: &dyn Fn(usize, usize) -> f32| {
-            let count = columns.div_ceil(LANES);
-            let block = |index: usize| {
-                let (row, start) = (index / count, index % count * LANES);
-                from_fn(|lane| match start + lane < columns {
-                    true => round(value(row, start + lane)),
-                    false => round(0.0),
-                })
-            };
-            (0..shape.rank * count).map(block).collect()
+        let BranchShape {
+            rank,
+            inputs,
+            outputs,
+            ..
+        } = shape;
+        let mut blocks =
+            Vec::with_capacity(rank * (inputs.div_ceil(LANES) + outputs.div_ceil(LANES)));
+        let mut push_rows = |columns: usize, value: &dyn Fn(usize, usize) -> f32| {
+            for row in 0..rank {
+                for start in (0..columns).step_by(LANES) {
+                    blocks.push(from_fn(|lane| match start + lane < columns {
+                        true => round(value(row, start + lane)),
+                        false => round(0.0),
+                    }));
+                }
+            }
         };
+        push_rows(inputs, &|row, column| a[row * inputs + column]);
+        push_rows(outputs, &|row, column| b[column * rank + row]);
         Self {
-            down: blocks(shape.inputs, &|row, column| a[row * shape.inputs + column]),
-            up: blocks(shape.outputs, &|row, column| b[column * shape.rank + row]),
+            blocks,
+            down: rank * inputs.div_ceil(LANES),
         }
     }
 
     fn bytes(&self) -> usize {
-        size_of_val(&*self.down) + size_of_val(&*self.up)
+        size_of_val(&*self.blocks)
+    }
+
+    fn upcoming(&self) -> Upcoming {
+        Upcoming {
+            start: self.blocks.as_ptr().cast(),
+            bytes: self.bytes().min(MOST_PREFETCHED),
+            asked: 0,
+        }
+    }
+}
+
+/// Factors that are needed next: asked for a few cache lines at a time, between other work. They come
+/// from all over the memory, so that the CPU does not foresee them.
+struct Upcoming {
+    start: *const u8,
+    bytes: usize,
+    asked: usize,
+}
+
+/// As much as the first-level cache holds beside the present factors.
+const MOST_PREFETCHED: usize = 24 << 10;
+const CACHE_LINE: usize = 64;
+
+impl Upcoming {
+    #[inline(always)]
+    fn ask<L: Lanes>(&mut self, lines: usize) {
+        let end = (self.asked + lines * CACHE_LINE).min(self.bytes);
+        while self.asked < end {
+            L::prefetch(self.start.wrapping_add(self.asked));
+            self.asked += CACHE_LINE;
+        }
     }
 }
 
@@ -163,7 +203,7 @@ pub fn add_lora(
     let cost = entries.iter().map(cost).sum::<usize>() / rows;
     cpu.for_row_blocks(out, stride, cost, |first, out| {
         let rows = first..first + out.len() / stride;
-        for entry in entries {
+        for (index, entry) in entries.iter().enumerate() {
             let (start, end) = (
                 entry.rows.start.max(rows.start),
                 entry.rows.end.min(rows.end),
@@ -171,6 +211,7 @@ pub fn add_lora(
             if start < end {
                 let sum = BranchSum {
                     branch: entry.branch,
+                    next: entries.get(index + 1).map(|it| it.branch),
                     x: ColumnsRef {
                         data: &x.data[start * x.stride..],
                         ..x
@@ -187,6 +228,8 @@ pub fn add_lora(
 
 struct BranchSum<'a> {
     branch: &'a LoraBranch,
+    /// What is probably added after it.
+    next: Option<&'a LoraBranch>,
     /// Begins with the first row of `out`.
     x: ColumnsRef<'a>,
     /// `[rows, stride]`.
@@ -200,9 +243,14 @@ impl LaneKernel for BranchSum<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self) {
+        let next = self.next.unwrap_or(self.branch);
+        let upcoming = match &next.factors {
+            BranchFactors::F32(pair) => pair.upcoming(),
+            BranchFactors::Bf16(pair) => pair.upcoming(),
+        };
         match &self.branch.factors {
-            BranchFactors::F32(pair) => self.add::<L, f32>(pair),
-            BranchFactors::Bf16(pair) => self.add::<L, bf16>(pair),
+            BranchFactors::F32(pair) => self.add::<L, f32>(pair, upcoming),
+            BranchFactors::Bf16(pair) => self.add::<L, bf16>(pair, upcoming),
         }
     }
 }
@@ -228,21 +276,27 @@ impl FactorValue for bf16 {
 
 impl BranchSum<'_> {
     #[inline(always)]
-    fn add<L: Lanes, T: FactorValue>(self, pair: &FactorPair<T>) {
+    fn add<L: Lanes, T: FactorValue>(self, pair: &FactorPair<T>, mut upcoming: Upcoming) {
+        let (down, up) = pair.blocks.split_at(pair.down);
         let shape = self.branch.shape;
         let mut inner = [0.0; MAX_RANK];
         let inner = &mut inner[..shape.rank];
         for (row, out) in self.out.chunks_mut(self.stride).enumerate() {
             let x = self.x.row(row, shape.inputs);
-            project_down::<L, T>(&pair.down, x, inner);
+            project_down::<L, T>(down, x, inner, &mut upcoming);
             let out = &mut out[self.column..][..shape.outputs];
-            project_up::<L, T>(&pair.up, inner, shape.scale, out);
+            project_up::<L, T>(up, inner, shape.scale, out, &mut upcoming);
         }
     }
 }
 
 #[inline(always)]
-fn project_down<L: Lanes, T: FactorValue>(down: &[[T; LANES]], x: &[f32], inner: &mut [f32]) {
+fn project_down<L: Lanes, T: FactorValue>(
+    down: &[[T; LANES]],
+    x: &[f32],
+    inner: &mut [f32],
+    upcoming: &mut Upcoming,
+) {
     let blocks = x.len().div_ceil(LANES);
     let mut done = 0;
     while done < inner.len() {
@@ -254,9 +308,9 @@ fn project_down<L: Lanes, T: FactorValue>(down: &[[T; LANES]], x: &[f32], inner:
         let part = &down[done * blocks..][..rows * blocks];
         let inner = &mut inner[done..done + rows];
         match rows {
-            4 => inner.copy_from_slice(&dot_rows::<L, T, 4>(part, x)),
-            2 => inner.copy_from_slice(&dot_rows::<L, T, 2>(part, x)),
-            _ => inner.copy_from_slice(&dot_rows::<L, T, 1>(part, x)),
+            4 => inner.copy_from_slice(&dot_rows::<L, T, 4>(part, x, upcoming)),
+            2 => inner.copy_from_slice(&dot_rows::<L, T, 2>(part, x, upcoming)),
+            _ => inner.copy_from_slice(&dot_rows::<L, T, 1>(part, x, upcoming)),
         }
         done += rows;
     }
@@ -264,7 +318,11 @@ fn project_down<L: Lanes, T: FactorValue>(down: &[[T; LANES]], x: &[f32], inner:
 
 /// Dot products of `x` with `R` rows, side by side in registers.
 #[inline(always)]
-fn dot_rows<L: Lanes, T: FactorValue, const R: usize>(rows: &[[T; LANES]], x: &[f32]) -> [f32; R] {
+fn dot_rows<L: Lanes, T: FactorValue, const R: usize>(
+    rows: &[[T; LANES]],
+    x: &[f32],
+    upcoming: &mut Upcoming,
+) -> [f32; R] {
     let blocks = x.len().div_ceil(LANES);
     let mut parts: [&[[T; LANES]]; R] = [&[]; R];
     for row in 0..R {
@@ -273,6 +331,7 @@ fn dot_rows<L: Lanes, T: FactorValue, const R: usize>(rows: &[[T; LANES]], x: &[
     let mut even = [L::zero(); R];
     let mut odd = [L::zero(); R];
     for (pair, x) in x.chunks(2 * LANES).enumerate() {
+        upcoming.ask::<L>(R);
         let (low, high) = x.split_at(x.len().min(LANES));
         let low = L::load_part(low, 0.0);
         for row in 0..R {
@@ -301,10 +360,12 @@ fn project_up<L: Lanes, T: FactorValue>(
     inner: &[f32],
     scale: f32,
     out: &mut [f32],
+    upcoming: &mut Upcoming,
 ) {
     let blocks = out.len().div_ceil(LANES);
     for (index, out) in out.chunks_mut(UP_BLOCKS * LANES).enumerate() {
         let first = index * UP_BLOCKS;
+        upcoming.ask::<L>(UP_BLOCKS * inner.len());
         if first + UP_BLOCKS <= blocks {
             add_outputs::<L, T, UP_BLOCKS>(&up[first..], blocks, inner, scale, out);
         } else {

@@ -30,13 +30,13 @@ pub fn matmul(cpu: &Cpu, matrix: &WeightMatrix, input: &MatmulInput, out: &mut [
     );
     let tasks = OutputPanels::split(out, matrix.outputs(), parts_of(cpu, matrix, input.rows));
     match matrix {
-        WeightMatrix::Int8(matrix) => cpu.workers().run(tasks, |out| {
+        WeightMatrix::Int8(matrix) => cpu.run_tasks(tasks, |out| {
             cpu.run(grouped::GroupedProduct { matrix, input, out });
         }),
-        WeightMatrix::Int4(matrix) => cpu.workers().run(tasks, |out| {
+        WeightMatrix::Int4(matrix) => cpu.run_tasks(tasks, |out| {
             cpu.run(grouped::GroupedProduct { matrix, input, out });
         }),
-        WeightMatrix::F32(matrix) => cpu.workers().run(tasks, |out| {
+        WeightMatrix::F32(matrix) => cpu.run_tasks(tasks, |out| {
             cpu.run(float::FloatProduct { matrix, input, out });
         }),
     }

@@ -12,7 +12,7 @@ use crate::{
     PAGE_TOKENS,
     exp::exp,
     kv::{HeadPage, KvValue},
-    lanes::{LANES, LaneKernel, Lanes},
+    lanes::{LANES, LaneKernel, Lanes, behind},
 };
 
 /// Keys whose softmax is computed before it is merged with that of earlier keys.
@@ -210,11 +210,11 @@ impl<T: KvValue> ChunkBlock<'_, T> {
     #[inline(always)]
     fn prefetch<L: Lanes>(&self, page: usize, dim: usize) {
         if let Some(line) = self.pages[page].values.get(2 * dim) {
-            L::prefetch(line, 0);
+            L::prefetch(behind(line, 0));
         }
         let next = self.pages.get(page + 1);
         if let Some(lines) = next.and_then(|it| it.keys.get(dim)) {
-            L::prefetch(lines, 0);
+            L::prefetch(behind(lines, 0));
         }
     }
 

@@ -211,8 +211,7 @@ impl<const VNNI: bool> Lanes for Avx2Lanes<VNNI> {
     }
 
     #[inline(always)]
-    fn prefetch<T>(line: &T, ahead: usize) {
-        let place = std::ptr::from_ref(line).wrapping_byte_add(ahead);
+    fn prefetch(place: *const u8) {
         // SAFETY: a prefetch reads nothing and may name any address.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(place.cast()) }
     }

@@ -121,8 +121,7 @@ impl Lanes for Avx512Lanes {
     }
 
     #[inline(always)]
-    fn prefetch<T>(line: &T, ahead: usize) {
-        let place = std::ptr::from_ref(line).wrapping_byte_add(ahead);
+    fn prefetch(place: *const u8) {
         // SAFETY: a prefetch reads nothing and may name any address.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(place.cast()) }
     }

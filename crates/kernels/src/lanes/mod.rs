@@ -63,8 +63,8 @@ pub(crate) trait Lanes: Copy {
     /// `self`, or zero in lanes where `key < limit`.
     fn zero_below(self, key: Self, limit: Self) -> Self;
 
-    /// Asks for the cache line that lies `ahead` bytes behind the beginning of `line`, if there is one.
-    fn prefetch<T>(line: &T, ahead: usize);
+    /// Asks for the cache line of any address.
+    fn prefetch(place: *const u8);
 
     /// Sums of one group, before any product; `total` is the sum of the group's activations.
     fn sums(total: i32) -> Self::Sums;
@@ -150,6 +150,12 @@ pub(crate) trait Lanes: Copy {
             }
         }
     }
+}
+
+/// The address `bytes` behind the beginning of a value, to be prefetched.
+#[inline(always)]
+pub(crate) fn behind<T>(value: &T, bytes: usize) -> *const u8 {
+    std::ptr::from_ref(value).cast::<u8>().wrapping_add(bytes)
 }
 
 /// Work that is compiled for every path. `run` must be `inline(always)`, so that it takes over the

@@ -178,7 +178,7 @@ impl Lanes for NeonLanes {
 
     /// These CPUs see by themselves that weights are read in order.
     #[inline(always)]
-    fn prefetch<T>(_line: &T, _ahead: usize) {}
+    fn prefetch(_place: *const u8) {}
 
     #[inline(always)]
     fn sums(_total: i32) -> Self::Sums {

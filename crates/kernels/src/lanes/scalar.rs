@@ -101,7 +101,7 @@ impl Lanes for ScalarLanes {
     }
 
     #[inline(always)]
-    fn prefetch<T>(_line: &T, _ahead: usize) {}
+    fn prefetch(_place: *const u8) {}
 
     #[inline(always)]
     fn sums(_total: i32) -> Self::Sums {

@@ -8,7 +8,7 @@
 use super::{OutputPanels, PREFETCH};
 use crate::{
     F32Matrix, GROUP, MatmulInput,
-    lanes::{LANES, LaneKernel, Lanes},
+    lanes::{LANES, LaneKernel, Lanes, behind},
     matrix::FloatLine,
 };
 
@@ -81,7 +81,7 @@ impl PanelBlock<'_> {
             let mut sums = [L::zero(); R];
             for column in start..(start + GROUP).min(columns) {
                 let line = &self.lines[column].0;
-                L::prefetch(line, PREFETCH);
+                L::prefetch(behind(line, PREFETCH));
                 let weights = L::load(line);
                 for row in 0..R {
                     sums[row] = weights.mul_add(L::splat(inputs[row][column]), sums[row]);

@@ -13,7 +13,7 @@ use super::{OutputPanels, PREFETCH};
 use crate::{
     GroupBlock, GroupedMatrix, Int4Block, Int8Block, MatmulInput,
     input::InputGroup,
-    lanes::{LANES, LaneKernel, Lanes},
+    lanes::{LANES, LaneKernel, Lanes, behind},
 };
 
 /// How a block of weights is multiplied, step by step.
@@ -45,7 +45,7 @@ impl BlockProduct for Int8Block {
 
     #[inline(always)]
     fn weights<L: Lanes>(&self, step: usize) -> L::Weights {
-        L::prefetch(&self.quads[step], PREFETCH);
+        L::prefetch(behind(&self.quads[step], PREFETCH));
         L::weights(&self.quads[step])
     }
 
@@ -77,7 +77,7 @@ impl BlockProduct for Int4Block {
 
     #[inline(always)]
     fn weights<L: Lanes>(&self, step: usize) -> L::Nibbles {
-        L::prefetch(&self.quads[step], PREFETCH);
+        L::prefetch(behind(&self.quads[step], PREFETCH));
         L::nibbles(&self.quads[step])
     }
 

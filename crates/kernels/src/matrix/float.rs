@@ -33,8 +33,11 @@ impl F32Matrix {
         Ok(Self { shape, lines })
     }
 
-    pub(crate) fn weight(&self, output: usize, column: usize) -> f32 {
-        self.lines[output / PANEL * self.shape.columns + column].0[output % PANEL]
+    pub(super) fn read_row(&self, output: usize, row: &mut [f32]) {
+        let lines = &self.lines[output / PANEL * self.shape.columns..];
+        for (value, line) in row.iter_mut().zip(lines) {
+            *value = line.0[output % PANEL];
+        }
     }
 
     pub(crate) fn bytes(&self) -> usize {

@@ -104,10 +104,15 @@ impl<B: GroupBlock> GroupedMatrix<B> {
         (output / PANEL * self.shape.groups() + group, output % PANEL)
     }
 
-    pub(super) fn weight(&self, output: usize, column: usize) -> f32 {
-        let (block, lane) = self.place(output, column / GROUP);
-        let value = self.blocks[block].get(lane, column % GROUP);
-        self.scales[block][lane].to_f32() * f32::from(value)
+    pub(super) fn read_row(&self, output: usize, row: &mut [f32]) {
+        let (first, lane) = self.place(output, 0);
+        let groups = self.blocks[first..].iter().zip(&self.scales[first..]);
+        for (values, (block, scales)) in row.chunks_mut(GROUP).zip(groups) {
+            let scale = scales[lane].to_f32();
+            for (column, value) in values.iter_mut().enumerate() {
+                *value = scale * f32::from(block.get(lane, column));
+            }
+        }
     }
 
     pub(super) fn bytes(&self) -> usize {

@@ -86,12 +86,10 @@ impl WeightMatrix {
     /// If there is no such output, or `row` is not `[columns]`.
     pub fn read_row(&self, output: usize, row: &mut [f32]) {
         assert!(output < self.outputs() && row.len() == self.columns());
-        for (column, value) in row.iter_mut().enumerate() {
-            *value = match self {
-                Self::Int8(matrix) => matrix.weight(output, column),
-                Self::Int4(matrix) => matrix.weight(output, column),
-                Self::F32(matrix) => matrix.weight(output, column),
-            };
+        match self {
+            Self::Int8(matrix) => matrix.read_row(output, row),
+            Self::Int4(matrix) => matrix.read_row(output, row),
+            Self::F32(matrix) => matrix.read_row(output, row),
         }
     }
 

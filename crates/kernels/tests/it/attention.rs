@@ -243,7 +243,18 @@ fn half_precision_pages_stay_finite_and_know_their_size() {
     };
     // Values are padded to 32 numbers.
     assert_eq!(shape.page_bytes(), 2 * 3 * 32 * (20 + 32) * 2);
-    let mut page = KvPage::new(shape);
+    let huge = KvShape {
+        layers: 1 << 40,
+        ..shape
+    };
+    assert_eq!(
+        KvPage::try_new(huge).unwrap_err().to_string(),
+        format!(
+            "no memory for a page of {} bytes of keys and values",
+            huge.page_bytes()
+        )
+    );
+    let mut page = KvPage::try_new(shape).unwrap();
     page.store(1, 0, &[1e9; 60], &[-1e9; 60]);
     let rows = [AttentionRows {
         rows: 0..1,

@@ -1,6 +1,9 @@
 //! Threads: calls from several at once, damage in a task, and an end without loose ends.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use openlora_kernels::{
     Cpu, CpuPath, HeadColumns, MatmulInput, RopeTable, WeightFormat, WeightMatrix, matmul,
@@ -69,4 +72,17 @@ fn paths_of_other_cpus_are_refused() {
     assert!(CpuPath::detect().is_supported());
     assert!(CpuPath::Scalar.is_supported());
     assert_eq!(Cpu::new(0).threads(), 1);
+}
+
+#[test]
+fn every_task_runs_once() {
+    let cpu = Cpu::new(3);
+    for tasks in [0, 1, 2, 7, 1000] {
+        let counts: Vec<AtomicUsize> = (0..tasks).map(|_| AtomicUsize::new(0)).collect();
+        cpu.run_tasks(counts.iter().collect(), |count| {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        let counts: Vec<usize> = counts.into_iter().map(AtomicUsize::into_inner).collect();
+        assert_eq!(counts, vec![1; tasks]);
+    }
 }
