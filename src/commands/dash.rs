@@ -163,7 +163,8 @@ fn remote_server(
     let (token, token_owner) = match token_file {
         Some(file) => {
             let file = named_paths::file(context, file, "an operator token")?;
-            (read_token(&file)?, TokenOwner::Named)
+            let shown = named_paths::shown(&context.settings, &file);
+            (read_token(&shown)?, TokenOwner::Named)
         }
         None => (own_token(context)?, TokenOwner::Own),
     };

@@ -24,6 +24,8 @@ fn all_tests() -> BTreeSet<String> {
     let mut tests = BTreeSet::new();
     let rust = Regex::new(r"\bfn ([a-z0-9_]+)\(").unwrap();
     names(&root.join("tests/e2e"), &rust, &mut tests);
+    // Tests that several crates include.
+    names(&root.join("tests/support"), &rust, &mut tests);
     for member in members() {
         let folder = root.join(member).join("tests/it");
         if folder.is_dir() {
