@@ -90,26 +90,19 @@ impl PagePool {
             return Some(page);
         }
         if self.made < self.budget {
-            match self.make() {
-                Some(page) => return Some(page),
+            match KvPage::try_new(self.shape) {
+                Ok(page) => {
+                    self.made += 1;
+                    return Some(Arc::new(page));
+                }
                 // There is less memory than the budget says.
-                None => self.budget = self.made,
+                Err(_) => self.budget = self.made,
             }
         }
         let (_, node) = self.idle.pop_first()?;
         let sealed = self.sealed.remove(&node)?;
         self.index.remove(&sealed.key);
         Some(sealed.page)
-    }
-
-    /// A new page, if there is memory for it.
-    fn make(&mut self) -> Option<Arc<KvPage>> {
-        // An allocation that fails ends the process, so it is tried first.
-        let mut trial: Vec<u8> = Vec::new();
-        trial.try_reserve_exact(self.shape.page_bytes()).ok()?;
-        drop(trial);
-        self.made += 1;
-        Some(Arc::new(KvPage::new(self.shape)))
     }
 
     /// The sealed page that continues `parent` with `tokens`, from now on in use.

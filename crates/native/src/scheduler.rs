@@ -18,7 +18,6 @@ use std::{
 use openlora_engine::EngineError;
 use openlora_generation::AnswerFeed;
 use openlora_kernels::{Cpu, PAGE_TOKENS};
-use rayon::prelude::*;
 
 use super::{
     base::NativeBase,
@@ -390,11 +389,11 @@ impl Scheduler {
             }
         });
         let answers: Vec<ChosenNext<'_>> = answers.collect();
-        let next = |answer: ChosenNext<'_>| answer.take();
-        match answers.len() > 1 && self.parts.cpu.threads() > 1 {
-            true => answers.into_par_iter().filter_map(next).collect(),
-            false => answers.into_iter().filter_map(next).collect(),
-        }
+        let mut ended = vec![None; answers.len()];
+        let tasks = answers.into_iter().zip(&mut ended).collect();
+        let cpu = &self.parts.cpu;
+        cpu.run_tasks(tasks, |(answer, ended)| *ended = answer.choose());
+        ended.into_iter().flatten().collect()
     }
 
     /// Takes sequences out of the running ones, and their pages back.
@@ -432,15 +431,11 @@ struct ChosenNext<'a> {
 }
 
 impl ChosenNext<'_> {
-    /// The number of the answer's sequence, if this was its end.
-    fn take(self) -> Option<u64> {
-        match self.feed.next_token(self.row) {
-            Some(token) => {
-                self.tokens.push(token);
-                None
-            }
-            None => Some(self.number),
-        }
+    /// Chooses the token that continues the sequence; its number, if this was the answer's end.
+    fn choose(self) -> Option<u64> {
+        let next = self.feed.next_token(self.row);
+        self.tokens.extend(next);
+        next.is_none().then_some(self.number)
     }
 }
 
