@@ -273,7 +273,7 @@ fn a_run_whose_second_folder_failed_writes_it_when_it_is_resumed() {
         rest[rest.len() - 2..],
         [
             format!(
-                "error: cannot save step 1000 of run {id}: cannot create {}: file exists",
+                "error: cannot save step 1000 of run {id}: cannot read {}: not a directory",
                 place.join("shipped").display()
             ),
             format!(
