@@ -278,9 +278,14 @@ fn a_call_opens_a_channel_and_further_ones_use_it() {
     market.shop.control(json!({ "charge": "500" }));
     let second = market.pay(&[]);
     let usage = json!({ "prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8 });
+    let asked = json!([{ "role": "user", "content": "hello" }]);
     let expected = json!({
         "id": "stock-2", "text": "answer 2 to hello", "usage": usage, "paid": "500",
         "receipt": null,
+        "request": {
+            "path": "/v1/chat/completions",
+            "body": { "model": "stock", "messages": asked },
+        },
     });
     assert_eq!(second, expected);
     market.agrees("2000");
