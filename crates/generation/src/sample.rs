@@ -1,17 +1,24 @@
 //! Sampling of the next token from logits.
 //!
 //! Pure arithmetic over one row of logits: barred tokens, penalties, temperature, top-k, top-p, min-p (in the
-//! order of Hugging Face's warpers), then a seeded draw. It knows neither engine nor text. Exponentials
-//! come from crate `libm` and sums have a fixed order, so that the same row gives the same token and
+//! order of Hugging Face's warpers), then a seeded draw. It knows neither engine nor text. Probabilities
+//! come from the kernels and sums have a fixed order, so that the same row gives the same token and
 //! log-probability on every platform. mistral.rs' own sampler is not used: it ignores min-p without
 //! top-p, cannot be seeded per request, and reports base-10 logarithms computed after filtering.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::LazyLock,
+};
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use openlora_engine::SamplingParams;
+use openlora_kernels::{Cpu, log_sum_exp, softmax};
+
+/// Rows are sampled side by side, each on the thread that asks for it.
+static CALLERS_THREAD: LazyLock<Cpu> = LazyLock::new(|| Cpu::new(1));
 
 /// Number of candidates sorted first when looking for the top-p nucleus; grows eightfold as needed.
 const NUCLEUS: usize = 64;
@@ -102,28 +109,20 @@ impl TokenSampler {
     }
 
     fn draw(&mut self, row: &[f32], highest: f32, temperature: f64) -> Option<u32> {
-        let candidates = self.candidates(row, highest, temperature);
-        let total: f64 = candidates.iter().map(|(_, weight)| weight).sum();
-        let mut left = self.random.random::<f64>() * total;
-        for (id, weight) in &candidates {
-            left -= weight;
-            if left < 0.0 {
-                return Some(*id);
-            }
+        let share = self.random.random();
+        let probabilities = probabilities(row, highest, temperature);
+        let all = probabilities.iter().enumerate();
+        let all = all.map(|(id, probability)| (id as u32, f64::from(*probability)));
+        let settings = &self.settings;
+        if settings.top_k.is_none() && settings.top_p.is_none() && settings.min_p.is_none() {
+            return pick(all, share);
         }
-        candidates.last().map(|(id, _)| *id)
+        pick(self.candidates(all.collect()).into_iter(), share)
     }
 
-    /// The candidate tokens, with weights relative to the heaviest, which is 1.
-    fn candidates(&self, row: &[f32], highest: f32, temperature: f64) -> Vec<(u32, f64)> {
-        let highest = f64::from(highest);
-        let weight = |logit: f32| libm::exp((f64::from(logit) - highest) / temperature);
-        let mut candidates: Vec<(u32, f64)> = row
-            .iter()
-            .enumerate()
-            .filter(|(_, logit)| logit.is_finite())
-            .map(|(id, logit)| (id as u32, weight(*logit)))
-            .collect();
+    /// The candidates that top-k, top-p and min-p leave, with their probabilities among all tokens.
+    fn candidates(&self, mut candidates: Vec<(u32, f64)>) -> Vec<(u32, f64)> {
+        candidates.retain(|(_, weight)| *weight > 0.0);
         if let Some(k) = self
             .settings
             .top_k
@@ -138,7 +137,9 @@ impl TokenSampler {
             keep_nucleus(&mut candidates, mass);
         }
         if let Some(floor) = self.settings.min_p {
-            candidates.retain(|(_, weight)| *weight >= floor.min(1.0));
+            let weights = candidates.iter().map(|(_, weight)| *weight);
+            let heaviest = weights.fold(0.0, f64::max);
+            candidates.retain(|(_, weight)| *weight >= floor.min(1.0) * heaviest);
         }
         candidates
     }
@@ -151,7 +152,7 @@ impl TokenSampler {
                 top: Vec::new(),
             };
         };
-        let normaliser = log_sum_exp(logits);
+        let normaliser = log_sum_exp(&CALLERS_THREAD, logits);
         let logprob = |id: u32| (f64::from(logits[id as usize]) - normaliser) as f32;
         let mut ids: Vec<(u32, f64)> = logits
             .iter()
@@ -171,6 +172,31 @@ impl TokenSampler {
             top,
         }
     }
+}
+
+/// The probabilities after `temperature`; 0 for what is no finite number.
+fn probabilities(row: &[f32], highest: f32, temperature: f64) -> Vec<f32> {
+    let scaled = |logit: &f32| match logit.is_finite() {
+        true => ((f64::from(*logit) - f64::from(highest)) / temperature) as f32,
+        false => f32::NEG_INFINITY,
+    };
+    let mut row: Vec<f32> = row.iter().map(scaled).collect();
+    softmax(&CALLERS_THREAD, &mut row);
+    row
+}
+
+/// The candidate that `share`, at least 0 and less than 1, of the total weight ends in.
+fn pick(candidates: impl Iterator<Item = (u32, f64)> + Clone, share: f64) -> Option<u32> {
+    let total: f64 = candidates.clone().map(|(_, weight)| weight).sum();
+    let (mut left, mut last) = (share * total, None);
+    for (id, weight) in candidates.filter(|(_, weight)| *weight > 0.0) {
+        left -= weight;
+        last = Some(id);
+        if left < 0.0 {
+            break;
+        }
+    }
+    last
 }
 
 /// Orders by descending weight, then by id, so that the order is deterministic.
@@ -234,14 +260,4 @@ fn order(logit: f32) -> i32 {
         true => bits ^ ((bits >> 31) & i32::MAX),
         false => NOT_FINITE,
     }
-}
-
-/// ln Σ exp(logits), in double precision.
-fn log_sum_exp(logits: &[f32]) -> f64 {
-    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits
-        .iter()
-        .map(|logit| libm::exp(f64::from(logit - highest)))
-        .sum();
-    f64::from(highest) + libm::log(sum)
 }

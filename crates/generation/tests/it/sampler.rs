@@ -78,3 +78,64 @@ fn draws_follow_the_seed_alone() {
     }
     assert_eq!(drawn(None, None), drawn(Some(row.len()), None));
 }
+
+/// How often each token is drawn, beside its probability: within five standard deviations.
+#[test]
+fn draws_have_the_probabilities_of_the_softmax() {
+    const DRAWS: usize = 40_000;
+    let row: Vec<f32> = (0..40).map(|id| (id as f32 * 0.7).sin() * 3.0).collect();
+    let temperature = 0.7;
+    let settings = SamplingParams {
+        temperature: Some(temperature),
+        seed: Some(1),
+        ..SamplingParams::default()
+    };
+    let mut sampler = TokenSampler::new(settings, &[]);
+    let mut counts = [0usize; 40];
+    for _ in 0..DRAWS {
+        counts[sampler.choose(&row, &[]).unwrap().id as usize] += 1;
+    }
+    let weights = row
+        .iter()
+        .map(|logit| (f64::from(*logit) / temperature).exp());
+    let weights: Vec<f64> = weights.collect();
+    let total: f64 = weights.iter().sum();
+    for (count, weight) in counts.into_iter().zip(weights) {
+        let p = weight / total;
+        let deviation = (DRAWS as f64 * p * (1.0 - p)).sqrt();
+        let expected = DRAWS as f64 * p;
+        assert!(
+            (count as f64 - expected).abs() < 5.0 * deviation,
+            "{count} {expected}"
+        );
+    }
+}
+
+/// What a seed gives is part of the arithmetic's version: replays on other machines depend on it.
+#[test]
+fn a_seed_gives_the_same_tokens_for_good() {
+    let row: Vec<f32> = (0..1000u32)
+        .map(|id| (id.wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 22) as f32)
+        .collect();
+    let drawn = |settings: SamplingParams| -> Vec<u32> {
+        let mut sampler = TokenSampler::new(settings, &[3]);
+        let next = |_| sampler.choose(&row, &[]).unwrap().id;
+        (0..8).map(next).collect()
+    };
+    let hot = SamplingParams {
+        temperature: Some(0.8),
+        seed: Some(42),
+        ..SamplingParams::default()
+    };
+    let narrow = SamplingParams {
+        top_k: Some(50),
+        top_p: Some(0.9),
+        min_p: Some(0.05),
+        frequency_penalty: Some(0.5),
+        presence_penalty: Some(0.1),
+        repetition_penalty: Some(1.2),
+        ..hot.clone()
+    };
+    assert_eq!(drawn(hot), [684, 953, 428, 631, 289, 150, 309, 807]);
+    assert_eq!(drawn(narrow), [76, 419, 487, 309, 199, 288, 343, 652]);
+}
