@@ -1,4 +1,4 @@
-//! mistral.rs 0.8.1 as an [`Engine`]; no other crate uses it.
+//! mistral.rs 0.8.1 as an [`openlora_engine::Engine`]; no other crate uses it.
 //!
 //! An engine is a base with at most one merged adapter. mistral.rs computes logits only; what surrounds
 //! them is the code that all engines share. Each engine processes one request at a time, short ones first: mistral.rs mixes up
