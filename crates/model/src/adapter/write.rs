@@ -82,7 +82,7 @@ pub fn write(dir: &Path, request: &WriteRequest) -> Result<WrittenAdapter, Adapt
     })
 }
 
-/// Checks that [`write`] can write to `dir`, before the work whose result goes there.
+/// Checks that [`write()`] can write to `dir`, before the work whose result goes there.
 ///
 /// # Errors
 ///
