@@ -367,7 +367,9 @@ proptest! {
         let messages: Vec<ChatMessage> = turns.iter().flat_map(pair).collect();
         let dataset = in_memory([TrainingExample::chat(messages)]);
         let row = &dataset.rows[0];
-        let encoded = encode_row(&codec, &chat_task(), &dataset, row, &ANSWERS).unwrap();
+        // Longer than any row that is made here.
+        let options = EncodeOptions { max_len: 4096, ..ANSWERS };
+        let encoded = encode_row(&codec, &chat_task(), &dataset, row, &options).unwrap();
         prop_assert_eq!(encoded.ids.len(), encoded.targets.len());
         prop_assert!(!encoded.targets[0]);
         let learned = encoded.ids.iter().zip(&encoded.targets).filter(|(_, target)| **target);
