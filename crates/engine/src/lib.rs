@@ -36,7 +36,7 @@ use futures::Stream;
 
 pub use error::EngineError;
 pub use loading::{EngineIdentity, EngineSpec, LoadedEngine, ModelLoader};
-pub use quant::{Quant, QuantChoice};
+pub use quant::{Quant, QuantChoice, megabytes};
 
 use openlora_ledger::event::{FinishReason, TokenUsage};
 use openlora_model::text::ChatMessage;

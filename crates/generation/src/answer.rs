@@ -31,7 +31,7 @@ pub fn answer_channel(
         steps: sender,
         over: false,
     };
-    let reader = AnswerReader {
+    let reader = AnswerStream {
         steps,
         usage: TokenUsage {
             prompt_tokens: prompt_tokens as u64,
@@ -81,14 +81,14 @@ impl AnswerFeed {
 }
 
 /// The reader's end.
-struct AnswerReader<H> {
+struct AnswerStream<H> {
     steps: mpsc::UnboundedReceiver<EngineStep>,
     usage: TokenUsage,
     over: bool,
     _held: H,
 }
 
-impl<H: Unpin> futures::Stream for AnswerReader<H> {
+impl<H: Unpin> futures::Stream for AnswerStream<H> {
     type Item = Result<GenerationStep, EngineError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {

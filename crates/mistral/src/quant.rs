@@ -1,6 +1,6 @@
 //! Selection of the quantisation of weights in memory.
 
-use openlora_engine::{Quant, QuantChoice};
+use openlora_engine::{Quant, QuantChoice, megabytes};
 use openlora_model as model;
 use openlora_model::ModelConfig;
 
@@ -99,8 +99,4 @@ fn choose(config: &ModelConfig, machine: MachineLimits, classifies: bool) -> Qua
         quant: Quant::F32,
         reason,
     }
-}
-
-fn megabytes(bytes: u64) -> String {
-    format!("{:.0} MB", bytes as f64 / 1e6)
 }

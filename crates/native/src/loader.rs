@@ -7,7 +7,9 @@ use std::{
 };
 
 use openlora_core::error::Explain;
-use openlora_engine::{EngineError, EngineSpec, LoadedEngine, ModelLoader, Quant, QuantChoice};
+use openlora_engine::{
+    EngineError, EngineSpec, LoadedEngine, ModelLoader, Quant, QuantChoice, megabytes,
+};
 use openlora_generation::ServedModel;
 use openlora_kernels::{ARITHMETIC, Cpu, PAGE_TOKENS, WeightFormat};
 use openlora_model::{
@@ -231,10 +233,6 @@ fn free_memory() -> u64 {
     let mut system = sysinfo::System::new();
     system.refresh_memory();
     system.available_memory()
-}
-
-fn megabytes(bytes: u64) -> String {
-    format!("{:.0} MB", bytes as f64 / 1e6)
 }
 
 /// A base that is about to be loaded.

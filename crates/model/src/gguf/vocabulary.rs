@@ -75,7 +75,7 @@ impl TokenType {
     }
 }
 
-struct VocabularyToken<'a> {
+struct GgufToken<'a> {
     text: &'a str,
     kind: TokenType,
 }
@@ -91,7 +91,7 @@ pub fn read_vocabulary(
 struct VocabularyReader<'a> {
     metadata: GgufMetadata<'a>,
     /// By id.
-    tokens: Vec<VocabularyToken<'a>>,
+    tokens: Vec<GgufToken<'a>>,
 }
 
 impl<'a> VocabularyReader<'a> {
@@ -108,7 +108,7 @@ impl<'a> VocabularyReader<'a> {
         let numbers = metadata.integers("tokenizer.ggml.token_type", rows)?;
         let kind =
             |id: usize| numbers.map_or(TokenType::Normal, |all| TokenType::of_number(all[id]));
-        let tokens = texts.iter().enumerate().map(|(id, text)| VocabularyToken {
+        let tokens = texts.iter().enumerate().map(|(id, text)| GgufToken {
             text,
             // Rows that pad the table to a round number have no text.
             kind: if text.is_empty() {
@@ -153,7 +153,7 @@ impl<'a> VocabularyReader<'a> {
     }
 
     /// Ids and tokens, those left out that stand for nothing.
-    fn used(&self) -> impl Iterator<Item = (usize, &VocabularyToken<'a>)> {
+    fn used(&self) -> impl Iterator<Item = (usize, &GgufToken<'a>)> {
         let tokens = self.tokens.iter().enumerate();
         tokens.filter(|(_, token)| token.kind != TokenType::Unused)
     }
@@ -406,7 +406,7 @@ impl<'a> VocabularyReader<'a> {
         for role in ["eos", "eot", "eom"] {
             ends.extend(self.role(role)?);
         }
-        let is_end = |token: &VocabularyToken<'_>| {
+        let is_end = |token: &GgufToken<'_>| {
             let known = token.text == SENTENCE_END || ENDS.contains(&token.text);
             known && token.kind == TokenType::Control
         };
