@@ -146,7 +146,7 @@ pub async fn list(context: &CommandContext) -> Result<ExitStatus, Failure> {
     for channel in &all {
         printer.line(line(channel, token));
         for call in &channel.disputed {
-            let money = |sum: Amount| money::format_token_sum(&network, &channel.token, sum);
+            let money = |sum: Amount| network.token_amount(&channel.token, sum);
             let stated = receipts::disputed_charge(&call.stated, money);
             printer.line(format!("    disputed in {}: {stated}", call.id));
         }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     CommandContext,
-    money::{format_token_sum, percent, token},
+    money::{percent, token},
     treasury::TreasuryRequest,
     tx_context::TxContext,
 };
@@ -342,7 +342,7 @@ impl PoolClaimer {
     fn print_claims(&self, context: &CommandContext, claimed: &ClaimReport) {
         let (printer, network) = (&context.printer, &self.tx_context.chain.network);
         for pool in &claimed.pools {
-            let money = |amount: Amount| format_token_sum(network, &pool.token, amount);
+            let money = |amount: Amount| network.token_amount(&pool.token, amount);
             printer.line(format!(
                 "pool {}: {} received, {} allotted, {} unallotted",
                 pool.pool,

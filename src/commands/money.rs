@@ -93,15 +93,6 @@ pub fn refuse_free(prices: &PriceList) -> Result<(), Failure> {
     ))
 }
 
-/// A sum of a network's token in whole units. The decimals of any other token are unknown.
-pub fn format_token_sum(network: &Network, token: &str, amount: Amount) -> String {
-    let known = network.token.as_ref();
-    match known.filter(|known| known.address.to_string() == token) {
-        Some(token) => format_sum(token, amount),
-        None => format_unknown(token, amount),
-    }
-}
-
 /// A gas cost in the chain's coin, and in the network's token if `pricing.coin` says what a coin is
 /// worth.
 pub fn format_gas_cost(

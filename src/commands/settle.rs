@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{
     CommandContext,
-    money::{format_network_sum, format_token_sum},
+    money::format_network_sum,
     network,
     treasury::{
         ReceiverAmount, SettlementContext, TreasuryRequest, claim_worth, hint_claimer,
@@ -152,7 +152,7 @@ fn print_report(
     for claim in &settlement.claims {
         printer.line(format!(
             "claimed       {} from {} channels in {} ({} gas)",
-            format_token_sum(network, &claim.token, claim.amount),
+            network.token_amount(&claim.token, claim.amount),
             claim.channels.unwrap_or_default(),
             claim.tx,
             claim.gas_used
@@ -161,7 +161,7 @@ fn print_report(
     for settle in &settlement.settles {
         printer.line(format!(
             "settled       {} to {} in {} ({} gas)",
-            format_token_sum(network, &settle.token, settle.amount),
+            network.token_amount(&settle.token, settle.amount),
             settle.receiver,
             settle.tx,
             settle.gas_used

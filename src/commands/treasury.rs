@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     CommandContext,
-    money::{amount, coin, format_network_sum, format_token_sum, token},
+    money::{amount, coin, format_network_sum, token},
     server_access::public_url,
     signer::{HomeAccounts, OtherSigners},
     tx_context::TxContext,
@@ -176,7 +176,8 @@ impl SettlementContext {
 
     /// A sum of the network's token in whole units; sums of other tokens in base units.
     pub fn format_sum(&self, receiver: &ReceiverKey, amount: Amount) -> String {
-        format_token_sum(self.network(), &receiver.token.to_string(), amount)
+        self.network()
+            .token_amount(&receiver.token.to_string(), amount)
     }
 }
 
@@ -243,7 +244,7 @@ impl HomeShares {
             } = it;
             context.printer.line(format!(
                 "waiting       {} for {account} from {}: {command}",
-                format_token_sum(network, &share.token, share.amount),
+                network.token_amount(&share.token, share.amount),
                 share.receiver
             ));
         }
@@ -275,7 +276,7 @@ pub fn print_rewards(
         printer.line(format!(
             "{:<13} {} of the pool {} in {} ({} gas)",
             done.deed,
-            format_token_sum(network, &done.token, done.total),
+            network.token_amount(&done.token, done.total),
             done.pool,
             done.tx,
             done.gas_used
@@ -284,7 +285,7 @@ pub fn print_rewards(
     for proposed in &rewarded.proposals {
         printer.line(format!(
             "proposed      {} for {} contributors to the pool {} in {} ({} gas)",
-            format_token_sum(network, &proposed.token, proposed.total),
+            network.token_amount(&proposed.token, proposed.total),
             proposed.contributors,
             proposed.pool,
             proposed.tx,

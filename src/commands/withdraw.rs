@@ -4,9 +4,7 @@
 use serde::Serialize;
 
 use super::{
-    CommandContext,
-    money::format_token_sum,
-    network,
+    CommandContext, network,
     treasury::{
         HomeShares, ReceiverAmount, SettlementContext, TreasuryRequest, print_rewards,
         refuse_server_flags,
@@ -179,7 +177,7 @@ fn print_report(
     for release in &withdrawal.releases {
         printer.line(format!(
             "released      {} for {} in {} ({} gas)",
-            format_token_sum(network, &release.token, release.amount),
+            network.token_amount(&release.token, release.amount),
             release.recipient.as_deref().unwrap_or("?"),
             release.tx,
             release.gas_used

@@ -4,7 +4,7 @@
 //! USDC. Contract addresses of openlora are never preset: they come from settings.
 
 use crate::WalletError;
-use openlora_core::Address;
+use openlora_core::{Address, Amount, in_units};
 
 /// Chain ids of the local development chains.
 pub const LOCAL_CHAINS: [u64; 2] = [31_337, 31_338];
@@ -208,6 +208,16 @@ impl Network {
         let usual = if network.is_local() { 0 } else { CONFIRMATIONS };
         network.confirmations = options.confirmations.unwrap_or(usual);
         Ok(network)
+    }
+
+    /// An amount of a token for people: in whole units where the network describes the token. The
+    /// decimals of any other token are unknown.
+    pub fn token_amount(&self, token: &str, amount: Amount) -> String {
+        let known = self.token.as_ref();
+        match known.filter(|known| known.address.to_string() == token) {
+            Some(known) => format!("{} {}", in_units(amount.0, known.decimals), known.symbol),
+            None => format!("{amount} base units of {token}"),
+        }
     }
 
     /// Whether this is a development chain on this machine: its id, its address and its network

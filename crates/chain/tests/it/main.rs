@@ -6,6 +6,7 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod network;
 mod rewards;
 
 #[allow(dead_code, reason = "other tests use more of it")]

@@ -17,6 +17,7 @@ use super::leaves::contributions_tree;
 use crate::settlement::{SettleError, SettlementClient, TxPurpose};
 use openlora_chain::{
     WalletError,
+    network::Network,
     provider::Chain,
     registry::{ContributorPool, PoolAccount, PoolEntry},
     transaction::{MinedTx, TxSubmission},
@@ -265,7 +266,7 @@ pub enum PoolCall<'a> {
 
 impl PoolCall<'_> {
     /// The action's call, and its purpose.
-    fn call(&self, pool: &PoolState) -> (Bytes, TxPurpose) {
+    fn call(&self, network: &Network, pool: &PoolState) -> (Bytes, TxPurpose) {
         let (at, token) = (pool.key.receiver, pool.key.token.into());
         let (data, action, label) = match self {
             Self::Fetch(contributor, amount) => (
@@ -278,7 +279,10 @@ impl PoolCall<'_> {
                     contributor: *contributor,
                     paid: Amount(pool.account.paid),
                 },
-                format!("fetching {amount} for {contributor} from the pool {at}"),
+                format!(
+                    "fetching {} for {contributor} from the pool {at}",
+                    network.token_amount(&pool.key.token.to_string(), *amount)
+                ),
             ),
             Self::Activate(proposal) => (
                 ContributorPool::activateCall {
@@ -330,7 +334,7 @@ impl PoolCall<'_> {
         desk: &SettlementClient,
         pool: &PoolState,
     ) -> Result<MinedTx, SettleError> {
-        let (data, purpose) = self.call(pool);
+        let (data, purpose) = self.call(&desk.chain().network, pool);
         desk.carry_out(pool.key.receiver, data, purpose).await
     }
 
@@ -341,7 +345,7 @@ impl PoolCall<'_> {
         from: Address,
         pool: &PoolState,
     ) -> Result<TxSubmission, WalletError> {
-        let (data, TxPurpose { key, label }) = self.call(pool);
+        let (data, TxPurpose { key, label }) = self.call(&chain.network, pool);
         let to = pool.key.receiver;
         let gas = chain.estimate(from, to, &data, &label).await?;
         Ok(TxSubmission {

@@ -13,6 +13,7 @@ use super::{
 };
 use openlora_chain::{
     WalletError,
+    network::Network,
     provider::Chain,
     registry::{BatchSettlementEscrow as Escrow, ChannelVoucher, VoucherClaim},
 };
@@ -218,9 +219,17 @@ pub fn data(rows: &[ClaimRow]) -> Bytes {
     call.abi_encode().into()
 }
 
-/// The purpose of a claim.
-pub fn claim_purpose(rows: &[ClaimRow]) -> TxPurpose {
-    let sum: Amount = rows.iter().map(|row| row.amount).sum();
+/// The purpose of a claim. The rows may be in several tokens.
+pub fn claim_purpose(network: &Network, rows: &[ClaimRow]) -> TxPurpose {
+    let mut sums: BTreeMap<Address, Amount> = BTreeMap::new();
+    for row in rows {
+        let sum = sums.entry(row.receiver.token).or_default();
+        *sum = sum.saturating_add(row.amount);
+    }
+    let sums = sums
+        .iter()
+        .map(|(token, sum)| network.token_amount(&token.to_string(), *sum));
+    let sum = sums.collect::<Vec<_>>().join(" and ");
     let label = match rows {
         [row] => format!("a claim of {sum} from channel {}", row.channel),
         rows => format!("a claim of {sum} from {} channels", rows.len()),

@@ -80,12 +80,12 @@ impl SettlementClient {
         }
         let done = match payment {
             ForeignPayment::Transfer(transfer) => {
-                let purpose = transfer.purpose(Some(request));
+                let purpose = transfer.purpose(&self.chain.network, Some(request));
                 let asked = sponsored(SponsoredDeed::Clearing, Some(transfer.from), None);
                 self.make_transfer(transfer, purpose, asked).await
             }
             ForeignPayment::Deposit(deposit) => {
-                let purpose = deposit.purpose(Some(request));
+                let purpose = deposit.purpose(&self.chain.network, Some(request));
                 self.make_deposit(deposit, purpose).await
             }
         };

@@ -12,6 +12,7 @@ use super::{
 };
 use openlora_chain::{
     WalletError,
+    network::Network,
     registry::{BatchSettlementEscrow as Escrow, Token},
     transaction::MinedTx,
 };
@@ -33,19 +34,23 @@ impl DepositPermit {
     }
 
     /// `request` is the facilitator request that the deposit is cleared for.
-    pub(super) fn purpose(&self, request: Option<Word>) -> TxPurpose {
-        let nonce = self.nonce();
+    pub(super) fn key(&self, request: Option<Word>) -> TxKey {
+        TxKey::Deposit {
+            channel: self.channel,
+            amount: self.amount,
+            nonce: self.nonce(),
+            request,
+        }
+    }
+
+    pub(super) fn purpose(&self, network: &Network, request: Option<Word>) -> TxPurpose {
         TxPurpose {
-            key: TxKey::Deposit {
-                channel: self.channel,
-                amount: self.amount,
-                nonce,
-                request,
-            },
+            key: self.key(request),
             label: format!(
-                "a deposit of {} into channel {} by authorization {nonce}{}",
-                self.amount,
+                "a deposit of {} into channel {} by authorization {}{}",
+                network.token_amount(&self.config.token.to_string(), self.amount),
                 self.channel,
+                self.nonce(),
                 for_request(request)
             ),
         }
@@ -102,7 +107,8 @@ impl SettlementClient {
         deposit: &DepositPermit,
     ) -> Result<MinedResult, ChainFailure> {
         let _turn = self.turn(deposit.nonce()).await;
-        self.make_deposit(deposit, deposit.purpose(None)).await
+        let purpose = deposit.purpose(&self.chain.network, None);
+        self.make_deposit(deposit, purpose).await
     }
 
     /// Submits the deposit, or finds that it was already made. It does not matter who submitted it,

@@ -10,7 +10,7 @@ use super::{
     ChainFailure, MinedResult, TransferPermit, client::SettlementClient, deposit::for_request,
     ledger_view::ask, purpose::TxPurpose, sponsor::sponsored,
 };
-use openlora_chain::{registry::Token, transaction::MinedTx};
+use openlora_chain::{network::Network, registry::Token, transaction::MinedTx};
 use openlora_core::{Address, Word};
 use openlora_ledger::{ExactKey, Sponsored, SponsoredDeed, TxKey};
 
@@ -18,7 +18,7 @@ const NAME: &str = "the transfer";
 
 impl TransferPermit {
     /// `request` is the facilitator request that the transfer is cleared for.
-    fn key(&self, request: Option<Word>) -> TxKey {
+    pub(super) fn key(&self, request: Option<Word>) -> TxKey {
         TxKey::Transfer {
             token: self.token,
             from: self.from,
@@ -29,12 +29,12 @@ impl TransferPermit {
         }
     }
 
-    pub(super) fn purpose(&self, request: Option<Word>) -> TxPurpose {
+    pub(super) fn purpose(&self, network: &Network, request: Option<Word>) -> TxPurpose {
         TxPurpose {
             key: self.key(request),
             label: format!(
                 "a transfer of {} from {} to {} by authorization {}{}",
-                self.value,
+                network.token_amount(&self.token.to_string(), self.value),
                 self.from,
                 self.to,
                 self.nonce,
@@ -110,7 +110,7 @@ impl SettlementClient {
         let _turn = self.turn(transfer.nonce).await;
         self.check_free(transfer)?;
         let asked = sponsored(SponsoredDeed::Transfer, Some(transfer.from), None);
-        let purpose = transfer.purpose(None);
+        let purpose = transfer.purpose(&self.chain.network, None);
         self.make_transfer(transfer, purpose, asked).await
     }
 

@@ -124,7 +124,7 @@ impl DepositPermit {
     /// Identifies the question whether the deposit can be made.
     pub(super) fn question(&self) -> Word {
         let times = [self.valid_after, self.valid_before].map(|it| it.to_be_bytes::<32>());
-        question(&self.purpose(None).key, &times, &self.signature)
+        question(&self.key(None), &times, &self.signature)
     }
 }
 
@@ -132,7 +132,7 @@ impl TransferPermit {
     /// Identifies the question whether the transfer can be made.
     pub(super) fn question(&self) -> Word {
         let times = [self.valid_after, self.valid_before].map(|it| it.to_be_bytes::<32>());
-        question(&self.purpose(None).key, &times, &self.signature)
+        question(&self.key(None), &times, &self.signature)
     }
 }
 

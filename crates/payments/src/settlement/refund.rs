@@ -6,7 +6,10 @@ use super::{
     ChainFailure, ChannelRefund, MinedResult, client::SettlementClient, purpose::TxPurpose,
     sponsor::sponsored,
 };
-use openlora_chain::registry::{BatchSettlementEscrow as Escrow, ChannelVoucher, VoucherClaim};
+use openlora_chain::{
+    network::Network,
+    registry::{BatchSettlementEscrow as Escrow, ChannelVoucher, VoucherClaim},
+};
 use openlora_contracts::ESCROW;
 use openlora_ledger::{
     ChannelView, SponsoredDeed, TxKey,
@@ -16,7 +19,8 @@ use openlora_ledger::{
 const NAME: &str = "the refund";
 
 impl ChannelRefund {
-    fn purpose(&self) -> TxPurpose {
+    fn purpose(&self, network: &Network) -> TxPurpose {
+        let sum = |amount| network.token_amount(&self.config.token.to_string(), amount);
         TxPurpose {
             key: TxKey::Refund {
                 channel: self.channel,
@@ -25,7 +29,9 @@ impl ChannelRefund {
             },
             label: format!(
                 "a refund of {} from channel {}, {} of which is charged",
-                self.amount, self.channel, self.charged
+                sum(self.amount),
+                self.channel,
+                sum(self.charged)
             ),
         }
     }
@@ -60,7 +66,7 @@ impl SettlementClient {
         refund: &ChannelRefund,
     ) -> Result<MinedResult, ChainFailure> {
         let _turn = self.turn(refund.channel).await;
-        let purpose = refund.purpose();
+        let purpose = refund.purpose(&self.chain.network);
         if let Some(mined) = self.earlier(&purpose.key).await? {
             self.counted(&mined).await?;
             return self

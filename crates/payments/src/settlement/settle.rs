@@ -137,7 +137,7 @@ impl ChainSettler {
             claimed.extend(batch.rows.iter().map(|row| row.channel));
             let (data, purpose) = (
                 claims::data(&batch.rows),
-                claims::claim_purpose(&batch.rows),
+                claims::claim_purpose(&client.chain.network, &batch.rows),
             );
             let sender = self.accounts.find(batch.claimer).unwrap_or(client);
             match sender.carry_out_claim(&batch.rows, data, purpose).await {
