@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 
+use regex::Regex;
 use serde_json::json;
 
 use crate::{
@@ -255,6 +256,17 @@ fn an_account_made_after_deploying_without_one_does_not_stop_serving() {
     let others =
         format!("  other programs pay as https://www.x402.org describes; prices: {url}/v1/models");
     assert_eq!(printed, [call, others]);
+    // Amounts are in the token's units.
+    let moved =
+        Regex::new("^a (deposit|claim) of (.+) (into|from) channel 0x[0-9a-f]{64}.*: sent as 0x");
+    let moved = moved.unwrap();
+    let moved = said
+        .lines()
+        .filter_map(|line| Some(moved.captures(line)?[2].to_owned()));
+    let moved: Vec<String> = moved.collect();
+    assert!(!moved.is_empty(), "{said}");
+    let sum = Regex::new(r"^0\.\d+ dUSD$").unwrap();
+    assert!(moved.iter().all(|it| sum.is_match(it)), "{moved:?}");
     std::fs::write(dir.join("pw"), "correct horse battery\n").unwrap();
     let new = ["wallet", "new", "me", "--password-file", "pw"];
     run(&new).succeeds();
@@ -272,15 +284,32 @@ fn an_account_made_after_deploying_without_one_does_not_stop_serving() {
     assert_eq!(
         told,
         [
-            "hint: package it again with this account: `openlora package`, then `openlora deploy`; \
-             or deploy with the account that signed it: `openlora deploy --account NAME`"
+            "hint: package it again with this account: `openlora package --account NAME`, then \
+             `openlora deploy --account NAME`; or deploy with the account that signed it"
         ]
     );
-    // What the hint says works, and the new account serves.
+    // What the hint says works, beside a server that signs with the development account too.
+    let server = Live::of(paid(dir));
     std::fs::remove_dir_all(dir.join("pkg")).unwrap();
     let own = ["--account", "me", "--password-file", "pw"];
     run(&[&package[..], &own[..]].concat()).succeeds();
-    run(&[&["deploy", "pkg"][..], &own[..]].concat()).succeeds();
+    let deployed = run(&[&["deploy", "pkg"][..], &own[..]].concat()).succeeds();
+    let development = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
+    let url = server.url.clone();
+    let refused = format!(
+        "warning: persona is deployed and not served: the server at {url} could not do it: \
+         {development} may not serve persona: the registry lists other accounts as its servers\n\
+         hint: let it, with the account that registered it: `openlora deploy --server \
+         {development}`; or stop the server and serve from that account: `openlora config set \
+         --user wallet.account NAME`, then `openlora serve`\n"
+    );
+    assert!(deployed.stderr.ends_with(&refused), "{}", deployed.stderr);
+    let let_it = ["deploy", "pkg", "--server", development];
+    let allowed = run(&[&let_it[..], &own[..]].concat()).succeeds();
+    let served = format!("the server at {url} serves persona already\n");
+    assert!(allowed.stderr.ends_with(&served), "{}", allowed.stderr);
+    assert_eq!(server.drain().0, 0);
+    // The new account serves.
     let server = Live::of(paid(dir).env("OPENLORA_PASSWORD_FILE", "pw"));
     let (code, _, said) = server.drain();
     run(&["devnet", "stop"]).succeeds();

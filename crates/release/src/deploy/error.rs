@@ -119,20 +119,19 @@ impl Explain for DeployError {
             }
             Self::Unsigned => "sign it: openlora package".to_owned(),
             Self::OtherPublisher { .. } => {
-                "package it again with this account: `openlora package`, then `openlora deploy`; or \
-                 deploy with the account that signed it: `openlora deploy --account NAME`"
+                "package it again with this account: `openlora package --account NAME`, then `openlora \
+                 deploy --account NAME`; or deploy with the account that signed it"
                     .to_owned()
             }
             Self::NoAdapter { .. } => {
                 "`openlora explore` lists the adapters; without --adapter a new one is registered"
                     .to_owned()
             }
-            Self::NotServer { .. } => {
-                "register it from this account: `openlora package`, then `openlora deploy`; or serve \
-                 from the account that registered it: \
-                 `openlora config set --user wallet.account NAME`"
-                    .to_owned()
-            }
+            Self::NotServer { account, .. } => format!(
+                "let it, with the account that registered it: `openlora deploy --server {account}`; \
+                 or stop the server and serve from that account: \
+                 `openlora config set --user wallet.account NAME`, then `openlora serve`"
+            ),
             Self::OtherOwner { .. } => "name the owner's account with --account".to_owned(),
             Self::NoContributorAddress { .. } => {
                 "give its `[[data]]` entry an `address`, then run `openlora package` again"
