@@ -6,12 +6,14 @@
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
+    fmt,
     io::{IsTerminal, Write},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use anstyle::{AnsiColor, Style};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde::Serialize;
 
 use openlora_core::{
@@ -48,6 +50,8 @@ pub struct Printer {
     stderr_color: bool,
     animated: bool,
     accessible: bool,
+    /// The bar on the terminal, which makes way for every other line.
+    bar: Arc<Mutex<Option<ProgressBar>>>,
 }
 
 /// An error as `--json` writes it to stderr.
@@ -83,6 +87,7 @@ impl Printer {
             stderr_color: allowed(std::io::stderr().is_terminal()),
             animated: std::io::stderr().is_terminal() && !plain_terminal && !accessible,
             accessible,
+            bar: Arc::default(),
         }
     }
 
@@ -208,6 +213,7 @@ impl Printer {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
             bar.set_style(bar_style());
             bar.set_prefix(clean_line(what).into_owned());
+            *self.shown_bar() = Some(bar.clone());
             Some(bar)
         } else {
             None
@@ -223,17 +229,33 @@ impl Printer {
     }
 
     fn write_stdout(&self, text: &str) {
-        let mut out = std::io::stdout().lock();
         let text = redact::scrub(text);
-        let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        let written = self.beside_bar(|| {
+            let mut out = std::io::stdout().lock();
+            out.write_all(text.as_bytes()).and_then(|()| out.flush())
+        });
         exit_on_broken_pipe(written);
     }
 
     fn write_stderr(&self, text: &str) {
-        let mut out = std::io::stderr().lock();
         let text = redact::scrub(text);
         // If stderr itself is closed, there is no way to report it.
-        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        let _ = self.beside_bar(|| {
+            let mut out = std::io::stderr().lock();
+            out.write_all(text.as_bytes()).and_then(|()| out.flush())
+        });
+    }
+
+    /// Takes the bar off the terminal while something is written.
+    fn beside_bar<T>(&self, write: impl FnOnce() -> T) -> T {
+        match &*self.shown_bar() {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+
+    fn shown_bar(&self) -> MutexGuard<'_, Option<ProgressBar>> {
+        self.bar.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Prints a command-line parse error, which quotes arguments.
@@ -301,8 +323,16 @@ fn painted(on: bool, style: Style, text: &str) -> String {
 }
 
 fn bar_style() -> ProgressStyle {
-    ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len} {msg} ETA {eta}")
+    // Before the first step there is no pace to estimate from.
+    let left = |state: &ProgressState, text: &mut dyn fmt::Write| {
+        if state.pos() > 0 {
+            // A text in memory can always be written.
+            let _ = write!(text, " ETA {:#}", HumanDuration(state.eta()));
+        }
+    };
+    ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len} {msg}{left}")
         .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .with_key("left", left)
 }
 
 /// A running progress report: a bar on a terminal, a line every few seconds elsewhere.
@@ -345,6 +375,7 @@ impl ProgressReport {
     /// Removes the bar; the command prints its own closing line.
     pub fn finish(&mut self) {
         if let Some(bar) = self.bar.take() {
+            *self.printer.shown_bar() = None;
             bar.finish_and_clear();
         }
     }

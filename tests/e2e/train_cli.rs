@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use crate::{
     support::{Run, binary, openlora},
+    terminal::at_a_terminal,
     tiny, waiting,
 };
 
@@ -528,5 +529,38 @@ fn a_runs_folder_that_cannot_be_made_is_named() {
              be written\n",
             project.path().join("runs").display()
         ),
+    );
+}
+
+/// The lines that a terminal shows after bars were drawn and erased.
+fn screen_lines(shown: &str) -> Vec<String> {
+    let erased = |line: &str| {
+        line.rsplit("\u{1b}[2K")
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let lines = shown.lines().map(erased);
+    lines
+        .map(|line| line.trim_matches('\r').to_owned())
+        .collect()
+}
+
+#[test]
+fn a_note_at_a_terminal_leaves_no_bar_behind() {
+    let project = Project::new("");
+    let args = ["train", "--max-steps", "4", "--val", "test.jsonl"];
+    let (code, shown) = at_a_terminal(project.path(), &args, &[]);
+    assert_eq!(code, 0, "{shown}");
+    assert!(shown.contains("training █"), "{shown}");
+    // There is no estimate before the first step.
+    assert!(!shown.contains("0/4  ETA"), "{shown}");
+    let lines = screen_lines(&shown);
+    let bars = lines.iter().filter(|line| line.contains(['█', '░']));
+    assert_eq!(bars.count(), 0, "{lines:#?}");
+    let validated = "step 4: validation loss ";
+    assert!(
+        lines.iter().any(|line| line.starts_with(validated)),
+        "{lines:#?}"
     );
 }
