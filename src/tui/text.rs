@@ -84,6 +84,8 @@ pub fn clip(text: &str, cells: usize) -> Cow<'_, str> {
         }
         kept.push(letter);
     }
+    // An id that is shortened already has one.
+    kept.truncate(kept.trim_end_matches('…').len());
     if cells > 0 {
         kept.push('…');
     }

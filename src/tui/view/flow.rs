@@ -68,7 +68,8 @@ pub(super) fn draw(pen: &mut BufferPen, area: Rect, model: &DashModel) {
 fn columns(inner: Rect, name: &str) -> FlowColumns {
     let wide = inner.width.saturating_sub(2);
     let middle = (text::width(name) as u16 + 4).clamp(10, 30).min(wide / 4);
-    let names = (wide / 5).clamp(10, 34);
+    // A short address and a name of some length fit beside an amount in millionths.
+    let names = (wide / 5).max((wide * 4 / 15).min(24)).clamp(10, 34);
     let lane = wide.saturating_sub(middle + 2 * names + 4) / 2;
     let from = inner.x + 1 + names + 1 + lane + 1;
     FlowColumns {

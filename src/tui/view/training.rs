@@ -22,7 +22,7 @@ pub(super) fn draw(pen: &mut BufferPen, area: Rect, progress: &TrainingProgress)
     let palette = pen.palette();
     pen.fill(area, palette.base);
     let left = match progress.remaining_ms() {
-        Some(0) => "evaluating".to_owned(),
+        Some(0) => "evaluating and indexing".to_owned(),
         Some(left) => format!("{} left", figures::span(left)),
         None => String::new(),
     };

@@ -153,4 +153,7 @@ fn hostile_names_are_made_harmless_in_known_ways() {
     assert_eq!(clip("日本語", 5), "日本…");
     assert_eq!(clip("日本語", 4), "日…");
     assert_eq!(clip("abc", 3), "abc");
+    // A shortened address that is cut again.
+    assert_eq!(clip("0x90F7…b906", 7), "0x90F7…");
+    assert_eq!(clip("0x90F7…b906", 8), "0x90F7…");
 }

@@ -115,6 +115,11 @@ fn a_training_run_is_drawn_while_it_lasts() {
             "{screen}"
         );
         assert!(screen.contains("30s left"), "{screen}");
+        let mut over = progress.clone();
+        over.micro_losses.resize(400, 2_000_000);
+        update(&mut model, DashMessage::Training(Some(over)));
+        let screen = text(&drawn(&model));
+        assert!(screen.contains(" evaluating and indexing ─"), "{screen}");
         update(
             &mut model,
             DashMessage::Training(Some(TrainingProgress::default())),
