@@ -1,7 +1,10 @@
 //! Secrets and confirmations, typed at the terminal or read from files. Nothing read here is
 //! printed, and secrets are never taken from the command line.
 
-use std::{io::Read, path::Path};
+use std::{
+    io::{IsTerminal, Read},
+    path::Path,
+};
 
 use zeroize::Zeroizing;
 
@@ -196,10 +199,16 @@ pub fn line(context: &CommandContext, question: &str) -> Result<String, Failure>
     let mut answer = String::new();
     match std::io::stdin().read_line(&mut answer) {
         Ok(1..) => Ok(answer.trim().to_owned()),
-        Ok(0) => Err(Failure::new(
-            ExitClass::Unconfirmed,
-            "the input ended before the question was answered",
-        )),
+        Ok(0) => {
+            // The end of the input leaves the cursor behind the question.
+            if std::io::stdin().is_terminal() {
+                context.printer.note("");
+            }
+            Err(Failure::new(
+                ExitClass::Unconfirmed,
+                "the input ended before the question was answered",
+            ))
+        }
         Err(error) => Err(Failure::io("read", Path::new("standard input"), &error)),
     }
 }

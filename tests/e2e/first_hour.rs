@@ -126,6 +126,9 @@ fn init_asks_again_after_a_wrong_answer_and_takes_enter_for_the_default() {
     // The end of the input ends the questions.
     let (code, shown) = at_a_terminal(dir, &["init"], &[line(TEMPLATE, "\u{4}")]);
     assert_eq!(code, 7, "{shown}");
+    // The terminal echoes a newline too.
+    let ended = "\n\nerror: the input ended before the question was answered\n";
+    assert!(shown.ends_with(ended), "{shown}");
 }
 
 /// Commands that take the newest run, and what may be named instead.
