@@ -190,8 +190,7 @@ fn tell_settled(context: &CommandContext, selling: &PaidServing, went_well: bool
     }
     let left = selling.unclaimed();
     let sum = |charge: &UnclaimedCharge| {
-        let token = charge.token.to_string();
-        let sum = charge.network.token_amount(&token, charge.amount);
+        let sum = charge.network.token_amount(charge.token, charge.amount);
         format!("{sum} on `{}`", charge.network.name)
     };
     let left: Vec<String> = left.iter().map(sum).collect();

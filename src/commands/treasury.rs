@@ -176,8 +176,7 @@ impl SettlementContext {
 
     /// A sum of the network's token in whole units; sums of other tokens in base units.
     pub fn format_sum(&self, receiver: &ReceiverKey, amount: Amount) -> String {
-        self.network()
-            .token_amount(&receiver.token.to_string(), amount)
+        self.network().token_amount(receiver.token, amount)
     }
 }
 

@@ -20,14 +20,12 @@ use self::publish::RewardState;
 use openlora_attribution::LogFolder;
 use openlora_chain::{
     WalletError,
-    network::Network,
     registry::{AdapterId, PoolEntry, parse_id, shown_id},
 };
 use openlora_core::{
     Address, Amount, Word,
     calendar::moment,
     error::{ExitClass, Failure},
-    in_units,
 };
 use openlora_journal::Journal;
 use openlora_ledger::{
@@ -458,7 +456,7 @@ impl RewardPublisher {
                  earned the {} that is not allotted: its static shares divide it after {}",
                 chain.network.name,
                 key.receiver,
-                shown_sum(&chain.network, key.token, pool.unallotted()),
+                chain.network.token_amount(key.token, pool.unallotted()),
                 moment(time)
             );
         }
@@ -482,7 +480,7 @@ impl RewardPublisher {
         }
         if let Some(tranche) = self.tranche(reading, pool).await? {
             let network = &self.client.chain().network;
-            let sum = shown_sum(network, pool.key.token, tranche.total());
+            let sum = network.token_amount(pool.key.token, tranche.total());
             let action = format!("proposing {sum} to the pool {}", pool.key.receiver);
             let waiting = reading.waiting(&release.adapter_id, action, Some(pool.operator));
             self.tell_waiting(waiting, done);
@@ -680,12 +678,4 @@ fn foreign_root(adapter_id: &str, found: Word, expected: Word) -> Failure {
 fn no_tree(adapter_id: &str) -> Failure {
     let message = format!("the calls of adapter {adapter_id} cannot be hashed");
     Failure::new(ExitClass::Internal, message)
-}
-
-/// A sum for the log; the decimals of a token that is not the network's are unknown.
-fn shown_sum(network: &Network, token: Address, amount: Amount) -> String {
-    match network.token.as_ref().filter(|it| it.address == token) {
-        Some(token) => format!("{} {}", in_units(amount.0, token.decimals), token.symbol),
-        None => format!("{amount} base units of {token}"),
-    }
 }

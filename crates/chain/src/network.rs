@@ -3,6 +3,8 @@
 //! Chain ids are those of <https://chainid.network>; tokens are the issuer's own deployments of
 //! USDC. Contract addresses of openlora are never preset: they come from settings.
 
+use std::fmt::Display;
+
 use crate::WalletError;
 use openlora_core::{Address, Amount, in_units};
 
@@ -211,8 +213,9 @@ impl Network {
     }
 
     /// An amount of a token for people: in whole units where the network describes the token. The
-    /// decimals of any other token are unknown.
-    pub fn token_amount(&self, token: &str, amount: Amount) -> String {
+    /// decimals of any other token are unknown. `token` is an address or its text.
+    pub fn token_amount(&self, token: impl Display, amount: Amount) -> String {
+        let token = token.to_string();
         let known = self.token.as_ref();
         match known.filter(|known| known.address.to_string() == token) {
             Some(known) => format!("{} {}", in_units(amount.0, known.decimals), known.symbol),

@@ -281,7 +281,7 @@ impl PoolCall<'_> {
                 },
                 format!(
                     "fetching {} for {contributor} from the pool {at}",
-                    network.token_amount(&pool.key.token.to_string(), *amount)
+                    network.token_amount(pool.key.token, *amount)
                 ),
             ),
             Self::Activate(proposal) => (

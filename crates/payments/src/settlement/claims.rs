@@ -228,7 +228,7 @@ pub fn claim_purpose(network: &Network, rows: &[ClaimRow]) -> TxPurpose {
     }
     let sums = sums
         .iter()
-        .map(|(token, sum)| network.token_amount(&token.to_string(), *sum));
+        .map(|(token, sum)| network.token_amount(token, *sum));
     let sum = sums.collect::<Vec<_>>().join(" and ");
     let label = match rows {
         [row] => format!("a claim of {sum} from channel {}", row.channel),

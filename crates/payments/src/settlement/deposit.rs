@@ -48,7 +48,7 @@ impl DepositPermit {
             key: self.key(request),
             label: format!(
                 "a deposit of {} into channel {} by authorization {}{}",
-                network.token_amount(&self.config.token.to_string(), self.amount),
+                network.token_amount(self.config.token, self.amount),
                 self.channel,
                 self.nonce(),
                 for_request(request)

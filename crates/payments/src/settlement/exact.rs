@@ -34,7 +34,7 @@ impl TransferPermit {
             key: self.key(request),
             label: format!(
                 "a transfer of {} from {} to {} by authorization {}{}",
-                network.token_amount(&self.token.to_string(), self.value),
+                network.token_amount(self.token, self.value),
                 self.from,
                 self.to,
                 self.nonce,

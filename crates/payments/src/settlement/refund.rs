@@ -20,7 +20,7 @@ const NAME: &str = "the refund";
 
 impl ChannelRefund {
     fn purpose(&self, network: &Network) -> TxPurpose {
-        let sum = |amount| network.token_amount(&self.config.token.to_string(), amount);
+        let sum = |amount| network.token_amount(self.config.token, amount);
         TxPurpose {
             key: TxKey::Refund {
                 channel: self.channel,
