@@ -421,7 +421,7 @@ async fn deposit(
     let tx_context = payer::PayerTxContext::new(context, payer)?;
     let turn = tx_context.turn().await?;
     let channel = &mut leased.channel;
-    let until = payer.now() + GOOD_FOR;
+    let until = payer.chain_now() + GOOD_FOR;
     let pending = payer.authorize_deposit(channel, amount, until)?;
     let call = chain::deposit(channel, &pending);
     channel.pending = Some(pending);

@@ -47,6 +47,7 @@ pub async fn open(context: &CommandContext, request: &PayerRequest) -> Result<Pa
     let max_locked = money::amount(&limits.max_locked, &token)?;
     let store = PayerStore::open(&context.dirs.data)?;
     store.identify(&chain).await?;
+    let clock_lead = chain.clock_lead().await;
     Ok(Payer {
         store,
         chain,
@@ -55,6 +56,7 @@ pub async fn open(context: &CommandContext, request: &PayerRequest) -> Result<Pa
         budget,
         max_locked,
         max_refund_fee,
+        clock_lead,
     })
 }
 

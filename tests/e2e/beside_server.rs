@@ -138,6 +138,19 @@ fn a_release_that_the_server_has_loaded_needs_no_restart() {
 }
 
 #[test]
+fn calls_are_paid_on_a_chain_whose_clock_was_moved() {
+    let chain = Chain::embedded();
+    let desk = Desk::at(chain.url());
+    desk.json(&["deploy", "first"]);
+    let server = serve_release(&desk, &[]);
+    // As for the challenge period of a proposal.
+    chain.rpc().ok("evm_increaseTime", json!([86_401]));
+    let call = ["call", "hello", "--adapter", "tone", "--url", &server.url];
+    desk.run(&call).succeeds();
+    assert_eq!(server.drain().0, 0);
+}
+
+#[test]
 fn forecasts_and_contracts_need_no_server_to_stop() {
     let ServingDesk {
         _chain,

@@ -107,6 +107,7 @@ impl Desk {
             budget: Amount(budget),
             max_locked: Amount(u128::MAX),
             max_refund_fee: Amount(50),
+            clock_lead: 0,
         }
     }
 

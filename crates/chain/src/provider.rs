@@ -2,7 +2,10 @@
 //!
 //! Nothing is sent from here; see [`super::transaction`].
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{
+    ops::RangeInclusive,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use alloy::{
     eips::{BlockId, BlockNumberOrTag},
@@ -274,6 +277,20 @@ impl Chain {
             method: "eth_getBlockByNumber",
             reason: "there is no newest block".to_owned(),
         })
+    }
+
+    /// Seconds that a development chain's next block is ahead of this machine's clock; 0 if its node
+    /// has no pending block.
+    pub async fn clock_lead(&self) -> u64 {
+        if !self.network.is_local() {
+            return 0;
+        }
+        let Ok(Some(next)) = self.block(BlockNumberOrTag::Pending).await else {
+            return 0;
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        next.time
+            .saturating_sub(now.map_or(0, |since| since.as_secs()))
     }
 
     pub async fn block(&self, which: BlockNumberOrTag) -> Result<Option<BlockHead>, WalletError> {

@@ -49,6 +49,8 @@ pub struct Payer {
     pub max_locked: Amount,
     /// The most that a refund may cost.
     pub max_refund_fee: Amount,
+    /// Seconds that the chain's clock is ahead: somebody can move that of a development chain.
+    pub clock_lead: u64,
 }
 
 /// A planned payment. Nothing of it is signed yet, and dropping it costs nothing.
@@ -199,6 +201,16 @@ impl Payer {
         now_ms() / 1_000
     }
 
+    /// The time by which the chain judges authorizations.
+    pub fn chain_now(&self) -> u64 {
+        self.now().saturating_add(self.clock_lead)
+    }
+
+    /// The end of an authorization for an offer.
+    fn until(&self, offer: &PaymentOffer) -> u64 {
+        self.chain_now() + offer.terms.max_timeout_seconds.min(LONGEST)
+    }
+
     pub(super) fn chain_id(&self) -> u64 {
         self.chain.network.chain_id
     }
@@ -251,7 +263,7 @@ impl Payer {
         }
         let max = channel.charged.saturating_add(quote);
         let missing = max.saturating_sub(channel.balance);
-        let good_until = self.now() + MARGIN;
+        let good_until = self.chain_now() + MARGIN;
         let earlier = channel.pending.clone();
         let good = |it: &PendingDeposit| {
             it.valid_before > good_until && it.amount >= least(&offer, missing)
@@ -314,7 +326,7 @@ impl Payer {
 
     /// Reads from the chain the outcome of authorizations that have expired.
     async fn settle_expired(&self) -> Result<(), PayerError> {
-        let ended = self.now().saturating_sub(SKEW);
+        let ended = self.chain_now().saturating_sub(SKEW);
         for (number, mut record) in self.store.expired(self.chain_id(), ended)? {
             let asked = chain::is_used(&self.chain, record.token, record.payer, record.word);
             record.status = match asked.await? {
@@ -343,7 +355,7 @@ impl Payer {
         order: CallOrder,
     ) -> Result<SentPayment, PayerError> {
         let quote = offer.terms.amount;
-        let valid_before = until(&offer);
+        let valid_before = self.until(&offer);
         let authorization = TransferAuthorization {
             from: self.account.address(),
             to: offer.terms.pay_to,
@@ -400,7 +412,7 @@ impl Payer {
             ChannelTopUp::Nothing => (None, None),
             ChannelTopUp::Again(pending) => (Some(pending), None),
             ChannelTopUp::New(amount) => {
-                let pending = self.authorize_deposit(channel, amount, until(&offer))?;
+                let pending = self.authorize_deposit(channel, amount, self.until(&offer))?;
                 let deposit = DepositRecord::from_pending(channel, &pending);
                 channel.pending = Some(pending.clone());
                 (Some(pending), Some(deposit))
@@ -608,10 +620,6 @@ fn least(offer: &PaymentOffer, missing: Amount) -> Amount {
     let asked = offer.terms.extra.min_deposit;
     let asked = asked.filter(|asked| *asked >= offer.terms.amount);
     missing.max(asked.unwrap_or_default())
-}
-
-fn until(offer: &PaymentOffer) -> u64 {
-    now_ms() / 1_000 + offer.terms.max_timeout_seconds.min(LONGEST)
 }
 
 fn part(pending: &PendingDeposit) -> DepositPart {

@@ -226,7 +226,7 @@ impl Payer {
             });
         }
         let until = record.valid_before.saturating_add(SKEW);
-        if self.now() <= until {
+        if self.chain_now() <= until {
             return Err(PayerError::Undecided {
                 server,
                 code,
