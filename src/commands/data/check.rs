@@ -143,10 +143,11 @@ fn warnings(
         part: parts[0].name,
         duplicates,
         held_out: settings.train.val.is_some() || !settings.eval.data.is_empty(),
+        loss: encode_options(settings).loss,
     };
     let mut found = warnings::of_training(&parts[0].found.dataset, &around);
     for part in &parts[1..] {
-        found.extend(warnings::of_reading(&part.found.dataset));
+        found.extend(warnings::of_reading(&part.found.dataset, around.loss));
     }
     found
 }

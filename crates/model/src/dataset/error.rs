@@ -199,6 +199,8 @@ pub enum RowFault {
     NothingLearned,
     #[error("the chat template rewrites earlier messages, so the answers cannot be located")]
     UnstableTemplate,
+    #[error("the chat template rewrites messages, so the marked ones cannot be left out")]
+    UnplacedMarks,
     #[error(transparent)]
     Text(#[from] ModelTextError),
 }
@@ -363,6 +365,7 @@ impl RowFault {
             Self::UnstableTemplate => {
                 "split the conversation into rows with one answer each, or set train.loss = \"all\""
             }
+            Self::UnplacedMarks => "take the marks or the row out",
             Self::Text(error) => return error.hint(),
             _ => return None,
         };
