@@ -135,6 +135,14 @@ pub struct NetworkOptions {
     pub anchor: Option<String>,
 }
 
+/// An RPC's URL without a possible access key: scheme, host and port.
+pub fn shown_rpc(rpc: &str) -> String {
+    match reqwest::Url::parse(rpc) {
+        Ok(url) if url.has_host() => url.origin().ascii_serialization(),
+        _ => "an address that cannot be read".to_owned(),
+    }
+}
+
 /// The name in the EIP-712 domain of the issuer's USDC, which differs on two test networks.
 fn usdc_name(network: &str) -> String {
     match network {
@@ -218,10 +226,7 @@ impl Network {
 
     /// The RPC without a possible access key: scheme, host and port.
     pub fn rpc_shown(&self) -> String {
-        match reqwest::Url::parse(&self.rpc) {
-            Ok(url) if url.has_host() => url.origin().ascii_serialization(),
-            _ => "an address that cannot be read".to_owned(),
-        }
+        shown_rpc(&self.rpc)
     }
 
     /// Replaces the RPC's URL, which may contain an access key, in an error text of a library.
