@@ -33,8 +33,8 @@ use openlora_model::adapter::{LoraAdapter, WEIGHTS_FILE};
 use openlora_package::hash;
 use openlora_payments::{
     settlement::{
-        ChainSettlement, ClaimWorth, LedgerView, SettleError, SettleTriggers, SettlementClient,
-        SettlementOptions, SettlementRecords, TxPurpose,
+        ChainSettlement, ClaimWorth, LedgerView, SettleError, SettleTriggers, SettlementAccounts,
+        SettlementClient, SettlementOptions, SettlementRecords, TxPurpose,
     },
     x402::{ChainOffer, FacilitatorService, SellerConfig, SponsorRules, X402Seller},
 };
@@ -278,7 +278,7 @@ impl ServingPlan {
         }
         let offers = operators.iter().zip(&self.chains);
         let offers: Vec<ChainOffer> = offers
-            .map(|(it, chain)| self.chain_offer(&it.client, &chain.terms))
+            .map(|(it, chain)| self.chain_offer(&it.accounts, &chain.terms))
             .collect();
         for ChainOperator { client, .. } in &operators {
             client.refresh().await.map_err(SettleError::from)?;
@@ -351,9 +351,13 @@ impl ServingPlan {
         self.chains.iter().enumerate().map(open).collect()
     }
 
-    fn chain_offer(&self, client: &Arc<SettlementClient>, terms: &ChainTerms) -> ChainOffer {
+    fn chain_offer(&self, accounts: &SettlementAccounts, terms: &ChainTerms) -> ChainOffer {
+        let settlement =
+            |client: &Arc<SettlementClient>| Arc::clone(client) as Arc<dyn ChainSettlement>;
+        let others = accounts.all().skip(1);
         ChainOffer {
-            settlement: Arc::clone(client) as Arc<dyn ChainSettlement>,
+            settlement: settlement(accounts.main()),
+            others: others.map(|it| (it.account(), settlement(it))).collect(),
             token: terms.token.address,
             token_symbol: terms.token.symbol.clone(),
             token_decimals: terms.token.decimals,
@@ -445,6 +449,7 @@ impl PaidServing {
                 client,
                 settler,
                 rewarder,
+                ..
             } = operator;
             let SaleTerms {
                 rounds, triggers, ..

@@ -241,6 +241,12 @@ impl Network {
         text
     }
 
+    /// The symbol of the token in which calls are paid, or what is said without one.
+    pub fn payment_symbol(&self) -> &str {
+        let token = self.token.as_ref();
+        token.map_or("tokens of payment", |token| &token.symbol)
+    }
+
     /// Whether the RPC is on this machine.
     pub fn is_loopback(&self) -> bool {
         let Ok(url) = reqwest::Url::parse(&self.rpc) else {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{
-    encode_options, held_out, open_codec, project,
+    encode_options, held_out, project,
     report::{self, DataFinding, DataReport, PartReport},
     sources,
 };
@@ -91,11 +91,14 @@ fn measure(
     task: &Task,
     parts: &mut [CheckedPart],
 ) -> Result<(Vec<DataError>, usize), Failure> {
-    let codec = open_codec(context)?;
+    let base = project::base(context, None)?;
+    let codec = TextCodec::open(&base.dir)?;
     let options = encode_options(&context.settings);
+    let most = base.config.max_positions;
     let (mut faults, mut more) = (Vec::new(), 0);
     for part in parts {
-        let (lengths, found) = statistics::lengths(&codec, task, &part.found.dataset, &options);
+        let (lengths, found) =
+            statistics::lengths(&codec, task, &part.found.dataset, &options, most);
         part.lengths = Some(lengths);
         more += found.len().saturating_sub(FAULTS_SHOWN);
         faults.extend(found.into_iter().take(FAULTS_SHOWN));

@@ -233,11 +233,9 @@ fn locate_context(
             })
         }
     };
-    if let TrainingExample::Chat {
-        messages: own,
-        context_messages: left_out @ [_, ..],
-        ..
-    } = example
+    let left_out = example.context_messages();
+    if let TrainingExample::Chat { messages: own, .. } = example
+        && !left_out.is_empty()
     {
         // The task's instruction comes before the messages of a row without one.
         let added = messages.len() - own.len();

@@ -195,6 +195,8 @@ pub enum RowFault {
     },
     #[error("{tokens} tokens, expected at most {limit}")]
     TooLong { tokens: usize, limit: usize },
+    #[error("{tokens} tokens, and the base reads at most {limit}")]
+    BeyondBase { tokens: usize, limit: usize },
     #[error("no token of this row is learned from")]
     NothingLearned,
     #[error("the chat template rewrites earlier messages, so the answers cannot be located")]
@@ -361,6 +363,10 @@ impl RowFault {
             Self::TooLong { .. } => {
                 "shorten the row, or raise the limit: `openlora config set train.max_len N`, \
                  outside of a project with --user; data check shows the longest row"
+            }
+            Self::BeyondBase { .. } => {
+                "shorten the row or split it, or choose a base that reads more with --base; \
+                 train.max_len does not change what a base reads"
             }
             Self::UnstableTemplate => {
                 "split the conversation into rows with one answer each, or set train.loss = \"all\""

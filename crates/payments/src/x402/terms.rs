@@ -97,6 +97,11 @@ impl SellerState {
         methods.any(|method| method.chain_offer.settlement.is_fresh())
     }
 
+    /// Whether this seller can send what a channel's authorizer sends.
+    pub fn signs_for(&self, method: &PaymentMethod, authorizer: Address) -> bool {
+        authorizer == self.account || method.chain_offer.others.contains_key(&authorizer)
+    }
+
     /// The ledger's current record of a channel.
     pub fn channel(&self, key: &ChannelKey) -> Option<LedgerChannel> {
         ask(&*self.ledger, |ledger| ledger.channels.get(key).cloned())

@@ -8,7 +8,7 @@ use std::{
 use openlora_core::error::{ExitClass, Explain};
 use openlora_model::{
     BaseModel, adapter,
-    dataset::{DataSource, load},
+    dataset::{DataSource, TrainingExample, encode::encode_row, load, statistics},
 };
 use openlora_train::{
     NewestRun, RunDir, RunOutcome, RunStart, TrainConfig, TrainError, TrainEvent, TrainFlow,
@@ -165,6 +165,48 @@ fn a_run_killed_between_checkpoints_repeats_the_lost_steps_exactly() {
     assert_eq!(weights(&resumed), wanted);
     assert_eq!(metrics(run.path()), before);
     assert_eq!(checkpoints(run.path()), [2, 4, 6, 8, 12]);
+}
+
+#[test]
+fn a_row_that_the_base_cannot_read_is_named() {
+    let bench = Bench::new();
+    let mut inputs = bench.inputs(TrainConfig {
+        max_len: 4096,
+        val: None,
+        ..tiny::config()
+    });
+    let long = TrainingExample::Labelled {
+        text: "up ".repeat(300),
+        label: inputs.dataset.rows[2].example.label().unwrap().to_owned(),
+    };
+    inputs.dataset.rows[2].example = long;
+    let options = inputs.config.encode_options();
+    let row = &inputs.dataset.rows[2];
+    let encoded = encode_row(&inputs.codec, &inputs.task, &inputs.dataset, row, &options);
+    let tokens = encoded.unwrap().ids.len();
+    let hint = "shorten the row or split it, or choose a base that reads more with --base; \
+                train.max_len does not change what a base reads";
+    let said = format!(
+        "{}:3: {tokens} tokens, and the base reads at most 128",
+        bench.path("train.jsonl").display()
+    );
+    let expected = (ExitClass::BadInput, said, Some(hint.to_owned()));
+    let error = inputs.rows().unwrap_err();
+    assert_eq!(message(&error), expected);
+    // Validation rows too, and `data check` says the same.
+    let whole = inputs.dataset.clone();
+    inputs.dataset.rows.truncate(2);
+    inputs.validation = Some(whole);
+    let error = inputs.rows().unwrap_err();
+    assert_eq!(message(&error), expected);
+    let (codec, task) = (&inputs.codec, &inputs.task);
+    let checked = inputs.validation.as_ref().unwrap();
+    let (_, faults) = statistics::lengths(codec, task, checked, &options, 128);
+    let told: Vec<_> = faults
+        .iter()
+        .map(|it| (it.class(), it.to_string(), it.hint()))
+        .collect();
+    assert_eq!(told, [expected]);
 }
 
 #[test]
