@@ -15,6 +15,7 @@ use openlora_model::dataset::{
     statistics::{self, TokenLengths},
     warnings::{self, DataSurroundings, DataWarning},
 };
+use openlora_model::text::TextCodec;
 
 /// Maximum errors listed per file; further ones are only counted.
 const FAULTS_SHOWN: usize = 20;
