@@ -14,7 +14,7 @@ use crate::commands::settings::{
     SettingKey, SettingOrigin, SettingValue, SettingsError, SourceEntry, closest, keys,
     keys::NETWORK_FIELDS,
 };
-use openlora_chain::network::shown_rpc;
+use openlora_chain::network::{rpc_url, shown_rpc};
 use openlora_core::{
     atomic::{self, FileAccess},
     error::{ExitClass, ExitStatus, Failure},
@@ -218,6 +218,10 @@ pub fn set(
     // The fields of networks are checked with the file.
     if !name.starts_with("network.") {
         known_key("config set", name)?;
+    }
+    let rpc_of = name.strip_prefix("network.");
+    if let Some(network) = rpc_of.and_then(|it| it.strip_suffix(".rpc")) {
+        rpc_url(network, text)?;
     }
     let file = match (user, &context.settings.project_file) {
         (true, _) => context.dirs.user_file(),

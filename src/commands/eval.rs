@@ -51,7 +51,13 @@ fn work(context: &CommandContext, request: &EvalRequest) -> Result<ExitStatus, F
         None => Task::resolve(&rows, &project::task_wish(settings))?,
     };
     let codec = TextCodec::open(&base.dir)?;
-    let set = EvalSet::new(&codec, &task, &rows, &config.encode_options())?;
+    let set = EvalSet::new(
+        &codec,
+        &task,
+        &rows,
+        &config.encode_options(),
+        base.config.max_positions,
+    )?;
     let mut decoder = load_with_adapter(&base, &adapter, config.precision)?;
     let least = settings.eval.min_gain;
     let with_base = request.vs_base || least.is_some();

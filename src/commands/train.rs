@@ -102,6 +102,7 @@ fn work(
                 &inputs.task,
                 &rows,
                 &inputs.config.encode_options(),
+                inputs.base.config.max_positions,
             )
         })
         .transpose()?;

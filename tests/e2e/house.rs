@@ -133,6 +133,10 @@ fn config_set_reaches_the_tables_of_networks() {
     let written = "[project]\nname = \"tone\"\n\n[network.own]\nrpc = \"http://127.0.0.1:9\"\n\
                    token_decimals = 6\n";
     assert_eq!(fs::read_to_string(&file).unwrap(), written);
+    set("network.own.rpc", "rpc.example").fails(
+        3,
+        "error: network `own`: `rpc`: \"an address that cannot be read\" is no http address\n",
+    );
     let set = set("network.own.tokn", "x");
     set.fails(
         3,

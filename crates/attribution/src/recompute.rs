@@ -92,7 +92,7 @@ impl RecomputeContext<'_> {
             ("evidence", call.evidence_ppm, settled.evidence_ppm),
             ("trace", call.trace_ppm, settled.trace_ppm),
         ] {
-            found.hold(what, &stated, &expected, exact_percent);
+            found.hold(what, &stated, &expected, |ppm| exact_percent(*ppm));
         }
         found.hold("shares", &call.shares, &shares, |shares| {
             list(shares, |it| {

@@ -143,6 +143,21 @@ pub fn shown_rpc(rpc: &str) -> String {
     }
 }
 
+/// The URL of a network's RPC.
+///
+/// # Errors
+///
+/// It is no address by HTTP.
+pub fn rpc_url(network: &str, rpc: &str) -> Result<reqwest::Url, WalletError> {
+    reqwest::Url::parse(rpc)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https"))
+        .ok_or_else(|| WalletError::RpcAddress {
+            network: network.to_owned(),
+            found: shown_rpc(rpc),
+        })
+}
+
 /// The name in the EIP-712 domain of the issuer's USDC, which differs on two test networks.
 fn usdc_name(network: &str) -> String {
     match network {

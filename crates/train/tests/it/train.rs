@@ -201,6 +201,11 @@ fn a_row_that_the_base_cannot_read_is_named() {
     assert_eq!(message(&error), expected);
     let (codec, task) = (&inputs.codec, &inputs.task);
     let checked = inputs.validation.as_ref().unwrap();
+    let refused = EvalSet::new(codec, task, checked, &options, 128)
+        .err()
+        .unwrap();
+    assert_eq!(message(&refused).0, ExitClass::BadInput);
+    assert!(refused.to_string().contains("train.jsonl:3: "), "{refused}");
     let (_, faults) = statistics::lengths(codec, task, checked, &options, 128);
     let told: Vec<_> = faults
         .iter()
@@ -299,6 +304,7 @@ fn learning_is_seen_in_the_loss_and_in_the_answers() {
         &inputs.task,
         &rows.unwrap(),
         &config.encode_options(),
+        inputs.base.config.max_positions,
     )
     .unwrap();
     let stored = adapter::read(&outcome.adapter).unwrap();
@@ -695,6 +701,7 @@ fn text_is_judged_by_its_loss() {
         &inputs.task,
         &dataset,
         &config.encode_options(),
+        inputs.base.config.max_positions,
     )
     .unwrap();
     let report = set.compare(&mut decoder, true, &mut |_, _| {}).unwrap();
