@@ -120,7 +120,10 @@ pub fn get(context: &CommandContext, name: &str) -> Result<ExitStatus, Failure> 
         .strip_prefix("network.")
         .and_then(|it| it.rsplit_once('.'))
     {
-        Some((network, field)) => network_field(context, network, field)?,
+        Some((network, field)) => {
+            let key = known_field(network, field)?;
+            (key, network_value(context, network, key)?)
+        }
         None => {
             let key = known_key("config get", name)?;
             (key, context.settings.get(key.name).cloned())
@@ -139,28 +142,32 @@ pub fn get(context: &CommandContext, name: &str) -> Result<ExitStatus, Failure> 
     Ok(ExitStatus::Success)
 }
 
-/// A field of a network and its value: that of the settings files, or else that of the preset.
-fn network_field(
+/// The value of a network's field: that of the settings files, or else that of the preset.
+fn network_value(
     context: &CommandContext,
     name: &str,
-    field: &str,
-) -> Result<(&'static SettingKey, Option<(SettingValue, SettingOrigin)>), Failure> {
-    let full = |field: &str| format!("network.{name}.{field}");
+    key: &SettingKey,
+) -> Result<Option<(SettingValue, SettingOrigin)>, Failure> {
+    let full = format!("network.{name}.{}", key.name);
+    if let Some(stated) = network_rows(context).remove(&full) {
+        return Ok(Some(stated));
+    }
+    let network = network::named(context, name)?;
+    let value = network::field_value(&network, key.name);
+    Ok(value.map(|value| (value, SettingOrigin::Default)))
+}
+
+fn known_field(network: &str, field: &str) -> Result<&'static SettingKey, SettingsError> {
+    let full = |field: &str| format!("network.{network}.{field}");
     let mut fields = NETWORK_FIELDS.iter();
-    let key = fields
+    let names = fields.clone().map(|key| key.name);
+    fields
         .find(|key| key.name == field)
         .ok_or_else(|| SettingsError::UnknownKey {
             place: "config get".to_owned(),
             key: full(field),
-            suggestion: closest(field, NETWORK_FIELDS.iter().map(|key| key.name))
-                .map(|near| full(&near)),
-        })?;
-    if let Some(stated) = network_rows(context).remove(&full(field)) {
-        return Ok((key, Some(stated)));
-    }
-    let network = network::named(context, name)?;
-    let value = network::field_value(&network, field);
-    Ok((key, value.map(|value| (value, SettingOrigin::Default))))
+            suggestion: closest(field, names).map(|near| full(&near)),
+        })
 }
 
 fn known_key(place: &str, name: &str) -> Result<&'static SettingKey, SettingsError> {
