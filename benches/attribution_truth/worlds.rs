@@ -94,12 +94,15 @@ fn opening(example: TrainingExample) -> TrainingExample {
         TrainingExample::Chat {
             mut messages,
             mut context_answers,
+            mut context_messages,
         } => {
             messages.truncate(2);
             context_answers.retain(|answer| *answer == 0);
+            context_messages.retain(|at| *at < 2);
             TrainingExample::Chat {
                 messages,
                 context_answers,
+                context_messages,
             }
         }
         other => other,

@@ -903,6 +903,9 @@ pub enum ReceiptsCommand {
         /// Request id, the beginning of it, or a file with the receipt
         #[arg(value_name = "ID|FILE")]
         receipt: String,
+        /// Server of a free call; this home's own when left out
+        #[arg(long, value_name = "URL")]
+        url: Option<String>,
     },
     /// Compute a call again here and compare its answer: exit 9, and where they differ, when they do
     Replay(Box<ReplayArgs>),

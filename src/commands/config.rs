@@ -9,10 +9,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use toml_edit::{DocumentMut, Item, Table};
 
-use super::CommandContext;
+use super::{CommandContext, network};
 use crate::commands::settings::{
     SettingKey, SettingOrigin, SettingValue, SettingsError, SourceEntry, closest, keys,
+    keys::NETWORK_FIELDS,
 };
+use openlora_chain::network::{rpc_url, shown_rpc};
 use openlora_core::{
     atomic::{self, FileAccess},
     error::{ExitClass, ExitStatus, Failure},
@@ -25,14 +27,14 @@ pub fn print_settings(context: &CommandContext, origin: bool) -> Result<ExitStat
         context.printer.json(&shown(context));
         return Ok(ExitStatus::Success);
     }
-    let rows: Vec<(String, String)> = context
-        .settings
-        .rows()
-        .map(|(key, value)| {
-            let from = value.map_or("unset".to_owned(), |(_, origin)| origin.to_string());
-            (assignment(key, value.map(|(value, _)| value)), from)
-        })
-        .collect();
+    let keys = context.settings.rows().map(|(key, value)| {
+        let from = value.map_or("unset".to_owned(), |(_, origin)| origin.to_string());
+        (assignment(key, value.map(|(value, _)| value)), from)
+    });
+    let networks = network_rows(context).into_iter();
+    let networks =
+        networks.map(|(key, (value, origin))| (format!("{key} = {value}"), origin.to_string()));
+    let rows: Vec<(String, String)> = keys.chain(networks).collect();
     let width = rows
         .iter()
         .map(|(left, _)| left.chars().count())
@@ -56,6 +58,19 @@ pub fn print_settings(context: &CommandContext, origin: bool) -> Result<ExitStat
     Ok(ExitStatus::Success)
 }
 
+/// The fields of networks that settings files state, without the access keys of RPCs.
+fn network_rows(context: &CommandContext) -> BTreeMap<String, (SettingValue, SettingOrigin)> {
+    let mut rows = context.settings.network_rows();
+    for (key, (value, _)) in &mut rows {
+        if let SettingValue::Text(rpc) = value
+            && key.ends_with(".rpc")
+        {
+            *rpc = shown_rpc(rpc);
+        }
+    }
+    rows
+}
+
 fn assignment(key: &SettingKey, value: Option<&SettingValue>) -> String {
     match value {
         Some(value) => format!("{} = {value}", key.name),
@@ -67,59 +82,92 @@ fn assignment(key: &SettingKey, value: Option<&SettingValue>) -> String {
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ConfigReport<'a> {
     /// By key, such as `train.rank`.
-    settings: BTreeMap<&'a str, ConfigValue<'a>>,
+    settings: BTreeMap<String, ConfigValue>,
     data: &'a [SourceEntry],
 }
 
 /// The result of `config get`, and a part of that of `config show`.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct ConfigValue<'a> {
-    value: Option<&'a SettingValue>,
+pub struct ConfigValue {
+    value: Option<SettingValue>,
     /// A flag, a variable, a file and line, `default` or `unset`.
     origin: String,
 }
 
-impl<'a> ConfigValue<'a> {
-    fn new(value: Option<&'a SettingValue>, origin: Option<&SettingOrigin>) -> Self {
+impl ConfigValue {
+    fn new(found: Option<&(SettingValue, SettingOrigin)>) -> Self {
         Self {
-            value,
-            origin: origin.map_or("unset".to_owned(), SettingOrigin::to_string),
+            value: found.map(|(value, _)| value.clone()),
+            origin: found.map_or("unset".to_owned(), |(_, origin)| origin.to_string()),
         }
     }
 }
 
 fn shown(context: &CommandContext) -> ConfigReport<'_> {
+    let keys = context.settings.rows();
+    let keys = keys.map(|(key, found)| (key.name.to_owned(), ConfigValue::new(found)));
+    let networks = network_rows(context).into_iter();
+    let networks = networks.map(|(key, found)| (key, ConfigValue::new(Some(&found))));
     ConfigReport {
-        settings: context
-            .settings
-            .rows()
-            .map(|(key, found)| {
-                let (value, origin) = (found.map(|it| &it.0), found.map(|it| &it.1));
-                (key.name, ConfigValue::new(value, origin))
-            })
-            .collect(),
+        settings: keys.chain(networks).collect(),
         data: &context.settings.sources,
     }
 }
 
 /// Prints the value of one key alone, for scripts too.
 pub fn get(context: &CommandContext, name: &str) -> Result<ExitStatus, Failure> {
-    let key = known_key("config get", name)?;
-    let found = context.settings.get(key.name);
+    let (key, found) = match name
+        .strip_prefix("network.")
+        .and_then(|it| it.rsplit_once('.'))
+    {
+        Some((network, field)) => {
+            let key = known_field(network, field)?;
+            (key, network_value(context, network, key)?)
+        }
+        None => {
+            let key = known_key("config get", name)?;
+            (key, context.settings.get(key.name).cloned())
+        }
+    };
     let printer = &context.printer;
     if printer.is_json() {
-        printer.json(&ConfigValue::new(
-            found.map(|it| &it.0),
-            found.map(|it| &it.1),
-        ));
+        printer.json(&ConfigValue::new(found.as_ref()));
         return Ok(ExitStatus::Success);
     }
     match found {
         Some((SettingValue::Text(text), _)) => printer.line(text),
         Some((value, _)) => printer.line(value.to_string()),
-        None => printer.note(format!("{} is unset: {}", key.name, key.about)),
+        None => printer.note(format!("{name} is unset: {}", key.about)),
     }
     Ok(ExitStatus::Success)
+}
+
+/// The value of a network's field: that of the settings files, or else that of the preset.
+fn network_value(
+    context: &CommandContext,
+    name: &str,
+    key: &SettingKey,
+) -> Result<Option<(SettingValue, SettingOrigin)>, Failure> {
+    let full = format!("network.{name}.{}", key.name);
+    if let Some(stated) = network_rows(context).remove(&full) {
+        return Ok(Some(stated));
+    }
+    let network = network::named(context, name)?;
+    let value = network::field_value(&network, key.name);
+    Ok(value.map(|value| (value, SettingOrigin::Default)))
+}
+
+fn known_field(network: &str, field: &str) -> Result<&'static SettingKey, SettingsError> {
+    let full = |field: &str| format!("network.{network}.{field}");
+    let mut fields = NETWORK_FIELDS.iter();
+    let names = fields.clone().map(|key| key.name);
+    fields
+        .find(|key| key.name == field)
+        .ok_or_else(|| SettingsError::UnknownKey {
+            place: "config get".to_owned(),
+            key: full(field),
+            suggestion: closest(field, names).map(|near| full(&near)),
+        })
 }
 
 fn known_key(place: &str, name: &str) -> Result<&'static SettingKey, SettingsError> {
@@ -177,6 +225,10 @@ pub fn set(
     // The fields of networks are checked with the file.
     if !name.starts_with("network.") {
         known_key("config set", name)?;
+    }
+    let rpc_of = name.strip_prefix("network.");
+    if let Some(network) = rpc_of.and_then(|it| it.strip_suffix(".rpc")) {
+        rpc_url(network, text)?;
     }
     let file = match (user, &context.settings.project_file) {
         (true, _) => context.dirs.user_file(),

@@ -55,11 +55,11 @@ pub struct RowPreview {
 /// Shows rows as the model sees them.
 pub fn preview(context: &CommandContext, request: &PreviewRequest) -> Result<ExitStatus, Failure> {
     let dataset = dataset::load(&sources(context, &request.files)?)?;
-    tell_unlearned(context, &dataset);
+    let options = encode_options(&context.settings);
+    tell_unlearned(context, &dataset, options.loss);
     let task = Task::resolve(&dataset, &project::task_wish(&context.settings))?;
     let chosen = chosen(&dataset, request)?;
     let codec = open_codec(context)?;
-    let options = encode_options(&context.settings);
     let mut shown = Vec::new();
     for number in chosen {
         let row = &dataset.rows[number - 1];
@@ -146,9 +146,9 @@ fn sources(context: &CommandContext, files: &[PathBuf]) -> Result<Vec<DataSource
     Ok(sources.map(shortened).collect())
 }
 
-/// Notes which columns and answers nothing is learned from.
-pub fn tell_unlearned(context: &CommandContext, dataset: &Dataset) {
-    for warning in warnings::of_reading(dataset) {
+/// Notes which columns and messages nothing is learned from.
+pub fn tell_unlearned(context: &CommandContext, dataset: &Dataset, loss: LossOn) {
+    for warning in warnings::of_reading(dataset, loss) {
         let warning = warning.with_path(|path| named_paths::shown(&context.settings, path));
         context.printer.warn(warning.to_string());
     }

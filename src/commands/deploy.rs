@@ -37,8 +37,9 @@ use openlora_package::{
     verify::{CheckStatus, PackageVerification},
 };
 use openlora_release::deploy::{
-    DeployContext, DeployError, DeployOptions, DeployPlan, DeployStep, FeeQuote, RegistryAction,
-    ReleaseParams, append_release, carry_out, find_release, observe, payout, plan, quote, splitter,
+    CallValue, DeployContext, DeployError, DeployOptions, DeployPlan, DeployStep, FeeQuote,
+    RegistryAction, ReleaseParams, append_release, carry_out, find_release, observe, payout, plan,
+    quote, splitter,
 };
 use openlora_runtime::running_server::RunningServer;
 use openlora_wallet::WalletAccount;
@@ -434,6 +435,7 @@ fn print_steps(
 ) -> Result<(), Failure> {
     let printer = &context.printer;
     let network = &tx_context.chain.network;
+    let symbol = network.payment_symbol();
     printer.note(format!(
         "chain         {} ({}) through {}",
         network.name,
@@ -445,7 +447,7 @@ fn print_steps(
         printer.note(format!("contract      {} {}", step.contract, step.to));
         printer.note(format!("call          {}", step.call));
         for (name, value) in &step.arguments {
-            printer.note(format!("  {name:<16} {value}"));
+            printer.note(format!("  {name:<16} {}", value.shown(symbol)));
         }
         printer.note(format!("gas           at most {}", submission.gas));
     }
@@ -479,9 +481,9 @@ fn propose(
     let network = &tx_context.chain.network;
     let transaction =
         |(step, submission): (&DeployStep, &openlora_chain::transaction::TxSubmission)| {
-            let argument = |(name, value): &(&'static str, String)| CallArgument {
+            let argument = |(name, value): &(&'static str, CallValue)| CallArgument {
                 name,
-                value: value.clone(),
+                value: value.raw(),
             };
             PlannedTransaction {
                 deed: step.deed.clone(),

@@ -42,16 +42,22 @@ fn work(context: &CommandContext, request: &EvalRequest) -> Result<ExitStatus, F
         }
         .into());
     };
-    tell_unlearned(context, &rows);
+    let config = project::train_config(settings)?;
+    tell_unlearned(context, &rows, config.loss);
     let base = project::base(context, None)?;
     adapter::verify_base(&adapter, &base.digest)?;
     let task = match &adapter.task {
         Some(card) => card.task.clone(),
         None => Task::resolve(&rows, &project::task_wish(settings))?,
     };
-    let config = project::train_config(settings)?;
     let codec = TextCodec::open(&base.dir)?;
-    let set = EvalSet::new(&codec, &task, &rows, &config.encode_options())?;
+    let set = EvalSet::new(
+        &codec,
+        &task,
+        &rows,
+        &config.encode_options(),
+        base.config.max_positions,
+    )?;
     let mut decoder = load_with_adapter(&base, &adapter, config.precision)?;
     let least = settings.eval.min_gain;
     let with_base = request.vs_base || least.is_some();

@@ -209,10 +209,7 @@ fn print_adapters(context: &CommandContext, network: &Network, explored: &Regist
         explored.registry, explored.network, explored.chain_id, explored.block
     ));
     // The registry counts prices in millionths of the network's token.
-    let price_symbol = network
-        .token
-        .as_ref()
-        .map_or("tokens of payment", |token| token.symbol.as_str());
+    let price_symbol = network.payment_symbol();
     if explored.adapters.is_empty() {
         printer.note("it has no adapter");
         printer.hint("register one: openlora deploy");

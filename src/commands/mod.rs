@@ -130,8 +130,8 @@ pub async fn dispatch(
         }
         CliCommand::Receipts(ReceiptsCommand::List) => receipts::list(context),
         CliCommand::Receipts(ReceiptsCommand::Pending) => receipts::pending(context),
-        CliCommand::Receipts(ReceiptsCommand::Verify { receipt }) => {
-            receipts::verify(context, &receipt).await
+        CliCommand::Receipts(ReceiptsCommand::Verify { receipt, url }) => {
+            receipts::verify(context, &receipt, url.as_deref()).await
         }
         CliCommand::Receipts(ReceiptsCommand::Replay(args)) => {
             receipts::replay(context, (*args).into()).await

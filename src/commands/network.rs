@@ -5,7 +5,10 @@ use crate::commands::settings::{SettingValue, closest};
 use openlora_chain::network::{Network, NetworkContracts, NetworkOptions, PRESETS, PaymentToken};
 use openlora_contracts as contracts;
 use openlora_contracts::deployments;
-use openlora_core::error::{ExitClass, Failure};
+use openlora_core::{
+    Address,
+    error::{ExitClass, Failure},
+};
 use openlora_devnet::supervisor;
 
 /// The network of `project.network`.
@@ -27,12 +30,8 @@ pub fn named(context: &CommandContext, name: &str) -> Result<Network, Failure> {
     }
     let mut options = NetworkOptions::default();
     for entry in tables {
-        for (field, value) in &entry.values {
-            // That real money needs no confirmation is the user's to say.
-            let lowers = *field == "mainnet" && *value == SettingValue::Boolean(false);
-            if !(entry.by_project && lowers) {
-                wish_for(&mut options, field, value);
-            }
+        for it in entry.accepted() {
+            wish_for(&mut options, it.field, &it.value);
         }
     }
     let mut network = Network::resolve(name, &options)?;
@@ -117,7 +116,7 @@ pub async fn reach(context: &CommandContext, mut network: Network) -> Result<Net
     }
     let tables = context.settings.networks.iter();
     let mut named = tables.filter(|entry| entry.name == network.name);
-    let has_rpc = named.any(|entry| entry.values.iter().any(|(field, _)| *field == "rpc"));
+    let has_rpc = named.any(|entry| entry.values.iter().any(|it| it.field == "rpc"));
     if !network.is_local() || has_rpc {
         return Ok(network);
     }
@@ -179,10 +178,37 @@ fn wish_for(options: &mut NetworkOptions, field: &str, value: &SettingValue) {
     }
 }
 
+/// The value of a field of a `[network.NAME]` table that a network has; an RPC without its access
+/// key.
+pub fn field_value(network: &Network, field: &str) -> Option<SettingValue> {
+    let text = |text: &String| SettingValue::Text(text.clone());
+    let address = |address: Option<Address>| Some(SettingValue::Text(address?.to_string()));
+    let number = |number: u64| i64::try_from(number).ok().map(SettingValue::Integer);
+    let (token, contracts) = (network.token.as_ref(), &network.contracts);
+    match field {
+        "chain_id" => number(network.chain_id),
+        "rpc" => Some(SettingValue::Text(network.rpc_shown())),
+        "mainnet" => Some(SettingValue::Boolean(network.mainnet)),
+        "token" => address(token.map(|token| token.address)),
+        "token_symbol" => token.map(|token| text(&token.symbol)),
+        "token_decimals" => token.and_then(|token| number(token.decimals.into())),
+        "token_name" => token.map(|token| text(&token.name)),
+        "token_version" => token.map(|token| text(&token.version)),
+        "confirmations" => number(network.confirmations),
+        "registry" => address(contracts.registry),
+        "splitter_factory" => address(contracts.splitter_factory),
+        "pool_factory" => address(contracts.pool_factory),
+        "anchor" => address(contracts.anchor),
+        _ => None,
+    }
+}
+
 fn unknown(context: &CommandContext, name: &str) -> Failure {
     let tables = context.settings.networks.iter();
     let mut known: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
-    known.extend(tables.map(|entry| entry.name.as_str()));
+    let own = tables.map(|entry| entry.name.as_str());
+    known.extend(own.filter(|name| PRESETS.iter().all(|preset| preset.name != *name)));
+    known.dedup();
     let message = format!(
         "there is no network `{name}`, expected one of {}",
         known.join(", ")

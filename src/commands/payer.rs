@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use super::{CommandContext, money, network, notices::print_event, tx_context::limits, wallet};
+use crate::commands::settings::NetworkValue;
 use openlora_chain::{
     balance::in_units,
     development,
@@ -79,14 +80,14 @@ fn check_network(context: &CommandContext) -> Result<(), Failure> {
             .filter(|it| !it.by_project)
             .flat_map(|it| &it.values);
         values
-            .filter(|(name, _)| *name == field)
-            .map(|(_, value)| value)
+            .filter(|it| it.field == field)
+            .map(|it| &it.value)
             .next_back()
     };
     let mut said = tables()
         .filter(|it| it.by_project)
         .flat_map(|it| &it.values);
-    let Some((field, _)) = said.find(|(field, value)| own(field) != Some(value)) else {
+    let Some(NetworkValue { field, .. }) = said.find(|it| own(it.field) != Some(&it.value)) else {
         return Ok(());
     };
     let file = settings.project_file.clone().unwrap_or_default();

@@ -425,7 +425,12 @@ pub(super) fn unknown(id: &str) -> Failure {
 }
 
 /// Compares a receipt, given by id or as a file, with the signed payment and with the chain.
-pub async fn verify(context: &CommandContext, what: &str) -> Result<ExitStatus, Failure> {
+/// A free call's receipt is compared with its server's.
+pub async fn verify(
+    context: &CommandContext,
+    what: &str,
+    url: Option<&str>,
+) -> Result<ExitStatus, Failure> {
     let store = PayerStore::open(&context.dirs.data)?;
     let path = Path::new(what);
     let is_path = path.components().count() > 1 || context.settings.working_dir.join(path).exists();
@@ -437,7 +442,9 @@ pub async fn verify(context: &CommandContext, what: &str) -> Result<ExitStatus, 
         .as_ref()
         .map_or(what, |receipt| &receipt.id)
         .to_owned();
-    let record = find(&store, &id)?.ok_or_else(|| unknown(&id))?;
+    let Some(record) = find(&store, &id)? else {
+        return verify_free_call(context, &id, given, url).await;
+    };
     let id = record.request_id.clone();
     let receipt = given.or_else(|| StoredReceipt::from_record(&record).receipt);
     let charge = match &receipt {
@@ -467,6 +474,83 @@ pub async fn verify(context: &CommandContext, what: &str) -> Result<ExitStatus, 
         checks,
     };
     Ok(report(context, &verified))
+}
+
+/// Compares what a free call's receipt says with itself and with the receipt that its server has.
+async fn verify_free_call(
+    context: &CommandContext,
+    id: &str,
+    given: Option<PublishedReceipt>,
+    url: Option<&str>,
+) -> Result<ExitStatus, Failure> {
+    let url = match url {
+        Some(url) => Some(url.to_owned()),
+        None => own_server(context).await?,
+    };
+    let published = match url {
+        Some(url) => ServerClient::new(context, Some(&url))?.receipt(id).await?,
+        None => None,
+    };
+    let receipt = given.as_ref().or(published.as_ref());
+    let receipt = receipt.filter(|receipt| receipt.payment.is_none());
+    let receipt = receipt.ok_or_else(|| unknown(id))?;
+    let mut lines = vec![
+        ("charge", free_charge(receipt)),
+        ("usage", token_sum(receipt)),
+    ];
+    if given.is_some() {
+        lines.push(("server", against_published(receipt, published.as_ref())));
+    }
+    let nothing = "nothing was paid: the call was free, so no signature and no chain tells of it";
+    lines.push(("payment", ComparisonResult::Unknown(nothing.to_owned())));
+    let checks: Vec<ReceiptCheck> = lines.into_iter().map(check).collect();
+    let verified = ReceiptVerification {
+        ok: checks.iter().all(|check| check.status != CheckStatus::Fail),
+        id: receipt.id.clone(),
+        checks,
+    };
+    Ok(report(context, &verified))
+}
+
+fn free_charge(receipt: &PublishedReceipt) -> ComparisonResult {
+    match receipt.paid.is_zero() {
+        true => ComparisonResult::Fits,
+        false => {
+            ComparisonResult::Differs("the receipt states a charge and names no payment".to_owned())
+        }
+    }
+}
+
+fn token_sum(receipt: &PublishedReceipt) -> ComparisonResult {
+    let usage = &receipt.usage;
+    let expected = usage.prompt_tokens.saturating_add(usage.completion_tokens);
+    match usage.total_tokens == expected {
+        true => ComparisonResult::Fits,
+        false => ComparisonResult::Differs(format!(
+            "the receipt states {} tokens in total, expected {expected}",
+            usage.total_tokens
+        )),
+    }
+}
+
+/// A receipt of a file and its server's; shares are stated later than the rest.
+fn against_published(
+    receipt: &PublishedReceipt,
+    published: Option<&PublishedReceipt>,
+) -> ComparisonResult {
+    let Some(published) = published else {
+        return ComparisonResult::Unknown(
+            "no server that has it is known here: name it with --url URL".to_owned(),
+        );
+    };
+    let same = PublishedReceipt {
+        attribution: published.attribution.clone(),
+        ..receipt.clone()
+    };
+    match same == *published {
+        true => ComparisonResult::Fits,
+        false => ComparisonResult::Differs("the server's receipt of this call differs".to_owned()),
+    }
 }
 
 fn read(path: &Path) -> Result<PublishedReceipt, Failure> {

@@ -87,7 +87,7 @@ fn work(
     let inputs = inputs(context, &request.data, out.as_deref(), &start)?;
     let read = [Some(&inputs.dataset), inputs.validation.as_ref()];
     for dataset in read.into_iter().flatten() {
-        tell_unlearned(context, dataset);
+        tell_unlearned(context, dataset, inputs.config.loss);
     }
     if request.dry_run {
         show_estimate(&context.printer, &estimate(&inputs)?);
@@ -96,12 +96,13 @@ fn work(
     let columns = ColumnNames::parse(&inputs.config.columns)?.optional();
     let held_out = project::held_out(context, &[], &columns)?
         .map(|rows| {
-            tell_unlearned(context, &rows);
+            tell_unlearned(context, &rows, inputs.config.loss);
             EvalSet::new(
                 &inputs.codec,
                 &inputs.task,
                 &rows,
                 &inputs.config.encode_options(),
+                inputs.base.config.max_positions,
             )
         })
         .transpose()?;

@@ -33,8 +33,8 @@ use openlora_model::adapter::{LoraAdapter, WEIGHTS_FILE};
 use openlora_package::hash;
 use openlora_payments::{
     settlement::{
-        ChainSettlement, ClaimWorth, LedgerView, SettleError, SettleTriggers, SettlementClient,
-        SettlementOptions, SettlementRecords,
+        ChainSettlement, ClaimWorth, LedgerView, SettleError, SettleTriggers, SettlementAccounts,
+        SettlementClient, SettlementOptions, SettlementRecords, TxPurpose,
     },
     x402::{ChainOffer, FacilitatorService, SellerConfig, SponsorRules, X402Seller},
 };
@@ -278,7 +278,7 @@ impl ServingPlan {
         }
         let offers = operators.iter().zip(&self.chains);
         let offers: Vec<ChainOffer> = offers
-            .map(|(it, chain)| self.chain_offer(&it.client, &chain.terms))
+            .map(|(it, chain)| self.chain_offer(&it.accounts, &chain.terms))
             .collect();
         for ChainOperator { client, .. } in &operators {
             client.refresh().await.map_err(SettleError::from)?;
@@ -351,9 +351,13 @@ impl ServingPlan {
         self.chains.iter().enumerate().map(open).collect()
     }
 
-    fn chain_offer(&self, client: &Arc<SettlementClient>, terms: &ChainTerms) -> ChainOffer {
+    fn chain_offer(&self, accounts: &SettlementAccounts, terms: &ChainTerms) -> ChainOffer {
+        let settlement =
+            |client: &Arc<SettlementClient>| Arc::clone(client) as Arc<dyn ChainSettlement>;
+        let others = accounts.all().skip(1);
         ChainOffer {
-            settlement: Arc::clone(client) as Arc<dyn ChainSettlement>,
+            settlement: settlement(accounts.main()),
+            others: others.map(|it| (it.account(), settlement(it))).collect(),
             token: terms.token.address,
             token_symbol: terms.token.symbol.clone(),
             token_decimals: terms.token.decimals,
@@ -394,13 +398,13 @@ impl PaidServing {
         self.plan.terms.prices
     }
 
-    /// Offers calls of one more adapter; returns its recipients on the home chain. No transaction is
-    /// sent: the server's account is in use.
+    /// Offers calls of one more adapter; returns its recipients on the home chain. Where another
+    /// chain has no splitter of it yet, the server creates it, in the order of its other transactions.
     ///
     /// # Errors
     ///
     /// The adapter is not registered or is served by another account, a chain cannot be reached, or
-    /// has no splitter yet.
+    /// the splitter cannot be created there.
     pub async fn offer(&self, one: &ChosenAdapter) -> Result<SplitRead, Failure> {
         let chosen = std::slice::from_ref(one);
         let release = release_of_weights(
@@ -413,15 +417,13 @@ impl PaidServing {
         let payee = payees.get(&one.adapter.digest);
         let none = || Failure::new(ExitClass::Internal, "an adapter has no payee");
         let payee = payee.ok_or_else(none)?;
-        for PaidChain { chain, .. } in &self.plan.chains {
-            if payee.missing_on(chain).await?.is_some() {
-                let message = format!(
-                    "{} has no splitter on `{}` yet, so nobody could be paid for its calls there",
-                    one.name, chain.network.name
-                );
-                return Err(Failure::new(ExitClass::BadInput, message).with_hint(
-                    "restart the server with this adapter: it puts the splitter on the chain",
-                ));
+        for ChainOperator { client, .. } in &self.operators {
+            if let Some(step) = payee.missing_on(client.chain()).await? {
+                let purpose = TxPurpose {
+                    key: step.key,
+                    label: step.deed,
+                };
+                client.carry_out(step.to, step.data, purpose).await?;
             }
         }
         for PaidChain { chain, terms, .. } in &self.plan.chains {
@@ -447,6 +449,7 @@ impl PaidServing {
                 client,
                 settler,
                 rewarder,
+                ..
             } = operator;
             let SaleTerms {
                 rounds, triggers, ..

@@ -52,6 +52,8 @@ pub struct ChainOperator {
     pub client: Arc<SettlementClient>,
     pub settler: Arc<ChainSettler>,
     pub rewarder: Arc<RewardPublisher>,
+    /// The main account's client, and those of the others.
+    pub accounts: SettlementAccounts,
 }
 
 impl ChainOperator {
@@ -74,11 +76,12 @@ impl ChainOperator {
         let client = Arc::new(SettlementClient::new(chain, main, records, options));
         let accounts = SettlementAccounts::new(Arc::clone(&client), others);
         let settler = Arc::new(ChainSettler::new(accounts.clone()));
-        let rewarder = RewardPublisher::new(rewards, accounts, is_home);
+        let rewarder = RewardPublisher::new(rewards, accounts.clone(), is_home);
         Self {
             client,
             settler,
             rewarder: Arc::new(rewarder),
+            accounts,
         }
     }
 

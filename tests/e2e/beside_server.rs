@@ -1,13 +1,17 @@
 //! Commands beside a running server of the same home: they read its journal, and record through it
 //! what they do on a chain.
 
+use std::collections::BTreeMap;
+
 use openlora_ledger::event::{Event, EventRecord};
 use serde_json::{Value, json};
 
 use crate::{
     deploy_support::{Act, Chain, Desk, Proxy},
-    keys::OWN,
+    devnet_support::{Devnet, Rpc},
+    keys::{ADDRESS, OWN},
     live::{Live, golden, serve_args, write_adapters},
+    support::Invocation,
 };
 
 /// A home on its own chain, in which a server answers calls for free.
@@ -84,6 +88,10 @@ fn a_release_is_deployed_while_its_home_serves() {
 
 /// Serves the package `first` under the name of its release.
 fn serve_release(desk: &Desk, more: &[&str]) -> Live {
+    Live::of(serving_release(desk).args(more.iter().copied()))
+}
+
+fn serving_release(desk: &Desk) -> Invocation {
     let base = golden("llama").display().to_string();
     let args = [
         "serve",
@@ -98,7 +106,75 @@ fn serve_release(desk: &Desk, more: &[&str]) -> Live {
         "--adapter",
         "tone=first",
     ];
-    Live::of(desk.openlora(&args).args(more.iter().copied()))
+    desk.openlora(&args)
+}
+
+#[test]
+fn a_running_server_puts_a_new_splitter_on_its_other_chain() {
+    let chain = Chain::embedded();
+    let dir = tempfile::tempdir().unwrap();
+    let other = Devnet::start(dir.path(), 31_338);
+    let desk = Desk::at(chain.url());
+    desk.configure(&format!(
+        "[network.local]\nrpc = \"{}\"\n[network.local-2]\nrpc = \"{}\"\n\
+         [serve]\nnetworks = [\"local-2\"]\n",
+        chain.url(),
+        other.rpc.url
+    ));
+    desk.run(&["deploy", "first"]).succeeds();
+    let server = serve_release(&desk, &[]);
+    let splits = |version: u32| -> BTreeMap<u64, String> {
+        let split = |record: EventRecord| match record.event {
+            Event::SplitRead(split) if split.version == version => {
+                let at = split.receiver;
+                Some((at.chain_id, at.receiver.to_string()))
+            }
+            _ => None,
+        };
+        desk.journal().into_iter().filter_map(split).collect()
+    };
+    let deployed = desk.run(&["deploy", "second"]).succeeds();
+    let told = format!("the server at {} serves tone already\n", server.url);
+    assert!(deployed.stderr.ends_with(&told), "{}", deployed.stderr);
+    let second = splits(2);
+    let splitter = &second[&31_337];
+    let both = BTreeMap::from([(31_337, splitter.clone()), (31_338, splitter.clone())]);
+    assert_eq!(second, both);
+    assert_ne!(splits(1), second);
+    let code = |rpc: &Rpc| rpc.ok("eth_getCode", json!([splitter, "latest"]));
+    for rpc in [&chain.rpc(), &other.rpc] {
+        assert_ne!(code(rpc), json!("0x"));
+    }
+    assert_eq!(server.drain().0, 0);
+}
+
+#[test]
+fn a_release_of_another_account_is_served_once_that_account_permits_it() {
+    let chain = Chain::embedded();
+    let desk = Desk::at(chain.url());
+    desk.run(&["deploy", "first"]).succeeds();
+    let as_rich = || serving_release(&desk).env("OPENLORA_WALLET_ACCOUNT", "rich");
+    let refused = as_rich().run();
+    let expected = format!(
+        "error: {ADDRESS} may not serve tone, which {OWN} registered: the registry does not list \
+         it as a server\n\
+         hint: a server uses one account: let this one serve it too, with {OWN} as NAME: \
+         `openlora deploy --account NAME --server {ADDRESS}`; or register it from this account: \
+         `openlora package`, then `openlora deploy`; or serve it by itself from the account that \
+         registered it: `openlora config set --user wallet.account NAME`\n"
+    );
+    assert_eq!(refused.code, 8, "{}", refused.stderr);
+    let envelope: Value = serde_json::from_str(refused.stderr.lines().last().unwrap()).unwrap();
+    let said = format!(
+        "error: {}\nhint: {}\n",
+        envelope["message"].as_str().unwrap(),
+        envelope["hint"].as_str().unwrap()
+    );
+    assert_eq!(said, expected);
+    desk.run(&["deploy", "first", "--account", "own", "--server", ADDRESS])
+        .succeeds();
+    let server = Live::of(as_rich());
+    assert_eq!(server.drain().0, 0);
 }
 
 #[test]

@@ -101,7 +101,7 @@ fn a_free_call_has_its_receipt_at_the_server() {
             "paid": "0", "payment": null, "disputed": null,
         })
     );
-    // Nothing was paid, so nothing is listed or verified.
+    // Nothing was paid, so nothing is listed.
     let list = run(home.path(), &["receipts", "list"]).succeeds();
     assert_eq!(
         (list.stdout.as_str(), list.stderr.as_str()),
@@ -115,7 +115,46 @@ fn a_free_call_has_its_receipt_at_the_server() {
          hint: list the paid calls: openlora receipts list; a free call's receipt is at its server: \
          name it with --url URL\n"
     );
-    run(home.path(), &["receipts", "verify", id]).fails(2, &unknown);
+    // What its receipt says of itself is verified, and that of a file is the server's.
+    let verify = ["receipts", "verify", id];
+    let nothing = "skipped payment: nothing was paid: the call was free, so no signature and no \
+                   chain tells of it\n";
+    let verified = run(home.path(), &verify).succeeds();
+    let stated = format!("ok      charge\nok      usage\n{nothing}");
+    assert_eq!(verified.stdout, stated);
+    let named = [&verify[..], &["--url", url]].concat();
+    assert_eq!(run(other.path(), &named).succeeds().stdout, stated);
+    let kept = other.path().join("answer.json");
+    std::fs::write(&kept, answer.to_string()).unwrap();
+    let of_file = ["receipts", "verify", "answer.json"];
+    let named = [&of_file[..], &["--url", url]].concat();
+    assert_eq!(
+        run(other.path(), &named).succeeds().stdout,
+        format!("ok      charge\nok      usage\nok      server\n{nothing}")
+    );
+    let unseen = "skipped server: no server that has it is known here: name it with --url URL\n";
+    assert_eq!(
+        run(other.path(), &of_file).succeeds().stdout,
+        format!("ok      charge\nok      usage\n{unseen}{nothing}")
+    );
+    let mut changed = answer.clone();
+    changed["receipt"]["usage"]["total_tokens"] = json!(1);
+    changed["receipt"]["paid"] = json!("5");
+    std::fs::write(&kept, changed.to_string()).unwrap();
+    let refused = run(other.path(), &named);
+    let total = &usage["total_tokens"];
+    assert_eq!(
+        (refused.code, refused.stdout),
+        (
+            9,
+            format!(
+                "FAILED  charge: the receipt states a charge and names no payment\n\
+                 FAILED  usage: the receipt states 1 tokens in total, expected {total}\n\
+                 FAILED  server: the server's receipt of this call differs\n{nothing}"
+            )
+        )
+    );
+    run(other.path(), &verify).fails(2, &unknown);
     run(other.path(), &show).fails(2, &unknown);
     assert_eq!(server.drain().0, 0);
     run(home.path(), &show).fails(2, &unknown);

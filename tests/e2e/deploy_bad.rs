@@ -423,7 +423,7 @@ fn an_adapter_that_is_not_there_or_not_ours() {
     let (desk, _chain) = at_embedded();
     let id = format!("0x{}", "7".repeat(64));
     desk.run(&["deploy", "first", "--adapter", &id]).fails(
-        5,
+        2,
         &format!(
             "error: the registry {} has no adapter {id}\nhint: `openlora explore` lists the \
              adapters; without --adapter a new one is registered\n",
@@ -431,7 +431,7 @@ fn an_adapter_that_is_not_there_or_not_ours() {
         ),
     );
     desk.run(&["explore", &id]).fails(
-        5,
+        2,
         &format!(
             "error: the registry {} has no adapter {id}\nhint: `openlora explore` lists the \
              adapters; without --adapter a new one is registered\n",
@@ -479,6 +479,56 @@ fn a_price_of_zero_is_only_what_the_settings_say() {
     );
     settings("[pricing]\ncompletion = \"0\"\n").succeeds();
     settings("").succeeds();
+}
+
+#[test]
+fn shares_and_prices_are_shown_in_percent_and_tokens() {
+    let (desk, chain) = at_embedded();
+    let settings = "[pricing]\ncompletion = \"0.0025\"\n";
+    desk.configure(&format!(
+        "[network.local]\nrpc = \"{}\"\n{settings}",
+        chain.url()
+    ));
+    let shown = desk.run(&["deploy", "first", "--dry-run"]).succeeds();
+    let planned = desk.json(&["deploy", "first", "--dry-run"]);
+    let argument = |at: usize, name: &str| {
+        let arguments = planned["transactions"][at]["arguments"].as_array().unwrap();
+        let mut found = arguments.iter().filter(|it| it["name"] == name);
+        found.next().unwrap()["value"].as_str().unwrap().to_owned()
+    };
+    let pool = argument(0, "makes");
+    let told = |name: &str| -> Vec<String> {
+        let rows = shown
+            .stderr
+            .lines()
+            .filter_map(|row| row.strip_prefix("  "));
+        let of_name = rows.filter(|row| row.split(' ').next() == Some(name));
+        of_name
+            .map(|row| row[name.len()..].trim().to_owned())
+            .collect()
+    };
+    assert_eq!(told("quorum"), ["50.0001 %"]);
+    assert_eq!(told("price"), ["0.0025 dUSD for 1000 generated tokens"]);
+    let shares = [argument(0, "shares"), argument(1, "shares")];
+    let in_percent = shares.each_ref().map(|shares| {
+        let parts = shares.split(", ").map(|part| {
+            let (who, ppm) = part.strip_suffix(" ppm").unwrap().split_once(' ').unwrap();
+            format!("{who} {}", openlora_core::exact_percent(ppm))
+        });
+        parts.collect::<Vec<_>>().join(", ")
+    });
+    assert_eq!(told("shares"), in_percent);
+    assert!(
+        in_percent[1].contains(&format!("{OWN} 60 %")),
+        "{in_percent:?}"
+    );
+    assert!(
+        in_percent[1].contains(&format!("{pool} 40 %")),
+        "{in_percent:?}"
+    );
+    // Scripts get what the contracts receive.
+    assert_eq!(argument(0, "quorum"), "500001 ppm");
+    assert_eq!(argument(1, "price"), "2500");
 }
 
 #[test]
@@ -605,8 +655,8 @@ fn a_registration_by_somebody_else_with_another_split_is_told() {
                 "split".to_owned(),
                 reason(
                     "the split",
-                    &format!("{ADDRESS} 1000000 ppm"),
-                    &format!("{OWN} 600000 ppm")
+                    &format!("{ADDRESS} 100 %"),
+                    &format!("{OWN} 60 %")
                 )
             ),
         ]
@@ -643,11 +693,11 @@ fn a_contributor_without_an_address() {
     let mut goods = ReleaseParams::from_package(&package).unwrap();
     goods.contributors[0].address = None;
     let error = payout(&goods).unwrap_err();
-    let ppm = goods.contributors[0].static_ppm;
+    let part = openlora_core::exact_percent(goods.contributors[0].static_ppm);
     assert_eq!(
         (error.to_string(), error.hint().unwrap()),
         (
-            format!("the contributor Ada has {ppm} ppm and no address"),
+            format!("the contributor Ada has {part} of the pool and no address"),
             "give its `[[data]]` entry an `address`, then run `openlora package` again".into()
         )
     );

@@ -133,6 +133,10 @@ fn config_set_reaches_the_tables_of_networks() {
     let written = "[project]\nname = \"tone\"\n\n[network.own]\nrpc = \"http://127.0.0.1:9\"\n\
                    token_decimals = 6\n";
     assert_eq!(fs::read_to_string(&file).unwrap(), written);
+    set("network.own.rpc", "rpc.example").fails(
+        3,
+        "error: network `own`: `rpc`: \"an address that cannot be read\" is no http address\n",
+    );
     let set = set("network.own.tokn", "x");
     set.fails(
         3,
@@ -185,6 +189,83 @@ fn config_get_prints_one_value() {
     get(&["train.rnak"]).fails(
         3,
         "error: config get: unknown key `train.rnak`\nhint: did you mean `train.rank`?\n",
+    );
+}
+
+#[test]
+fn config_get_and_show_print_the_fields_of_networks() {
+    let home = TempDir::new().unwrap();
+    let file = home.path().join("openlora.toml");
+    let settings = "[network.own]\nchain_id = 77\nrpc = \"https://rpc.example/v2/secret\"\n\
+                    [network.base]\nconfirmations = 5\nmainnet = false\n";
+    fs::write(&file, settings).unwrap();
+    let config = |line: &str| {
+        let args = line.split(' ');
+        openlora(home.path()).args(["config"]).args(args).run()
+    };
+    let usdc = "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913";
+    for (key, value) in [
+        ("network.own.chain_id", "77"),
+        // Without its access key.
+        ("network.own.rpc", "https://rpc.example"),
+        ("network.own.confirmations", "2"),
+        ("network.base.confirmations", "5"),
+        // A project file does not say that real money needs no confirmation.
+        ("network.base.mainnet", "true"),
+        ("network.base.token", usdc),
+        ("network.base.token_decimals", "6"),
+        ("network.local.token_symbol", "dUSD"),
+    ] {
+        let run = config(&format!("get {key}")).succeeds();
+        let expected = format!("{value}\n");
+        assert_eq!((run.stdout, run.stderr.as_str()), (expected, ""), "{key}");
+    }
+    let unset = config("get network.own.token").succeeds();
+    assert_eq!(
+        (unset.stdout.as_str(), unset.stderr.as_str()),
+        (
+            "",
+            "network.own.token is unset: token that calls are paid in\n"
+        )
+    );
+    let json = |key: &str| config(&format!("get {key} --json")).succeeds().stdout;
+    assert_eq!(
+        json("network.base.confirmations"),
+        format!("{{\"value\":5,\"origin\":\"{}:5\"}}\n", file.display())
+    );
+    assert_eq!(
+        json("network.base.chain_id"),
+        "{\"value\":8453,\"origin\":\"default\"}\n"
+    );
+    config("get network.own.tokn").fails(
+        3,
+        "error: config get: unknown key `network.own.tokn`\n\
+         hint: did you mean `network.own.token`?\n",
+    );
+    config("get network.bse.rpc").fails(
+        3,
+        "error: there is no network `bse`, expected one of local, local-2, base, base-sepolia, \
+         optimism, optimism-sepolia, arbitrum, arbitrum-sepolia, own\n\
+         hint: did you mean `base`?\n",
+    );
+    let shown = config("show").succeeds().stdout;
+    let networks: Vec<&str> = shown
+        .lines()
+        .filter(|it| it.starts_with("network."))
+        .collect();
+    assert_eq!(
+        networks,
+        [
+            "network.base.confirmations = 5",
+            "network.own.chain_id = 77",
+            "network.own.rpc = \"https://rpc.example\"",
+        ]
+    );
+    let shown: serde_json::Value =
+        serde_json::from_str(&config("show --json").succeeds().stdout).unwrap();
+    assert_eq!(
+        shown["settings"]["network.own.chain_id"],
+        serde_json::json!({ "value": 77, "origin": format!("{}:2", file.display()) })
     );
 }
 

@@ -539,7 +539,7 @@ fn edits<'a>(
             batch,
             "/calls/0/confidence_ppm",
             json!(7),
-            "confidence is stated",
+            "confidence is stated as 0.0007 % and comes out as ",
         ),
         (
             contributions,

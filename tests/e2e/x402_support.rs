@@ -429,6 +429,7 @@ pub fn signed(buyer: &Buyer, digest: Word) -> Bytes {
 fn counters(market: &Market, seller: &Seller) -> Vec<ChainOffer> {
     vec![ChainOffer {
         settlement: Arc::clone(&seller.desk) as _,
+        others: BTreeMap::new(),
         token: market.token,
         token_symbol: "dUSD".into(),
         token_decimals: 6,

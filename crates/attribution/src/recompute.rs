@@ -7,7 +7,7 @@ use super::{
     call_shares::{ShareInputs, by_sketch, shaping, shares_to_event},
     shares::{ShareFallback, ShareOutcome},
 };
-use openlora_core::{Amount, Word};
+use openlora_core::{Amount, Word, exact_percent, in_units};
 use openlora_ledger::{
     PaymentScheme, ReceiverKey, divide,
     event::{AttributionMethod, ContributorShare, SplitRead},
@@ -82,13 +82,33 @@ impl RecomputeContext<'_> {
             _ => Vec::new(),
         };
         let fallback = settled.fallback.map(|why| why.word().to_owned());
-        found.hold("method", &call.method, &method);
-        found.hold("fallback", &call.fallback, &fallback);
-        found.hold("confidence", &call.confidence_ppm, &settled.confidence_ppm);
-        found.hold("evidence", &call.evidence_ppm, &settled.evidence_ppm);
-        found.hold("trace", &call.trace_ppm, &settled.trace_ppm);
-        found.hold("shares", &call.shares, &shares);
-        found.hold("examples", &call.examples, &examples);
+        let name = |method: &AttributionMethod| format!("{method:?}").to_lowercase();
+        found.hold("method", &call.method, &method, name);
+        found.hold("fallback", &call.fallback, &fallback, |why| {
+            why.clone().unwrap_or_else(|| "none".to_owned())
+        });
+        for (what, stated, expected) in [
+            ("confidence", call.confidence_ppm, settled.confidence_ppm),
+            ("evidence", call.evidence_ppm, settled.evidence_ppm),
+            ("trace", call.trace_ppm, settled.trace_ppm),
+        ] {
+            found.hold(what, &stated, &expected, |ppm| exact_percent(*ppm));
+        }
+        found.hold("shares", &call.shares, &shares, |shares| {
+            list(shares, |it| {
+                format!("{} {}", it.contributor, exact_percent(it.ppm))
+            })
+        });
+        found.hold("examples", &call.examples, &examples, |examples| {
+            list(examples, |it| {
+                format!(
+                    "{} of {} {}",
+                    it.example,
+                    it.contributor,
+                    exact_percent(it.ppm)
+                )
+            })
+        });
         self.hold_amounts(call, &shares, &mut found);
         RecomputedCall {
             differences: found.differences,
@@ -105,7 +125,11 @@ impl RecomputeContext<'_> {
     ) {
         let split = self.splits.get(&call.charge.receiver_key());
         let amounts = divide(&call.charge, split, shares, &call.event_id.0);
-        found.hold("amounts", &call.amounts, &amounts);
+        found.hold("amounts", &call.amounts, &amounts, |amounts| {
+            list(amounts, |it| {
+                format!("{} {} base units", it.recipient, in_units(it.micro, 6))
+            })
+        });
     }
 
     fn recompute_shares(
@@ -138,7 +162,12 @@ impl RecomputeContext<'_> {
             Ok(witness) => {
                 let witness: &dyn AttributionIndex = &**witness;
                 let index = call.index.clone().unwrap_or_default();
-                found.hold("index", &index.as_str(), &witness.index());
+                found.hold(
+                    "index",
+                    &index.as_str(),
+                    &witness.index(),
+                    ToString::to_string,
+                );
                 Some(by_sketch(contributors, known, Ok((witness, sketch))))
             }
             Err(_) => None,
@@ -173,12 +202,28 @@ impl CallDifferences {
         self.differences.push(format!("call {}: {what}", self.id));
     }
 
-    fn hold<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, stated: &T, found: &T) {
+    /// Adds a difference between two values, as `tell` describes them.
+    fn hold<T: PartialEq>(
+        &mut self,
+        what: &str,
+        stated: &T,
+        found: &T,
+        tell: impl Fn(&T) -> String,
+    ) {
         if stated != found {
+            let (stated, found) = (tell(stated), tell(found));
             self.add_difference(format!(
-                "{what} is stated as {stated:?} and comes out as {found:?}"
+                "{what} is stated as {stated} and comes out as {found}"
             ));
         }
+    }
+}
+
+/// Items of a list as one text; `none` if there are none.
+fn list<T>(items: &[T], tell: impl Fn(&T) -> String) -> String {
+    match items {
+        [] => "none".to_owned(),
+        items => items.iter().map(tell).collect::<Vec<_>>().join(", "),
     }
 }
 

@@ -137,6 +137,29 @@ pub struct NetworkOptions {
     pub anchor: Option<String>,
 }
 
+/// An RPC's URL without a possible access key: scheme, host and port.
+pub fn shown_rpc(rpc: &str) -> String {
+    match reqwest::Url::parse(rpc) {
+        Ok(url) if url.has_host() => url.origin().ascii_serialization(),
+        _ => "an address that cannot be read".to_owned(),
+    }
+}
+
+/// The URL of a network's RPC.
+///
+/// # Errors
+///
+/// It is no address by HTTP.
+pub fn rpc_url(network: &str, rpc: &str) -> Result<reqwest::Url, WalletError> {
+    reqwest::Url::parse(rpc)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https"))
+        .ok_or_else(|| WalletError::RpcAddress {
+            network: network.to_owned(),
+            found: shown_rpc(rpc),
+        })
+}
+
 /// The name in the EIP-712 domain of the issuer's USDC, which differs on two test networks.
 fn usdc_name(network: &str) -> String {
     match network {
@@ -231,10 +254,7 @@ impl Network {
 
     /// The RPC without a possible access key: scheme, host and port.
     pub fn rpc_shown(&self) -> String {
-        match reqwest::Url::parse(&self.rpc) {
-            Ok(url) if url.has_host() => url.origin().ascii_serialization(),
-            _ => "an address that cannot be read".to_owned(),
-        }
+        shown_rpc(&self.rpc)
     }
 
     /// Replaces the RPC's URL, which may contain an access key, in an error text of a library.
@@ -247,6 +267,12 @@ impl Network {
             }
         }
         text
+    }
+
+    /// The symbol of the token in which calls are paid, or what is said without one.
+    pub fn payment_symbol(&self) -> &str {
+        let token = self.token.as_ref();
+        token.map_or("tokens of payment", |token| &token.symbol)
     }
 
     /// Whether the RPC is on this machine.

@@ -16,7 +16,11 @@ use alloy::{
     transports::TransportError,
 };
 
-use super::{WalletError, network::Network, registry::explain};
+use super::{
+    WalletError,
+    network::{Network, rpc_url},
+    registry::explain,
+};
 use openlora_core::{Address, Word};
 
 /// Timeout of one RPC request.
@@ -55,13 +59,7 @@ impl Chain {
     ///
     /// No HTTP address, no answer, or another chain.
     pub async fn connect(network: &Network) -> Result<Self, WalletError> {
-        let url = reqwest::Url::parse(&network.rpc)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https"))
-            .ok_or_else(|| WalletError::RpcAddress {
-                network: network.name.clone(),
-                found: network.rpc_shown(),
-            })?;
+        let url = rpc_url(&network.name, &network.rpc)?;
         let mut client = reqwest::Client::builder().timeout(PATIENCE);
         if network.is_loopback() {
             client = client.no_proxy();

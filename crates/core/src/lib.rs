@@ -29,5 +29,5 @@ pub mod word;
 
 pub use address::{Address, AddressProblem};
 pub use amount::{Amount, AmountProblem};
-pub use units::{from_units, in_units};
+pub use units::{exact_percent, from_units, in_units};
 pub use word::{Word, WordProblem};

@@ -15,6 +15,11 @@ pub fn in_units(amount: impl Display, decimals: u8) -> String {
     }
 }
 
+/// Parts per million as a percentage with every decimal that counts: 333333 is `33.3333 %`.
+pub fn exact_percent(ppm: impl Display) -> String {
+    format!("{} %", in_units(ppm, 4))
+}
+
 /// Whole units with at most `decimals` decimals as base units: `1.5` with six is `1500000`.
 pub fn from_units(text: &str, decimals: u8) -> Option<u128> {
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));

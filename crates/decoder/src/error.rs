@@ -16,7 +16,7 @@ pub enum DecoderError {
     Rank { found: usize },
     #[error("dropout is {found}; expected at least 0 and less than 1")]
     Dropout { found: f32 },
-    #[error("row {row} of the batch has {found} tokens; the model reads at most {limit}")]
+    #[error("row {row} of the batch has {found} tokens; the base reads at most {limit}")]
     RowTooLong {
         row: usize,
         found: usize,
@@ -57,7 +57,12 @@ impl Explain for DecoderError {
             Self::Model(error) => return error.hint(),
             Self::Weights(error) => return error.hint(),
             Self::UnknownTarget { .. } => "use --targets all-linear, or names from that list",
-            Self::RowTooLong { .. } => "lower train.max_len",
+            Self::RowTooLong { limit, .. } => {
+                return Some(format!(
+                    "`openlora config set train.max_len {limit}`, then `openlora data check FILE` \
+                     names the rows that are longer; shorten or split them"
+                ));
+            }
             _ => return None,
         };
         Some(hint.to_owned())

@@ -74,7 +74,7 @@ pub use payout::divide;
 pub use period::{EarningsPeriod, gas_in_token};
 pub use price::{CallWork, PriceList, TOKENS};
 pub use shares::{RevenueShare, SplitProblem, WHOLE_PPM, apportion, check_split};
-pub use sponsored::{SponsorAllowance, SponsorLimit, SponsoredBook, SponsoredGas};
+pub use sponsored::{COIN_DECIMALS, SponsorAllowance, SponsorLimit, SponsoredBook, SponsoredGas};
 pub use sponsorship::{Sponsored, SponsoredDeed};
 pub use tranche::{MOST_ENTRIES, next_tranche};
 pub use tx_key::{PoolTxAction, TxKey, UnknownTxLabel};

@@ -1,6 +1,6 @@
 //! Shares in parts per million, which always sum to the whole.
 
-use openlora_core::Address;
+use openlora_core::{Address, exact_percent};
 
 /// The whole, in parts per million.
 pub const WHOLE_PPM: u64 = 1_000_000;
@@ -17,9 +17,9 @@ pub struct RevenueShare {
 /// Why shares cannot be paid out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SplitProblem {
-    #[error("the shares sum to {found} ppm ({shown}), expected 1000000")]
+    #[error("the shares sum to {} ({shown}), expected 100 %", exact_percent(*found))]
     Sum { found: u64, shown: String },
-    #[error("the share of {role} is 0 ppm, expected at least 1")]
+    #[error("the share of {role} is 0 %, expected at least 0.0001 %")]
     Nothing { role: String },
     #[error("{role} is paid at the zero address, which nobody can spend from")]
     ZeroAddress { role: String },
@@ -82,7 +82,7 @@ pub fn check_split(shares: &[RevenueShare]) -> Result<(), SplitProblem> {
     }
     let parts: Vec<String> = shares
         .iter()
-        .map(|share| format!("{} {}", share.role, share.ppm))
+        .map(|share| format!("{} {}", share.role, exact_percent(share.ppm)))
         .collect();
     let shown = parts.join(", ");
     Err(SplitProblem::Sum { found, shown })

@@ -13,7 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use super::sponsorship::{Sponsored, SponsoredDeed};
 use crate::event::{Event, TxIntent, TxOutcome};
-use openlora_core::{Address, Amount, Word};
+use openlora_core::{Address, Amount, Word, in_units};
+
+/// Decimals of a chain's coin.
+pub const COIN_DECIMALS: u8 = 18;
 
 /// Daily limits (UTC) for sponsored transactions on one chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +55,10 @@ impl SponsorAllowance {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SponsorLimit {
     #[error(
-        "{spent} wei are spent or on their way, and {reserve} more would break the daily gas \
-         budget of {budget}"
+        "{} ETH are spent or on their way, and {} more would break the daily gas budget of {}",
+        in_units(spent, COIN_DECIMALS),
+        in_units(reserve, COIN_DECIMALS),
+        in_units(budget, COIN_DECIMALS)
     )]
     GasBudget {
         /// Includes pending transactions.
@@ -63,8 +68,11 @@ pub enum SponsorLimit {
         day: u64,
     },
     #[error(
-        "the account has {left} wei beside what is on its way, and {floor} of them stay for its own \
-         claims: {reserve} more are too much"
+        "the account has {} ETH beside what is on its way, and {} of them stay for its own claims: \
+         {} more are too much",
+        in_units(left, COIN_DECIMALS),
+        in_units(floor, COIN_DECIMALS),
+        in_units(reserve, COIN_DECIMALS)
     )]
     Floor {
         left: Amount,

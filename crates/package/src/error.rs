@@ -7,6 +7,7 @@ use super::{paths::PathProblem, release::SignatureProblem};
 use openlora_core::{
     Address, AddressProblem,
     error::{ExitClass, Explain, describe_io},
+    exact_percent,
 };
 use openlora_ledger::SplitProblem;
 use openlora_model::{ModelError, adapter::AdapterError};
@@ -51,7 +52,10 @@ pub enum PackageError {
         first: String,
         second: String,
     },
-    #[error("`[split]` gives contributors {ppm} ppm, but the adapter has none that are known")]
+    #[error(
+        "`[split]` gives contributors {}, but the adapter has none that are known",
+        exact_percent(*ppm)
+    )]
     NoContributors { ppm: u64 },
     #[error("the run {run} was trained on base {expected}, found {found}")]
     OtherBase {
@@ -158,7 +162,9 @@ impl Explain for PackageError {
             Self::Manifest { .. } | Self::Structure { .. } => {
                 "do not use it; ask its publisher for the package again".to_owned()
             }
-            Self::Split(_) => "shares are parts per million; correct `[split]`".to_owned(),
+            Self::Split(_) => {
+                "correct `[split]`, whose shares are parts per million: 600000 is 60 %".to_owned()
+            }
             Self::Unpayable { contributor, .. } => format!(
                 "add `address = \"0x…\"` to the `[[data]]` entry of {contributor}, or set \
                  `split.contributors = 0`"

@@ -11,7 +11,7 @@ use super::{
     rules::{check_license, check_name, field, has_control, is_semver, sorted},
     whole::WholeNumber,
 };
-use openlora_core::{Address, error::describe_decoding};
+use openlora_core::{Address, error::describe_decoding, exact_percent};
 use openlora_ledger::{RevenueShare, SplitProblem, check_split};
 
 /// The role whose share is divided among the contributors.
@@ -370,8 +370,9 @@ impl Manifest {
             return Ok(());
         }
         if let Some(copier) = self.copiers().find(|it| it.static_ppm > 0) {
-            let expected = "0 ppm for a contributor all of whose records are copies";
-            let found = format!("{} ppm for {}", copier.static_ppm, copier.name);
+            let expected = "0 for a contributor all of whose records are copies";
+            let part = exact_percent(copier.static_ppm);
+            let found = format!("{} ({part}) for {}", copier.static_ppm, copier.name);
             return Err(field("contributors.staticPpm", expected, found));
         }
         let share = |contributor: &ManifestContributor| RevenueShare {

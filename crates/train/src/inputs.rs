@@ -66,15 +66,17 @@ impl TrainInputs {
     /// Training and validation rows, encoded.
     pub fn rows(&self) -> Result<(TrainRows, TrainRows), TrainError> {
         let options = self.config.encode_options();
-        let rows = TrainRows::encode(&self.codec, &self.task, &self.dataset, &options)?;
+        let encode = |dataset: &Dataset| {
+            let rows = TrainRows::encode(&self.codec, &self.task, dataset, &options)?;
+            rows.check_lengths(dataset, self.base.config.max_positions)?;
+            Ok::<_, TrainError>(rows)
+        };
+        let rows = encode(&self.dataset)?;
         if rows.is_empty() {
             return Err(TrainError::NoRows);
         }
         if let Some(validation) = &self.validation {
-            return Ok((
-                rows,
-                TrainRows::encode(&self.codec, &self.task, validation, &options)?,
-            ));
+            return Ok((rows, encode(validation)?));
         }
         let ValidationOptions::Fraction(valid) =
             ValidationOptions::parse(self.config.val.as_deref())?

@@ -4,7 +4,7 @@ use super::error::TrainError;
 use openlora_decoder::TokenBatch;
 use openlora_model::{
     dataset::{
-        Dataset, Task,
+        Dataset, RowFault, Task,
         encode::{EncodeOptions, EncodedRow, encode_all},
     },
     text::TextCodec,
@@ -34,6 +34,17 @@ impl TrainRows {
             sources: dataset.rows.iter().map(|row| row.source).collect(),
             origins: (0..dataset.rows.len()).collect(),
         })
+    }
+
+    /// Refuses a row with more tokens than the base reads, by its file and line.
+    pub fn check_lengths(&self, dataset: &Dataset, limit: usize) -> Result<(), TrainError> {
+        let mut rows = self.origins.iter().zip(&self.encoded);
+        let Some((origin, row)) = rows.find(|(_, row)| row.ids.len() > limit) else {
+            return Ok(());
+        };
+        let tokens = row.ids.len();
+        let fault = RowFault::BeyondBase { tokens, limit };
+        Err(dataset.row_error(&dataset.rows[*origin], fault).into())
     }
 
     pub fn len(&self) -> usize {

@@ -22,6 +22,13 @@ const BEHIND: [&str; 2] = [
     "invalid_batch_settlement_evm_cumulative_below_claimed",
 ];
 
+/// Error codes of a server that does not answer for the channel any more.
+const OTHER_TERMS: [&str; 3] = [
+    "invalid_batch_settlement_evm_receiver_mismatch",
+    "invalid_batch_settlement_evm_receiver_authorizer_mismatch",
+    "invalid_batch_settlement_evm_withdraw_delay_mismatch",
+];
+
 /// The refund; sums in base units.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct RefundReport {
@@ -96,7 +103,18 @@ pub async fn refund(
                 if attempt == 1 || !BEHIND.contains(&code.as_str()) {
                     payer.keep_open(&mut leased.channel)?;
                     let server = offer.server.clone();
-                    return Err(gone(PayerError::Refused { server, code }.into()));
+                    let id = leased.channel.id;
+                    let refused = Failure::from(PayerError::Refused {
+                        server,
+                        code: code.clone(),
+                    });
+                    return Err(match OTHER_TERMS.contains(&code.as_str()) {
+                        true => refused.with_hint(format!(
+                            "take the rest back from the chain, and finish it with the same command \
+                             after the channel's delay: openlora channel withdraw {id}"
+                        )),
+                        false => gone(refused),
+                    });
                 }
                 payer.resynchronise(&mut leased, &required, &offer).await?;
             }

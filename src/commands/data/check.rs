@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{
-    encode_options, held_out, open_codec, project,
+    encode_options, held_out, project,
     report::{self, DataFinding, DataReport, PartReport},
     sources,
 };
@@ -15,6 +15,7 @@ use openlora_model::dataset::{
     statistics::{self, TokenLengths},
     warnings::{self, DataSurroundings, DataWarning},
 };
+use openlora_model::text::TextCodec;
 
 /// Maximum errors listed per file; further ones are only counted.
 const FAULTS_SHOWN: usize = 20;
@@ -91,11 +92,14 @@ fn measure(
     task: &Task,
     parts: &mut [CheckedPart],
 ) -> Result<(Vec<DataError>, usize), Failure> {
-    let codec = open_codec(context)?;
+    let base = project::base(context, None)?;
+    let codec = TextCodec::open(&base.dir)?;
     let options = encode_options(&context.settings);
+    let most = base.config.max_positions;
     let (mut faults, mut more) = (Vec::new(), 0);
     for part in parts {
-        let (lengths, found) = statistics::lengths(&codec, task, &part.found.dataset, &options);
+        let (lengths, found) =
+            statistics::lengths(&codec, task, &part.found.dataset, &options, most);
         part.lengths = Some(lengths);
         more += found.len().saturating_sub(FAULTS_SHOWN);
         faults.extend(found.into_iter().take(FAULTS_SHOWN));
@@ -143,10 +147,11 @@ fn warnings(
         part: parts[0].name,
         duplicates,
         held_out: settings.train.val.is_some() || !settings.eval.data.is_empty(),
+        loss: encode_options(settings).loss,
     };
     let mut found = warnings::of_training(&parts[0].found.dataset, &around);
     for part in &parts[1..] {
-        found.extend(warnings::of_reading(&part.found.dataset));
+        found.extend(warnings::of_reading(&part.found.dataset, around.loss));
     }
     found
 }

@@ -9,7 +9,7 @@ use toml_edit::{Document, Item, Table};
 
 use super::{
     keys::{self, DATA_FIELDS, KEYS, NETWORK_FIELDS},
-    value::{NetworkEntry, SettingOrigin, SettingValue, SourceEntry},
+    value::{NetworkEntry, NetworkValue, SettingOrigin, SettingValue, SourceEntry},
 };
 use openlora_core::{
     error::{ExitClass, Explain},
@@ -360,7 +360,11 @@ impl SettingsReader<'_> {
             let refused = || self.bad_value(&key, &known.kind.describe(), item);
             let found = SettingValue::from_toml(item).ok_or_else(refused)?;
             let value = known.kind.accept(found).map_err(|_| refused())?;
-            values.push((known.name, value));
+            values.push(NetworkValue {
+                field: known.name,
+                value,
+                place: self.place(item.span()),
+            });
         }
         Ok(NetworkEntry {
             name: name.to_owned(),

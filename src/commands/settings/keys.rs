@@ -135,11 +135,11 @@ settings! {
     /// Who shares the income of a release.
     split: SplitSettings {
         creator: Option<u64> = integer(0, 1_000_000), None,
-            "the creator's share in ppm; what the others leave when unset";
+            "the creator's share in parts per million (600000 is 60 %); what the others leave when unset";
         creator_address: Option<StatedSetting<String>> = SettingKind::Text, None,
             "account of the creator's share; the signing account when unset";
         contributors: Option<u64> = integer(0, 1_000_000), None,
-            "the contributors' share in ppm; 400000 when unset and all have an address";
+            "the contributors' share in parts per million; 400000 (40 %) when unset and all have an address";
     }
 
     /// What a deployment may cost.

@@ -18,4 +18,6 @@ pub use typed::{
     ContractPayerPolicy, EnginePreference, FacilitatorChoice, IndexMethodChoice, LossTokens,
     StatedSetting,
 };
-pub use value::{NetworkEntry, SettingKind, SettingOrigin, SettingValue, SourceEntry};
+pub use value::{
+    NetworkEntry, NetworkValue, SettingKind, SettingOrigin, SettingValue, SourceEntry,
+};

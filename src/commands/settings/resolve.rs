@@ -9,7 +9,7 @@ use super::{
     bounds,
     files::{FileLayer, SettingsError, closest, parse},
     keys::{KEYS, SettingKey, Settings, Tables, variable_of},
-    value::{NetworkEntry, SettingOrigin, SettingValue, Values},
+    value::{NetworkEntry, NetworkValue, SettingOrigin, SettingValue, Values},
 };
 
 /// A setting given on the command line.
@@ -163,16 +163,29 @@ impl Settings {
     /// The RPC of every `[network.NAME]` table that names one, with the network's name.
     pub fn endpoints(&self) -> impl Iterator<Item = (&str, &str)> {
         self.networks.iter().flat_map(|network| {
-            network
-                .values
-                .iter()
-                .filter_map(|(field, value)| match value {
-                    SettingValue::Text(text) if *field == "rpc" => {
-                        Some((network.name.as_str(), text.as_str()))
-                    }
-                    _ => None,
-                })
+            network.values.iter().filter_map(|it| match &it.value {
+                SettingValue::Text(text) if it.field == "rpc" => {
+                    Some((network.name.as_str(), text.as_str()))
+                }
+                _ => None,
+            })
         })
+    }
+
+    /// Every field of `[network.NAME]` tables that counts, by its full key, such as
+    /// `network.local.rpc`.
+    pub fn network_rows(&self) -> BTreeMap<String, (SettingValue, SettingOrigin)> {
+        let of_entry = |entry: &NetworkEntry| {
+            let name = entry.name.clone();
+            let row = move |it: &NetworkValue| {
+                let place = it.place.clone();
+                let found = (it.value.clone(), SettingOrigin::File { place });
+                (format!("network.{name}.{}", it.field), found)
+            };
+            entry.accepted().map(row).collect::<Vec<_>>()
+        };
+        // The project's tables come after the user's.
+        self.networks.iter().flat_map(of_entry).collect()
     }
 
     /// Folder of the project file, or the working directory.

@@ -188,10 +188,31 @@ pub struct SourceEntry {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct NetworkEntry {
     pub name: String,
-    pub values: Vec<(&'static str, SettingValue)>,
+    pub values: Vec<NetworkValue>,
     /// Whether the project file sets it.
     #[serde(skip)]
     pub by_project: bool,
+}
+
+/// A field of a `[network.NAME]` table.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NetworkValue {
+    pub field: &'static str,
+    pub value: SettingValue,
+    /// The settings file, as `path:line`.
+    #[serde(skip)]
+    pub place: String,
+}
+
+impl NetworkEntry {
+    /// The fields that count: that real money needs no confirmation is the user's to say, not a
+    /// project file's.
+    pub fn accepted(&self) -> impl Iterator<Item = &NetworkValue> {
+        let lowers =
+            |it: &NetworkValue| it.field == "mainnet" && it.value == SettingValue::Boolean(false);
+        let values = self.values.iter();
+        values.filter(move |it| !(self.by_project && lowers(it)))
+    }
 }
 
 /// The value of each key that has one, and where it was set.

@@ -3,11 +3,13 @@
 
 use openlora_core::Amount;
 use openlora_ledger::{SponsorAllowance, SponsoredDeed, event::Event};
+use openlora_payments::x402::Reason;
 use serde_json::{Value, json};
 
 use super::shop::{CHAIN, CHAT, COST, Call, Payer, QUOTE, Setup, Shop, offer, required};
 use crate::{
-    keys::OWN,
+    deploy_support::A1,
+    keys::{KEY, OWN, OWN_KEY},
     serve_support::{Reply, operator_client, reply},
     settlement_support::Market,
     x402_cashier::extended,
@@ -100,6 +102,60 @@ fn deposits_and_refunds_in_turn_pay_for_the_refunds_gas() {
     let cost = (cost_of_refunds(&shop) * COIN).div_ceil(WHOLE_COIN);
     assert!(fees >= cost, "{fees} of fees, and refunds cost {cost}");
     shop.close();
+}
+
+#[test]
+fn channels_of_an_earlier_account_or_release_are_refunded() {
+    let market = Market::embedded();
+    let first = Shop::of(&market);
+    let payers: Vec<Payer> = (1..=3).map(|at| Payer::new(&market, at, 3_000)).collect();
+    for payer in &payers {
+        first.buys(&Call::usual(), &payer.deposit(QUOTE, 3_000));
+    }
+    first.close();
+    let path = market.dir.path().join("shop.sqlite");
+    let of_other = |earlier: Vec<&'static str>, splitter| Setup {
+        key: KEY,
+        earlier,
+        ..Setup::at(&path, market.network(market.chain.url()), splitter)
+    };
+    // The key of the account that the channels name is not at hand.
+    let shop = Shop::open(&market.runtime, of_other(vec![], market.splitter));
+    let refused = refund(&shop, &payers[0], COST, None);
+    let reason = Reason::ReceiverAuthorizer;
+    assert_eq!(
+        (refused.status, &refused.json()["error"]["param"]),
+        (402, &json!(reason.code()))
+    );
+    assert_eq!(market.balance(payers[0].address()), 0);
+    shop.close();
+    let shop = Shop::open(&market.runtime, of_other(vec![OWN_KEY], market.splitter));
+    let refunded = refund(&shop, &payers[0], COST, None);
+    assert_eq!(refunded.status, 200, "{refunded:?}");
+    assert_eq!(market.balance(payers[0].address()), 3_000 - COST);
+    // No call is paid from it: that account does not serve.
+    let payment = shop.payment(&Call::usual(), &payers[1].voucher(COST + QUOTE));
+    let unpaid = shop.send(&Call::usual(), Some(&payment));
+    assert_eq!(
+        (unpaid.status, &unpaid.json()["error"]["param"]),
+        (402, &json!(reason.code()))
+    );
+    shop.close();
+    // The splitter of another release, and the account that the channels name.
+    let elsewhere = A1.parse().unwrap();
+    for (payer, setup) in [
+        (&payers[1], of_other(vec![OWN_KEY], elsewhere)),
+        (
+            &payers[2],
+            Setup::at(&path, market.network(market.chain.url()), elsewhere),
+        ),
+    ] {
+        let shop = Shop::open(&market.runtime, setup);
+        let refunded = refund(&shop, payer, COST, None);
+        assert_eq!(refunded.status, 200, "{refunded:?}");
+        assert_eq!(market.balance(payer.address()), 3_000 - COST);
+        shop.close();
+    }
 }
 
 #[test]

@@ -102,6 +102,8 @@ pub struct Setup {
     pub limits: ServeLimits,
     /// Whose account serves.
     pub key: &'static str,
+    /// Whose accounts served before, and are at hand.
+    pub earlier: Vec<&'static str>,
     pub rules: SponsorRules,
     pub refund_fee: Amount,
     pub min_exact: Amount,
@@ -129,6 +131,7 @@ impl Setup {
             stalls: vec![("persona", splitter), ("filter", splitter)],
             limits: LIMITS,
             key: OWN_KEY,
+            earlier: Vec::new(),
             rules: RULES,
             refund_fee: Amount::ZERO,
             min_exact: Amount::ZERO,
@@ -201,7 +204,7 @@ impl Shop {
         }
         let counters: Vec<ChainOffer> = desks
             .iter()
-            .map(|it| counter(it, (setup.refund_fee, setup.min_exact)))
+            .map(|it| counter(it, &setup.earlier, (setup.refund_fee, setup.min_exact)))
             .collect();
         let own = account(setup.key).address();
         let digest = |name: &str| format!("{name}0digest");
@@ -384,9 +387,21 @@ async fn desk(
     Arc::new(SettlementClient::new(chain, account(key), records, options))
 }
 
-fn counter(desk: &Arc<SettlementClient>, (refund_fee, min_exact): (Amount, Amount)) -> ChainOffer {
+fn by_account(desk: Arc<SettlementClient>) -> (Address, Arc<dyn ChainSettlement>) {
+    (desk.account(), desk)
+}
+
+fn counter(
+    desk: &Arc<SettlementClient>,
+    earlier: &[&str],
+    (refund_fee, min_exact): (Amount, Amount),
+) -> ChainOffer {
+    let earlier = earlier
+        .iter()
+        .map(|key| Arc::new(desk.of_account(account(key))));
     ChainOffer {
         settlement: Arc::clone(desk) as _,
+        others: earlier.map(by_account).collect(),
         token: token(),
         token_symbol: "dUSD".into(),
         token_decimals: 6,

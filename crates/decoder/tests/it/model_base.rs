@@ -462,8 +462,10 @@ fn batches_that_do_not_fit_are_refused() {
     let here = Path::new("DIR");
     let batch = |ids: &[u32]| TokenBatch::from_rows([(ids, vec![true; ids.len()].as_slice())]);
     let found = failure(here, decoder.loss_sum(&batch(&[5; 129])));
-    let message = "row 0 of the batch has 129 tokens; the model reads at most 128";
-    assert_eq!(found, bad(message, Some("lower train.max_len")));
+    let message = "row 0 of the batch has 129 tokens; the base reads at most 128";
+    let hint = "`openlora config set train.max_len 128`, then `openlora data check FILE` names the \
+                rows that are longer; shorten or split them";
+    assert_eq!(found, bad(message, Some(hint)));
     let found = failure(here, decoder.loss_sum(&batch(&[5, 160])));
     let message = "token 160 at position 1 of the batch is not in the vocabulary of 160";
     assert_eq!(found, bad(message, None));

@@ -10,3 +10,4 @@ mod audit_histories;
 mod earnings;
 mod projections;
 mod tx_keys;
+mod wording;

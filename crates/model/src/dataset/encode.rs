@@ -29,7 +29,7 @@ pub enum LossOn {
     /// Every answer of the assistant with its end token, a completion, or a plain text.
     #[default]
     Completion,
-    /// Everything.
+    /// Everything but the messages that a row marks as not learned.
     All,
 }
 
@@ -164,7 +164,7 @@ fn lay_out(
     loss: LossOn,
 ) -> Result<TextLayout, RowFault> {
     if let Some(messages) = task.messages(example) {
-        return lay_out_chat(codec, &messages, example.context_answers(), loss);
+        return lay_out_chat(codec, &messages, example, loss);
     }
     let (prompt, learned) = match example {
         TrainingExample::Completion { prompt, completion } => {
@@ -190,30 +190,69 @@ fn lay_out(
 fn lay_out_chat(
     codec: &TextCodec,
     messages: &[ChatMessage],
-    context_answers: &[usize],
+    example: &TrainingExample,
     loss: LossOn,
 ) -> Result<TextLayout, RowFault> {
     let chat = codec.literal_chat(messages)?;
     let rendered = codec.render_chat(&chat.messages, false)?;
     let restored = chat.restore(&rendered);
     let marked = match loss {
-        LossOn::All if context_answers.is_empty() => Vec::new(),
-        _ => locate(codec, &chat.messages, &rendered)?,
+        LossOn::All => locate_context(codec, &chat.messages, &rendered, example)?,
+        LossOn::Completion => {
+            let located = locate(codec, &chat.messages, &rendered)?;
+            chosen(located, |answer| {
+                !example.context_answers().contains(&answer)
+            })
+        }
     };
-    let wanted = |answer: usize| match loss {
-        LossOn::All => context_answers.contains(&answer),
-        LossOn::Completion => !context_answers.contains(&answer),
-    };
-    let marked = marked.iter().enumerate();
     Ok(TextLayout {
-        marked: marked
-            .filter(|(answer, _)| wanted(*answer))
-            .map(|(_, range)| restored.range(range))
-            .collect(),
+        marked: marked.iter().map(|range| restored.range(range)).collect(),
         pieces: codec.encode_restored(&rendered, &restored)?,
         text: restored.text,
         chat: true,
     })
+}
+
+/// The byte ranges of the messages that a loss on everything leaves out.
+fn locate_context(
+    codec: &TextCodec,
+    messages: &[ChatMessage],
+    whole: &str,
+    example: &TrainingExample,
+) -> Result<Vec<Range<usize>>, RowFault> {
+    let mut located = match example.context_answers() {
+        [] => Vec::new(),
+        left_out => {
+            let answers = locate(codec, messages, whole);
+            let unmarked = |fault| match fault {
+                RowFault::UnstableTemplate => RowFault::UnplacedMarks,
+                fault => fault,
+            };
+            chosen(answers.map_err(unmarked)?, |answer| {
+                left_out.contains(&answer)
+            })
+        }
+    };
+    let left_out = example.context_messages();
+    if let TrainingExample::Chat { messages: own, .. } = example
+        && !left_out.is_empty()
+    {
+        // The task's instruction comes before the messages of a row without one.
+        let added = messages.len() - own.len();
+        let wanted: Vec<usize> = left_out.iter().map(|at| added + at).collect();
+        let others = by_marks(codec, messages, whole, &wanted)?;
+        located.extend(others.ok_or(RowFault::UnplacedMarks)?);
+    }
+    Ok(located)
+}
+
+/// The ranges of some answers, by their positions.
+fn chosen(located: Vec<Range<usize>>, wanted: impl Fn(usize) -> bool) -> Vec<Range<usize>> {
+    let located = located.into_iter().enumerate();
+    located
+        .filter(|(answer, _)| wanted(*answer))
+        .map(|(_, range)| range)
+        .collect()
 }
 
 fn answers(messages: &[ChatMessage]) -> impl Iterator<Item = usize> + '_ {
@@ -233,7 +272,10 @@ fn locate(
 ) -> Result<Vec<Range<usize>>, RowFault> {
     match by_prefixes(codec, messages, whole)? {
         Some(learned) => Ok(learned),
-        None => by_marks(codec, messages, whole)?.ok_or(RowFault::UnstableTemplate),
+        None => {
+            let wanted: Vec<usize> = answers(messages).collect();
+            by_marks(codec, messages, whole, &wanted)?.ok_or(RowFault::UnstableTemplate)
+        }
     }
 }
 
@@ -257,22 +299,23 @@ fn by_prefixes(
     Ok(Some(learned))
 }
 
-/// Finds answers by rendering the conversation once more with a marker in place of each, for
-/// templates that shorten earlier answers (Qwen3 drops their reasoning); `None` if the two
-/// renderings do not match.
+/// Finds the messages at some positions by rendering the conversation once more with a marker in
+/// place of each, for templates that shorten earlier answers (Qwen3 drops their reasoning); `None`
+/// if the two renderings do not match.
 fn by_marks(
     codec: &TextCodec,
     messages: &[ChatMessage],
     whole: &str,
+    wanted: &[usize],
 ) -> Result<Option<Vec<Range<usize>>>, ModelTextError> {
     let mark = |at: usize| format!("answer-mark-{at}-kram-rewsna");
     let mut marked = messages.to_vec();
-    for at in answers(messages) {
+    for &at in wanted {
         marked[at].content = mark(at);
     }
     let marked = codec.render_chat(&marked, false)?;
     let (mut rest, mut start, mut learned) = (marked.as_str(), 0, Vec::new());
-    for at in answers(messages) {
+    for &at in wanted {
         let Some((before, after)) = rest.split_once(&mark(at)) else {
             return Ok(None);
         };

@@ -195,10 +195,14 @@ pub enum RowFault {
     },
     #[error("{tokens} tokens, expected at most {limit}")]
     TooLong { tokens: usize, limit: usize },
+    #[error("{tokens} tokens, and the base reads at most {limit}")]
+    BeyondBase { tokens: usize, limit: usize },
     #[error("no token of this row is learned from")]
     NothingLearned,
     #[error("the chat template rewrites earlier messages, so the answers cannot be located")]
     UnstableTemplate,
+    #[error("the chat template rewrites messages, so the marked ones cannot be left out")]
+    UnplacedMarks,
     #[error(transparent)]
     Text(#[from] ModelTextError),
 }
@@ -360,9 +364,14 @@ impl RowFault {
                 "shorten the row, or raise the limit: `openlora config set train.max_len N`, \
                  outside of a project with --user; data check shows the longest row"
             }
+            Self::BeyondBase { .. } => {
+                "shorten the row or split it, or choose a base that reads more with --base; \
+                 train.max_len does not change what a base reads"
+            }
             Self::UnstableTemplate => {
                 "split the conversation into rows with one answer each, or set train.loss = \"all\""
             }
+            Self::UnplacedMarks => "take the marks or the row out",
             Self::Text(error) => return error.hint(),
             _ => return None,
         };

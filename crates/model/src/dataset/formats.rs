@@ -230,6 +230,8 @@ pub(super) struct ReadNotes {
     pub unread: BTreeSet<String>,
     /// Marks by which answers are not learned.
     pub marks: BTreeSet<String>,
+    /// Marks by which other messages are not learned.
+    pub message_marks: BTreeSet<String>,
     /// The file has none of the columns that are to be read under other names.
     pub lacks: Option<DataError>,
 }
@@ -267,9 +269,14 @@ impl RowReader<'_> {
             });
         }
         let read = found.example(&record)?;
-        let RowNotes { unread, marks } = read.notes;
+        let RowNotes {
+            unread,
+            marks,
+            message_marks,
+        } = read.notes;
         self.notes.unread.extend(unread.into_iter().chain(replaced));
         self.notes.marks.extend(marks);
+        self.notes.message_marks.extend(message_marks);
         Ok(read.example)
     }
 }

@@ -80,6 +80,10 @@ pub enum TrainingExample {
         /// ascending.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         context_answers: Vec<usize>,
+        /// Other messages that are not learned where every message is: positions among all
+        /// messages, ascending.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        context_messages: Vec<usize>,
     },
     Completion {
         prompt: String,
@@ -100,6 +104,7 @@ impl TrainingExample {
         Self::Chat {
             messages,
             context_answers: Vec::new(),
+            context_messages: Vec::new(),
         }
     }
 
@@ -119,7 +124,8 @@ impl TrainingExample {
             Self::Chat {
                 messages,
                 context_answers,
-            } => json!({ "messages": weighted(messages, context_answers) }),
+                context_messages,
+            } => json!({ "messages": weighted(messages, context_answers, context_messages) }),
             Self::Completion { prompt, completion } => {
                 json!({ "prompt": prompt, "completion": completion })
             }
@@ -135,6 +141,17 @@ impl TrainingExample {
             Self::Chat {
                 context_answers, ..
             } => context_answers,
+            _ => &[],
+        }
+    }
+
+    /// Messages of a chat that are no answers and not learned where every message is, as positions
+    /// among its messages.
+    pub fn context_messages(&self) -> &[usize] {
+        match self {
+            Self::Chat {
+                context_messages, ..
+            } => context_messages,
             _ => &[],
         }
     }
@@ -164,21 +181,27 @@ impl TrainingExample {
     }
 }
 
-/// Messages as JSON; answers that are not learned have the weight 0, as in OpenAI's fine-tuning
+/// Messages as JSON; those that are not learned have the weight 0, as in OpenAI's fine-tuning
 /// format.
-fn weighted(messages: &[ChatMessage], context_answers: &[usize]) -> Value {
+fn weighted(
+    messages: &[ChatMessage],
+    context_answers: &[usize],
+    context_messages: &[usize],
+) -> Value {
     let mut answers = 0;
-    let message = |message: &ChatMessage| {
+    let message = |(at, message): (usize, &ChatMessage)| {
         let mut value = json!(message);
+        let mut left_out = context_messages.contains(&at);
         if message.role == "assistant" {
-            if context_answers.contains(&answers) {
-                value["weight"] = json!(0);
-            }
+            left_out = context_answers.contains(&answers);
             answers += 1;
+        }
+        if left_out {
+            value["weight"] = json!(0);
         }
         value
     };
-    messages.iter().map(message).collect()
+    messages.iter().enumerate().map(message).collect()
 }
 
 /// An example and its origin.
@@ -204,6 +227,8 @@ pub struct Dataset {
     pub unread: Vec<UnreadColumns>,
     /// Answers that marks exclude from the loss, by source.
     pub left_out: Vec<LeftOutAnswers>,
+    /// Other messages that marks exclude from a loss on every message, by source.
+    pub left_out_messages: Vec<LeftOutMessages>,
 }
 
 /// Columns of a file that hold something and are not part of any example.
@@ -227,6 +252,17 @@ pub struct LeftOutAnswers {
     pub marks: Vec<String>,
 }
 
+/// Messages of a file that are no answers, and not learned where every message is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOutMessages {
+    pub path: PathBuf,
+    pub messages: usize,
+    /// Rows with such a message.
+    pub rows: usize,
+    /// The marks that exclude them, such as `weight`.
+    pub marks: Vec<String>,
+}
+
 impl Dataset {
     /// Combines rows and sources, and computes the digests.
     pub fn new(sources: Vec<DataSource>, rows: Vec<DataRow>) -> Self {
@@ -240,6 +276,7 @@ impl Dataset {
             source_digests,
             unread: Vec::new(),
             left_out: Vec::new(),
+            left_out_messages: Vec::new(),
         }
     }
 
@@ -295,7 +332,7 @@ pub struct DataInspection {
 pub fn inspect(sources: &[DataSource], limit: usize) -> DataInspection {
     let mut found = DataInspection::default();
     let (mut rows, mut unread, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
-    let mut lacking = Vec::new();
+    let (mut left_out_messages, mut lacking) = (Vec::new(), Vec::new());
     for (index, source) in sources.iter().enumerate() {
         let (mut faults, first) = (0, rows.len());
         let mut reader = formats::read(&source.path, &source.columns);
@@ -324,7 +361,9 @@ pub fn inspect(sources: &[DataSource], limit: usize) -> DataInspection {
                 columns,
             });
         }
-        left_out.extend(left_out_answers(&source.path, &rows[first..], notes.marks));
+        let (path, read) = (&source.path, &rows[first..]);
+        left_out.extend(find_left_out_answers(path, read, notes.marks));
+        left_out_messages.extend(find_left_out_messages(path, read, notes.message_marks));
         lacking.push(notes.lacks);
     }
     // A name that no file has is a slip; one of several files may have the formats' own names.
@@ -335,13 +374,14 @@ pub fn inspect(sources: &[DataSource], limit: usize) -> DataInspection {
     found.dataset = Dataset {
         unread,
         left_out,
+        left_out_messages,
         ..Dataset::new(sources.to_vec(), rows)
     };
     found
 }
 
 /// How many answers of a file's rows are not learned; none if all are.
-fn left_out_answers(
+fn find_left_out_answers(
     path: &Path,
     rows: &[DataRow],
     marks: BTreeSet<String>,
@@ -355,4 +395,20 @@ fn left_out_answers(
         marks: marks.into_iter().collect(),
     };
     (found.left_out > 0).then_some(found)
+}
+
+/// How many other messages of a file's rows are marked as not learned; none if no message is.
+fn find_left_out_messages(
+    path: &Path,
+    rows: &[DataRow],
+    marks: BTreeSet<String>,
+) -> Option<LeftOutMessages> {
+    let left_out = |row: &DataRow| row.example.context_messages().len();
+    let found = LeftOutMessages {
+        path: path.to_path_buf(),
+        messages: rows.iter().map(left_out).sum(),
+        rows: rows.iter().filter(|row| left_out(row) > 0).count(),
+        marks: marks.into_iter().collect(),
+    };
+    (found.messages > 0).then_some(found)
 }

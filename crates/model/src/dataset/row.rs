@@ -23,6 +23,8 @@ pub(super) struct RowNotes {
     pub unread: Vec<String>,
     /// Marks by which answers are not learned.
     pub marks: Vec<String>,
+    /// Marks by which other messages are not learned.
+    pub message_marks: Vec<String>,
 }
 
 impl RowShape {
@@ -348,9 +350,18 @@ fn chat(
         .iter()
         .map(|turn| (turn.message.role.as_str(), &turn.mark));
     let context_answers = marks::context_answers(marked)?;
-    let answers = turns.iter().filter(|it| it.message.role == "assistant");
-    let left_out = answers.filter_map(|it| it.mark.as_ref()?.leaves_out());
-    notes.marks.extend(left_out.map(str::to_owned));
+    let mut context_messages = Vec::new();
+    for (at, turn) in turns.iter().enumerate() {
+        let mark = turn.mark.as_ref().and_then(LossMark::leaves_out);
+        match mark.map(str::to_owned) {
+            Some(mark) if turn.message.role == "assistant" => notes.marks.push(mark),
+            Some(mark) => {
+                notes.message_marks.push(mark);
+                context_messages.push(at);
+            }
+            None => {}
+        }
+    }
     let mut messages: Vec<ChatMessage> = turns.into_iter().map(|turn| turn.message).collect();
     if let Some(system) = get.system()? {
         match messages.first() {
@@ -361,12 +372,16 @@ fn chat(
                 });
             }
             Some(first) if *first == system => {}
-            _ => messages.insert(0, system),
+            _ => {
+                messages.insert(0, system);
+                context_messages.iter_mut().for_each(|at| *at += 1);
+            }
         }
     }
     Ok(TrainingExample::Chat {
         messages,
         context_answers,
+        context_messages,
     })
 }
 

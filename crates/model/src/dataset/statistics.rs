@@ -63,12 +63,13 @@ pub(super) fn count<'a>(labels: impl Iterator<Item = &'a str>) -> BTreeMap<Strin
 }
 
 /// Lengths of all rows in tokens, including over-long ones, and the errors of rows that are too
-/// long or cannot be encoded.
+/// long, for `options` or for the base, or cannot be encoded.
 pub fn lengths(
     codec: &TextCodec,
     task: &Task,
     dataset: &Dataset,
     options: &EncodeOptions,
+    base_limit: usize,
 ) -> (TokenLengths, Vec<DataError>) {
     let limit = options.max_len;
     let unlimited = EncodeOptions {
@@ -82,7 +83,9 @@ pub fn lengths(
                 let tokens = encoded.ids.len();
                 counts.push(tokens);
                 learned += encoded.targets.iter().filter(|target| **target).count();
-                if tokens > limit {
+                if let Some(limit) = (tokens > base_limit).then_some(base_limit) {
+                    faults.push(dataset.row_error(row, RowFault::BeyondBase { tokens, limit }));
+                } else if tokens > limit {
                     faults.push(dataset.row_error(row, RowFault::TooLong { tokens, limit }));
                 }
             }

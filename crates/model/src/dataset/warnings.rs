@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Dataset, LeftOutAnswers, UnreadColumns, duplicates::DuplicateRow};
+use super::{
+    Dataset, LeftOutAnswers, LeftOutMessages, UnreadColumns, duplicates::DuplicateRow,
+    encode::LossOn,
+};
 
 /// Labels with fewer training rows than this are hardly learned.
 const FEW_LABEL_ROWS: usize = 10;
@@ -24,6 +27,8 @@ pub enum DataWarning {
     },
     /// Answers that marks exclude from the loss.
     LeftOut(LeftOutAnswers),
+    /// Other messages that marks exclude from a loss on every message.
+    LeftOutMessages(LeftOutMessages),
     /// Labels with few rows, and how many.
     RareLabels {
         labels: Vec<(String, usize)>,
@@ -52,6 +57,8 @@ pub struct DataSurroundings<'a> {
     pub duplicates: &'a [DuplicateRow],
     /// Whether validation or test rows are kept apart.
     pub held_out: bool,
+    /// What the loss of a training covers.
+    pub loss: LossOn,
 }
 
 /// Warnings about training rows, the gravest first.
@@ -60,7 +67,7 @@ pub fn of_training(dataset: &Dataset, around: &DataSurroundings<'_>) -> Vec<Data
     if rows == 0 {
         return Vec::new();
     }
-    let mut warnings = of_reading(dataset);
+    let mut warnings = of_reading(dataset, around.loss);
     let labels = counted_labels(dataset);
     warnings.extend(similar(&labels));
     let rare: Vec<_> = labels
@@ -87,16 +94,24 @@ pub fn of_training(dataset: &Dataset, around: &DataSurroundings<'_>) -> Vec<Data
     warnings
 }
 
-/// The columns that are not read and the answers that are not learned, one warning a file.
-pub fn of_reading(dataset: &Dataset) -> Vec<DataWarning> {
+/// The columns that are not read and the messages that a loss leaves out, a warning a file for each
+/// kind.
+pub fn of_reading(dataset: &Dataset, loss: LossOn) -> Vec<DataWarning> {
     let unread = |file: &UnreadColumns| DataWarning::Unread {
         path: file.path.clone(),
         columns: file.columns.clone(),
     };
     let left_out = |file: &LeftOutAnswers| DataWarning::LeftOut(file.clone());
+    let others = match loss {
+        LossOn::All => dataset.left_out_messages.as_slice(),
+        // Only answers are learned: a mark in another message changes nothing.
+        LossOn::Completion => &[],
+    };
+    let others = others.iter().cloned().map(DataWarning::LeftOutMessages);
     let unread = dataset.unread.iter().map(unread);
     unread
         .chain(dataset.left_out.iter().map(left_out))
+        .chain(others)
         .collect()
 }
 
@@ -146,7 +161,10 @@ fn alike(one: &str, other: &str) -> bool {
 impl DataWarning {
     /// The same with the path of its file, if it has one, as `shorten` writes it.
     pub fn with_path(mut self, shorten: impl Fn(&Path) -> PathBuf) -> Self {
-        if let Self::Unread { path, .. } | Self::LeftOut(LeftOutAnswers { path, .. }) = &mut self {
+        if let Self::Unread { path, .. }
+        | Self::LeftOut(LeftOutAnswers { path, .. })
+        | Self::LeftOutMessages(LeftOutMessages { path, .. }) = &mut self
+        {
             *path = shorten(path);
         }
         self
@@ -161,6 +179,9 @@ impl DataWarning {
             }
             Self::LeftOut(_) => {
                 "they are context for later answers; take the marks out to learn them too"
+            }
+            Self::LeftOutMessages(_) => {
+                "they are context for other messages; take the marks out to learn them too"
             }
             Self::RareLabels { .. } => "add rows with these labels, or join labels",
             Self::SimilarLabels { .. } => "if both mean the same, write them the same way",
@@ -185,12 +206,16 @@ fn quoted(name: &str) -> String {
     }
 }
 
+fn quoted_list(names: &[String]) -> String {
+    let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
+    names.join(", ")
+}
+
 impl fmt::Display for DataWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unread { path, columns } => {
-                let names: Vec<String> = columns.iter().map(|name| quoted(name)).collect();
-                let (path, names) = (path.display(), names.join(", "));
+                let (path, names) = (path.display(), quoted_list(columns));
                 let what = if columns.len() == 1 {
                     "a column that is"
                 } else {
@@ -199,6 +224,7 @@ impl fmt::Display for DataWarning {
                 write!(f, "{path}: {what} not read: {names}")
             }
             Self::LeftOut(found) => found.fmt(f),
+            Self::LeftOutMessages(found) => found.fmt(f),
             Self::RareLabels { labels } => {
                 let label = |(label, rows): &(String, usize)| format!("`{label}` ({rows})");
                 let labels: Vec<String> = labels.iter().map(label).collect();
@@ -237,12 +263,33 @@ impl fmt::Display for LeftOutAnswers {
         } = self;
         let are = if *left_out == 1 { "is" } else { "are" };
         let in_rows = if *rows == 1 { "row" } else { "rows" };
-        let marks: Vec<String> = marks.iter().map(|mark| quoted(mark)).collect();
-        let (path, marks) = (path.display(), marks.join(", "));
+        let (path, marks) = (path.display(), quoted_list(marks));
         write!(
             f,
             "{path}: {left_out} of {answers} answers, in {rows} {in_rows}, {are} marked as not \
              learned ({marks})"
+        )
+    }
+}
+
+impl fmt::Display for LeftOutMessages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            path,
+            messages,
+            rows,
+            marks,
+        } = self;
+        let are = if *messages == 1 {
+            "message that is no answer is"
+        } else {
+            "messages that are no answers are"
+        };
+        let in_rows = if *rows == 1 { "row" } else { "rows" };
+        let (path, marks) = (path.display(), quoted_list(marks));
+        write!(
+            f,
+            "{path}: {messages} {are} marked as not learned, in {rows} {in_rows} ({marks})"
         )
     }
 }

@@ -510,9 +510,10 @@ fn any_example() -> impl Strategy<Value = TrainingExample> {
     let text = "[a-zA-Z é\"\\\\,\n🚀]{0,20}x";
     let said = proptest::collection::vec(text, 1..4).prop_map(|texts| TrainingExample::Chat {
         context_answers: (1..texts.len()).step_by(2).collect(),
-        messages: texts
-            .iter()
-            .map(|text| message("assistant", text))
+        // A request before the answers, marked in half of the rows.
+        context_messages: (0..texts.len() % 2).collect(),
+        messages: std::iter::once(message("user", "Hi"))
+            .chain(texts.iter().map(|text| message("assistant", text)))
             .collect(),
     });
     prop_oneof![

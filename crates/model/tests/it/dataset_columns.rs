@@ -2,7 +2,8 @@
 
 use openlora_core::error::Explain;
 use openlora_model::dataset::{
-    self, ColumnNames, DataError, DataSource, Dataset, LeftOutAnswers, TrainingExample, warnings,
+    self, ColumnNames, DataError, DataSource, Dataset, LeftOutAnswers, TrainingExample,
+    encode::LossOn, warnings,
 };
 
 use crate::dataset::{message, source};
@@ -34,10 +35,21 @@ fn error(content: impl AsRef<[u8]>) -> (String, String) {
 }
 
 fn chat(turns: &[(&str, &str)], context_answers: &[usize]) -> TrainingExample {
+    masked_chat(turns, context_answers, &[])
+}
+
+/// A conversation with answers, as positions among the answers, and other messages that are not
+/// learned.
+fn masked_chat(
+    turns: &[(&str, &str)],
+    context_answers: &[usize],
+    context_messages: &[usize],
+) -> TrainingExample {
     let messages = turns.iter().map(|(role, text)| message(role, text));
     TrainingExample::Chat {
         messages: messages.collect(),
         context_answers: context_answers.to_vec(),
+        context_messages: context_messages.to_vec(),
     }
 }
 
@@ -302,11 +314,12 @@ fn answers_marked_as_not_learned_are_context() {
                 format!(r#"{row}, "{list}": {entries}}}"#)
             };
             let learned = only(&with("[0, false, null, 1]"));
-            assert_eq!(learned, (chat(&TRIES, &[0]), vec![]));
+            assert_eq!(learned, (masked_chat(&TRIES, &[0], &[0]), vec![]));
             // A system message of its own column is no message of the list.
             let row = with("[0, 0, 0, 1], \"system\": \"A\"");
             let turns = [&[("system", "A")][..], &TRIES].concat();
-            assert_eq!(only(&row), (chat(&turns, &[0]), vec![]));
+            let expected = masked_chat(&turns, &[0], &[1, 3]);
+            assert_eq!(only(&row), (expected, vec![]));
         }
     }
     let whole =
@@ -325,6 +338,54 @@ fn a_row_written_keeps_its_context_answers() {
     assert_eq!(only(&line), (row.clone(), vec![]));
     let all = chat(&TRIES, &[]);
     assert_ne!(row.content_hash(), all.content_hash());
+}
+
+#[test]
+fn requests_marked_as_not_learned_are_kept_and_told_where_they_matter() {
+    let turn = |mark: &str| {
+        format!(
+            r#"{{"messages": [{{"role": "user", "content": "Lamp?"{mark}}}, {{"role": "assistant", "content": "Green."}}]}}"#
+        )
+    };
+    let turns = [("user", "Lamp?"), ("assistant", "Green.")];
+    let plain = chat(&turns, &[]);
+    for mark in [r#""train": false"#, r#""loss": 0"#, r#""masked": true"#] {
+        let masked = only(&turn(&format!(", {mark}"))).0;
+        assert_eq!(masked, masked_chat(&turns, &[], &[0]), "{mark}");
+        assert_ne!(masked.content_hash(), plain.content_hash());
+        let line = masked.to_json_line();
+        assert_eq!(
+            line,
+            r#"{"messages":[{"role":"user","content":"Lamp?","weight":0},{"role":"assistant","content":"Green."}]}"#
+        );
+        assert_eq!(only(&line), (masked, vec![]));
+    }
+    // A row without marks has the canonical line that it always had.
+    assert_eq!(
+        serde_json::to_string(&plain).unwrap(),
+        r#"{"kind":"chat","messages":[{"role":"user","content":"Lamp?"},{"role":"assistant","content":"Green."}]}"#
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let rows = [
+        turn(r#", "train": false"#),
+        turn(""),
+        turn(r#", "masked": true"#),
+    ];
+    let file = source(dir.path(), "rows.jsonl", rows.join("\n"));
+    let dataset = dataset::load(&[file]).unwrap();
+    let told = |loss| -> Vec<String> {
+        let told = warnings::of_reading(&dataset, loss).into_iter();
+        told.map(|it| it.with_path(|_| "rows.jsonl".into()).to_string())
+            .collect()
+    };
+    assert_eq!(told(LossOn::Completion), Vec::<String>::new());
+    assert_eq!(
+        told(LossOn::All),
+        [
+            "rows.jsonl: 2 messages that are no answers are marked as not learned, in 2 rows \
+          (`masked`, `train`)"
+        ]
+    );
 }
 
 #[test]
@@ -717,7 +778,7 @@ fn answers_that_are_not_learned_are_counted() {
         left_out("second.jsonl", 1, 2, 1, &["loss_mask"]),
     ];
     assert_eq!(dataset.left_out, expected);
-    let told: Vec<String> = warnings::of_reading(&dataset)
+    let told: Vec<String> = warnings::of_reading(&dataset, LossOn::Completion)
         .into_iter()
         .map(|it| {
             it.with_path(|path| path.file_name().unwrap().into())

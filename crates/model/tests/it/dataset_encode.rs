@@ -324,6 +324,7 @@ fn an_answer_that_is_context_is_not_learned() {
             message("assistant", "right"),
         ],
         context_answers: context_answers.to_vec(),
+        context_messages: vec![],
     };
     let instructed = Task::Chat {
         instruction: Some("Be right.".into()),
@@ -346,6 +347,54 @@ fn an_answer_that_is_context_is_not_learned() {
         "<|im_start|>[[user\nTry<|im_end|>\n<|im_start|>assistant\n]]WRONG<|im_end|>[[\n\
          <|im_start|>user\nAgain<|im_end|>\n<|im_start|>assistant\nright<|im_end|>\n]]"
     );
+}
+
+#[test]
+fn messages_marked_as_not_learned_are_left_out_of_everything() {
+    let dir = tempfile::tempdir().unwrap();
+    let codec = train_codec(dir.path());
+    let instructed = Task::Chat {
+        instruction: Some("Be right.".into()),
+    };
+    let row = |context_answers: &[usize], context_messages: &[usize]| TrainingExample::Chat {
+        messages: vec![
+            message("user", " Try<|im_end|>"),
+            message("assistant", "WRONG"),
+            message("user", "Again"),
+            message("assistant", "right"),
+        ],
+        context_answers: context_answers.to_vec(),
+        context_messages: context_messages.to_vec(),
+    };
+    assert_eq!(
+        marked(&codec, &instructed, row(&[], &[0]), &ALL),
+        "<|im_start|>[[system\nBe right.<|im_end|>\n<|im_start|>user\n]] Try<|im_end|><|im_end|>[[\n\
+         <|im_start|>assistant\nWRONG<|im_end|>\n<|im_start|>user\nAgain<|im_end|>\n\
+         <|im_start|>assistant\nright<|im_end|>\n]]"
+    );
+    assert_eq!(
+        marked(&codec, &instructed, row(&[0], &[0, 2]), &ALL),
+        "<|im_start|>[[system\nBe right.<|im_end|>\n<|im_start|>user\n]] Try<|im_end|><|im_end|>[[\n\
+         <|im_start|>assistant\n]]WRONG<|im_end|>[[\n<|im_start|>user\n]]Again<|im_end|>[[\n\
+         <|im_start|>assistant\nright<|im_end|>\n]]"
+    );
+    // Where only answers are learned, the marks change nothing.
+    assert_eq!(
+        marked(&codec, &instructed, row(&[0], &[0, 2]), &ANSWERS),
+        marked(&codec, &instructed, row(&[0], &[]), &ANSWERS)
+    );
+    let rewriting = with_template(
+        dir.path(),
+        "{% for m in messages %}{{ loop.revindex }}{{ m.content.upper() }}{% endfor %}",
+    );
+    let refused = (
+        "mem:1: the chat template rewrites messages, so the marked ones cannot be left out".into(),
+        Some("take the marks or the row out".into()),
+    );
+    for row in [row(&[0], &[]), row(&[], &[0])] {
+        let found = failure(&rewriting, &instructed, row, &ALL);
+        assert_eq!(found, refused);
+    }
 }
 
 proptest! {

@@ -3,6 +3,7 @@
 use openlora_model::dataset::{
     Dataset, TrainingExample, UnreadColumns,
     duplicates::{self, DatasetPart},
+    encode::LossOn,
     warnings::{DataSurroundings, of_training},
 };
 
@@ -28,6 +29,7 @@ fn told(dataset: &Dataset, held_out: bool) -> Vec<String> {
         part: "train",
         duplicates: &duplicates,
         held_out,
+        loss: LossOn::Completion,
     };
     let warnings = of_training(dataset, &around);
     warnings.iter().map(ToString::to_string).collect()

@@ -108,7 +108,7 @@ fn an_imported_adapter_says_so_and_invents_nothing() {
     });
     assert_eq!(
         refused.unwrap_err().to_string(),
-        "`[split]` gives contributors 1 ppm, but the adapter has none that are known"
+        "`[split]` gives contributors 0.0001 %, but the adapter has none that are known"
     );
 }
 

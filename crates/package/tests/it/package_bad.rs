@@ -161,8 +161,8 @@ const BAD_MANIFESTS: &[(Change, &str)] = &[
     ),
     (
         |m| m["split"][0]["ppm"] = 599_999.into(),
-        "`split`: the shares sum to 999999 ppm (creator 599999, contributors 400000), expected \
-         1000000",
+        "`split`: the shares sum to 99.9999 % (creator 59.9999 %, contributors 40 %), expected \
+         100 %",
     ),
     (
         |m| m["split"][0]["address"] = "0x0000000000000000000000000000000000000000".into(),
@@ -175,12 +175,12 @@ const BAD_MANIFESTS: &[(Change, &str)] = &[
     ),
     (
         |m| m["contributors"][0]["staticPpm"] = 666_666.into(),
-        "`contributors`: the shares sum to 999999 ppm (Ada 666666, Bob 333333), expected 1000000",
+        "`contributors`: the shares sum to 99.9999 % (Ada 66.6666 %, Bob 33.3333 %), expected 100 %",
     ),
     (
         |m| m["datasets"][0]["distinctRecords"] = 0.into(),
-        "`contributors.staticPpm`: expected 0 ppm for a contributor all of whose records are \
-         copies, found `333333 ppm for Bob`",
+        "`contributors.staticPpm`: expected 0 for a contributor all of whose records are copies, \
+         found `333333 (33.3333 %) for Bob`",
     ),
     (
         |m| m["datasets"][0]["distinctRecords"] = 11.into(),
@@ -397,8 +397,8 @@ fn splits_that_cannot_be_paid() {
             contributors: Some(400_000),
             ..RevenueSplitOptions::default()
         }),
-        "`[split]`: the shares sum to 999999 ppm (creator 599999, contributors 400000), expected \
-         1000000"
+        "`[split]`: the shares sum to 99.9999 % (creator 59.9999 %, contributors 40 %), expected \
+         100 %"
     );
     assert_eq!(
         said(RevenueSplitOptions {
@@ -406,8 +406,8 @@ fn splits_that_cannot_be_paid() {
             contributors: Some(1_000_000),
             ..RevenueSplitOptions::default()
         }),
-        "`[split]`: the shares sum to 2000000 ppm (creator 1000000, contributors 1000000), \
-         expected 1000000"
+        "`[split]`: the shares sum to 200 % (creator 100 %, contributors 100 %), \
+         expected 100 %"
     );
     assert_eq!(
         said(RevenueSplitOptions {

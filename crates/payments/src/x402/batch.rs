@@ -219,10 +219,17 @@ pub(super) fn receiving(
 impl TakenOffer {
     /// Checks that a channel fits the offer and that its payer's signer signed the voucher.
     pub async fn check_signer(&self, batch: &BatchPayload) -> Result<(), PaymentRefusal> {
-        let (method, voucher) = (&self.method, &batch.voucher);
         let config = ChannelTerms::from(batch.config.clone());
-        check_terms(&method.escrow, &config, voucher.channel_id, &self.offer)?;
-        check_voucher(method.settlement(), &method.escrow, &config, voucher).await
+        let channel = batch.voucher.channel_id;
+        check_terms(&self.method.escrow, &config, channel, &self.offer)?;
+        self.check_voucher_of(batch).await
+    }
+
+    /// Checks that the signer of a channel's payer signed the voucher.
+    pub async fn check_voucher_of(&self, batch: &BatchPayload) -> Result<(), PaymentRefusal> {
+        let method = &self.method;
+        let config = ChannelTerms::from(batch.config.clone());
+        check_voucher(method.settlement(), &method.escrow, &config, &batch.voucher).await
     }
 
     async fn check_bound(

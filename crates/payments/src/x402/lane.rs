@@ -1,6 +1,6 @@
 //! One way to be paid: the offer on a chain, and the values derived from it.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     binding::BindingDomain,
@@ -14,6 +14,9 @@ use openlora_core::{Address, Amount, units::in_units};
 #[derive(Clone)]
 pub struct ChainOffer {
     pub settlement: Arc<dyn ChainSettlement>,
+    /// The same chain through other accounts whose keys are at hand: they refund the channels that
+    /// name them.
+    pub others: BTreeMap<Address, Arc<dyn ChainSettlement>>,
     pub token: Address,
     /// How amounts are written for people.
     pub token_symbol: String,
@@ -67,5 +70,11 @@ impl PaymentMethod {
 
     pub fn settlement(&self) -> &dyn ChainSettlement {
         &*self.chain_offer.settlement
+    }
+
+    /// The chain through the account that refunds a channel.
+    pub fn settlement_of(&self, authorizer: Address) -> &dyn ChainSettlement {
+        let other = self.chain_offer.others.get(&authorizer);
+        &**other.unwrap_or(&self.chain_offer.settlement)
     }
 }

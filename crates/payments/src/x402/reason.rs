@@ -61,9 +61,9 @@ reasons! {
     ChannelId => "invalid_batch_settlement_evm_channel_id_mismatch",
         "The channel's id is not that of its terms on this network.";
     Receiver => "invalid_batch_settlement_evm_receiver_mismatch",
-        "The channel pays another receiver.";
+        "The channel pays another receiver than this offer: it was opened for another adapter or version. What is left in it comes back by a withdrawal on the chain.";
     ReceiverAuthorizer => "invalid_batch_settlement_evm_receiver_authorizer_mismatch",
-        "The channel has another receiver authorizer.";
+        "The channel names another account of the server than this offer, whose key is not at hand here. What is left in it comes back by a withdrawal on the chain.";
     Token => "invalid_batch_settlement_evm_token_mismatch",
         "The channel holds another token.";
     WithdrawDelayRange => "invalid_batch_settlement_evm_withdraw_delay_out_of_range",

@@ -19,7 +19,7 @@ use super::{
 use crate::settlement::{ChannelRefund, MinedResult};
 use openlora_core::Amount;
 use openlora_ledger::{
-    ReceiverKey,
+    ChannelKey, ChannelTerms, ReceiverKey,
     event::{ChannelObserved, ChannelOpened, Event, RefundCharged},
 };
 use openlora_ports::RefundAnswer;
@@ -41,7 +41,10 @@ impl SellerState {
         let VoucherAction::Refund { amount } = batch.action else {
             return Err(Reason::PayloadType.into());
         };
-        taken.check_signer(batch).await?;
+        match self.is_earlier(taken, batch) {
+            true => taken.check_voucher_of(batch).await?,
+            false => taken.check_signer(batch).await?,
+        }
         let mut line = self.seen(taken, batch).await?;
         let method = &taken.method;
         let (fee, amount) = match request {
@@ -77,7 +80,8 @@ impl SellerState {
         refund: ChannelRefund,
     ) -> Result<RefundAnswer, PaymentRefusal> {
         self.opened(&mut line).await?;
-        let done = method.settlement().refund(&refund).await;
+        let settlement = method.settlement_of(refund.config.receiver_authorizer);
+        let done = settlement.refund(&refund).await;
         let done = done.map_err(PaymentRefusal::from_failure(Reason::RefundRefused))?;
         if let Some(recorded) = self.channel(&line.key) {
             line.channel = recorded;
@@ -86,6 +90,20 @@ impl SellerState {
         self.sponsor.end(line.key);
         let fee = refund.fee.as_ref().map_or(Amount::ZERO, |fee| fee.amount);
         refunded(&line, refund.amount, fee, &done)
+    }
+
+    /// Whether a channel was opened on earlier terms of this seller, with a release before this one
+    /// or with an account before the current one, and can be refunded: its account's key is at hand.
+    fn is_earlier(&self, taken: &TakenOffer, batch: &BatchPayload) -> bool {
+        let config = ChannelTerms::from(batch.config.clone());
+        let key = ChannelKey {
+            chain_id: taken.method.chain_id,
+            channel: batch.voucher.channel_id,
+        };
+        let known = self.channel(&key);
+        known.is_some_and(|known| known.config == config)
+            && config.token == taken.offer.asset
+            && self.signs_for(&taken.method, config.receiver_authorizer)
     }
 
     /// The channel with its current state on the chain.

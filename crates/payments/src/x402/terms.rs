@@ -21,15 +21,12 @@ use super::{
 };
 use crate::settlement::{ChainFailure, LedgerView, ask, until_tomorrow};
 use openlora_core::{Address, Amount, units::in_units};
-use openlora_ledger::{ChannelKey, ExactKey, ExactPayment, LedgerChannel};
+use openlora_ledger::{COIN_DECIMALS, ChannelKey, ExactKey, ExactPayment, LedgerChannel};
 use openlora_ports::{FactLog, OfferedCall, PaymentDemand, Presenter, Sponsorship};
 
 /// How many units above its price a call's total may be, if other requests have used the lower
 /// totals.
 pub(super) const LARGEST_STEP: u128 = 16;
-
-/// Decimals of a chain's coin.
-const COIN_DECIMALS: u8 = 18;
 
 /// When to retry after a chain failure, in seconds.
 const RETRY_SECONDS: u64 = 5;
@@ -95,6 +92,11 @@ impl SellerState {
     pub fn is_fresh(&self) -> bool {
         let mut methods = self.methods.iter();
         methods.any(|method| method.chain_offer.settlement.is_fresh())
+    }
+
+    /// Whether this seller can send what a channel's authorizer sends.
+    pub fn signs_for(&self, method: &PaymentMethod, authorizer: Address) -> bool {
+        authorizer == self.account || method.chain_offer.others.contains_key(&authorizer)
     }
 
     /// The ledger's current record of a channel.

@@ -2,7 +2,11 @@
 
 use alloy::primitives::{Bytes, U256};
 
-use super::{error::DeployError, execute::FeeQuote, plan::DeployStep};
+use super::{
+    error::DeployError,
+    execute::FeeQuote,
+    plan::{CallValue, DeployStep},
+};
 use openlora_chain::{
     provider::Chain,
     transaction::{TxSender, TxSubmission},
@@ -61,9 +65,12 @@ fn step(deployment: &ContractDeployment) -> DeployStep {
         deed: format!("creating {}", deployment.name),
         call: "create".to_owned(),
         arguments: vec![
-            ("salt", SALT.to_string()),
-            ("code", format!("{} bytes", deployment.init_code.len())),
-            ("makes", Address::from(deployment.address).to_string()),
+            ("salt", CallValue::text(SALT)),
+            (
+                "code",
+                CallValue::Text(format!("{} bytes", deployment.init_code.len())),
+            ),
+            ("makes", CallValue::text(Address::from(deployment.address))),
         ],
     }
 }

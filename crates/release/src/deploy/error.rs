@@ -5,6 +5,7 @@ use openlora_contracts::ArtifactError;
 use openlora_core::{
     Address, AddressProblem,
     error::{ExitClass, Explain},
+    exact_percent,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +39,8 @@ pub enum DeployError {
     NoWeights(&'static str),
     #[error("the registry {registry} has no adapter {id}")]
     NoAdapter { registry: Address, id: String },
+    #[error("the registry {registry} has no adapter {id}, which was registered there from here")]
+    LostAdapter { registry: Address, id: String },
     #[error("the adapter {id} belongs to {owner}, and the account is {account}")]
     OtherOwner {
         id: String,
@@ -46,7 +49,7 @@ pub enum DeployError {
     },
     #[error("the split's {role} has no address")]
     NoAddress { role: String },
-    #[error("the contributor {name} has {ppm} ppm and no address")]
+    #[error("the contributor {name} has {} of the pool and no address", exact_percent(*ppm))]
     NoContributorAddress { name: String, ppm: u64 },
     #[error("{what} has {found} recipients, expected 1 to {limit}")]
     Recipients {
@@ -54,8 +57,15 @@ pub enum DeployError {
         found: usize,
         limit: usize,
     },
-    #[error("{account} may not serve {name}: the registry lists other accounts as its servers")]
-    NotServer { name: String, account: Address },
+    #[error(
+        "{account} may not serve {name}, which {publisher} registered: the registry does not list \
+         it as a server"
+    )]
+    NotServer {
+        name: String,
+        publisher: String,
+        account: Address,
+    },
     #[error("{name} is paused in its registry")]
     Paused { name: String },
     #[error("the registry has manifest {found} for {name}, expected {expected}")]
@@ -88,7 +98,8 @@ impl Explain for DeployError {
             Self::NoContract { .. }
             | Self::EarlierFactory { .. }
             | Self::NoDeployer { .. }
-            | Self::NoAdapter { .. } => ExitClass::Network,
+            | Self::LostAdapter { .. } => ExitClass::Network,
+            Self::NoAdapter { .. } => ExitClass::Usage,
             Self::OtherPublisher { .. } | Self::OtherOwner { .. } | Self::NotServer { .. } => {
                 ExitClass::Wallet
             }
@@ -127,10 +138,16 @@ impl Explain for DeployError {
                 "`openlora explore` lists the adapters; without --adapter a new one is registered"
                     .to_owned()
             }
-            Self::NotServer { account, .. } => format!(
-                "let it, with the account that registered it: `openlora deploy --server {account}`; \
-                 or stop the server and serve from that account: \
-                 `openlora config set --user wallet.account NAME`, then `openlora serve`"
+            Self::LostAdapter { .. } => {
+                "the chain may be a new one: register it again with `openlora deploy`".to_owned()
+            }
+            Self::NotServer {
+                publisher, account, ..
+            } => format!(
+                "a server uses one account: let this one serve it too, with {publisher} as NAME: \
+                 `openlora deploy --account NAME --server {account}`; or register it from this \
+                 account: `openlora package`, then `openlora deploy`; or serve it by itself from the \
+                 account that registered it: `openlora config set --user wallet.account NAME`"
             ),
             Self::OtherOwner { .. } => "name the owner's account with --account".to_owned(),
             Self::NoContributorAddress { .. } => {

@@ -20,7 +20,7 @@ pub use execute::{FeeQuote, append_release, carry_out, find_release, quote};
 pub use observe::{DeployOptions, adapter, observe, require, splitter};
 pub use payee::{ReleasePayee, payee};
 pub use plan::{
-    DeployContext, DeployPlan, DeployStep, POOL_DELAY, POOL_QUORUM, PlannedPool, RegistryAction,
-    RegistryState, RevenuePayout, SeenAdapter, id_of, payout, plan, registration,
+    CallValue, DeployContext, DeployPlan, DeployStep, POOL_DELAY, POOL_QUORUM, PlannedPool,
+    RegistryAction, RegistryState, RevenuePayout, SeenAdapter, id_of, payout, plan, registration,
 };
 pub use release_params::ReleaseParams;

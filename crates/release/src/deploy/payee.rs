@@ -11,7 +11,7 @@ use alloy::{
 use super::{
     error::DeployError,
     observe::{adapter, require},
-    plan::DeployStep,
+    plan::{CallValue, DeployStep},
 };
 use openlora_chain::{
     WalletError,
@@ -51,7 +51,7 @@ pub async fn payee(
 ) -> Result<ReleasePayee, DeployError> {
     let registry = address("registry", &deployment.registry)?;
     let splitter = address("splitter", &deployment.splitter)?;
-    let id = parse_id(&deployment.adapter_id).ok_or_else(|| DeployError::NoAdapter {
+    let id = parse_id(&deployment.adapter_id).ok_or_else(|| DeployError::LostAdapter {
         registry,
         id: deployment.adapter_id.clone(),
     })?;
@@ -67,6 +67,7 @@ pub async fn payee(
     {
         return Err(DeployError::NotServer {
             name: deployment.name.clone(),
+            publisher: deployment.publisher.clone(),
             account: server,
         });
     }
@@ -106,7 +107,7 @@ async fn check_release(
     splitter: Address,
 ) -> Result<(), DeployError> {
     let known = adapter(home, registry, id).await?;
-    let known = known.ok_or_else(|| DeployError::NoAdapter {
+    let known = known.ok_or_else(|| DeployError::LostAdapter {
         registry,
         id: deployment.adapter_id.clone(),
     })?;
@@ -220,10 +221,10 @@ impl ReleasePayee {
             deed: format!("creating the splitter of {name} on {}", chain.network.name),
             call: "create".to_owned(),
             arguments: vec![
-                ("home chain", self.origin.homeChainId.to_string()),
-                ("adapter", self.deployment.adapter_id.clone()),
-                ("version", self.deployment.version.to_string()),
-                ("makes", self.splitter.to_string()),
+                ("home chain", CallValue::text(self.origin.homeChainId)),
+                ("adapter", CallValue::text(&self.deployment.adapter_id)),
+                ("version", CallValue::text(self.deployment.version)),
+                ("makes", CallValue::text(self.splitter)),
             ],
         }))
     }

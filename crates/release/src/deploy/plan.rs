@@ -10,7 +10,7 @@ use super::{error::DeployError, release_params::ReleaseParams};
 use openlora_chain::registry::{
     ContributorPoolFactory, OpenLoraRegistry as Registry, Registration, Release, Share, shown_id,
 };
-use openlora_core::{Address, Word};
+use openlora_core::{Address, Word, exact_percent, in_units};
 use openlora_ledger::TxKey;
 use openlora_package::manifest::CONTRIBUTORS;
 
@@ -78,7 +78,55 @@ pub struct DeployStep {
     pub deed: String,
     /// The call's name and its decoded arguments.
     pub call: String,
-    pub arguments: Vec<(&'static str, String)>,
+    pub arguments: Vec<(&'static str, CallValue)>,
+}
+
+/// A decoded argument of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallValue {
+    Text(String),
+    /// Parts per million.
+    Part(u32),
+    Shares(Vec<Share>),
+    /// For 1 000 generated tokens, in base units of a token with six decimals.
+    Price(u128),
+}
+
+impl CallValue {
+    pub(super) fn text(value: impl ToString) -> Self {
+        Self::Text(value.to_string())
+    }
+
+    /// With the integers that the contract receives.
+    pub fn raw(&self) -> String {
+        let part = |ppm: u32| format!("{ppm} ppm");
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Part(ppm) => part(*ppm),
+            Self::Shares(shares) => list(shares, part),
+            Self::Price(price) => price.to_string(),
+        }
+    }
+
+    /// For people: parts in percent, and a price in a token of this symbol.
+    pub fn shown(&self, symbol: &str) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Part(ppm) => exact_percent(*ppm),
+            Self::Shares(shares) => list(shares, exact_percent),
+            Self::Price(price) => {
+                format!("{} {symbol} for 1000 generated tokens", in_units(*price, 6))
+            }
+        }
+    }
+}
+
+fn list(shares: &[Share], part: impl Fn(u32) -> String) -> String {
+    let shown = |share: &Share| {
+        let recipient = share.recipient.to_checksum(None);
+        format!("{recipient} {}", part(share.ppm))
+    };
+    shares.iter().map(shown).collect::<Vec<_>>().join(", ")
 }
 
 /// All steps, in order.
@@ -108,7 +156,7 @@ impl DeployPlan {
         self.splitter = Some(splitter);
         if let Some(last) = self.steps.last_mut() {
             last.arguments
-                .push(("makes splitter", splitter.to_string()));
+                .push(("makes splitter", CallValue::text(splitter)));
         }
         self
     }
@@ -255,11 +303,6 @@ pub fn plan(
     })
 }
 
-fn shown_shares(shares: &[Share]) -> String {
-    let shown = |share: &Share| format!("{} {} ppm", share.recipient.to_checksum(None), share.ppm);
-    shares.iter().map(shown).collect::<Vec<_>>().join(", ")
-}
-
 fn create_pool(
     params: &ReleaseParams,
     pool: &PlannedPool,
@@ -284,12 +327,12 @@ fn create_pool(
         ),
         call: "create".to_owned(),
         arguments: vec![
-            ("operator", pool.operator.to_string()),
-            ("delay", format!("{POOL_DELAY} s")),
-            ("quorum", format!("{POOL_QUORUM} ppm")),
-            ("shares", shown_shares(&pool.shares)),
-            ("salt", pool.salt.to_string()),
-            ("makes", address.to_string()),
+            ("operator", CallValue::text(pool.operator)),
+            ("delay", CallValue::Text(format!("{POOL_DELAY} s"))),
+            ("quorum", CallValue::Part(POOL_QUORUM)),
+            ("shares", CallValue::Shares(pool.shares.clone())),
+            ("salt", CallValue::text(pool.salt)),
+            ("makes", CallValue::text(address)),
         ],
     }
 }
@@ -309,14 +352,14 @@ fn release_arguments(
     params: &ReleaseParams,
     shares: &[Share],
     price: u128,
-) -> Vec<(&'static str, String)> {
+) -> Vec<(&'static str, CallValue)> {
     vec![
-        ("manifestSha256", params.manifest_sha256.to_string()),
-        ("baseRoot", params.base_root.to_string()),
-        ("datasetsRoot", params.datasets_root.to_string()),
-        ("price", price.to_string()),
-        ("uri", "none".to_owned()),
-        ("shares", shown_shares(shares)),
+        ("manifestSha256", CallValue::text(params.manifest_sha256)),
+        ("baseRoot", CallValue::text(params.base_root)),
+        ("datasetsRoot", CallValue::text(params.datasets_root)),
+        ("price", CallValue::Price(price)),
+        ("uri", CallValue::text("none")),
+        ("shares", CallValue::Shares(shares.to_vec())),
     ]
 }
 
@@ -338,11 +381,11 @@ pub fn registration(
 fn register(params: &ReleaseParams, shares: &[Share], place: &DeployContext) -> DeployStep {
     let registration = registration(params, shares, place);
     let mut arguments = vec![
-        ("weightsHash", params.weights_sha256.to_string()),
-        ("royaltyBps", "0".to_owned()),
+        ("weightsHash", CallValue::text(params.weights_sha256)),
+        ("royaltyBps", CallValue::text(0)),
     ];
     arguments.extend(release_arguments(params, shares, place.price));
-    arguments.push(("servers", place.server.to_string()));
+    arguments.push(("servers", CallValue::text(place.server)));
     DeployStep {
         to: place.registry,
         contract: "OpenLoraRegistry",
@@ -369,7 +412,7 @@ fn publish(
         next: release(params, place.price),
         shares: shares.to_vec(),
     };
-    let mut arguments = vec![("id", shown_id(id))];
+    let mut arguments = vec![("id", CallValue::Text(shown_id(id)))];
     arguments.extend(release_arguments(params, shares, place.price));
     let (mut name, mut data) = ("publishVersion", Bytes::from(call.abi_encode()));
     if !has_server {
@@ -378,7 +421,7 @@ fn publish(
             .abi_encode()
             .into();
         name = "multicall of publishVersion and setServer";
-        arguments.push(("server", place.server.to_string()));
+        arguments.push(("server", CallValue::text(place.server)));
     }
     DeployStep {
         to: place.registry,
@@ -416,9 +459,9 @@ fn authorise(params: &ReleaseParams, place: &DeployContext, id: U256) -> DeployS
         deed: format!("authorising {} to serve {}", place.server, params.name),
         call: "setServer".to_owned(),
         arguments: vec![
-            ("id", shown_id(id)),
-            ("server", place.server.to_string()),
-            ("authorised", "true".to_owned()),
+            ("id", CallValue::Text(shown_id(id))),
+            ("server", CallValue::text(place.server)),
+            ("authorised", CallValue::text(true)),
         ],
     }
 }

@@ -11,6 +11,7 @@ use openlora_chain::{
     provider::Chain,
     registry::{AdapterId, OpenLoraRegistry as Registry, shown_id},
 };
+use openlora_core::exact_percent;
 use openlora_package::{
     Package,
     release::SigningDomain,
@@ -237,7 +238,8 @@ fn split(release: &ReleaseView, params: &ReleaseParams) -> Result<(), String> {
                 return Err("the contributors' pool has the form of earlier contracts".to_owned());
             };
             let terms = |operator: &str, delay, quorum| {
-                format!("operated by {operator} with {delay} s and a quorum of {quorum} ppm")
+                let quorum = exact_percent(quorum);
+                format!("operated by {operator} with {delay} s and a quorum of {quorum}")
             };
             let expected = terms(&wanted.operator.to_string(), POOL_DELAY, POOL_QUORUM);
             same_text(
@@ -255,6 +257,6 @@ fn flat(shares: &[ShareView]) -> Vec<(String, u32)> {
 }
 
 fn shown(shares: &[(String, u32)]) -> String {
-    let one = |(recipient, ppm): &(String, u32)| format!("{recipient} {ppm} ppm");
+    let one = |(recipient, ppm): &(String, u32)| format!("{recipient} {}", exact_percent(*ppm));
     shares.iter().map(one).collect::<Vec<_>>().join(", ")
 }

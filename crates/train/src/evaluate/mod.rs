@@ -16,7 +16,7 @@ use super::{
 use openlora_decoder::Decoder;
 use openlora_model::{
     dataset::{
-        DataRow, Dataset, Task, TrainingExample,
+        DataRow, Dataset, RowFault, Task, TrainingExample,
         choices::{LabelChoices, LabelFork, arg_max},
         encode::{EncodeOptions, EncodedRow, encode_row},
     },
@@ -79,12 +79,14 @@ pub enum EvalSet {
 }
 
 impl EvalSet {
-    /// Encodes the rows; an invalid one is an error naming its file and line.
+    /// Encodes the rows for a base that reads `base_limit` tokens; an invalid or longer one is an
+    /// error naming its file and line.
     pub fn new(
         codec: &TextCodec,
         task: &Task,
         dataset: &Dataset,
         options: &EncodeOptions,
+        base_limit: usize,
     ) -> Result<Self, TrainError> {
         if dataset.rows.is_empty() {
             return Err(TrainError::EvalNeeds {
@@ -92,9 +94,9 @@ impl EvalSet {
             });
         }
         let Task::Classify { labels, .. } = task else {
-            return Ok(Self::Text(TrainRows::encode(
-                codec, task, dataset, options,
-            )?));
+            let rows = TrainRows::encode(codec, task, dataset, options)?;
+            rows.check_lengths(dataset, base_limit)?;
+            return Ok(Self::Text(rows));
         };
         task.check(dataset)?;
         let labelling = LabelledSet {
@@ -103,6 +105,7 @@ impl EvalSet {
             dataset,
             options,
             labels,
+            base_limit,
         };
         let items = dataset
             .rows
@@ -216,6 +219,7 @@ struct LabelledSet<'a> {
     dataset: &'a Dataset,
     options: &'a EncodeOptions,
     labels: &'a [String],
+    base_limit: usize,
 }
 
 impl LabelledSet<'_> {
@@ -238,7 +242,15 @@ impl LabelledSet<'_> {
                 source: row.source,
                 line: row.line,
             };
-            Ok(encode_row(self.codec, self.task, self.dataset, &row, self.options)?.ids)
+            let ids = encode_row(self.codec, self.task, self.dataset, &row, self.options)?.ids;
+            let (tokens, limit) = (ids.len(), self.base_limit);
+            match tokens > limit {
+                true => {
+                    let fault = RowFault::BeyondBase { tokens, limit };
+                    Err(self.dataset.row_error(&row, fault).into())
+                }
+                false => Ok(ids),
+            }
         };
         let sequences = self
             .labels

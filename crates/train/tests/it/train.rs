@@ -8,7 +8,7 @@ use std::{
 use openlora_core::error::{ExitClass, Explain};
 use openlora_model::{
     BaseModel, adapter,
-    dataset::{DataSource, load},
+    dataset::{DataSource, TrainingExample, encode::encode_row, load, statistics},
 };
 use openlora_train::{
     NewestRun, RunDir, RunOutcome, RunStart, TrainConfig, TrainError, TrainEvent, TrainFlow,
@@ -168,6 +168,53 @@ fn a_run_killed_between_checkpoints_repeats_the_lost_steps_exactly() {
 }
 
 #[test]
+fn a_row_that_the_base_cannot_read_is_named() {
+    let bench = Bench::new();
+    let mut inputs = bench.inputs(TrainConfig {
+        max_len: 4096,
+        val: None,
+        ..tiny::config()
+    });
+    let long = TrainingExample::Labelled {
+        text: "up ".repeat(300),
+        label: inputs.dataset.rows[2].example.label().unwrap().to_owned(),
+    };
+    inputs.dataset.rows[2].example = long;
+    let options = inputs.config.encode_options();
+    let row = &inputs.dataset.rows[2];
+    let encoded = encode_row(&inputs.codec, &inputs.task, &inputs.dataset, row, &options);
+    let tokens = encoded.unwrap().ids.len();
+    let hint = "shorten the row or split it, or choose a base that reads more with --base; \
+                train.max_len does not change what a base reads";
+    let said = format!(
+        "{}:3: {tokens} tokens, and the base reads at most 128",
+        bench.path("train.jsonl").display()
+    );
+    let expected = (ExitClass::BadInput, said, Some(hint.to_owned()));
+    let error = inputs.rows().unwrap_err();
+    assert_eq!(message(&error), expected);
+    // Validation rows too, and `data check` says the same.
+    let whole = inputs.dataset.clone();
+    inputs.dataset.rows.truncate(2);
+    inputs.validation = Some(whole);
+    let error = inputs.rows().unwrap_err();
+    assert_eq!(message(&error), expected);
+    let (codec, task) = (&inputs.codec, &inputs.task);
+    let checked = inputs.validation.as_ref().unwrap();
+    let refused = EvalSet::new(codec, task, checked, &options, 128)
+        .err()
+        .unwrap();
+    assert_eq!(message(&refused).0, ExitClass::BadInput);
+    assert!(refused.to_string().contains("train.jsonl:3: "), "{refused}");
+    let (_, faults) = statistics::lengths(codec, task, checked, &options, 128);
+    let told: Vec<_> = faults
+        .iter()
+        .map(|it| (it.class(), it.to_string(), it.hint()))
+        .collect();
+    assert_eq!(told, [expected]);
+}
+
+#[test]
 fn the_same_lock_gives_the_same_adapter() {
     let bench = Bench::new();
     let inputs = bench.inputs(tiny::config());
@@ -257,6 +304,7 @@ fn learning_is_seen_in_the_loss_and_in_the_answers() {
         &inputs.task,
         &rows.unwrap(),
         &config.encode_options(),
+        inputs.base.config.max_positions,
     )
     .unwrap();
     let stored = adapter::read(&outcome.adapter).unwrap();
@@ -653,6 +701,7 @@ fn text_is_judged_by_its_loss() {
         &inputs.task,
         &dataset,
         &config.encode_options(),
+        inputs.base.config.max_positions,
     )
     .unwrap();
     let report = set.compare(&mut decoder, true, &mut |_, _| {}).unwrap();

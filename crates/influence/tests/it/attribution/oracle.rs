@@ -103,6 +103,7 @@ fn dataset(case: &Case) -> Dataset {
         source_digests: vec![],
         unread: vec![],
         left_out: vec![],
+        left_out_messages: vec![],
     }
 }
 
