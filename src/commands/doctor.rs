@@ -269,7 +269,7 @@ fn base(context: &CommandContext) -> HealthCheck {
         id if Path::new(id).is_file() => {
             format!(
                 "a GGUF file, converted in {}",
-                context.dirs.models().display()
+                context.dirs.models().join(GGUF_FOLDER).display()
             )
         }
         _ => format!("from the Hub, kept in {}", context.dirs.models().display()),
