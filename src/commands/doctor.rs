@@ -12,6 +12,7 @@ use openlora_core::{
     error::{ExitClass, ExitStatus, Failure},
     private::files,
 };
+use openlora_model::gguf::GGUF_FOLDER;
 use openlora_native::{ARITHMETIC, CpuPath};
 
 /// Verdict of one check.

@@ -203,7 +203,9 @@ impl<'a> GgufFile<'a> {
             kind: self.kind(),
         };
         // Its own folder: what a crash left there can be removed by whoever holds the lock.
-        let home = models_dir.join(GGUF_FOLDER).join(hex::encode(source.sha256));
+        let home = models_dir
+            .join(GGUF_FOLDER)
+            .join(hex::encode(source.sha256));
         let dir = home.join(FORMAT);
         let mut lease = match home.is_dir() {
             true => ConversionLease::take(&home).ok(),

@@ -175,8 +175,8 @@ impl AppState {
         }
         self.attributions.check_room(None)?;
         let adapter = &intake.adapter.name;
-        let entered = self.gate.enter(adapter, &intake.caller(), tokens);
-        Ok(Some(entered.await?))
+        let caller = intake.caller();
+        Ok(Some(self.gate.enter(adapter, &caller, tokens).await?))
     }
 
     /// A payment that was used for the same request gets the same answer. A payment that may be a

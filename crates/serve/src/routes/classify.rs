@@ -128,9 +128,10 @@ impl ClassifyRun {
         prompts: Vec<Prompt>,
         write: impl FnOnce(&str, &[LabelProbabilities], TokenUsage) -> serde_json::Value + Send,
     ) -> Result<FinishedAnswer, ApiError> {
+        let force_stop = self.force_stop.clone();
         let found = tokio::select! {
             found = self.label(prompts) => found,
-            () = self.force_stop.cancelled() => Err(draining()),
+            () = force_stop.cancelled() => Err(draining()),
         };
         let Self {
             id,
