@@ -1,9 +1,9 @@
 //! What every local engine does around its logits, so that all of them answer alike.
 //!
 //! Owns rendering and tokenising of prompts, sampling, incremental decoding, stop strings, counting,
-//! label choices, the check that an adapter has an effect, and how much memory is free. An engine implements [`TokenModel`],
-//! which turns token ids into logits; [`ServedModel`] makes an [`openlora_engine::Engine`] of it. This
-//! crate does not know how logits are computed.
+//! label choices, the check that an adapter has an effect, and how much memory is free. An engine
+//! implements [`TokenModel`], which turns token ids into logits; [`ServedModel`] makes an
+//! [`openlora_engine::Engine`] of it. This crate does not know how logits are computed.
 //!
 //! ```
 //! use openlora_engine::SamplingParams;

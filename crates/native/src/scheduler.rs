@@ -2,8 +2,9 @@
 //!
 //! Every step computes the next token of all running answers and a chunk of the prompts that are not
 //! computed yet. The model that was served fewest tokens comes first; among its calls, those of the
-//! payer that was served fewest; among them, the one that is due first. When pages run out, the sequence that arrived last gives its own back and is computed
-//! again later. None of this changes a result, because a row does not depend on its neighbours.
+//! payer that was served fewest; among them, the one that is due first. When pages run out, the
+//! sequence that arrived last gives its own back and is computed again later. None of this changes a
+//! result, because a row does not depend on its neighbours.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -420,7 +421,7 @@ impl Scheduler {
             child.number = self.arrivals;
             self.running.push(child);
         }
-        drop(self.remove(&ended));
+        self.remove(&ended).into_iter().for_each(Sequence::end);
         let complete = self.calls.extract_if(|_, call| call.is_complete());
         complete.for_each(|(_, call)| call.finish());
     }
@@ -484,7 +485,7 @@ struct ChosenNext<'a> {
 impl ChosenNext<'_> {
     /// Chooses the token that continues the sequence; its number, if this was the answer's end.
     fn choose(self) -> Option<u64> {
-        let next = self.feed.next_token(self.row);
+        let next = self.feed.choose_token(self.row);
         self.tokens.extend(next);
         next.is_none().then_some(self.number)
     }

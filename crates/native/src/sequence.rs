@@ -140,6 +140,16 @@ impl Sequence {
         self.computed = 0;
     }
 
+    /// Lets go of what the call held, and then tells its reader that it has ended.
+    pub(crate) fn end(self) {
+        let Self { owner, task, .. } = self;
+        drop(owner);
+        if let SequenceTask::Answer { mut feed, _slot } = task {
+            drop(_slot);
+            feed.finish();
+        }
+    }
+
     /// The next `count` tokens as rows of a batch.
     pub(crate) fn rows(&mut self, count: usize) -> SequenceRows<'_> {
         let end = self.computed + count;
