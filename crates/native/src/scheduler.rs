@@ -169,7 +169,7 @@ impl Scheduler {
         self.arrivals += 1;
         let number = self.arrivals;
         let task = match call.work {
-            SubmittedWork::Answer { feed, slot } => SequenceTask::Answer { feed, _slot: slot },
+            SubmittedWork::Answer { feed, slot } => SequenceTask::Answer { feed, slot },
             SubmittedWork::Rows(rows) => {
                 self.calls.insert(number, rows);
                 SequenceTask::Prefix(number)

@@ -68,7 +68,7 @@ pub(crate) enum SequenceTask {
     Answer {
         feed: Box<AnswerFeed>,
         /// Held until the answer ends.
-        _slot: EngineSlot,
+        slot: EngineSlot,
     },
     /// The prefix of the row call with this number.
     Prefix(u64),
@@ -144,8 +144,8 @@ impl Sequence {
     pub(crate) fn end(self) {
         let Self { owner, task, .. } = self;
         drop(owner);
-        if let SequenceTask::Answer { mut feed, _slot } = task {
-            drop(_slot);
+        if let SequenceTask::Answer { mut feed, slot } = task {
+            drop(slot);
             feed.finish();
         }
     }
