@@ -13,10 +13,7 @@ use std::{
 use openlora_engine::EngineError;
 use openlora_model::adapter::{self, LoraAdapter};
 
-use super::{
-    base::NativeBase, counters::ActivityCounters, lora::NativeAdapter, owner::ModelOwner,
-    pages::OwnerId,
-};
+use super::{base::NativeBase, counters::ActivityCounters, lora::NativeAdapter, pages::OwnerId};
 
 /// Where an adapter's factors come from.
 #[derive(Debug)]
@@ -128,22 +125,23 @@ impl AdapterMemory {
         lock(&self.state).find(owner)
     }
 
-    /// Takes in the factors of an adapter, unless they are there already.
+    /// Takes in the factors of the adapter `name`, unless they are there already.
     ///
     /// # Errors
     ///
     /// See [`Self::make_room`].
     pub(crate) fn add(
         &self,
-        owner: &ModelOwner,
+        owner: OwnerId,
+        name: &str,
         factors: NativeAdapter,
     ) -> Result<Arc<ResidentAdapter>, EngineError> {
         let bytes = factors.bytes() as u64;
         let mut state = lock(&self.state);
-        if let Some(found) = state.find(owner.id) {
+        if let Some(found) = state.find(owner) {
             return Ok(found);
         }
-        self.make_room_in(&mut state, &owner.name, bytes)?;
+        self.make_room_in(&mut state, name, bytes)?;
         let resident = Arc::new(ResidentAdapter::new(factors, &self.counters));
         state.clock += 1;
         let shelved = ShelvedAdapter {
@@ -152,7 +150,7 @@ impl AdapterMemory {
             used: state.clock,
         };
         state.bytes += bytes;
-        state.adapters.insert(owner.id, shelved);
+        state.adapters.insert(owner, shelved);
         Ok(resident)
     }
 

@@ -167,7 +167,7 @@ impl NativeHost {
         factors: NativeAdapter,
     ) -> Result<Arc<ModelOwner>, EngineError> {
         let owner = self.add(name, Some(source));
-        self.ties.memory.add(&owner, factors)?;
+        self.ties.memory.add(owner.id, name, factors)?;
         Ok(owner)
     }
 
@@ -215,7 +215,7 @@ impl NativeHost {
         };
         let read = read.map_err(|error| load(error.to_string()))?;
         let factors = read.unwrap_or_else(|| Err("it has no factors".to_owned()));
-        memory.add(model, factors.map_err(load)?)
+        memory.add(model.id, &model.name, factors.map_err(load)?)
     }
 
     /// The place of a call.
