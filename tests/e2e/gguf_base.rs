@@ -68,8 +68,8 @@ impl Projects {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// The labels that a server with this engine gives to a text, and what its model is named after.
-    fn serves(&self, name: &str, engine: &str, text: &str) -> (Value, Value) {
+    /// The labels that a server with this engine gives to a text.
+    fn serves(&self, name: &str, engine: &str, text: &str) -> Value {
         let line = format!("serve --free --local --json --port 0 --quant f32 --engine {engine}");
         let server = Live::of(openlora(&self.project(name)).args(line.split_whitespace()));
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -88,7 +88,7 @@ impl Projects {
             "{model}"
         );
         labels.as_object_mut().unwrap().remove("id");
-        (labels, model["parent"].clone())
+        labels
     }
 
     fn json(&self, name: &str, line: &str) -> Value {
@@ -184,12 +184,8 @@ fn chat_and_both_engines_answer_from_a_gguf_file_as_from_its_checkpoint() {
         let served = ["native", "mistralrs"].map(|engine| projects.serves(name, engine, &text));
         (projects.chats(name, &text), served)
     });
-    assert_eq!(file.0, folder.0);
-    assert!(!folder.0.is_empty());
-    for (file, folder) in file.1.into_iter().zip(folder.1) {
-        assert_eq!(file.0, folder.0);
-        assert_eq!((file.1, folder.1), (json!("model.gguf"), json!("base")));
-    }
+    assert_eq!(file, folder);
+    assert!(!folder.0.is_empty(), "chat said nothing");
 }
 
 #[cfg(target_os = "linux")]
