@@ -12,6 +12,7 @@ use openlora_core::{
     error::{ExitClass, ExitStatus, Failure},
     private::files,
 };
+use openlora_model::gguf::GGUF_FOLDER;
 use openlora_native::{ARITHMETIC, CpuPath};
 
 /// Verdict of one check.
@@ -269,7 +270,7 @@ fn base(context: &CommandContext) -> HealthCheck {
         id if Path::new(id).is_file() => {
             format!(
                 "a GGUF file, converted in {}",
-                context.dirs.models().display()
+                context.dirs.models().join(GGUF_FOLDER).display()
             )
         }
         _ => format!("from the Hub, kept in {}", context.dirs.models().display()),

@@ -96,7 +96,7 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     let base = tokio::task::block_in_place(|| project::base(context, base_id(context, &chosen)))?;
     let parallel = engine_choice::parallel(context, request.local);
     let engine = ChosenEngine::choose(context, &base.config, chosen.len(), parallel)?;
-    engine_choice::warn_of_parallel(context, engine.kind);
+    engine_choice::warn_of_unused(context, engine.kind);
     let limits = limits(context, &engine);
     let host = AdapterHost::new(context, base, engine, selling.clone());
     let hosted = host.host_all(chosen).await?;

@@ -10,7 +10,7 @@ use crate::{
     deploy_support::{Act, Chain, Desk, Proxy},
     devnet_support::{Devnet, Rpc},
     keys::{ADDRESS, OWN},
-    live::{Live, golden, serve_args, write_adapters},
+    live::{Live, golden, serve_args, serve_on, write_adapters},
     support::Invocation,
 };
 
@@ -56,8 +56,7 @@ fn a_release_is_deployed_while_its_home_serves() {
     let digest = served("tone");
     assert!(digest.is_some());
     assert_eq!(desk.count("adapter_loaded"), 3);
-    let args = ["call", "hello", "--adapter", "tone", "--url", &server.url];
-    desk.run(&args).succeeds();
+    is_answered(&desk, &server, "tone");
     // The next release has the same weights.
     let second = desk.run(&["deploy", "second"]).succeeds();
     let next = format!("the server at {} serves tone already\n", server.url);
@@ -86,6 +85,12 @@ fn a_release_is_deployed_while_its_home_serves() {
     assert_eq!(desk.json(&["deploy", "second"]), again);
 }
 
+/// A call of an adapter is answered.
+fn is_answered(desk: &Desk, server: &Live, adapter: &str) {
+    let call = ["call", "hello", "--adapter", adapter, "--url", &server.url];
+    desk.run(&call).succeeds();
+}
+
 /// Serves the package `first` under the name of its release.
 fn serve_release(desk: &Desk, more: &[&str]) -> Live {
     Live::of(serving_release(desk).args(more.iter().copied()))
@@ -93,20 +98,8 @@ fn serve_release(desk: &Desk, more: &[&str]) -> Live {
 
 fn serving_release(desk: &Desk) -> Invocation {
     let base = golden("llama").display().to_string();
-    let args = [
-        "serve",
-        "--local",
-        "--json",
-        "--port",
-        "0",
-        "--base",
-        &base,
-        "--quant",
-        "f32",
-        "--adapter",
-        "tone=first",
-    ];
-    desk.openlora(&args)
+    let release = ["--local", "--json", "--adapter", "tone=first"];
+    desk.openlora(&serve_on(&base, "0")).args(release)
 }
 
 #[test]
@@ -293,8 +286,7 @@ fn a_second_serve_hands_its_adapters_to_the_running_server() {
         served_digest(&server, "extra"),
         served_digest(&server, "filter")
     );
-    let call = ["call", "hello", "--adapter", "extra", "--url", url];
-    desk.run(&call).succeeds();
+    is_answered(&desk, &server, "extra");
     // Another adapter under the name.
     let swap = ["serve", "--local", "--free", "--adapter", "extra=persona"];
     let said = desk.run(&swap).succeeds().stderr;
@@ -360,8 +352,7 @@ fn what_a_running_server_cannot_serve_is_told_and_disturbs_nobody() {
     );
     assert_eq!(refused.code, 3);
     assert_eq!(served_digest(&server, "other"), None);
-    let call = ["call", "hello", "--adapter", "filter", "--url", url];
-    desk.run(&call).succeeds();
+    is_answered(&desk, &server, "filter");
     // A home of its own, as the hint says.
     let args = serve_args(0);
     let home = desk.path().join("other");

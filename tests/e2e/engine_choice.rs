@@ -12,7 +12,7 @@ use openlora_native::CpuPath;
 use serde_json::{Value, json};
 
 use crate::{
-    live::{Live, golden, write_adapters},
+    live::{Live, golden, serve_on, write_adapters},
     serve_support::{chat, reply, with},
     support::{Invocation, openlora},
 };
@@ -106,10 +106,16 @@ fn the_engine_follows_from_the_base_the_adapters_and_the_calls() {
 /// `serve` of the tiny llama without payment, with these further arguments.
 fn serve(dir: &Path, more: &[&str]) -> Invocation {
     let base = golden("llama").display().to_string();
-    let fixed = [
-        "serve", "--free", "--port", "0", "--quant", "f32", "--base", &base,
-    ];
-    openlora(dir).args(fixed).args(more.iter().copied())
+    let command = openlora(dir).args(serve_on(&base, "0")).args(["--free"]);
+    command.args(more.iter().copied())
+}
+
+/// Makes a package of an adapter on the shelf, beside it.
+fn package_persona(dir: &Path) {
+    let base = golden("llama").display().to_string();
+    let from = ["package", "shelf/persona", "--unsigned", "--base", &base];
+    let command = openlora(dir).args(from).args(["--out", "shelf/packed"]);
+    command.run().succeeds();
 }
 
 fn live(dir: &Path, more: &[&str]) -> Live {
@@ -230,19 +236,7 @@ async fn a_folder_of_adapters_is_served_under_the_folders_names() {
     let dir = tempfile::tempdir().unwrap();
     let shelf = dir.path().join("shelf");
     write_adapters(&shelf);
-    let base = golden("llama").display().to_string();
-    let package = [
-        "package",
-        "shelf/persona",
-        "--unsigned",
-        "--out",
-        "shelf/packed",
-    ];
-    openlora(dir.path())
-        .args(package)
-        .args(["--base", &base])
-        .run()
-        .succeeds();
+    package_persona(dir.path());
     // A run folder holds its adapter.
     let run = shelf.join("a-run");
     std::fs::create_dir(&run).unwrap();
@@ -276,6 +270,76 @@ async fn a_folder_of_adapters_is_served_under_the_folders_names() {
     )
     .await;
     assert_eq!(labelled.status, 200, "{labelled:?}");
+    assert_eq!(server.drain().0, 0);
+}
+
+/// Adapters that do not fit into `serve.adapter_memory` together answer in turns as they do otherwise.
+#[tokio::test(flavor = "multi_thread")]
+async fn adapters_take_turns_in_a_bounded_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    write_adapters(&dir.path().join("shelf"));
+    let shelf = ["--local", "--adapters", "shelf"];
+    let free = live(dir.path(), &shelf);
+    let classified = async |server: &Live| {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let body = json!({ "model": "filter", "input": "free money" });
+        let answer = reply(
+            client
+                .post(format!("{}/v1/classify", server.url))
+                .json(&body),
+        )
+        .await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let mut answer = answer.json();
+        answer.as_object_mut().unwrap().remove("id");
+        answer
+    };
+    let expected = (
+        answer(&free, "persona", "1").await.0,
+        classified(&free).await,
+    );
+    assert_eq!(free.drain().0, 0);
+    // What fits none is said at the start.
+    let tight = |bytes: &str| {
+        let serve = serve(dir.path(), &shelf);
+        serve.env("OPENLORA_SERVE_ADAPTER_MEMORY", bytes)
+    };
+    let refused = tight("1").run();
+    let told = refused.stderr.lines().nth(1).unwrap();
+    let bytes = told.strip_prefix("error: cannot load filter: its factors take ");
+    let bytes = bytes
+        .and_then(|rest| rest.strip_suffix(" of 1 bytes, which `serve.adapter_memory` allows"));
+    let filter: u64 = bytes.unwrap_or_else(|| panic!("{told}")).parse().unwrap();
+    assert_eq!(refused.code, 4);
+    let refused = tight(&filter.to_string()).run();
+    let told = refused.stderr.lines().last().unwrap();
+    let bytes = told.strip_prefix("error: cannot load persona: its factors take ");
+    let most = format!(" of {filter} bytes, which `serve.adapter_memory` allows");
+    let bytes = bytes.and_then(|rest| rest.strip_suffix(most.as_str()));
+    let persona: u64 = bytes.unwrap_or_else(|| panic!("{told}")).parse().unwrap();
+    let server = Live::of(tight(&persona.to_string()).args(["--json"]));
+    for round in 0..3 {
+        let said = answer(&server, "persona", &format!("round-{round}"))
+            .await
+            .0;
+        assert_eq!((said, classified(&server).await), expected);
+    }
+    let listed: Vec<Value> = models(&server).await;
+    let listed: Vec<&Value> = listed.iter().map(|model| &model["id"]).collect();
+    assert_eq!(listed, ["filter", "persona"]);
+    // Files that were changed while an adapter was away do not answer.
+    let card = dir.path().join("shelf/persona/adapter_config.json");
+    let text = std::fs::read_to_string(&card).unwrap();
+    std::fs::write(&card, format!("{text}\n")).unwrap();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = format!("{}/v1/chat/completions", server.url);
+    let gone = reply(client.post(url).json(&chat("persona", "hello there"))).await;
+    let error = json!({ "error": {
+        "message": "The adapter persona cannot be loaded now; the server's log says why.",
+        "type": "server_error", "param": null, "code": "adapter_not_loaded",
+    }});
+    assert_eq!((gone.status, gone.json()), (503, error));
+    assert_eq!(classified(&server).await, expected.1);
     assert_eq!(server.drain().0, 0);
 }
 
@@ -337,19 +401,7 @@ fn folders_that_cannot_be_served_are_refused_by_name() {
     assert!(broken.stderr.starts_with(&told), "{}", broken.stderr);
     std::fs::write(&weights, &whole).unwrap();
     // A package that was changed.
-    let base = golden("llama").display().to_string();
-    let package = [
-        "package",
-        "shelf/persona",
-        "--unsigned",
-        "--out",
-        "shelf/packed",
-    ];
-    openlora(dir.path())
-        .args(package)
-        .args(["--base", &base])
-        .run()
-        .succeeds();
+    package_persona(dir.path());
     let config = shelf.join("packed/adapter_config.json");
     let text = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, format!("{text}\n")).unwrap();

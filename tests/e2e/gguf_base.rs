@@ -12,8 +12,10 @@ use tempfile::TempDir;
 
 use crate::{
     gguf_files as writer,
+    live::Live,
+    serve_support::reply,
     support::{Run, openlora, with_own_mounts},
-    tiny,
+    tiny, waiting,
 };
 
 /// Two projects with the same data: on a folder, and on the same base in GGUF.
@@ -50,6 +52,43 @@ impl Projects {
             .args(line.split_whitespace())
             .run()
             .succeeds()
+    }
+
+    /// What the project's adapter says about a text in `chat`.
+    fn chats(&self, name: &str, text: &str) -> String {
+        let dir = self.project(name);
+        fs::write(dir.join("typed"), text).unwrap();
+        let mut command = openlora(&dir)
+            .args(["chat", "--quant", "f32"])
+            .into_command();
+        command.stdin(fs::File::open(dir.join("typed")).unwrap());
+        let output = waiting::output(&mut command);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{told}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The labels that a server with this engine gives to a text.
+    fn serves(&self, name: &str, engine: &str, text: &str) -> Value {
+        let line = format!("serve --free --local --json --port 0 --quant f32 --engine {engine}");
+        let server = Live::of(openlora(&self.project(name)).args(line.split_whitespace()));
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let (mut labels, model) = runtime.block_on(async {
+            let body = json!({ "model": "tiny", "input": text });
+            let asked = client.post(format!("{}/v1/classify", server.url));
+            let labels = reply(asked.json(&body)).await;
+            assert_eq!(labels.status, 200, "{labels:?}");
+            let model = reply(client.get(format!("{}/v1/models/tiny", server.url)));
+            (labels.json(), model.await.json())
+        });
+        assert_eq!(server.drain().0, 0);
+        assert!(
+            model["engine"].as_str().unwrap().starts_with(engine),
+            "{model}"
+        );
+        labels.as_object_mut().unwrap().remove("id");
+        labels
     }
 
     fn json(&self, name: &str, line: &str) -> Value {
@@ -133,6 +172,20 @@ fn a_project_on_a_gguf_file_is_the_same_as_on_its_checkpoint() {
         "{}",
         refused.stdout
     );
+}
+
+/// Whoever talks to the adapter cannot tell what its base was read from.
+#[test]
+fn chat_and_both_engines_answer_from_a_gguf_file_as_from_its_checkpoint() {
+    let projects = Projects::new();
+    let (text, _) = tiny::row(41);
+    let [folder, file] = ["folder", "file"].map(|name| {
+        projects.run(name, "train --no-attribution");
+        let served = ["native", "mistralrs"].map(|engine| projects.serves(name, engine, &text));
+        (projects.chats(name, &text), served)
+    });
+    assert_eq!(file, folder);
+    assert!(!folder.0.is_empty(), "chat said nothing");
 }
 
 #[cfg(target_os = "linux")]

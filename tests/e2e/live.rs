@@ -48,27 +48,26 @@ pub fn write_adapters(dir: &Path) {
     }
 }
 
+/// The arguments that serve on a base, with its exact weights.
+pub fn serve_on<'a>(base: &'a str, port: &'a str) -> [&'a str; 7] {
+    ["serve", "--port", port, "--base", base, "--quant", "f32"]
+}
+
 /// The arguments that serve both adapters.
 pub fn serve_args(port: u16) -> Vec<String> {
     let base = golden("llama").display().to_string();
     let port = port.to_string();
-    let args = [
-        "serve",
+    let more = [
         "--local",
         "--free",
         "--json",
-        "--port",
-        &port,
-        "--base",
-        &base,
-        "--quant",
-        "f32",
         "--adapter",
         "persona=persona",
         "--adapter",
         "filter=filter",
     ];
-    args.map(str::to_owned).to_vec()
+    let args = serve_on(&base, &port).into_iter().chain(more);
+    args.map(str::to_owned).collect()
 }
 
 /// A running server process.

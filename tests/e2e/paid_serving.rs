@@ -17,3 +17,4 @@ mod refunds;
 pub mod shop;
 mod soak;
 mod transfers;
+mod undelivered;

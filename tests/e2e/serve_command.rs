@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use regex::Regex;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     live::{Live, golden, serve_args, write_adapters},
@@ -296,12 +296,16 @@ fn an_account_made_after_deploying_without_one_does_not_stop_serving() {
     let deployed = run(&[&["deploy", "pkg"][..], &own[..]].concat()).succeeds();
     let development = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
     let url = server.url.clone();
+    let accounts: Value = serde_json::from_str(&run(&["wallet", "list", "--json"]).stdout).unwrap();
+    let publisher = accounts[0]["address"].as_str().unwrap();
     let refused = format!(
         "warning: persona is deployed and not served: the server at {url} could not do it: \
-         {development} may not serve persona: the registry lists other accounts as its servers\n\
-         hint: let it, with the account that registered it: `openlora deploy --server \
-         {development}`; or stop the server and serve from that account: `openlora config set \
-         --user wallet.account NAME`, then `openlora serve`\n"
+         {development} may not serve persona, which {publisher} registered: the registry does not \
+         list it as a server\n\
+         hint: a server uses one account: let this one serve it too, with {publisher} as NAME: \
+         `openlora deploy --account NAME --server {development}`; or register it from this \
+         account: `openlora package`, then `openlora deploy`; or serve it by itself from the \
+         account that registered it: `openlora config set --user wallet.account NAME`\n"
     );
     assert!(deployed.stderr.ends_with(&refused), "{}", deployed.stderr);
     let let_it = ["deploy", "pkg", "--server", development];

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::{
     deploy_support::contract,
     devnet_support::{Devnet, FIRST, signal},
-    live::{golden, write_adapters},
+    live::{golden, serve_on, write_adapters},
     sdk::{javascript, python, run, suite},
     support::openlora,
     waiting,
@@ -66,9 +66,10 @@ impl Market {
 
     /// One step of a client's script, in a process of its own.
     #[track_caller]
-    fn step(&self, mut program: Command, step: &str) -> Value {
+    fn step(&self, interpreter: &Path, script: &Path, step: &str) -> Value {
         let rpc = &self.devnet.rpc.url;
-        program.args([step, &self.url, "persona", rpc]);
+        let mut program = Command::new(interpreter);
+        program.arg(script).args([step, &self.url, "persona", rpc]);
         let said = run(program.env("NO_PROXY", "127.0.0.1"));
         serde_json::from_str(&said).unwrap()
     }
@@ -87,20 +88,9 @@ pub fn serve(dir: &Path) -> (Child, String) {
     let package = ["package", "persona", "--out", "pkg", "--base", &base];
     openlora(dir).args(package).run().succeeds();
     openlora(dir).args(["deploy", "pkg"]).run().succeeds();
-    let args = [
-        "serve",
-        "--local",
-        "--json",
-        "--port",
-        "0",
-        "--base",
-        &base,
-        "--quant",
-        "f32",
-        "--adapter",
-        "persona=persona",
-    ];
-    let mut command = openlora(dir).args(args).into_command();
+    let more = ["--local", "--json", "--adapter", "persona=persona"];
+    let command = openlora(dir).args(serve_on(&base, "0")).args(more);
+    let mut command = command.into_command();
     let mut server = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(server.stdout.take().unwrap())
@@ -117,11 +107,7 @@ fn the_npm_client_pays_us_unchanged() {
     // Modules resolve from the script's own folder.
     let script = folder.join("buyer.mjs");
     fs::copy(suite("x402").join("buyer.mjs"), &script).unwrap();
-    let step = |name: &str| {
-        let mut node = Command::new("node");
-        node.arg(&script);
-        market.step(node, name)
-    };
+    let step = |name: &str| market.step("node".as_ref(), &script, name);
     let opened = step("deposit");
     assert_eq!(opened["payments"], json!(["deposit"]));
     // A fresh process starts from the chain, is corrected once, and goes on from there.
@@ -155,11 +141,8 @@ fn the_npm_client_pays_us_unchanged() {
 fn the_pypi_client_pays_us_unchanged() {
     let market = Market::open();
     let interpreter = python("x402");
-    let step = |name: &str| {
-        let mut python = Command::new(&interpreter);
-        python.arg(suite("x402").join("buyer.py"));
-        market.step(python, name)
-    };
+    let script = suite("x402").join("buyer.py");
+    let step = |name: &str| market.step(interpreter.as_ref(), &script, name);
     assert_eq!(step("1")["calls"], 1);
     assert_eq!(step("20")["calls"], 20);
     assert_eq!(step("exact"), json!({ "transaction": true }));

@@ -18,8 +18,8 @@ use crate::waiting;
 use futures::StreamExt;
 use openlora_attribution::Provenance;
 use openlora_engine::{
-    Engine, EngineError, EngineIdentity, EngineLimits, GenerationStep, GenerationStream,
-    LabelProbabilities, Prompt, SamplingParams, TokenLogprob, VocabularyToken,
+    Engine, EngineError, EngineIdentity, EngineLimits, FairShareKey, GenerationStep,
+    GenerationStream, LabelProbabilities, Prompt, SamplingParams, TokenLogprob, VocabularyToken,
 };
 use openlora_journal::Journal;
 use openlora_ledger::{
@@ -40,7 +40,7 @@ use tokio::sync::Semaphore;
 
 pub const CONTEXT: usize = 64;
 
-/// Words in, words out.
+/// Words in, words out. One that is named `away` cannot come back into memory.
 pub struct Words {
     pub name: String,
     /// One permit lets a `!step` answer go on by one token.
@@ -80,6 +80,16 @@ impl Engine for Words {
     fn limits(&self) -> EngineLimits {
         EngineLimits {
             context_tokens: CONTEXT,
+        }
+    }
+
+    async fn for_call(&self, _: &FairShareKey) -> Result<Option<Arc<dyn Engine>>, EngineError> {
+        match self.name.as_str() {
+            "away" => Err(EngineError::Load {
+                name: self.name.clone(),
+                reason: "scripted".to_owned(),
+            }),
+            _ => Ok(None),
         }
     }
 

@@ -28,15 +28,17 @@ mod error;
 mod loading;
 mod quant;
 mod record;
+mod share;
 pub mod turns;
 
-use std::pin::Pin;
+use std::{pin::Pin, sync::Arc};
 
 use futures::Stream;
 
 pub use error::EngineError;
 pub use loading::{EngineIdentity, EngineSpec, LoadedEngine, ModelLoader};
 pub use quant::{Quant, QuantChoice, megabytes};
+pub use share::FairShareKey;
 
 use openlora_ledger::event::{FinishReason, TokenUsage};
 use openlora_model::text::ChatMessage;
@@ -168,6 +170,19 @@ pub trait Engine: Send + Sync {
     fn tokens(&self, prompt: &Prompt, answer: &str, ended: bool) -> Option<(Vec<u32>, Vec<u32>)> {
         let _ = (prompt, answer, ended);
         None
+    }
+
+    /// This model for one call that counts for `payer`. Its weights stay in memory until what is
+    /// returned and the answers begun with it are dropped. `None`: this engine itself serves as well.
+    ///
+    /// Call it before money is taken for the call.
+    ///
+    /// # Errors
+    ///
+    /// The weights have left memory, and cannot come back now or at all.
+    async fn for_call(&self, payer: &FairShareKey) -> Result<Option<Arc<dyn Engine>>, EngineError> {
+        let _ = payer;
+        Ok(None)
     }
 
     /// Streams an answer; dropping the stream stops generation.

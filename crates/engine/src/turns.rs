@@ -1,8 +1,11 @@
-//! A priority queue for a limited number of concurrent turns, in all and per lane: of the calls whose
-//! lane has a turn left, the one with the earliest due time is next.
+//! A queue for a limited number of concurrent turns, in all and per lane, that is fair first between
+//! lanes and then between the payers of a lane.
 //!
-//! The due time of a call is when it would finish if it started immediately. A short call therefore
-//! precedes a long one that arrived slightly earlier, and no call starves.
+//! Of the lanes with a turn left, the one that uses fewest turns is next, and of those the one whose
+//! latest turn is longest ago; in it, the payer of whom the same holds. So a payer's first call waits
+//! for no more than one turn of each other payer, however many calls of theirs wait. A payer's own
+//! calls are ordered by due time: when they would finish if they started immediately. A short call
+//! therefore precedes a long one that arrived slightly earlier, and no call starves.
 
 use std::{
     collections::BTreeMap,
@@ -12,14 +15,13 @@ use std::{
 
 use tokio::sync::oneshot;
 
+use crate::FairShareKey;
+
 /// Estimated time per token, for ordering calls.
 const PER_TOKEN: Duration = Duration::from_millis(20);
 
 /// Maximum length in tokens by which a call is delayed.
 const MOST_TOKENS: u32 = 1 << 16;
-
-/// The lane of all calls of a queue that is not divided.
-const ONLY_LANE: &str = "";
 
 /// The due time of a call of `tokens` tokens that arrives now.
 pub fn due_time(tokens: u64) -> Instant {
@@ -27,6 +29,22 @@ pub fn due_time(tokens: u64) -> Instant {
         .unwrap_or(MOST_TOKENS)
         .min(MOST_TOKENS);
     Instant::now() + PER_TOKEN * tokens
+}
+
+/// Who a call competes for a turn as. The default is for queues that are not divided.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TurnParty {
+    pub lane: String,
+    pub payer: FairShareKey,
+}
+
+impl TurnParty {
+    pub fn new(lane: &str, payer: &FairShareKey) -> Self {
+        Self {
+            lane: lane.to_owned(),
+            payer: payer.clone(),
+        }
+    }
 }
 
 /// Free turns, and the calls waiting for one. Calls of one lane have a part of the turns at most, so
@@ -42,14 +60,47 @@ pub struct TurnQueue {
 struct TurnState {
     free: usize,
     arrivals: u64,
-    /// Turns in use by lane; a lane without any has no entry.
-    used: BTreeMap<String, usize>,
-    waiting: BTreeMap<(Instant, u64), WaitingTurn>,
+    /// Turns given so far.
+    given: u64,
+    /// Lanes in which a call runs or waits.
+    lanes: BTreeMap<String, LaneTurns>,
 }
 
+#[derive(Debug, Default)]
+struct LaneTurns {
+    used: usize,
+    /// Number of its latest turn.
+    latest: u64,
+    /// Payers of whom a call runs or waits here.
+    payers: BTreeMap<FairShareKey, PayerTurns>,
+}
+
+#[derive(Debug, Default)]
+struct PayerTurns {
+    used: usize,
+    latest: u64,
+    waiting: BTreeMap<WaitingPlace, oneshot::Sender<EngineTurn>>,
+}
+
+/// A place among the calls of one payer; earlier ones are next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct WaitingPlace {
+    due: Instant,
+    arrival: u64,
+}
+
+/// What decides between lanes, and between the payers of a lane: the least is next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct TurnRank {
+    used: usize,
+    latest: u64,
+    first: WaitingPlace,
+}
+
+/// A waiting call whose turn has come.
 #[derive(Debug)]
 struct WaitingTurn {
-    lane: String,
+    party: TurnParty,
     sender: oneshot::Sender<EngineTurn>,
 }
 
@@ -58,52 +109,139 @@ struct WaitingTurn {
 pub struct EngineTurn {
     /// Taken when the turn is given back.
     turns: Option<Arc<TurnQueue>>,
-    lane: String,
+    party: TurnParty,
 }
 
-/// A place in the queue; it is freed when its call is cancelled.
-struct TurnPlace<'a> {
+/// A call in the queue; it leaves when it is cancelled.
+struct QueuedCall<'a> {
     turns: &'a TurnQueue,
-    place: (Instant, u64),
+    party: &'a TurnParty,
+    place: WaitingPlace,
 }
 
-impl Drop for TurnPlace<'_> {
+impl Drop for QueuedCall<'_> {
     fn drop(&mut self) {
-        self.turns.lock().waiting.remove(&self.place);
+        self.turns.lock().leave(self.party, self.place);
+    }
+}
+
+impl PayerTurns {
+    fn rank(&self) -> Option<TurnRank> {
+        let first = *self.waiting.keys().next()?;
+        Some(TurnRank {
+            used: self.used,
+            latest: self.latest,
+            first,
+        })
+    }
+}
+
+impl LaneTurns {
+    /// None if no call waits here.
+    fn rank(&self) -> Option<TurnRank> {
+        let firsts = self.payers.values().filter_map(PayerTurns::rank);
+        let first = firsts.map(|rank| rank.first).min()?;
+        Some(TurnRank {
+            used: self.used,
+            latest: self.latest,
+            first,
+        })
+    }
+
+    /// The payer whose call is next here.
+    fn next_payer(&self) -> Option<(&FairShareKey, TurnRank)> {
+        let ranked = self.payers.iter();
+        let ranked = ranked.filter_map(|(payer, turns)| Some((payer, turns.rank()?)));
+        ranked.min_by_key(|(_, rank)| *rank)
     }
 }
 
 impl TurnState {
-    /// Takes a turn for a call of `lane`; false if the lane or the queue has none left.
-    fn take(&mut self, lane: &str, per_lane: usize) -> bool {
-        let used = self.used.get(lane).copied().unwrap_or(0);
+    /// Takes a turn for a call; false if its lane or the queue has none left.
+    fn take(&mut self, party: &TurnParty, per_lane: usize) -> bool {
+        let used = self.lanes.get(&party.lane).map_or(0, |lane| lane.used);
         if self.free == 0 || used >= per_lane {
             return false;
         }
         self.free -= 1;
-        self.used.insert(lane.to_owned(), used + 1);
+        self.given += 1;
+        let lane = self.lanes.entry(party.lane.clone()).or_default();
+        lane.used += 1;
+        lane.latest = self.given;
+        let payer = lane.payers.entry(party.payer.clone()).or_default();
+        payer.used += 1;
+        payer.latest = self.given;
         true
     }
 
-    fn give_back(&mut self, lane: &str) {
+    fn give_back(&mut self, party: &TurnParty) {
         self.free += 1;
-        if let Some(used) = self.used.get_mut(lane) {
-            *used -= 1;
-            if *used == 0 {
-                self.used.remove(lane);
+        if let Some(lane) = self.lanes.get_mut(&party.lane) {
+            lane.used -= 1;
+            if let Some(payer) = lane.payers.get_mut(&party.payer) {
+                payer.used -= 1;
             }
         }
+        self.tidy(party);
+    }
+
+    /// Forgets a payer, and then a lane, without calls.
+    fn tidy(&mut self, party: &TurnParty) {
+        let Some(lane) = self.lanes.get_mut(&party.lane) else {
+            return;
+        };
+        let payer = lane.payers.get(&party.payer);
+        if payer.is_some_and(|it| it.used == 0 && it.waiting.is_empty()) {
+            lane.payers.remove(&party.payer);
+        }
+        if lane.payers.is_empty() {
+            self.lanes.remove(&party.lane);
+        }
+    }
+
+    /// Lets a call wait.
+    fn queue(
+        &mut self,
+        party: &TurnParty,
+        due: Instant,
+        sender: oneshot::Sender<EngineTurn>,
+    ) -> WaitingPlace {
+        self.arrivals += 1;
+        let place = WaitingPlace {
+            due,
+            arrival: self.arrivals,
+        };
+        let lane = self.lanes.entry(party.lane.clone()).or_default();
+        let payer = lane.payers.entry(party.payer.clone()).or_default();
+        payer.waiting.insert(place, sender);
+        place
+    }
+
+    /// Takes a waiting call out of the queue, if it is still there.
+    fn leave(
+        &mut self,
+        party: &TurnParty,
+        place: WaitingPlace,
+    ) -> Option<oneshot::Sender<EngineTurn>> {
+        let lane = self.lanes.get_mut(&party.lane)?;
+        let sender = lane.payers.get_mut(&party.payer)?.waiting.remove(&place);
+        self.tidy(party);
+        sender
     }
 
     /// The next waiting call whose lane has a turn left, with that turn taken.
     fn next(&mut self, per_lane: usize) -> Option<WaitingTurn> {
-        let has_room = |call: &WaitingTurn| {
-            let used = self.used.get(&call.lane).copied().unwrap_or(0);
-            self.free > 0 && used < per_lane
-        };
-        let place = *self.waiting.iter().find(|(_, call)| has_room(call))?.0;
-        let call = self.waiting.remove(&place)?;
-        self.take(&call.lane, per_lane).then_some(call)
+        if self.free == 0 {
+            return None;
+        }
+        let lanes = self.lanes.iter().filter(|(_, lane)| lane.used < per_lane);
+        let lanes = lanes.filter_map(|(name, lane)| Some((name, lane, lane.rank()?)));
+        let (name, lane, _) = lanes.min_by_key(|(_, _, rank)| *rank)?;
+        let (payer, rank) = lane.next_payer()?;
+        let party = TurnParty::new(name, payer);
+        let sender = self.leave(&party, rank.first)?;
+        self.take(&party, per_lane)
+            .then_some(WaitingTurn { party, sender })
     }
 }
 
@@ -120,57 +258,48 @@ impl TurnQueue {
             state: Mutex::new(TurnState {
                 free: count,
                 arrivals: 0,
-                used: BTreeMap::new(),
-                waiting: BTreeMap::new(),
+                given: 0,
+                lanes: BTreeMap::new(),
             }),
         }
     }
 
-    /// A turn, if one is free.
-    pub fn try_take(self: &Arc<Self>) -> Option<EngineTurn> {
-        self.try_take_in(ONLY_LANE)
+    /// A turn for a call, if one is free.
+    pub fn try_take(self: &Arc<Self>, party: &TurnParty) -> Option<EngineTurn> {
+        let taken = self.lock().take(party, self.per_lane);
+        taken.then(|| self.turn(party))
     }
 
-    /// Waits for a turn, in order of due time.
-    pub async fn take(self: &Arc<Self>, due: Instant) -> EngineTurn {
-        self.take_in(ONLY_LANE, due).await
-    }
-
-    /// A turn for a call of `lane`, if one is free.
-    pub fn try_take_in(self: &Arc<Self>, lane: &str) -> Option<EngineTurn> {
-        let taken = self.lock().take(lane, self.per_lane);
-        taken.then(|| self.turn(lane))
-    }
-
-    /// Waits for a turn for a call of `lane`, in order of due time.
-    pub async fn take_in(self: &Arc<Self>, lane: &str, due: Instant) -> EngineTurn {
+    /// Waits for the turn of a call.
+    pub async fn take(self: &Arc<Self>, party: &TurnParty, due: Instant) -> EngineTurn {
         loop {
-            let (place, given) = {
+            let (queued, given) = {
                 let mut state = self.lock();
-                if state.take(lane, self.per_lane) {
-                    return self.turn(lane);
+                if state.take(party, self.per_lane) {
+                    return self.turn(party);
                 }
                 let (sender, given) = oneshot::channel();
-                state.arrivals += 1;
-                let place = (due, state.arrivals);
-                let lane = lane.to_owned();
-                state.waiting.insert(place, WaitingTurn { lane, sender });
-                let place = TurnPlace { turns: self, place };
-                (place, given)
+                let place = state.queue(party, due, sender);
+                let queued = QueuedCall {
+                    turns: self,
+                    party,
+                    place,
+                };
+                (queued, given)
             };
             // The sender stays in the queue until it hands over a turn.
             let turn = given.await;
-            drop(place);
+            drop(queued);
             if let Ok(turn) = turn {
                 return turn;
             }
         }
     }
 
-    fn turn(self: &Arc<Self>, lane: &str) -> EngineTurn {
+    fn turn(self: &Arc<Self>, party: &TurnParty) -> EngineTurn {
         EngineTurn {
             turns: Some(Arc::clone(self)),
-            lane: lane.to_owned(),
+            party: party.clone(),
         }
     }
 
@@ -188,12 +317,12 @@ impl Drop for EngineTurn {
         let Some(turns) = self.turns.take() else {
             return;
         };
-        turns.lock().give_back(&self.lane);
-        while let Some(WaitingTurn { lane, sender }) = turns.next() {
+        turns.lock().give_back(&self.party);
+        while let Some(WaitingTurn { party, sender }) = turns.next() {
             // The waiting call may have been cancelled.
-            if let Err(mut unwanted) = sender.send(turns.turn(&lane)) {
+            if let Err(mut unwanted) = sender.send(turns.turn(&party)) {
                 unwanted.turns = None;
-                turns.lock().give_back(&lane);
+                turns.lock().give_back(&party);
             }
         }
     }

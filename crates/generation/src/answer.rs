@@ -16,6 +16,8 @@ pub struct AnswerFeed {
     walk: Generation,
     steps: mpsc::UnboundedSender<EngineStep>,
     over: bool,
+    /// The last steps of a complete answer, until its reader is told.
+    ending: Vec<EngineStep>,
 }
 
 /// Connects `walk`, the answer to a prompt of `prompt_tokens` tokens, with its reader. The reader
@@ -30,6 +32,7 @@ pub fn answer_channel(
         walk,
         steps: sender,
         over: false,
+        ending: Vec::new(),
     };
     let reader = AnswerStream {
         steps,
@@ -47,16 +50,32 @@ impl AnswerFeed {
     /// The token after a row of logits, whose text goes to the reader; `None` when the answer is
     /// complete or it has no reader any more.
     pub fn next_token(&mut self, logits: &[f32]) -> Option<u32> {
+        let next = self.choose_token(logits);
+        self.finish();
+        next
+    }
+
+    /// The same, but the reader learns of a complete answer only by [`Self::finish`], so that an engine
+    /// can let go first of what the call held.
+    pub fn choose_token(&mut self, logits: &[f32]) -> Option<u32> {
         if self.over || self.is_abandoned() {
             return None;
         }
         let (next, steps) = self.walk.step(logits);
         self.over = next.is_none();
-        for step in steps {
+        self.ending = steps;
+        if next.is_some() {
+            self.finish();
+        }
+        next
+    }
+
+    /// Tells the reader what it does not know yet of the answer.
+    pub fn finish(&mut self) {
+        for step in self.ending.drain(..) {
             // A reader that leaves now is noticed at the next token.
             let _ = self.steps.send(step);
         }
-        next
     }
 
     /// Whether the reader has left.

@@ -1,9 +1,9 @@
 //! What every local engine does around its logits, so that all of them answer alike.
 //!
 //! Owns rendering and tokenising of prompts, sampling, incremental decoding, stop strings, counting,
-//! label choices, and the check that an adapter has an effect. An engine implements [`TokenModel`],
-//! which turns token ids into logits; [`ServedModel`] makes an [`openlora_engine::Engine`] of it. This
-//! crate does not know how logits are computed.
+//! label choices, the check that an adapter has an effect, and how much memory is free. An engine
+//! implements [`TokenModel`], which turns token ids into logits; [`ServedModel`] makes an
+//! [`openlora_engine::Engine`] of it. This crate does not know how logits are computed.
 //!
 //! ```
 //! use openlora_engine::SamplingParams;
@@ -17,12 +17,14 @@
 mod answer;
 mod canary;
 mod labels;
+mod memory;
 mod sample;
 mod served;
 mod walk;
 
 pub use answer::{AnswerFeed, answer_channel};
 pub use canary::{adapter_effect, canary_prompts};
+pub use memory::free_memory;
 pub use sample::{ChosenToken, TokenSampler};
 pub use served::{ServedModel, TokenModel};
 pub use walk::Generation;

@@ -10,7 +10,8 @@ use super::{
     walk::Generation,
 };
 use openlora_engine::{
-    Engine, EngineError, EngineLimits, GenerationStream, LabelProbabilities, Prompt, SamplingParams,
+    Engine, EngineError, EngineLimits, FairShareKey, GenerationStream, LabelProbabilities, Prompt,
+    SamplingParams,
 };
 use openlora_ledger::event::TokenUsage;
 use openlora_model::{
@@ -20,7 +21,16 @@ use openlora_model::{
 
 /// A base with at most one adapter, from token ids to logits.
 #[async_trait::async_trait]
-pub trait TokenModel: Send + Sync {
+pub trait TokenModel: Send + Sync + 'static {
+    /// This model for one call that counts for `payer`; see [`Engine::for_call`].
+    async fn for_call(&self, payer: &FairShareKey) -> Result<Option<Self>, EngineError>
+    where
+        Self: Sized,
+    {
+        let _ = payer;
+        Ok(None)
+    }
+
     /// Starts the answer `walk` to the prompt `ids`. The prompt and the longest answer fit the
     /// context.
     async fn start_answer(
@@ -118,6 +128,18 @@ impl<M: TokenModel> Engine for ServedModel<M> {
 
     fn longest_token(&self) -> Option<usize> {
         Some(self.codec.longest_token())
+    }
+
+    async fn for_call(&self, payer: &FairShareKey) -> Result<Option<Arc<dyn Engine>>, EngineError> {
+        let Some(model) = self.model.for_call(payer).await? else {
+            return Ok(None);
+        };
+        Ok(Some(Arc::new(ServedModel {
+            name: self.name.clone(),
+            model,
+            codec: Arc::clone(&self.codec),
+            context: self.context,
+        })))
     }
 
     async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, EngineError> {

@@ -1,6 +1,7 @@
 //! Selection of the quantisation of weights in memory.
 
 use openlora_engine::{Quant, QuantChoice, megabytes};
+use openlora_generation::free_memory;
 use openlora_model as model;
 use openlora_model::ModelConfig;
 
@@ -14,11 +15,9 @@ pub struct MachineLimits {
 
 impl MachineLimits {
     pub fn detect() -> Self {
-        let mut system = sysinfo::System::new();
-        system.refresh_memory();
         let vector_kernels = cfg!(any(target_feature = "avx2", target_arch = "aarch64"));
         Self {
-            free_memory: system.available_memory(),
+            free_memory: free_memory(),
             vector_kernels,
         }
     }

@@ -20,7 +20,10 @@ use mistralrs::{
 use tokio::sync::mpsc;
 
 use super::load::RunningEngine;
-use openlora_engine::{EngineError, GenerationStream, turns::due_time};
+use openlora_engine::{
+    EngineError, GenerationStream,
+    turns::{TurnParty, due_time},
+};
 use openlora_generation::{Generation, TokenModel, answer_channel};
 use openlora_model::dataset::choices::LabelFork;
 
@@ -70,7 +73,8 @@ async fn submit(
     failed: impl FnOnce(EngineError) + Send + 'static,
 ) -> Result<(), EngineError> {
     static NEXT: AtomicUsize = AtomicUsize::new(1);
-    let turn = running.turns.take(due_time(max_tokens as u64)).await;
+    let due = due_time(max_tokens as u64);
+    let turn = running.turns.take(&TurnParty::default(), due).await;
     let (sender, mut responses) = mpsc::channel(RESPONSES);
     let request = NormalRequest {
         messages: RequestMessage::CompletionTokens(ids),

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::{
     config::ModelConfig,
     error::ModelError,
-    gguf::{self, ConversionProgress, GgufSource},
+    gguf::{self, ConversionLease, ConversionProgress, GgufSource},
     hub::{self, DownloadProgress, HubRequest},
     nano::{NANO, unpack_nano},
     weight_files::weight_files,
@@ -61,6 +61,8 @@ pub struct BaseModel {
     pub digest: String,
     /// The file that the folder was made from, for a base in GGUF.
     pub gguf: Option<GgufSource>,
+    /// Keeps that folder in the cache, for a base in GGUF.
+    pub lease: Option<ConversionLease>,
 }
 
 /// Progress of opening a base.
@@ -82,6 +84,7 @@ impl BaseModel {
             config,
             digest,
             gguf: None,
+            lease: None,
         })
     }
 
@@ -188,6 +191,7 @@ fn open_file(
         dir: converted.dir,
         digest: hex::encode(converted.source.sha256),
         gguf: Some(converted.source),
+        lease: converted.lease,
     })
 }
 

@@ -2,10 +2,11 @@
 //! layout, which everything else reads.
 //!
 //! The folder is in the cache of models, named by the file's SHA-256, and is made once. Its files are
-//! listed with their digests, so that a damaged folder is noticed and made again. The identity of the
-//! base is the SHA-256 of the GGUF file itself, whatever its name is and wherever the folder.
+//! listed with their digests, so that a damaged folder is noticed and made again. Folders that were not
+//! used for longest are removed when others are made. The identity of the base is the SHA-256 of the GGUF file itself, whatever its name is and wherever the folder.
 
 mod blocks;
+mod cache;
 mod convert;
 mod header;
 mod layout;
@@ -24,7 +25,10 @@ use std::{
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-pub use self::blocks::BlockType;
+pub use self::{
+    blocks::BlockType,
+    cache::{ConversionLease, MOST_CONVERSIONS, MOST_CONVERTED_BYTES},
+};
 use self::{
     convert::SafetensorsPlan,
     header::{GgufHeader, HeaderError, has_magic},
@@ -43,6 +47,8 @@ use openlora_core::{
     private::files,
 };
 
+/// The folder of conversions in the cache of models.
+pub const GGUF_FOLDER: &str = "gguf";
 /// Changes when the same file would give another folder.
 const FORMAT: &str = "1";
 /// The list of a folder's files, as `sha256sum` writes it.
@@ -84,11 +90,13 @@ pub enum ConversionProgress {
 }
 
 /// A converted file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ConvertedModel {
     /// The folder in Hugging Face layout.
     pub dir: PathBuf,
     pub source: GgufSource,
+    /// Keeps the folder; absent where the cache cannot be written, and so not tidied either.
+    pub lease: Option<ConversionLease>,
 }
 
 /// Whether a file is to be opened as GGUF: by its first bytes or its name.
@@ -195,17 +203,33 @@ impl<'a> GgufFile<'a> {
             kind: self.kind(),
         };
         // Its own folder: what a crash left there can be removed by whoever holds the lock.
-        let home = models_dir.join("gguf").join(hex::encode(source.sha256));
+        let home = models_dir
+            .join(GGUF_FOLDER)
+            .join(hex::encode(source.sha256));
         let dir = home.join(FORMAT);
+        let mut lease = match home.is_dir() {
+            true => ConversionLease::take(&home).ok(),
+            false => None,
+        };
         if !is_whole(&dir) {
             files::new_folder(&home).map_err(ModelError::io("create", &home))?;
+            if lease.is_none() {
+                let taken = ConversionLease::take(&home);
+                lease = Some(taken.map_err(ModelError::io("lock", &home))?);
+                // Whoever removed it before the lease was taken removed the folder too.
+                files::new_folder(&home).map_err(ModelError::io("create", &home))?;
+            }
             let lock = self.lock(&home, report)?;
             if !is_whole(&dir) {
                 self.make(&home, &dir, report)?;
             }
             drop(lock);
         }
-        Ok(ConvertedModel { dir, source })
+        if let Some(lease) = &lease {
+            // Without a note, it counts as used when it was the last time.
+            let _ = lease.note(self.path);
+        }
+        Ok(ConvertedModel { dir, source, lease })
     }
 
     fn sha256(&self) -> io::Result<[u8; 32]> {
@@ -263,6 +287,7 @@ impl<'a> GgufFile<'a> {
         let text = read_vocabulary(metadata, self.layout.vocabulary).map_err(&gguf)?;
         let plan = SafetensorsPlan::new(&self.layout.tensors);
         atomic::recover_folders(home).map_err(ModelError::io("tidy", home))?;
+        cache::make_room(atomic::parent(home), home, plan.size);
         self.require_space(home, plan.size)?;
         let draft = FolderDraft::in_folder(home).map_err(ModelError::io("create", home))?;
         let small = [

@@ -10,17 +10,18 @@ use std::{
     time::Instant,
 };
 
-use openlora_engine::{EngineError, turns::due_time};
+use openlora_engine::{EngineError, FairShareKey, turns::due_time};
 use openlora_generation::{adapter_effect, canary_prompts};
 use openlora_kernels::{Cpu, KvShape};
 use openlora_model::text::TextCodec;
 use tokio::sync::oneshot;
 
 use super::{
+    adapter_memory::{AdapterMemory, FactorSource, ResidentAdapter},
     base::NativeBase,
     counters::ActivityCounters,
     lora::NativeAdapter,
-    owner::{EngineSlot, ModelOwner},
+    owner::{CallOwner, EngineSlot, ModelOwner, OwnerTies},
     pages::{OwnerId, PagePool},
     scheduler::{Scheduler, SchedulerParts, Submission, SubmittedWork},
     sequence::{RowCall, RowRequest},
@@ -35,6 +36,8 @@ pub(crate) struct HostLimits {
     pub calls: usize,
     /// Pages of keys and values.
     pub pages: usize,
+    /// Memory of adapters' factors, in bytes; without a bound if none.
+    pub adapter_bytes: Option<u64>,
     /// Longest prompt and answer together, in tokens.
     pub context: usize,
 }
@@ -47,13 +50,12 @@ pub(crate) struct NativeHost {
     limit: usize,
     calls: Arc<AtomicUsize>,
     submissions: Sender<Submission>,
-    gone: Sender<OwnerId>,
-    counters: Arc<ActivityCounters>,
+    ties: OwnerTies,
     owners: AtomicU64,
-    /// Pages in use.
+    /// Pages in existence.
     pages: Arc<AtomicUsize>,
-    /// Adapters in memory by digest, and the plain base by none.
-    resident: Mutex<HashMap<Option<String>, Weak<ModelOwner>>>,
+    /// Adapters by digest, in memory or not, and the plain base by none.
+    models: Mutex<HashMap<Option<String>, Weak<ModelOwner>>>,
     /// The base's logits after the test prompts, and the effects of adapters by digest.
     canaries: Mutex<CanaryResults>,
 }
@@ -97,6 +99,7 @@ impl NativeHost {
         std::thread::Builder::new()
             .name("openlora-native".to_owned())
             .spawn(move || Scheduler::new(parts).run(&calls, &owners))?;
+        let memory = AdapterMemory::new(limits.adapter_bytes, Arc::clone(&counters));
         Ok(Self {
             base,
             codec: Arc::new(codec),
@@ -104,11 +107,14 @@ impl NativeHost {
             limit: limits.calls,
             calls: Arc::default(),
             submissions,
-            gone,
-            counters,
+            ties: OwnerTies {
+                gone,
+                memory: Arc::new(memory),
+                counters,
+            },
             owners: AtomicU64::new(0),
             pages,
-            resident: Mutex::default(),
+            models: Mutex::default(),
             canaries: Mutex::default(),
         })
     }
@@ -117,50 +123,99 @@ impl NativeHost {
         self.base.config.vocab_size
     }
 
-    /// Memory of the keys and values in use.
+    /// Memory of keys and values.
     pub(crate) fn cache_bytes(&self) -> usize {
         let shape: KvShape = self.base.kv_shape();
         self.pages.load(Ordering::Relaxed) * shape.page_bytes()
     }
 
     /// Memory of the adapters.
-    pub(crate) fn adapter_bytes(&self) -> usize {
-        let resident = lock(&self.resident);
-        let owners = resident.values().filter_map(Weak::upgrade);
-        let bytes = owners.filter_map(|owner| owner.adapter.as_ref().map(NativeAdapter::bytes));
-        bytes.sum()
+    pub(crate) fn adapter_bytes(&self) -> u64 {
+        self.ties.memory.bytes()
     }
 
-    /// The model in memory with this digest; none for the plain base.
+    /// The model with this digest; none for the plain base.
     pub(crate) fn find(&self, digest: Option<&str>) -> Option<Arc<ModelOwner>> {
         let digest = digest.map(str::to_owned);
-        lock(&self.resident).get(&digest).and_then(Weak::upgrade)
+        lock(&self.models).get(&digest).and_then(Weak::upgrade)
     }
 
     /// Adds a model, unless one with its digest came first.
-    pub(crate) fn add(
-        &self,
-        name: &str,
-        digest: Option<&str>,
-        adapter: Option<NativeAdapter>,
-    ) -> Arc<ModelOwner> {
-        let mut resident = lock(&self.resident);
-        resident.retain(|_, owner| owner.strong_count() > 0);
-        let digest = digest.map(str::to_owned);
-        if let Some(owner) = resident.get(&digest).and_then(Weak::upgrade) {
+    pub(crate) fn add(&self, name: &str, source: Option<FactorSource>) -> Arc<ModelOwner> {
+        let mut models = lock(&self.models);
+        models.retain(|_, owner| owner.strong_count() > 0);
+        let digest = source.as_ref().map(|it| it.digest.clone());
+        if let Some(owner) = models.get(&digest).and_then(Weak::upgrade) {
             return owner;
         }
         let id = OwnerId(self.owners.fetch_add(1, Ordering::Relaxed));
-        let counters = Arc::clone(&self.counters);
-        let owner = Arc::new(ModelOwner::new(
-            id,
-            name.to_owned(),
-            adapter,
-            self.gone.clone(),
-            counters,
-        ));
-        resident.insert(digest, Arc::downgrade(&owner));
+        let owner = ModelOwner::new(id, name.to_owned(), source, self.ties.clone());
+        let owner = Arc::new(owner);
+        models.insert(digest, Arc::downgrade(&owner));
         owner
+    }
+
+    /// Adds an adapter with its factors.
+    ///
+    /// # Errors
+    ///
+    /// There is no room for them.
+    pub(crate) fn add_adapter(
+        &self,
+        name: &str,
+        source: FactorSource,
+        factors: NativeAdapter,
+    ) -> Result<Arc<ModelOwner>, EngineError> {
+        let owner = self.add(name, Some(source));
+        self.ties.memory.add(owner.id, name, factors)?;
+        Ok(owner)
+    }
+
+    /// A model for a call of `payer`, with its factors in memory until it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// The factors left memory, and there is no room for them or their files are not as they were.
+    pub(crate) async fn enter(
+        &self,
+        model: &Arc<ModelOwner>,
+        payer: &FairShareKey,
+    ) -> Result<CallOwner, EngineError> {
+        let adapter = match &model.source {
+            Some(source) => Some(self.factors(model, source).await?),
+            None => None,
+        };
+        Ok(CallOwner {
+            model: Arc::clone(model),
+            adapter,
+            payer: payer.clone(),
+        })
+    }
+
+    async fn factors(
+        &self,
+        model: &Arc<ModelOwner>,
+        source: &FactorSource,
+    ) -> Result<Arc<ResidentAdapter>, EngineError> {
+        let memory = &self.ties.memory;
+        if let Some(found) = memory.find(model.id) {
+            return Ok(found);
+        }
+        let _alone = memory.returning.lock().await;
+        if let Some(found) = memory.find(model.id) {
+            return Ok(found);
+        }
+        memory.make_room(&model.name, source.bytes)?;
+        let (base, again) = (Arc::clone(&self.base), Arc::clone(model));
+        let read = move || again.source.as_ref().map(|source| source.read(&base));
+        let read = tokio::task::spawn_blocking(read).await;
+        let load = |reason: String| EngineError::Load {
+            name: model.name.clone(),
+            reason,
+        };
+        let read = read.map_err(|error| load(error.to_string()))?;
+        let factors = read.unwrap_or_else(|| Err("it has no factors".to_owned()));
+        memory.add(model.id, &model.name, factors.map_err(load)?)
     }
 
     /// The place of a call.
@@ -177,13 +232,13 @@ impl NativeHost {
 
     pub(crate) fn submit(
         &self,
-        owner: &Arc<ModelOwner>,
+        owner: CallOwner,
         tokens: Vec<u32>,
         due: Instant,
         work: SubmittedWork,
     ) -> Result<(), EngineError> {
         let submission = Submission {
-            owner: Arc::clone(owner),
+            owner,
             tokens,
             due,
             work,
@@ -195,7 +250,7 @@ impl NativeHost {
     /// The logits after `prefix` and each request's path.
     pub(crate) async fn rows(
         &self,
-        owner: &Arc<ModelOwner>,
+        owner: CallOwner,
         prefix: Vec<u32>,
         requests: Vec<RowRequest>,
         slot: Option<EngineSlot>,
@@ -233,7 +288,7 @@ impl NativeHost {
         let before = match base {
             Some(rows) => rows,
             None => {
-                let plain = self.add(name, None, None);
+                let plain = self.add(name, None);
                 let rows = Arc::new(self.canary_rows(&plain).await?);
                 lock(&self.canaries).base = Some(Arc::clone(&rows));
                 rows
@@ -250,9 +305,11 @@ impl NativeHost {
             path: Vec::new(),
             tokens: Vec::new(),
         };
+        let owner = self.enter(owner, &FairShareKey::default()).await?;
         let mut rows = Vec::new();
         for prompt in canary_prompts(self.vocabulary(), self.context) {
-            rows.extend(self.rows(owner, prompt, vec![all.clone()], None).await?);
+            let found = self.rows(owner.clone(), prompt, vec![all.clone()], None);
+            rows.extend(found.await?);
         }
         Ok(rows)
     }

@@ -3,8 +3,8 @@
 //! A base is packed once; adapters are factors beside it that come and go. Calls of all adapters are
 //! computed in common batches. An answer depends on nothing but its own call: neither neighbours,
 //! chunks, threads, a warm cache nor pre-emption change a bit of it. This crate owns the packed models,
-//! the forward pass, the pages of keys and values and the scheduler. It does not know HTTP, metering or
-//! the journal.
+//! the forward pass, the pages of keys and values, the memory of adapters and the scheduler. It does not
+//! know HTTP, metering or the journal.
 //!
 //! ```no_run
 //! use openlora_engine::{EngineSpec, ModelLoader, Prompt, Quant};
@@ -27,6 +27,7 @@
 //! # }
 //! ```
 
+mod adapter_memory;
 mod base;
 mod counters;
 mod forward;

@@ -10,7 +10,7 @@ use openlora_core::error::Explain;
 use openlora_engine::{
     EngineError, EngineSpec, LoadedEngine, ModelLoader, Quant, QuantChoice, megabytes,
 };
-use openlora_generation::ServedModel;
+use openlora_generation::{ServedModel, free_memory};
 use openlora_kernels::{ARITHMETIC, Cpu, PAGE_TOKENS, WeightFormat};
 use openlora_model::{
     self as model, BaseModel, ModelConfig,
@@ -19,6 +19,7 @@ use openlora_model::{
 };
 
 use super::{
+    adapter_memory::FactorSource,
     base::{NativeBase, kv_shape},
     counters::{ActivityCounters, NativeActivity},
     host::{HostLimits, NativeHost},
@@ -36,7 +37,7 @@ const CACHE_BYTES: u64 = 1 << 30;
 pub struct NativeMemory {
     pub bases: u64,
     pub adapters: u64,
-    /// Keys and values in use, of running calls and of known prefixes.
+    /// Keys and values: of running calls, of known prefixes, and pages kept for further ones.
     pub cache: u64,
 }
 
@@ -46,6 +47,8 @@ type BaseKey = (String, Quant);
 /// Loads adapters over bases that they share.
 ///
 /// A base is in memory once, with its adapters' factors beside it. It leaves with its last engine.
+/// Factors also leave, least recently used first, where [`NativeSettings::adapter_bytes`] bounds them;
+/// they are read again from their folder when they are called.
 #[derive(Default)]
 pub struct NativeLoader {
     settings: NativeSettings,
@@ -68,7 +71,7 @@ impl NativeLoader {
         let live = hosts.values().filter_map(Weak::upgrade);
         live.fold(NativeMemory::default(), |sum, host| NativeMemory {
             bases: sum.bases + host.base.bytes() as u64,
-            adapters: sum.adapters + host.adapter_bytes() as u64,
+            adapters: sum.adapters + host.adapter_bytes(),
             cache: sum.cache + host.cache_bytes() as u64,
         })
     }
@@ -116,6 +119,9 @@ impl NativeLoader {
         adapter::check_against(adapter, &model::modules(config))
             .map_err(|error| refused(error.to_string(), error.hint()))?;
         if let Some(owner) = host.find(Some(&adapter.digest)) {
+            if let Some(source) = &owner.source {
+                source.moved_to(&adapter.dir);
+            }
             return Ok(owner);
         }
         let (base, source) = (Arc::clone(&host.base), adapter.clone());
@@ -126,7 +132,7 @@ impl NativeLoader {
             reason: error.to_string(),
         })?;
         let packed = packed.map_err(|error| refused(error.to_string(), None))?;
-        Ok(host.add(name, Some(&adapter.digest), Some(packed)))
+        host.add_adapter(name, FactorSource::new(adapter, &packed), packed)
     }
 }
 
@@ -138,7 +144,7 @@ impl ModelLoader for NativeLoader {
         let weights = form.choice();
         let host = self.host(&name, spec.base, form).await?;
         let (owner, effect) = match spec.adapter {
-            None => (host.add(&name, None, None), None),
+            None => (host.add(&name, None), None),
             Some(adapter) => {
                 let owner = self.adapter(&name, &host, adapter).await?;
                 let effect = host.effect(&name, &adapter.digest, &owner).await?;
@@ -151,6 +157,7 @@ impl ModelLoader for NativeLoader {
                 name: name.clone(),
                 host,
                 owner,
+                call: None,
             },
             name,
             codec,
@@ -229,12 +236,6 @@ impl WeightForm {
     }
 }
 
-fn free_memory() -> u64 {
-    let mut system = sysinfo::System::new();
-    system.refresh_memory();
-    system.available_memory()
-}
-
 /// A base that is about to be loaded.
 struct HostPlan {
     name: String,
@@ -292,6 +293,7 @@ impl HostPlan {
                 chunk_tokens: settings.chunk_tokens,
                 calls: parallel.saturating_add(settings.queue),
                 pages,
+                adapter_bytes: settings.adapter_bytes,
                 context: base.config.max_positions.min(held),
             },
         })

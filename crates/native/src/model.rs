@@ -2,16 +2,23 @@
 
 use std::sync::Arc;
 
-use openlora_engine::{EngineError, GenerationStream, turns::due_time};
+use openlora_engine::{EngineError, FairShareKey, GenerationStream, turns::due_time};
 use openlora_generation::{Generation, TokenModel, answer_channel};
 use openlora_model::dataset::choices::LabelFork;
 
-use super::{host::NativeHost, owner::ModelOwner, scheduler::SubmittedWork, sequence::RowRequest};
+use super::{
+    host::NativeHost,
+    owner::{CallOwner, ModelOwner},
+    scheduler::SubmittedWork,
+    sequence::RowRequest,
+};
 
 pub(crate) struct NativeModel {
     pub name: String,
     pub host: Arc<NativeHost>,
     pub owner: Arc<ModelOwner>,
+    /// The one call that it serves, with its factors; none if it serves any.
+    pub call: Option<CallOwner>,
 }
 
 impl NativeModel {
@@ -37,10 +44,28 @@ impl NativeModel {
             None => Ok(()),
         }
     }
+
+    /// The owner of a call that begins now.
+    async fn enter(&self) -> Result<CallOwner, EngineError> {
+        match &self.call {
+            Some(call) => Ok(call.clone()),
+            None => self.host.enter(&self.owner, &FairShareKey::default()).await,
+        }
+    }
 }
 
 #[async_trait::async_trait]
 impl TokenModel for NativeModel {
+    async fn for_call(&self, payer: &FairShareKey) -> Result<Option<Self>, EngineError> {
+        let call = self.host.enter(&self.owner, payer).await?;
+        Ok(Some(Self {
+            name: self.name.clone(),
+            host: Arc::clone(&self.host),
+            owner: Arc::clone(&self.owner),
+            call: Some(call),
+        }))
+    }
+
     async fn start_answer(
         &self,
         ids: Vec<u32>,
@@ -49,10 +74,11 @@ impl TokenModel for NativeModel {
         self.check(&ids, &[])?;
         let due = due_time(walk.longest() as u64);
         let slot = self.host.slot(&self.name)?;
+        let owner = self.enter().await?;
         let (feed, reader) = answer_channel(walk, ids.len(), ());
         let feed = Box::new(feed);
         let work = SubmittedWork::Answer { feed, slot };
-        self.host.submit(&self.owner, ids, due, work)?;
+        self.host.submit(owner, ids, due, work)?;
         Ok(reader)
     }
 
@@ -68,14 +94,13 @@ impl TokenModel for NativeModel {
             self.check(prefix, &fork.path)?;
         }
         let slot = self.host.slot(&self.name)?;
+        let owner = self.enter().await?;
         let request = |fork: &LabelFork| RowRequest {
             path: fork.path.clone(),
             tokens: fork.children.clone(),
         };
         let requests = forks.iter().map(request).collect();
-        let rows = self
-            .host
-            .rows(&self.owner, prefix.to_vec(), requests, Some(slot));
+        let rows = self.host.rows(owner, prefix.to_vec(), requests, Some(slot));
         rows.await
     }
 }

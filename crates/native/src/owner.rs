@@ -1,4 +1,5 @@
-//! Who a call belongs to: an adapter or the plain base, and the call's place among all calls.
+//! Who a call belongs to: an adapter or the plain base, its payer, and the call's place among all
+//! calls.
 
 use std::sync::{
     Arc,
@@ -6,47 +7,76 @@ use std::sync::{
     mpsc::Sender,
 };
 
-use super::{counters::ActivityCounters, lora::NativeAdapter, pages::OwnerId};
+use openlora_engine::FairShareKey;
 
-/// A model that calls can name. It leaves memory with its last engine and call, and its prefixes with
-/// it.
+use super::{
+    adapter_memory::{AdapterMemory, FactorSource, ResidentAdapter},
+    counters::ActivityCounters,
+    pages::OwnerId,
+};
+
+/// A model that calls can name. It leaves with its last engine and call, and its factors and prefixes
+/// with it.
 pub(crate) struct ModelOwner {
     pub id: OwnerId,
     /// Name in messages.
     pub name: String,
     /// None for the plain base.
-    pub adapter: Option<NativeAdapter>,
+    pub source: Option<FactorSource>,
+    ties: OwnerTies,
+}
+
+/// What a model that leaves is taken out of.
+#[derive(Clone)]
+pub(crate) struct OwnerTies {
     /// Receives the id when the model is not needed any more.
-    gone: Sender<OwnerId>,
-    counters: Arc<ActivityCounters>,
+    pub gone: Sender<OwnerId>,
+    pub memory: Arc<AdapterMemory>,
+    pub counters: Arc<ActivityCounters>,
 }
 
 impl ModelOwner {
-    /// Counts itself as resident.
+    /// Counts itself as resident if it is the plain base. An adapter is while its factors are in
+    /// memory.
     pub(crate) fn new(
         id: OwnerId,
         name: String,
-        adapter: Option<NativeAdapter>,
-        gone: Sender<OwnerId>,
-        counters: Arc<ActivityCounters>,
+        source: Option<FactorSource>,
+        ties: OwnerTies,
     ) -> Self {
-        counters.resident.fetch_add(1, Ordering::Relaxed);
+        if source.is_none() {
+            ties.counters.resident.fetch_add(1, Ordering::Relaxed);
+        }
         Self {
             id,
             name,
-            adapter,
-            gone,
-            counters,
+            source,
+            ties,
         }
     }
 }
 
 impl Drop for ModelOwner {
     fn drop(&mut self) {
-        self.counters.resident.fetch_sub(1, Ordering::Relaxed);
+        match self.source {
+            None => {
+                let resident = &self.ties.counters.resident;
+                resident.fetch_sub(1, Ordering::Relaxed);
+            }
+            Some(_) => self.ties.memory.remove(self.id),
+        }
         // Without a scheduler there are no prefixes left either.
-        let _ = self.gone.send(self.id);
+        let _ = self.ties.gone.send(self.id);
     }
+}
+
+/// The model that a call names, with its factors, and whom the call counts for.
+#[derive(Clone)]
+pub(crate) struct CallOwner {
+    pub model: Arc<ModelOwner>,
+    /// None for the plain base.
+    pub adapter: Option<Arc<ResidentAdapter>>,
+    pub payer: FairShareKey,
 }
 
 /// A call that runs or waits; the number of them is bounded.

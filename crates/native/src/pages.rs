@@ -3,6 +3,9 @@
 //! A full page is sealed: it is found again by its owner, the tokens before it and its own tokens.
 //! Owners are adapters (or the plain base), so a prefix is never shared between them. A sealed page
 //! that no sequence uses stays until its memory is needed; the least recently used leaves first.
+//!
+//! Pages are made when they are needed. After a peak they are given back to the system down to a floor:
+//! first those that hold nothing, then known prefixes, never those of running sequences.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -10,6 +13,12 @@ use std::{
 };
 
 use openlora_kernels::{KvPage, KvShape, PAGE_TOKENS};
+
+/// The part of the budget that is kept when nothing is computed, as its divisor.
+const FLOOR: usize = 4;
+
+/// While sequences run, pages up to this multiple of theirs are kept.
+const SPARE: usize = 2;
 
 /// An adapter over the base, or the plain base. Never used again for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,6 +59,8 @@ pub(crate) struct PagePool {
     shape: KvShape,
     /// Most pages.
     budget: usize,
+    /// Pages that are kept for further sequences, and for known prefixes.
+    floor: usize,
     /// Pages in existence.
     made: usize,
     /// Pages that hold nothing.
@@ -68,6 +79,7 @@ impl PagePool {
         Self {
             shape,
             budget,
+            floor: budget.div_ceil(FLOOR),
             made: 0,
             spare: Vec::new(),
             sealed: HashMap::new(),
@@ -99,10 +111,36 @@ impl PagePool {
                 Err(_) => self.budget = self.made,
             }
         }
+        self.take_oldest_prefix()
+    }
+
+    /// The page of the least recently used prefix, which is forgotten.
+    fn take_oldest_prefix(&mut self) -> Option<Arc<KvPage>> {
         let (_, node) = self.idle.pop_first()?;
         let sealed = self.sealed.remove(&node)?;
         self.index.remove(&sealed.key);
         Some(sealed.page)
+    }
+
+    /// Gives a page back to the system if many more exist than running sequences have. Called once per
+    /// step, so that pages survive a short lull.
+    pub(crate) fn shrink_by_one(&mut self) {
+        let running = self.made - self.spare.len() - self.idle.len();
+        if self.made > self.floor.max(SPARE * running) {
+            self.drop_page();
+        }
+    }
+
+    /// Gives back all pages above the floor that no sequence has.
+    pub(crate) fn shrink_to_floor(&mut self) {
+        while self.made > self.floor && self.drop_page() {}
+    }
+
+    /// Gives back a page that no sequence has; false if there is none.
+    fn drop_page(&mut self) -> bool {
+        let page = self.spare.pop().or_else(|| self.take_oldest_prefix());
+        self.made -= usize::from(page.is_some());
+        page.is_some()
     }
 
     /// The sealed page that continues `parent` with `tokens`, from now on in use.
@@ -198,9 +236,9 @@ impl PagePool {
         }
     }
 
-    /// Pages that hold prefixes or belong to sequences, for the operator.
-    pub(crate) fn in_use(&self) -> usize {
-        self.made - self.spare.len()
+    /// Pages in existence.
+    pub(crate) fn made(&self) -> usize {
+        self.made
     }
 
     fn give_back(&mut self, page: Arc<KvPage>) {

@@ -1,12 +1,13 @@
 //! Which tokens are computed next: continuous batching over one base.
 //!
 //! Every step computes the next token of all running answers and a chunk of the prompts that are not
-//! computed yet. The owner that was served fewest tokens comes first; among its calls, the one that is
-//! due first. When pages run out, the sequence that arrived last gives its own back and is computed
-//! again later. None of this changes a result, because a row does not depend on its neighbours.
+//! computed yet. The model that was served fewest tokens comes first; among its calls, those of the
+//! payer that was served fewest; among them, the one that is due first. When pages run out, the
+//! sequence that arrived last gives its own back and is computed again later. None of this changes a
+//! result, because a row does not depend on its neighbours.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -15,7 +16,7 @@ use std::{
     time::Instant,
 };
 
-use openlora_engine::EngineError;
+use openlora_engine::{EngineError, FairShareKey};
 use openlora_generation::AnswerFeed;
 use openlora_kernels::{Cpu, PAGE_TOKENS};
 
@@ -23,14 +24,14 @@ use super::{
     base::NativeBase,
     counters::ActivityCounters,
     forward::{ForwardBuffers, SequenceRows, forward},
-    owner::{EngineSlot, ModelOwner},
+    owner::{CallOwner, EngineSlot},
     pages::{OwnerId, PagePool},
     sequence::{RowCall, RowRequest, Sequence, SequenceTask},
 };
 
 /// A call for the scheduler.
 pub(crate) struct Submission {
-    pub owner: Arc<ModelOwner>,
+    pub owner: CallOwner,
     pub tokens: Vec<u32>,
     pub due: Instant,
     pub work: SubmittedWork,
@@ -56,7 +57,7 @@ pub(crate) struct SchedulerParts {
     /// Tokens of prompts per step.
     pub chunk_tokens: usize,
     pub counters: Arc<ActivityCounters>,
-    /// Pages in use.
+    /// Pages in existence.
     pub pages: Arc<AtomicUsize>,
 }
 
@@ -65,10 +66,43 @@ pub(crate) struct Scheduler {
     waiting: Vec<Sequence>,
     running: Vec<Sequence>,
     calls: HashMap<u64, RowCall>,
-    /// Tokens computed for each owner, as far as they matter for whose turn it is.
-    served: HashMap<OwnerId, u64>,
+    /// Tokens computed for each model, as far as they matter for whose turn it is.
+    served: HashMap<OwnerId, ServedTokens>,
     buffers: ForwardBuffers,
     arrivals: u64,
+}
+
+/// Tokens computed for a model, and for the payers among whom it is shared.
+#[derive(Debug, Default)]
+struct ServedTokens {
+    all: u64,
+    by_payer: HashMap<FairShareKey, u64>,
+}
+
+/// Whose turn it is: the least comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct SequenceTurn {
+    /// Tokens computed for its model, and for its payer's calls of that model.
+    model: u64,
+    payer: u64,
+    due: Instant,
+    number: u64,
+}
+
+impl ServedTokens {
+    /// Lets a payer begin where the least served one is, unless it was served more. `active` are the
+    /// payers with calls.
+    fn catch_up(&mut self, payer: &FairShareKey, active: &HashSet<&FairShareKey>) {
+        let served = |it: &&FairShareKey| self.by_payer.get(*it).copied().unwrap_or(0);
+        let Some(least) = active.iter().map(served).min() else {
+            self.by_payer.clear();
+            return;
+        };
+        // Whoever was served no more than that is treated like somebody new.
+        let by_payer = &mut self.by_payer;
+        by_payer.retain(|it, tokens| active.contains(it) || *tokens > least);
+        by_payer.entry(payer.clone()).or_insert(least);
+    }
 }
 
 /// Tokens of a running sequence that the next step computes.
@@ -102,15 +136,22 @@ impl Scheduler {
             self.admit();
             let planned = self.plan();
             self.compute(&planned);
-            let pages = self.parts.pool.in_use();
-            self.parts.pages.store(pages, Ordering::Relaxed);
+            self.parts.pool.shrink_by_one();
+            self.count_pages();
         }
+    }
+
+    fn count_pages(&self) {
+        let pages = self.parts.pool.made();
+        self.parts.pages.store(pages, Ordering::Relaxed);
     }
 
     /// Takes in what was submitted, and waits for it while there is nothing else to do. False if
     /// nothing can come any more.
     fn receive(&mut self, calls: &Receiver<Submission>) -> bool {
         if self.waiting.is_empty() && self.running.is_empty() {
+            self.parts.pool.shrink_to_floor();
+            self.count_pages();
             match calls.recv() {
                 Ok(call) => self.accept(call),
                 Err(_) => return false,
@@ -128,13 +169,13 @@ impl Scheduler {
         self.arrivals += 1;
         let number = self.arrivals;
         let task = match call.work {
-            SubmittedWork::Answer { feed, slot } => SequenceTask::Answer { feed, _slot: slot },
+            SubmittedWork::Answer { feed, slot } => SequenceTask::Answer { feed, slot },
             SubmittedWork::Rows(rows) => {
                 self.calls.insert(number, rows);
                 SequenceTask::Prefix(number)
             }
         };
-        self.catch_up(call.owner.id);
+        self.catch_up(&call.owner);
         self.waiting.push(Sequence {
             number,
             owner: call.owner,
@@ -147,28 +188,37 @@ impl Scheduler {
         });
     }
 
-    /// An owner that was idle must not be served for what it did not ask for meanwhile.
-    fn catch_up(&mut self, owner: OwnerId) {
-        let active = || self.running.iter().chain(&self.waiting);
-        if active().any(|it| it.owner.id == owner) {
-            return;
+    /// A model or payer that was idle must not be served for what it did not ask for meanwhile.
+    fn catch_up(&mut self, newcomer: &CallOwner) {
+        let Self {
+            waiting,
+            running,
+            served,
+            ..
+        } = self;
+        let active = || running.iter().chain(&*waiting).map(|it| &it.owner);
+        let model = newcomer.model.id;
+        let theirs = active().filter(|it| it.model.id == model);
+        let payers: HashSet<&FairShareKey> = theirs.map(|it| &it.payer).collect();
+        let others = active().filter_map(|it| served.get(&it.model.id));
+        let least = others.map(|it| it.all).min().unwrap_or(0);
+        let tokens = served.entry(model).or_default();
+        if payers.is_empty() {
+            tokens.all = least.max(tokens.all);
         }
-        let least = active()
-            .filter_map(|it| self.served.get(&it.owner.id))
-            .min();
-        let least = least.copied().unwrap_or(0);
-        let served = self.served.entry(owner).or_default();
-        *served = least.max(*served);
+        tokens.catch_up(&newcomer.payer, &payers);
     }
 
-    fn served(&self, owner: OwnerId) -> u64 {
-        self.served.get(&owner).copied().unwrap_or(0)
-    }
-
-    /// Whose turn it is: the least comes first.
-    fn turn(&self, sequence: &Sequence) -> (u64, Instant, u64) {
-        let served = self.served(sequence.owner.id);
-        (served, sequence.due, sequence.number)
+    fn turn(&self, sequence: &Sequence) -> SequenceTurn {
+        let CallOwner { model, payer, .. } = &sequence.owner;
+        let served = self.served.get(&model.id);
+        let of_payer = served.and_then(|it| it.by_payer.get(payer));
+        SequenceTurn {
+            model: served.map_or(0, |it| it.all),
+            payer: of_payer.copied().unwrap_or(0),
+            due: sequence.due,
+            number: sequence.number,
+        }
     }
 
     /// Drops the calls whose readers have left.
@@ -253,8 +303,10 @@ impl Scheduler {
             }
             let count = count.min(sequence.pages.len() * PAGE_TOKENS - sequence.computed);
             if count > 0 {
-                let owner = sequence.owner.id;
-                *self.served.entry(owner).or_default() += count as u64;
+                let CallOwner { model, payer, .. } = &sequence.owner;
+                let served = self.served.entry(model.id).or_default();
+                served.all += count as u64;
+                *served.by_payer.entry(payer.clone()).or_default() += count as u64;
                 planned.push(PlannedTokens {
                     sequence: number,
                     count,
@@ -287,7 +339,7 @@ impl Scheduler {
     /// Ends a sequence that has no room although it runs alone.
     fn fail_for_memory(&mut self, number: u64) {
         self.fail(&[number], |sequence| EngineError::Busy {
-            name: sequence.owner.name.clone(),
+            name: sequence.owner.model.name.clone(),
             reason: "there is no memory for the keys and values of its tokens".to_owned(),
         });
     }
@@ -300,7 +352,7 @@ impl Scheduler {
             planned.iter().map(|it| (it.sequence, it.count)).collect();
         // Rows of one adapter beside one another are computed together.
         self.running
-            .sort_unstable_by_key(|it| (it.owner.id, it.number));
+            .sort_unstable_by_key(|it| (it.owner.model.id, it.number));
         let Self {
             parts,
             running,
@@ -369,7 +421,7 @@ impl Scheduler {
             child.number = self.arrivals;
             self.running.push(child);
         }
-        drop(self.remove(&ended));
+        self.remove(&ended).into_iter().for_each(Sequence::end);
         let complete = self.calls.extract_if(|_, call| call.is_complete());
         complete.for_each(|(_, call)| call.finish());
     }
@@ -433,7 +485,7 @@ struct ChosenNext<'a> {
 impl ChosenNext<'_> {
     /// Chooses the token that continues the sequence; its number, if this was the answer's end.
     fn choose(self) -> Option<u64> {
-        let next = self.feed.next_token(self.row);
+        let next = self.feed.choose_token(self.row);
         self.tokens.extend(next);
         next.is_none().then_some(self.number)
     }
@@ -457,7 +509,7 @@ fn fork(
         }
         let mut child = Sequence {
             number,
-            owner: Arc::clone(&prefix.owner),
+            owner: prefix.owner.clone(),
             due: prefix.due,
             tokens: [prefix.tokens.as_slice(), path].concat(),
             computed: prefix.nodes.len() * PAGE_TOKENS,

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::{
     forward::SequenceRows,
-    owner::{EngineSlot, ModelOwner},
+    owner::{CallOwner, EngineSlot},
     pages::{PagePool, PrefixNode, SharedPrefix},
 };
 
@@ -68,7 +68,7 @@ pub(crate) enum SequenceTask {
     Answer {
         feed: Box<AnswerFeed>,
         /// Held until the answer ends.
-        _slot: EngineSlot,
+        slot: EngineSlot,
     },
     /// The prefix of the row call with this number.
     Prefix(u64),
@@ -80,7 +80,7 @@ pub(crate) enum SequenceTask {
 pub(crate) struct Sequence {
     /// In order of arrival.
     pub number: u64,
-    pub owner: Arc<ModelOwner>,
+    pub owner: CallOwner,
     pub due: Instant,
     pub tokens: Vec<u32>,
     /// Tokens whose keys and values are in `pages`.
@@ -124,7 +124,7 @@ impl Sequence {
             // The pool decides whether a page is shared, so the sequence must not hold it meanwhile.
             let rest = self.pages.split_off(index + 1);
             self.pages.truncate(index);
-            let sealed = pool.seal(self.owner.id, parent, &tokens, page);
+            let sealed = pool.seal(self.owner.model.id, parent, &tokens, page);
             if let Some(SharedPrefix { node, page }) = sealed {
                 self.nodes.push(node);
                 self.pages.push(page);
@@ -140,6 +140,16 @@ impl Sequence {
         self.computed = 0;
     }
 
+    /// Lets go of what the call held, and then tells its reader that it has ended.
+    pub(crate) fn end(self) {
+        let Self { owner, task, .. } = self;
+        drop(owner);
+        if let SequenceTask::Answer { mut feed, slot } = task {
+            drop(slot);
+            feed.finish();
+        }
+    }
+
     /// The next `count` tokens as rows of a batch.
     pub(crate) fn rows(&mut self, count: usize) -> SequenceRows<'_> {
         let end = self.computed + count;
@@ -148,12 +158,12 @@ impl Sequence {
             position: self.computed,
             wants_logits: end == self.tokens.len(),
             pages: &mut self.pages,
-            adapter: self.owner.adapter.as_ref(),
+            adapter: self.owner.adapter.as_ref().map(|it| &it.factors),
         }
     }
 
     fn last_node(&self) -> PrefixNode {
-        let root = PrefixNode::Root(self.owner.id);
+        let root = PrefixNode::Root(self.owner.model.id);
         self.nodes.last().copied().unwrap_or(root)
     }
 

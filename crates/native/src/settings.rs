@@ -18,6 +18,9 @@ pub struct NativeSettings {
     /// Memory for keys and values, in bytes. If none: 1 GiB, but at least a full context, at most
     /// `parallel` of them, and at most half of the free memory.
     pub cache_bytes: Option<u64>,
+    /// Memory for the factors of a base's adapters, in bytes. The least recently used ones leave it
+    /// while no call uses them. Without a bound if none.
+    pub adapter_bytes: Option<u64>,
 }
 
 impl Default for NativeSettings {
@@ -29,6 +32,7 @@ impl Default for NativeSettings {
             queue: 1024,
             chunk_tokens: 128,
             cache_bytes: None,
+            adapter_bytes: None,
         }
     }
 }

@@ -16,7 +16,7 @@ use super::{
     request_id::RequestId,
 };
 use openlora_core::Address;
-use openlora_engine::Prompt;
+use openlora_engine::{Engine, FairShareKey, Prompt};
 use openlora_ledger::{CallComputation, CallWork, event::CallKind};
 use openlora_ports::{OfferedCall, PaymentDemand, PaymentGuard, Presenter};
 
@@ -27,10 +27,13 @@ pub enum OpenedCall {
     Repeated(FinishedAnswer),
 }
 
-/// What a call needs to run: its id, its engine turn, and a payment guard if calls are paid.
+/// What a call needs to run: its id, its engine turn, its engine, and a payment guard if calls are
+/// paid.
 pub struct CallTicket {
     pub slot: CallSlot,
     pub permit: Permit,
+    /// The adapter's weights are in memory until it is dropped.
+    pub engine: Arc<dyn Engine>,
     pub guard: Option<Box<dyn PaymentGuard>>,
 }
 
@@ -71,13 +74,18 @@ impl AppState {
             Some(Admission::Fresh(slot)) => {
                 let permit = match permit {
                     Some(permit) => permit,
-                    None => self.gate.enter(&intake.adapter.name, work.tokens()).await?,
+                    None => {
+                        let adapter = &intake.adapter.name;
+                        let tokens = work.tokens();
+                        self.gate.enter(adapter, &intake.caller(), tokens).await?
+                    }
                 };
-                let guard = None;
+                let engine = intake.engine_for(&intake.caller()).await?;
                 return Ok(OpenedCall::Run(CallTicket {
                     slot,
                     permit,
-                    guard,
+                    engine,
+                    guard: None,
                 }));
             }
             None => {}
@@ -131,13 +139,17 @@ impl AppState {
         guard.name(intake.id.as_str());
         self.attributions
             .check_room(Some(guard.payment().limited_account()))?;
+        let payer = FairShareKey::from(guard.payment().limited_account().to_string());
         let adapter = &intake.adapter.name;
-        let permit = self.gate.enter(adapter, work.tokens()).await?;
+        let permit = self.gate.enter(adapter, &payer, work.tokens()).await?;
+        // An adapter that cannot answer takes no money.
+        let engine = intake.engine_for(&payer).await?;
         guard.commit().await.map_err(priced)?;
         let guard = Some(guard);
         Ok(OpenedCall::Run(CallTicket {
             slot,
             permit,
+            engine,
             guard,
         }))
     }
@@ -162,7 +174,9 @@ impl AppState {
             return Ok(None);
         }
         self.attributions.check_room(None)?;
-        Ok(Some(self.gate.enter(&intake.adapter.name, tokens).await?))
+        let adapter = &intake.adapter.name;
+        let caller = intake.caller();
+        Ok(Some(self.gate.enter(adapter, &caller, tokens).await?))
     }
 
     /// A payment that was used for the same request gets the same answer. A payment that may be a
@@ -200,6 +214,7 @@ impl AppState {
         CallTicket {
             slot,
             permit,
+            engine: _,
             guard,
         }: CallTicket,
         asked: CallPrompts,
@@ -228,6 +243,21 @@ impl AppState {
 }
 
 impl CallIntake {
+    /// Whom a free call counts for: the client that it came from.
+    fn caller(&self) -> FairShareKey {
+        let address = self.address.map(ClientAddress::text);
+        address.map_or_else(FairShareKey::default, FairShareKey::from)
+    }
+
+    /// The adapter's engine for one call that counts for `payer`.
+    async fn engine_for(&self, payer: &FairShareKey) -> Result<Arc<dyn Engine>, ApiError> {
+        let engine = &self.adapter.engine;
+        match engine.for_call(payer).await {
+            Ok(own) => Ok(own.unwrap_or_else(|| Arc::clone(engine))),
+            Err(error) => Err(ApiError::from_engine(&error)),
+        }
+    }
+
     fn sale(&self, work: CallWork, media_type: &'static str, presenter: Presenter) -> OfferedCall {
         OfferedCall {
             adapter: self.adapter.name.clone(),

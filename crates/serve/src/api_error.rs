@@ -126,6 +126,12 @@ impl ApiError {
                 parameter.map_or(refusal.clone(), |parameter| refusal.with_param(parameter))
             }
             EngineError::Busy { .. } => Self::unavailable("engine_busy", error.to_string()),
+            EngineError::Load { name, .. } => {
+                tracing::error!(%error, "an adapter did not come back into memory");
+                let message =
+                    format!("The adapter {name} cannot be loaded now; the server's log says why.");
+                Self::unavailable("adapter_not_loaded", message)
+            }
             other => {
                 tracing::error!(error = %other, "engine failure");
                 Self::new(

@@ -1,4 +1,5 @@
-//! Limits how many calls run at once, in all and per adapter, and how many may wait.
+//! Limits how many calls run at once, in all and per adapter, and how many may wait. Turns are shared
+//! fairly between adapters, and between the payers of one.
 //!
 //! A call enters once it is paid for or, if calls are free, before its prompt is tokenised. It
 //! leaves when the model stops, however slowly its answer is read. Counts per adapter feed the
@@ -13,7 +14,10 @@ use axum::http::StatusCode;
 use tokio_util::sync::CancellationToken;
 
 use super::api_error::ApiError;
-use openlora_engine::turns::{EngineTurn, TurnQueue, due_time};
+use openlora_engine::{
+    FairShareKey,
+    turns::{EngineTurn, TurnParty, TurnQueue, due_time},
+};
 
 /// Calls of one adapter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,13 +73,19 @@ impl QueueGate {
 
     /// Waits for the turn of a call with at most this many tokens: 429 if the queue is full, 503
     /// once the server drains.
-    pub async fn enter(self: &Arc<Self>, adapter: &str, tokens: u64) -> Result<Permit, ApiError> {
+    pub async fn enter(
+        self: &Arc<Self>,
+        adapter: &str,
+        payer: &FairShareKey,
+        tokens: u64,
+    ) -> Result<Permit, ApiError> {
         if self.draining.is_cancelled() {
             return Err(draining());
         }
-        let turn = match self.turns.try_take_in(adapter) {
+        let party = TurnParty::new(adapter, payer);
+        let turn = match self.turns.try_take(&party) {
             Some(turn) => turn,
-            None => self.wait(adapter, tokens).await?,
+            None => self.wait(&party, tokens).await?,
         };
         self.change(adapter, |load| load.running += 1);
         Ok(Permit {
@@ -85,10 +95,10 @@ impl QueueGate {
         })
     }
 
-    async fn wait(&self, adapter: &str, tokens: u64) -> Result<EngineTurn, ApiError> {
-        let _place = self.queue_up(adapter)?;
+    async fn wait(&self, party: &TurnParty, tokens: u64) -> Result<EngineTurn, ApiError> {
+        let _place = self.queue_up(&party.lane)?;
         tokio::select! {
-            turn = self.turns.take_in(adapter, due_time(tokens)) => Ok(turn),
+            turn = self.turns.take(party, due_time(tokens)) => Ok(turn),
             () = self.draining.cancelled() => Err(draining()),
         }
     }

@@ -6,7 +6,10 @@
 //! ask again. Either is charged for the generated tokens and kept for a repeat. A stream whose
 //! reader disconnects before its first token costs nothing, and a repeat runs it anew.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
 
 use axum::{
     body::{Body, Bytes},
@@ -163,8 +166,9 @@ impl AdmittedCall {
             computation: intake.adapter.computation(Some(&sampling)),
         };
         let writes_logprobs = sampling.logprobs.is_some();
+        let engine = Arc::clone(&ticket.engine);
         let call = app.reserve(&intake, ticket, asked).await?;
-        let generation = match intake.adapter.engine.generate(prompt, sampling).await {
+        let generation = match engine.generate(prompt, sampling).await {
             Ok(generation) => generation,
             Err(error) => {
                 call.finish(FinishReason::Failed, None).await?;

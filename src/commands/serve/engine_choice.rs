@@ -116,6 +116,16 @@ pub(in crate::commands) struct ChosenEngine {
     pub parallel: usize,
 }
 
+/// What an engine is set up for.
+struct CallLimits {
+    /// Calls at once; the engine's default if none.
+    concurrent: Option<usize>,
+    /// Calls of one adapter at once.
+    parallel: usize,
+    /// Memory for adapters; no limit if none.
+    adapter_bytes: Option<u64>,
+}
+
 impl ChosenEngine {
     /// The engine for so many adapters over a base, of which each answers up to `parallel` calls at
     /// once. Says which one it is.
@@ -145,15 +155,30 @@ impl ChosenEngine {
         })?;
         let note = format!("engine: {} ({reason})", kind.name());
         context.printer.note(note);
-        Ok(Self::new(kind, quant, settings.max_concurrent, parallel))
+        let limits = CallLimits {
+            concurrent: settings.max_concurrent,
+            parallel,
+            adapter_bytes: settings.adapter_memory,
+        };
+        Ok(Self::new(kind, quant, limits))
     }
 
     /// The native engine with weights of this form, for one call after the other.
     pub fn native(quant: Quant) -> Self {
-        Self::new(EngineKind::Native, quant, Some(1), 1)
+        let limits = CallLimits {
+            concurrent: Some(1),
+            parallel: 1,
+            adapter_bytes: None,
+        };
+        Self::new(EngineKind::Native, quant, limits)
     }
 
-    fn new(kind: EngineKind, quant: Quant, concurrent: Option<usize>, parallel: usize) -> Self {
+    fn new(kind: EngineKind, quant: Quant, limits: CallLimits) -> Self {
+        let CallLimits {
+            concurrent,
+            parallel,
+            adapter_bytes,
+        } = limits;
         match kind {
             EngineKind::Mistralrs => Self {
                 kind,
@@ -166,6 +191,7 @@ impl ChosenEngine {
                 let concurrent = concurrent.unwrap_or(NATIVE_CALLS.max(parallel));
                 let settings = NativeSettings {
                     parallel: concurrent,
+                    adapter_bytes,
                     ..NativeSettings::default()
                 };
                 Self {
@@ -186,11 +212,17 @@ pub(in crate::commands) fn parallel(context: &CommandContext, local: bool) -> us
     context.settings.serve.parallel.unwrap_or(default)
 }
 
-/// Says that a setting has no effect, if so.
-pub(in crate::commands) fn warn_of_parallel(context: &CommandContext, kind: EngineKind) {
-    if let (EngineKind::Mistralrs, Some(stated @ 2..)) = (kind, context.settings.serve.parallel) {
+/// Says which settings have no effect, if any.
+pub(in crate::commands) fn warn_of_unused(context: &CommandContext, kind: EngineKind) {
+    let settings = &context.settings.serve;
+    if let (EngineKind::Mistralrs, Some(stated @ 2..)) = (kind, settings.parallel) {
         context.printer.warn(format!(
             "`serve.parallel` is {stated}, but mistral.rs answers one call per adapter at a time"
+        ));
+    }
+    if let (EngineKind::Mistralrs, Some(stated)) = (kind, settings.adapter_memory) {
+        context.printer.warn(format!(
+            "`serve.adapter_memory` is {stated}, but mistral.rs keeps a copy of the base per adapter"
         ));
     }
 }

@@ -6,7 +6,11 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use super::{adapter_in, engine_choice::ChosenEngine, folder::NamedFolder};
+use super::{
+    adapter_in,
+    engine_choice::{ChosenEngine, EngineKind},
+    folder::NamedFolder,
+};
 use crate::commands::{CommandContext, notices, project};
 use openlora_core::error::Failure;
 use openlora_engine::{Engine, EngineIdentity, EngineSpec};
@@ -142,7 +146,9 @@ impl AdapterLoader for AdapterHost {
     ) -> Result<ServedAdapter, Failure> {
         let one = tokio::task::block_in_place(|| self.read(name, path))?;
         adapter::verify_base(&one.adapter, &self.base.digest)?;
-        let same = |it: &&Arc<ServedAdapter>| it.digest == one.adapter.digest;
+        // The native engine finds the factors itself, and learns where their files are now.
+        let is_copied = self.engine.kind == EngineKind::Mistralrs;
+        let same = |it: &&Arc<ServedAdapter>| is_copied && it.digest == one.adapter.digest;
         let engine = match served.iter().find(same) {
             Some(other) => HostedEngine {
                 engine: Arc::clone(&other.engine),

@@ -12,7 +12,7 @@ use std::{
 use half::f16;
 use openlora_model::{
     BaseModel, BaseProgress, BaseRequest, ModelConfig, ModelError,
-    gguf::{BlockType, ConversionProgress},
+    gguf::{BlockType, ConversionProgress, MOST_CONVERSIONS},
     open_base,
     text::{ChatMessage, TextCodec},
 };
@@ -402,6 +402,87 @@ fn a_damaged_folder_is_made_again() {
         let home = dir.parent().unwrap();
         assert_eq!(names(home), ["1", "lock"]);
     }
+}
+
+/// Files with different contents, in a folder that also is the home of the cache.
+fn several(count: usize) -> (TempDir, Vec<PathBuf>) {
+    let home = tempfile::tempdir().unwrap();
+    let bytes = writer::nano(&nano_dir()).bytes();
+    let write = |number: usize| {
+        let path = home.path().join(format!("{number}.gguf"));
+        let mut bytes = bytes.clone();
+        *bytes.last_mut().unwrap() = number as u8;
+        fs::write(&path, bytes).unwrap();
+        path
+    };
+    let paths = (0..count).map(write).collect();
+    (home, paths)
+}
+
+/// Which of the files have a conversion.
+fn converted(home: &Path, paths: &[PathBuf]) -> Vec<usize> {
+    let has = |path: &PathBuf| {
+        let sha256 = hex::encode(Sha256::digest(fs::read(path).unwrap()));
+        home.join("models/gguf").join(sha256).is_dir()
+    };
+    let all = paths.iter().enumerate().filter(|(_, path)| has(path));
+    all.map(|(number, _)| number).collect()
+}
+
+#[test]
+fn conversions_that_were_not_used_for_longest_are_removed() {
+    let (home, paths) = several(MOST_CONVERSIONS + 2);
+    let home = home.path();
+    let open = |number: usize| open(&paths[number], home).unwrap();
+    (0..MOST_CONVERSIONS).for_each(|number| drop(open(number)));
+    let all: Vec<usize> = (0..MOST_CONVERSIONS).collect();
+    assert_eq!(converted(home, &paths), all);
+    // The first one is used again, and the second one is in use.
+    let first = open(0).dir;
+    let used = open(1);
+    (2..MOST_CONVERSIONS).for_each(|number| drop(open(number)));
+    drop(open(0));
+    drop(open(MOST_CONVERSIONS));
+    drop(open(MOST_CONVERSIONS + 1));
+    let left: Vec<usize> = (0..2).chain(4..MOST_CONVERSIONS + 2).collect();
+    assert_eq!(converted(home, &paths), left);
+    assert!(first.join("model.safetensors").is_file());
+    // Nothing but the conversions and their records is there.
+    let folder = home.join("models/gguf");
+    assert_eq!(names(&folder).len(), 2 * MOST_CONVERSIONS);
+    drop(used);
+    let again = open(2).dir;
+    assert!(again.join("model.safetensors").is_file());
+    let left: Vec<usize> = [0]
+        .into_iter()
+        .chain([2])
+        .chain(4..MOST_CONVERSIONS + 2)
+        .collect();
+    assert_eq!(converted(home, &paths), left);
+}
+
+#[test]
+fn conversions_of_files_that_are_gone_or_changed_are_removed_first() {
+    let (home, paths) = several(5);
+    let home = home.path();
+    let open = |number: usize| open(&paths[number], home).unwrap();
+    let folders: Vec<PathBuf> = (0..3).map(|number| open(number).dir).collect();
+    let used = open(3);
+    fs::remove_file(&paths[0]).unwrap();
+    let mut bytes = fs::read(&paths[1]).unwrap();
+    bytes.push(0);
+    fs::write(&paths[1], bytes).unwrap();
+    fs::remove_file(&paths[3]).unwrap();
+    let is_there: Vec<bool> = folders.iter().map(|dir| dir.exists()).collect();
+    assert_eq!(is_there, [true, true, true]);
+    drop(open(4));
+    let is_there: Vec<bool> = folders.iter().map(|dir| dir.exists()).collect();
+    assert_eq!(is_there, [false, false, true]);
+    // One in use stays, and what an earlier version made without a record.
+    assert!(used.dir.is_dir());
+    let record = folders[2].parent().unwrap().with_extension("json");
+    fs::remove_file(record).unwrap();
+    assert_eq!(open(2).dir, folders[2]);
 }
 
 fn names(dir: &Path) -> Vec<String> {

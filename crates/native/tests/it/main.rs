@@ -6,6 +6,7 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod adapter_memory;
 mod adapters;
 mod engine;
 mod invariance;

@@ -7,8 +7,8 @@ use std::sync::{
 
 use futures::{StreamExt, future::join_all};
 use openlora_engine::{
-    Engine, EngineError, EngineSpec, GenerationStep, LoadedEngine, ModelLoader, Prompt, Quant,
-    SamplingParams,
+    Engine, EngineError, EngineSpec, FairShareKey, GenerationStep, LoadedEngine, ModelLoader,
+    Prompt, Quant, SamplingParams,
 };
 use openlora_model::{
     BaseModel,
@@ -197,6 +197,77 @@ async fn adapters_take_turns() {
     };
     let (ended_before, _) = futures::join!(call, join_all(flood));
     assert!(ended_before <= 4, "{ended_before} of 40 calls came first");
+}
+
+/// Rows of logits until a call of `payer` is answered that comes after 50 calls of 1000 tokens, one
+/// at a time; all calls are there before the first of them begins.
+async fn rows_before_the_answer(payer: &str) -> u64 {
+    const LENGTH: usize = 1000;
+    let loader = Arc::new(NativeLoader::new(NativeSettings {
+        parallel: 1,
+        ..NativeSettings::default()
+    }));
+    let engines: Arc<dyn ModelLoader> = loader.clone();
+    let script = Script::new().choice("x", &[("x", 1.0)]);
+    let engine = script.load_with(&engines, 1 << 15).await;
+    let of = async |payer: &str| {
+        let own = engine.for_call(&FairShareKey::from(payer)).await;
+        own.unwrap().unwrap()
+    };
+    let first = engine.generate(text("x"), up_to(1 << 14)).await.unwrap();
+    let busy = of("busy").await;
+    let mut flood = Vec::new();
+    for _ in 0..50 {
+        flood.push(busy.generate(text("x"), up_to(LENGTH)).await.unwrap());
+    }
+    let call = of(payer).await.generate(text("x"), up_to(LENGTH)).await;
+    let call = call.unwrap();
+    let before = loader.steps();
+    drop(first);
+    call.for_each(|step| async { drop(step.unwrap()) }).await;
+    loader.steps() - before
+}
+
+/// A payer's first call waits for one call of another payer, however many of that one's calls wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn payers_of_an_adapter_take_turns() {
+    let rows = rows_before_the_answer("other").await;
+    assert!(rows < 10_000, "{rows} rows for two calls of 1000");
+    // Calls of one payer are answered in their order.
+    let rows = rows_before_the_answer("busy").await;
+    assert!(rows >= 50_000, "{rows} rows for 51 calls of 1000");
+}
+
+/// Keys and values take what running calls need, and after a peak no more than a quarter of the budget.
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_are_given_back_after_a_peak() {
+    const PAGES: u64 = 40;
+    let base = base("llama");
+    let loader = NativeLoader::new(NativeSettings {
+        cache_bytes: Some(PAGES * PAGE_BYTES),
+        ..NativeSettings::default()
+    });
+    let engine = load(&loader, &base, None).await;
+    let words = [
+        "the", "quick", "brown", "fox", "so", "it", "goes", "a", "trade", "that",
+    ];
+    let prompt = |number: usize| format!("{} ", words[number]).repeat(20);
+    let alone = ask(&engine, text(&prompt(0)), greedy(8)).await;
+    let calls = join_all((0..words.len()).map(|number| {
+        let engine = &engine;
+        async move { ask(engine, text(&prompt(number)), greedy(8)).await }
+    }));
+    assert_eq!(calls.await[0], alone);
+    let cache = async || loader.memory().await.cache / PAGE_BYTES;
+    waiting::until("the floor", async || cache().await == PAGES / 4).await;
+    // What stays are the known prefixes that were used last.
+    for known in [false, true] {
+        let before = loader.activity().reused;
+        assert_eq!(ask(&engine, text(&prompt(0)), greedy(8)).await, alone);
+        let reused = loader.activity().reused - before;
+        assert!(!known || reused >= 64, "{reused}");
+    }
+    waiting::until("the floor again", async || cache().await == PAGES / 4).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,7 +21,7 @@ use crate::{
     meter::{Admission, ReservedCall},
     wire::inputs::{self, PlacedText},
 };
-use openlora_engine::{LabelProbabilities, Prompt};
+use openlora_engine::{Engine, LabelProbabilities, Prompt};
 use openlora_ledger::{
     CallWork,
     event::{CallKind, FinishReason, TokenUsage},
@@ -95,11 +95,13 @@ pub async fn run(
     };
     let (connection, server) = (intake.connection.clone(), app.clone());
     let answer = finished(async move {
+        let engine = Arc::clone(&ticket.engine);
         let call = server.reserve(&intake, ticket, asked).await?;
         let run = ClassifyRun {
             id: intake.id.as_str().to_owned(),
             places: intake.places.clone(),
             adapter: Arc::clone(&intake.adapter),
+            engine,
             call,
             force_stop: server.stop.force_stop.clone(),
         };
@@ -113,6 +115,7 @@ struct ClassifyRun {
     id: String,
     places: Vec<String>,
     adapter: Arc<ServedAdapter>,
+    engine: Arc<dyn Engine>,
     call: ReservedCall,
     force_stop: CancellationToken,
 }
@@ -125,9 +128,10 @@ impl ClassifyRun {
         prompts: Vec<Prompt>,
         write: impl FnOnce(&str, &[LabelProbabilities], TokenUsage) -> serde_json::Value + Send,
     ) -> Result<FinishedAnswer, ApiError> {
+        let force_stop = self.force_stop.clone();
         let found = tokio::select! {
-            found = label(&self.adapter, &mut self.call, &self.places, prompts) => found,
-            () = self.force_stop.cancelled() => Err(draining()),
+            found = self.label(prompts) => found,
+            () = force_stop.cancelled() => Err(draining()),
         };
         let Self {
             id,
@@ -152,22 +156,17 @@ impl ClassifyRun {
             .await?;
         Ok(answer)
     }
-}
 
-async fn label(
-    adapter: &ServedAdapter,
-    call: &mut ReservedCall,
-    places: &[String],
-    prompts: Vec<Prompt>,
-) -> Result<Vec<LabelProbabilities>, ApiError> {
-    let mut found = Vec::with_capacity(prompts.len());
-    for (at, prompt) in prompts.into_iter().enumerate() {
-        let labelled = adapter.engine.classify(prompt, adapter.labels()).await;
-        let refused = |error| placed(places, at, ApiError::from_engine(&error));
-        found.push(labelled.map_err(refused)?);
-        call.first_token();
+    async fn label(&mut self, prompts: Vec<Prompt>) -> Result<Vec<LabelProbabilities>, ApiError> {
+        let mut found = Vec::with_capacity(prompts.len());
+        for (at, prompt) in prompts.into_iter().enumerate() {
+            let labelled = self.engine.classify(prompt, self.adapter.labels()).await;
+            let refused = |error| placed(&self.places, at, ApiError::from_engine(&error));
+            found.push(labelled.map_err(refused)?);
+            self.call.first_token();
+        }
+        Ok(found)
     }
-    Ok(found)
 }
 
 /// The label that each text was given.

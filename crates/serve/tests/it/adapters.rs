@@ -249,6 +249,25 @@ async fn an_adapter_that_cannot_be_loaded_disturbs_nobody() {
     server.drain().await;
 }
 
+/// One that left memory and cannot come back is refused before anything is recorded, and stays listed.
+#[tokio::test]
+async fn an_adapter_that_cannot_come_back_is_refused_by_name() {
+    let (server, _) = loading().await;
+    load(&server, "guest", "/adapters/away").await;
+    let before = server.records().await.len();
+    let found = server.post(CHAT, &chat("guest", "x")).await;
+    let error = json!({ "error": {
+        "message": "The adapter away cannot be loaded now; the server's log says why.",
+        "type": "server_error", "param": null, "code": "adapter_not_loaded",
+    }});
+    assert_eq!((found.status, found.json()), (503, error));
+    assert_eq!(server.records().await.len(), before);
+    assert_eq!(server.begun.load(Ordering::SeqCst), 0);
+    assert_eq!(names(&server).await, ["persona", "filter", "mood", "guest"]);
+    assert_eq!(said(&server, "persona").await, "persona");
+    server.drain().await;
+}
+
 #[tokio::test]
 async fn a_call_that_has_begun_keeps_its_adapter() {
     let (server, _) = loading().await;

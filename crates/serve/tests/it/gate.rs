@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use openlora_engine::turns::{TurnQueue, due_time};
+use openlora_engine::{
+    FairShareKey,
+    turns::{EngineTurn, TurnParty, TurnQueue, due_time},
+};
 use openlora_serve::ServeLimits;
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -12,19 +15,87 @@ use crate::waiting;
 
 const CHAT: &str = "/v1/chat/completions";
 
+fn party(lane: &str, payer: &str) -> TurnParty {
+    TurnParty::new(lane, &FairShareKey::from(payer))
+}
+
+fn try_take(turns: &Arc<TurnQueue>, lane: &str) -> Option<EngineTurn> {
+    turns.try_take(&party(lane, ""))
+}
+
+/// Lets calls wait behind one turn, and returns the order in which they get it.
+async fn order(calls: &[(&str, &str, u64)]) -> Vec<String> {
+    let turns = Arc::new(TurnQueue::new(1));
+    let held = turns.try_take(&party("held", "nobody")).unwrap();
+    let (told, mut order) = mpsc::unbounded_channel();
+    for (lane, payer, tokens) in calls {
+        let (turns, told) = (Arc::clone(&turns), told.clone());
+        let (party, tokens) = (party(lane, payer), *tokens);
+        let name = format!("{lane} {payer} {tokens}");
+        tokio::spawn(async move {
+            let turn = turns.take(&party, due_time(tokens)).await;
+            told.send(name).unwrap();
+            drop(turn);
+        });
+        tokio::task::yield_now().await;
+    }
+    drop((held, told));
+    let mut found = Vec::new();
+    while let Some(name) = order.recv().await {
+        found.push(name);
+    }
+    found
+}
+
+/// A payer with 50 calls delays another payer's calls by one call each.
+#[tokio::test]
+async fn payers_of_a_lane_take_turns() {
+    let flood = (0..50).map(|_| ("a", "busy", 10));
+    let others = [("a", "other", 5000), ("a", "third", 20), ("a", "other", 1)];
+    let calls: Vec<_> = flood.chain(others).collect();
+    let found = order(&calls).await;
+    let first = [
+        "a other 1",
+        "a busy 10",
+        "a third 20",
+        "a other 5000",
+        "a busy 10",
+    ];
+    assert_eq!(found.len(), 53);
+    assert_eq!(found[..5], first);
+    assert!(found[5..].iter().all(|name| name == "a busy 10"));
+}
+
+/// Lanes come before payers: a lane with many payers delays another by one call.
+#[tokio::test]
+async fn lanes_take_turns_however_many_payers_they_have() {
+    let payers = ["p", "q", "r", "s"];
+    let many = payers.iter().map(|payer| ("many", *payer, 10));
+    let calls: Vec<_> = many.chain([("few", "p", 300), ("few", "p", 200)]).collect();
+    let expected = [
+        "many p 10",
+        "few p 200",
+        "many q 10",
+        "few p 300",
+        "many r 10",
+        "many s 10",
+    ];
+    assert_eq!(order(&calls).await, expected);
+}
+
 #[test]
 fn a_lane_takes_its_part_of_the_turns_only() {
     let turns = Arc::new(TurnQueue::with_lanes(3, 2));
-    let first = turns.try_take_in("a").unwrap();
-    let second = turns.try_take_in("a").unwrap();
-    assert!(turns.try_take_in("a").is_none());
-    let other = turns.try_take_in("b").unwrap();
-    assert!(turns.try_take_in("b").is_none(), "all turns are taken");
+    let first = try_take(&turns, "a").unwrap();
+    let second = try_take(&turns, "a").unwrap();
+    assert!(try_take(&turns, "a").is_none());
+    let other = try_take(&turns, "b").unwrap();
+    assert!(try_take(&turns, "b").is_none(), "all turns are taken");
     drop(first);
-    assert!(turns.try_take_in("b").is_some());
+    assert!(try_take(&turns, "b").is_some());
     drop(second);
     drop(other);
-    let all: Vec<_> = ["a", "a", "b"].map(|lane| turns.try_take_in(lane)).into();
+    let all: Vec<_> = ["a", "a", "b"].map(|lane| try_take(&turns, lane)).into();
     assert!(all.iter().all(Option::is_some));
 }
 
@@ -32,14 +103,14 @@ fn a_lane_takes_its_part_of_the_turns_only() {
 #[tokio::test]
 async fn a_full_lane_does_not_hold_up_another() {
     let turns = Arc::new(TurnQueue::with_lanes(2, 1));
-    let long = turns.try_take_in("a").unwrap();
-    let other = turns.try_take_in("b").unwrap();
+    let long = try_take(&turns, "a").unwrap();
+    let other = try_take(&turns, "b").unwrap();
     let (told, mut order) = mpsc::unbounded_channel();
     let mut waiting = Vec::new();
     for (lane, tokens) in [("a", 1), ("c", 50), ("c", 9), ("b", 100)] {
         let (turns, told) = (Arc::clone(&turns), told.clone());
         waiting.push(tokio::spawn(async move {
-            let turn = turns.take_in(lane, due_time(tokens)).await;
+            let turn = turns.take(&party(lane, ""), due_time(tokens)).await;
             told.send((lane, tokens)).unwrap();
             drop(turn);
         }));

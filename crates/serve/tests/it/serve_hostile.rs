@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use openlora_engine::turns::{TurnQueue, due_time};
+use openlora_engine::turns::{TurnParty, TurnQueue, due_time};
 use openlora_ledger::event::FinishReason;
 use openlora_serve::{ConnectionLimits, ServeLimits};
 use serde_json::{Value, json};
@@ -459,14 +459,15 @@ async fn floods_of_pipelined_requests_and_half_closed_sockets_leave_the_server_w
 #[tokio::test]
 async fn short_calls_go_before_long_ones() {
     let turns = Arc::new(TurnQueue::new(1));
-    let first = turns.try_take().unwrap();
-    assert!(turns.try_take().is_none());
+    let anyone = TurnParty::default();
+    let first = turns.try_take(&anyone).unwrap();
+    assert!(turns.try_take(&anyone).is_none());
     let (told, mut order) = tokio::sync::mpsc::unbounded_channel();
     let mut waiting = Vec::new();
     for tokens in [1000, 10, 5000, 2] {
-        let (turns, told) = (Arc::clone(&turns), told.clone());
+        let (turns, told, anyone) = (Arc::clone(&turns), told.clone(), anyone.clone());
         let call = async move {
-            let turn = turns.take(due_time(tokens)).await;
+            let turn = turns.take(&anyone, due_time(tokens)).await;
             told.send(tokens).unwrap();
             drop(turn);
         };
@@ -481,5 +482,5 @@ async fn short_calls_go_before_long_ones() {
         found.push(tokens);
     }
     assert_eq!(found, [2, 1000, 5000]);
-    assert!(turns.try_take().is_some());
+    assert!(turns.try_take(&anyone).is_some());
 }

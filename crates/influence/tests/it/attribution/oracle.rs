@@ -134,6 +134,7 @@ fn base() -> BaseModel {
         config: ModelConfig::read(&folder().join("config.json")).unwrap(),
         digest: String::new(),
         gguf: None,
+        lease: None,
     }
 }
 
