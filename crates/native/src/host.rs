@@ -23,7 +23,7 @@ use super::{
     owner::{EngineSlot, ModelOwner},
     pages::{OwnerId, PagePool},
     scheduler::{Scheduler, SchedulerParts, Submission, SubmittedWork},
-    sequence::{RowCall, RowRequest},
+    sequence::{CalledRows, RowCall, RowRequest},
 };
 
 /// Sizes of a scheduler.
@@ -62,6 +62,10 @@ pub(crate) struct NativeHost {
 struct CanaryResults {
     base: Option<Arc<Vec<Vec<f32>>>>,
     effects: HashMap<String, f32>,
+}
+
+fn dropped(_: oneshot::error::RecvError) -> EngineError {
+    EngineError::Failed("it dropped the request".to_owned())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -199,7 +203,18 @@ impl NativeHost {
         prefix: Vec<u32>,
         requests: Vec<RowRequest>,
         slot: Option<EngineSlot>,
-    ) -> Result<Vec<Vec<f32>>, EngineError> {
+    ) -> CalledRows {
+        let rows = self.submit_rows(owner, prefix, requests, slot)?;
+        rows.await.map_err(dropped)?
+    }
+
+    fn submit_rows(
+        &self,
+        owner: &Arc<ModelOwner>,
+        prefix: Vec<u32>,
+        requests: Vec<RowRequest>,
+        slot: Option<EngineSlot>,
+    ) -> Result<oneshot::Receiver<CalledRows>, EngineError> {
         let (reply, rows) = oneshot::channel();
         let call = RowCall {
             rows: vec![None; requests.len()],
@@ -209,8 +224,7 @@ impl NativeHost {
         };
         let due = due_time(1);
         self.submit(owner, prefix, due, SubmittedWork::Rows(call))?;
-        let dropped = |_| EngineError::Failed("it dropped the request".to_owned());
-        rows.await.map_err(dropped)?
+        Ok(rows)
     }
 
     /// How much an adapter with this digest changes the base's logits; what was found before is not
@@ -245,14 +259,18 @@ impl NativeHost {
         Ok(effect)
     }
 
-    async fn canary_rows(&self, owner: &Arc<ModelOwner>) -> Result<Vec<Vec<f32>>, EngineError> {
+    async fn canary_rows(&self, owner: &Arc<ModelOwner>) -> CalledRows {
         let all = RowRequest {
             path: Vec::new(),
             tokens: Vec::new(),
         };
+        // All of them in one batch, for which the weights are read once.
+        let prompts = canary_prompts(self.vocabulary(), self.context).into_iter();
+        let submitted =
+            prompts.map(|prompt| self.submit_rows(owner, prompt, vec![all.clone()], None));
         let mut rows = Vec::new();
-        for prompt in canary_prompts(self.vocabulary(), self.context) {
-            rows.extend(self.rows(owner, prompt, vec![all.clone()], None).await?);
+        for call in submitted.collect::<Result<Vec<_>, _>>()? {
+            rows.extend(call.await.map_err(dropped)??);
         }
         Ok(rows)
     }
