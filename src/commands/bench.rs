@@ -1,9 +1,6 @@
 //! `bench serve`: how fast this machine answers with a base and its adapters.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -81,7 +78,7 @@ pub async fn run(context: &CommandContext, request: BenchRequest) -> Result<Exit
     ));
     print_heading(context);
     let rows = subject.measure_all(context, &request).await?;
-    let (peer, peer_absent) = match peer_files(context, &base) {
+    let (peer, peer_absent) = match peer_files(&base) {
         Ok(files) => (Some(measure_peer(context, &files, &request).await?), None),
         Err(reason) => (None, Some(reason)),
     };
@@ -215,16 +212,14 @@ struct PeerFiles {
     weights: PathBuf,
 }
 
-fn peer_files(context: &CommandContext, base: &BaseModel) -> Result<PeerFiles, String> {
+fn peer_files(base: &BaseModel) -> Result<PeerFiles, String> {
     let program = find_peer().ok_or("llama-server is not on the path")?;
-    let setting = context.settings.base.id.path();
-    let is_gguf = |path: &Path| path.is_file() && path.extension().is_some_and(|it| it == "gguf");
-    match is_gguf(&setting) {
-        true => Ok(PeerFiles {
+    match &base.gguf {
+        Some(file) => Ok(PeerFiles {
             program,
-            weights: setting,
+            weights: file.path.clone(),
         }),
-        false => Err(format!(
+        None => Err(format!(
             "llama-server needs a base in one GGUF file, and {} is none",
             base.id
         )),

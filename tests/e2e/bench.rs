@@ -10,7 +10,7 @@ use std::{
 use openlora_runtime::serving_bench::{BenchLoad, BenchRow, BenchTimes, PeerServer};
 use serde_json::{Value, json};
 
-use crate::{live::golden, live::write_adapters, support::openlora, waiting};
+use crate::{gguf_files, live::golden, live::write_adapters, support::openlora, tiny, waiting};
 
 const LOAD: BenchLoad = BenchLoad {
     streams: 3,
@@ -163,6 +163,30 @@ fn the_plain_base_is_measured_where_there_is_no_adapter() {
     );
 }
 
+/// Where llama.cpp's server is on the path, it is given the file that the base was converted from,
+/// whatever its name.
+#[test]
+fn the_peer_measures_the_file_of_the_base() {
+    let dir = tempfile::tempdir().unwrap();
+    let draft = gguf_files::nano(&tiny::base(dir.path()));
+    fs::write(dir.path().join("sha256-of-a-store"), draft.bytes()).unwrap();
+    let bin = dir.path().join("bin");
+    stand_in(&bin);
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let run = openlora(dir.path())
+        .args(["--json", "bench", "serve", "--base", "./sha256-of-a-store"])
+        .args(["--streams", "3", "--prompt-tokens", "8"])
+        .args(["--answer-tokens", "2"])
+        .env("PATH", &path)
+        .run()
+        .succeeds();
+    let report: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(report["peer_absent"], Value::Null);
+    let peer = report["peer"].as_array().unwrap();
+    let streams: Vec<&Value> = peer.iter().map(|row| &row["streams"]).collect();
+    assert_eq!(streams, [1, 2, 3]);
+}
+
 #[test]
 fn calls_that_do_not_fit_the_base_are_refused() {
     let dir = tempfile::tempdir().unwrap();
@@ -195,11 +219,22 @@ import json, sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
-assert options["-np"] == "3" and options["-m"].endswith("base.gguf"), options
+assert options["-np"] == "3" and open(options["-m"], "rb").read(4) == b"GGUF", options
 
 class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    asked = False
+
     def log_message(self, *_):
         pass
+
+    # Promises to keep each connection, and closes it when it is used again.
+    def parse_request(self):
+        if self.asked:
+            self.close_connection = True
+            return False
+        self.asked = True
+        return super().parse_request()
 
     def do_GET(self):
         self.reply([b'{"status":"ok"}'])
@@ -216,6 +251,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def reply(self, pieces):
         self.send_response(200)
+        self.send_header("content-length", str(sum(map(len, pieces))))
         self.end_headers()
         for piece in pieces:
             self.wfile.write(piece)
@@ -237,6 +273,7 @@ async fn the_peer_is_started_measured_and_ended() {
     let dir = tempfile::tempdir().unwrap();
     let program = stand_in(dir.path());
     let weights = dir.path().join("base.gguf");
+    fs::write(&weights, b"GGUF").unwrap();
     let peer = PeerServer::start(&program, &weights, LOAD);
     let peer = waiting::within("the peer's start", peer).await.unwrap();
     let row = waiting::within("the peer's calls", peer.measure(LOAD))

@@ -1111,3 +1111,44 @@ async fn quantised_weights_answer_like_exact_ones() {
         }
     }
 }
+
+/// down_proj of this base takes 56 inputs. `auto` serves it with what the engine can hold; a format
+/// that needs whole blocks is refused with a way out.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_are_no_whole_blocks_are_served_or_refused() {
+    let engines = loader();
+    let probe = "the quick brown fox";
+    let exact = ask(&load(&engines, "llama", None).await, text(probe), greedy(6)).await;
+    let mut refused = Vec::new();
+    for quant in [Quant::Auto].into_iter().chain(under_test::QUANTS) {
+        match try_load(&engines, "llama", None, quant).await {
+            Ok(loaded) => {
+                let found = ask(&loaded.engine, text(probe), greedy(6)).await;
+                // Rounded weights choose other tokens after some, since these were drawn at random.
+                let same = match loaded.weights.quant {
+                    Quant::F32 => 6,
+                    Quant::Q8_0 => 3,
+                    _ => 0,
+                };
+                assert_eq!(found.tokens[..same], exact.tokens[..same], "{quant}");
+                assert_eq!(found.usage.completion_tokens, 6, "{quant}");
+            }
+            Err(error) => {
+                let message = format!(
+                    "cannot serve llama: {quant} packs blocks of {} weights, and \
+                     model.layers.0.{} inputs",
+                    quant.block(),
+                    match quant {
+                        // Its blocks are larger than any row.
+                        Quant::Q4K => "self_attn.q_proj takes 32",
+                        _ => "mlp.down_proj takes 56",
+                    }
+                );
+                let hint = Some("use --quant f32 or auto".to_owned());
+                assert_eq!(told(error), (message, None, hint));
+                refused.push(quant);
+            }
+        }
+    }
+    assert_eq!(refused, under_test::WHOLE_BLOCKS);
+}

@@ -5,7 +5,7 @@
     reason = "tiles of registers are indexed by row and column"
 )]
 
-use std::{array::from_fn, ops::Range};
+use std::ops::Range;
 
 use half::bf16;
 
@@ -64,24 +64,26 @@ impl<T: Copy> FactorPair<T> {
             outputs,
             ..
         } = shape;
-        let mut blocks =
-            Vec::with_capacity(rank * (inputs.div_ceil(LANES) + outputs.div_ceil(LANES)));
-        let mut push_rows = |columns: usize, value: &dyn Fn(usize, usize) -> f32| {
-            for row in 0..rank {
-                for start in (0..columns).step_by(LANES) {
-                    blocks.push(from_fn(|lane| match start + lane < columns {
-                        true => round(value(row, start + lane)),
-                        false => round(0.0),
-                    }));
-                }
+        let blocks = rank * (inputs.div_ceil(LANES) + outputs.div_ceil(LANES));
+        let mut blocks = Vec::with_capacity(blocks);
+        let zeros = [round(0.0); LANES];
+        for part in a.chunks(inputs.max(1)).flat_map(|row| row.chunks(LANES)) {
+            let mut block = zeros;
+            for (to, value) in block.iter_mut().zip(part) {
+                *to = round(*value);
             }
-        };
-        push_rows(inputs, &|row, column| a[row * inputs + column]);
-        push_rows(outputs, &|row, column| b[column * rank + row]);
-        Self {
-            blocks,
-            down: rank * inputs.div_ceil(LANES),
+            blocks.push(block);
         }
+        // B is read row by row; strides through it would miss the cache at every value.
+        let (down, width) = (blocks.len(), outputs.div_ceil(LANES));
+        blocks.resize(down + rank * width, zeros);
+        for (output, row) in b.chunks(rank).enumerate() {
+            for (index, value) in row.iter().enumerate() {
+                let block = &mut blocks[down + index * width + output / LANES];
+                block[output % LANES] = round(*value);
+            }
+        }
+        Self { blocks, down }
     }
 
     fn bytes(&self) -> usize {

@@ -24,7 +24,7 @@ use super::{
     owner::{CallOwner, EngineSlot, ModelOwner, OwnerTies},
     pages::{OwnerId, PagePool},
     scheduler::{Scheduler, SchedulerParts, Submission, SubmittedWork},
-    sequence::{RowCall, RowRequest},
+    sequence::{CalledRows, RowCall, RowRequest},
 };
 
 /// Sizes of a scheduler.
@@ -64,6 +64,10 @@ pub(crate) struct NativeHost {
 struct CanaryResults {
     base: Option<Arc<Vec<Vec<f32>>>>,
     effects: HashMap<String, f32>,
+}
+
+fn dropped(_: oneshot::error::RecvError) -> EngineError {
+    EngineError::Failed("it dropped the request".to_owned())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -254,7 +258,18 @@ impl NativeHost {
         prefix: Vec<u32>,
         requests: Vec<RowRequest>,
         slot: Option<EngineSlot>,
-    ) -> Result<Vec<Vec<f32>>, EngineError> {
+    ) -> CalledRows {
+        let rows = self.submit_rows(owner, prefix, requests, slot)?;
+        rows.await.map_err(dropped)?
+    }
+
+    fn submit_rows(
+        &self,
+        owner: CallOwner,
+        prefix: Vec<u32>,
+        requests: Vec<RowRequest>,
+        slot: Option<EngineSlot>,
+    ) -> Result<oneshot::Receiver<CalledRows>, EngineError> {
         let (reply, rows) = oneshot::channel();
         let call = RowCall {
             rows: vec![None; requests.len()],
@@ -264,8 +279,7 @@ impl NativeHost {
         };
         let due = due_time(1);
         self.submit(owner, prefix, due, SubmittedWork::Rows(call))?;
-        let dropped = |_| EngineError::Failed("it dropped the request".to_owned());
-        rows.await.map_err(dropped)?
+        Ok(rows)
     }
 
     /// How much an adapter with this digest changes the base's logits; what was found before is not
@@ -300,16 +314,19 @@ impl NativeHost {
         Ok(effect)
     }
 
-    async fn canary_rows(&self, owner: &Arc<ModelOwner>) -> Result<Vec<Vec<f32>>, EngineError> {
+    async fn canary_rows(&self, owner: &Arc<ModelOwner>) -> CalledRows {
         let all = RowRequest {
             path: Vec::new(),
             tokens: Vec::new(),
         };
+        // All of them in one batch, for which the weights are read once.
         let owner = self.enter(owner, &FairShareKey::default()).await?;
+        let prompts = canary_prompts(self.vocabulary(), self.context).into_iter();
+        let submitted =
+            prompts.map(|prompt| self.submit_rows(owner.clone(), prompt, vec![all.clone()], None));
         let mut rows = Vec::new();
-        for prompt in canary_prompts(self.vocabulary(), self.context) {
-            let found = self.rows(owner.clone(), prompt, vec![all.clone()], None);
-            rows.extend(found.await?);
+        for call in submitted.collect::<Result<Vec<_>, _>>()? {
+            rows.extend(call.await.map_err(dropped)??);
         }
         Ok(rows)
     }

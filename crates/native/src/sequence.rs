@@ -32,11 +32,14 @@ impl RowRequest {
     }
 }
 
+/// The rows that a call asked for, in its order.
+pub(crate) type CalledRows = Result<Vec<Vec<f32>>, EngineError>;
+
 /// Several rows of logits after one prefix, such as those that tell labels apart.
 pub(crate) struct RowCall {
     pub requests: Vec<RowRequest>,
     pub rows: Vec<Option<Vec<f32>>>,
-    pub reply: oneshot::Sender<Result<Vec<Vec<f32>>, EngineError>>,
+    pub reply: oneshot::Sender<CalledRows>,
     /// None for the engine's own calls.
     pub _slot: Option<EngineSlot>,
 }

@@ -69,7 +69,9 @@ impl PeerServer {
             );
             Failure::new(ExitClass::Environment, message)
         })?;
-        let client = Client::builder().no_proxy().build().map_err(|error| {
+        // The server closes connections that were idle for seconds, and a request on one is lost.
+        let client = Client::builder().no_proxy().pool_max_idle_per_host(0);
+        let client = client.build().map_err(|error| {
             let message = format!("cannot make an HTTP client: {error}");
             Failure::new(ExitClass::Internal, message)
         })?;

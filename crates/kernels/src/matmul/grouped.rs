@@ -171,7 +171,8 @@ impl RowBlock<'_> {
             weights.scales[panel] = &matrix.scales[start..][..self.groups];
         }
         let mut row = 0;
-        if L::WIDE {
+        // Eight rows of two panels and their weights are more than the registers.
+        if L::WIDE && C == 1 {
             while row + 8 <= out.len() {
                 self.tile::<L, B, 8, C>(&weights, row, out);
                 row += 8;

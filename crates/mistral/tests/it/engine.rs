@@ -16,6 +16,8 @@ pub mod under_test {
     use super::{Arc, MistralLoader, ModelLoader, Quant};
 
     pub const QUANTS: [Quant; 4] = [Quant::F32, Quant::Q8_0, Quant::Q4_0, Quant::Q4K];
+    /// Formats that need rows of whole blocks.
+    pub const WHOLE_BLOCKS: [Quant; 3] = [Quant::Q8_0, Quant::Q4_0, Quant::Q4K];
 
     pub fn loader() -> Arc<dyn ModelLoader> {
         Arc::new(MistralLoader::new())

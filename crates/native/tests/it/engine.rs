@@ -15,6 +15,8 @@ pub mod under_test {
     use super::{Arc, ModelLoader, NativeLoader, NativeSettings, Quant};
 
     pub const QUANTS: [Quant; 3] = [Quant::F32, Quant::Q8_0, Quant::Q4_0];
+    /// Formats that need rows of whole blocks: none, because the last one is padded with zeros.
+    pub const WHOLE_BLOCKS: [Quant; 0] = [];
 
     pub fn loader() -> Arc<dyn ModelLoader> {
         Arc::new(NativeLoader::new(NativeSettings::default()))
