@@ -36,7 +36,7 @@ class Call:
     replayed: bool = False
     cost: int | None = None
     # What was read of answers that broke off or were left, and how often the server was gone.
-    pieces: list = dataclasses.field(default_factory=list)
+    parts: list = dataclasses.field(default_factory=list)
     broken: int = 0
     # Refusals as status and reason, and whether the caller went on without the answer.
     refused: list = dataclasses.field(default_factory=list)
@@ -51,21 +51,23 @@ class Call:
         return f"{self.adapter} for client {self.client}, totals {self.maxima} after {self.before}{how}"
 
 
+@dataclasses.dataclass
+class Answer:
+    status: int = 0
+    headers: dict = dataclasses.field(default_factory=dict)
+    body: dict = dataclasses.field(default_factory=dict)
+    # The text and how many pieces it came in, of which each is a token or more.
+    text: str = ""
+    count: int = 0
+    told: dict | None = None
+
+
 class Broken(Exception):
-    """The connection ended before the answer did; with the text that came."""
+    """The connection ended before the answer did; with what came of it."""
 
 
 class Left(Exception):
-    """The caller left; with the text that came."""
-
-
-@dataclasses.dataclass
-class Answer:
-    status: int
-    headers: dict
-    body: dict
-    text: str = ""
-    told: dict | None = None
+    """The caller left; with what came of the answer."""
 
 
 class Place:
@@ -106,7 +108,7 @@ async def pieces(reader, headers):
 
 async def read_stream(reader, answer, leaves_after):
     """Reads events to the end of the answer, or leaves after so many pieces of text."""
-    raw, count, done = b"", 0, False
+    raw, done = b"", False
     async for part in pieces(reader, answer.headers):
         raw += part
         *events, raw = raw.split(b"\n\n")
@@ -122,15 +124,15 @@ async def read_stream(reader, answer, leaves_after):
                 answer.body |= {"id": chunk["id"], "usage": chunk.get("usage")}
                 delta = chunk["choices"][0]["delta"].get("content", "") if chunk["choices"] else ""
                 answer.text += delta
-                count += bool(delta)
-                if leaves_after is not None and count >= leaves_after:
-                    raise Left(answer.text)
+                answer.count += bool(delta)
+                if leaves_after is not None and answer.count >= leaves_after:
+                    raise Left(answer)
     if not done or answer.told is None:
-        raise Broken(answer.text)
+        raise Broken(answer)
 
 
 async def converse(reader, leaves_after):
-    answer = Answer(0, {}, {})
+    answer = Answer()
     try:
         answer.status, answer.headers = await read_head(reader)
         if answer.headers["content-type"] == "text/event-stream":
@@ -139,7 +141,7 @@ async def converse(reader, leaves_after):
         length = int(answer.headers["content-length"])
         answer.body = json.loads(await reader.readexactly(length))
     except (asyncio.IncompleteReadError, ConnectionError):
-        raise Broken(answer.text) from None
+        raise Broken(answer) from None
     if answer.status == 200:
         answer.text = answer.body["choices"][0]["message"]["content"]
         answer.told = told_in(answer.headers)
@@ -151,17 +153,17 @@ async def exchange(address, request, leaves, pause):
     try:
         reader, writer = await asyncio.open_connection(*address, limit=1 << 20)
     except OSError:
-        raise Broken("") from None
+        raise Broken(Answer()) from None
     try:
         writer.write(request)
         await writer.drain()
         if leaves in ("unread", "whole"):
             await asyncio.sleep(pause)
-            raise Left("")
+            raise Left(Answer())
         after = random.randint(1, MAX_TOKENS // 2) if leaves == "streaming" else None
         return await asyncio.wait_for(converse(reader, after), LONGEST)
     except ConnectionError:
-        raise Broken("") from None
+        raise Broken(Answer()) from None
     finally:
         writer.close()
 
@@ -234,14 +236,14 @@ class Client:
                 pause = self.random.choice([0, 0.01, 0.05, 0.2])
                 answer = await exchange(self.place.address, request, leaves, pause)
             except Left as left:
-                call.pieces.append(left.args[0])
+                call.parts.append(left.args[0])
                 if self.random.random() < 0.5:
                     call.away = True
                     return
                 leaves = None
                 continue
             except Broken as broken:
-                call.pieces.append(broken.args[0])
+                call.parts.append(broken.args[0])
                 call.broken += 1
                 leaves = None
                 await self.place.after(start)
@@ -251,6 +253,8 @@ class Client:
                 return self.answered(call, answer)
             error = answer.body["error"]
             call.refused.append((answer.status, error.get("param") or error["code"]))
+            if error["code"] == "already_metered":
+                return self.told(call, error["receipt"])
             if answer.status in (409, 429, 503):
                 await asyncio.sleep(float(answer.headers.get("retry-after", 1)))
             elif answer.status == 402 and len(call.refused) < 8:
@@ -267,6 +271,13 @@ class Client:
     def signed(self, call, offer, digest, deposit):
         call.maxima.append(self.payer.maximum(offer))
         return self.payer.payment(deposit, offer, digest)
+
+    def told(self, call, receipt):
+        """The server died during the answer, and what it had delivered is charged."""
+        payment = receipt["payment"]
+        self.payer.charged = int(payment["cumulative"])
+        call.after, call.cost = self.payer.charged, int(payment["amount"])
+        call.id, call.usage = receipt["id"], receipt["usage"]
 
     def answered(self, call, answer):
         self.payer.settled(answer.told)

@@ -82,7 +82,7 @@ class Judge:
         metered = by["call_metered"]
         return {
             "calls": len(self.calls),
-            "answered": sum(call.after is not None for call in self.calls),
+            "answered": sum(call.text is not None for call in self.calls),
             "left": sum(call.leaves is not None for call in self.calls),
             "went_away": sum(call.away for call in self.calls),
             "broken_by_kills": sum(call.broken > 0 for call in self.calls),
@@ -176,10 +176,9 @@ class Judge:
         if tokens > MAX_TOKENS:
             self.differs(f"more than was asked for: {brief(event)}")
         if event["finish"] == "recovered" and call.leaves is None:
-            # A token of these texts has a letter at least.
-            read = max(len(piece) for piece in call.pieces)
+            read = max(part.count for part in call.parts)
             if tokens > read:
-                self.differs(f"charged {tokens} tokens, delivered {call.pieces}: {brief(event)}")
+                self.differs(f"charged {tokens} tokens, delivered {read}: {brief(event)}")
 
     def answers(self):
         """The same question to the same adapter has the same answer, in its own words alone."""
@@ -195,7 +194,7 @@ class Judge:
             whole = answers.get((call.adapter, call.prompt))
             if whole is None:
                 continue
-            texts = call.pieces + [text for text in [call.text] if text is not None]
+            texts = [part.text for part in call.parts] + [call.text or ""]
             for text in texts:
                 if not whole.startswith(text):
                     self.differs(f"another answer than before: {call}: {whole!r}")

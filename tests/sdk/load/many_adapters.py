@@ -64,9 +64,19 @@ SETTINGS = {
     "OPENLORA_SERVE_WITHDRAW_DELAY": "900",
 }
 DEPOSIT = 5_000_000
+# How long the right moment for a kill is waited for, in seconds.
+PATIENCE = 60
 RUNNING = """SELECT
     (SELECT count(*) FROM events WHERE body ->> '$.type' = 'call_reserved')
     - (SELECT count(*) FROM events WHERE body ->> '$.type' = 'call_metered')"""
+
+
+def is_settled(journal):
+    """Whether the transactions of the latest records have an end."""
+    latest = journal.execute("SELECT body FROM events ORDER BY sequence DESC LIMIT 32").fetchall()
+    events = [json.loads(body) for (body,) in latest]
+    of = lambda kind: {event["tx"] for event in events if event["type"] == kind}
+    return of("transaction_intended") <= of("transaction_settled")
 
 
 class Home:
@@ -76,6 +86,13 @@ class Home:
         self.program, self.folder = program, folder
         inherited = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
         self.env = inherited | SETTINGS | {"OPENLORA_HOME": str(folder / "home"), "HOME": str(folder)}
+
+    def __enter__(self):
+        self.chain = self.run("devnet", "start")[0]["url"]
+        return self
+
+    def __exit__(self, *_):
+        self.run("devnet", "stop")
 
     def run(self, *args, folder=None):
         """The JSON that a command prints, and its exit code."""
@@ -134,13 +151,21 @@ class Server:
         self.memory.append([])
         self.began = time.monotonic()
 
-    def kill_amid(self, calls):
-        """Kills it while at least so many calls run, as the journal tells."""
-        until = time.monotonic() + 30
+    def kill_amid(self, calls, sending):
+        """Kills it while at least so many calls run and, if `sending`, a transaction is on its way."""
+        until = time.monotonic() + PATIENCE
         with self.home.journal() as journal:
-            while journal.execute(RUNNING).fetchone()[0] < calls and time.monotonic() < until:
-                pass
+            while time.monotonic() < until:
+                running = journal.execute(RUNNING).fetchone()[0]
+                if running >= calls and not (sending and is_settled(journal)):
+                    break
+                time.sleep(0.0005)
         self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.kill()
         self.process.wait()
 
     def drain(self):
@@ -189,7 +214,7 @@ async def load(given, server, clients, place):
         # The last start runs for half of the time.
         due = began + given.seconds * (kill + 1) / (2 * given.kills)
         await asyncio.wait([working], timeout=max(0, due - time.monotonic()))
-        await asyncio.to_thread(server.kill_amid, max(2, len(clients) // 8))
+        await asyncio.to_thread(server.kill_amid, max(2, len(clients) // 8), kill % 2 == 1)
         await asyncio.to_thread(server.start)
         await place.restarted()
     await working
@@ -205,22 +230,20 @@ async def attributed(judge):
         await asyncio.sleep(0.5)
 
 
-async def run(given, folder, log):
-    home = Home(os.path.abspath(given.openlora), folder)
-    chain = home.run("devnet", "start")[0]["url"]
+async def run(given, home, log):
     words = WORDS[: given.adapters]
     deployed = {word: home.adapter(word) for word in words}
     print(f"{len(words)} adapters are registered", file=sys.stderr)
     server = Server(home, log)
+    server.start()
     try:
-        server.start()
         place, quotes = Place(("127.0.0.1", server.port)), {}
         clients = [
             Client(number, words[number % len(words)], None, place, quotes)
             for number in range(given.clients)
         ]
         for client in clients:
-            await opened(client, chain)
+            await opened(client, home.chain)
         seconds = await load(given, server, clients, place)
         judge = Judge(home, server, deployed, clients)
         await attributed(judge)
@@ -229,11 +252,9 @@ async def run(given, folder, log):
         for command in ("settle", "withdraw", "settle"):
             judge.equal(f"exit code of {command}", home.run(command)[1], 0)
         judge.equal("exit code of serve", server.drain(), 0)
-        return judge, judge.whole(given) | {"seconds": round(seconds)}
     finally:
-        server.process.kill()
-        server.process.wait()
-        home.run("devnet", "stop")
+        server.stop()
+    return judge, judge.whole(given) | {"seconds": round(seconds)}
 
 
 def main():
@@ -253,8 +274,8 @@ def main():
     folder = pathlib.Path(given.keep or tempfile.mkdtemp(prefix="openlora-load-"))
     folder.mkdir(exist_ok=True)
     try:
-        with open(folder / "server.log", "w") as log:
-            judge, result = asyncio.run(run(given, folder, log))
+        with open(folder / "server.log", "w") as log, Home(os.path.abspath(given.openlora), folder) as home:
+            judge, result = asyncio.run(run(given, home, log))
     finally:
         if not given.keep:
             shutil.rmtree(folder)
