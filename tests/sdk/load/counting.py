@@ -38,7 +38,7 @@ class Call:
     # What was read of answers that broke off or were left, and how often the server was gone.
     parts: list = dataclasses.field(default_factory=list)
     broken: int = 0
-    # Refusals as status and reason, and whether the caller went on without the answer.
+    # Refusals as status and reason, and whether the caller goes on without the answer.
     refused: list = dataclasses.field(default_factory=list)
     away: bool = False
     # Seconds of the last attempt, and whether the server was there all the time.
@@ -261,6 +261,11 @@ class Client:
                 # A call that was left has moved the total: the answer tells it.
                 current = offer_of(answer.headers)
                 self.payer.charged = int(current["extra"]["channelState"]["chargedCumulativeAmount"])
+                if call.parts and not self.payer.named:
+                    # It was sent before, and a claim has published its voucher: nobody gets its
+                    # answer any more, and another payment would be the second for one call.
+                    call.away = True
+                    return
                 if self.payer.named:
                     # Others keep the price that they read first.
                     offer = offer | {"amount": current["amount"]}

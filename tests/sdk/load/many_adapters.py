@@ -66,6 +66,7 @@ SETTINGS = {
 DEPOSIT = 5_000_000
 # How long the right moment for a kill is waited for, in seconds.
 PATIENCE = 60
+# Calls that run, by the indexes that keep their events unique.
 RUNNING = """SELECT
     (SELECT count(*) FROM events WHERE body ->> '$.type' = 'call_reserved')
     - (SELECT count(*) FROM events WHERE body ->> '$.type' = 'call_metered')"""
@@ -139,6 +140,8 @@ class Server:
 
     def start(self):
         args = ["serve", "--local", "--json", "--adapters", "shelf", "--port", str(self.port)]
+        self.memory.append([])
+        self.began = time.monotonic()
         self.process = subprocess.Popen(
             [self.home.program, *args], cwd=self.home.folder, env=self.home.env,
             stdout=subprocess.PIPE, stderr=self.log, text=True,
@@ -148,8 +151,6 @@ class Server:
             raise SystemExit(f"the server ended: {pathlib.Path(self.log.name).read_text()}")
         self.url = json.loads(line)["url"]
         self.port = urlsplit(self.url).port
-        self.memory.append([])
-        self.began = time.monotonic()
 
     def kill_amid(self, calls, sending):
         """Kills it while at least so many calls run and, if `sending`, a transaction is on its way."""
@@ -223,11 +224,13 @@ async def load(given, server, clients, place):
 
 
 async def attributed(judge):
-    """Waits until every counted call has its attribution."""
-    for _ in range(600):
-        if not judge.unattributed():
-            return
+    """Waits until every counted call has its attribution, while attributions come."""
+    left, until = judge.unattributed(), time.monotonic() + PATIENCE
+    while left and time.monotonic() < until:
         await asyncio.sleep(0.5)
+        now = judge.unattributed()
+        if now < left:
+            left, until = now, time.monotonic() + PATIENCE
 
 
 async def run(given, home, log):
