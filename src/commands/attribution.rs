@@ -15,7 +15,7 @@ use crate::commands::settings::IndexMethodChoice;
 use openlora_core::error::{ExitClass, ExitStatus, Failure};
 use openlora_influence::{
     AttributionDir, GradientInputs, GradientSketcher, IndexBinding, IndexContributor, IndexFile,
-    IndexJob, IndexMethod, adapter_digest, build as build_index,
+    IndexJob, IndexMethod, SketchBases, adapter_digest, build as build_index,
 };
 use openlora_model::adapter;
 use openlora_train::{RunDir, RunStart, TrainInputs, run::lock::RunLock};
@@ -278,7 +278,12 @@ pub async fn verify(
         let (run, inputs) = finished(&context, run.as_deref())?;
         let places = AttributionDir::of_run(run.path());
         let index = IndexFile::open(&places.index())?;
-        GradientSketcher::from_binding(index.binding(), &places, &inputs.base)?;
+        GradientSketcher::from_binding(
+            index.binding(),
+            &places,
+            &inputs.base,
+            &SketchBases::default(),
+        )?;
         let mut checks = compared(&index, &inputs, &run)?;
         if rebuild {
             checks.push(rebuilt(&context, &inputs, &run, &index)?);

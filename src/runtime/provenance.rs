@@ -11,6 +11,7 @@ use openlora_attribution::{
 use openlora_core::error::Failure;
 use openlora_influence::{
     AttributionDir, AttributionError, ContributorIndex, GradientSketcher, IndexError, IndexFile,
+    SketchBases,
 };
 use openlora_ledger::event::SplitRead;
 use openlora_model::{
@@ -47,9 +48,11 @@ const RUN_LOCK: &str = "config.lock.toml";
 
 /// The contributors of an adapter, and the index over their data. If there is a pool, its static
 /// shares are used, so that the result matches what the chain pays. If the index cannot be used, the
-/// listener is notified and every call gets the static shares. `sources` are the project's data files.
+/// listener is notified and every call gets the static shares. `sources` are the project's data files;
+/// `bases` has the weights of `base` for all adapters on it.
 pub fn read_provenance(
     base: &BaseModel,
+    bases: &SketchBases,
     adapter: &LoraAdapter,
     split: Option<&SplitRead>,
     sources: &[DataSource],
@@ -68,7 +71,7 @@ pub fn read_provenance(
     if !places.index().is_file() {
         return Ok(provenance);
     }
-    let opened = open(&places, base, &adapter.digest);
+    let opened = open(&places, base, bases, &adapter.digest);
     match opened {
         Ok((index, sketcher)) => {
             let witness =
@@ -108,11 +111,12 @@ fn texts(sources: &[DataSource]) -> BTreeMap<String, String> {
 fn open(
     places: &AttributionDir,
     base: &BaseModel,
+    bases: &SketchBases,
     adapter_digest: &str,
 ) -> Result<(IndexFile, GradientSketcher), AttributionError> {
     let index = IndexFile::open(&places.index())?;
     index.binding().require(&base.digest, adapter_digest)?;
-    let sketcher = GradientSketcher::from_binding(index.binding(), places, base)?;
+    let sketcher = GradientSketcher::from_binding(index.binding(), places, base, bases)?;
     Ok((index, sketcher))
 }
 

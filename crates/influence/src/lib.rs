@@ -61,6 +61,6 @@ pub use places::AttributionDir;
 pub use projection::Projector;
 pub use scan::{DotKernel, kernels};
 pub use sketch::GradientSketch;
-pub use sketcher::GradientSketcher;
+pub use sketcher::{GradientSketcher, SketchBases};
 pub use suffixes::SuffixArray;
 pub use trace::AnswerTrace;

@@ -1,6 +1,9 @@
 //! Computes sketches with the checkpoints' factors and the projection.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use super::{
     error::{AttributionError, IndexError},
@@ -12,7 +15,46 @@ use super::{
     sketch::GradientSketch,
 };
 use openlora_decoder::{Decoder, TokenBatch};
-use openlora_model::BaseModel;
+use openlora_model::{BaseModel, WeightPrecision};
+
+/// The bases of sketchers. Each is in memory once for every precision, however many indexes are over
+/// it.
+#[derive(Default)]
+pub struct SketchBases(Mutex<Vec<SketchBase>>);
+
+struct SketchBase {
+    digest: String,
+    precision: WeightPrecision,
+    decoder: Decoder,
+}
+
+impl SketchBases {
+    /// How many are in memory.
+    pub fn resident(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    fn decoder(
+        &self,
+        base: &BaseModel,
+        precision: WeightPrecision,
+    ) -> Result<Decoder, AttributionError> {
+        let mut bases = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = bases
+            .iter()
+            .find(|it| it.digest == base.digest && it.precision == precision);
+        if let Some(known) = known {
+            return Ok(known.decoder.clone());
+        }
+        let decoder = Decoder::load(base, precision)?;
+        bases.push(SketchBase {
+            digest: base.digest.clone(),
+            precision,
+            decoder: decoder.clone(),
+        });
+        Ok(decoder)
+    }
+}
 
 /// One model per checkpoint; they share the base's weights.
 pub struct GradientSketcher {
@@ -28,14 +70,20 @@ impl GradientSketcher {
     /// Base, checkpoints or preconditioner differ from those of the index.
     pub fn open(places: &AttributionDir, base: &BaseModel) -> Result<Self, AttributionError> {
         let index = IndexFile::open(&places.index())?;
-        Self::from_binding(index.binding(), places, base)
+        Self::from_binding(index.binding(), places, base, &SketchBases::default())
     }
 
-    /// Like [`Self::open`], for an index that is already open.
+    /// Like [`Self::open`], for an index that is already open. The base's weights are those of
+    /// `bases`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::open`].
     pub fn from_binding(
         binding: &IndexBinding,
         places: &AttributionDir,
         base: &BaseModel,
+        bases: &SketchBases,
     ) -> Result<Self, AttributionError> {
         if binding.base != base.digest {
             return Err(IndexError::Stale {
@@ -46,7 +94,7 @@ impl GradientSketcher {
             .into());
         }
         let parameters = &binding.parameters;
-        let decoder = Decoder::load(base, parameters.precision)?;
+        let decoder = bases.decoder(base, parameters.precision)?;
         let material = read(binding, places)?;
         let mut seed = [0; 32];
         if hex::decode_to_slice(&parameters.seed, &mut seed).is_err() {

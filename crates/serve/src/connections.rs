@@ -15,7 +15,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 use tokio_util::sync::CancellationToken;
 
-use super::client::ClientAddress;
+use super::{client::ClientAddress, sent_bytes::SentBytes};
 
 /// The limits on connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +77,7 @@ struct ConnectionPlace {
     id: u64,
     connections: Arc<Connections>,
     close: CancellationToken,
+    sent: Arc<SentBytes>,
 }
 
 impl Connections {
@@ -115,6 +116,7 @@ impl Connections {
             id,
             connections: Arc::clone(self),
             close,
+            sent: Arc::default(),
         })))
     }
 
@@ -231,6 +233,11 @@ impl Connection {
     /// Records that an answer was sent.
     pub fn served(&self) {
         self.0.connections.lock().rest(self.0.id, true);
+    }
+
+    /// The bytes of answers that it has passed on.
+    pub fn sent(&self) -> &Arc<SentBytes> {
+        &self.0.sent
     }
 
     /// How many connections the server has.

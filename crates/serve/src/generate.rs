@@ -7,6 +7,7 @@
 //! reader disconnects before its first token costs nothing, and a repeat runs it anew.
 
 use std::{
+    collections::VecDeque,
     sync::Arc,
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
@@ -338,11 +339,18 @@ impl GenerationRun {
             answer.write(opening);
         }
         let paid_whole = self.call.is_paid_whole();
+        let mut unsent = UnsentTokens::default();
         let ended = loop {
             // A disconnected reader is detected before the next token is asked for.
             let step = tokio::select! {
                 biased;
                 () = answer.reader_closed(), if !paid_whole => AnswerStep::End(FinishReason::Disconnected),
+                () = answer.sent_more(unsent.sent) => {
+                    if let Some(tokens) = unsent.sent(answer.sent()) {
+                        self.call.sent(tokens);
+                    }
+                    continue;
+                }
                 step = self.step() => step,
             };
             match step {
@@ -351,13 +359,14 @@ impl GenerationRun {
                     tokens,
                     logprobs,
                 } => {
-                    self.call.deliver(&text, tokens);
+                    let tokens = self.call.deliver(&text, tokens);
                     if text.is_empty() && logprobs.is_empty() {
                         continue;
                     }
                     let logprobs = self.writes_logprobs.then_some(logprobs.as_slice());
                     let chunk = writer.text(&self.envelope, &text, logprobs);
                     sent.extend_from_slice(&chunk);
+                    unsent.wrote(sent.len(), tokens);
                     answer.write(chunk);
                 }
                 AnswerStep::End(finish) => break Ok(finish),
@@ -401,6 +410,31 @@ impl GenerationRun {
             Ok(_) => refusal,
             Err(worse) => worse,
         }
+    }
+}
+
+/// The pieces of an answer that are not sent yet.
+#[derive(Default)]
+struct UnsentTokens {
+    /// Bytes that are sent.
+    sent: u64,
+    /// For each piece, the bytes and tokens of the answer up to its end.
+    pieces: VecDeque<(u64, u64)>,
+}
+
+impl UnsentTokens {
+    fn wrote(&mut self, bytes: usize, tokens: u64) {
+        self.pieces.push_back((bytes as u64, tokens));
+    }
+
+    /// How many tokens the first `bytes` bytes have, if they have more than before.
+    fn sent(&mut self, bytes: u64) -> Option<u64> {
+        self.sent = bytes;
+        let mut tokens = None;
+        while let Some((_, of_piece)) = self.pieces.pop_front_if(|(end, _)| *end <= bytes) {
+            tokens = Some(of_piece);
+        }
+        tokens
     }
 }
 

@@ -22,6 +22,7 @@ use tokio::{
 use super::{
     api_error::ApiError,
     head::{self, BodyFraming},
+    sent_bytes::SentBytes,
 };
 
 /// Longest time for a head to arrive after its first byte.
@@ -59,6 +60,7 @@ pub struct GuardedStream {
     last: LastRequest,
     reading: ReadState,
     writing: WriteState,
+    sent: Arc<SentBytes>,
 }
 
 /// Bytes that were read and not passed on.
@@ -95,8 +97,14 @@ struct WriteState {
 }
 
 impl GuardedStream {
-    /// `patience` is how long writes may be blocked while the client reads next to nothing.
-    pub fn new(stream: TcpStream, patience: Duration, last: LastRequest) -> Self {
+    /// `patience` is how long writes may be blocked while the client reads next to nothing. `sent` is
+    /// told of every flush.
+    pub fn new(
+        stream: TcpStream,
+        patience: Duration,
+        last: LastRequest,
+        sent: Arc<SentBytes>,
+    ) -> Self {
         Self {
             stream,
             last,
@@ -116,6 +124,7 @@ impl GuardedStream {
                 deadline: None,
                 linger: None,
             },
+            sent,
         }
     }
 }
@@ -286,8 +295,11 @@ impl AsyncWrite for GuardedStream {
         self.writing.judge(cx, progress)
     }
 
+    /// HTTP flushes once it has written all that it took of an answer.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        std::task::ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        self.sent.flush();
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

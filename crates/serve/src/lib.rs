@@ -67,6 +67,7 @@ mod refused_payments;
 pub mod request_id;
 pub mod response_hash;
 mod routes;
+mod sent_bytes;
 mod server;
 pub mod similar;
 mod unread;

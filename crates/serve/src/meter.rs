@@ -1,6 +1,6 @@
 //! Counting: exactly one `CallMetered` per request id, whatever happens to the connection.
 //!
-//! A call is reserved durably before the model runs, checkpointed while text is generated, and
+//! A call is reserved durably before the model runs, checkpointed as its text is sent, and
 //! metered durably before the caller learns that it ended. Dropping a [`ReservedCall`] counts the
 //! tokens generated so far, and nothing if there are none. Calls that a dead process left open are
 //! metered at the next start from their last checkpoint. The meter knows neither HTTP bodies nor the
@@ -441,22 +441,29 @@ impl ReservedCall {
         }
     }
 
-    /// Counts text when it is generated.
-    pub fn deliver(&mut self, text: &str, tokens: u64) {
-        let Some(open) = &mut self.open else { return };
-        open.delivered.update(text);
-        if let Some(answer) = open.answers.first_mut() {
-            answer.push_str(text);
+    /// Counts text when it is generated; returns how many tokens the answer has by now.
+    pub fn deliver(&mut self, text: &str, tokens: u64) -> u64 {
+        if let Some(open) = &mut self.open {
+            open.delivered.update(text);
+            if let Some(answer) = open.answers.first_mut() {
+                answer.push_str(text);
+            }
+            self.usage.completion_tokens = self.usage.completion_tokens.saturating_add(tokens);
         }
-        self.usage.completion_tokens = self.usage.completion_tokens.saturating_add(tokens);
-        let delivered = self.usage.completion_tokens;
+        self.usage.completion_tokens
+    }
+
+    /// Records how many tokens the caller has, whatever becomes of the server: only these are charged
+    /// if it dies.
+    pub fn sent(&mut self, tokens: u64) {
+        let Some(open) = &self.open else { return };
         let (before, when) = self.checkpointed;
         let due = before == 0
-            || delivered.saturating_sub(before) >= CHECKPOINT_TOKENS
+            || tokens.saturating_sub(before) >= CHECKPOINT_TOKENS
             || when.elapsed() >= CHECKPOINT_INTERVAL;
-        if due && delivered > before {
-            self.checkpointed = (delivered, Instant::now());
-            open.checkpoint(delivered);
+        if due && tokens > before {
+            self.checkpointed = (tokens, Instant::now());
+            open.checkpoint(tokens);
         }
     }
 

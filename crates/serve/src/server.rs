@@ -348,7 +348,8 @@ async fn serve(
     let _ = stream.set_nodelay(true);
     let last = LastRequest::default();
     let here = stream.local_addr().ok();
-    let stream = GuardedStream::new(stream, WRITE_PATIENCE, last.clone());
+    let sent = Arc::clone(place.sent());
+    let stream = GuardedStream::new(stream, WRITE_PATIENCE, last.clone(), sent);
     let (requests, connection) = (AtomicU64::new(0), place.clone());
     let pace = Arc::new(RequestPace::default());
     let stop = app.stop.clone();

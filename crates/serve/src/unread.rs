@@ -8,7 +8,7 @@ use std::{
     collections::BTreeMap,
     convert::Infallible,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
@@ -18,7 +18,7 @@ use futures::Stream;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::connections::Connection;
+use super::{connections::Connection, sent_bytes::SentBytes};
 
 /// Longest time for an answer to be read after it was generated.
 const LONGEST_READ: Duration = Duration::from_secs(600);
@@ -55,6 +55,17 @@ pub struct AnswerWriter {
     sender: mpsc::UnboundedSender<Bytes>,
     connection: Option<Connection>,
     gone: CancellationToken,
+    progress: AnswerProgress,
+}
+
+/// How much of one answer its connection has passed on.
+#[derive(Clone, Debug)]
+struct AnswerProgress {
+    bytes: Arc<SentBytes>,
+    /// What the connection had taken of earlier answers; unset before it takes from this one.
+    before: Arc<OnceLock<u64>>,
+    /// Nothing stands between the answer and its reader.
+    is_direct: bool,
 }
 
 /// The reading end of an answer.
@@ -63,7 +74,31 @@ struct AnswerReader {
     id: u64,
     unread: Arc<UnreadAnswers>,
     receiver: mpsc::UnboundedReceiver<Bytes>,
+    progress: AnswerProgress,
     _gone: DropGuard,
+}
+
+impl AnswerProgress {
+    fn new(connection: Option<&Connection>) -> Self {
+        Self {
+            bytes: connection.map_or_else(Arc::default, |it| Arc::clone(it.sent())),
+            before: Arc::default(),
+            is_direct: connection.is_none(),
+        }
+    }
+
+    fn take(&self, count: usize) {
+        let taken = self.bytes.take(count as u64);
+        self.before.get_or_init(|| taken);
+        if self.is_direct {
+            self.bytes.flush();
+        }
+    }
+
+    fn sent(&self) -> u64 {
+        let before = self.before.get();
+        before.map_or(0, |before| self.bytes.sent().saturating_sub(*before))
+    }
 }
 
 impl UnreadAnswers {
@@ -87,10 +122,12 @@ impl UnreadAnswers {
         };
         table.answers.insert(id, answer);
         drop(table);
+        let progress = AnswerProgress::new(connection.as_ref());
         let reader = AnswerReader {
             id,
             unread: Arc::clone(self),
             receiver,
+            progress: progress.clone(),
             _gone: gone.clone().drop_guard(),
         };
         let writer = AnswerWriter {
@@ -99,6 +136,7 @@ impl UnreadAnswers {
             sender,
             connection,
             gone,
+            progress,
         };
         (writer, Body::from_stream(reader))
     }
@@ -174,6 +212,22 @@ impl AnswerWriter {
         let _ = self.sender.send(bytes);
     }
 
+    /// How many bytes of the answer will reach the client even if the process dies.
+    pub fn sent(&self) -> u64 {
+        self.progress.sent()
+    }
+
+    /// Waits until more than `known` bytes of the answer are sent.
+    pub async fn sent_more(&self, known: u64) {
+        loop {
+            let all = self.progress.bytes.sent();
+            if self.sent() > known {
+                return;
+            }
+            self.progress.bytes.sent_more(all).await;
+        }
+    }
+
     /// Waits until the reader stops reading.
     pub async fn reader_closed(&self) {
         self.gone.cancelled().await;
@@ -202,6 +256,7 @@ impl Stream for AnswerReader {
         let next = std::task::ready!(self.receiver.poll_recv(cx));
         Poll::Ready(next.map(|bytes| {
             self.unread.take(self.id, bytes.len());
+            self.progress.take(bytes.len());
             Ok(bytes)
         }))
     }

@@ -11,7 +11,7 @@ use openlora_core::{
 };
 use openlora_decoder::Decoder;
 use openlora_influence::{
-    AttributionDir, GradientSketcher, IndexContributor, IndexFile,
+    AttributionDir, GradientSketcher, IndexContributor, IndexFile, SketchBases,
     audit::{AuditPrompt, ContributorAgreement, answer, compare, contributor_scores, losses},
 };
 use openlora_model::{
@@ -73,7 +73,12 @@ fn work(
     let chosen = chosen(&index, &request.contributors)?;
     let mut decoder = load_with_adapter(&inputs.base, &adapter, inputs.config.precision)?;
     let asked = asked(context, &inputs, &decoder, request.answers)?;
-    let mut sketcher = GradientSketcher::from_binding(index.binding(), &places, &inputs.base)?;
+    let mut sketcher = GradientSketcher::from_binding(
+        index.binding(),
+        &places,
+        &inputs.base,
+        &SketchBases::default(),
+    )?;
     let scores = contributor_scores(&index, &mut sketcher, &asked)?;
     let with = losses(&mut decoder, &asked)?;
     let mut harms = Vec::new();

@@ -14,6 +14,7 @@ use super::{
 use crate::commands::{CommandContext, notices, project};
 use openlora_core::error::Failure;
 use openlora_engine::{Engine, EngineIdentity, EngineSpec};
+use openlora_influence::SketchBases;
 use openlora_ledger::event::SplitRead;
 use openlora_model::{BaseModel, adapter};
 use openlora_runtime::{
@@ -29,6 +30,7 @@ pub(super) struct AdapterHost {
     engine: ChosenEngine,
     /// Absent if calls are free.
     selling: Option<Arc<PaidServing>>,
+    sketch_bases: SketchBases,
 }
 
 impl AdapterHost {
@@ -43,6 +45,7 @@ impl AdapterHost {
             base,
             engine,
             selling,
+            sketch_bases: SketchBases::default(),
         }
     }
 
@@ -115,8 +118,14 @@ impl AdapterHost {
         } = one;
         let sources = project::sources(&self.context, &[]);
         let listener = notices::listener(&self.context.printer);
-        let provenance =
-            provenance::read_provenance(&self.base, &adapter, split, &sources, &listener)?;
+        let provenance = provenance::read_provenance(
+            &self.base,
+            &self.sketch_bases,
+            &adapter,
+            split,
+            &sources,
+            &listener,
+        )?;
         let prices = self.selling.as_ref().map(|it| it.prices());
         Ok(ServedAdapter {
             name,

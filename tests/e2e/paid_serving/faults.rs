@@ -335,7 +335,7 @@ fn child_sells_until_it_dies() {
         ..Setup::over(Box::new(store), network, splitter)
     };
     let shop = Shop::open(&Arc::new(Runtime::new().unwrap()), setup);
-    shop.server.steps.add_permits(2);
+    shop.server.steps.add_permits(1);
     announce(&shop.server.url(""));
     // Until whoever started this is gone.
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
@@ -558,7 +558,7 @@ fn killed_on_a_voucher_call() {
 #[test]
 fn killed_on_a_stream() {
     killed_with_vouchers(STREAM, |point| {
-        // Two tokens come, and then none: what is checkpointed is known.
+        // One token comes, and then none: what is checkpointed is known.
         let content = match point {
             "after call_checkpointed" => "a b !step",
             _ => "a b !end=2",

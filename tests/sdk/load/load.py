@@ -15,122 +15,9 @@ import multiprocessing
 import random
 import secrets
 import time
-import urllib.request
 from urllib.parse import urlsplit
 
-from eth_abi import encode
-from eth_account import Account
-from eth_account.messages import encode_typed_data
-from eth_utils import keccak
-
-# Development account 6, whose key everybody has.
-KEY = "0x92db14e403b83dfe3df233f83dfa3a0d7096f21ca9b0d6d6b8d88b2b4ec1564e"
-ESCROW = "0x4020074e9dF2ce1deE5A9C1b5c3f541D02a10003"
-COLLECTOR = "0x4020806089470a89826cB9fB1f4059150b550004"
-ROUTE = "/v1/chat/completions"
-
-
-def rpc(url, method, *params):
-    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-    headers = {"content-type": "application/json"}
-    request = urllib.request.Request(url, json.dumps(body).encode(), headers)
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    answer = json.load(opener.open(request))
-    assert "error" not in answer, answer
-    return answer["result"]
-
-
-def mint(url, chain, token, account, amount):
-    sender = Account.from_key(KEY).address
-    data = keccak(text="mint(address,uint256)")[:4] + encode(["address", "uint256"], [account, amount])
-    transaction = {
-        "chainId": chain, "type": 2, "to": token, "data": data, "gas": 200_000,
-        "nonce": int(rpc(url, "eth_getTransactionCount", sender, "pending"), 16),
-        "maxFeePerGas": 20 * 10**9, "maxPriorityFeePerGas": 10**9,
-    }
-    signed = Account.sign_transaction(transaction, KEY)
-    rpc(url, "eth_sendRawTransaction", "0x" + signed.raw_transaction.hex())
-
-
-def typed(domain, name, fields, values):
-    types = {name: [{"name": field, "type": kind} for field, kind in fields]}
-    return encode_typed_data(domain, types, values)
-
-
-class Payer:
-    """An account with one channel."""
-
-    def __init__(self, offer):
-        self.account, self.offer, self.charged = Account.create(), offer, 0
-        extra = offer["extra"]
-        self.chain = int(offer["network"].split(":")[1])
-        self.config = {
-            "payer": self.account.address, "payerAuthorizer": self.account.address,
-            "receiver": offer["payTo"], "receiverAuthorizer": extra["receiverAuthorizer"],
-            "token": offer["asset"], "withdrawDelay": extra["withdrawDelay"],
-            "salt": "0x" + secrets.token_hex(32),
-        }
-        self.domain = {
-            "name": "x402 Batch Settlement", "version": "1", "chainId": self.chain,
-            "verifyingContract": ESCROW,
-        }
-        fields = [(name, "address") for name in list(self.config)[:5]]
-        fields += [("withdrawDelay", "uint40"), ("salt", "bytes32")]
-        message = typed(self.domain, "ChannelConfig", fields, self.config)
-        self.channel = keccak(b"\x19" + message.version + message.header + message.body)
-
-    def sign(self, message):
-        return "0x" + self.account.sign_message(message).signature.hex()
-
-    def payment(self, deposit=None):
-        maximum = self.charged + int(self.offer["amount"])
-        fields = [("channelId", "bytes32"), ("maxClaimableAmount", "uint128")]
-        values = {"channelId": self.channel, "maxClaimableAmount": maximum}
-        voucher = {
-            "channelId": "0x" + self.channel.hex(), "maxClaimableAmount": str(maximum),
-            "signature": self.sign(typed(self.domain, "Voucher", fields, values)),
-        }
-        payload = {"type": "voucher", "channelConfig": self.config, "voucher": voucher}
-        if deposit:
-            payload |= {"type": "deposit", "deposit": self.deposit(deposit)}
-        payment = {"x402Version": 2, "accepted": self.offer, "payload": payload}
-        return base64.b64encode(json.dumps(payment).encode()).decode()
-
-    def deposit(self, amount):
-        salt, until = secrets.randbits(256), int(time.time()) + 3600
-        nonce = keccak(encode(["bytes32", "uint256"], [self.channel, salt]))
-        extra = self.offer["extra"]
-        domain = {
-            "name": extra["name"], "version": extra["version"], "chainId": self.chain,
-            "verifyingContract": self.offer["asset"],
-        }
-        fields = [("from", "address"), ("to", "address"), ("value", "uint256")]
-        fields += [("validAfter", "uint256"), ("validBefore", "uint256"), ("nonce", "bytes32")]
-        values = {
-            "from": self.account.address, "to": COLLECTOR, "value": amount, "validAfter": 0,
-            "validBefore": until, "nonce": nonce,
-        }
-        erc3009 = {
-            "validAfter": "0", "validBefore": str(until), "salt": f"0x{salt:064x}",
-            "signature": self.sign(typed(domain, "ReceiveWithAuthorization", fields, values)),
-        }
-        return {"amount": str(amount), "authorization": {"erc3009Authorization": erc3009}}
-
-    def settled(self, headers):
-        told = json.loads(base64.b64decode(headers["payment-response"]))
-        self.charged = int(told["extra"]["channelState"]["chargedCumulativeAmount"])
-
-
-def head(method, path, headers, body=b""):
-    lines = [f"{method} {path} HTTP/1.1", "host: localhost"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
-
-
-def post(body, **headers):
-    fields = {"content-type": "application/json", "content-length": len(body)}
-    fields |= {name.replace("_", "-"): value for name, value in headers.items()}
-    return head("POST", ROUTE, fields, body)
+from payers import Payer, head, mint, offer_of, post, told_in
 
 
 async def read_answer(reader):
@@ -170,7 +57,7 @@ async def pay(place, payer, body, seconds, think, found):
         answer = await ask(place, request)
         found.append((time.monotonic() - began, answer[0] if answer else "broken"))
         if answer and answer[0] == 200:
-            payer.settled(answer[1])
+            payer.settled(told_in(answer[1]))
 
 
 async def measured(place, payers, body, seconds, think):
@@ -285,14 +172,13 @@ async def main():
     message = {"role": "user", "content": "The market is calm today."}
     body = json.dumps({"model": given.model, "messages": [message], "max_tokens": 4}).encode()
     _, headers, _ = await ask(place, post(body))
-    terms = json.loads(base64.b64decode(headers["payment-required"]))
-    offer = next(it for it in terms["accepts"] if it["scheme"] == "batch-settlement")
+    offer = offer_of(headers)
     payers = [Payer(offer) for _ in range(8)]
     for payer in payers:
         mint(given.rpc, payer.chain, offer["asset"], payer.account.address, 10**9)
         status, headers, text = await ask(place, post(body, payment_signature=payer.payment(10**8)))
         assert status == 200, text
-        payer.settled(headers)
+        payer.settled(told_in(headers))
     result = {"quiet": await measured(place, payers, body, given.seconds, given.think)}
     result["memory_quiet"] = memory(given.pid)
     crowds = [

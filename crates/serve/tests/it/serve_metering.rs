@@ -5,16 +5,22 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use axum::{body::Body, http::Request};
 use futures::StreamExt;
 use openlora_journal::{
     AppendOutcome, Journal, JournalEntry, JournalError, JournalHead, JournalStore, StoreReader,
 };
 use openlora_ledger::event::{CallKind, Event, EventRecord, FinishReason, TokenUsage};
+use openlora_serve::{
+    BoundSocket, ServeInputs, Server, StopHandle, attribution::AttributionConfig,
+};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+use tower::ServiceExt;
 
 use crate::memory_journal::MemoryStore;
 use crate::serve_support::{
-    LIMITS, TestServer, chat, reply, start, start_with, test_journal, with,
+    LIMITS, TestServer, access, adapters, chat, reply, start, start_with, test_journal, with,
 };
 use crate::waiting;
 
@@ -105,14 +111,28 @@ async fn read_pieces(
     response
 }
 
+/// Waits for the first checkpoint of the journal.
+async fn checkpointed(server: &TestServer) {
+    until(server, |event| {
+        matches!(event, Event::CallCheckpointed { .. })
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_call_is_reserved_checkpointed_and_metered() {
     let server = start().await;
     let body = with(
-        chat("persona", "a b"),
+        chat("persona", "!step a"),
         json!({ "stream": true, "max_tokens": 40 }),
     );
-    let (chunks, done) = server.post_as("one", CHAT, &body).await.chunks();
+    let paced = async {
+        server.steps.add_permits(1);
+        checkpointed(&server).await;
+        server.steps.add_permits(39);
+    };
+    let (reply, ()) = tokio::join!(server.post_as("one", CHAT, &body), paced);
+    let (chunks, done) = reply.chunks();
     assert!(done);
     assert_eq!(chunks.len(), 42);
     let story = story(&server, "one").await;
@@ -127,6 +147,63 @@ async fn a_call_is_reserved_checkpointed_and_metered() {
         1
     );
     server.drain().await;
+}
+
+/// A server that dies charges its last checkpoint, so a token is in one only once the caller has it.
+#[tokio::test]
+async fn tokens_that_are_not_sent_are_not_checkpointed() {
+    let (steps, begun) = (Arc::new(Semaphore::new(0)), Arc::default());
+    let journal = test_journal();
+    let inputs = ServeInputs {
+        adapters: adapters(&steps, &begun),
+        sales: None,
+        attribution: AttributionConfig::default(),
+        access: access(),
+        loader: None,
+    };
+    let bound = BoundSocket::new("127.0.0.1", 0).await.unwrap();
+    let stop = StopHandle::default();
+    let server = Server::new(bound, inputs, journal.clone(), LIMITS, stop);
+    let router = server.await.unwrap().router();
+    let body = with(
+        chat("persona", "!step a"),
+        json!({ "stream": true, "max_tokens": 40 }),
+    );
+    let request = Request::post(CHAT)
+        .header("host", "localhost")
+        .header("content-type", "application/json")
+        .body(Body::from(body.to_string()))
+        .unwrap();
+    let answer = router.oneshot(request).await.unwrap().into_body();
+    let mut answer = answer.into_data_stream();
+    // What is appended now comes after every checkpoint up to here.
+    let checkpoints = async || {
+        let mark = Event::ServerStopped {
+            session: "mark".to_owned(),
+        };
+        journal.append(mark).await.unwrap();
+        let mut checkpoints = Vec::new();
+        let keep = |record: &EventRecord| {
+            if let Event::CallCheckpointed {
+                completion_tokens, ..
+            } = &record.event
+            {
+                checkpoints.push(*completion_tokens);
+            }
+        };
+        journal.replay(1, keep).unwrap();
+        checkpoints
+    };
+    steps.add_permits(20);
+    let made = async || steps.available_permits() == 0;
+    waiting::until("20 tokens to be made", made).await;
+    assert_eq!(checkpoints().await, [0_u64; 0]);
+    // The opening, and the first token.
+    for _ in 0..2 {
+        answer.next().await.unwrap().unwrap();
+    }
+    let found = async || checkpoints().await == [1];
+    waiting::until("a checkpoint of one token", found).await;
 }
 
 #[tokio::test]

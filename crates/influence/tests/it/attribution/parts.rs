@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use openlora_decoder::{Decoder, TokenBatch};
 use openlora_influence::{
     Curvature, GradientPass, GradientSketch, GradientSketcher, IndexFile, IndexMethod, LEVERAGE,
-    Projector, SuffixArray, gradient_rows, kernels, limit, precondition,
+    Projector, SketchBases, SuffixArray, gradient_rows, kernels, limit, precondition,
 };
 use openlora_model::WeightPrecision;
 use proptest::prelude::*;
@@ -269,6 +269,31 @@ fn an_answer_is_helped_by_examples_that_say_the_same() {
         // Of two answers, chance names 28 or more in fewer than one of a hundred tries.
         assert!(right >= 28, "{method:?}: {right} of 40");
     }
+}
+
+/// Adapters that are served together have one copy of their base for their sketches.
+#[test]
+fn sketchers_over_one_base_share_its_weights() {
+    let trained = Trained::new();
+    let (bases, base) = (SketchBases::default(), &trained.inputs.base);
+    let rows = trained.rows();
+    let row = &rows.encoded[0];
+    let cut = row.targets.iter().position(|target| *target).unwrap();
+    let (prompt, answer) = row.ids.split_at(cut);
+    let mut sketchers = Vec::new();
+    for method in [IndexMethod::Influence, IndexMethod::Gradient] {
+        let dir = TempDir::new().unwrap();
+        let (_, places) = trained.build(method, dir.path());
+        let index = IndexFile::open(&places.index()).unwrap();
+        let shared = GradientSketcher::from_binding(index.binding(), &places, base, &bases);
+        let mut alone = GradientSketcher::open(&places, base).unwrap();
+        let expected = alone.sketch(prompt, answer).unwrap();
+        sketchers.push((shared.unwrap(), expected));
+    }
+    for (sketcher, expected) in &mut sketchers {
+        assert_eq!(sketcher.sketch(prompt, answer).unwrap(), *expected);
+    }
+    assert_eq!(bases.resident(), 1);
 }
 
 #[test]
