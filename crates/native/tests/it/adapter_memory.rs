@@ -273,7 +273,7 @@ async fn an_adapter_whose_files_were_changed_does_not_come_back() {
     let moved = copied("llama.qv", &folder.path().join("elsewhere"));
     fs::remove_dir_all(&dir).unwrap();
     let gone = format!(
-        "cannot load mine: {}: not an adapter directory: it has no adapter_config.json",
+        "cannot load mine: {} is not an adapter directory: it has no adapter_config.json",
         dir.display()
     );
     let refused = for_call(&engine).await.err().unwrap();

@@ -251,7 +251,10 @@ async fn pages_are_given_back_after_a_peak() {
     let words = [
         "the", "quick", "brown", "fox", "so", "it", "goes", "a", "trade", "that",
     ];
-    let prompt = |number: usize| format!("{} ", words[number]).repeat(20);
+    let prompt = |number: usize| {
+        let four = (number..number + 4).map(|at| words[at % words.len()]);
+        format!("{} ", four.collect::<Vec<_>>().join(" ")).repeat(5)
+    };
     let alone = ask(&engine, text(&prompt(0)), greedy(8)).await;
     let calls = join_all((0..words.len()).map(|number| {
         let engine = &engine;
