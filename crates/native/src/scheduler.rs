@@ -90,9 +90,9 @@ struct SequenceTurn {
 }
 
 impl ServedTokens {
-    /// Lets a payer begin where the least served one is, unless it was served more. `active` are the
-    /// payers with calls.
-    fn catch_up(&mut self, payer: &FairShareKey, active: &HashSet<&FairShareKey>) {
+    /// Lets a payer begin where the least served one is, unless it was served more, and nobody be
+    /// ahead of that one by more than `lead`. `active` are the payers with calls.
+    fn catch_up(&mut self, payer: &FairShareKey, active: &HashSet<&FairShareKey>, lead: u64) {
         let served = |it: &&FairShareKey| self.by_payer.get(*it).copied().unwrap_or(0);
         let Some(least) = active.iter().map(served).min() else {
             self.by_payer.clear();
@@ -102,6 +102,8 @@ impl ServedTokens {
         let by_payer = &mut self.by_payer;
         by_payer.retain(|it, tokens| active.contains(it) || *tokens > least);
         by_payer.entry(payer.clone()).or_insert(least);
+        let most = least.saturating_add(lead);
+        by_payer.values_mut().for_each(|it| *it = most.min(*it));
     }
 }
 
@@ -188,8 +190,11 @@ impl Scheduler {
         });
     }
 
-    /// A model or payer that was idle must not be served for what it did not ask for meanwhile.
+    /// A model or payer that was idle must not be served for what it did not ask for meanwhile. One
+    /// that was served while the others asked for less must not wait until they had as much: it is
+    /// ahead of them by a step's worth of prompts at most.
     fn catch_up(&mut self, newcomer: &CallOwner) {
+        let lead = self.parts.chunk_tokens as u64;
         let Self {
             waiting,
             running,
@@ -201,12 +206,17 @@ impl Scheduler {
         let theirs = active().filter(|it| it.model.id == model);
         let payers: HashSet<&FairShareKey> = theirs.map(|it| &it.payer).collect();
         let others = active().filter_map(|it| served.get(&it.model.id));
-        let least = others.map(|it| it.all).min().unwrap_or(0);
+        let Some(least) = others.map(|it| it.all).min() else {
+            served.clear();
+            return;
+        };
         let tokens = served.entry(model).or_default();
         if payers.is_empty() {
             tokens.all = least.max(tokens.all);
         }
-        tokens.catch_up(&newcomer.payer, &payers);
+        tokens.catch_up(&newcomer.payer, &payers, lead);
+        let most = least.saturating_add(lead);
+        served.values_mut().for_each(|it| it.all = most.min(it.all));
     }
 
     fn turn(&self, sequence: &Sequence) -> SequenceTurn {

@@ -238,6 +238,46 @@ async fn payers_of_an_adapter_take_turns() {
     assert!(rows >= 50_000, "{rows} rows for 51 calls of 1000");
 }
 
+/// What a payer was served while another asked for less is not held against it: of 24 calls of the
+/// other that came before its short one, those that run end first, and no more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payer_that_was_served_more_takes_its_turn() {
+    const SLOTS: usize = 8;
+    let loader = NativeLoader::new(NativeSettings {
+        parallel: SLOTS,
+        ..NativeSettings::default()
+    });
+    let engines: Arc<dyn ModelLoader> = Arc::new(loader);
+    let script = Script::new().choice("x", &[("x", 1.0)]);
+    let engine = script.load_with(&engines, 1 << 15).await;
+    let of = async |payer: &str| {
+        let own = engine.for_call(&FairShareKey::from(payer)).await;
+        own.unwrap().unwrap()
+    };
+    let (busy, other) = (of("busy").await, of("other").await);
+    let running = busy.generate(text("x"), up_to(1 << 14)).await.unwrap();
+    join_all((1..SLOTS).map(|_| ask(&other, text("x"), up_to(2_000)))).await;
+    let ended = AtomicUsize::new(0);
+    let mut flood = Vec::new();
+    for _ in 0..3 * SLOTS {
+        flood.push(busy.generate(text("x"), up_to(500)).await.unwrap());
+    }
+    let flood = flood.into_iter().map(|stream| async {
+        stream.for_each(|_| async {}).await;
+        ended.fetch_add(1, Ordering::Relaxed);
+    });
+    let call = async {
+        ask(&other, text("x"), up_to(10)).await;
+        ended.load(Ordering::Relaxed)
+    };
+    let (ended_before, _) = futures::join!(call, join_all(flood));
+    drop(running);
+    assert!(
+        ended_before <= SLOTS,
+        "{ended_before} of 24 calls came first"
+    );
+}
+
 /// Keys and values take what running calls need, and after a peak no more than a quarter of the budget.
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_are_given_back_after_a_peak() {
