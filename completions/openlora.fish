@@ -1031,6 +1031,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_s
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from pending" -l accessible -d 'Plain lines instead of animated output'
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from pending" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from pending" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from verify" -l url -d 'Server of a free call; this home\'s own when left out' -r
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from verify" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from verify" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from verify" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
