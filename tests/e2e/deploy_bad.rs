@@ -392,8 +392,8 @@ fn packages_of_somebody_else_or_of_nobody() {
         8,
         &format!(
             "error: the package was signed by {OWN}, and the account is {ADDRESS}\nhint: package \
-             it again with this account: `openlora package`, then `openlora deploy`; or deploy with \
-             the account that signed it: `openlora deploy --account NAME`\n"
+             it again with this account: `openlora package --account NAME`, then `openlora deploy \
+             --account NAME`; or deploy with the account that signed it\n"
         ),
     );
     let file = desk.path().join("first/README.md");
