@@ -4,6 +4,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Stdio,
 };
 
 use openlora_package::{Manifest, manifest::Digest};
@@ -61,8 +62,11 @@ impl Projects {
         let mut command = openlora(&dir)
             .args(["chat", "--quant", "f32"])
             .into_command();
-        command.stdin(fs::File::open(dir.join("typed")).unwrap());
-        let output = waiting::output(&mut command);
+        command
+            .stdin(fs::File::open(dir.join("typed")).unwrap())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let output = waiting::finished(command.spawn().unwrap());
         let told = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success(), "{told}");
         String::from_utf8(output.stdout).unwrap()
