@@ -82,7 +82,7 @@ fn memory_bytes() -> Result<f64, TrainError> {
         let sums = values.par_chunks(CHUNK).map(sum);
         sums.reduce(|| 0, u32::wrapping_add)
     };
-    let bytes = std::mem::size_of_val(values.as_slice()) as f64;
+    let bytes = size_of_val(values.as_slice()) as f64;
     fastest(bytes, || {
         black_box(read());
         Ok(())

@@ -598,7 +598,7 @@ fn a_dry_run_measures_and_leaves_nothing_behind() {
     assert_eq!(files(), before + 1);
     // The order of rows is known beforehand.
     assert_eq!((found.tokens, found.steps), (whole.tokens, whole.steps));
-    assert_eq!(found.probed_steps, 12);
+    assert!((3..=12).contains(&found.probed_steps), "{found:?}");
     assert_eq!(found.seconds, found.tokens as f64 / found.tokens_per_second);
     assert!(found.validation_seconds > 0.0);
 }
