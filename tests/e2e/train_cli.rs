@@ -402,7 +402,10 @@ fn long_rows_are_told_and_recorded() {
         let mut choices = refused["parts"][0]["long_rows"].as_array().unwrap().iter();
         choices.find(|it| it["on_long"] == name).unwrap()
     };
-    for on_long in ["drop", "truncate"] {
+    for (on_long, became) in [
+        ("drop", "they were left out"),
+        ("truncate", "their text was cut"),
+    ] {
         let run = project.run(&format!(
             "train --on-long {on_long} --json --no-attribution"
         ));
@@ -427,6 +430,12 @@ fn long_rows_are_told_and_recorded() {
         let stated = &manifest["training"]["hyperparameters"];
         assert_eq!(stated["on_long"], on_long);
         assert_eq!(stated["long_rows"], choice(on_long)["long"]);
+        let card = fs::read_to_string(project.path().join(on_long).join("README.md")).unwrap();
+        let sentence = format!(
+            "\n{} rows are longer than {limit} tokens: {became}.\n",
+            choice(on_long)["long"]
+        );
+        assert!(card.contains(&sentence), "{card}");
     }
     project.run("train --on-long split").fails(
         2,
