@@ -334,7 +334,7 @@ pub fn shortened(
     })
 }
 
-/// Cuts the longest text as far as needed, then the next, and keeps at least a letter of each.
+/// Cuts the longest text as far as needed, then the next, and keeps at least a token of each.
 fn shorten(
     codec: &TextCodec,
     task: &Task,
@@ -346,14 +346,14 @@ fn shorten(
     let mut cut = example.clone();
     for part in cuttable(example) {
         let text = part_of(&cut, part).to_owned();
-        let ends = cut_places(&text, task, example);
-        if ends.is_empty() {
+        let left = remainders(codec, &text, task, example)?;
+        if left.is_empty() {
             continue;
         }
-        let with = |place: usize| with_part(&cut, part, cut_at(&text, ends[place], task, example));
+        let with = |place: usize| with_part(&cut, part, left[place]);
         let least = with(0);
         if length(&least)? <= limit {
-            let longest = last_fitting(ends.len(), |place| Ok(length(&with(place))? <= limit))?;
+            let longest = last_fitting(left.len(), |place| Ok(length(&with(place))? <= limit))?;
             return Ok(with(longest));
         }
         cut = least;
@@ -443,18 +443,24 @@ fn is_cut_at_start(task: &Task, example: &TrainingExample) -> bool {
     *task == Task::Text && matches!(example, TrainingExample::Completion { .. })
 }
 
-/// Borders between letters at which a text can be cut, from those that leave the least.
-fn cut_places(text: &str, task: &Task, example: &TrainingExample) -> Vec<usize> {
-    let borders = text.char_indices().map(|(at, _)| at);
-    match is_cut_at_start(task, example) {
-        true => borders.rev().collect(),
-        false => borders.skip(1).chain([text.len()]).collect(),
-    }
-}
-
-fn cut_at<'a>(text: &'a str, place: usize, task: &Task, example: &TrainingExample) -> &'a str {
-    match is_cut_at_start(task, example) {
-        true => &text[place..],
-        false => &text[..place],
-    }
+/// What can be left of a text, cut between its tokens, the least first. Cut inside of a token, less text
+/// could take more tokens.
+fn remainders<'a>(
+    codec: &TextCodec,
+    text: &'a str,
+    task: &Task,
+    example: &TrainingExample,
+) -> Result<Vec<&'a str>, RowFault> {
+    let pieces = codec.encode_pieces(text, false)?;
+    let spans = pieces.iter().map(|piece| &piece.span);
+    let mut left: Vec<&str> = match is_cut_at_start(task, example) {
+        true => spans
+            .rev()
+            .filter_map(|span| text.get(span.start..))
+            .collect(),
+        false => spans.filter_map(|span| text.get(..span.end)).collect(),
+    };
+    left.retain(|left| !left.is_empty());
+    left.dedup();
+    Ok(left)
 }

@@ -103,7 +103,7 @@ fn a_labelled_text_is_cut_at_its_end_for_the_longest_label() {
     let fitting = Fitting::new(classifier(), rows);
     let limit = 50;
     let cut = fitting.shortened(1, limit);
-    // As many letters as fit with the longest label.
+    // As much as fits with the longest label.
     let fits = |end: usize| {
         LONG.is_char_boundary(end)
             && fitting.tokens(labelled(&LONG[..end], "down and out of it")) <= limit
@@ -145,20 +145,17 @@ fn requests_are_cut_the_longest_first_and_answers_never() {
             message("assistant", "So."),
         ])
     };
-    let fitting = Fitting::new(task, [chat(LONG, "And the trader?")]);
-    let whole = fitting.tokens(chat(LONG, "And the trader?"));
+    let fitting = Fitting::new(task, [chat(LONG, "I think so?")]);
+    let whole = fitting.tokens(chat(LONG, "I think so?"));
     let TrainingExample::Chat { messages, .. } = fitting.shortened(0, whole - 5) else {
         panic!("another kind of row");
     };
     let cut = &messages[0].content;
     assert!(LONG.starts_with(cut.as_str()) && cut.len() < LONG.len());
-    assert_eq!(
-        chat(cut, "And the trader?"),
-        TrainingExample::chat(messages)
-    );
-    // With only a letter of each there is nothing more to cut.
-    let least = fitting.tokens(chat("I", "A"));
-    assert_eq!(fitting.shortened(0, least), chat("I", "A"));
+    assert_eq!(chat(cut, "I think so?"), TrainingExample::chat(messages));
+    // With only a token of each there is nothing more to cut.
+    let least = fitting.tokens(chat("I", "I"));
+    assert_eq!(fitting.shortened(0, least), chat("I", "I"));
     assert_eq!(
         fitting.fault(least - 1, OnLong::Truncate),
         (
