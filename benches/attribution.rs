@@ -24,7 +24,7 @@ use openlora_influence::{
 };
 use openlora_model::{
     BaseRequest, WeightPrecision,
-    dataset::{DataSource, Dataset, Task, TaskOptions, encode::encode_all, load},
+    dataset::{DataSource, Dataset, Task, TaskOptions, load, long::fit_rows},
     open_base,
     text::TextCodec,
 };
@@ -379,13 +379,10 @@ fn classes() {
     let trained = sentiment(6);
     let inputs = &trained.inputs;
     let asked = sentiment_rows(&["test.jsonl"], 11);
-    let encoded = encode_all(
-        &inputs.codec,
-        &inputs.task,
-        &asked,
-        &inputs.config.encode_options(),
-    )
-    .expect("rows encode");
+    let options = inputs.config.encode_options();
+    let encoded = fit_rows(&inputs.codec, &inputs.task, &asked, &options)
+        .expect("rows encode")
+        .encoded;
     let places = AttributionDir::of_run(trained.run.path());
     for damping in [0.01, 0.03, DAMPING, 0.3, 1.0, 10.0] {
         trained.index(damping);

@@ -11,6 +11,7 @@ use openlora_model::{
         DataRow, DataSource, Dataset, Task, TaskOptions, TrainingExample,
         encode::{EncodeOptions, EncodedRow, LossOn, encode_row},
         load,
+        long::{LongRows, OnLong},
     },
     text::TextCodec,
 };
@@ -283,6 +284,7 @@ fn encoded(codec: &TextCodec, tasks: &[Task; 3], entries: &[Entry]) -> (Dataset,
     let options = EncodeOptions {
         max_len: 256,
         loss: LossOn::Completion,
+        on_long: OnLong::Error,
     };
     let encode = |(row, entry): (&DataRow, &Entry)| -> EncodedRow {
         encode_row(codec, &tasks[entry.task], &dataset, row, &options).expect("a row fits")
@@ -291,6 +293,7 @@ fn encoded(codec: &TextCodec, tasks: &[Task; 3], entries: &[Entry]) -> (Dataset,
         encoded: dataset.rows.iter().zip(entries).map(encode).collect(),
         sources: dataset.rows.iter().map(|row| row.source).collect(),
         origins: (0..dataset.rows.len()).collect(),
+        long: LongRows::default(),
     };
     (dataset, rows)
 }

@@ -62,7 +62,7 @@ impl From<TrainArgs> for TrainRequest {
             data: args.data,
             out: args.out,
             resume: args.resume,
-            dry_run: args.dry_run,
+            plan: args.plan,
         }
     }
 }
@@ -140,6 +140,7 @@ impl From<InitArgs> for InitRequest {
         Self {
             dir: args.dir,
             template: args.template,
+            base: args.base,
             list: args.list,
         }
     }

@@ -101,7 +101,11 @@ pub enum CliCommand {
     /// Write a new project from a template
     Init(InitArgs),
     /// Check the machine: processor, memory, disk, folders, models
-    Doctor,
+    Doctor {
+        /// Measure it too: matrix products, memory, training of the embedded base
+        #[arg(long)]
+        bench: bool,
+    },
     /// Look at training data before using it
     #[command(subcommand)]
     Data(DataCommand),
@@ -210,8 +214,11 @@ pub struct InitArgs {
     /// Template to start from; asked for when left out
     #[arg(long, value_name = "NAME")]
     pub template: Option<String>,
+    /// Base model with settings for its size: nano, a folder, a GGUF file, or a Hub id
+    #[arg(long, value_name = "PATH|ID")]
+    pub base: Option<String>,
     /// List the templates
-    #[arg(long, conflicts_with_all = ["dir", "template"])]
+    #[arg(long, conflicts_with_all = ["dir", "template", "base"])]
     pub list: bool,
 }
 
@@ -273,6 +280,25 @@ impl ColumnArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct LengthArgs {
+    /// Longest row in tokens
+    #[arg(long, value_name = "N")]
+    pub max_len: Option<String>,
+    /// What becomes of longer rows: error, truncate, drop or split
+    #[arg(long, value_name = "WHAT")]
+    pub on_long: Option<String>,
+}
+
+impl LengthArgs {
+    fn overrides(&self) -> Vec<SettingOverride> {
+        overrides([
+            SettingFlag("train.max_len", "--max-len", self.max_len.as_deref()),
+            SettingFlag("train.on_long", "--on-long", self.on_long.as_deref()),
+        ])
+    }
+}
+
+#[derive(Debug, Args)]
 pub struct TrainArgs {
     /// Base model: nano, a folder, a GGUF file, or a Hub id
     #[arg(long, value_name = "PATH|ID")]
@@ -321,9 +347,8 @@ pub struct TrainArgs {
     /// Micro-batches per step
     #[arg(long, value_name = "N")]
     pub accumulate: Option<String>,
-    /// Longest row in tokens
-    #[arg(long, value_name = "N")]
-    pub max_len: Option<String>,
+    #[command(flatten)]
+    pub lengths: LengthArgs,
     /// Validation: a share of the rows, or a file
     #[arg(long, value_name = "F")]
     pub val: Option<String>,
@@ -345,9 +370,9 @@ pub struct TrainArgs {
         default_missing_value = "latest"
     )]
     pub resume: Option<String>,
-    /// Show rows, steps, memory and time, and train nothing
-    #[arg(long)]
-    pub dry_run: bool,
+    /// Show rows, steps, memory and time from a few steps on the rows, and train nothing
+    #[arg(long, visible_alias = "dry-run")]
+    pub plan: bool,
     /// Leave out the index that calls are attributed with
     #[arg(long)]
     pub no_attribution: bool,
@@ -416,6 +441,8 @@ pub struct EvalArgs {
     /// Base model: nano, a folder, a GGUF file, or a Hub id
     #[arg(long, value_name = "PATH|ID")]
     pub base: Option<String>,
+    #[command(flatten)]
+    pub lengths: LengthArgs,
 }
 
 #[derive(Debug, Args)]
@@ -1021,7 +1048,7 @@ fn overrides<const N: usize>(flags: [SettingFlag<'_>; N]) -> Vec<SettingOverride
 
 impl TrainArgs {
     fn overrides(&self) -> Vec<SettingOverride> {
-        overrides([
+        let mut all = overrides([
             SettingFlag("base.id", "--base", self.base.as_deref()),
             SettingFlag("train.rank", "--rank", self.rank.as_deref()),
             SettingFlag("train.alpha", "--alpha", self.alpha.as_deref()),
@@ -1039,7 +1066,6 @@ impl TrainArgs {
                 "--accumulate",
                 self.accumulate.as_deref(),
             ),
-            SettingFlag("train.max_len", "--max-len", self.max_len.as_deref()),
             SettingFlag("train.val", "--val", self.val.as_deref()),
             SettingFlag("train.patience", "--patience", self.patience.as_deref()),
             SettingFlag("train.seed", "--seed", self.seed.as_deref()),
@@ -1049,12 +1075,22 @@ impl TrainArgs {
                 "--no-attribution",
                 self.no_attribution.then_some("false"),
             ),
-            SettingFlag(
-                "train.columns",
-                "--columns",
-                self.columns.columns.as_deref(),
-            ),
-        ])
+        ]);
+        all.extend(self.columns.overrides());
+        all.extend(self.lengths.overrides());
+        all
+    }
+}
+
+impl EvalArgs {
+    fn overrides(&self) -> Vec<SettingOverride> {
+        let mut all = overrides([
+            SettingFlag("base.id", "--base", self.base.as_deref()),
+            SettingFlag("eval.min_gain", "--min-gain", self.min_gain.as_deref()),
+        ]);
+        all.extend(self.columns.overrides());
+        all.extend(self.lengths.overrides());
+        all
     }
 }
 
@@ -1125,7 +1161,7 @@ impl CliCommand {
         match self {
             Self::Demo(_)
             | Self::Init(_)
-            | Self::Doctor
+            | Self::Doctor { .. }
             | Self::Completions { .. }
             | Self::Man
             | Self::Config(ConfigCommand::Set { user: true, .. }) => true,
@@ -1158,15 +1194,7 @@ impl CliCommand {
             Self::Claim(args) => args.treasury.overrides(),
             Self::Withdraw(args) => args.treasury.overrides(),
             Self::Train(args) => args.overrides(),
-            Self::Eval(args) => overrides([
-                SettingFlag("base.id", "--base", args.base.as_deref()),
-                SettingFlag("eval.min_gain", "--min-gain", args.min_gain.as_deref()),
-                SettingFlag(
-                    "train.columns",
-                    "--columns",
-                    args.columns.columns.as_deref(),
-                ),
-            ]),
+            Self::Eval(args) => args.overrides(),
             Self::Data(command) => command.overrides(),
             Self::Chat(args) => overrides([
                 SettingFlag("base.id", "--base", args.base.as_deref()),

@@ -14,15 +14,16 @@ pub use report::DataReport as CheckReport;
 pub use split::{SplitReport, SplitRequest, split};
 
 use super::{CommandContext, named_paths, project};
-use crate::commands::settings::{LossTokens, Settings};
+use crate::commands::settings::Settings;
 use openlora_core::{
     error::{ExitClass, ExitStatus, Failure},
     private::foreign_text::clean_text,
 };
 use openlora_model::{
     dataset::{
-        self, DataRow, DataSource, Dataset, Task,
-        encode::{self, EncodeOptions, LossOn, TextSegment},
+        self, DataError, DataRow, DataSource, Dataset, Task, TrainingExample,
+        encode::{self, EncodeOptions, EncodedRow, TextSegment},
+        long::{LongRows, OnLong, shortened},
         warnings,
     },
     text::TextCodec,
@@ -49,6 +50,9 @@ pub struct RowPreview {
     contributor: String,
     tokens: usize,
     learned: usize,
+    /// What becomes of the row, if it is longer than the limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_long: Option<OnLong>,
     segments: Vec<TextSegment>,
 }
 
@@ -60,21 +64,65 @@ pub fn preview(context: &CommandContext, request: &PreviewRequest) -> Result<Exi
     let task = Task::resolve(&dataset, &project::task_wish(&context.settings))?;
     let chosen = chosen(&dataset, request)?;
     let codec = open_codec(context)?;
-    let mut shown = Vec::new();
-    for number in chosen {
-        let row = &dataset.rows[number - 1];
-        let (encoded, segments) = encode::segments(&codec, &task, &dataset, row, &options)?;
-        shown.push(RowPreview {
-            row: number,
-            place: dataset.place(row),
-            contributor: dataset.sources[row.source].contributor.clone(),
-            tokens: encoded.ids.len(),
-            learned: encoded.targets.iter().filter(|target| **target).count(),
-            segments,
-        });
-    }
+    let rows = PreviewedRows {
+        options: encode_options(&context.settings)?,
+        codec,
+        task,
+        dataset,
+    };
+    let shown = chosen.map(|number| rows.preview(number));
+    let shown = shown.collect::<Result<Vec<_>, DataError>>()?;
     print_preview(context, &shown);
     Ok(ExitStatus::Success)
+}
+
+/// Rows, and what is needed to show them.
+struct PreviewedRows {
+    options: EncodeOptions,
+    codec: TextCodec,
+    task: Task,
+    dataset: Dataset,
+}
+
+impl PreviewedRows {
+    /// A row as it is learned. One that is left out or split, and a plain text that is cut, is shown
+    /// whole.
+    fn preview(&self, number: usize) -> Result<RowPreview, DataError> {
+        let (row, limit) = (&self.dataset.rows[number - 1], self.options.max_len);
+        let whole = EncodeOptions {
+            max_len: usize::MAX,
+            ..self.options
+        };
+        let (mut encoded, mut segments) = self.segments(row, &whole)?;
+        let is_long = encoded.ids.len() > limit;
+        let is_text = matches!(row.example, TrainingExample::Text { .. });
+        match self.options.on_long {
+            OnLong::Error if is_long => (encoded, segments) = self.segments(row, &self.options)?,
+            OnLong::Truncate if is_long && !is_text => {
+                let (codec, task, dataset) = (&self.codec, &self.task, &self.dataset);
+                let cut = shortened(codec, task, dataset, row, &self.options)?;
+                (encoded, segments) = self.segments(&cut, &whole)?;
+            }
+            _ => {}
+        }
+        Ok(RowPreview {
+            row: number,
+            place: self.dataset.place(row),
+            contributor: self.dataset.sources[row.source].contributor.clone(),
+            tokens: encoded.ids.len(),
+            learned: encoded.targets.iter().filter(|target| **target).count(),
+            on_long: is_long.then_some(self.options.on_long),
+            segments,
+        })
+    }
+
+    fn segments(
+        &self,
+        row: &DataRow,
+        options: &EncodeOptions,
+    ) -> Result<(EncodedRow, Vec<TextSegment>), DataError> {
+        encode::segments(&self.codec, &self.task, &self.dataset, row, options)
+    }
 }
 
 /// Positions of the rows to show.
@@ -108,10 +156,14 @@ fn print_preview(context: &CommandContext, shown: &[RowPreview]) {
             contributor,
             tokens,
             learned,
+            on_long,
             ..
         } = row;
+        let long = on_long.map_or_else(String::new, |on_long| {
+            format!(", too long: {}", on_long.name())
+        });
         context.printer.line(format!(
-            "row {number}  {place}  {contributor}  {tokens} tokens, {learned} learned"
+            "row {number}  {place}  {contributor}  {tokens} tokens, {learned} learned{long}"
         ));
         let painted: String = row
             .segments
@@ -154,15 +206,16 @@ pub fn tell_unlearned(context: &CommandContext, dataset: &Dataset, loss: LossOn)
     }
 }
 
-/// How rows are encoded, from the settings.
-fn encode_options(settings: &Settings) -> EncodeOptions {
-    EncodeOptions {
-        max_len: settings.train.max_len,
-        loss: match settings.train.loss {
-            LossTokens::All => LossOn::All,
-            LossTokens::Completion => LossOn::Completion,
-        },
+/// Says how many rows of this name are longer than the limit, and what becomes of them.
+pub fn tell_long(context: &CommandContext, rows: &str, long: &LongRows) {
+    if let Some(sentence) = long.sentence(rows) {
+        context.printer.warn(sentence);
     }
+}
+
+/// How rows are encoded, from the settings.
+fn encode_options(settings: &Settings) -> Result<EncodeOptions, Failure> {
+    Ok(project::train_config(settings)?.encode_options())
 }
 
 /// Tokenizer and chat template of the configured base.

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 use sysinfo::System;
 
-use super::CommandContext;
+use super::{CommandContext, project};
 use openlora_core::{
     calendar::moment,
     disk,
@@ -14,6 +14,7 @@ use openlora_core::{
 };
 use openlora_model::gguf::GGUF_FOLDER;
 use openlora_native::{ARITHMETIC, CpuPath};
+use openlora_train::machine::{self, MachineSpeed};
 
 /// Verdict of one check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
@@ -69,6 +70,9 @@ pub struct DoctorReport {
     /// No check failed.
     pub ok: bool,
     pub checks: Vec<HealthCheck>,
+    /// With `--bench`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speed: Option<MachineSpeed>,
 }
 
 /// Memory needed to train and serve the embedded base, in bytes.
@@ -77,14 +81,22 @@ const LEAST_MEMORY: u64 = 1 << 30;
 const LEAST_DISK: u64 = 500 << 20;
 const GIB: f64 = (1_u64 << 30) as f64;
 
-/// Runs every check; a failed one gives exit code 4.
-pub fn run(context: &CommandContext) -> Result<ExitStatus, Failure> {
+/// Runs every check, and measures the machine if requested; a failed check gives exit code 4.
+pub async fn run(context: &CommandContext, bench: bool) -> Result<ExitStatus, Failure> {
     let checks = examine(context);
+    let speed = match bench {
+        true => Some(measured(context).await?),
+        false => None,
+    };
     let bad = checks
         .iter()
         .any(|check| check.verdict == HealthVerdict::Bad);
     if context.printer.is_json() {
-        context.printer.json(&DoctorReport { ok: !bad, checks });
+        context.printer.json(&DoctorReport {
+            ok: !bad,
+            checks,
+            speed,
+        });
     } else {
         for check in &checks {
             let word = match check.verdict {
@@ -99,12 +111,36 @@ pub fn run(context: &CommandContext) -> Result<ExitStatus, Failure> {
                 context.printer.hint(hint);
             }
         }
+        print_speed(context, speed);
     }
     Ok(if bad {
         ExitStatus::Verdict(ExitClass::Environment)
     } else {
         ExitStatus::Success
     })
+}
+
+async fn measured(context: &CommandContext) -> Result<MachineSpeed, Failure> {
+    let nano = project::base(context, Some("nano"))?;
+    let work = tokio::task::spawn_blocking(move || machine::measure(&nano));
+    let stopped = |error| Failure::new(ExitClass::Internal, format!("measuring stopped: {error}"));
+    Ok(work.await.map_err(stopped)??)
+}
+
+fn print_speed(context: &CommandContext, speed: Option<MachineSpeed>) {
+    let Some(speed) = speed else { return };
+    let line = |name, found: f64, unit| {
+        context
+            .printer
+            .line(format!("      {name:9} {found:.0} {unit}"));
+    };
+    line("matrices", speed.matrix_gflops, "GFLOP/s, f32");
+    line("reading", speed.memory_gb_per_second, "GB/s from memory");
+    line(
+        "training",
+        speed.nano_tokens_per_second,
+        "tokens/s with nano",
+    );
 }
 
 fn examine(context: &CommandContext) -> Vec<HealthCheck> {

@@ -2,11 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{CommandContext, data::tell_unlearned, figures, project};
+use super::{
+    CommandContext,
+    data::{tell_long, tell_unlearned},
+    figures, project,
+};
+use crate::commands::settings::Settings;
 use openlora_core::error::{ExitClass, ExitStatus, Failure};
-use openlora_model::{adapter, dataset::Task, text::TextCodec};
+use openlora_model::{
+    adapter,
+    dataset::{DataError, RowFault, Task, encode::EncodeOptions},
+    text::TextCodec,
+};
+use openlora_runtime::provenance::trained_row_options;
 use openlora_train::{
-    TrainError,
+    TrainConfig, TrainError,
     evaluate::{EvalFigures, EvalReport, EvalSet},
     load_with_adapter,
 };
@@ -34,7 +44,8 @@ pub async fn run(context: &CommandContext, request: EvalRequest) -> Result<ExitS
 
 fn work(context: &CommandContext, request: &EvalRequest) -> Result<ExitStatus, Failure> {
     let settings = &context.settings;
-    let adapter = adapter::read(&folder(context, request.adapter.as_deref())?)?;
+    let folder = folder(context, request.adapter.as_deref())?;
+    let adapter = adapter::read(&folder)?;
     let columns = project::columns(settings, false)?;
     let Some(rows) = project::held_out(context, &request.data, &columns)? else {
         return Err(TrainError::EvalNeeds {
@@ -51,13 +62,10 @@ fn work(context: &CommandContext, request: &EvalRequest) -> Result<ExitStatus, F
         None => Task::resolve(&rows, &project::task_wish(settings))?,
     };
     let codec = TextCodec::open(&base.dir)?;
-    let set = EvalSet::new(
-        &codec,
-        &task,
-        &rows,
-        &config.encode_options(),
-        base.config.max_positions,
-    )?;
+    let options = row_options(settings, &config, trained_row_options(&folder, &adapter)?);
+    let most = base.config.max_positions;
+    let set = EvalSet::new(&codec, &task, &rows, &options, most).map_err(too_long)?;
+    tell_long(context, "held-out rows", &set.long_rows());
     let mut decoder = load_with_adapter(&base, &adapter, config.precision)?;
     let least = settings.eval.min_gain;
     let with_base = request.vs_base || least.is_some();
@@ -68,6 +76,49 @@ fn work(context: &CommandContext, request: &EvalRequest) -> Result<ExitStatus, F
     progress.finish();
     print_report(context, &report);
     require_gain(&report, least)
+}
+
+/// Rows are encoded as those of the training were, as far as that is known and the command line does
+/// not say otherwise.
+fn row_options(
+    settings: &Settings,
+    config: &TrainConfig,
+    trained: Option<EncodeOptions>,
+) -> EncodeOptions {
+    let own = config.encode_options();
+    let Some(trained) = trained else { return own };
+    let flags = project::flags(settings);
+    let is_given = |key: &str| flags.iter().any(|flag| flag == key);
+    EncodeOptions {
+        max_len: match is_given("train.max_len") {
+            true => own.max_len,
+            false => trained.max_len,
+        },
+        on_long: match is_given("train.on_long") {
+            true => own.on_long,
+            false => trained.on_long,
+        },
+        loss: trained.loss,
+    }
+}
+
+/// The settings are not what decides here.
+fn too_long(error: TrainError) -> Failure {
+    let is_long = matches!(
+        &error,
+        TrainError::Data(DataError::Row {
+            fault: RowFault::TooLong { .. } | RowFault::ManyTooLong { .. },
+            ..
+        })
+    );
+    let failure = Failure::from(error);
+    match is_long {
+        true => failure.with_hint(
+            "the limit is that of the training: raise it with --max-len, or have long rows cut or \
+             left out with --on-long truncate or --on-long drop",
+        ),
+        false => failure,
+    }
 }
 
 /// The adapter folder: named directly, by its run, or that of the latest run.

@@ -1,14 +1,17 @@
 //! `init`: writes a complete project from an embedded template.
 
+mod sized;
 mod templates;
 
 use std::{
+    borrow::Cow,
     io::{ErrorKind, IsTerminal},
     path::{Path, PathBuf},
 };
 
 use serde::Serialize;
 
+pub use sized::SizedBase;
 pub use templates::{ProjectTemplate, TEMPLATES};
 
 use super::{CommandContext, ask};
@@ -23,6 +26,8 @@ pub struct InitRequest {
     /// Named after the template when unset.
     pub dir: Option<PathBuf>,
     pub template: Option<String>,
+    /// The base model, if it is not the template's.
+    pub base: Option<String>,
     /// List the templates instead.
     pub list: bool,
 }
@@ -32,7 +37,13 @@ pub struct InitReport<'a> {
     dir: &'a Path,
     template: &'a str,
     files: Vec<String>,
+    /// The base model, if it is not the template's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base: Option<&'a SizedBase>,
 }
+
+/// A path in the project with `/`, and a content.
+type ProjectFile = (String, Cow<'static, [u8]>);
 
 /// Writes a project, or lists the templates.
 pub fn run(context: &CommandContext, request: &InitRequest) -> Result<ExitStatus, Failure> {
@@ -48,8 +59,28 @@ pub fn run(context: &CommandContext, request: &InitRequest) -> Result<ExitStatus
         None => asked(context, request)?,
     };
     let dir = dir.unwrap_or_else(|| PathBuf::from(template.name));
-    write(template, &dir)?;
-    report(context, template, &dir);
+    let base = request.base.as_deref().filter(|base| *base != "nano");
+    let base = base
+        .map(|base| SizedBase::find(context, base))
+        .transpose()?;
+    let plain = template
+        .files()
+        .map(|(name, bytes)| (name, Cow::Borrowed(bytes)));
+    let files: Vec<ProjectFile> = match &base {
+        None => plain.collect(),
+        Some(base) => plain.map(|file| base.fit(file)).collect::<Result<_, _>>()?,
+    };
+    write(&files, &dir)?;
+    let files = files.into_iter().map(|(name, _)| name).collect();
+    report(
+        context,
+        &InitReport {
+            dir: &dir,
+            template: template.name,
+            files,
+            base: base.as_ref(),
+        },
+    );
     Ok(ExitStatus::Success)
 }
 
@@ -150,16 +181,16 @@ fn unknown(name: &str, otherwise: &str) -> Failure {
 }
 
 /// Writes all files or none.
-fn write(template: &ProjectTemplate, dir: &Path) -> Result<(), Failure> {
+fn write(files: &[ProjectFile], dir: &Path) -> Result<(), Failure> {
     let exists = refuse_to_mix(dir)?;
     let beside = if exists { dir } else { atomic::parent(dir) };
     create_parents(beside)?;
     let draft = FolderDraft::in_folder(beside);
     let draft = draft.map_err(|error| Failure::io("write in", beside, &error))?;
-    for (name, bytes) in template.files() {
+    for (name, bytes) in files {
         draft
-            .write(&name, bytes)
-            .map_err(|error| Failure::io("write", &dir.join(&name), &error))?;
+            .write(name, bytes)
+            .map_err(|error| Failure::io("write", &dir.join(name), &error))?;
     }
     let moved = if exists {
         move_into(&draft, dir)
@@ -213,27 +244,34 @@ fn move_into(draft: &FolderDraft, dir: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-fn report(context: &CommandContext, template: &ProjectTemplate, dir: &Path) {
-    let files: Vec<String> = template.files().map(|(name, _)| name).collect();
+fn report(context: &CommandContext, written: &InitReport<'_>) {
+    let InitReport {
+        dir,
+        template,
+        files,
+        base,
+    } = written;
     if context.printer.is_json() {
-        return context.printer.json(&InitReport {
-            dir,
-            template: template.name,
-            files,
-        });
+        return context.printer.json(written);
     }
     let shown = dir.display();
     context.printer.line(format!(
-        "{shown}: {} files of the template {}",
+        "{shown}: {} files of the template {template}",
         files.len(),
-        template.name
     ));
-    let enter = if dir == Path::new(".") {
+    if let Some(base) = base {
+        context.printer.line(base.to_string());
+    }
+    let enter = if *dir == Path::new(".") {
         String::new()
     } else {
         format!("cd {shown} && ")
     };
+    let plan = match base {
+        Some(_) => "openlora train --plan\n",
+        None => "",
+    };
     context.printer.note(format!(
-        "next:\n{enter}openlora data check\nopenlora train\nopenlora deploy\nopenlora serve --local"
+        "next:\n{enter}openlora data check\n{plan}openlora train\nopenlora deploy\nopenlora serve --local"
     ));
 }

@@ -93,7 +93,7 @@ pub async fn dispatch(
     match command {
         CliCommand::Demo(args) => demo::run(context, args.into()).await,
         CliCommand::Dash(args) => dash::run(context, args.into()).await,
-        CliCommand::Doctor => doctor::run(context),
+        CliCommand::Doctor { bench } => doctor::run(context, bench).await,
         CliCommand::Config(ConfigCommand::Show { origin }) => {
             config::print_settings(context, origin)
         }

@@ -12,7 +12,9 @@ use std::{
 use serde::Serialize;
 
 use super::{
-    CommandContext, attribution, data::tell_unlearned, figures, named_paths, project,
+    CommandContext, attribution,
+    data::{tell_long, tell_unlearned},
+    figures, named_paths, project,
     train_inputs::inputs,
 };
 use crate::commands::printer::{Printer, ProgressReport};
@@ -40,7 +42,8 @@ pub struct TrainRequest {
     pub out: Option<PathBuf>,
     /// A run to continue: its name or folder, or `latest`.
     pub resume: Option<String>,
-    pub dry_run: bool,
+    /// Predict the costs, and train nothing.
+    pub plan: bool,
 }
 
 /// The final `--json` result.
@@ -89,8 +92,8 @@ fn work(
     for dataset in read.into_iter().flatten() {
         tell_unlearned(context, dataset, inputs.config.loss);
     }
-    if request.dry_run {
-        show_estimate(&context.printer, &estimate(&inputs)?);
+    if request.plan {
+        show_estimate(context, &estimate(&inputs)?);
         return Ok(ExitStatus::Success);
     }
     let columns = ColumnNames::parse(&inputs.config.columns)?.optional();
@@ -106,7 +109,11 @@ fn work(
             )
         })
         .transpose()?;
+    if let Some(set) = &held_out {
+        tell_long(context, "held-out rows", &set.long_rows());
+    }
     let mut watch = TrainProgress {
+        context,
         printer: &context.printer,
         progress: None,
         stop,
@@ -115,7 +122,7 @@ fn work(
     let eval = held_out
         .map(|set| evaluate(context, &set, decoder))
         .transpose()?;
-    RunResult::now(eval.as_ref()).write(&outcome.run)?;
+    RunResult::now(eval.as_ref(), outcome.long_rows).write(&outcome.run)?;
     let run = RunDir::find(&project::runs(context), outcome.run.to_str())?;
     tell_repeats(&context.printer, &RunLock::read(&run.lock())?);
     let attribution = match context.settings.attribution.enabled {
@@ -207,6 +214,7 @@ fn evaluate(
 
 /// Shows events as a progress bar and notes, and forwards Ctrl-C.
 struct TrainProgress<'a> {
+    context: &'a CommandContext,
     printer: &'a Printer,
     progress: Option<ProgressReport>,
     stop: &'a AtomicBool,
@@ -223,6 +231,9 @@ impl TrainProgress<'_> {
                     sizes.epoch_tokens,
                     sizes.steps - sizes.done
                 ));
+                tell_long(self.context, "training rows", &sizes.long_rows);
+                let validation = &sizes.long_validation_rows;
+                tell_long(self.context, "validation rows", validation);
                 self.printer.detail(format!("run {}", sizes.run.display()));
                 self.progress = Some(self.printer.progress("training", sizes.steps));
             }
@@ -296,7 +307,8 @@ fn report(context: &CommandContext, summary: TrainSummary) {
     printer.hint("register it with `openlora deploy`, then serve it with `openlora serve --local`");
 }
 
-fn show_estimate(printer: &Printer, found: &RunEstimate) {
+fn show_estimate(context: &CommandContext, found: &RunEstimate) {
+    let printer = &context.printer;
     if printer.is_json() {
         printer.json(found);
         return;
@@ -305,6 +317,12 @@ fn show_estimate(printer: &Printer, found: &RunEstimate) {
         "rows          {} to train on, {} to validate, longest {} tokens",
         found.rows, found.validation_rows, found.longest_row_tokens
     ));
+    if let Some(long) = found
+        .long_rows
+        .and_then(|long| long.sentence("training rows"))
+    {
+        printer.line(format!("long rows     {long}"));
+    }
     printer.line(format!(
         "steps         {}, {} tokens",
         found.steps, found.tokens
@@ -315,8 +333,11 @@ fn show_estimate(printer: &Printer, found: &RunEstimate) {
         found.memory_bytes / 1_000_000
     ));
     printer.line(format!(
-        "time          {:.0} s at {:.0} tokens/s, measured",
-        found.seconds, found.tokens_per_second
+        "time          {:.0} s at {:.0} tokens/s, from {} steps; {:.0} s to validate",
+        found.seconds, found.tokens_per_second, found.probed_steps, found.validation_seconds
     ));
-    printer.hint("leave --dry-run out to train");
+    if context.settings.attribution.enabled {
+        printer.note("evaluating the held-out rows and indexing for attribution come on top");
+    }
+    printer.hint("leave --plan out to train");
 }

@@ -63,7 +63,7 @@ fn training(run: &RunDir, lock: &RunLock) -> Result<Training, Failure> {
         tool: Some("openlora".to_owned()),
         tool_version: Some(lock.version.clone()),
         seed: Some(WholeNumber(lock.train.seed)),
-        hyperparameters: Some(hyperparameters(lock)),
+        hyperparameters: Some(hyperparameters(lock, result.as_ref())),
         steps: last.map(|step| WholeNumber(step.step)),
         tokens: last.map(|step| WholeNumber(step.tokens)),
         final_loss: last.map(|step| step.loss),
@@ -83,12 +83,16 @@ fn training(run: &RunDir, lock: &RunLock) -> Result<Training, Failure> {
     })
 }
 
-/// Every `train.*` setting of the run but the seed, which has a field of its own.
-fn hyperparameters(lock: &RunLock) -> BTreeMap<String, Value> {
+/// Every `train.*` setting of the run but the seed, which has a field of its own, and the number of
+/// rows that were too long, if any were.
+fn hyperparameters(lock: &RunLock, result: Option<&RunResult>) -> BTreeMap<String, Value> {
     let table = serde_json::to_value(&lock.train);
-    let Ok(Value::Object(table)) = table else {
+    let Ok(Value::Object(mut table)) = table else {
         return BTreeMap::new();
     };
+    if let Some(long) = result.and_then(|result| result.long_rows) {
+        table.insert("long_rows".to_owned(), long.long.into());
+    }
     table
         .into_iter()
         .filter(|(key, _)| key != "seed")

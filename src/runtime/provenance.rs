@@ -1,7 +1,13 @@
 //! The contributors of a served adapter: from its package or its run, with the static shares of its
 //! pool on the chain.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde_json::Value;
 
 use super::notice::{NoticeListener, RuntimeNotice};
 use openlora_attribution::{
@@ -17,7 +23,7 @@ use openlora_ledger::event::SplitRead;
 use openlora_model::{
     BaseModel,
     adapter::LoraAdapter,
-    dataset::{self, DataSource},
+    dataset::{self, DataSource, encode::EncodeOptions},
 };
 use openlora_package as package;
 use openlora_package::{
@@ -163,14 +169,45 @@ pub fn adapter_contributors(dir: &Path) -> Result<Vec<Contributor>, Failure> {
     if dir.join(MANIFEST_FILE).is_file() {
         return Ok(of_manifest(&package::read(dir)?.manifest));
     }
-    let lock = dir.parent().map(|run| run.join(RUN_LOCK));
-    match lock.filter(|lock| lock.is_file()) {
+    match run_lock(dir) {
         Some(lock) => {
             let lock = RunLock::read(&lock)?;
             Ok(contributors(&lock.data)?.iter().map(party).collect())
         }
         None => Ok(Vec::new()),
     }
+}
+
+/// How the training rows of an adapter were encoded: as its card says, or the package or the run that
+/// it lies in. `None` if nothing states it.
+pub fn trained_row_options(
+    dir: &Path,
+    adapter: &LoraAdapter,
+) -> Result<Option<EncodeOptions>, Failure> {
+    if let Some(rows) = adapter.task.as_ref().and_then(|card| card.rows) {
+        return Ok(Some(rows));
+    }
+    if dir.join(MANIFEST_FILE).is_file() {
+        let stated = package::read(dir)?.manifest.training.hyperparameters;
+        return Ok(stated.and_then(|stated| stated_row_options(&stated)));
+    }
+    match run_lock(dir) {
+        Some(lock) => Ok(Some(RunLock::read(&lock)?.train.encode_options())),
+        None => Ok(None),
+    }
+}
+
+/// The options among the hyperparameters of a package.
+fn stated_row_options(stated: &BTreeMap<String, Value>) -> Option<EncodeOptions> {
+    let keys = ["max_len", "loss", "on_long"];
+    let pairs = keys.map(|key| Some((key.to_owned(), stated.get(key)?.clone())));
+    serde_json::from_value(Value::Object(pairs.into_iter().flatten().collect())).ok()
+}
+
+/// The lock file of the run that an adapter's folder lies in.
+fn run_lock(dir: &Path) -> Option<PathBuf> {
+    let lock = dir.parent()?.join(RUN_LOCK);
+    lock.is_file().then_some(lock)
 }
 
 /// The contributors as stated in a package.

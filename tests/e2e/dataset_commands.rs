@@ -89,10 +89,10 @@ fn a_sound_project_is_told_in_figures() {
          valid  up        1  100.0 %\n\
          test   down      1  100.0 %\n\
          \n\
-         part   min  median  p95  max  tokens  learned\n\
-         train   37      38   41   41     154       14\n\
-         valid   35      35   35   35      35        2\n\
-         test    41      41   41   41      41        5\n\
+         part   min  median  p95  p99  max  tokens  learned\n\
+         train   37      38   41   41   41     154       14\n\
+         valid   35      35   35   35   35      35        2\n\
+         test    41      41   41   41   41      41        5\n\
          \n\
          duplicates: 1, across parts: 1, with another label: 1\n\
          \x20 test.jsonl:1 (test) repeats ann.jsonl:3 (train), labelled down and up\n\
@@ -172,10 +172,40 @@ fn over_long_rows_are_counted_and_share_a_hint() {
         errors,
         format!(
             "23\n{listed}    hint: shorten the row, or raise the limit: `openlora config set \
-             train.max_len N`, outside of a project with --user; data check shows the longest row\n  \
-             and 3 more\n"
+             train.max_len N`, outside of a project with --user; data check shows the longest row, \
+             and what train.on_long does about long ones\n  and 3 more\n"
         )
     );
+}
+
+#[test]
+fn what_each_choice_does_about_long_rows_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let row = |text: &str| format!("{{\"text\": \"{text}\"}}\n");
+    let rows = row("the trader said the trader said") + &row("the trader said");
+    project(dir.path(), "[train]\nmax_len = 8\n", &[("rows", &rows)]);
+    let table = "rows of more than 8 tokens (train.max_len), and what train.on_long makes of them:\n\
+                 part   on_long   long  of  tokens  become  with  refused\n\
+                 train  error        1   2       9       0     0        1\n\
+                 train  truncate     1   2       9       1     8        0\n\
+                 train  drop         1   2       9       0     0        0\n\
+                 train  split        1   2       9       2    10        0\n\n";
+    let run = data(dir.path(), &["check", "rows"]);
+    assert_eq!(run.code, 3);
+    assert!(run.stdout.contains(table), "{}", run.stdout);
+    // What is decided is no error.
+    for on_long in ["truncate", "drop", "split"] {
+        let settings = format!("[train]\nmax_len = 8\non_long = \"{on_long}\"\n");
+        project(dir.path(), &settings, &[]);
+        let run = data(dir.path(), &["check", "rows"]).succeeds();
+        assert!(run.stdout.contains(table), "{}", run.stdout);
+        let shown = data(dir.path(), &["preview", "rows", "--row", "1"]).succeeds();
+        let (first, _) = shown.stdout.split_once('\n').unwrap();
+        assert_eq!(
+            first,
+            format!("row 1  rows:1  unnamed  9 tokens, 8 learned, too long: {on_long}")
+        );
+    }
 }
 
 #[test]

@@ -92,6 +92,93 @@ fn every_template_becomes_a_project() {
     }
 }
 
+/// Every template for a larger base has settings for its size, and keeps what is said about data.
+#[test]
+fn a_template_is_written_for_a_base() {
+    const BASE: &str = "HuggingFaceTB/SmolLM2-135M-Instruct";
+    let dir = tempfile::tempdir().unwrap();
+    for template in TEMPLATES {
+        let name = template.name;
+        let run = openlora(dir.path())
+            .args(["init", "--template", name, "--base", BASE])
+            .run()
+            .succeeds();
+        assert_eq!(
+            run.stdout,
+            format!(
+                "{name}: {} files of the template {name}\nbase {BASE}, 135 million parameters: \
+                 lr 0.001, batch 8, max_len 512, long rows are cut\n",
+                template.files().count()
+            )
+        );
+        assert_eq!(
+            run.stderr,
+            format!(
+                "next:\n  cd {name} && openlora data check\n  openlora train --plan\n  \
+                 openlora train\n  openlora deploy\n  openlora serve --local\n"
+            )
+        );
+        let written = tree(&dir.path().join(name));
+        let table =
+            |bytes: &[u8]| -> toml::Table { std::str::from_utf8(bytes).unwrap().parse().unwrap() };
+        let found = table(&written["openlora.toml"]);
+        let mut stored = template.files();
+        let (_, plain) = stored.find(|(file, _)| file == "openlora.toml").unwrap();
+        let mut expected = table(plain);
+        expected["base"]["id"] = BASE.into();
+        let train = expected["train"].as_table_mut().unwrap();
+        for (key, value) in [("batch", 8), ("accumulate", 2), ("max_len", 512)] {
+            train.insert(key.into(), value.into());
+        }
+        train.insert("lr".into(), 1e-3.into());
+        train.insert("on_long".into(), "truncate".into());
+        let epochs = train["epochs"].as_integer().unwrap().min(3);
+        train.insert("epochs".into(), epochs.into());
+        if let Some(serve) = expected.get_mut("serve") {
+            serve["temperature"] = 0.7.into();
+        }
+        assert_eq!(found, expected, "{name}");
+        let readme = String::from_utf8(written["README.md"].clone()).unwrap();
+        let lines: Vec<&str> = readme.lines().collect();
+        assert!(lines.contains(&"openlora train"), "{name}");
+        // The settings are read back.
+        let shown = openlora(&dir.path().join(name))
+            .args(["config", "get", "train.on_long"])
+            .run()
+            .succeeds();
+        assert_eq!(shown.stdout, "truncate\n");
+    }
+}
+
+#[test]
+fn a_base_that_is_a_path_is_named_by_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let golden = crate::golden::dir("llama");
+    let run = openlora(dir.path())
+        .args(["init", "project", "--template", "blank", "--json"])
+        .args(["--base", golden.to_str().unwrap()])
+        .run()
+        .succeeds();
+    let said: Value = serde_json::from_str(&run.stdout).unwrap();
+    let place = golden.canonicalize().unwrap();
+    assert_eq!(said["base"]["id"], json!(place));
+    assert!(said["base"]["parameters"].as_u64().unwrap() > 0);
+    let run = openlora(&dir.path().join("project"))
+        .args(["data", "check"])
+        .run();
+    run.succeeds();
+    openlora(dir.path())
+        .args(["init", "other", "--template", "blank", "--base", "no.gguf"])
+        .run()
+        .fails(
+            3,
+            "error: no.gguf: no such file\n\
+             hint: use nano, the path of a GGUF file or of a folder with config.json, or an id such \
+             as Qwen/Qwen3-0.6B\n",
+        );
+    assert!(!dir.path().join("other").exists());
+}
+
 #[test]
 fn an_empty_folder_is_filled_in_place() {
     let dir = tempfile::tempdir().unwrap();

@@ -42,6 +42,7 @@ pub fn write_adapters(dir: &Path) {
             task,
             base_id: "llama".to_owned(),
             base_digest: base.digest.clone(),
+            rows: None,
         };
         let text = serde_json::to_string(&card).unwrap();
         std::fs::write(to.join("openlora_task.json"), text).unwrap();

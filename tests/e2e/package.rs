@@ -68,6 +68,7 @@ fn made() -> &'static Made {
         let result = RunResult {
             ended_at: 1_795_363_445,
             metrics: Vec::new(),
+            long_rows: None,
         };
         result.write(&outcome.run).unwrap();
         let run = RunDir::find(&dir.join("runs"), None).unwrap();

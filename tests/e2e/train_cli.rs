@@ -354,8 +354,10 @@ fn a_dry_run_writes_nothing() {
             "tokens",
             "steps",
             "trainable",
+            "probed_steps",
             "tokens_per_second",
             "seconds",
+            "validation_seconds",
             "memory_bytes"
         ]
     );
@@ -364,6 +366,112 @@ fn a_dry_run_writes_nothing() {
         (Some(40), Some(20))
     );
     assert!(!project.path().join("runs").exists());
+}
+
+/// Tokens and steps of a plan are those of the run, and its figures agree with each other.
+#[test]
+fn a_plan_foresees_the_run() {
+    let project = Project::new("epochs = 2\nval = \"0.2\"");
+    let plan = json(&project.run("train --plan --json").succeeds());
+    assert!(!project.path().join("runs").exists());
+    let summary = json(&project.run("train --json --no-attribution").succeeds());
+    for figure in ["steps", "tokens"] {
+        assert_eq!(plan[figure], summary[figure], "{figure}");
+    }
+    let figure = |name: &str| plan[name].as_f64().unwrap();
+    let seconds = figure("tokens") / figure("tokens_per_second");
+    assert!(
+        (figure("seconds") - seconds).abs() <= 1e-9 * seconds,
+        "{plan}"
+    );
+    assert!(figure("validation_seconds") > 0.0 && figure("memory_bytes") > 0.0);
+    assert!((3.0..=24.0).contains(&figure("probed_steps")), "{plan}");
+}
+
+#[test]
+fn long_rows_are_told_and_recorded() {
+    let project = Project::new("epochs = 1\n[eval]\ndata = [\"test.jsonl\"]");
+    let check = json(&project.run("data check --json").succeeds());
+    let longest = check["parts"][0]["lengths"]["max"].as_u64().unwrap();
+    let limit = longest - 1;
+    let set = format!("config set train.max_len {limit}");
+    project.run(&set).succeeds();
+    let refused = project.run("data check --json");
+    assert_eq!(refused.code, 3);
+    let refused = json(&refused);
+    let choice = |name: &str| {
+        let mut choices = refused["parts"][0]["long_rows"].as_array().unwrap().iter();
+        choices.find(|it| it["on_long"] == name).unwrap()
+    };
+    for (on_long, became) in [
+        ("drop", "they were left out"),
+        ("truncate", "their text was cut"),
+    ] {
+        let run = project.run(&format!(
+            "train --on-long {on_long} --json --no-attribution"
+        ));
+        let run = run.succeeds();
+        assert_eq!(json(&run)["long_rows"], *choice(on_long));
+        let told = format!(
+            "warning: {} of 40 training rows are longer than {limit} tokens (the longest has \
+             {longest}): ",
+            choice(on_long)["long"]
+        );
+        assert!(run.stderr.contains(&told), "{}", run.stderr);
+        let result = fs::read_to_string(project.latest().join("result.json")).unwrap();
+        let result: Value = serde_json::from_str(&result).unwrap();
+        assert_eq!(result["long_rows"], *choice(on_long));
+        let lock = fs::read_to_string(project.latest().join("config.lock.toml")).unwrap();
+        let lock: toml::Table = lock.parse().unwrap();
+        assert_eq!(lock["train"]["on_long"].as_str(), Some(on_long));
+        let package = format!("package --unsigned --out {on_long} -q");
+        project.run(&package).succeeds();
+        let manifest = fs::read_to_string(project.path().join(on_long).join("openlora.json"));
+        let manifest: Value = serde_json::from_str(&manifest.unwrap()).unwrap();
+        let stated = &manifest["training"]["hyperparameters"];
+        assert_eq!(stated["on_long"], on_long);
+        assert_eq!(stated["long_rows"], choice(on_long)["long"]);
+        let card = fs::read_to_string(project.path().join(on_long).join("README.md")).unwrap();
+        let sentence = format!(
+            "\n{} rows are longer than {limit} tokens: {became}.\n",
+            choice(on_long)["long"]
+        );
+        assert!(card.contains(&sentence), "{card}");
+    }
+    project.run("train --on-long split").fails(
+        2,
+        "error: train.on_long is split, which only plain text can be, and the task is classify\n\
+         hint: set it to truncate or drop: data check says what each does to these rows\n",
+    );
+}
+
+#[test]
+fn eval_reads_rows_as_the_training_did() {
+    let project = Project::new("epochs = 1\n[eval]\ndata = [\"test.jsonl\"]");
+    project.run("config set train.max_len 8").succeeds();
+    let trained = project.run("train --max-len 128 --json --no-attribution --out shipped");
+    let summary = json(&trained.succeeds());
+    let evaluated = |adapter: &str| {
+        let line = format!("eval {adapter} --vs base --json");
+        json(&project.run(&line).succeeds())
+    };
+    for adapter in ["", "shipped"] {
+        assert_eq!(evaluated(adapter), summary["eval"]);
+    }
+    // The card of an earlier version does not say it, and the run's lock file does.
+    let card = project.latest().join("adapter/openlora_task.json");
+    let mut stated: Value = serde_json::from_slice(&fs::read(&card).unwrap()).unwrap();
+    assert_eq!(
+        stated.as_object_mut().unwrap().remove("rows").unwrap(),
+        serde_json::json!({ "max_len": 128, "loss": "completion", "on_long": "error" })
+    );
+    fs::write(&card, stated.to_string()).unwrap();
+    assert_eq!(evaluated(""), summary["eval"]);
+    let run = project.run("eval --max-len 8");
+    assert_eq!(run.code, 3);
+    let hint = "hint: the limit is that of the training: raise it with --max-len, or have long rows \
+                cut or left out with --on-long truncate or --on-long drop\n";
+    assert!(run.stderr.ends_with(hint), "{}", run.stderr);
 }
 
 #[test]

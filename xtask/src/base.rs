@@ -23,6 +23,7 @@ use openlora_model::{
         DataSource, Dataset, Task, TrainingExample,
         encode::{EncodeOptions, LossOn, encode_row},
         load,
+        long::{LongRows, OnLong},
     },
     text::TextCodec,
 };
@@ -294,6 +295,7 @@ fn encode(codec: &TextCodec, dataset: &Dataset, context: usize) -> Result<TrainR
     let options = EncodeOptions {
         max_len: context,
         loss: LossOn::All,
+        on_long: OnLong::Error,
     };
     let task = |example: &TrainingExample| match example {
         TrainingExample::Chat { .. } => Task::Chat { instruction: None },
@@ -307,6 +309,7 @@ fn encode(codec: &TextCodec, dataset: &Dataset, context: usize) -> Result<TrainR
     Ok(TrainRows {
         sources: vec![0; encoded.len()],
         origins: (0..encoded.len()).collect(),
+        long: LongRows::default(),
         encoded,
     })
 }

@@ -311,12 +311,18 @@ fn contributor(source: &openlora_model::dataset::DataSource) -> IndexContributor
     }
 }
 
-/// For each trained row, the first trained row of its cluster.
+/// For each trained row, the first trained row of its cluster. The parts of a divided row are in
+/// clusters of their own: each repeats only the same part of a duplicate.
 fn clusters(roots: &[usize], rows: &TrainRows) -> Vec<u32> {
-    let mut first: BTreeMap<usize, u32> = BTreeMap::new();
+    let mut first: BTreeMap<(usize, usize), u32> = BTreeMap::new();
+    let mut parts: BTreeMap<usize, usize> = BTreeMap::new();
     (0u32..)
         .zip(&rows.origins)
-        .map(|(at, origin)| *first.entry(roots[*origin]).or_insert(at))
+        .map(|(at, origin)| {
+            let part = parts.entry(*origin).or_default();
+            *part += 1;
+            *first.entry((roots[*origin], *part)).or_insert(at)
+        })
         .collect()
 }
 

@@ -15,6 +15,7 @@ use super::{
     gguf::{self, ConversionLease, ConversionProgress, GgufSource},
     hub::{self, DownloadProgress, HubRequest},
     nano::{NANO, unpack_nano},
+    shapes::parameters,
     weight_files::weight_files,
 };
 
@@ -159,6 +160,53 @@ pub fn open_base(
         revision: Some(snapshot.commit),
         ..base
     })
+}
+
+/// The number of weights of a base, without opening it: counted for a folder or a GGUF file, and read
+/// from the name of a Hub id, such as 135 million for `SmolLM2-135M`. `None` if the name does not say
+/// it.
+///
+/// # Errors
+///
+/// `id` is no base: neither `nano`, a folder, a GGUF file nor a Hub id.
+pub fn base_size(id: &str) -> Result<Option<u64>, ModelError> {
+    let path = Path::new(id);
+    if path.is_dir() && path.join(CONFIG).exists() {
+        let config = ModelConfig::read(&path.join(CONFIG))?;
+        return Ok(Some(parameters(&config)));
+    }
+    if path.is_file() && gguf::is_gguf(path)? {
+        return gguf::count_parameters(path).map(Some);
+    }
+    if path.exists() || gguf::is_named_gguf(path) {
+        let path = path.to_owned();
+        return Err(match (path.is_dir(), path.exists()) {
+            (true, _) => ModelError::NotBase { dir: path },
+            (false, true) => ModelError::NotFolder { path },
+            (false, false) => ModelError::NoFile { path },
+        });
+    }
+    if id != NANO && !is_hub_id(id) {
+        return Err(ModelError::BaseId {
+            found: id.to_owned(),
+        });
+    }
+    Ok(size_in_name(id))
+}
+
+/// The first part of a name that is a number of millions or billions, such as `135M` or `0.6B`.
+fn size_in_name(name: &str) -> Option<u64> {
+    let size = |part: &str| {
+        let (digits, unit) = part.split_at_checked(part.len().checked_sub(1)?)?;
+        let scale = match unit {
+            "M" | "m" => 1e6,
+            "B" | "b" => 1e9,
+            _ => return None,
+        };
+        let number = digits.parse::<f64>().ok().filter(|it| *it > 0.0)?;
+        Some((number * scale) as u64)
+    };
+    name.split(['/', '-', '_']).find_map(size)
 }
 
 fn open_folder(id: &str, dir: &Path) -> Result<BaseModel, ModelError> {

@@ -161,6 +161,13 @@ pub fn convert(
     GgufFile::open(path)?.converted(models_dir, report)
 }
 
+/// The number of weights in a file, from its header.
+pub fn count_parameters(path: &Path) -> Result<u64, ModelError> {
+    let file = GgufFile::open(path)?;
+    let weights = |tensor: &header::GgufTensor| tensor.shape.iter().product::<u64>();
+    Ok(file.header.tensors.values().map(weights).sum())
+}
+
 /// An open file whose header was read and found usable.
 struct GgufFile<'a> {
     path: &'a Path,

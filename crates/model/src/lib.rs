@@ -37,7 +37,7 @@ pub mod unpack;
 mod weight_files;
 mod weights;
 
-pub use base::{BaseModel, BaseProgress, BaseRequest, HubToken, open_base};
+pub use base::{BaseModel, BaseProgress, BaseRequest, HubToken, base_size, open_base};
 pub use config::{ModelConfig, ModelFamily, RopeScaling};
 pub use error::{GgufProblem, HubProblem, ModelError};
 pub use hub::DownloadProgress;

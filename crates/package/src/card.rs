@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use serde_json::Value;
+
 use super::manifest::{Manifest, WeightsOrigin};
 use openlora_core::private::foreign_text::is_steering;
 use openlora_model::adapter::LoraAdapter;
@@ -57,7 +59,7 @@ fn front_matter(text: &mut String, manifest: &Manifest) {
         NO_LICENSE => "unknown".to_owned(),
         license => license.to_lowercase(),
     };
-    let quoted = |value: &str| serde_json::Value::from(value).to_string();
+    let quoted = |value: &str| Value::from(value).to_string();
     let _ = writeln!(text, "base_model: {}", quoted(&manifest.base.id));
     text.push_str("base_model_relation: adapter\nlibrary_name: peft\n");
     let _ = writeln!(text, "license: {}", quoted(&license));
@@ -92,6 +94,27 @@ fn data(text: &mut String, manifest: &Manifest) {
             escaped(license)
         );
     }
+    long_rows(text, manifest);
+}
+
+/// What became of rows that were too long, as a sentence of its own.
+fn long_rows(text: &mut String, manifest: &Manifest) {
+    let stated = manifest.training.hyperparameters.as_ref();
+    let value = |key: &str| stated.and_then(|stated| stated.get(key));
+    let number = |key: &str| value(key).and_then(Value::as_u64);
+    let (Some(rows), Some(limit)) = (number("long_rows"), number("max_len")) else {
+        return;
+    };
+    let became = match value("on_long").and_then(Value::as_str) {
+        Some("truncate") => "their text was cut",
+        Some("drop") => "they were left out",
+        Some("split") => "they were split",
+        _ => return,
+    };
+    let _ = writeln!(
+        text,
+        "\n{rows} rows are longer than {limit} tokens: {became}."
+    );
 }
 
 /// A cell of a table on one line.

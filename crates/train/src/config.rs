@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::schedule::RateCurve;
 use openlora_model::{
     LoraConfig, WeightPrecision,
-    dataset::encode::{EncodeOptions, LossOn},
+    dataset::{
+        encode::{EncodeOptions, LossOn},
+        long::OnLong,
+    },
 };
 
 /// Every `train.*` setting, resolved. Counts are in the unit that the field names.
@@ -37,6 +40,9 @@ pub struct TrainConfig {
     pub columns: Vec<String>,
     /// Longest row, in tokens.
     pub max_len: usize,
+    /// What becomes of longer rows; runs of older versions do not state it, and refused them.
+    #[serde(default)]
+    pub on_long: OnLong,
     /// The tokens of a row that the loss covers.
     pub loss: LossOn,
     /// Limit of the global gradient norm; 0 disables clipping.
@@ -77,6 +83,7 @@ impl Default for TrainConfig {
             accumulate: 1,
             columns: Vec::new(),
             max_len: 256,
+            on_long: OnLong::Error,
             loss: LossOn::Completion,
             clip: 1.0,
             weight_decay: 0.0,
@@ -107,6 +114,7 @@ impl TrainConfig {
         EncodeOptions {
             max_len: self.max_len,
             loss: self.loss,
+            on_long: self.on_long,
         }
     }
 

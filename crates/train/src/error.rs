@@ -7,7 +7,7 @@ use openlora_decoder::DecoderError;
 use openlora_model::{
     ModelError,
     adapter::AdapterError,
-    dataset::{DataError, choices::SameLabels},
+    dataset::{DataError, choices::SameLabels, long::LongRows},
     text::ModelTextError,
 };
 
@@ -40,6 +40,11 @@ pub enum TrainError {
     },
     #[error("there is nothing to train on: the data has no rows")]
     NoRows,
+    #[error(
+        "no row is left: all {} are longer than {} tokens and left out (the longest has {})",
+        .0.rows, .0.max_len, .0.longest
+    )]
+    AllLong(LongRows),
     #[error("train.val is `{found}`: expected a fraction between 0 and 1, or a data file")]
     Validation { found: String },
     #[error("train.val = {fraction} leaves none of {rows} rows for validation")]
@@ -129,6 +134,7 @@ impl Explain for TrainError {
             | Self::Complete { .. }
             | Self::EvalNeeds { .. } => ExitClass::Usage,
             Self::NoRows
+            | Self::AllLong(_)
             | Self::Validation { .. }
             | Self::ValidationShare { .. }
             | Self::NotARun { .. }
@@ -161,6 +167,9 @@ impl Explain for TrainError {
             }
             Self::NoRows => {
                 Some("name data files under [[data]] in openlora.toml, or with --data".to_owned())
+            }
+            Self::AllLong(_) => {
+                Some("raise train.max_len, or set train.on_long to truncate".to_owned())
             }
             Self::Validation { .. } => {
                 Some("for example `--val 0.1`, or `--val data/valid.jsonl`".to_owned())

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use openlora_model::dataset::long::LongRows;
 use serde::{Deserialize, Serialize};
 
 /// One optimizer step.
@@ -72,6 +73,9 @@ pub struct RunStarted {
     pub done: u64,
     pub steps: u64,
     pub trainable: u64,
+    /// Rows that were longer than the limit: of those to train on, and of a validation file.
+    pub long_rows: LongRows,
+    pub long_validation_rows: LongRows,
 }
 
 /// The caller's answer to an event.

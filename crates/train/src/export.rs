@@ -44,6 +44,7 @@ pub fn write_adapter(
             task: inputs.task.clone(),
             base_id: inputs.base.id.clone(),
             base_digest: inputs.base.digest.clone(),
+            rows: Some(config.encode_options()),
         }),
     };
     write(dir, &request)?;

@@ -89,13 +89,18 @@ impl TrainInputs {
             seed: self.config.seed,
         };
         let split = split(&self.dataset, &wish)?;
-        if split.valid.is_empty() {
+        let validation = rows.select(&split.valid);
+        if validation.is_empty() {
             return Err(TrainError::ValidationShare {
                 fraction: valid,
                 rows: rows.len(),
             });
         }
-        Ok((rows.select(&split.train), rows.select(&split.valid)))
+        let train = TrainRows {
+            long: rows.long,
+            ..rows.select(&split.train)
+        };
+        Ok((train, validation))
     }
 
     /// How often each source is drawn in an epoch.

@@ -33,6 +33,7 @@ mod event;
 mod export;
 pub mod gradients;
 pub mod inputs;
+pub mod machine;
 mod memory;
 pub mod order;
 pub mod plan;

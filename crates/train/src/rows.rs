@@ -1,26 +1,32 @@
 //! Encoded rows and their batches.
 
+use std::ops::Range;
+
 use super::error::TrainError;
 use openlora_decoder::TokenBatch;
 use openlora_model::{
     dataset::{
         Dataset, RowFault, Task,
-        encode::{EncodeOptions, EncodedRow, encode_all},
+        encode::{EncodeOptions, EncodedRow},
+        long::{LongRows, fit_rows},
     },
     text::TextCodec,
 };
 
 /// Encoded training rows; `sources[i]` is the source of row `i`, `origins[i]` its position in the
-/// dataset.
+/// dataset, which the parts of a divided row share.
 #[derive(Debug, Default)]
 pub struct TrainRows {
     pub encoded: Vec<EncodedRow>,
     pub sources: Vec<usize>,
     pub origins: Vec<usize>,
+    /// The rows of the dataset that were longer than the limit.
+    pub long: LongRows,
 }
 
 impl TrainRows {
-    /// Encodes every row; the first invalid one is an error naming its file and line.
+    /// Encodes every row that is not left out; the first invalid one is an error naming its file and
+    /// line.
     pub fn encode(
         codec: &TextCodec,
         task: &Task,
@@ -28,11 +34,16 @@ impl TrainRows {
         options: &EncodeOptions,
     ) -> Result<Self, TrainError> {
         task.check(dataset)?;
-        let encoded = encode_all(codec, task, dataset, options)?;
+        let fitted = fit_rows(codec, task, dataset, options)?;
+        if let (true, Some(long)) = (fitted.encoded.is_empty(), fitted.long.found()) {
+            return Err(TrainError::AllLong(long));
+        }
+        let source = |origin: &usize| dataset.rows[*origin].source;
         Ok(Self {
-            encoded,
-            sources: dataset.rows.iter().map(|row| row.source).collect(),
-            origins: (0..dataset.rows.len()).collect(),
+            sources: fitted.origins.iter().map(source).collect(),
+            encoded: fitted.encoded,
+            origins: fitted.origins,
+            long: fitted.long,
         })
     }
 
@@ -80,16 +91,21 @@ impl TrainRows {
         batches
     }
 
-    /// The rows at `picks`.
+    /// What was encoded of the dataset's rows at `picks`, in their order; not counted as long.
     pub fn select(&self, picks: &[usize]) -> Self {
+        let rows: Vec<usize> = picks.iter().flat_map(|pick| self.parts_of(*pick)).collect();
         Self {
-            encoded: picks
-                .iter()
-                .map(|pick| self.encoded[*pick].clone())
-                .collect(),
-            sources: picks.iter().map(|pick| self.sources[*pick]).collect(),
-            origins: picks.iter().map(|pick| self.origins[*pick]).collect(),
+            encoded: rows.iter().map(|row| self.encoded[*row].clone()).collect(),
+            sources: rows.iter().map(|row| self.sources[*row]).collect(),
+            origins: rows.iter().map(|row| self.origins[*row]).collect(),
+            long: LongRows::default(),
         }
+    }
+
+    /// The encoded rows of a row of the dataset.
+    fn parts_of(&self, origin: usize) -> Range<usize> {
+        let first = self.origins.partition_point(|other| *other < origin);
+        first..self.origins.partition_point(|other| *other <= origin)
     }
 }
 

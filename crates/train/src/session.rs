@@ -35,6 +35,7 @@ use super::{
     watchdog::LossVerdict,
 };
 use openlora_decoder::Decoder;
+use openlora_model::dataset::long::LongRows;
 
 /// The starting point of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +60,9 @@ pub struct RunOutcome {
     pub peak_memory_bytes: u64,
     /// Training loss of the last step.
     pub final_loss: f64,
+    /// The training rows that were longer than the limit, if any were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub long_rows: Option<LongRows>,
     /// The validation whose weights were kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub best: Option<BestValidation>,
@@ -323,6 +327,8 @@ impl<'a> TrainSession<'a> {
             done: self.state.step,
             steps: self.plan.steps,
             trainable: self.stepper.trained_values(),
+            long_rows: self.rows.long,
+            long_validation_rows: self.validation.long,
         }
     }
 
@@ -376,6 +382,7 @@ impl<'a> TrainSession<'a> {
             tokens_per_second: state.tokens as f64 / state.seconds.max(1e-9),
             peak_memory_bytes: memory::peak_bytes(),
             final_loss: state.last_loss,
+            long_rows: self.rows.long.found(),
             best: best.filter(|_| self.inputs.config.patience.is_some()),
         };
         Ok((outcome, self.stepper.decoder))

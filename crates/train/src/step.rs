@@ -105,12 +105,4 @@ impl TrainStepper {
         gradients.add(&self.trainable, &mut store)?;
         Ok(f64::from(loss.to_scalar::<f32>()?))
     }
-
-    /// Like a step, but without an update: for measurements.
-    pub fn measure_step(&mut self, batch: &TokenBatch) -> Result<(), TrainError> {
-        self.decoder.set_training(true);
-        let mut gradients = ParameterGradients::new(self.trainable.len());
-        self.accumulate(batch, batch.target_count(), &mut gradients)?;
-        Ok(())
-    }
 }

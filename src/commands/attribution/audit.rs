@@ -16,10 +16,10 @@ use openlora_influence::{
 };
 use openlora_model::{
     adapter,
-    dataset::{ColumnNames, Dataset, encode::encode_all},
+    dataset::{ColumnNames, Dataset},
 };
 use openlora_train::{
-    RunDir, RunStart, TrainFlow, TrainInputs, load_with_adapter, run::files, train,
+    RunDir, RunStart, TrainFlow, TrainInputs, TrainRows, load_with_adapter, run::files, train,
 };
 
 /// Longest answer.
@@ -142,12 +142,8 @@ fn asked(
         .as_ref()
         .or(inputs.validation.as_ref())
         .unwrap_or(&inputs.dataset);
-    let rows = encode_all(
-        &inputs.codec,
-        &inputs.task,
-        dataset,
-        &inputs.config.encode_options(),
-    )?;
+    let options = inputs.config.encode_options();
+    let rows = TrainRows::encode(&inputs.codec, &inputs.task, dataset, &options)?.encoded;
     let ends = |token: u32| inputs.codec.stop_ids().contains(&token);
     let step = rows.len().div_ceil(count.max(1)).max(1);
     let mut asked = Vec::new();

@@ -12,7 +12,8 @@ use openlora_core::error::{ExitClass, ExitStatus, Failure};
 use openlora_model::dataset::{
     self, DataError, DataInspection, Dataset, Task,
     duplicates::{self, DatasetPart, DuplicateRow},
-    statistics::{self, TokenLengths},
+    long::{LongRows, check_divisible},
+    statistics::{self, MeasuredRows, TokenLengths},
     warnings::{self, DataSurroundings, DataWarning},
 };
 use openlora_model::text::TextCodec;
@@ -25,6 +26,7 @@ struct CheckedPart {
     name: &'static str,
     found: DataInspection,
     lengths: Option<TokenLengths>,
+    choices: Vec<LongRows>,
 }
 
 /// Checks the named files, or all data of the project.
@@ -70,6 +72,7 @@ fn read(context: &CommandContext, files: &[PathBuf]) -> Result<Vec<CheckedPart>,
         name,
         found: dataset::inspect(&sources, FAULTS_SHOWN),
         lengths: None,
+        choices: Vec::new(),
     };
     Ok(parts.into_iter().map(inspected).collect())
 }
@@ -85,8 +88,8 @@ fn resolve_task(context: &CommandContext, parts: &[CheckedPart]) -> Result<Task,
     Ok(task)
 }
 
-/// Counts tokens with the base's tokenizer. Rows that cannot be encoded are errors; returns those
-/// to list and the number of the rest.
+/// Counts tokens with the base's tokenizer. Rows that cannot be encoded or fitted are errors; returns
+/// those to list and the number of the rest.
 fn measure(
     context: &CommandContext,
     task: &Task,
@@ -94,17 +97,23 @@ fn measure(
 ) -> Result<(Vec<DataError>, usize), Failure> {
     let base = project::base(context, None)?;
     let codec = TextCodec::open(&base.dir)?;
-    let options = encode_options(&context.settings);
+    let options = encode_options(&context.settings)?;
     let most = base.config.max_positions;
     let (mut faults, mut more) = (Vec::new(), 0);
     for part in parts {
-        let (lengths, found) =
-            statistics::lengths(&codec, task, &part.found.dataset, &options, most);
-        part.lengths = Some(lengths);
-        more += found.len().saturating_sub(FAULTS_SHOWN);
-        faults.extend(found.into_iter().take(FAULTS_SHOWN));
+        let MeasuredRows {
+            lengths,
+            choices,
+            errors,
+        } = statistics::lengths(&codec, task, &part.found.dataset, &options, most);
+        (part.lengths, part.choices) = (Some(lengths), choices);
+        more += errors.len().saturating_sub(FAULTS_SHOWN);
+        faults.extend(errors.into_iter().take(FAULTS_SHOWN));
     }
-    Ok((faults, more))
+    Ok(match check_divisible(task, options.on_long) {
+        Ok(()) => (faults, more),
+        Err(error) => (vec![error], 0),
+    })
 }
 
 fn assemble(
@@ -170,5 +179,6 @@ fn part_report(part: &CheckedPart) -> PartReport {
         sources,
         labels,
         lengths: part.lengths.clone(),
+        long_rows: part.choices.clone(),
     }
 }

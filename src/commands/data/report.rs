@@ -9,6 +9,7 @@ use openlora_core::{error::Explain, private::foreign_text::clean_line};
 use openlora_model::dataset::{
     DataError, Task,
     duplicates::DuplicateRow,
+    long::LongRows,
     statistics::{SourceFigures, TokenLengths},
     warnings::DataWarning,
 };
@@ -40,6 +41,8 @@ pub struct PartReport {
     pub sources: Vec<SourceFigures>,
     pub labels: BTreeMap<String, usize>,
     pub lengths: Option<TokenLengths>,
+    /// What each value of `train.on_long` does about the rows that are too long.
+    pub long_rows: Vec<LongRows>,
 }
 
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -76,6 +79,7 @@ pub fn print(context: &CommandContext, report: &DataReport) {
         source_lines(report),
         label_lines(report),
         length_lines(report),
+        long_row_lines(report),
         duplicate_lines(&report.duplicates),
         warning_lines(report),
         error_lines(report),
@@ -131,7 +135,9 @@ fn label_lines(report: &DataReport) -> Vec<String> {
 }
 
 fn length_lines(report: &DataReport) -> Vec<String> {
-    let head = ["part", "min", "median", "p95", "max", "tokens", "learned"];
+    let head = [
+        "part", "min", "median", "p95", "p99", "max", "tokens", "learned",
+    ];
     let mut cells = vec![row(head)];
     for part in &report.parts {
         if let Some(lengths) = &part.lengths {
@@ -139,11 +145,12 @@ fn length_lines(report: &DataReport) -> Vec<String> {
                 min,
                 median,
                 p95,
+                p99,
                 max,
                 tokens,
                 learned,
             } = lengths;
-            let figures = [min, median, p95, max, tokens, learned].map(|n| n.to_string());
+            let figures = [min, median, p95, p99, max, tokens, learned].map(|n| n.to_string());
             cells.push([part.name.to_owned()].into_iter().chain(figures).collect());
         }
     }
@@ -152,6 +159,46 @@ fn length_lines(report: &DataReport) -> Vec<String> {
     } else {
         aligned(&cells)
     }
+}
+
+/// The rows that are too long, and what each choice about them does.
+fn long_row_lines(report: &DataReport) -> Vec<String> {
+    let long = |part: &&PartReport| part.long_rows.iter().any(|choice| choice.long > 0);
+    let parts: Vec<&PartReport> = report.parts.iter().filter(long).collect();
+    let Some(limit) = parts.first().and_then(|part| part.long_rows.first()) else {
+        return Vec::new();
+    };
+    let head = [
+        "part", "on_long", "long", "of", "tokens", "become", "with", "refused",
+    ];
+    let mut cells = vec![row(head)];
+    for part in parts {
+        for choice in &part.long_rows {
+            let LongRows {
+                rows,
+                long,
+                tokens,
+                kept_rows,
+                kept_tokens,
+                refused,
+                ..
+            } = choice;
+            let figures = [long, rows, tokens, kept_rows, kept_tokens, refused];
+            let names = [part.name, choice.on_long.name()].map(str::to_owned);
+            cells.push(
+                names
+                    .into_iter()
+                    .chain(figures.map(|n| n.to_string()))
+                    .collect(),
+            );
+        }
+    }
+    let mut lines = vec![format!(
+        "rows of more than {} tokens (train.max_len), and what train.on_long makes of them:",
+        limit.max_len
+    )];
+    lines.extend(aligned(&cells));
+    lines
 }
 
 fn duplicate_lines(found: &[DuplicateRow]) -> Vec<String> {

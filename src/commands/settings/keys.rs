@@ -5,8 +5,8 @@ use std::{path::PathBuf, time::Duration};
 
 use super::{
     typed::{
-        ContractPayerPolicy, EnginePreference, FacilitatorChoice, IndexMethodChoice, LossTokens,
-        StatedSetting, field,
+        ContractPayerPolicy, EnginePreference, FacilitatorChoice, IndexMethodChoice, StatedSetting,
+        field,
     },
     value::{NetworkEntry, SettingKind, SourceEntry, Values},
 };
@@ -46,6 +46,8 @@ const fn number(min: f64, max: f64) -> SettingKind {
 
 const TASKS: SettingKind = SettingKind::Choice(&["classify", "chat", "text"]);
 const SCHEDULES: SettingKind = SettingKind::Choice(&["cosine", "linear", "constant"]);
+const LOSSES: SettingKind = SettingKind::Choice(&["completion", "all"]);
+const ON_LONG: SettingKind = SettingKind::Choice(&["error", "truncate", "drop", "split"]);
 const PRECISIONS: SettingKind = SettingKind::Choice(&["f32", "bf16", "auto"]);
 const QUANTS: SettingKind = SettingKind::Choice(&["auto", "f32", "q8_0", "q4_0", "q4k"]);
 const THEMES: SettingKind = SettingKind::Choice(&["dark", "light", "high-contrast", "mono"]);
@@ -182,7 +184,9 @@ settings! {
         columns: Vec<String> = SettingKind::List, None,
             "columns of the data files that have other names there, such as `text=review`";
         max_len: usize = integer(8, 1 << 20), Some("256"), "longest row in tokens";
-        loss: LossTokens = LossTokens::KIND, Some("\"completion\""), "tokens that are learned from";
+        on_long: String = ON_LONG, Some("\"error\""),
+            "what becomes of longer rows: an error, their text cut, left out, or (plain text only) split";
+        loss: String = LOSSES, Some("\"completion\""), "tokens that are learned from";
         clip: f64 = number(0.0, 1e6), Some("1.0"), "gradient-norm limit";
         weight_decay: f64 = number(0.0, 1.0), Some("0.0"), "AdamW weight decay";
         val: Option<StatedSetting<String>> = SettingKind::Text, None,

@@ -210,15 +210,6 @@ macro_rules! choice {
 }
 
 choice! {
-    /// Tokens that are learned from.
-    LossTokens {
-        /// Those of the answer.
-        Completion = "completion",
-        All = "all"
-    }
-}
-
-choice! {
     /// How the index scores examples.
     IndexMethodChoice { Influence = "influence", Datainf = "datainf", Gradient = "gradient" }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::Task;
+use crate::dataset::{Task, encode::EncodeOptions};
 use openlora_core::error::describe_decoding;
 
 /// Name of the card next to the PEFT files.
@@ -19,6 +19,9 @@ pub struct TaskCard {
     pub base_id: String,
     /// SHA-256, hex, over the base's configuration, weights and tokenizer.
     pub base_digest: String,
+    /// How the training rows were encoded; adapters of older versions do not state it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rows: Option<EncodeOptions>,
 }
 
 impl TaskCard {

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DataError, DataRow, Dataset, RowFault, Task};
+use super::{DataError, DataRow, Dataset, RowFault, Task, long::OnLong};
 use crate::{
     dataset::TrainingExample,
     text::{ChatMessage, ModelTextError, TextCodec, TokenPiece},
@@ -33,14 +33,19 @@ pub enum LossOn {
     All,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How rows are encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct EncodeOptions {
     /// Longest row in tokens.
     pub max_len: usize,
     pub loss: LossOn,
+    /// What becomes of longer rows, see [`fit_rows`](super::long::fit_rows).
+    #[serde(default)]
+    pub on_long: OnLong,
 }
 
-/// Encodes one row.
+/// Encodes one row that must fit, whatever `on_long` says.
 ///
 /// # Errors
 ///
@@ -53,21 +58,10 @@ pub fn encode_row(
     row: &DataRow,
     options: &EncodeOptions,
 ) -> Result<EncodedRow, DataError> {
-    encode(codec, task, &row.example, options).map_err(|fault| dataset.row_error(row, fault))
-}
-
-/// Encodes every row in order; stops at the first error.
-pub fn encode_all(
-    codec: &TextCodec,
-    task: &Task,
-    dataset: &Dataset,
-    options: &EncodeOptions,
-) -> Result<Vec<EncodedRow>, DataError> {
-    dataset
-        .rows
-        .iter()
-        .map(|row| encode_row(codec, task, dataset, row, options))
-        .collect()
+    let encoded = encode_whole(codec, task, &row.example, options.loss);
+    encoded
+        .and_then(|encoded| fitting(encoded, options.max_len))
+        .map_err(|fault| dataset.row_error(row, fault))
 }
 
 /// A run of tokens that are all targets or all not.
@@ -86,7 +80,7 @@ pub fn segments(
     options: &EncodeOptions,
 ) -> Result<(EncodedRow, Vec<TextSegment>), DataError> {
     let shown = lay_out(codec, task, &row.example, options.loss).and_then(|layout| {
-        let encoded = tokens(codec, &layout, options)?;
+        let encoded = fitting(tokens(codec, &layout, options.loss)?, options.max_len)?;
         let segments = cut(codec, &layout.text, &encoded, &layout.pieces);
         Ok((encoded, segments))
     });
@@ -102,32 +96,50 @@ struct TextLayout {
     chat: bool,
 }
 
-fn encode(
+/// Encodes an example of any length.
+pub(super) fn encode_whole(
     codec: &TextCodec,
     task: &Task,
     example: &TrainingExample,
-    options: &EncodeOptions,
+    loss: LossOn,
 ) -> Result<EncodedRow, RowFault> {
-    let layout = lay_out(codec, task, example, options.loss)?;
-    tokens(codec, &layout, options)
+    let layout = lay_out(codec, task, example, loss)?;
+    tokens(codec, &layout, loss)
 }
 
-fn tokens(
-    codec: &TextCodec,
-    layout: &TextLayout,
-    options: &EncodeOptions,
-) -> Result<EncodedRow, RowFault> {
+impl EncodedRow {
+    /// Some of its tokens as a row, whose first token is not learned.
+    pub(super) fn part(&self, range: Range<usize>) -> Self {
+        let mut part = Self {
+            ids: self.ids[range.clone()].to_vec(),
+            targets: self.targets[range].to_vec(),
+        };
+        part.forget_first();
+        part
+    }
+
+    /// No token precedes the first one, so it cannot be a target.
+    fn forget_first(&mut self) {
+        if let Some(first) = self.targets.first_mut() {
+            *first = false;
+        }
+    }
+}
+
+fn tokens(codec: &TextCodec, layout: &TextLayout, loss: LossOn) -> Result<EncodedRow, RowFault> {
     let marked = in_ranges(codec, layout);
     let mut encoded = EncodedRow {
-        targets: match options.loss {
+        targets: match loss {
             LossOn::All => marked.into_iter().map(|left_out| !left_out).collect(),
             LossOn::Completion => marked,
         },
         ids: layout.pieces.iter().map(|piece| piece.id).collect(),
     };
     close(codec, layout, &mut encoded);
-    check(&encoded, options.max_len)?;
-    Ok(encoded)
+    match encoded.targets.contains(&true) {
+        true => Ok(encoded),
+        false => Err(RowFault::NothingLearned),
+    }
 }
 
 /// Cuts the text at the borders of target runs; tokens without text are spelt out.
@@ -381,19 +393,13 @@ fn close(codec: &TextCodec, layout: &TextLayout, encoded: &mut EncodedRow) {
         encoded.ids.push(end);
         encoded.targets.push(true);
     }
-    if let Some(first) = encoded.targets.first_mut() {
-        *first = false;
-    }
+    encoded.forget_first();
 }
 
-fn check(encoded: &EncodedRow, limit: usize) -> Result<(), RowFault> {
-    if !encoded.targets.contains(&true) {
-        return Err(RowFault::NothingLearned);
-    }
+fn fitting(encoded: EncodedRow, limit: usize) -> Result<EncodedRow, RowFault> {
     let tokens = encoded.ids.len();
-    if tokens > limit {
-        Err(RowFault::TooLong { tokens, limit })
-    } else {
-        Ok(())
+    match tokens <= limit {
+        true => Ok(encoded),
+        false => Err(RowFault::TooLong { tokens, limit }),
     }
 }

@@ -84,6 +84,8 @@ pub enum DataError {
     RepeatedLabel { label: String },
     #[error("a label is empty")]
     EmptyLabel,
+    #[error("train.on_long is split, which only plain text can be, and the task is {task}")]
+    Indivisible { task: &'static str },
     #[error("cannot split {rows} rows into fractions {valid} and {test} beside the training rows")]
     BadSplit { rows: usize, valid: f64, test: f64 },
 }
@@ -197,6 +199,28 @@ pub enum RowFault {
     TooLong { tokens: usize, limit: usize },
     #[error("{tokens} tokens, and the base reads at most {limit}")]
     BeyondBase { tokens: usize, limit: usize },
+    /// The first of several rows that are too long.
+    #[error(
+        "{tokens} tokens, expected at most {limit}; {rows} rows are longer, the longest has {longest}"
+    )]
+    ManyTooLong {
+        tokens: usize,
+        limit: usize,
+        rows: usize,
+        longest: usize,
+    },
+    #[error("{tokens} tokens, and {least} with its text cut, expected at most {limit}")]
+    Uncut {
+        tokens: usize,
+        least: usize,
+        limit: usize,
+    },
+    #[error("a {found} row of {tokens} tokens, expected plain text to split into rows of {limit}")]
+    Undivided {
+        found: &'static str,
+        tokens: usize,
+        limit: usize,
+    },
     #[error("no token of this row is learned from")]
     NothingLearned,
     #[error("the chat template rewrites earlier messages, so the answers cannot be located")]
@@ -213,6 +237,7 @@ impl Explain for DataError {
             Self::Unreadable { .. } => ExitClass::Environment,
             Self::UnknownTask { .. }
             | Self::BadSplit { .. }
+            | Self::Indivisible { .. }
             | Self::ColumnPair { .. }
             | Self::UnknownColumnName { .. }
             | Self::RepeatedColumnName { .. } => ExitClass::Usage,
@@ -272,6 +297,9 @@ impl Explain for DataError {
             }
             Self::FewLabels { .. } => "label the rows, or set project.task to chat or text",
             Self::RepeatedLabel { .. } | Self::EmptyLabel => "correct project.labels",
+            Self::Indivisible { .. } => {
+                "set it to truncate or drop: data check says what each does to these rows"
+            }
             Self::BadSplit { .. } => {
                 "give fractions such as --valid 0.1 --test 0.1 that leave rows to train on"
             }
@@ -360,14 +388,20 @@ impl RowFault {
                 return Some(format!("did you mean `{meant}`?"));
             }
             Self::UnknownLabel { .. } => "correct the row, or add the label to project.labels",
-            Self::TooLong { .. } => {
+            Self::TooLong { .. } | Self::ManyTooLong { .. } => {
                 "shorten the row, or raise the limit: `openlora config set train.max_len N`, \
-                 outside of a project with --user; data check shows the longest row"
+                 outside of a project with --user; data check shows the longest row, and what \
+                 train.on_long does about long ones"
             }
             Self::BeyondBase { .. } => {
                 "shorten the row or split it, or choose a base that reads more with --base; \
                  train.max_len does not change what a base reads"
             }
+            Self::Uncut { .. } => {
+                "instructions and answers are never cut: raise train.max_len, or leave such rows \
+                 out with train.on_long = \"drop\""
+            }
+            Self::Undivided { .. } => "set train.on_long to truncate or drop",
             Self::UnstableTemplate => {
                 "split the conversation into rows with one answer each, or set train.loss = \"all\""
             }

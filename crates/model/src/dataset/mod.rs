@@ -14,6 +14,7 @@ pub mod encode;
 mod error;
 mod formats;
 mod locked;
+pub mod long;
 mod marks;
 mod row;
 mod shape;

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::{
     DataError, Dataset, RowFault, Task,
-    encode::{EncodeOptions, encode_row},
+    encode::{EncodeOptions, encode_whole},
+    long::{LongRowForecast, LongRows, OnLong},
 };
 use crate::text::TextCodec;
 
@@ -16,6 +17,7 @@ pub struct TokenLengths {
     pub min: usize,
     pub median: usize,
     pub p95: usize,
+    pub p99: usize,
     pub max: usize,
     /// All tokens, and those that are targets.
     pub tokens: usize,
@@ -62,44 +64,59 @@ pub(super) fn count<'a>(labels: impl Iterator<Item = &'a str>) -> BTreeMap<Strin
     counts
 }
 
-/// Lengths of all rows in tokens, including over-long ones, and the errors of rows that are too
-/// long, for `options` or for the base, or cannot be encoded.
+/// The lengths of a dataset's rows.
+#[derive(Debug)]
+pub struct MeasuredRows {
+    /// Of whole rows, those that are too long included.
+    pub lengths: TokenLengths,
+    /// What each choice about long rows makes of these.
+    pub choices: Vec<LongRows>,
+    /// Errors of rows that cannot be encoded or fitted, or that the base cannot read.
+    pub errors: Vec<DataError>,
+}
+
+/// Measures all rows in tokens, for a base that reads `base_limit`.
 pub fn lengths(
     codec: &TextCodec,
     task: &Task,
     dataset: &Dataset,
     options: &EncodeOptions,
     base_limit: usize,
-) -> (TokenLengths, Vec<DataError>) {
-    let limit = options.max_len;
-    let unlimited = EncodeOptions {
-        max_len: usize::MAX,
-        ..*options
-    };
-    let (mut counts, mut learned, mut faults) = (Vec::new(), 0, Vec::new());
+) -> MeasuredRows {
+    let (mut counts, mut learned, mut errors) = (Vec::new(), 0, Vec::new());
+    let mut forecast = LongRowForecast::new(options);
     for row in &dataset.rows {
-        match encode_row(codec, task, dataset, row, &unlimited) {
-            Ok(encoded) => {
-                let tokens = encoded.ids.len();
+        let fault = match encode_whole(codec, task, &row.example, options.loss) {
+            Ok(whole) => {
+                let tokens = whole.ids.len();
                 counts.push(tokens);
-                learned += encoded.targets.iter().filter(|target| **target).count();
-                if let Some(limit) = (tokens > base_limit).then_some(base_limit) {
-                    faults.push(dataset.row_error(row, RowFault::BeyondBase { tokens, limit }));
-                } else if tokens > limit {
-                    faults.push(dataset.row_error(row, RowFault::TooLong { tokens, limit }));
-                }
+                learned += whole.targets.iter().filter(|target| **target).count();
+                let fault = forecast.measure(codec, task, &row.example, &whole, options);
+                beyond_base(tokens, options, base_limit).or(fault)
             }
-            Err(error) => faults.push(error),
-        }
+            Err(fault) => Some(fault),
+        };
+        errors.extend(fault.map(|fault| dataset.row_error(row, fault)));
     }
     counts.sort_unstable();
-    (
-        TokenLengths {
+    MeasuredRows {
+        lengths: TokenLengths {
             learned,
             ..summary(&counts)
         },
-        faults,
-    )
+        choices: forecast.into_choices(),
+        errors,
+    }
+}
+
+/// The fault of a row that is longer than the base reads, after it was cut if it was to be.
+fn beyond_base(tokens: usize, options: &EncodeOptions, limit: usize) -> Option<RowFault> {
+    let tokens = match options.on_long {
+        OnLong::Error => tokens,
+        OnLong::Drop if tokens > options.max_len => return None,
+        OnLong::Drop | OnLong::Truncate | OnLong::Split => tokens.min(options.max_len),
+    };
+    (tokens > limit).then_some(RowFault::BeyondBase { tokens, limit })
 }
 
 /// Nearest-rank quantiles of ascending counts.
@@ -112,6 +129,7 @@ fn summary(counts: &[usize]) -> TokenLengths {
         min: rank(0),
         median: rank(50),
         p95: rank(95),
+        p99: rank(99),
         max: rank(100),
         tokens: counts.iter().sum(),
         learned: 0,

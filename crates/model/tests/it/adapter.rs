@@ -329,7 +329,7 @@ fn a_task_card_with_unknown_fields_is_refused() {
     assert_eq!(
         said(&adapter::read(dir.path()).unwrap_err(), dir.path()),
         "DIR/openlora_task.json: unknown field `color`, expected one of `name`, `task`, `base_id`, \
-         `base_digest` at line 1 column 24\nhint: remove openlora_task.json to load the adapter as \
+         `base_digest`, `rows` at line 1 column 24\nhint: remove openlora_task.json to load the adapter as \
          a plain PEFT one, or write it again with `openlora train`"
     );
 }

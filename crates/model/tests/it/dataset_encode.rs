@@ -7,6 +7,7 @@ use openlora_model::{
     dataset::{
         DataRow, Task, TrainingExample,
         encode::{EncodeOptions, LossOn, encode_row, segments},
+        long::OnLong,
     },
     text::{ChatMessage, TextCodec},
 };
@@ -20,10 +21,12 @@ use crate::{
 const ANSWERS: EncodeOptions = EncodeOptions {
     max_len: 512,
     loss: LossOn::Completion,
+    on_long: OnLong::Error,
 };
 const ALL: EncodeOptions = EncodeOptions {
     max_len: 512,
     loss: LossOn::All,
+    on_long: OnLong::Error,
 };
 
 /// The row as text, learned tokens between double brackets.
@@ -255,7 +258,8 @@ fn rows_that_cannot_be_learned_are_told() {
             "mem:1: 21 tokens, expected at most 12".into(),
             Some(
                 "shorten the row, or raise the limit: `openlora config set train.max_len N`, \
-                 outside of a project with --user; data check shows the longest row"
+                 outside of a project with --user; data check shows the longest row, and what \
+                 train.on_long does about long ones"
                     .into()
             )
         )

@@ -10,6 +10,7 @@ mod adapter;
 mod dataset;
 mod dataset_columns;
 mod dataset_encode;
+mod dataset_long;
 mod dataset_parquet;
 mod dataset_split;
 mod dataset_warnings;

@@ -19,12 +19,13 @@ use openlora_model::{
         DataRow, Dataset, RowFault, Task, TrainingExample,
         choices::{LabelChoices, LabelFork, arg_max},
         encode::{EncodeOptions, EncodedRow, encode_row},
+        long::{LongRows, OnLong, check_divisible, shortened},
     },
     text::TextCodec,
 };
 
 /// Tokens per forward pass.
-const BATCH_TOKENS: usize = 4096;
+pub(super) const BATCH_TOKENS: usize = 4096;
 
 /// Metrics of one model on one set.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
@@ -56,6 +57,9 @@ pub struct EvalReport {
     /// The improvement over the base: accuracy, or nats of loss.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gain: Option<f64>,
+    /// The held-out rows that were longer than the limit, if any were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub long_rows: Option<LongRows>,
 }
 
 impl EvalFigures {
@@ -74,6 +78,7 @@ pub enum EvalSet {
     Labels {
         labels: Vec<String>,
         items: Vec<(usize, LabelChoices)>,
+        long: LongRows,
     },
     Text(TrainRows),
 }
@@ -99,6 +104,7 @@ impl EvalSet {
             return Ok(Self::Text(rows));
         };
         task.check(dataset)?;
+        check_divisible(task, options.on_long)?;
         let labelling = LabelledSet {
             codec,
             task,
@@ -107,15 +113,27 @@ impl EvalSet {
             labels,
             base_limit,
         };
-        let items = dataset
-            .rows
-            .iter()
-            .map(|row| labelling.item(row))
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(Self::Labels {
-            labels: labels.clone(),
-            items,
-        })
+        let mut long = LongRows::new(options);
+        let mut items = Vec::with_capacity(dataset.rows.len());
+        for row in &dataset.rows {
+            items.extend(labelling.item(row, &mut long)?);
+        }
+        match (items.is_empty(), long.found()) {
+            (true, Some(long)) => Err(TrainError::AllLong(long)),
+            _ => Ok(Self::Labels {
+                labels: labels.clone(),
+                items,
+                long,
+            }),
+        }
+    }
+
+    /// The rows that were longer than the limit.
+    pub fn long_rows(&self) -> LongRows {
+        match self {
+            Self::Labels { long, .. } => *long,
+            Self::Text(rows) => rows.long,
+        }
     }
 
     pub fn rows(&self) -> u64 {
@@ -133,7 +151,7 @@ impl EvalSet {
     ) -> Result<EvalFigures, TrainError> {
         decoder.set_training(false);
         match self {
-            Self::Labels { labels, items } => {
+            Self::Labels { labels, items, .. } => {
                 let pairs = answers(decoder, items, progress)?;
                 Ok(EvalFigures::Labels(LabelScores::from_pairs(labels, &pairs)))
             }
@@ -163,6 +181,7 @@ impl EvalSet {
                 adapter,
                 base: None,
                 gain: None,
+                long_rows: self.long_rows().found(),
             });
         }
         let base = without_adapter(decoder, |decoder| self.evaluate(decoder, progress))?;
@@ -171,6 +190,7 @@ impl EvalSet {
             adapter,
             base: Some(base),
             gain,
+            long_rows: self.long_rows().found(),
         })
     }
 }
@@ -223,44 +243,66 @@ struct LabelledSet<'a> {
 }
 
 impl LabelledSet<'_> {
-    /// The row's true label and its choices: the row encoded with each label.
-    fn item(&self, row: &DataRow) -> Result<(usize, LabelChoices), TrainError> {
-        let TrainingExample::Labelled { text, label } = &row.example else {
+    /// The row's true label and its choices: the row encoded with each label. `None` if it is too long
+    /// and left out.
+    fn item(
+        &self,
+        row: &DataRow,
+        long: &mut LongRows,
+    ) -> Result<Option<(usize, LabelChoices)>, TrainError> {
+        let whole = self.sequences(row, usize::MAX)?;
+        let tokens = whole.iter().map(Vec::len).max().unwrap_or(0);
+        let limit = self.options.max_len;
+        let sequences = match self.options.on_long {
+            _ if tokens <= limit => Some(whole),
+            OnLong::Drop => None,
+            OnLong::Truncate => {
+                let (codec, task, dataset) = (self.codec, self.task, self.dataset);
+                let cut = shortened(codec, task, dataset, row, self.options)?;
+                Some(self.sequences(&cut, limit)?)
+            }
+            OnLong::Error | OnLong::Split => Some(self.sequences(row, limit)?),
+        };
+        let kept = |sequences: &Vec<Vec<u32>>| sequences.iter().map(Vec::len).max();
+        long.count(tokens, sequences.as_ref().and_then(kept));
+        let Some(sequences) = sequences else {
+            return Ok(None);
+        };
+        let (longest, limit) = (kept(&sequences).unwrap_or(0), self.base_limit);
+        if longest > limit {
+            let tokens = longest;
+            let fault = RowFault::BeyondBase { tokens, limit };
+            return Err(self.dataset.row_error(row, fault).into());
+        }
+        // The task's check has already refused unknown labels.
+        let truth = self
+            .labels
+            .iter()
+            .position(|known| row.example.label() == Some(known));
+        let choices = LabelChoices::new(&sequences, self.labels)?;
+        Ok(Some((truth.unwrap_or(0), choices)))
+    }
+
+    /// The tokens of the row with each label, each of at most `limit`.
+    fn sequences(&self, row: &DataRow, limit: usize) -> Result<Vec<Vec<u32>>, TrainError> {
+        let TrainingExample::Labelled { text, .. } = &row.example else {
             return Err(TrainError::EvalNeeds {
                 what: "rows with a text and a label",
             });
         };
-        // The task's check has already refused unknown labels.
-        let truth = self.labels.iter().position(|known| known == label);
+        let options = EncodeOptions {
+            max_len: limit,
+            ..*self.options
+        };
         let sequence = |label: &String| {
             let example = TrainingExample::Labelled {
                 text: text.clone(),
                 label: label.clone(),
             };
-            let row = DataRow {
-                example,
-                source: row.source,
-                line: row.line,
-            };
-            let ids = encode_row(self.codec, self.task, self.dataset, &row, self.options)?.ids;
-            let (tokens, limit) = (ids.len(), self.base_limit);
-            match tokens > limit {
-                true => {
-                    let fault = RowFault::BeyondBase { tokens, limit };
-                    Err(self.dataset.row_error(&row, fault).into())
-                }
-                false => Ok(ids),
-            }
+            let row = DataRow { example, ..*row };
+            Ok(encode_row(self.codec, self.task, self.dataset, &row, &options)?.ids)
         };
-        let sequences = self
-            .labels
-            .iter()
-            .map(sequence)
-            .collect::<Result<Vec<_>, TrainError>>()?;
-        Ok((
-            truth.unwrap_or(0),
-            LabelChoices::new(&sequences, self.labels)?,
-        ))
+        self.labels.iter().map(sequence).collect()
     }
 }
 

@@ -18,6 +18,7 @@ use super::{
     RunDir, files,
 };
 use openlora_core::error::describe_decoding;
+use openlora_model::dataset::long::LongRows;
 
 /// The file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,6 +27,9 @@ pub struct RunResult {
     /// Unix time in seconds.
     pub ended_at: u64,
     pub metrics: Vec<RunMetric>,
+    /// The training rows that were longer than the limit, if any were.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub long_rows: Option<LongRows>,
 }
 
 /// A metric over held-out rows.
@@ -41,11 +45,12 @@ pub struct RunMetric {
 
 impl RunResult {
     /// The result of a run that ends now.
-    pub fn now(report: Option<&EvalReport>) -> Self {
+    pub fn now(report: Option<&EvalReport>, long_rows: Option<LongRows>) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         Self {
             ended_at: since.map_or(0, |since| since.as_secs()),
             metrics: report.map(metrics).unwrap_or_default(),
+            long_rows,
         }
     }
 

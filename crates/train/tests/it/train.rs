@@ -8,14 +8,20 @@ use std::{
 use openlora_core::error::{ExitClass, Explain};
 use openlora_model::{
     BaseModel, adapter,
-    dataset::{DataSource, TrainingExample, encode::encode_row, load, statistics},
+    dataset::{
+        DataSource, TrainingExample,
+        encode::{EncodeOptions, EncodedRow, encode_row},
+        load,
+        long::OnLong,
+        statistics,
+    },
 };
 use openlora_train::{
     NewestRun, RunDir, RunOutcome, RunStart, TrainConfig, TrainError, TrainEvent, TrainFlow,
-    TrainInputs,
+    TrainInputs, TrainRows,
     estimate::estimate,
     evaluate::{EvalFigures, EvalSet},
-    load_with_adapter,
+    load_with_adapter, machine,
     run::{checkpoint, lock::RunLock},
     train,
 };
@@ -206,8 +212,9 @@ fn a_row_that_the_base_cannot_read_is_named() {
         .unwrap();
     assert_eq!(message(&refused).0, ExitClass::BadInput);
     assert!(refused.to_string().contains("train.jsonl:3: "), "{refused}");
-    let (_, faults) = statistics::lengths(codec, task, checked, &options, 128);
-    let told: Vec<_> = faults
+    let measured = statistics::lengths(codec, task, checked, &options, 128);
+    let told: Vec<_> = measured
+        .errors
         .iter()
         .map(|it| (it.class(), it.to_string(), it.hint()))
         .collect();
@@ -639,12 +646,116 @@ fn a_dry_run_measures_and_leaves_nothing_behind() {
     assert!(found.tokens_per_second > 0.0 && found.memory_bytes > 0);
     let whole = train_all(&inputs, &bench.path("runs"));
     assert_eq!(files(), before + 1);
-    let off = found.tokens.abs_diff(whole.tokens) as f64 / whole.tokens as f64;
+    // The order of rows is known beforehand.
+    assert_eq!((found.tokens, found.steps), (whole.tokens, whole.steps));
+    assert!((3..=12).contains(&found.probed_steps), "{found:?}");
+    assert_eq!(found.seconds, found.tokens as f64 / found.tokens_per_second);
+    assert!(found.validation_seconds > 0.0);
+}
+
+/// Long rows are fitted before rows are set apart for validation, which are the same as without.
+#[test]
+fn long_rows_are_left_out_of_both_parts() {
+    let bench = Bench::new();
+    let whole = bench.inputs(tiny::config());
+    let (train, validation) = whole.rows().unwrap();
+    let size = |row: &EncodedRow| row.ids.len();
+    let mut sizes: Vec<usize> = train.encoded.iter().map(size).collect();
+    sizes.sort_unstable();
+    let limit = sizes[sizes.len() / 2];
+    let with = |on_long| {
+        bench.inputs(TrainConfig {
+            max_len: limit,
+            on_long,
+            ..tiny::config()
+        })
+    };
+    let fitting = |rows: &TrainRows| -> Vec<(usize, EncodedRow)> {
+        let rows = rows.origins.iter().copied().zip(rows.encoded.clone());
+        rows.filter(|(_, row)| size(row) <= limit).collect()
+    };
+    let dropped = with(OnLong::Drop);
+    let (kept, kept_validation) = dropped.rows().unwrap();
+    assert_eq!(fitting(&kept), fitting(&train));
+    assert_eq!(kept.len(), fitting(&train).len());
+    assert_eq!(fitting(&kept_validation), fitting(&validation));
+    assert_eq!(kept_validation.len(), fitting(&validation).len());
+    let long = train.encoded.iter().chain(&validation.encoded);
+    let long = long.filter(|row| size(row) > limit).count();
+    assert!(long > 0);
+    assert_eq!((kept.long.long, kept.long.rows), (long, 40));
+    assert_eq!(dropped.lock().digests, whole.lock().digests);
+
+    let (cut, _) = with(OnLong::Truncate).rows().unwrap();
+    assert_eq!(cut.origins, train.origins);
+    assert!(cut.encoded.iter().all(|row| size(row) <= limit));
+    let error = with(OnLong::Error).rows().unwrap_err().to_string();
     assert!(
-        off < 0.05,
-        "estimated {}, took {}",
-        found.tokens,
-        whole.tokens
+        error.ends_with(&format!("; {long} rows are longer, the longest has {}", {
+            let all = train.encoded.iter().chain(&validation.encoded);
+            all.map(size).max().unwrap()
+        })),
+        "{error}"
+    );
+    let none = bench.inputs(TrainConfig {
+        max_len: 8,
+        on_long: OnLong::Drop,
+        ..tiny::config()
+    });
+    let error = none.rows().unwrap_err();
+    assert_eq!(
+        message(&error).2,
+        Some("raise train.max_len, or set train.on_long to truncate".to_owned())
+    );
+}
+
+/// The rows of a held-out set that are too long are cut for every label alike, or left out.
+#[test]
+fn long_held_out_rows_are_fitted_for_every_label() {
+    let bench = Bench::new();
+    let inputs = bench.inputs(tiny::config());
+    let set = |max_len, on_long| {
+        let options = EncodeOptions {
+            max_len,
+            on_long,
+            ..inputs.config.encode_options()
+        };
+        EvalSet::new(
+            &inputs.codec,
+            &inputs.task,
+            &inputs.dataset,
+            &options,
+            usize::MAX,
+        )
+    };
+    let whole = set(usize::MAX, OnLong::Error).unwrap().long_rows();
+    assert_eq!((whole.rows, whole.long), (40, 0));
+    let limit = whole.longest - 2;
+    for on_long in [OnLong::Drop, OnLong::Truncate] {
+        let fitted = set(limit, on_long).unwrap();
+        let long = fitted.long_rows();
+        assert!(long.long > 0 && long.kept_tokens <= long.long * limit);
+        let left_out = (long.long - long.kept_rows) as u64;
+        assert_eq!(fitted.rows(), 40 - left_out);
+        assert_eq!(left_out > 0, on_long == OnLong::Drop);
+    }
+    assert!(set(limit, OnLong::Error).is_err());
+}
+
+/// What was measured is positive and finite, whatever the machine.
+#[test]
+fn the_machine_is_measured() {
+    let bench = Bench::new();
+    let base = BaseModel::open_dir("tiny", &bench.base).unwrap();
+    let speed = machine::measure(&base).unwrap();
+    let speeds = [
+        speed.matrix_gflops,
+        speed.memory_gb_per_second,
+        speed.nano_tokens_per_second,
+    ];
+    assert!(
+        speeds.iter().all(|it| *it > 0.0 && it.is_finite()),
+        "{speed:?}"
     );
 }
 

@@ -6,7 +6,7 @@ use openlora_influence::{
 };
 use openlora_model::{
     WeightPrecision,
-    dataset::{DataSource, Dataset, Task, TaskOptions, encode::encode_all, load},
+    dataset::{DataSource, Dataset, Task, TaskOptions, load, long::fit_rows},
     text::TextCodec,
 };
 use openlora_train::{RunDir, RunStart, TrainConfig, TrainFlow, TrainInputs, TrainRows, train};
@@ -92,7 +92,7 @@ fn classes_are_detected_by_their_examples() {
     };
     let options = config.encode_options();
     let asked = rows_of(&["test.jsonl"], 11);
-    let asked_rows = encode_all(&codec, &task, &asked, &options).unwrap();
+    let asked_rows = fit_rows(&codec, &task, &asked, &options).unwrap().encoded;
     let inputs = TrainInputs {
         name: "classes".into(),
         base,

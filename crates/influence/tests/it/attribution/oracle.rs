@@ -11,7 +11,7 @@ use openlora_influence::{
 };
 use openlora_model::{
     BaseModel, ModelConfig, WeightPrecision,
-    dataset::{DataSource, Dataset, encode::EncodedRow},
+    dataset::{DataSource, Dataset, encode::EncodedRow, long::LongRows},
 };
 use openlora_train::TrainRows;
 use serde::Deserialize;
@@ -123,6 +123,7 @@ fn rows(case: &Case) -> TrainRows {
             .map(|weight| usize::from(*weight > 1.0))
             .collect(),
         origins: (0..case.rows.len()).collect(),
+        long: LongRows::default(),
     }
 }
 
