@@ -22,7 +22,7 @@ use openlora_core::{
 use openlora_model::{
     dataset::{
         self, DataError, DataRow, DataSource, Dataset, Task, TrainingExample,
-        encode::{self, EncodeOptions, EncodedRow, TextSegment},
+        encode::{self, EncodeOptions, EncodedRow, LossOn, TextSegment},
         long::{LongRows, OnLong, shortened},
         warnings,
     },
@@ -59,13 +59,13 @@ pub struct RowPreview {
 /// Shows rows as the model sees them.
 pub fn preview(context: &CommandContext, request: &PreviewRequest) -> Result<ExitStatus, Failure> {
     let dataset = dataset::load(&sources(context, &request.files)?)?;
-    let options = encode_options(&context.settings);
+    let options = encode_options(&context.settings)?;
     tell_unlearned(context, &dataset, options.loss);
     let task = Task::resolve(&dataset, &project::task_wish(&context.settings))?;
     let chosen = chosen(&dataset, request)?;
     let codec = open_codec(context)?;
     let rows = PreviewedRows {
-        options: encode_options(&context.settings)?,
+        options,
         codec,
         task,
         dataset,

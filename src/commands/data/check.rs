@@ -49,7 +49,7 @@ pub fn check(context: &CommandContext, files: &[PathBuf]) -> Result<ExitStatus, 
     }
     let report = DataReport {
         more_errors,
-        ..assemble(context, task, &parts, errors)
+        ..assemble(context, task, &parts, errors)?
     };
     report::print(context, &report);
     Ok(if report.ok {
@@ -121,7 +121,7 @@ fn assemble(
     task: Option<Task>,
     parts: &[CheckedPart],
     errors: Vec<DataError>,
-) -> DataReport {
+) -> Result<DataReport, Failure> {
     let named: Vec<DatasetPart<'_>> = parts
         .iter()
         .map(|part| DatasetPart {
@@ -131,10 +131,10 @@ fn assemble(
         .collect();
     let duplicates = duplicates::find(&named);
     let cut_short = parts.iter().flat_map(|part| part.found.cut_short.clone());
-    DataReport {
+    Ok(DataReport {
         ok: errors.is_empty(),
         task,
-        warnings: warnings(context, parts, &duplicates)
+        warnings: warnings(context, parts, &duplicates)?
             .into_iter()
             .map(DataFinding::from)
             .collect(),
@@ -143,26 +143,26 @@ fn assemble(
         errors: errors.into_iter().map(DataFinding::from).collect(),
         more_errors: 0,
         cut_short: cut_short.collect(),
-    }
+    })
 }
 
 fn warnings(
     context: &CommandContext,
     parts: &[CheckedPart],
     duplicates: &[DuplicateRow],
-) -> Vec<DataWarning> {
+) -> Result<Vec<DataWarning>, Failure> {
     let settings = &context.settings;
     let around = DataSurroundings {
         part: parts[0].name,
         duplicates,
         held_out: settings.train.val.is_some() || !settings.eval.data.is_empty(),
-        loss: encode_options(settings).loss,
+        loss: encode_options(settings)?.loss,
     };
     let mut found = warnings::of_training(&parts[0].found.dataset, &around);
     for part in &parts[1..] {
         found.extend(warnings::of_reading(&part.found.dataset, around.loss));
     }
-    found
+    Ok(found)
 }
 
 fn part_report(part: &CheckedPart) -> PartReport {

@@ -52,7 +52,7 @@ type FileRows = BTreeMap<String, Vec<usize>>;
 pub fn split(context: &CommandContext, request: &SplitRequest) -> Result<ExitStatus, Failure> {
     named_paths::new_folder(context, &request.out, "a folder for the parts")?;
     let dataset = dataset::load(&sources(context, &request.files)?)?;
-    tell_unlearned(context, &dataset, encode_options(&context.settings).loss);
+    tell_unlearned(context, &dataset, encode_options(&context.settings)?.loss);
     let wish = DataSplitOptions {
         valid: request.valid,
         test: request.test,
