@@ -211,15 +211,39 @@ fn a_changed_label_is_still_the_same_transaction() {
 
 /// Labels of today have the forms of earlier versions. Refunds have no number there, so a refund
 /// that was made is found by the chain's number.
+/// Makes an intent what earlier versions wrote: a label with amounts in base units, and no key.
+fn as_earlier(intent: &mut TxIntent) {
+    let label = match intent.key.take() {
+        Some(TxKey::Deposit {
+            channel,
+            amount,
+            nonce,
+            ..
+        }) => format!("a deposit of {amount} into channel {channel} by authorization {nonce}"),
+        Some(TxKey::Transfer {
+            from,
+            to,
+            amount,
+            nonce,
+            ..
+        }) => format!("a transfer of {amount} from {from} to {to} by authorization {nonce}"),
+        Some(TxKey::Refund {
+            channel, amount, ..
+        }) => format!("a refund of {amount} from channel {channel}, 0 of which is charged"),
+        _ => return,
+    };
+    intent.purpose = label;
+}
+
 #[test]
 fn a_label_of_an_earlier_version_is_read_as_a_key() {
     for work in [Work::Deposit, Work::Transfer] {
         for lost in [false, true] {
-            recovers(work, lost, |intent| intent.key = None);
+            recovers(work, lost, as_earlier);
         }
     }
     let stopped = Stopped::new(Work::Refund, false);
-    let seller = stopped.resumed(stopped.market.chain.url(), |intent| intent.key = None);
+    let seller = stopped.resumed(stopped.market.chain.url(), as_earlier);
     let refused = Work::Refund.run(&seller, &stopped.buyer);
     let reason = "the escrow has made refund 0 of the channel: its next one is 1";
     assert_eq!(

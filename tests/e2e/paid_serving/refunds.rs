@@ -143,13 +143,14 @@ fn channels_of_an_earlier_account_or_release_are_refunded() {
     shop.close();
     // The splitter of another release, and the account that the channels name.
     let elsewhere = A1.parse().unwrap();
-    for (payer, setup) in [
-        (&payers[1], of_other(vec![OWN_KEY], elsewhere)),
-        (
-            &payers[2],
-            Setup::at(&path, market.network(market.chain.url()), elsewhere),
-        ),
+    for (payer, key, earlier) in [
+        (&payers[1], KEY, vec![OWN_KEY]),
+        (&payers[2], OWN_KEY, vec![]),
     ] {
+        let setup = Setup {
+            key,
+            ..of_other(earlier, elsewhere)
+        };
         let shop = Shop::open(&market.runtime, setup);
         let refunded = refund(&shop, payer, COST, None);
         assert_eq!(refunded.status, 200, "{refunded:?}");
