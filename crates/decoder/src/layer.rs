@@ -146,7 +146,8 @@ impl PassParameter {
 }
 
 impl LoraLayer {
-    fn noise(&self, mode: ForwardMode) -> Option<DropoutMask> {
+    /// Dropout of this layer in a pass.
+    pub fn noise(&self, mode: ForwardMode) -> Option<DropoutMask> {
         let noise = mode.noise.filter(|_| self.dropout > 0.0)?;
         Some(DropoutMask::new(noise, self.site, self.dropout))
     }

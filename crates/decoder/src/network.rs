@@ -207,6 +207,13 @@ impl Decoder {
         self.head.as_ref().unwrap_or(&self.embedding)
     }
 
+    /// Whether the tokens with which all rows start may be computed once: not where each row has
+    /// noise of its own, or where the gradient of each row is wanted.
+    pub(super) fn rows_share(&self, mode: ForwardMode) -> bool {
+        let mut factors = self.linears().filter_map(|linear| linear.lora.as_ref());
+        factors.all(|lora| lora.tap.is_none() && lora.noise(mode).is_none())
+    }
+
     pub(super) fn mode(&self) -> ForwardMode {
         let noise = self.training.then_some(self.noise);
         ForwardMode {
