@@ -74,15 +74,15 @@ impl Decoder {
 }
 
 /// State shared by all layers of a pass.
-struct ForwardPass<'a> {
-    decoder: &'a Decoder,
+pub(super) struct ForwardPass<'a> {
+    pub decoder: &'a Decoder,
     mode: ForwardMode,
-    packed: PackedBatch,
+    pub packed: PackedBatch,
     angles: Arc<RopeAngles>,
 }
 
 /// The tokens whose hidden states the last block computes. It needs the keys and values of all.
-struct ChosenTokens {
+pub(super) struct ChosenTokens {
     /// In rising order.
     places: Tensor,
     rows: Arc<RaggedRows>,
@@ -100,23 +100,27 @@ impl<'a> ForwardPass<'a> {
         }
     }
 
+    /// The same pass without a graph.
+    pub fn untracked(&self) -> Self {
+        Self {
+            mode: ForwardMode {
+                tracked: false,
+                ..self.mode
+            },
+            packed: self.packed.clone(),
+            angles: self.angles.clone(),
+            ..*self
+        }
+    }
+
     /// Hidden states after the final norm at `wanted` places of the packed batch, `[wanted, hidden]`.
     pub fn hidden(&self, wanted: &[usize]) -> Result<Tensor> {
+        let distinct: BTreeSet<usize> = wanted.iter().copied().collect();
+        let places: Vec<usize> = distinct.into_iter().collect();
+        let chosen = self.chosen(&places)?;
         let mut h = self.embed()?;
-        let places: Vec<usize> = wanted
-            .iter()
-            .copied()
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect();
-        let chosen = ChosenTokens {
-            places: self.indices(&places)?,
-            rows: Arc::new(self.packed.at(&places)),
-        };
-        let blocks = self.decoder.blocks.iter().zip(&self.decoder.config.windows);
-        for (layer, (block, window)) in blocks.enumerate() {
-            let last = layer + 1 == self.decoder.blocks.len();
-            h = self.block(block, *window, &h, last.then_some(&chosen))?;
+        for layer in 0..self.decoder.blocks.len() {
+            h = self.layer(layer, &h, &chosen)?;
         }
         let h = self.norm(&h, &self.decoder.norm)?;
         if places == wanted {
@@ -127,6 +131,22 @@ impl<'a> ForwardPass<'a> {
             .map(|wanted| places.partition_point(|place| place < wanted))
             .collect();
         h.index_select(&self.indices(&order)?, 0)
+    }
+
+    /// `places` rise.
+    pub fn chosen(&self, places: &[usize]) -> Result<ChosenTokens> {
+        Ok(ChosenTokens {
+            places: self.indices(places)?,
+            rows: Arc::new(self.packed.at(places)),
+        })
+    }
+
+    /// One layer's output: for all tokens, or for those chosen if it is the last.
+    pub fn layer(&self, layer: usize, h: &Tensor, chosen: &ChosenTokens) -> Result<Tensor> {
+        let blocks = &self.decoder.blocks;
+        let window = self.decoder.config.windows[layer];
+        let last = layer + 1 == blocks.len();
+        self.block(&blocks[layer], window, h, last.then_some(chosen))
     }
 
     fn indices(&self, rows: &[usize]) -> Result<Tensor> {
@@ -155,7 +175,7 @@ impl<'a> ForwardPass<'a> {
         self.add(&h, &self.feed(block, &h)?)
     }
 
-    fn embed(&self) -> Result<Tensor> {
+    pub fn embed(&self) -> Result<Tensor> {
         let (table, tracked) = match self.decoder.embedding.for_pass(self.mode) {
             PassParameter::Frozen(table) => (table, false),
             PassParameter::Learning(table) => (table, true),
@@ -177,7 +197,7 @@ impl<'a> ForwardPass<'a> {
         }
     }
 
-    fn norm(&self, x: &Tensor, weight: &ModelParameter) -> Result<Tensor> {
+    pub fn norm(&self, x: &Tensor, weight: &ModelParameter) -> Result<Tensor> {
         rms_norm(x, weight, self.decoder.config.norm_eps, self.mode)
     }
 
