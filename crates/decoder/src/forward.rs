@@ -13,8 +13,8 @@ use super::{
         embedding::EmbeddingLookup,
         plain,
         residual::ResidualAdd,
-        rope::{RopeAngles, RotaryEmbedding},
-        swiglu::SwiGlu,
+        rope::RopeAngles,
+        swiglu::{FrozenSwiGlu, SwiGlu},
     },
     layer::{ForwardMode, LinearLayer, ModelParameter, PassParameter, rms_norm},
     network::{Decoder, DecoderBlock},
@@ -211,10 +211,8 @@ impl<'a> ForwardPass<'a> {
         rows: &Arc<RaggedRows>,
     ) -> Result<Tensor> {
         let [q_proj, k_proj, v_proj, o_proj, ..] = &block.linears;
-        let q = q_proj.forward(queried, self.mode)?;
-        let q = self.turn(&q, block.query_norm.as_ref(), &rows.positions)?;
-        let k = k_proj.forward(x, self.mode)?;
-        let k = self.turn(&k, block.key_norm.as_ref(), &self.packed.rows.positions)?;
+        let q = self.norm_heads(&q_proj.forward(queried, self.mode)?, &block.query_norm)?;
+        let k = self.norm_heads(&k_proj.forward(x, self.mode)?, &block.key_norm)?;
         let v = v_proj.forward(x, self.mode)?;
         let config = &self.decoder.config;
         let heads = AttentionHeads {
@@ -224,36 +222,30 @@ impl<'a> ForwardPass<'a> {
             window,
         };
         let mixed = if self.mode.fused {
-            let rows = rows.clone();
-            q.apply_op3(&k, &v, AttentionOp { heads, rows })?
+            let (rows, angles) = (rows.clone(), self.angles.clone());
+            let attention = AttentionOp {
+                heads,
+                rows,
+                angles,
+            };
+            q.apply_op3(&k, &v, attention)?
         } else {
+            let q = plain::rope(&q, &self.angles, &rows.positions)?;
+            let k = plain::rope(&k, &self.angles, &self.packed.rows.positions)?;
             plain::attention(&q, &k, &v, heads, rows)?
         };
         o_proj.forward(&mixed, self.mode)
     }
 
-    /// Normalises each head if the family does so, and applies the rotary embedding of each token's
-    /// position.
-    fn turn(
-        &self,
-        x: &Tensor,
-        norm: Option<&ModelParameter>,
-        positions: &Arc<Vec<usize>>,
-    ) -> Result<Tensor> {
-        let x = match norm {
-            Some(weight) => {
-                let (tokens, width) = x.dims2()?;
-                let dim = self.decoder.config.head_dim;
-                let heads = x.reshape((tokens * (width / dim), dim))?;
-                self.norm(&heads, weight)?.reshape((tokens, width))?
-            }
-            None => x.clone(),
+    /// Normalises each head if the family does so.
+    fn norm_heads(&self, x: &Tensor, norm: &Option<ModelParameter>) -> Result<Tensor> {
+        let Some(weight) = norm else {
+            return Ok(x.clone());
         };
-        if self.mode.fused {
-            let (angles, positions) = (self.angles.clone(), positions.clone());
-            return x.apply_op1(RotaryEmbedding { angles, positions });
-        }
-        plain::rope(&x, &self.angles, positions)
+        let (tokens, width) = x.dims2()?;
+        let dim = self.decoder.config.head_dim;
+        let heads = x.reshape((tokens * (width / dim), dim))?;
+        self.norm(&heads, weight)?.reshape((tokens, width))
     }
 
     fn feed(&self, block: &DecoderBlock, h: &Tensor) -> Result<Tensor> {
@@ -263,6 +255,17 @@ impl<'a> ForwardPass<'a> {
             gate_proj.forward(&x, self.mode)?,
             up_proj.forward(&x, self.mode)?,
         );
+        if self.mode.fused
+            && let Some(frozen) = down_proj.frozen(self.mode)
+        {
+            return gate.apply_op2(
+                &up,
+                FrozenSwiGlu {
+                    weight: frozen.weight,
+                    bias: frozen.bias,
+                },
+            );
+        }
         let wide = match self.mode.fused {
             true => gate.apply_op2(&up, SwiGlu)?,
             false => plain::swiglu(&gate, &up)?,
