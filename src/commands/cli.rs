@@ -361,6 +361,9 @@ pub struct TrainArgs {
     /// f32, bf16 or auto
     #[arg(long, value_name = "NAME")]
     pub precision: Option<String>,
+    /// Compute activations again in the backward pass: less memory, more time
+    #[arg(long)]
+    pub checkpoint_activations: bool,
     /// Go on with an interrupted run: the latest one, or RUN
     #[arg(
         long,
@@ -1070,6 +1073,11 @@ impl TrainArgs {
             SettingFlag("train.patience", "--patience", self.patience.as_deref()),
             SettingFlag("train.seed", "--seed", self.seed.as_deref()),
             SettingFlag("train.precision", "--precision", self.precision.as_deref()),
+            SettingFlag(
+                "train.checkpoint_activations",
+                "--checkpoint-activations",
+                self.checkpoint_activations.then_some("true"),
+            ),
             SettingFlag(
                 "attribution.enabled",
                 "--no-attribution",

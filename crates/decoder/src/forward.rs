@@ -1,20 +1,20 @@
 //! One forward pass over a ragged batch.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use candle_core::{DType, Result, Tensor};
 
 use super::{
-    batch::TokenBatch,
+    batch::{PackedBatch, TokenBatch},
     error::DecoderError,
     kernels::{
-        attention::{AttentionHeads, AttentionOp},
-        cross_entropy::{FrozenHeadLoss, HeadLoss, LossTargets},
+        attention::{AttentionHeads, AttentionOp, RaggedRows},
+        cross_entropy::{FrozenHeadLoss, HeadLoss},
         embedding::EmbeddingLookup,
         plain,
         residual::ResidualAdd,
-        rope::{RopeAngles, RotaryEmbedding},
-        swiglu::SwiGlu,
+        rope::RopeAngles,
+        swiglu::{FrozenSwiGlu, SwiGlu},
     },
     layer::{ForwardMode, LinearLayer, ModelParameter, PassParameter, rms_norm},
     network::{Decoder, DecoderBlock},
@@ -22,15 +22,23 @@ use super::{
 
 impl Decoder {
     /// Σ −log p over the batch's targets as an f32 scalar, and their number.
+    ///
+    /// Tokens with which all rows start are computed once, where each row then needs no noise or
+    /// gradient of its own.
     pub fn loss_sum(
         &self,
         batch: &TokenBatch,
     ) -> std::result::Result<(Tensor, usize), DecoderError> {
         batch.check(&self.config)?;
-        let targets = batch.learned();
-        let count = targets.positions.len();
         let pass = ForwardPass::new(self, batch, self.mode());
-        Ok((pass.loss(&pass.hidden()?, targets)?, count))
+        let targets = pass.packed.targets(batch);
+        let count = targets.places.len();
+        if count == 0 {
+            let device = self.norm.tensor().device();
+            return Ok((Tensor::zeros((), DType::F32, device)?, 0));
+        }
+        let hidden = pass.hidden(&targets.places)?;
+        Ok((pass.loss(&hidden, targets.tokens)?, count))
     }
 
     /// Logits `[positions, vocab]` in f32 for the token after each flat position of the batch. No
@@ -51,9 +59,9 @@ impl Decoder {
             tracked: false,
             noise: None,
         };
-        let hidden = ForwardPass::new(self, batch, mode).hidden()?;
-        let positions: Vec<u32> = positions.iter().map(|&position| position as u32).collect();
-        let rows = hidden.index_select(&Tensor::new(positions, hidden.device())?, 0)?;
+        let pass = ForwardPass::new(self, batch, mode);
+        let wanted: Vec<usize> = positions.iter().map(|&at| pass.packed.place(at)).collect();
+        let hidden = pass.hidden(&wanted)?;
         let weight = self.head_parameter().clone();
         let head = LinearLayer {
             path: String::new(),
@@ -61,18 +69,23 @@ impl Decoder {
             bias: None,
             lora: None,
         };
-        Ok(head.forward(&rows, mode)?)
+        Ok(head.forward(&hidden, mode)?)
     }
 }
 
 /// State shared by all layers of a pass.
-struct ForwardPass<'a> {
-    decoder: &'a Decoder,
+pub(super) struct ForwardPass<'a> {
+    pub decoder: &'a Decoder,
     mode: ForwardMode,
-    ids: Arc<Vec<u32>>,
-    offsets: Arc<Vec<usize>>,
-    positions: Arc<Vec<usize>>,
+    pub packed: PackedBatch,
     angles: Arc<RopeAngles>,
+}
+
+/// The tokens whose hidden states the last block computes. It needs the keys and values of all.
+pub(super) struct ChosenTokens {
+    /// In rising order.
+    places: Tensor,
+    rows: Arc<RaggedRows>,
 }
 
 impl<'a> ForwardPass<'a> {
@@ -82,34 +95,97 @@ impl<'a> ForwardPass<'a> {
         Self {
             decoder,
             mode,
-            ids: Arc::new(batch.ids.clone()),
-            offsets: Arc::new(batch.offsets.clone()),
-            positions: Arc::new(batch.positions()),
+            packed: PackedBatch::new(batch, decoder.rows_share(mode)),
             angles: Arc::new(RopeAngles::new(&frequencies, batch.longest_row())),
         }
     }
 
-    /// Hidden states after the final norm, `[tokens, hidden]`.
-    pub fn hidden(&self) -> Result<Tensor> {
-        let mut h = self.embed()?;
-        for (block, window) in self.decoder.blocks.iter().zip(&self.decoder.config.windows) {
-            h = self.add(&h, &self.attend(block, *window, &h)?)?;
-            h = self.add(&h, &self.feed(block, &h)?)?;
+    /// The same pass without a graph.
+    pub fn untracked(&self) -> Self {
+        Self {
+            mode: ForwardMode {
+                tracked: false,
+                ..self.mode
+            },
+            packed: self.packed.clone(),
+            angles: self.angles.clone(),
+            ..*self
         }
-        self.norm(&h, &self.decoder.norm)
     }
 
-    fn embed(&self) -> Result<Tensor> {
+    /// Hidden states after the final norm at `wanted` places of the packed batch, `[wanted, hidden]`.
+    pub fn hidden(&self, wanted: &[usize]) -> Result<Tensor> {
+        let distinct: BTreeSet<usize> = wanted.iter().copied().collect();
+        let places: Vec<usize> = distinct.into_iter().collect();
+        let chosen = self.chosen(&places)?;
+        let mut h = self.embed()?;
+        for layer in 0..self.decoder.blocks.len() {
+            h = self.layer(layer, &h, &chosen)?;
+        }
+        let h = self.norm(&h, &self.decoder.norm)?;
+        if places == wanted {
+            return Ok(h);
+        }
+        let order: Vec<usize> = wanted
+            .iter()
+            .map(|wanted| places.partition_point(|place| place < wanted))
+            .collect();
+        h.index_select(&self.indices(&order)?, 0)
+    }
+
+    /// `places` rise.
+    pub fn chosen(&self, places: &[usize]) -> Result<ChosenTokens> {
+        Ok(ChosenTokens {
+            places: self.indices(places)?,
+            rows: Arc::new(self.packed.at(places)),
+        })
+    }
+
+    /// One layer's output: for all tokens, or for those chosen if it is the last.
+    pub fn layer(&self, layer: usize, h: &Tensor, chosen: &ChosenTokens) -> Result<Tensor> {
+        let blocks = &self.decoder.blocks;
+        let window = self.decoder.config.windows[layer];
+        let last = layer + 1 == blocks.len();
+        self.block(&blocks[layer], window, h, last.then_some(chosen))
+    }
+
+    fn indices(&self, rows: &[usize]) -> Result<Tensor> {
+        let rows: Vec<u32> = rows.iter().map(|&row| row as u32).collect();
+        Tensor::new(rows, self.decoder.norm.tensor().device())
+    }
+
+    /// One block's output for all tokens, or only for those chosen.
+    fn block(
+        &self,
+        block: &DecoderBlock,
+        window: Option<usize>,
+        h: &Tensor,
+        chosen: Option<&ChosenTokens>,
+    ) -> Result<Tensor> {
+        let x = self.norm(h, &block.attention_norm)?;
+        let (h, queried, rows) = match chosen {
+            None => (h.clone(), x.clone(), &self.packed.rows),
+            Some(chosen) => (
+                h.index_select(&chosen.places, 0)?,
+                x.index_select(&chosen.places, 0)?,
+                &chosen.rows,
+            ),
+        };
+        let h = self.add(&h, &self.attend(block, window, &x, &queried, rows)?)?;
+        self.add(&h, &self.feed(block, &h)?)
+    }
+
+    pub fn embed(&self) -> Result<Tensor> {
         let (table, tracked) = match self.decoder.embedding.for_pass(self.mode) {
             PassParameter::Frozen(table) => (table, false),
             PassParameter::Learning(table) => (table, true),
         };
         if tracked && self.mode.fused {
             return table.apply_op1(EmbeddingLookup {
-                ids: self.ids.clone(),
+                ids: Arc::new(self.packed.ids.clone()),
             });
         }
-        let ids = Tensor::new(self.ids.as_slice(), table.device())?;
+        let ids = Tensor::new(self.packed.ids.as_slice(), table.device())?;
         table.index_select(&ids, 0)?.to_dtype(DType::F32)
     }
 
@@ -121,55 +197,55 @@ impl<'a> ForwardPass<'a> {
         }
     }
 
-    fn norm(&self, x: &Tensor, weight: &ModelParameter) -> Result<Tensor> {
+    pub fn norm(&self, x: &Tensor, weight: &ModelParameter) -> Result<Tensor> {
         rms_norm(x, weight, self.decoder.config.norm_eps, self.mode)
     }
 
-    fn attend(&self, block: &DecoderBlock, window: Option<usize>, h: &Tensor) -> Result<Tensor> {
-        let x = self.norm(h, &block.attention_norm)?;
+    /// Attention of the queries of `queried`, a part of x, to the keys of x.
+    fn attend(
+        &self,
+        block: &DecoderBlock,
+        window: Option<usize>,
+        x: &Tensor,
+        queried: &Tensor,
+        rows: &Arc<RaggedRows>,
+    ) -> Result<Tensor> {
         let [q_proj, k_proj, v_proj, o_proj, ..] = &block.linears;
-        let q = self.turn(&q_proj.forward(&x, self.mode)?, block.query_norm.as_ref())?;
-        let k = self.turn(&k_proj.forward(&x, self.mode)?, block.key_norm.as_ref())?;
-        let v = v_proj.forward(&x, self.mode)?;
+        let q = self.norm_heads(&q_proj.forward(queried, self.mode)?, &block.query_norm)?;
+        let k = self.norm_heads(&k_proj.forward(x, self.mode)?, &block.key_norm)?;
+        let v = v_proj.forward(x, self.mode)?;
         let config = &self.decoder.config;
-        let (heads, kv_heads, head_dim) = (config.heads, config.kv_heads, config.head_dim);
         let heads = AttentionHeads {
-            heads,
-            kv_heads,
-            head_dim,
+            heads: config.heads,
+            kv_heads: config.kv_heads,
+            head_dim: config.head_dim,
             window,
         };
         let mixed = if self.mode.fused {
-            q.apply_op3(
-                &k,
-                &v,
-                AttentionOp {
-                    heads,
-                    offsets: self.offsets.clone(),
-                },
-            )?
+            let (rows, angles) = (rows.clone(), self.angles.clone());
+            let attention = AttentionOp {
+                heads,
+                rows,
+                angles,
+            };
+            q.apply_op3(&k, &v, attention)?
         } else {
-            plain::attention(&q, &k, &v, heads, &self.offsets)?
+            let q = plain::rope(&q, &self.angles, &rows.positions)?;
+            let k = plain::rope(&k, &self.angles, &self.packed.rows.positions)?;
+            plain::attention(&q, &k, &v, heads, rows)?
         };
         o_proj.forward(&mixed, self.mode)
     }
 
-    /// Normalises each head if the family does so, and applies the rotary embedding.
-    fn turn(&self, x: &Tensor, norm: Option<&ModelParameter>) -> Result<Tensor> {
-        let x = match norm {
-            Some(weight) => {
-                let (tokens, width) = x.dims2()?;
-                let dim = self.decoder.config.head_dim;
-                let heads = x.reshape((tokens * (width / dim), dim))?;
-                self.norm(&heads, weight)?.reshape((tokens, width))?
-            }
-            None => x.clone(),
+    /// Normalises each head if the family does so.
+    fn norm_heads(&self, x: &Tensor, norm: &Option<ModelParameter>) -> Result<Tensor> {
+        let Some(weight) = norm else {
+            return Ok(x.clone());
         };
-        if self.mode.fused {
-            let (angles, positions) = (self.angles.clone(), self.positions.clone());
-            return x.apply_op1(RotaryEmbedding { angles, positions });
-        }
-        plain::rope(&x, &self.angles, &self.positions)
+        let (tokens, width) = x.dims2()?;
+        let dim = self.decoder.config.head_dim;
+        let heads = x.reshape((tokens * (width / dim), dim))?;
+        self.norm(&heads, weight)?.reshape((tokens, width))
     }
 
     fn feed(&self, block: &DecoderBlock, h: &Tensor) -> Result<Tensor> {
@@ -179,6 +255,17 @@ impl<'a> ForwardPass<'a> {
             gate_proj.forward(&x, self.mode)?,
             up_proj.forward(&x, self.mode)?,
         );
+        if self.mode.fused
+            && let Some(frozen) = down_proj.frozen(self.mode)
+        {
+            return gate.apply_op2(
+                &up,
+                FrozenSwiGlu {
+                    weight: frozen.weight,
+                    bias: frozen.bias,
+                },
+            );
+        }
         let wide = match self.mode.fused {
             true => gate.apply_op2(&up, SwiGlu)?,
             false => plain::swiglu(&gate, &up)?,
@@ -186,18 +273,18 @@ impl<'a> ForwardPass<'a> {
         down_proj.forward(&wide, self.mode)
     }
 
-    /// Σ −log p over targets.
-    pub fn loss(&self, hidden: &Tensor, targets: LossTargets) -> Result<Tensor> {
+    /// Σ −log p over targets, from the hidden states at their positions.
+    pub fn loss(&self, hidden: &Tensor, tokens: Arc<Vec<u32>>) -> Result<Tensor> {
         match self.decoder.head_parameter().for_pass(self.mode) {
             PassParameter::Frozen(weight) if self.mode.fused => {
                 let with_gradients = hidden.track_op();
-                hidden.apply_op1(FrozenHeadLoss::new(weight, targets, with_gradients))
+                hidden.apply_op1(FrozenHeadLoss::new(weight, tokens, with_gradients))
             }
             PassParameter::Learning(weight) if self.mode.fused => {
-                hidden.apply_op2(&weight, HeadLoss::new(targets))
+                hidden.apply_op2(&weight, HeadLoss::new(tokens))
             }
             PassParameter::Frozen(weight) | PassParameter::Learning(weight) => {
-                plain::head_loss(hidden, &weight, &targets.positions, &targets.tokens)
+                plain::head_loss(hidden, &weight, &tokens)
             }
         }
     }

@@ -113,17 +113,28 @@ impl LinearLayer {
         )
     }
 
+    /// The operation of a layer in which nothing learns in this pass.
+    pub fn frozen(&self, mode: ForwardMode) -> Option<FrozenLinear> {
+        let bias = self.bias.as_ref().map(|bias| bias.for_pass(mode));
+        let bias = match (self.lora.is_some(), bias) {
+            (false, None) => None,
+            (false, Some(PassParameter::Frozen(bias))) => Some(bias),
+            _ => return None,
+        };
+        match self.weight.for_pass(mode) {
+            PassParameter::Frozen(weight) => Some(FrozenLinear { weight, bias }),
+            PassParameter::Learning(_) => None,
+        }
+    }
+
     fn forward_base(&self, x: &Tensor, mode: ForwardMode) -> Result<Tensor> {
+        if mode.fused
+            && let Some(frozen) = self.frozen(mode)
+        {
+            return x.apply_op1(frozen);
+        }
         let bias = self.bias.as_ref().map(|bias| bias.for_pass(mode));
         match (self.weight.for_pass(mode), bias) {
-            (PassParameter::Frozen(weight), None) if mode.fused => {
-                x.apply_op1(FrozenLinear { weight, bias: None })
-            }
-            (PassParameter::Frozen(weight), Some(PassParameter::Frozen(bias))) if mode.fused => x
-                .apply_op1(FrozenLinear {
-                    weight,
-                    bias: Some(bias),
-                }),
             (PassParameter::Learning(weight), None) if mode.fused => x.apply_op2(&weight, LinearOp),
             (PassParameter::Learning(weight), Some(PassParameter::Learning(bias)))
                 if mode.fused =>
@@ -146,7 +157,8 @@ impl PassParameter {
 }
 
 impl LoraLayer {
-    fn noise(&self, mode: ForwardMode) -> Option<DropoutMask> {
+    /// Dropout of this layer in a pass.
+    pub fn noise(&self, mode: ForwardMode) -> Option<DropoutMask> {
         let noise = mode.noise.filter(|_| self.dropout > 0.0)?;
         Some(DropoutMask::new(noise, self.site, self.dropout))
     }

@@ -26,6 +26,7 @@
 //! # }
 //! ```
 
+mod backward;
 mod batch;
 mod device;
 mod error;

@@ -43,6 +43,7 @@ pub struct Decoder {
     /// `[vocab, hidden]`; tied models use the embedding.
     pub(super) head: Option<ModelParameter>,
     pub(super) fused: bool,
+    pub(super) checkpointing: bool,
     training: bool,
     noise: DropoutNoise,
 }
@@ -105,6 +106,7 @@ impl Decoder {
             norm,
             head: head.transpose()?,
             fused: true,
+            checkpointing: false,
             training: false,
             noise: DropoutNoise::default(),
         })
@@ -205,6 +207,13 @@ impl Decoder {
 
     pub(super) fn head_parameter(&self) -> &ModelParameter {
         self.head.as_ref().unwrap_or(&self.embedding)
+    }
+
+    /// Whether the tokens with which all rows start may be computed once: not where each row has
+    /// noise of its own, or where the gradient of each row is wanted.
+    pub(super) fn rows_share(&self, mode: ForwardMode) -> bool {
+        let mut factors = self.linears().filter_map(|linear| linear.lora.as_ref());
+        factors.all(|lora| lora.tap.is_none() && lora.noise(mode).is_none())
     }
 
     pub(super) fn mode(&self) -> ForwardMode {

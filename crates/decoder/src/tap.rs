@@ -6,7 +6,9 @@
 
 use std::{fmt, sync::Arc};
 
-/// The backward pass of one module; matrices are row-major over the batch's tokens.
+/// The backward pass of one module; matrices are row-major over the batch's tokens. In the last
+/// block, the modules besides k and v have only the positions where the loss is computed, which
+/// [`TokenBatch::target_offsets`](crate::TokenBatch::target_offsets) assigns to rows.
 ///
 /// A row's gradients are sums over its tokens t: dA = Σ grad_low_t ⊗ input_t `[rank, in]` and dB =
 /// scale · Σ grad_t ⊗ low_t `[out, rank]`.
@@ -21,6 +23,13 @@ pub struct ModulePass<'a> {
     pub grad_low: &'a [f32],
     pub scale: f32,
     pub rank: usize,
+}
+
+impl ModulePass<'_> {
+    /// Number of tokens of the matrices.
+    pub fn tokens(&self) -> usize {
+        self.low.len() / self.rank.max(1)
+    }
 }
 
 /// Receives backward passes: one call per module with factors.

@@ -37,7 +37,8 @@ struct GradientCollector {
 
 #[derive(Default)]
 struct CollectorState {
-    offsets: Vec<usize>,
+    /// The examples' tokens in a batch, and their learned positions.
+    offsets: [Vec<usize>; 2],
     /// `[examples, width]`
     rows: Vec<f32>,
 }
@@ -46,10 +47,12 @@ impl GradientTap for GradientCollector {
     fn pass(&self, module: usize, passed: &ModulePass<'_>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let CollectorState { offsets, rows } = &mut *state;
-        let (width, tokens) = (self.projector.width(), offsets.last().copied().unwrap_or(0));
-        if tokens == 0 || width == 0 {
+        let (width, tokens) = (self.projector.width(), passed.tokens());
+        // The last token of an example is never learned, so the two differ in number.
+        let offsets = offsets.iter().find(|of| of.last() == Some(&tokens));
+        let Some(offsets) = offsets.filter(|_| tokens > 0 && width > 0) else {
             return;
-        }
+        };
         rows.par_chunks_mut(width)
             .zip(offsets.par_windows(2))
             .for_each(|(row, span)| {
@@ -114,7 +117,7 @@ impl GradientPass {
     pub fn project_batch(&mut self, batch: &TokenBatch) -> Result<Vec<f32>, AttributionError> {
         let count = batch.offsets.len().saturating_sub(1);
         let mut state = self.lock();
-        state.offsets.clone_from(&batch.offsets);
+        state.offsets = [batch.offsets.clone(), batch.target_offsets()];
         state.rows = vec![0.0; count * self.collector.projector.width()];
         drop(state);
         let (loss, targets) = self.decoder.loss_sum(batch)?;

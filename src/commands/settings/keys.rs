@@ -199,6 +199,8 @@ settings! {
             "steps between checkpoints; ten a run when unset";
         seed: u64 = integer(0, i64::MAX), Some("42"), "seed of initialisation, order and dropout";
         precision: String = PRECISIONS, Some("\"auto\""), "arithmetic of the frozen base";
+        checkpoint_activations: bool = SettingKind::Boolean, Some("false"),
+            "compute activations again in the backward pass: less memory, more time";
     }
 
     /// What `eval` measures on.

@@ -1,5 +1,5 @@
 //! The language-model head and its loss in one operation: Σ −log `softmax(h·Wᵀ)[target]` over
-//! chosen positions.
+//! the rows of h.
 //!
 //! Logits exist only for a few rows at a time. The gradients are computed with them in the forward
 //! pass, and the backward pass only scales them.
@@ -12,13 +12,6 @@ use rayon::prelude::*;
 use super::{linear::for_weight_blocks, matmul::*, numeric, output, tensor, values};
 use openlora_model::shapes::{logits_held, rows_at_once};
 
-/// Loss positions, and the tokens to predict there.
-#[derive(Clone, Debug)]
-pub struct LossTargets {
-    pub positions: Arc<Vec<usize>>,
-    pub tokens: Arc<Vec<u32>>,
-}
-
 struct LossGradients {
     hidden: Vec<f32>,
     weight: Option<Vec<f32>>,
@@ -30,20 +23,21 @@ struct WantedGradients {
     weight: bool,
 }
 
-/// Loss with a frozen head: argument hidden `[tokens, width]`, result a scalar.
+/// Loss with a frozen head: argument hidden `[targets, width]`, result a scalar.
 pub struct FrozenHeadLoss {
     weight: Tensor,
-    targets: LossTargets,
+    /// The token to predict from each row.
+    tokens: Arc<Vec<u32>>,
     with_gradients: bool,
     gradients: Mutex<Option<LossGradients>>,
 }
 
 impl FrozenHeadLoss {
     /// Without gradients, the forward pass is cheaper and the backward pass is not available.
-    pub fn new(weight: Tensor, targets: LossTargets, with_gradients: bool) -> Self {
+    pub fn new(weight: Tensor, tokens: Arc<Vec<u32>>, with_gradients: bool) -> Self {
         Self {
             weight,
-            targets,
+            tokens,
             with_gradients,
             gradients: Mutex::default(),
         }
@@ -61,7 +55,7 @@ impl CustomOp1 for FrozenHeadLoss {
             weight: false,
         };
         let head = HeadWeight::Frozen(&self.weight);
-        let (loss, gradients) = head_loss(values(hidden, layout)?, &head, &self.targets, &wanted)?;
+        let (loss, gradients) = head_loss(values(hidden, layout)?, &head, &self.tokens, &wanted)?;
         store(&self.gradients, gradients);
         output(vec![loss], ())
     }
@@ -74,14 +68,14 @@ impl CustomOp1 for FrozenHeadLoss {
 
 /// Loss with a trainable head: arguments hidden and weight.
 pub struct HeadLoss {
-    targets: LossTargets,
+    tokens: Arc<Vec<u32>>,
     gradients: Mutex<Option<LossGradients>>,
 }
 
 impl HeadLoss {
-    pub fn new(targets: LossTargets) -> Self {
+    pub fn new(tokens: Arc<Vec<u32>>) -> Self {
         Self {
-            targets,
+            tokens,
             gradients: Mutex::default(),
         }
     }
@@ -110,7 +104,7 @@ impl CustomOp2 for HeadLoss {
             width,
         };
         let hidden = values(hidden, hidden_layout)?;
-        let (loss, gradients) = head_loss(hidden, &head, &self.targets, &wanted)?;
+        let (loss, gradients) = head_loss(hidden, &head, &self.tokens, &wanted)?;
         store(&self.gradients, gradients);
         output(vec![loss], ())
     }
@@ -217,41 +211,28 @@ impl HeadWeight<'_> {
 fn head_loss(
     hidden: &[f32],
     head: &HeadWeight<'_>,
-    targets: &LossTargets,
+    tokens: &[u32],
     wanted: &WantedGradients,
 ) -> Result<(f32, LossGradients)> {
     let (vocab, width) = head.dims()?;
     let rows_at_once = rows_at_once(vocab);
     let mut grad_hidden = vec![0f32; if wanted.hidden { hidden.len() } else { 0 }];
     let mut grad_weight = wanted.weight.then(|| vec![0f32; vocab * width]);
-    let mut logits = vec![0f32; logits_held(vocab, targets.positions.len())];
+    let mut logits = vec![0f32; logits_held(vocab, tokens.len())];
     let mut loss = 0f64;
-    let chunks = targets
-        .positions
-        .chunks(rows_at_once)
-        .zip(targets.tokens.chunks(rows_at_once));
-    for (positions, tokens) in chunks {
-        let count = positions.len();
+    for (chunk, tokens) in tokens.chunks(rows_at_once).enumerate() {
+        let (count, at) = (tokens.len(), chunk * rows_at_once * width);
         let logits = &mut logits[..count * vocab];
-        let mut rows: Vec<f32> = gather(hidden, width, positions);
-        head.logits(StridedMatrix::new(&rows, count, width), logits)?;
+        let rows = StridedMatrix::new(&hidden[at..], count, width);
+        head.logits(rows, logits)?;
         loss += losses_and_errors(logits, vocab, tokens);
         if let Some(grad_weight) = &mut grad_weight {
             let target = MatmulTarget::new(grad_weight, vocab, width).adding();
             let errors = StridedMatrix::new(logits, count, vocab).t();
-            multiply(
-                target,
-                1.0,
-                errors,
-                StridedMatrix::new(&rows, count, width),
-                MatmulThreads::All,
-            );
+            multiply(target, 1.0, errors, rows, MatmulThreads::All);
         }
         if wanted.hidden {
-            head.backward(logits, count, &mut rows)?;
-            for (&position, row) in positions.iter().zip(rows.chunks_exact(width)) {
-                grad_hidden[position * width..][..width].copy_from_slice(row);
-            }
+            head.backward(logits, count, &mut grad_hidden[at..])?;
         }
     }
     Ok((
@@ -261,15 +242,6 @@ fn head_loss(
             weight: grad_weight,
         },
     ))
-}
-
-/// Rows `positions` of a `[tokens, width]` matrix.
-pub fn gather(hidden: &[f32], width: usize, positions: &[usize]) -> Vec<f32> {
-    positions
-        .iter()
-        .flat_map(|&position| &hidden[position * width..][..width])
-        .copied()
-        .collect()
 }
 
 /// Turns each row of logits into softmax − onehot(target); returns the sum of the rows' losses.

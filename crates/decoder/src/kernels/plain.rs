@@ -1,9 +1,14 @@
 //! The kernels' mathematics in plain tensor operations: for devices without fused kernels, and as
 //! the reference in tests.
 
+use std::ops::Range;
+
 use candle_core::{D, DType, Result, Tensor};
 
-use super::{attention::AttentionHeads, rope::RopeAngles};
+use super::{
+    attention::{AttentionHeads, RaggedRows},
+    rope::RopeAngles,
+};
 
 /// x·Wᵀ + b
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
@@ -66,44 +71,66 @@ pub fn attention(
     k: &Tensor,
     v: &Tensor,
     heads: AttentionHeads,
-    offsets: &[usize],
+    rows: &RaggedRows,
 ) -> Result<Tensor> {
-    let rows = offsets
-        .windows(2)
-        .filter(|row| row[0] < row[1])
+    let rows = rows
+        .rows
+        .iter()
+        .filter(|row| !row.queries.is_empty())
         .map(|row| {
-            let part = |x: &Tensor| x.narrow(0, row[0], row[1] - row[0]);
-            attend(&part(q)?, &part(k)?, &part(v)?, heads)
+            let part = |x: &Tensor, rows: &Range<usize>| x.narrow(0, rows.start, rows.len());
+            let keys = |x: &Tensor| {
+                let own = part(x, &row.keys)?;
+                match row.prefix {
+                    0 => Ok(own),
+                    prefix => Tensor::cat(&[part(x, &(0..prefix))?, own], 0),
+                }
+            };
+            let positions = &rows.positions[row.queries.clone()];
+            attend(
+                &part(q, &row.queries)?,
+                &keys(k)?,
+                &keys(v)?,
+                heads,
+                positions,
+            )
         })
         .collect::<Result<Vec<_>>>()?;
     Tensor::cat(&rows, 0)
 }
 
-fn attend(q: &Tensor, k: &Tensor, v: &Tensor, heads: AttentionHeads) -> Result<Tensor> {
+fn attend(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    heads: AttentionHeads,
+    positions: &[usize],
+) -> Result<Tensor> {
     let AttentionHeads {
         heads: count,
         kv_heads,
         head_dim,
         ..
     } = heads;
-    let tokens = q.dims()[0];
+    let (queries, keys) = (q.dims()[0], k.dims()[0]);
     let split = |x: &Tensor, heads: usize| {
-        x.reshape((tokens, heads, head_dim))?
+        x.reshape((x.dims()[0], heads, head_dim))?
             .transpose(0, 1)?
             .contiguous()
     };
     let spread = |x: &Tensor| {
-        let shape = (kv_heads, count / kv_heads, tokens, head_dim);
+        let shape = (kv_heads, count / kv_heads, keys, head_dim);
         split(x, kv_heads)?
             .unsqueeze(1)?
             .broadcast_as(shape)?
-            .reshape((count, tokens, head_dim))
+            .reshape((count, keys, head_dim))
     };
     let scores = (split(q, count)?.matmul(&spread(k)?.t()?)? * f64::from(heads.scale()))?;
-    let mask: Vec<f32> = (0..tokens)
-        .flat_map(|query| {
-            let seen = heads.first_key(query)..query + 1;
-            (0..tokens).map(move |key| {
+    let mask: Vec<f32> = positions
+        .iter()
+        .flat_map(|&position| {
+            let seen = heads.first_key(position)..position + 1;
+            (0..keys).map(move |key| {
                 if seen.contains(&key) {
                     0.0
                 } else {
@@ -112,22 +139,14 @@ fn attend(q: &Tensor, k: &Tensor, v: &Tensor, heads: AttentionHeads) -> Result<T
             })
         })
         .collect();
-    let mask = Tensor::from_vec(mask, (1, tokens, tokens), q.device())?;
+    let mask = Tensor::from_vec(mask, (1, queries, keys), q.device())?;
     let mixed = softmax(&scores.broadcast_add(&mask)?)?.matmul(&spread(v)?)?;
-    mixed.transpose(0, 1)?.reshape((tokens, count * head_dim))
+    mixed.transpose(0, 1)?.reshape((queries, count * head_dim))
 }
 
-/// Σ −log `softmax(h·Wᵀ)[token]` over positions
-pub fn head_loss(
-    hidden: &Tensor,
-    weight: &Tensor,
-    positions: &[usize],
-    tokens: &[u32],
-) -> Result<Tensor> {
-    let device = hidden.device();
-    let positions: Vec<u32> = positions.iter().map(|&p| p as u32).collect();
-    let rows = hidden.index_select(&Tensor::new(positions, device)?, 0)?;
-    let logs = log_softmax(&linear(&rows, weight, None)?)?;
-    let tokens = Tensor::new(tokens, device)?.unsqueeze(1)?;
+/// Σ −log `softmax(h·Wᵀ)[token]` over the rows of h
+pub fn head_loss(hidden: &Tensor, weight: &Tensor, tokens: &[u32]) -> Result<Tensor> {
+    let logs = log_softmax(&linear(hidden, weight, None)?)?;
+    let tokens = Tensor::new(tokens, hidden.device())?.unsqueeze(1)?;
     logs.gather(&tokens, 1)?.sum_all()?.neg()
 }

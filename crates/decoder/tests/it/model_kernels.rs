@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use candle_core::{DType, Tensor, Var, safetensors};
+use candle_core::{DType, Tensor, Var, backprop::GradStore, safetensors};
 use openlora_decoder::{
     Decoder, ModelParameter, TokenBatch,
     kernels::{
@@ -324,4 +324,153 @@ fn a_saved_decoder_is_the_same_decoder() {
         assert!(matches!(theirs, ModelParameter::Frozen(_)));
         assert_eq!(values(ours.tensor()), values(theirs.tensor()), "{name}");
     }
+}
+
+/// Rows of the given lengths that all start with the same `shared` tokens, the last two learned.
+fn labelled(shared: usize, lengths: &[usize]) -> TokenBatch {
+    let mut batch = batch(lengths, 97);
+    for row in batch.offsets.windows(2) {
+        for at in 0..row[1] - row[0] {
+            batch.targets[row[0] + at] = at + 2 >= row[1] - row[0];
+            if at < shared {
+                batch.ids[row[0] + at] = (at * 5 % 97) as u32;
+            }
+        }
+    }
+    batch
+}
+
+/// Each row as a batch of its own.
+fn alone(batch: &TokenBatch) -> Vec<TokenBatch> {
+    let own = |row: &[usize]| {
+        let range = row[0]..row[1];
+        TokenBatch::from_rows([(&batch.ids[range.clone()], &batch.targets[range])])
+    };
+    batch.offsets.windows(2).map(own).collect()
+}
+
+#[test]
+fn rows_in_one_batch_have_the_losses_and_gradients_of_rows_alone() {
+    let mut decoder = Decoder::random(&config(CONFIG), 3).unwrap();
+    perturb(&decoder);
+    let full = decoder.clone();
+    decoder.attach_lora(&lora(0.0), 4).unwrap();
+    perturb(&decoder);
+    // With and without a common start; with rows that end soon after it, and past the window.
+    for packed in [
+        labelled(0, &[70, 3, 130, 64]),
+        labelled(3, &[70, 6, 130, 64]),
+        labelled(17, &[70, 20, 130, 64, 19]),
+        labelled(60, &[70, 63, 64, 200]),
+        batch(&[70, 1, 130, 64], 97),
+    ] {
+        for mut decoder in [full.clone(), decoder.clone()] {
+            decoder.set_training(true);
+            let together = run(&decoder, &packed);
+            let mut sums: BTreeMap<String, Vec<f32>> = BTreeMap::new();
+            for row in alone(&packed).iter().filter(|row| row.target_count() > 0) {
+                for (name, terms) in run(&decoder, row) {
+                    let sums = sums.entry(name).or_insert_with(|| vec![0.0; terms.len()]);
+                    sums.iter_mut()
+                        .zip(terms)
+                        .for_each(|(sum, term)| *sum += term);
+                }
+            }
+            sums.remove("gradients");
+            for (name, expected) in &sums {
+                assert_close(&together[name], expected, 1e-5, name);
+            }
+            decoder.set_fused(false);
+            let mut plain = run(&decoder, &packed);
+            plain.remove("gradients");
+            for (name, expected) in &plain {
+                assert_close(&together[name], expected, 1e-4, name);
+            }
+        }
+    }
+}
+
+#[test]
+fn logits_of_a_batch_are_those_of_its_rows() {
+    let mut decoder = Decoder::random(&config(CONFIG), 3).unwrap();
+    perturb(&decoder);
+    let packed = labelled(17, &[70, 20, 130]);
+    // Unsorted, repeated, and within the common start.
+    let asked = [219, 69, 5, 69, 89, 75, 0];
+    let logits = |decoder: &Decoder, batch: &TokenBatch, at: &[usize]| {
+        values(&decoder.logits_at(batch, at).unwrap())
+    };
+    for fused in [true, false] {
+        decoder.set_fused(fused);
+        let found = logits(&decoder, &packed, &asked);
+        let rows = alone(&packed);
+        for (found, at) in found.chunks(97).zip(asked) {
+            let row = packed.offsets.partition_point(|offset| *offset <= at) - 1;
+            let expected = logits(&decoder, &rows[row], &[at - packed.offsets[row]]);
+            assert_close(found, &expected, 1e-5, &format!("position {at}"));
+        }
+    }
+}
+
+/// What `backward` gives: the loss and every gradient, and how many parts it came in.
+fn run_backward(decoder: &Decoder, batch: &TokenBatch) -> (BTreeMap<String, Vec<f32>>, usize) {
+    let trainable = decoder.trainable();
+    let (mut found, mut parts) = (BTreeMap::<String, Vec<f32>>::new(), 0);
+    let mut receive = |part: GradStore| {
+        parts += 1;
+        for (name, var) in &trainable {
+            let terms = part.get(var).map(values).unwrap_or_default();
+            match found.get_mut(name) {
+                Some(sums) => sums
+                    .iter_mut()
+                    .zip(terms)
+                    .for_each(|(sum, term)| *sum += term),
+                None if terms.is_empty() => {}
+                None => drop(found.insert(name.clone(), terms)),
+            }
+        }
+        Ok(())
+    };
+    let loss = decoder.backward(batch, 0.25, &mut receive).unwrap();
+    found.insert("loss".to_owned(), vec![loss as f32]);
+    (found, parts)
+}
+
+#[test]
+fn checkpointed_activations_give_the_same_bits() {
+    let mut decoder = Decoder::random(&config(CONFIG), 3).unwrap();
+    perturb(&decoder);
+    let full = decoder.clone();
+    decoder.attach_lora(&lora(0.3), 4).unwrap();
+    perturb(&decoder);
+    decoder.set_noise(11, 5);
+    for (mut decoder, parts) in [(decoder, 3), (full, 4)] {
+        decoder.set_training(true);
+        for batch in [labelled(17, &[70, 20, 130]), batch(&[70, 1, 130], 97)] {
+            decoder.set_checkpointing(false);
+            let (whole, one) = run_backward(&decoder, &batch);
+            decoder.set_checkpointing(true);
+            let (by_block, several) = run_backward(&decoder, &batch);
+            assert_eq!(
+                (one, several),
+                (1, parts),
+                "the loss, two blocks, the embedding"
+            );
+            assert!(whole == by_block, "every bit of every gradient");
+        }
+    }
+}
+
+#[test]
+fn the_backward_pass_ends_at_the_lowest_adapter() {
+    let mut decoder = Decoder::random(&config(CONFIG), 3).unwrap();
+    let upper = LoraConfig {
+        targets: vec!["model.layers.1.self_attn.q_proj".to_owned()],
+        ..lora(0.0)
+    };
+    decoder.attach_lora(&upper, 4).unwrap();
+    decoder.set_training(true);
+    decoder.set_checkpointing(true);
+    let (found, parts) = run_backward(&decoder, &batch(&[30], 97));
+    assert_eq!((found.len(), parts), (3, 2), "the loss and one block");
 }
