@@ -1,12 +1,16 @@
 //! Parameters and linear layers: which are frozen or trainable, and the operation this selects.
 
+use std::sync::Arc;
+
 use candle_core::{Result, Tensor, Var};
+use openlora_kernels::WeightMatrix;
 
 use super::{
     kernels::{
         linear::{AddBias, FrozenLinear, LinearOp, LoraLinear},
         norm::{FrozenNorm, RmsNorm},
         plain,
+        weight::FrozenWeight,
     },
     noise::{DropoutMask, DropoutNoise},
     tap::TappedModule,
@@ -59,6 +63,31 @@ impl ModelParameter {
     }
 }
 
+/// The weight of a linear layer, `[out, in]`.
+#[derive(Clone, Debug)]
+pub enum LinearWeight {
+    Whole(ModelParameter),
+    /// In int8 or 4 bits; it cannot learn.
+    Packed(Arc<WeightMatrix>),
+}
+
+impl LinearWeight {
+    /// As an operation without gradients for it takes it.
+    pub fn frozen(&self) -> FrozenWeight {
+        match self {
+            Self::Whole(parameter) => FrozenWeight::Whole(parameter.tensor().detach()),
+            Self::Packed(matrix) => FrozenWeight::Packed(matrix.clone()),
+        }
+    }
+
+    pub fn parameter(&self) -> Option<&ModelParameter> {
+        match self {
+            Self::Whole(parameter) => Some(parameter),
+            Self::Packed(_) => None,
+        }
+    }
+}
+
 /// Low-rank factors of a frozen weight.
 #[derive(Clone, Debug)]
 pub struct LoraLayer {
@@ -79,8 +108,7 @@ pub struct LoraLayer {
 #[derive(Clone, Debug)]
 pub struct LinearLayer {
     pub path: String,
-    /// `[out, in]`
-    pub weight: ModelParameter,
+    pub weight: LinearWeight,
     pub bias: Option<ModelParameter>,
     pub lora: Option<LoraLayer>,
 }
@@ -97,7 +125,7 @@ impl LinearLayer {
 
     fn forward_lora(&self, x: &Tensor, lora: &LoraLayer, mode: ForwardMode) -> Result<Tensor> {
         let op = LoraLinear {
-            weight: self.weight.tensor().detach(),
+            weight: self.weight.frozen(),
             bias: self.bias.as_ref().map(|bias| bias.tensor().detach()),
             scale: lora.scale as f32,
             dropout: lora.noise(mode),
@@ -115,13 +143,24 @@ impl LinearLayer {
 
     fn forward_base(&self, x: &Tensor, mode: ForwardMode) -> Result<Tensor> {
         let bias = self.bias.as_ref().map(|bias| bias.for_pass(mode));
-        match (self.weight.for_pass(mode), bias) {
-            (PassParameter::Frozen(weight), None) if mode.fused => {
-                x.apply_op1(FrozenLinear { weight, bias: None })
+        let weight = match &self.weight {
+            LinearWeight::Whole(weight) => weight.for_pass(mode),
+            LinearWeight::Packed(_) if mode.fused => {
+                return x.apply_op1(FrozenLinear {
+                    weight: self.weight.frozen(),
+                    bias: bias.map(|bias| bias.tensor().clone()),
+                });
             }
+            LinearWeight::Packed(_) => PassParameter::Frozen(self.weight.frozen().expanded()?),
+        };
+        match (weight, bias) {
+            (PassParameter::Frozen(weight), None) if mode.fused => x.apply_op1(FrozenLinear {
+                weight: FrozenWeight::Whole(weight),
+                bias: None,
+            }),
             (PassParameter::Frozen(weight), Some(PassParameter::Frozen(bias))) if mode.fused => x
                 .apply_op1(FrozenLinear {
-                    weight,
+                    weight: FrozenWeight::Whole(weight),
                     bias: Some(bias),
                 }),
             (PassParameter::Learning(weight), None) if mode.fused => x.apply_op2(&weight, LinearOp),

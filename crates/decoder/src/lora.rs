@@ -9,11 +9,11 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{
     error::DecoderError,
-    layer::{LinearLayer, LoraLayer, ModelParameter},
+    layer::{LinearLayer, LinearWeight, LoraLayer, ModelParameter},
     network::Decoder,
     tap::{GradientTap, TappedModule},
 };
-use openlora_model::{LoraConfig, is_target};
+use openlora_model::{LoraConfig, ModuleLora, is_target};
 
 /// The trained factors of one module.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,13 +41,12 @@ impl Decoder {
             });
         }
         self.check_targets(&config.targets)?;
+        let wanted = |path: &str| config.targets.iter().any(|target| is_target(target, path));
+        let paths = self.linears().map(|linear| linear.path.as_str());
+        config.check_patterns(&paths.filter(|path| wanted(path)).collect::<Vec<_>>())?;
         self.freeze()?;
         for (site, linear) in self.linears_mut().enumerate() {
-            let wanted = config
-                .targets
-                .iter()
-                .any(|target| is_target(target, &linear.path));
-            linear.lora = wanted
+            linear.lora = wanted(&linear.path)
                 .then(|| fresh(linear, config, site as u64, seed))
                 .transpose()?;
         }
@@ -94,9 +93,10 @@ impl Decoder {
     pub fn merge_lora(&mut self) -> Result<(), DecoderError> {
         for linear in self.linears_mut() {
             if let Some(lora) = linear.lora.take() {
-                let wide = linear.weight.tensor().to_dtype(DType::F32)?;
+                let wide = linear.weight.frozen().expanded()?;
                 let delta = lora.delta()?.to_device(wide.device())?;
-                linear.weight = ModelParameter::Frozen((wide + delta)?.detach());
+                let merged = ModelParameter::Frozen((wide + delta)?.detach());
+                linear.weight = LinearWeight::Whole(merged);
             }
         }
         Ok(())
@@ -143,17 +143,18 @@ fn fresh(
     site: u64,
     seed: u64,
 ) -> Result<LoraLayer, DecoderError> {
-    let (out, width) = linear.weight.tensor().dims2()?;
+    let (out, width) = linear.weight.frozen().dims()?;
+    let ModuleLora { rank, scale } = config.module(&linear.path)?;
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(site + 1);
     let bound = 1.0 / (width as f32).sqrt();
-    let a: Vec<f32> = (0..config.rank * width)
+    let a: Vec<f32> = (0..rank * width)
         .map(|_| (rng.random::<f32>() * 2.0 - 1.0) * bound)
         .collect();
     Ok(LoraLayer {
-        a: Var::from_tensor(&Tensor::from_vec(a, (config.rank, width), &Device::Cpu)?)?,
-        b: Var::zeros((out, config.rank), DType::F32, &Device::Cpu)?,
-        scale: config.scale(),
+        a: Var::from_tensor(&Tensor::from_vec(a, (rank, width), &Device::Cpu)?)?,
+        b: Var::zeros((out, rank), DType::F32, &Device::Cpu)?,
+        scale,
         dropout: config.dropout,
         site,
         tap: None,
@@ -165,7 +166,7 @@ fn trained(
     factors: &LoraFactors,
     site: u64,
 ) -> Result<LoraLayer, DecoderError> {
-    let (out, width) = linear.weight.tensor().dims2()?;
+    let (out, width) = linear.weight.frozen().dims()?;
     let rank = factors.rank;
     let var = |factor: &str, values: &[f32], shape: [usize; 2]| {
         if values.len() != shape[0] * shape[1] {

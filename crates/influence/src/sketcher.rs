@@ -145,5 +145,6 @@ fn read(
         checkpoints,
         moments,
         lora_scale: binding.parameters.lora_scale,
+        lora_scales: binding.parameters.lora_scales.clone(),
     })
 }

@@ -30,6 +30,7 @@ pub fn write_adapter(
         tensors.insert(name.clone(), HostTensor::from_f32(var.dims(), &values));
     }
     let config = &inputs.config;
+    let lora = config.lora()?;
     let request = WriteRequest {
         base_model: inputs.base.id.clone(),
         revision: inputs.base.revision.clone(),
@@ -37,6 +38,8 @@ pub fn write_adapter(
         alpha: config.alpha,
         dropout: config.dropout as f32,
         rslora: config.rslora,
+        rank_pattern: lora.rank_pattern,
+        alpha_pattern: lora.alpha_pattern,
         target_modules: target_modules(&config.targets, &tensors),
         tensors,
         task: Some(TaskCard {

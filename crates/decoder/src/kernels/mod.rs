@@ -16,6 +16,7 @@ pub mod plain;
 pub mod residual;
 pub mod rope;
 pub mod swiglu;
+pub mod weight;
 
 use std::sync::RwLockReadGuard;
 

@@ -178,6 +178,7 @@ fn rank_stabilised_scale() {
         targets,
         dropout,
         rslora: true,
+        ..LoraConfig::default()
     }
     .scale();
     decoder

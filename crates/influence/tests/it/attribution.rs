@@ -162,6 +162,7 @@ pub fn random_draft(examples: usize, contributors: usize, shape: [usize; 2]) -> 
                 leverage: None,
                 seed: "00".repeat(32),
                 lora_scale: 2.0,
+                lora_scales: std::collections::BTreeMap::new(),
                 precision: WeightPrecision::F32,
             },
             checkpoints: (0..checkpoints as u64)
