@@ -321,7 +321,6 @@ fn packed_bases_learn_what_the_whole_one_learns_in_less_memory() {
         let (_, decoder) = train(&inputs, &start, &mut listener).unwrap();
         (*losses.last().unwrap(), decoder.weight_bytes())
     });
-    fs::write("/tmp/q16.txt", format!("{runs:?}")).unwrap();
     let [(loss, bytes), packed @ ..] = runs;
     for ((packed_loss, packed_bytes), share) in packed.into_iter().zip([0.55, 0.35]) {
         assert!(
