@@ -300,6 +300,9 @@ pub struct TrainArgs {
     /// Scale by alpha/sqrt(rank)
     #[arg(long)]
     pub rslora: bool,
+    /// Learn the norms of the weights' rows too (DoRA); such an adapter cannot be served here
+    #[arg(long)]
+    pub dora: bool,
     /// Modules with a rank of their own, such as q_proj=16,layers.0.mlp.down_proj=4
     #[arg(long, value_name = "LIST")]
     pub rank_pattern: Option<String>,
@@ -1034,6 +1037,7 @@ impl TrainArgs {
             SettingFlag("train.targets", "--targets", self.targets.as_deref()),
             SettingFlag("train.dropout", "--dropout", self.dropout.as_deref()),
             SettingFlag("train.rslora", "--rslora", self.rslora.then_some("true")),
+            SettingFlag("train.dora", "--dora", self.dora.then_some("true")),
             SettingFlag(
                 "train.rank_pattern",
                 "--rank-pattern",

@@ -19,6 +19,8 @@ pub enum DecoderError {
     Rank { found: usize },
     #[error("dropout is {found}; expected at least 0 and less than 1")]
     Dropout { found: f32 },
+    #[error("dropout is {found}; DoRA is computed without, expected 0")]
+    DoraDropout { found: f32 },
     #[error("row {row} of the batch has {found} tokens; the model reads at most {limit}")]
     RowTooLong {
         row: usize,
@@ -72,6 +74,7 @@ impl Explain for DecoderError {
             Self::Unpackable { .. } | Self::PackedOnGpu => {
                 "set train.precision to bf16, or to f32 for the weights as they are"
             }
+            Self::DoraDropout { .. } => "set train.dropout to 0, or leave out train.dora",
             Self::RowTooLong { .. } => "lower train.max_len",
             _ => return None,
         };

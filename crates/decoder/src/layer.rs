@@ -7,6 +7,7 @@ use openlora_kernels::WeightMatrix;
 
 use super::{
     kernels::{
+        dora::{DoraScale, row_norms},
         linear::{AddBias, FrozenLinear, LinearOp, LoraLinear},
         norm::{FrozenNorm, RmsNorm},
         plain,
@@ -95,6 +96,8 @@ pub struct LoraLayer {
     pub a: Var,
     /// `[out, rank]`
     pub b: Var,
+    /// The norms that DoRA gives the rows of W + s·B·A, `[out]`; none in plain LoRA.
+    pub magnitude: Option<Var>,
     /// alpha / rank, or alpha / √rank.
     pub scale: f64,
     pub dropout: f32,
@@ -118,15 +121,36 @@ impl LinearLayer {
     pub fn forward(&self, x: &Tensor, mode: ForwardMode) -> Result<Tensor> {
         match &self.lora {
             Some(lora) if mode.fused => self.forward_lora(x, lora, mode),
-            Some(lora) => self.forward_base(x, mode)? + lora.plain(x, mode)?,
+            Some(lora) => self.forward_plain(x, lora, mode),
             None => self.forward_base(x, mode),
         }
     }
 
     fn forward_lora(&self, x: &Tensor, lora: &LoraLayer, mode: ForwardMode) -> Result<Tensor> {
+        let bias = self.bias.as_ref().map(|bias| bias.tensor().detach());
+        let Some(magnitude) = &lora.magnitude else {
+            return self.apply_lora(x, lora, bias, mode);
+        };
+        let z = self.apply_lora(x, lora, None, mode)?;
+        let (a, b) = (lora.a.as_detached_tensor(), lora.b.as_detached_tensor());
+        let norms = row_norms(&self.weight.frozen(), &a, &b, lora.scale as f32)?;
+        let op = DoraScale { norms, bias };
+        match mode.tracked {
+            true => z.apply_op2(magnitude.as_tensor(), op),
+            false => z.apply_op2_no_bwd(&magnitude.as_detached_tensor(), &op),
+        }
+    }
+
+    fn apply_lora(
+        &self,
+        x: &Tensor,
+        lora: &LoraLayer,
+        bias: Option<Tensor>,
+        mode: ForwardMode,
+    ) -> Result<Tensor> {
         let op = LoraLinear {
             weight: self.weight.frozen(),
-            bias: self.bias.as_ref().map(|bias| bias.tensor().detach()),
+            bias,
             scale: lora.scale as f32,
             dropout: lora.noise(mode),
             tap: lora.tap.clone(),
@@ -139,6 +163,37 @@ impl LinearLayer {
             &lora.b.as_detached_tensor(),
             &op,
         )
+    }
+
+    /// In tensor operations.
+    fn forward_plain(&self, x: &Tensor, lora: &LoraLayer, mode: ForwardMode) -> Result<Tensor> {
+        let Some(magnitude) = &lora.magnitude else {
+            return self.forward_base(x, mode)? + lora.plain(x, mode)?;
+        };
+        let weight = self.weight.frozen().expanded()?.detach();
+        let z = (plain::linear(x, &weight, None)? + lora.plain(x, mode)?)?;
+        let magnitude = match mode.tracked {
+            true => magnitude.as_tensor().clone(),
+            false => magnitude.as_detached_tensor(),
+        };
+        let factors = (magnitude.to_device(x.device())? / lora.norms_with(&weight)?)?;
+        let y = z.broadcast_mul(&factors)?;
+        match &self.bias {
+            Some(bias) => y.broadcast_add(&bias.tensor().detach()),
+            None => Ok(y),
+        }
+    }
+
+    /// The weight that the layer and its factors are together, `[out, in]`.
+    pub fn merged(&self, lora: &LoraLayer) -> Result<Tensor> {
+        let weight = self.weight.frozen().expanded()?;
+        let sum = (&weight + lora.delta()?.to_device(weight.device())?)?;
+        let Some(magnitude) = &lora.magnitude else {
+            return Ok(sum.detach());
+        };
+        let magnitude = magnitude.as_detached_tensor().to_device(weight.device())?;
+        let factors = (magnitude / lora.norms_with(&weight)?)?.unsqueeze(1)?;
+        Ok(sum.broadcast_mul(&factors)?.detach())
     }
 
     fn forward_base(&self, x: &Tensor, mode: ForwardMode) -> Result<Tensor> {
@@ -208,6 +263,12 @@ impl LoraLayer {
             None => x.clone(),
         };
         plain::linear(&plain::linear(&input, &a, None)?, &b, None)? * self.scale
+    }
+
+    /// Norms of the rows of W + s·B·A, `[out]`, without gradients.
+    fn norms_with(&self, weight: &Tensor) -> Result<Tensor> {
+        let sum = (weight + self.delta()?.to_device(weight.device())?)?;
+        sum.sqr()?.sum(1)?.sqrt()?.detach().contiguous()
     }
 
     /// s·B·A, `[out, in]`

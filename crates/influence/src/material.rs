@@ -127,6 +127,8 @@ impl GradientInputs {
                     name: other,
                 });
             };
+            let magnitude = weights.get(&name.replace(".lora_A.weight", ".lora_magnitude_vector"));
+            let magnitude = magnitude.map(|values| values.to_vec1()).transpose()?;
             let scale = self.lora_scales.get(module);
             factors.push(LoraFactors {
                 module: module.to_owned(),
@@ -134,6 +136,7 @@ impl GradientInputs {
                 scale: scale.copied().unwrap_or(self.lora_scale),
                 a: a.flatten_all()?.to_vec1()?,
                 b: b.flatten_all()?.to_vec1()?,
+                magnitude,
             });
         }
         Ok(factors)

@@ -17,6 +17,8 @@ pub struct LoraConfig {
     pub dropout: f32,
     /// Scale by alpha / √rank (arXiv:2312.03732) instead of alpha / rank.
     pub rslora: bool,
+    /// Learn the norms of the weight's rows apart from their directions (arXiv:2402.09353).
+    pub dora: bool,
     /// Modules with a rank of their own.
     pub rank_pattern: Vec<ModulePattern<usize>>,
     /// Modules with an alpha of their own.
@@ -32,6 +34,7 @@ impl Default for LoraConfig {
             targets: vec!["all-linear".to_owned()],
             dropout: 0.0,
             rslora: false,
+            dora: false,
             rank_pattern: Vec::new(),
             alpha_pattern: Vec::new(),
         }

@@ -20,6 +20,9 @@ pub struct TrainConfig {
     pub targets: Vec<String>,
     pub dropout: f64,
     pub rslora: bool,
+    /// Learn magnitudes too (DoRA); runs of older versions do not state it.
+    #[serde(default)]
+    pub dora: bool,
     /// Modules with a rank of their own, such as `q_proj=16`.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub rank_pattern: Vec<String>,
@@ -77,6 +80,7 @@ impl Default for TrainConfig {
             targets: vec!["all-linear".to_owned()],
             dropout: 0.0,
             rslora: false,
+            dora: false,
             rank_pattern: Vec::new(),
             alpha_pattern: Vec::new(),
             lr: 2e-3,
@@ -115,6 +119,7 @@ impl TrainConfig {
             targets: self.targets.clone(),
             dropout: self.dropout as f32,
             rslora: self.rslora,
+            dora: self.dora,
             rank_pattern: LoraConfig::parse_ranks(&self.rank_pattern)?,
             alpha_pattern: LoraConfig::parse_alphas(&self.alpha_pattern)?,
         })

@@ -287,7 +287,7 @@ impl CustomOp2 for AddBias {
     }
 }
 
-fn add_bias(y: &mut [f32], bias: &[f32]) {
+pub(super) fn add_bias(y: &mut [f32], bias: &[f32]) {
     for_row_blocks(y, bias.len(), |_, rows| {
         for row in rows.chunks_exact_mut(bias.len()) {
             for (y, b) in row.iter_mut().zip(bias) {

@@ -7,6 +7,7 @@
 
 pub mod attention;
 pub mod cross_entropy;
+pub mod dora;
 pub mod embedding;
 pub mod linear;
 pub mod matmul;

@@ -32,6 +32,14 @@ impl FrozenWeight {
         }
     }
 
+    /// The same weight where the CPU's kernels can read it.
+    pub fn in_main_memory(self) -> Result<Self> {
+        match self {
+            Self::Whole(weight) => Ok(Self::Whole(weight.to_device(&Device::Cpu)?)),
+            packed @ Self::Packed(_) => Ok(packed),
+        }
+    }
+
     /// All values in f32, `[out, in]`.
     pub fn expanded(&self) -> Result<Tensor> {
         match self {

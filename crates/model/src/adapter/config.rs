@@ -32,6 +32,8 @@ pub struct PeftConfig {
     pub alpha_pattern: Vec<(String, f64)>,
     /// Scale by alpha/√r instead of alpha/r (Kalajdzievski 2023).
     pub use_rslora: bool,
+    /// Every module has a vector of magnitudes too (DoRA, arXiv:2402.09353).
+    pub use_dora: bool,
     pub base_model_name_or_path: Option<String>,
     pub revision: Option<String>,
 }
@@ -41,10 +43,6 @@ const NOT_PLAIN: &str = "it computes something else than base + scale * B * A";
 
 /// Keys that must be absent, null, false, zero or empty, and why.
 const MUST_BE_OFF: &[(&str, &str)] = &[
-    (
-        "use_dora",
-        "DoRA rescales every row of the base; only plain LoRA is read",
-    ),
     (
         "modules_to_save",
         "it replaces whole modules of the base; only LoRA factors are read",
@@ -94,6 +92,7 @@ impl PeftConfig {
             rank_pattern: pattern_table(&map, "rank_pattern", positive_integer)?,
             alpha_pattern: pattern_table(&map, "alpha_pattern", finite)?,
             use_rslora: boolean(&map, "use_rslora")?,
+            use_dora: boolean(&map, "use_dora")?,
             base_model_name_or_path: text(&map, "base_model_name_or_path")?,
             revision: text(&map, "revision")?,
         })

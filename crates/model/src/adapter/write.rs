@@ -33,6 +33,7 @@ pub struct WriteRequest {
     pub alpha: f64,
     pub dropout: f32,
     pub rslora: bool,
+    pub dora: bool,
     pub rank_pattern: Vec<ModulePattern<usize>>,
     pub alpha_pattern: Vec<ModulePattern<f64>>,
     /// Last components of the adapted modules (`q_proj`), or full paths.
@@ -142,7 +143,7 @@ fn config_bytes(request: &WriteRequest) -> Vec<u8> {
         "task_type": "CAUSAL_LM",
         "trainable_token_indices": null,
         "use_bdlora": null,
-        "use_dora": false,
+        "use_dora": request.dora,
         "use_qalora": false,
         "use_rslora": request.rslora,
         "velora_config": null,

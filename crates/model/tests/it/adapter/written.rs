@@ -153,6 +153,7 @@ fn request(name: &str, base: &str) -> WriteRequest {
         alpha: adapter.config.lora_alpha,
         dropout: 0.0,
         rslora: adapter.config.use_rslora,
+        dora: adapter.config.use_dora,
         rank_pattern: patterns(adapter.config.rank_pattern),
         alpha_pattern: patterns(adapter.config.alpha_pattern),
         target_modules,
@@ -169,6 +170,7 @@ fn what_is_written_is_what_peft_writes() {
         "llama.qv",
         "llama.rslora",
         "llama.patterns",
+        "llama.dora",
         "qwen3.all-linear",
     ] {
         let out = dir.path().join(name);
