@@ -89,6 +89,12 @@ fn work(
     for dataset in read.into_iter().flatten() {
         tell_unlearned(context, dataset);
     }
+    if inputs.config.dora {
+        context.printer.note(
+            "the engines of `serve` and `chat` cannot compute DoRA: this adapter can be evaluated, \
+             packaged and loaded in PEFT",
+        );
+    }
     if request.dry_run {
         show_estimate(&context.printer, &estimate(&inputs)?);
         return Ok(ExitStatus::Success);
