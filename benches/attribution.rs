@@ -107,6 +107,7 @@ fn draft(documents: &[Vec<u32>], checkpoints: usize, width: usize) -> IndexDraft
                 leverage: None,
                 seed: "00".repeat(32),
                 lora_scale: 2.0,
+                lora_scales: std::collections::BTreeMap::new(),
                 precision: WeightPrecision::F32,
             },
             checkpoints: (0..checkpoints as u64)

@@ -43,6 +43,7 @@ impl Recipe {
             targets: vec!["all-linear".into()],
             dropout: 0.0,
             rslora: false,
+            ..LoraConfig::default()
         }
     }
 
@@ -117,6 +118,7 @@ impl Trained {
                 false => BTreeMap::new(),
             },
             lora_scale: self.lora_scale,
+            lora_scales: BTreeMap::new(),
         }
     }
 }

@@ -326,9 +326,21 @@ pub struct TrainArgs {
     /// Scale by alpha/sqrt(rank)
     #[arg(long)]
     pub rslora: bool,
+    /// Learn the norms of the weights' rows too (DoRA); such an adapter cannot be served here
+    #[arg(long)]
+    pub dora: bool,
+    /// Modules with a rank of their own, such as q_proj=16,layers.0.mlp.down_proj=4
+    #[arg(long, value_name = "LIST")]
+    pub rank_pattern: Option<String>,
+    /// Modules with an alpha of their own, such as q_proj=32
+    #[arg(long, value_name = "LIST")]
+    pub alpha_pattern: Option<String>,
     /// Peak learning rate
     #[arg(long, value_name = "F")]
     pub lr: Option<String>,
+    /// Learning rate of the LoRA factors B over that of A (LoRA+)
+    #[arg(long, value_name = "F")]
+    pub loraplus_lr_ratio: Option<String>,
     /// cosine, linear or constant
     #[arg(long, value_name = "NAME")]
     pub schedule: Option<String>,
@@ -358,7 +370,7 @@ pub struct TrainArgs {
     /// Seed of initialisation, order and dropout
     #[arg(long, value_name = "N")]
     pub seed: Option<String>,
-    /// f32, bf16 or auto
+    /// Frozen base in memory: f32, bf16, q8_0, q4_0 (QLoRA) or auto
     #[arg(long, value_name = "NAME")]
     pub precision: Option<String>,
     /// Compute activations again in the backward pass: less memory, more time
@@ -1058,7 +1070,23 @@ impl TrainArgs {
             SettingFlag("train.targets", "--targets", self.targets.as_deref()),
             SettingFlag("train.dropout", "--dropout", self.dropout.as_deref()),
             SettingFlag("train.rslora", "--rslora", self.rslora.then_some("true")),
+            SettingFlag("train.dora", "--dora", self.dora.then_some("true")),
+            SettingFlag(
+                "train.rank_pattern",
+                "--rank-pattern",
+                self.rank_pattern.as_deref(),
+            ),
+            SettingFlag(
+                "train.alpha_pattern",
+                "--alpha-pattern",
+                self.alpha_pattern.as_deref(),
+            ),
             SettingFlag("train.lr", "--lr", self.lr.as_deref()),
+            SettingFlag(
+                "train.loraplus_lr_ratio",
+                "--loraplus-lr-ratio",
+                self.loraplus_lr_ratio.as_deref(),
+            ),
             SettingFlag("train.schedule", "--schedule", self.schedule.as_deref()),
             SettingFlag("train.warmup", "--warmup", self.warmup.as_deref()),
             SettingFlag("train.epochs", "--epochs", self.epochs.as_deref()),

@@ -92,6 +92,12 @@ fn work(
     for dataset in read.into_iter().flatten() {
         tell_unlearned(context, dataset, inputs.config.loss);
     }
+    if inputs.config.dora {
+        context.printer.note(
+            "the engines of `serve` and `chat` cannot compute DoRA: this adapter can be evaluated, \
+             packaged and loaded in PEFT",
+        );
+    }
     if request.plan {
         show_estimate(context, &estimate(&inputs)?);
         return Ok(ExitStatus::Success);

@@ -288,6 +288,7 @@ fn factors(normalised: &adapter::NormalisedAdapter) -> Vec<LoraFactors> {
         scale: normalised.alpha / normalised.r as f64,
         a: values(format!("{module}.lora_A.weight")),
         b: values(format!("{module}.lora_B.weight")),
+        magnitude: None,
     };
     normalised.target_modules.iter().map(factors).collect()
 }
@@ -682,6 +683,12 @@ async fn adapters_that_cannot_work_are_refused() {
     let reason = adapter::check_against(&other, &modules(&base("llama").config)).unwrap_err();
     let failure = Failure::from(reason);
     let error = engines.load(spec(&other)).await.err().unwrap();
+    let message = format!("cannot serve mine: {}", failure.message);
+    assert_eq!(told(error), (message, None, failure.hint));
+
+    let dora = adapter::read(&golden("llama.dora")).unwrap();
+    let failure = Failure::from(adapter::require_plain(&dora).unwrap_err());
+    let error = engines.load(spec(&dora)).await.err().unwrap();
     let message = format!("cannot serve mine: {}", failure.message);
     assert_eq!(told(error), (message, None, failure.hint));
 }

@@ -124,5 +124,5 @@ fn learns(parameter: &ModelParameter) -> bool {
 
 fn block_learns(block: &DecoderBlock) -> bool {
     let mut linears = block.linears.iter();
-    linears.any(|linear| linear.lora.is_some() || learns(&linear.weight))
+    linears.any(|linear| linear.lora.is_some() || linear.weight.parameter().is_some_and(learns))
 }

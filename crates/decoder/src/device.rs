@@ -6,7 +6,11 @@
 
 use candle_core::Device;
 
-use super::{error::DecoderError, layer::ModelParameter, network::Decoder};
+use super::{
+    error::DecoderError,
+    layer::{LinearLayer, ModelParameter},
+    network::Decoder,
+};
 
 /// The first device of CUDA or Metal in a build with that feature, otherwise the processor.
 ///
@@ -28,8 +32,12 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// The device has no room for them.
+    /// The device has no room for them, or is a GPU and some are packed.
     pub fn use_device(&mut self, device: &Device) -> Result<(), DecoderError> {
+        let packed = |linear: &LinearLayer| linear.weight.parameter().is_none();
+        if !device.is_cpu() && self.linears().any(packed) {
+            return Err(DecoderError::PackedOnGpu);
+        }
         self.for_parameters(|parameter| {
             if let ModelParameter::Frozen(tensor) = parameter {
                 *tensor = tensor.to_device(device)?;

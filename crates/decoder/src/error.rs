@@ -2,7 +2,8 @@
 //! fit it.
 
 use openlora_core::error::{ExitClass, Explain};
-use openlora_model::{ModelError, WeightError};
+use openlora_kernels::KernelError;
+use openlora_model::{ModelError, PatternError, WeightError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum DecoderError {
@@ -12,10 +13,14 @@ pub enum DecoderError {
     Weights(#[from] WeightError),
     #[error("no module is called \"{target}\"; this model has {available}")]
     UnknownTarget { target: String, available: String },
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
     #[error("rank is {found}; expected at least 1")]
     Rank { found: usize },
     #[error("dropout is {found}; expected at least 0 and less than 1")]
     Dropout { found: f32 },
+    #[error("dropout is {found}; DoRA is computed without, expected 0")]
+    DoraDropout { found: f32 },
     #[error("row {row} of the batch has {found} tokens; the base reads at most {limit}")]
     RowTooLong {
         row: usize,
@@ -38,6 +43,13 @@ pub enum DecoderError {
         expected: Vec<usize>,
         found: Vec<usize>,
     },
+    #[error("tensor {name}: {source}")]
+    Unpackable { name: String, source: KernelError },
+    #[error(
+        "base weights in 4 or 8 bits are computed with on the processor only; this build computes on \
+         a GPU"
+    )]
+    PackedOnGpu,
     #[error("tensor arithmetic failed: {0}")]
     Tensor(#[from] candle_core::Error),
 }
@@ -47,6 +59,7 @@ impl Explain for DecoderError {
         match self {
             Self::Model(error) => error.class(),
             Self::Weights(error) => error.class(),
+            Self::Pattern(error) => error.class(),
             Self::Tensor(_) | Self::Batch { .. } => ExitClass::Internal,
             _ => ExitClass::BadInput,
         }
@@ -56,6 +69,7 @@ impl Explain for DecoderError {
         let hint = match self {
             Self::Model(error) => return error.hint(),
             Self::Weights(error) => return error.hint(),
+            Self::Pattern(error) => return error.hint(),
             Self::UnknownTarget { .. } => "use --targets all-linear, or names from that list",
             Self::RowTooLong { limit, .. } => {
                 return Some(format!(
@@ -63,6 +77,10 @@ impl Explain for DecoderError {
                      names the rows that are longer; shorten or split them"
                 ));
             }
+            Self::Unpackable { .. } | Self::PackedOnGpu => {
+                "set train.precision to bf16, or to f32 for the weights as they are"
+            }
+            Self::DoraDropout { .. } => "set train.dropout to 0, or leave out train.dora",
             _ => return None,
         };
         Some(hint.to_owned())

@@ -16,7 +16,7 @@ use super::{
         rope::RopeAngles,
         swiglu::{FrozenSwiGlu, SwiGlu},
     },
-    layer::{ForwardMode, LinearLayer, ModelParameter, PassParameter, rms_norm},
+    layer::{ForwardMode, LinearLayer, LinearWeight, ModelParameter, PassParameter, rms_norm},
     network::{Decoder, DecoderBlock},
 };
 
@@ -62,7 +62,7 @@ impl Decoder {
         let pass = ForwardPass::new(self, batch, mode);
         let wanted: Vec<usize> = positions.iter().map(|&at| pass.packed.place(at)).collect();
         let hidden = pass.hidden(&wanted)?;
-        let weight = self.head_parameter().clone();
+        let weight = LinearWeight::Whole(self.head_parameter().clone());
         let head = LinearLayer {
             path: String::new(),
             weight,

@@ -1,12 +1,17 @@
 //! Parameters and linear layers: which are frozen or trainable, and the operation this selects.
 
+use std::sync::Arc;
+
 use candle_core::{Result, Tensor, Var};
+use openlora_kernels::WeightMatrix;
 
 use super::{
     kernels::{
+        dora::{DoraScale, row_norms},
         linear::{AddBias, FrozenLinear, LinearOp, LoraLinear},
         norm::{FrozenNorm, RmsNorm},
         plain,
+        weight::FrozenWeight,
     },
     noise::{DropoutMask, DropoutNoise},
     tap::TappedModule,
@@ -59,6 +64,31 @@ impl ModelParameter {
     }
 }
 
+/// The weight of a linear layer, `[out, in]`.
+#[derive(Clone, Debug)]
+pub enum LinearWeight {
+    Whole(ModelParameter),
+    /// In int8 or 4 bits; it cannot learn.
+    Packed(Arc<WeightMatrix>),
+}
+
+impl LinearWeight {
+    /// As an operation without gradients for it takes it.
+    pub fn frozen(&self) -> FrozenWeight {
+        match self {
+            Self::Whole(parameter) => FrozenWeight::Whole(parameter.tensor().detach()),
+            Self::Packed(matrix) => FrozenWeight::Packed(matrix.clone()),
+        }
+    }
+
+    pub fn parameter(&self) -> Option<&ModelParameter> {
+        match self {
+            Self::Whole(parameter) => Some(parameter),
+            Self::Packed(_) => None,
+        }
+    }
+}
+
 /// Low-rank factors of a frozen weight.
 #[derive(Clone, Debug)]
 pub struct LoraLayer {
@@ -66,6 +96,8 @@ pub struct LoraLayer {
     pub a: Var,
     /// `[out, rank]`
     pub b: Var,
+    /// The norms that DoRA gives the rows of W + s·B·A, `[out]`; none in plain LoRA.
+    pub magnitude: Option<Var>,
     /// alpha / rank, or alpha / √rank.
     pub scale: f64,
     pub dropout: f32,
@@ -79,8 +111,7 @@ pub struct LoraLayer {
 #[derive(Clone, Debug)]
 pub struct LinearLayer {
     pub path: String,
-    /// `[out, in]`
-    pub weight: ModelParameter,
+    pub weight: LinearWeight,
     pub bias: Option<ModelParameter>,
     pub lora: Option<LoraLayer>,
 }
@@ -90,15 +121,36 @@ impl LinearLayer {
     pub fn forward(&self, x: &Tensor, mode: ForwardMode) -> Result<Tensor> {
         match &self.lora {
             Some(lora) if mode.fused => self.forward_lora(x, lora, mode),
-            Some(lora) => self.forward_base(x, mode)? + lora.plain(x, mode)?,
+            Some(lora) => self.forward_plain(x, lora, mode),
             None => self.forward_base(x, mode),
         }
     }
 
     fn forward_lora(&self, x: &Tensor, lora: &LoraLayer, mode: ForwardMode) -> Result<Tensor> {
+        let bias = self.bias.as_ref().map(|bias| bias.tensor().detach());
+        let Some(magnitude) = &lora.magnitude else {
+            return self.apply_lora(x, lora, bias, mode);
+        };
+        let z = self.apply_lora(x, lora, None, mode)?;
+        let (a, b) = (lora.a.as_detached_tensor(), lora.b.as_detached_tensor());
+        let norms = row_norms(&self.weight.frozen(), &a, &b, lora.scale as f32)?;
+        let op = DoraScale { norms, bias };
+        match mode.tracked {
+            true => z.apply_op2(magnitude.as_tensor(), op),
+            false => z.apply_op2_no_bwd(&magnitude.as_detached_tensor(), &op),
+        }
+    }
+
+    fn apply_lora(
+        &self,
+        x: &Tensor,
+        lora: &LoraLayer,
+        bias: Option<Tensor>,
+        mode: ForwardMode,
+    ) -> Result<Tensor> {
         let op = LoraLinear {
-            weight: self.weight.tensor().detach(),
-            bias: self.bias.as_ref().map(|bias| bias.tensor().detach()),
+            weight: self.weight.frozen(),
+            bias,
             scale: lora.scale as f32,
             dropout: lora.noise(mode),
             tap: lora.tap.clone(),
@@ -121,10 +173,45 @@ impl LinearLayer {
             (false, Some(PassParameter::Frozen(bias))) => Some(bias),
             _ => return None,
         };
-        match self.weight.for_pass(mode) {
-            PassParameter::Frozen(weight) => Some(FrozenLinear { weight, bias }),
-            PassParameter::Learning(_) => None,
+        let weight = match &self.weight {
+            LinearWeight::Packed(_) => self.weight.frozen(),
+            LinearWeight::Whole(weight) => match weight.for_pass(mode) {
+                PassParameter::Frozen(weight) => FrozenWeight::Whole(weight),
+                PassParameter::Learning(_) => return None,
+            },
+        };
+        Some(FrozenLinear { weight, bias })
+    }
+
+    /// In tensor operations.
+    fn forward_plain(&self, x: &Tensor, lora: &LoraLayer, mode: ForwardMode) -> Result<Tensor> {
+        let Some(magnitude) = &lora.magnitude else {
+            return self.forward_base(x, mode)? + lora.plain(x, mode)?;
+        };
+        let weight = self.weight.frozen().expanded()?.detach();
+        let z = (plain::linear(x, &weight, None)? + lora.plain(x, mode)?)?;
+        let magnitude = match mode.tracked {
+            true => magnitude.as_tensor().clone(),
+            false => magnitude.as_detached_tensor(),
+        };
+        let factors = (magnitude.to_device(x.device())? / lora.norms_with(&weight)?)?;
+        let y = z.broadcast_mul(&factors)?;
+        match &self.bias {
+            Some(bias) => y.broadcast_add(&bias.tensor().detach()),
+            None => Ok(y),
         }
+    }
+
+    /// The weight that the layer and its factors are together, `[out, in]`.
+    pub fn merged(&self, lora: &LoraLayer) -> Result<Tensor> {
+        let weight = self.weight.frozen().expanded()?;
+        let sum = (&weight + lora.delta()?.to_device(weight.device())?)?;
+        let Some(magnitude) = &lora.magnitude else {
+            return Ok(sum.detach());
+        };
+        let magnitude = magnitude.as_detached_tensor().to_device(weight.device())?;
+        let factors = (magnitude / lora.norms_with(&weight)?)?.unsqueeze(1)?;
+        Ok(sum.broadcast_mul(&factors)?.detach())
     }
 
     fn forward_base(&self, x: &Tensor, mode: ForwardMode) -> Result<Tensor> {
@@ -134,7 +221,11 @@ impl LinearLayer {
             return x.apply_op1(frozen);
         }
         let bias = self.bias.as_ref().map(|bias| bias.for_pass(mode));
-        match (self.weight.for_pass(mode), bias) {
+        let weight = match &self.weight {
+            LinearWeight::Whole(weight) => weight.for_pass(mode),
+            LinearWeight::Packed(_) => PassParameter::Frozen(self.weight.frozen().expanded()?),
+        };
+        match (weight, bias) {
             (PassParameter::Learning(weight), None) if mode.fused => x.apply_op2(&weight, LinearOp),
             (PassParameter::Learning(weight), Some(PassParameter::Learning(bias)))
                 if mode.fused =>
@@ -180,6 +271,12 @@ impl LoraLayer {
             None => x.clone(),
         };
         plain::linear(&plain::linear(&input, &a, None)?, &b, None)? * self.scale
+    }
+
+    /// Norms of the rows of W + s·B·A, `[out]`, without gradients.
+    fn norms_with(&self, weight: &Tensor) -> Result<Tensor> {
+        let sum = (weight + self.delta()?.to_device(weight.device())?)?;
+        sum.sqr()?.sum(1)?.sqrt()?.detach().contiguous()
     }
 
     /// s·B·A, `[out, in]`

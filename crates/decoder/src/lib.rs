@@ -16,6 +16,7 @@
 //!     targets: vec!["q_proj".to_owned(), "v_proj".to_owned()],
 //!     dropout: 0.0,
 //!     rslora: false,
+//!     ..LoraConfig::default()
 //! };
 //! decoder.attach_lora(&lora, 42)?;
 //! // A token counts in the loss where the mask is true.

@@ -9,11 +9,12 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{
     error::DecoderError,
-    layer::{LinearLayer, LoraLayer, ModelParameter},
+    kernels::dora::row_norms,
+    layer::{LinearLayer, LinearWeight, LoraLayer, ModelParameter},
     network::Decoder,
     tap::{GradientTap, TappedModule},
 };
-use openlora_model::{LoraConfig, is_target};
+use openlora_model::{LoraConfig, ModuleLora, is_target};
 
 /// The trained factors of one module.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +27,8 @@ pub struct LoraFactors {
     pub a: Vec<f32>,
     /// `[out, rank]`
     pub b: Vec<f32>,
+    /// `[out]`, of DoRA.
+    pub magnitude: Option<Vec<f32>>,
 }
 
 impl Decoder {
@@ -40,14 +43,18 @@ impl Decoder {
                 found: config.dropout,
             });
         }
+        if config.dora && config.dropout > 0.0 {
+            return Err(DecoderError::DoraDropout {
+                found: config.dropout,
+            });
+        }
         self.check_targets(&config.targets)?;
+        let wanted = |path: &str| config.targets.iter().any(|target| is_target(target, path));
+        let paths = self.linears().map(|linear| linear.path.as_str());
+        config.check_patterns(&paths.filter(|path| wanted(path)).collect::<Vec<_>>())?;
         self.freeze()?;
         for (site, linear) in self.linears_mut().enumerate() {
-            let wanted = config
-                .targets
-                .iter()
-                .any(|target| is_target(target, &linear.path));
-            linear.lora = wanted
+            linear.lora = wanted(&linear.path)
                 .then(|| fresh(linear, config, site as u64, seed))
                 .transpose()?;
         }
@@ -90,13 +97,12 @@ impl Decoder {
         self.linears().filter_map(described).collect()
     }
 
-    /// Adds every s·B·A to its weight and detaches the factors.
+    /// Adds every s·B·A to its weight, gives the rows DoRA's norms, and detaches the factors.
     pub fn merge_lora(&mut self) -> Result<(), DecoderError> {
         for linear in self.linears_mut() {
             if let Some(lora) = linear.lora.take() {
-                let wide = linear.weight.tensor().to_dtype(DType::F32)?;
-                let delta = lora.delta()?.to_device(wide.device())?;
-                linear.weight = ModelParameter::Frozen((wide + delta)?.detach());
+                let merged = ModelParameter::Frozen(linear.merged(&lora)?);
+                linear.weight = LinearWeight::Whole(merged);
             }
         }
         Ok(())
@@ -122,12 +128,16 @@ impl Decoder {
 impl LinearLayer {
     /// The factors' variables with PEFT's names.
     pub(super) fn factors(&self) -> Vec<(String, Var)> {
-        let name = |factor: &str| format!("base_model.model.{}.{factor}.weight", self.path);
+        let name = |factor: &str| format!("base_model.model.{}.{factor}", self.path);
         let of = |lora: &LoraLayer| {
+            let magnitude = lora.magnitude.iter();
             [
-                (name("lora_A"), lora.a.clone()),
-                (name("lora_B"), lora.b.clone()),
+                (name("lora_A.weight"), lora.a.clone()),
+                (name("lora_B.weight"), lora.b.clone()),
             ]
+            .into_iter()
+            .chain(magnitude.map(|magnitude| (name("lora_magnitude_vector"), magnitude.clone())))
+            .collect::<Vec<_>>()
         };
         self.lora.iter().flat_map(of).collect()
     }
@@ -143,17 +153,30 @@ fn fresh(
     site: u64,
     seed: u64,
 ) -> Result<LoraLayer, DecoderError> {
-    let (out, width) = linear.weight.tensor().dims2()?;
+    let (out, width) = linear.weight.frozen().dims()?;
+    let ModuleLora { rank, scale } = config.module(&linear.path)?;
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(site + 1);
     let bound = 1.0 / (width as f32).sqrt();
-    let a: Vec<f32> = (0..config.rank * width)
+    let a: Vec<f32> = (0..rank * width)
         .map(|_| (rng.random::<f32>() * 2.0 - 1.0) * bound)
         .collect();
+    let a = Var::from_tensor(&Tensor::from_vec(a, (rank, width), &Device::Cpu)?)?;
+    let b = Var::zeros((out, rank), DType::F32, &Device::Cpu)?;
+    // The norms of the base's own rows, so that a new adapter changes nothing.
+    let magnitude = match config.dora {
+        true => {
+            let weight = linear.weight.frozen().in_main_memory()?;
+            let norms = row_norms(&weight, &a, &b, 0.0)?;
+            Some(Var::from_vec(norms, out, &Device::Cpu)?)
+        }
+        false => None,
+    };
     Ok(LoraLayer {
-        a: Var::from_tensor(&Tensor::from_vec(a, (config.rank, width), &Device::Cpu)?)?,
-        b: Var::zeros((out, config.rank), DType::F32, &Device::Cpu)?,
-        scale: config.scale(),
+        a,
+        b,
+        magnitude,
+        scale,
         dropout: config.dropout,
         site,
         tap: None,
@@ -165,7 +188,7 @@ fn trained(
     factors: &LoraFactors,
     site: u64,
 ) -> Result<LoraLayer, DecoderError> {
-    let (out, width) = linear.weight.tensor().dims2()?;
+    let (out, width) = linear.weight.frozen().dims()?;
     let rank = factors.rank;
     let var = |factor: &str, values: &[f32], shape: [usize; 2]| {
         if values.len() != shape[0] * shape[1] {
@@ -179,9 +202,21 @@ fn trained(
     };
     let a = var("lora_A", &factors.a, [rank, width])?;
     let b = var("lora_B", &factors.b, [out, rank])?;
+    let magnitude = match &factors.magnitude {
+        Some(values) if values.len() == out => Some(Var::from_slice(values, out, &Device::Cpu)?),
+        Some(values) => {
+            return Err(DecoderError::Shape {
+                name: format!("{}.lora_magnitude_vector", factors.module),
+                expected: vec![out],
+                found: vec![values.len()],
+            });
+        }
+        None => None,
+    };
     Ok(LoraLayer {
         a,
         b,
+        magnitude,
         scale: factors.scale,
         dropout: 0.0,
         site,

@@ -3,17 +3,18 @@
 //! A decoder is frozen (base weights get no gradient), frozen with trainable LoRA factors, or fully
 //! trainable. It knows batches of tokens, but no text, data files or optimizers.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use half::bf16;
+use openlora_kernels::{WeightFormat, WeightMatrix};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::{
     error::DecoderError,
-    layer::{ForwardMode, LinearLayer, ModelParameter},
+    layer::{ForwardMode, LinearLayer, LinearWeight, ModelParameter},
     noise::DropoutNoise,
 };
 use openlora_model::{
@@ -52,7 +53,12 @@ impl Decoder {
     /// Loads a base's weights; all are frozen.
     pub fn load(base: &BaseModel, precision: WeightPrecision) -> Result<Self, DecoderError> {
         let checkpoint = WeightFiles::open(&base.dir)?;
-        Self::build(&base.config, |wanted| {
+        let packed = match precision {
+            WeightPrecision::Q8 => Some(WeightFormat::Int8),
+            WeightPrecision::Q4 => Some(WeightFormat::Int4),
+            WeightPrecision::F32 | WeightPrecision::Bf16 | WeightPrecision::Auto => None,
+        };
+        Self::build(&base.config, packed, |wanted| {
             let values = checkpoint.read(wanted)?;
             Ok(ModelParameter::Frozen(tensor(values, wanted, precision)?))
         })
@@ -64,7 +70,7 @@ impl Decoder {
     pub fn random(config: &ModelConfig, seed: u64) -> Result<Self, DecoderError> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let narrow = 1.0 / (2.0 * config.layers as f64).sqrt();
-        Self::build(config, |wanted| {
+        Self::build(config, None, |wanted| {
             let count = wanted.elements();
             let values: Vec<f32> = if wanted.shape.len() == 2 {
                 let writes = ["o_proj.weight", "down_proj.weight"];
@@ -88,14 +94,16 @@ impl Decoder {
         })
     }
 
+    /// Linear layers are in the format `packed`, if there is one, or as `source` gives them.
     fn build(
         config: &ModelConfig,
+        packed: Option<WeightFormat>,
         mut source: impl FnMut(&TensorShape) -> Result<ModelParameter, DecoderError>,
     ) -> Result<Self, DecoderError> {
         let table = [config.vocab_size, config.hidden_size];
         let embedding = source(&TensorShape::new(shapes::EMBEDDING, &table))?;
         let blocks = (0..config.layers)
-            .map(|layer| DecoderBlock::build(config, layer, &mut source))
+            .map(|layer| DecoderBlock::build(config, layer, packed, &mut source))
             .collect::<Result<Vec<_>, _>>()?;
         let norm = source(&TensorShape::new(shapes::FINAL_NORM, &[config.hidden_size]))?;
         let head = (!config.tied).then(|| source(&TensorShape::new(shapes::HEAD, &table)));
@@ -146,11 +154,17 @@ impl Decoder {
         sorted.into_iter().collect()
     }
 
-    /// Makes every base weight trainable (full-parameter mode), expanding bf16 to f32.
+    /// Makes every base weight trainable (full-parameter mode), expanding narrow ones to f32.
     pub fn unfreeze(&mut self) -> Result<(), DecoderError> {
+        for linear in self.linears_mut() {
+            if let LinearWeight::Packed(_) = linear.weight {
+                let wide = ModelParameter::Frozen(linear.weight.frozen().expanded()?);
+                linear.weight = LinearWeight::Whole(wide);
+            }
+        }
         self.for_parameters(|parameter| {
             if let ModelParameter::Frozen(tensor) = parameter {
-                let wide = tensor.to_dtype(candle_core::DType::F32)?;
+                let wide = tensor.to_dtype(DType::F32)?;
                 *parameter = ModelParameter::Learning(Var::from_tensor(&wide)?);
             }
             Ok(())
@@ -167,7 +181,20 @@ impl Decoder {
         })
     }
 
-    /// Base parameters by their checkpoint names, in checkpoint order.
+    /// Memory that the base's weights take, in bytes.
+    pub fn weight_bytes(&self) -> usize {
+        let whole = self.parameters().into_iter().map(|(_, parameter)| {
+            let tensor = parameter.tensor();
+            tensor.elem_count() * tensor.dtype().size_in_bytes()
+        });
+        let packed = self.linears().map(|linear| match &linear.weight {
+            LinearWeight::Whole(_) => 0,
+            LinearWeight::Packed(matrix) => matrix.bytes(),
+        });
+        whole.chain(packed).sum()
+    }
+
+    /// Base parameters by their checkpoint names, in checkpoint order, without packed weights.
     pub fn parameters(&self) -> Vec<(String, &ModelParameter)> {
         let mut all = vec![(shapes::EMBEDDING.to_owned(), &self.embedding)];
         for (layer, block) in self.blocks.iter().enumerate() {
@@ -185,7 +212,9 @@ impl Decoder {
         work(&mut self.embedding)?;
         for block in &mut self.blocks {
             for linear in &mut block.linears {
-                work(&mut linear.weight)?;
+                if let LinearWeight::Whole(weight) = &mut linear.weight {
+                    work(weight)?;
+                }
                 linear.bias.iter_mut().try_for_each(&mut work)?;
             }
             let norms = [&mut block.query_norm, &mut block.key_norm];
@@ -230,13 +259,19 @@ impl DecoderBlock {
     fn build(
         config: &ModelConfig,
         layer: usize,
+        packed: Option<WeightFormat>,
         source: &mut impl FnMut(&TensorShape) -> Result<ModelParameter, DecoderError>,
     ) -> Result<Self, DecoderError> {
         let mut linears = Vec::with_capacity(7);
         for projection in projections(config) {
             let path = in_layer(layer, projection.name);
             let shape = [projection.out_dim, projection.in_dim];
-            let weight = source(&TensorShape::new(format!("{path}.weight"), &shape))?;
+            let weight = TensorShape::new(format!("{path}.weight"), &shape);
+            let whole = source(&weight)?;
+            let weight = match packed {
+                Some(format) => LinearWeight::Packed(pack(whole.tensor(), &weight, format)?),
+                None => LinearWeight::Whole(whole),
+            };
             let bias = TensorShape::new(format!("{path}.bias"), &shape[..1]);
             let bias = projection.biased.then(|| source(&bias)).transpose()?;
             linears.push(LinearLayer {
@@ -270,7 +305,8 @@ impl DecoderBlock {
     fn parameters(&self, layer: usize) -> Vec<(String, &ModelParameter)> {
         let mut all = Vec::new();
         for linear in &self.linears {
-            all.push((format!("{}.weight", linear.path), &linear.weight));
+            let weight = linear.weight.parameter();
+            all.extend(weight.map(|weight| (format!("{}.weight", linear.path), weight)));
             all.extend(
                 linear
                     .bias
@@ -292,18 +328,43 @@ impl DecoderBlock {
     }
 }
 
-/// A weight in memory; matrices in bf16 stay at two bytes per weight.
+/// A weight in memory; matrices in bf16 stay at two bytes per weight. Beside packed weights, that is
+/// for matrices which bf16 holds exactly.
 fn tensor(
     values: Vec<f32>,
     shape: &TensorShape,
     precision: WeightPrecision,
 ) -> Result<Tensor, DecoderError> {
     let shape = shape.shape.as_slice();
-    if precision == WeightPrecision::Bf16 && shape.len() == 2 {
+    let narrow = match precision {
+        WeightPrecision::F32 | WeightPrecision::Auto => false,
+        WeightPrecision::Bf16 => true,
+        WeightPrecision::Q8 | WeightPrecision::Q4 => values
+            .par_iter()
+            .all(|&x| bf16::from_f32(x).to_f32().to_bits() == x.to_bits()),
+    };
+    if narrow && shape.len() == 2 {
         let narrow: Vec<bf16> = values.par_iter().map(|&x| bf16::from_f32(x)).collect();
         return Ok(Tensor::from_vec(narrow, shape, &Device::Cpu)?);
     }
     Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
+}
+
+/// A weight in a quantised format.
+fn pack(
+    weight: &Tensor,
+    shape: &TensorShape,
+    format: WeightFormat,
+) -> Result<Arc<WeightMatrix>, DecoderError> {
+    let (_, width) = weight.dims2()?;
+    let values: Vec<f32> = weight.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
+    match WeightMatrix::from_f32(format, width, &[&values]) {
+        Ok(matrix) => Ok(Arc::new(matrix)),
+        Err(source) => Err(DecoderError::Unpackable {
+            name: shape.name.clone(),
+            source,
+        }),
+    }
 }
 
 /// A standard normal sample (Box–Muller).

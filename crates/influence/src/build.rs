@@ -234,6 +234,7 @@ impl IndexJob<'_> {
                 },
                 seed: hex::encode(self.seed()),
                 lora_scale: self.material.lora_scale,
+                lora_scales: self.material.lora_scales.clone(),
                 precision: self.precision,
             },
             checkpoints: checkpoints

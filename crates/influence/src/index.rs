@@ -1,6 +1,6 @@
 //! An opened index: loaded and verified, for traces and scores.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
@@ -57,6 +57,9 @@ pub struct IndexParameters {
     pub seed: String,
     /// α / r of the factors.
     pub lora_scale: f64,
+    /// That of the modules which have another one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lora_scales: BTreeMap<String, f64>,
     #[schemars(with = "String")]
     pub precision: WeightPrecision,
 }

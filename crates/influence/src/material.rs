@@ -14,8 +14,9 @@ use super::{
     places::{AttributionDir, PRECONDITIONER, checkpoint_file},
 };
 use openlora_decoder::{Decoder, LoraFactors};
+use openlora_model::LoraConfig;
 use openlora_train::{
-    RateSchedule, RunDir, TrainConfig,
+    RateSchedule, RunDir, TrainConfig, TrainError,
     adamw::AdamWOptions,
     run::{checkpoint, files},
 };
@@ -34,10 +35,13 @@ pub struct GradientCheckpoint {
 #[derive(Clone, Debug)]
 pub struct GradientInputs {
     pub checkpoints: Vec<GradientCheckpoint>,
-    /// Adam's second moments, bias-corrected; empty for methods without a preconditioner.
+    /// Adam's second moments, bias-corrected, and those of B divided by the square of LoRA+'s ratio
+    /// of learning rates, so that the preconditioner includes it; empty for methods without one.
     pub moments: BTreeMap<String, Tensor>,
     /// α / r.
     pub lora_scale: f64,
+    /// That of the modules which have another one.
+    pub lora_scales: BTreeMap<String, f64>,
 }
 
 impl GradientInputs {
@@ -74,13 +78,20 @@ impl GradientInputs {
             });
         }
         let moments = match method {
-            IndexMethod::Influence => moments(&last.optimizer, newest)?,
+            IndexMethod::Influence => moments(
+                &last.optimizer,
+                newest,
+                config.optimizer().loraplus_lr_ratio,
+            )?,
             IndexMethod::Datainf | IndexMethod::Gradient => BTreeMap::new(),
         };
+        let lora = config.lora().map_err(TrainError::from)?;
+        let lora_scales = own_scales(&lora, &checkpoints)?;
         Ok(Self {
             checkpoints,
             moments,
-            lora_scale: config.lora().scale(),
+            lora_scale: lora.scale(),
+            lora_scales,
         })
     }
 
@@ -98,8 +109,37 @@ impl GradientInputs {
     /// The decoder with the factors of a checkpoint.
     pub fn place(&self, base: &Decoder, at: usize) -> Result<Decoder, AttributionError> {
         let mut decoder = base.clone();
-        decoder.attach_factors(&factors(&self.checkpoints[at].weights, self.lora_scale)?)?;
+        decoder.attach_factors(&self.factors(at)?)?;
         Ok(decoder)
+    }
+
+    fn factors(&self, at: usize) -> Result<Vec<LoraFactors>, AttributionError> {
+        let weights = &self.checkpoints[at].weights;
+        let mut factors = Vec::new();
+        for (name, a) in weights {
+            let Some(module) = module_of(name) else {
+                continue;
+            };
+            let other = name.replace(".lora_A.", ".lora_B.");
+            let Some(b) = weights.get(&other) else {
+                return Err(AttributionError::Tensors {
+                    path: module.into(),
+                    name: other,
+                });
+            };
+            let magnitude = weights.get(&name.replace(".lora_A.weight", ".lora_magnitude_vector"));
+            let magnitude = magnitude.map(|values| values.to_vec1()).transpose()?;
+            let scale = self.lora_scales.get(module);
+            factors.push(LoraFactors {
+                module: module.to_owned(),
+                rank: a.dims()[0],
+                scale: scale.copied().unwrap_or(self.lora_scale),
+                a: a.flatten_all()?.to_vec1()?,
+                b: b.flatten_all()?.to_vec1()?,
+                magnitude,
+            });
+        }
+        Ok(factors)
     }
 
     /// Writes the inputs as files, and returns the SHA-256 of each by name.
@@ -168,12 +208,17 @@ fn milestones(run: &RunDir, steps: u64, kept: u64) -> Vec<u64> {
 fn moments(
     optimizer: &HashMap<String, Tensor>,
     step: u64,
+    loraplus_lr_ratio: f64,
 ) -> Result<BTreeMap<String, Tensor>, AttributionError> {
     let power = i32::try_from(step).unwrap_or(i32::MAX);
     let correction = 1.0 - AdamWOptions::default().beta2.powi(power);
     let corrected = |(name, tensor): (&String, &Tensor)| {
         let name = name.strip_prefix("v.")?.to_owned();
-        Some((tensor / correction).map(|tensor| (name, tensor)))
+        let ratio = match name.ends_with(".lora_B.weight") {
+            true => loraplus_lr_ratio,
+            false => 1.0,
+        };
+        Some((tensor / (correction * ratio * ratio)).map(|tensor| (name, tensor)))
     };
     Ok(optimizer
         .iter()
@@ -181,30 +226,24 @@ fn moments(
         .collect::<Result<_, _>>()?)
 }
 
-fn factors(
-    weights: &BTreeMap<String, Tensor>,
-    scale: f64,
-) -> Result<Vec<LoraFactors>, AttributionError> {
-    let mut factors = Vec::new();
-    for (name, a) in weights {
-        let module = name.strip_prefix("base_model.model.");
-        let Some(module) = module.and_then(|name| name.strip_suffix(".lora_A.weight")) else {
-            continue;
-        };
-        let other = name.replace(".lora_A.", ".lora_B.");
-        let Some(b) = weights.get(&other) else {
-            return Err(AttributionError::Tensors {
-                path: module.into(),
-                name: other,
-            });
-        };
-        factors.push(LoraFactors {
-            module: module.to_owned(),
-            rank: a.dims()[0],
-            scale,
-            a: a.flatten_all()?.to_vec1()?,
-            b: b.flatten_all()?.to_vec1()?,
-        });
+/// The path of the module whose factor A has this name.
+fn module_of(name: &str) -> Option<&str> {
+    let module = name.strip_prefix("base_model.model.")?;
+    module.strip_suffix(".lora_A.weight")
+}
+
+/// The scales of the modules that a pattern gives another one.
+fn own_scales(
+    lora: &LoraConfig,
+    checkpoints: &[GradientCheckpoint],
+) -> Result<BTreeMap<String, f64>, AttributionError> {
+    let mut scales = BTreeMap::new();
+    let names = checkpoints.iter().flat_map(|kept| kept.weights.keys());
+    for module in names.filter_map(|name| module_of(name)) {
+        let scale = lora.module(module).map_err(TrainError::from)?.scale;
+        if scale != lora.scale() {
+            scales.insert(module.to_owned(), scale);
+        }
     }
-    Ok(factors)
+    Ok(scales)
 }

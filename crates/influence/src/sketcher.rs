@@ -193,5 +193,6 @@ fn read(
         checkpoints,
         moments,
         lora_scale: binding.parameters.lora_scale,
+        lora_scales: binding.parameters.lora_scales.clone(),
     })
 }

@@ -41,18 +41,28 @@ pub use base::{BaseModel, BaseProgress, BaseRequest, HubToken, base_size, open_b
 pub use config::{ModelConfig, ModelFamily, RopeScaling};
 pub use error::{GgufProblem, HubProblem, ModelError};
 pub use hub::DownloadProgress;
-pub use lora_config::{LoraConfig, is_target};
+pub use lora_config::{LoraConfig, ModuleLora, ModulePattern, PatternError, is_target};
 pub use shapes::{ModuleShape, TensorShape, modules, parameters, tensors};
 pub use weight_files::weight_files;
 pub use weights::{WeightError, WeightFiles};
 
 /// The storage of a base's frozen weights in memory; arithmetic is f32 throughout.
+///
+/// In the quantised formats, groups of 32 weights share an f16 scale, and only the linear layers of the
+/// blocks are quantised. The embedding and the head are bf16 if that holds them exactly, as it does
+/// where the checkpoint is bf16, and f32 otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WeightPrecision {
     F32,
     /// Matrices in bf16: half the memory; expanded block by block when used.
     Bf16,
+    /// Linear layers in int8: 8.5 bits per weight.
+    #[serde(rename = "q8_0")]
+    Q8,
+    /// Linear layers in 4 bits, as in QLoRA (arXiv:2305.14314): 4.5 bits per weight.
+    #[serde(rename = "q4_0")]
+    Q4,
     /// f32, the precision that is exact everywhere.
     #[default]
     Auto,

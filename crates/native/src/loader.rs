@@ -116,7 +116,8 @@ impl NativeLoader {
             reason,
             hint,
         };
-        adapter::check_against(adapter, &model::modules(config))
+        adapter::require_plain(adapter)
+            .and_then(|()| adapter::check_against(adapter, &model::modules(config)))
             .map_err(|error| refused(error.to_string(), error.hint()))?;
         if let Some(owner) = host.find(Some(&adapter.digest)) {
             if let Some(source) = &owner.source {

@@ -21,10 +21,10 @@ pub fn readme(manifest: &Manifest, adapter: &LoraAdapter) -> String {
         "---\n\n# {} {}\n\n{} of rank {} for the base `{}`",
         manifest.name,
         manifest.version,
-        if manifest.adapter.rslora {
-            "An rsLoRA adapter"
-        } else {
-            "A LoRA adapter"
+        match (manifest.adapter.kind.as_str(), manifest.adapter.rslora) {
+            ("dora", _) => "A DoRA adapter",
+            (_, true) => "An rsLoRA adapter",
+            (_, false) => "A LoRA adapter",
         },
         manifest.adapter.r.0,
         manifest.base.id,

@@ -194,7 +194,7 @@ pub(super) fn adapter_facts(adapter: &LoraAdapter) -> AdapterFacts {
         .sum();
     let rank_pattern = config.rank_pattern.iter();
     AdapterFacts {
-        kind: "lora".to_owned(),
+        kind: if config.use_dora { "dora" } else { "lora" }.to_owned(),
         r: WholeNumber(config.r as u64),
         alpha: config.lora_alpha,
         rslora: config.use_rslora,

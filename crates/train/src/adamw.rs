@@ -18,16 +18,19 @@ pub struct AdamWOptions {
     pub beta2: f64,
     pub epsilon: f64,
     pub weight_decay: f64,
+    /// Learning rate of LoRA's B, and of vectors, over that of A (LoRA+, arXiv:2402.12354).
+    pub loraplus_lr_ratio: f64,
 }
 
 impl Default for AdamWOptions {
-    /// torch's defaults, without decay.
+    /// torch's defaults, without decay and with one learning rate.
     fn default() -> Self {
         Self {
             beta1: 0.9,
             beta2: 0.999,
             epsilon: 1e-8,
             weight_decay: 0.0,
+            loraplus_lr_ratio: 1.0,
         }
     }
 }
@@ -42,6 +45,8 @@ struct OptimizerSlot {
     /// Mean of squared gradients.
     second: Tensor,
     decays: bool,
+    /// Its learning rate over that of the step.
+    rate: f64,
 }
 
 /// The optimizer and its state.
@@ -61,7 +66,13 @@ impl AdamW {
             .map(|(name, var)| {
                 let (first, second) = (var.zeros_like()?, var.zeros_like()?);
                 let decays = var.rank() > 1;
+                let faster = !decays || name.ends_with(".lora_B.weight");
                 Ok(OptimizerSlot {
+                    rate: if faster {
+                        options.loraplus_lr_ratio
+                    } else {
+                        1.0
+                    },
                     name,
                     var,
                     first,
@@ -101,6 +112,7 @@ impl AdamW {
         for (slot, gradient) in self.slots.iter_mut().zip(gradients.tensors()) {
             let Some(gradient) = gradient else { continue };
             let decay = if slot.decays { o.weight_decay } else { 0.0 };
+            let lr = lr * slot.rate;
             let update = WeightUpdate {
                 keep: (1.0 - lr * decay) as f32,
                 rate: (lr / (1.0 - o.beta1.powi(power))) as f32,

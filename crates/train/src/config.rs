@@ -5,9 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::schedule::RateCurve;
+use super::{adamw::AdamWOptions, schedule::RateCurve};
 use openlora_model::{
-    LoraConfig, WeightPrecision,
+    LoraConfig, PatternError, WeightPrecision,
     dataset::{
         encode::{EncodeOptions, LossOn},
         long::OnLong,
@@ -23,8 +23,20 @@ pub struct TrainConfig {
     pub targets: Vec<String>,
     pub dropout: f64,
     pub rslora: bool,
+    /// Learn magnitudes too (DoRA); runs of older versions do not state it.
+    #[serde(default)]
+    pub dora: bool,
+    /// Modules with a rank of their own, such as `q_proj=16`.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub rank_pattern: Vec<String>,
+    /// Modules with an alpha of their own.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub alpha_pattern: Vec<String>,
     /// Peak learning rate.
     pub lr: f64,
+    /// Learning rate of the factors B over that of A (LoRA+); equal when unset.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub loraplus_lr_ratio: Option<f64>,
     pub schedule: RateCurve,
     /// Steps of linear warm-up before the schedule.
     pub warmup: u64,
@@ -77,7 +89,11 @@ impl Default for TrainConfig {
             targets: vec!["all-linear".to_owned()],
             dropout: 0.0,
             rslora: false,
+            dora: false,
+            rank_pattern: Vec::new(),
+            alpha_pattern: Vec::new(),
             lr: 2e-3,
+            loraplus_lr_ratio: None,
             schedule: RateCurve::Cosine,
             warmup: 10,
             epochs: 2,
@@ -103,13 +119,30 @@ impl Default for TrainConfig {
 
 impl TrainConfig {
     /// The decoder's parameters for attaching the adapter.
-    pub fn lora(&self) -> LoraConfig {
-        LoraConfig {
+    ///
+    /// # Errors
+    ///
+    /// Entries of the patterns that are no pairs.
+    pub fn lora(&self) -> Result<LoraConfig, PatternError> {
+        Ok(LoraConfig {
             rank: self.rank,
             alpha: self.alpha,
             targets: self.targets.clone(),
             dropout: self.dropout as f32,
             rslora: self.rslora,
+            dora: self.dora,
+            rank_pattern: LoraConfig::parse_ranks(&self.rank_pattern)?,
+            alpha_pattern: LoraConfig::parse_alphas(&self.alpha_pattern)?,
+        })
+    }
+
+    /// The optimizer's options.
+    pub fn optimizer(&self) -> AdamWOptions {
+        let options = AdamWOptions::default();
+        AdamWOptions {
+            weight_decay: self.weight_decay,
+            loraplus_lr_ratio: self.loraplus_lr_ratio.unwrap_or(options.loraplus_lr_ratio),
+            ..options
         }
     }
 

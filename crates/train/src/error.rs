@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use openlora_core::error::{ExitClass, Explain, Failure, describe_io};
 use openlora_decoder::DecoderError;
 use openlora_model::{
-    ModelError,
+    ModelError, PatternError,
     adapter::AdapterError,
     dataset::{DataError, choices::SameLabels, long::LongRows},
     text::ModelTextError,
@@ -17,6 +17,8 @@ pub enum TrainError {
     Model(#[from] ModelError),
     #[error("{0}")]
     Decoder(#[from] DecoderError),
+    #[error("{0}")]
+    Pattern(#[from] PatternError),
     #[error("{0}")]
     Text(#[from] ModelTextError),
     #[error("{0}")]
@@ -121,6 +123,7 @@ impl Explain for TrainError {
         match self {
             Self::Model(error) => error.class(),
             Self::Decoder(error) => error.class(),
+            Self::Pattern(error) => error.class(),
             Self::Text(error) => error.class(),
             Self::Data(error) => error.class(),
             Self::Adapter(error) => error.class(),
@@ -150,6 +153,7 @@ impl Explain for TrainError {
         match self {
             Self::Model(error) => error.hint(),
             Self::Decoder(error) => error.hint(),
+            Self::Pattern(error) => error.hint(),
             Self::Text(error) => error.hint(),
             Self::Data(error) => error.hint(),
             Self::Adapter(error) => error.hint(),

@@ -9,14 +9,12 @@ use openlora_decoder::{Decoder, LoraFactors, compute_device};
 use openlora_model::{
     BaseModel, WeightPrecision,
     adapter::{
-        HostTensor, LoraAdapter, NormalisedAdapter, TaskCard, WriteRequest, check_against,
-        normalise, write,
+        AdapterModule, HostTensor, LoraAdapter, TaskCard, WriteRequest, check_against, write,
     },
     modules,
 };
 
 const A_SUFFIX: &str = ".lora_A.weight";
-const B_SUFFIX: &str = ".lora_B.weight";
 
 /// Writes the trained factors in PEFT's format with the task card beside them.
 pub fn write_adapter(
@@ -30,6 +28,7 @@ pub fn write_adapter(
         tensors.insert(name.clone(), HostTensor::from_f32(var.dims(), &values));
     }
     let config = &inputs.config;
+    let lora = config.lora()?;
     let request = WriteRequest {
         base_model: inputs.base.id.clone(),
         revision: inputs.base.revision.clone(),
@@ -37,6 +36,9 @@ pub fn write_adapter(
         alpha: config.alpha,
         dropout: config.dropout as f32,
         rslora: config.rslora,
+        dora: config.dora,
+        rank_pattern: lora.rank_pattern,
+        alpha_pattern: lora.alpha_pattern,
         target_modules: target_modules(&config.targets, &tensors),
         tensors,
         task: Some(TaskCard {
@@ -73,36 +75,31 @@ pub fn load_with_adapter(
     precision: WeightPrecision,
 ) -> Result<Decoder, TrainError> {
     check_against(adapter, &modules(&base.config))?;
-    let plain = normalise(adapter)?;
     let mut decoder = Decoder::load(base, precision)?;
     decoder.use_device(&compute_device()?)?;
-    let paths = plain
-        .tensors
-        .keys()
-        .filter_map(|name| name.strip_suffix(A_SUFFIX));
-    let factors = paths
-        .map(|path| factors(&adapter.dir, &plain, path))
+    let modules = adapter.modules.iter();
+    let factors = modules
+        .map(|module| factors(adapter, module))
         .collect::<Result<Vec<_>, _>>()?;
     decoder.attach_factors(&factors)?;
     Ok(decoder)
 }
 
-fn factors(dir: &Path, plain: &NormalisedAdapter, module: &str) -> Result<LoraFactors, TrainError> {
-    let values = |suffix: &str| {
-        let name = format!("{module}{suffix}");
-        match plain.tensors.get(&name) {
-            Some(tensor) => Ok(tensor.to_f32()),
-            None => Err(TrainError::damaged(
-                dir,
-                format!("tensor {name} is missing"),
-            )),
-        }
+fn factors(adapter: &LoraAdapter, module: &AdapterModule) -> Result<LoraFactors, TrainError> {
+    let values = |name: String| match adapter.tensors.get(&name) {
+        Some(tensor) => Ok(tensor.to_f32()),
+        None => Err(TrainError::damaged(
+            &adapter.dir,
+            format!("tensor {name} is missing"),
+        )),
     };
+    let magnitude = adapter.config.use_dora.then(|| module.magnitude_name());
     Ok(LoraFactors {
-        module: module.to_owned(),
-        rank: plain.r,
-        scale: plain.alpha / plain.r as f64,
-        a: values(A_SUFFIX)?,
-        b: values(B_SUFFIX)?,
+        module: module.path.clone(),
+        rank: module.rank,
+        scale: module.scale,
+        a: values(module.a_name())?,
+        b: values(module.b_name())?,
+        magnitude: magnitude.map(values).transpose()?,
     })
 }

@@ -12,7 +12,6 @@ use candle_core::Tensor;
 use serde::Serialize;
 
 use super::{
-    adamw::AdamWOptions,
     chart::{self, LossChart},
     error::TrainError,
     evaluate::loss_over,
@@ -114,10 +113,7 @@ impl<'a> TrainSession<'a> {
         if let Some(out) = &inputs.out {
             run.keep_out(out)?;
         }
-        let options = AdamWOptions {
-            weight_decay: config.weight_decay,
-            ..AdamWOptions::default()
-        };
+        let options = config.optimizer();
         let mut stepper = TrainStepper::new(inputs.decoder()?, options, config.clip)?;
         let saved = (state.step > 0).then_some(state.step);
         if let Some(step) = saved {

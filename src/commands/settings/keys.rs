@@ -48,7 +48,7 @@ const TASKS: SettingKind = SettingKind::Choice(&["classify", "chat", "text"]);
 const SCHEDULES: SettingKind = SettingKind::Choice(&["cosine", "linear", "constant"]);
 const LOSSES: SettingKind = SettingKind::Choice(&["completion", "all"]);
 const ON_LONG: SettingKind = SettingKind::Choice(&["error", "truncate", "drop", "split"]);
-const PRECISIONS: SettingKind = SettingKind::Choice(&["f32", "bf16", "auto"]);
+const PRECISIONS: SettingKind = SettingKind::Choice(&["f32", "bf16", "q8_0", "q4_0", "auto"]);
 const QUANTS: SettingKind = SettingKind::Choice(&["auto", "f32", "q8_0", "q4_0", "q4k"]);
 const THEMES: SettingKind = SettingKind::Choice(&["dark", "light", "high-contrast", "mono"]);
 const LARGE: i64 = 1 << 40;
@@ -174,7 +174,15 @@ settings! {
             "modules to adapt, or all-linear";
         dropout: f64 = number(0.0, 0.99), Some("0.0"), "dropout before the LoRA factors";
         rslora: bool = SettingKind::Boolean, Some("false"), "scale by alpha/sqrt(rank) instead";
+        dora: bool = SettingKind::Boolean, Some("false"),
+            "learn the norms of the weights' rows too (DoRA); the engines cannot serve such an adapter";
+        rank_pattern: Vec<String> = SettingKind::List, None,
+            "modules with a rank of their own, such as `q_proj=16`; patterns as in PEFT";
+        alpha_pattern: Vec<String> = SettingKind::List, None,
+            "modules with an alpha of their own, such as `q_proj=32`; patterns as in PEFT";
         lr: f64 = number(0.0, 10.0), Some("2e-3"), "peak learning rate";
+        loraplus_lr_ratio: Option<f64> = number(1.0, 1e4), None,
+            "learning rate of the LoRA factors B over that of A (LoRA+); equal when unset";
         schedule: String = SCHEDULES, Some("\"cosine\""), "learning-rate schedule after warm-up";
         warmup: usize = integer(0, LARGE), Some("10"), "warm-up steps";
         epochs: usize = integer(1, 100_000), Some("2"), "passes over the data";
@@ -198,7 +206,8 @@ settings! {
         checkpoint_every: Option<usize> = integer(1, LARGE), None,
             "steps between checkpoints; ten a run when unset";
         seed: u64 = integer(0, i64::MAX), Some("42"), "seed of initialisation, order and dropout";
-        precision: String = PRECISIONS, Some("\"auto\""), "arithmetic of the frozen base";
+        precision: String = PRECISIONS, Some("\"auto\""),
+            "frozen base in memory: f32, bf16, or linear layers in 8 or 4 bits (QLoRA); auto is f32";
         checkpoint_activations: bool = SettingKind::Boolean, Some("false"),
             "compute activations again in the backward pass: less memory, more time";
     }

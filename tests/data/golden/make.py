@@ -1,16 +1,19 @@
 """Makes the golden vectors in this folder: tiny random models and what PyTorch, transformers and
-PEFT compute with them. See README.md for the layout. Run: python make.py (writes beside itself).
+PEFT compute with them. See README.md for the layout. Run: python make.py (writes beside itself), or
+python make.py llama.dora ... to make only these adapters, for the models that are there.
 """
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import peft
 import torch
 import transformers
 from peft import LoraConfig, get_peft_model
-from safetensors.torch import save_file
+from peft.optimizers import create_loraplus_optimizer
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     LlamaConfig,
@@ -87,6 +90,10 @@ ADAPTERS = {
     "all-linear": dict(r=4, lora_alpha=12, target_modules="all-linear"),
     "qv": dict(r=4, lora_alpha=12, target_modules=["q_proj", "v_proj"]),
 }
+# Only for llama, with gradients and losses.
+KINDS = {
+    "dora": dict(r=4, lora_alpha=12, use_dora=True, target_modules="all-linear"),
+}
 # Only for llama: adapters trained elsewhere come in these shapes too.
 FOREIGN = {
     "rslora": dict(r=4, lora_alpha=12, use_rslora=True, target_modules="all-linear"),
@@ -101,6 +108,7 @@ FOREIGN = {
 PROMPTS = ["the quick brown fox", "a token of good faith", "markets fell hard today"]
 ROWS = [14, 3, 9, 20]
 STEPS = 10
+LORAPLUS_RATIO = 4.0
 ADAMW = dict(lr=1e-2, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01)
 
 TEXT = """the quick brown fox jumps over the lazy dog while a crowd of people looks on.
@@ -180,17 +188,17 @@ def gradients(model, rows, masks, prefix, out):
     total.backward()
     for name, parameter in model.named_parameters():
         if parameter.grad is not None:
-            clean = name.replace(".default", "")
+            clean = name.replace(".default", "").replace("magnitude_vector.weight", "magnitude_vector")
             out[f"{prefix}.{clean}"] = parameter.grad.clone()
     model.zero_grad(set_to_none=True)
     return total.item()
 
 
-def ten_losses(model, rows, masks):
+def ten_losses(model, rows, masks, optimizer=None):
     targets = int(sum(mask.sum() for mask in masks))
     trainable = [p for p in model.parameters() if p.requires_grad]
     saved = [p.detach().clone() for p in trainable]
-    optimizer = torch.optim.AdamW(trainable, **ADAMW)
+    optimizer = optimizer or torch.optim.AdamW(trainable, **ADAMW)
     losses = []
     for _ in range(STEPS):
         optimizer.zero_grad()
@@ -237,7 +245,9 @@ def make_adapter(name, base_dir, cls, options, rows, masks, out, scalars, full):
     generator = torch.Generator().manual_seed(sum(map(ord, key + name)))
     for parameter_name, parameter in model.named_parameters():
         if "lora_" in parameter_name:
-            parameter.data = 0.2 * torch.randn(parameter.shape, generator=generator)
+            noise = torch.randn(parameter.shape, generator=generator)
+            # Magnitudes are norms of rows: near 0 they would hide everything else.
+            parameter.data = parameter.data + 0.2 * noise if "magnitude" in parameter_name else 0.2 * noise
     model.eval()
     save_adapter(model, base_dir, name)
     with torch.no_grad():
@@ -246,6 +256,11 @@ def make_adapter(name, base_dir, cls, options, rows, masks, out, scalars, full):
     if full:
         entry["loss_sum"] = gradients(model, rows, masks, f"{name}.grad", out)
         entry["ten_losses"] = ten_losses(model, rows, masks)
+    if name in KINDS:
+        plus = create_loraplus_optimizer(
+            model, torch.optim.AdamW, **{**ADAMW, "weight_decay": 0.0}, loraplus_lr_ratio=LORAPLUS_RATIO
+        )
+        entry["loraplus_losses"] = ten_losses(model, rows, masks, plus)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(base_dir)
     entry["greedy"] = [greedy(model, tokenizer, prompt) for prompt in PROMPTS]
     merged = model.merge_and_unload()
@@ -280,15 +295,36 @@ def make_model(index, name, tokenizer):
         for adapter, options in ADAPTERS.items():
             make_adapter(adapter, base_dir, cls, options, rows, masks, out, scalars, True)
     if name == "llama":
+        for adapter, options in KINDS.items():
+            make_adapter(adapter, base_dir, cls, options, rows, masks, out, scalars, True)
         for adapter, options in FOREIGN.items():
             make_adapter(adapter, base_dir, cls, options, rows, masks, out, scalars, False)
     save_file({k: v.contiguous() for k, v in out.items()}, base_dir / "expected.safetensors")
     (base_dir / "expected.json").write_text(json.dumps(scalars, indent=1) + "\n")
 
 
+def add_adapter(base_name, adapter):
+    """Makes one adapter of KINDS for a model that is there, and adds what it computes."""
+    base_dir = HERE / base_name
+    out = load_file(base_dir / "expected.safetensors")
+    scalars = json.loads((base_dir / "expected.json").read_text())
+    offsets = out["offsets"].tolist()
+    spans = list(zip(offsets, offsets[1:]))
+    rows = [out["ids"][start:end] for start, end in spans]
+    masks = [out["targets"][start:end].bool() for start, end in spans]
+    make_adapter(adapter, base_dir, MODELS[base_name][1], KINDS[adapter], rows, masks, out, scalars, True)
+    save_file({k: v.contiguous() for k, v in out.items()}, base_dir / "expected.safetensors")
+    (base_dir / "expected.json").write_text(json.dumps(scalars, indent=1) + "\n")
+    (HERE / f"{base_name}.{adapter}" / "README.md").unlink()
+
+
 def main():
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(1)
+    if len(sys.argv) > 1:
+        for folder in sys.argv[1:]:
+            add_adapter(*folder.split("."))
+        return
     tokenizer = make_tokenizer()
     for path in HERE.iterdir():
         if path.is_dir():

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::{linear::for_weight_blocks, matmul::*, numeric, output, tensor, values};
+use super::{matmul::*, numeric, output, tensor, values, weight::for_weight_blocks};
 use openlora_model::shapes::{logits_held, rows_at_once};
 
 struct LossGradients {

@@ -3,27 +3,21 @@
 //! A frozen weight is not an argument of its operation, so its gradient is never computed or
 //! stored; candle's own matmul always computes both.
 
-use candle_core::{
-    CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Storage, Tensor,
-};
-use half::bf16;
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 use super::{
     BLOCK_ROWS, TensorRead, for_row_blocks, matmul::*, matrix, norm::sum_blocks, output, tensor,
-    values,
+    values, weight::FrozenWeight,
 };
 use crate::{
     noise::DropoutMask,
     tap::{ModulePass, TappedModule},
 };
 
-/// Weights stored in bf16 are expanded in blocks of this many values.
-const WIDENED: usize = 1 << 20;
-
-/// y = x·Wᵀ + b without trainable parameters; W in f32 or bf16.
+/// y = x·Wᵀ + b without trainable parameters.
 pub struct FrozenLinear {
-    pub weight: Tensor,
+    pub weight: FrozenWeight,
     pub bias: Option<Tensor>,
 }
 
@@ -35,7 +29,7 @@ impl CustomOp1 for FrozenLinear {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (rows, _) = matrix(layout.shape());
         let y = frozen_forward(&self.weight, self.bias.as_ref(), values(x, layout)?)?;
-        output(y, (rows, self.weight.dims()[0]))
+        output(y, (rows, self.weight.dims()?.0))
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
@@ -50,7 +44,7 @@ impl CustomOp1 for FrozenLinear {
 /// y = x·Wᵀ + b + s·(drop(x)·Aᵀ)·Bᵀ with W and b frozen; arguments x, A `[r, in]` and B `[out, r]`
 /// (arXiv:2106.09685). The backward pass recomputes drop(x)·Aᵀ, which is cheap at small r.
 pub struct LoraLinear {
-    pub weight: Tensor,
+    pub weight: FrozenWeight,
     pub bias: Option<Tensor>,
     pub scale: f32,
     pub dropout: Option<DropoutMask>,
@@ -293,7 +287,7 @@ impl CustomOp2 for AddBias {
     }
 }
 
-fn add_bias(y: &mut [f32], bias: &[f32]) {
+pub(super) fn add_bias(y: &mut [f32], bias: &[f32]) {
     for_row_blocks(y, bias.len(), |_, rows| {
         for row in rows.chunks_exact_mut(bias.len()) {
             for (y, b) in row.iter_mut().zip(bias) {
@@ -318,15 +312,15 @@ fn product(a: StridedMatrix<'_>, b: StridedMatrix<'_>, scale: f32) -> Vec<f32> {
 
 /// x·Wᵀ + b
 pub(super) fn frozen_forward(
-    weight: &Tensor,
+    weight: &FrozenWeight,
     bias: Option<&Tensor>,
     x: &[f32],
 ) -> Result<Vec<f32>> {
-    let (out, width) = weight.dims2()?;
+    let (out, width) = weight.dims()?;
     let tokens = x.len() / width;
     let mut y = vec![0f32; tokens * out];
     let x = StridedMatrix::new(x, tokens, width);
-    for_weight_blocks(weight, |first, rows, block| {
+    weight.for_blocks(|first, rows, block| {
         let target = MatmulTarget::strided(&mut y[first..], tokens, rows, out);
         multiply(
             target,
@@ -343,11 +337,11 @@ pub(super) fn frozen_forward(
 }
 
 /// g·W
-pub(super) fn frozen_backward(weight: &Tensor, grad: &[f32]) -> Result<Vec<f32>> {
-    let (out, width) = weight.dims2()?;
+pub(super) fn frozen_backward(weight: &FrozenWeight, grad: &[f32]) -> Result<Vec<f32>> {
+    let (out, width) = weight.dims()?;
     let tokens = grad.len() / out;
     let mut grad_x = vec![0f32; tokens * width];
-    for_weight_blocks(weight, |first, rows, block| {
+    weight.for_blocks(|first, rows, block| {
         let target = MatmulTarget::new(&mut grad_x, tokens, width);
         let target = if first == 0 { target } else { target.adding() };
         let grad = StridedMatrix::strided(&grad[first..], tokens, rows, out);
@@ -360,42 +354,4 @@ pub(super) fn frozen_backward(weight: &Tensor, grad: &[f32]) -> Result<Vec<f32>>
         );
     })?;
     Ok(grad_x)
-}
-
-/// Calls `work(first_row, rows, values)` over the whole weight at once if it is f32, or over
-/// expanded blocks of rows if it is bf16.
-pub(super) fn for_weight_blocks(
-    weight: &Tensor,
-    mut work: impl FnMut(usize, usize, &[f32]),
-) -> Result<()> {
-    let (out, width) = weight.dims2()?;
-    let (storage, layout) = weight.storage_and_layout();
-    let (Storage::Cpu(storage), Some((start, end))) = (&*storage, layout.contiguous_offsets())
-    else {
-        candle_core::bail!("a frozen weight must lie contiguous in main memory")
-    };
-    if let CpuStorage::BF16(data) = storage {
-        let rows_at_once = (WIDENED / width.max(1)).max(1);
-        let mut widened = vec![0f32; rows_at_once.min(out) * width];
-        for first in (0..out).step_by(rows_at_once) {
-            let rows = rows_at_once.min(out - first);
-            let block = &mut widened[..rows * width];
-            widen(&data[start..end][first * width..][..rows * width], block);
-            work(first, rows, block);
-        }
-    } else {
-        work(0, out, &storage.as_slice::<f32>()?[start..end]);
-    }
-    Ok(())
-}
-
-fn widen(narrow: &[bf16], wide: &mut [f32]) {
-    const BLOCK: usize = 65_536;
-    wide.par_chunks_mut(BLOCK)
-        .zip(narrow.par_chunks(BLOCK))
-        .for_each(|(wide, narrow)| {
-            for (w, n) in wide.iter_mut().zip(narrow) {
-                *w = f32::from_bits(u32::from(n.to_bits()) << 16);
-            }
-        });
 }

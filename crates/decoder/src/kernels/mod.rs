@@ -7,6 +7,7 @@
 
 pub mod attention;
 pub mod cross_entropy;
+pub mod dora;
 pub mod embedding;
 pub mod linear;
 pub mod matmul;
@@ -16,6 +17,7 @@ pub mod plain;
 pub mod residual;
 pub mod rope;
 pub mod swiglu;
+pub mod weight;
 
 use std::sync::RwLockReadGuard;
 

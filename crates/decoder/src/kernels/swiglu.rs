@@ -9,6 +9,7 @@ use super::{
     matrix,
     numeric::sigmoid,
     output, tensor, values,
+    weight::FrozenWeight,
 };
 
 /// Values per task.
@@ -47,7 +48,7 @@ impl CustomOp2 for SwiGlu {
 /// (silu(gate) ∘ up)·Wᵀ + b without trainable parameters; the product of gate and up is not stored.
 /// Arguments gate and up.
 pub struct FrozenSwiGlu {
-    pub weight: Tensor,
+    pub weight: FrozenWeight,
     pub bias: Option<Tensor>,
 }
 
@@ -66,7 +67,7 @@ impl CustomOp2 for FrozenSwiGlu {
         let wide = forward(values(gate, gate_layout)?, values(up, up_layout)?);
         let (tokens, _) = matrix(gate_layout.shape());
         let y = frozen_forward(&self.weight, self.bias.as_ref(), &wide)?;
-        output(y, (tokens, self.weight.dims()[0]))
+        output(y, (tokens, self.weight.dims()?.0))
     }
 
     fn bwd(

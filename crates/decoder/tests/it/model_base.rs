@@ -398,6 +398,7 @@ fn lora(targets: &[&str]) -> LoraConfig {
         targets,
         dropout: 0.0,
         rslora: false,
+        ..LoraConfig::default()
     }
 }
 

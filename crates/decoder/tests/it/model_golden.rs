@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use candle_core::{Tensor, Var};
+use openlora_core::error::Explain;
 use openlora_decoder::Decoder;
 use openlora_model::LoraConfig;
 
@@ -10,7 +11,18 @@ use crate::golden::{FAMILIES, OPTIONS};
 use crate::oracle::{Golden, assert_close};
 
 const TOLERANCE: f32 = 1e-4;
-const ADAPTERS: [&str; 2] = ["all-linear", "qv"];
+/// Model and adapter.
+const PAIRS: [(&str, &str); 9] = [
+    ("llama", "all-linear"),
+    ("llama", "qv"),
+    ("llama", "dora"),
+    ("mistral", "all-linear"),
+    ("mistral", "qv"),
+    ("qwen2", "all-linear"),
+    ("qwen2", "qv"),
+    ("qwen3", "all-linear"),
+    ("qwen3", "qv"),
+];
 /// alpha 12 over rank 4.
 const SCALE: f64 = 3.0;
 
@@ -88,12 +100,9 @@ fn base_logits_and_every_weight_gradient() {
 
 #[test]
 fn lora_logits_and_every_factor_gradient() {
-    for name in FAMILIES {
+    for (name, adapter) in PAIRS {
         let golden = Golden::open(name);
-        for (adapter, fused) in ADAPTERS
-            .iter()
-            .flat_map(|name| [(name, true), (name, false)])
-        {
+        for fused in [true, false] {
             let decoder = with_adapter(&golden, adapter, fused);
             let expected = golden.floats(&format!("{adapter}.logits"));
             assert_close(&logits(&decoder, &golden), &expected, TOLERANCE, name);
@@ -104,36 +113,126 @@ fn lora_logits_and_every_factor_gradient() {
 
 #[test]
 fn merged_equals_unmerged() {
-    for name in FAMILIES {
+    for (name, adapter) in PAIRS {
         let golden = Golden::open(name);
-        for adapter in ADAPTERS {
-            let mut decoder = with_adapter(&golden, adapter, true);
-            let unmerged = logits(&decoder, &golden);
-            decoder.merge_lora().unwrap();
-            assert!(decoder.trainable().is_empty());
-            let merged = logits(&decoder, &golden);
-            assert_close(&merged, &unmerged, TOLERANCE, name);
-            let expected = golden.floats(&format!("{adapter}.merged_logits"));
-            assert_close(&merged, &expected, TOLERANCE, name);
-        }
+        let mut decoder = with_adapter(&golden, adapter, true);
+        let unmerged = logits(&decoder, &golden);
+        decoder.merge_lora().unwrap();
+        assert!(decoder.trainable().is_empty());
+        let merged = logits(&decoder, &golden);
+        assert_close(&merged, &unmerged, TOLERANCE, name);
+        let expected = golden.floats(&format!("{adapter}.merged_logits"));
+        assert_close(&merged, &expected, TOLERANCE, name);
     }
 }
 
 #[test]
 fn ten_adamw_losses() {
-    for name in FAMILIES {
+    for (name, adapter) in PAIRS {
         let golden = Golden::open(name);
-        for adapter in ADAPTERS {
-            let decoder = with_adapter(&golden, adapter, true);
-            let expected: Vec<f32> =
-                serde_json::from_value(golden.json[adapter]["ten_losses"].clone()).unwrap();
-            let found = adamw_losses(&decoder, &golden, expected.len());
-            for (step, (found, expected)) in found.iter().zip(&expected).enumerate() {
-                let what = format!("{name} {adapter} step {step}");
-                assert_close(&[*found], &[*expected], TOLERANCE, &what);
-            }
+        let decoder = with_adapter(&golden, adapter, true);
+        let expected: Vec<f32> =
+            serde_json::from_value(golden.json[adapter]["ten_losses"].clone()).unwrap();
+        let found = adamw_losses(&decoder, &golden, expected.len());
+        for (step, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            let what = format!("{name} {adapter} step {step}");
+            assert_close(&[*found], &[*expected], TOLERANCE, &what);
         }
     }
+}
+
+#[test]
+fn a_new_dora_adapter_changes_nothing_and_takes_no_dropout() {
+    let golden = Golden::open("llama");
+    let mut decoder = golden.decoder();
+    let config = LoraConfig {
+        dora: true,
+        ..LoraConfig::default()
+    };
+    decoder.attach_lora(&config, 7).unwrap();
+    let expected = golden.floats("base.logits");
+    assert_close(&logits(&decoder, &golden), &expected, 1e-5, "new");
+
+    let dropped = LoraConfig {
+        dropout: 0.1,
+        ..config
+    };
+    let error = decoder.attach_lora(&dropped, 7).unwrap_err();
+    assert_eq!(
+        (error.to_string(), error.hint()),
+        (
+            "dropout is 0.1; DoRA is computed without, expected 0".to_owned(),
+            Some("set train.dropout to 0, or leave out train.dora".to_owned())
+        )
+    );
+}
+
+#[test]
+fn patterns_give_modules_ranks_and_scales_of_their_own() {
+    let golden = Golden::open("llama");
+    let entries = |texts: &[&str]| {
+        texts
+            .iter()
+            .map(|text| (*text).to_owned())
+            .collect::<Vec<_>>()
+    };
+    let ranks = entries(&["q_proj=2", "layers.1.mlp.down_proj=6"]);
+    let alphas = entries(&["q_proj=5", r"layers\.0\.mlp\.down_proj=7"]);
+    let config = LoraConfig {
+        rank: 4,
+        alpha: 12.0,
+        targets: entries(&["q_proj", "v_proj", "down_proj"]),
+        rank_pattern: LoraConfig::parse_ranks(&ranks).unwrap(),
+        alpha_pattern: LoraConfig::parse_alphas(&alphas).unwrap(),
+        ..LoraConfig::default()
+    };
+    let mut decoder = golden.decoder();
+    decoder.attach_lora(&config, 7).unwrap();
+    let ranks = decoder.adapted().into_iter().map(|(path, [rank, ..])| {
+        let scale = config.module(&path).unwrap().scale;
+        (
+            path.strip_prefix("model.layers.").unwrap().to_owned(),
+            rank,
+            scale,
+        )
+    });
+    let expected = [
+        ("0.self_attn.q_proj", 2, 2.5),
+        ("0.self_attn.v_proj", 4, 3.0),
+        ("0.mlp.down_proj", 4, 1.75),
+        ("1.self_attn.q_proj", 2, 2.5),
+        ("1.self_attn.v_proj", 4, 3.0),
+        ("1.mlp.down_proj", 6, 2.0),
+    ]
+    .map(|(path, rank, scale)| (path.to_owned(), rank, scale));
+    assert_eq!(ranks.collect::<Vec<_>>(), expected);
+
+    let refused = |ranks: &[&str]| {
+        let config = LoraConfig {
+            rank_pattern: LoraConfig::parse_ranks(&entries(ranks)).unwrap(),
+            ..config.clone()
+        };
+        let error = golden.decoder().attach_lora(&config, 7).unwrap_err();
+        error.to_string()
+    };
+    assert_eq!(
+        refused(&["k_proj=2"]),
+        "train.rank_pattern: \"k_proj\" matches none of the adapted modules"
+    );
+    assert_eq!(
+        refused(&["q_proj=2", "0.*=3"]),
+        "train.rank_pattern: \"q_proj\" and \"0.*\" give model.layers.0.self_attn.q_proj different \
+         values"
+    );
+    assert_eq!(
+        refused(&["q_(proj=2"]),
+        "train.rank_pattern: \"q_(proj\" is no regular expression: unclosed group"
+    );
+    let unreadable = LoraConfig::parse_ranks(&entries(&["q_proj=0"])).unwrap_err();
+    assert_eq!(
+        unreadable.to_string(),
+        "train.rank_pattern: \"q_proj=0\" is not PATTERN=VALUE with a whole number from 1"
+    );
 }
 
 /// AdamW as torch computes it: lr 1e-2, betas 0.9 and 0.999, eps 1e-8, weight decay 0.01.
@@ -178,6 +277,7 @@ fn rank_stabilised_scale() {
         targets,
         dropout,
         rslora: true,
+        ..LoraConfig::default()
     }
     .scale();
     decoder

@@ -7,6 +7,7 @@ use std::{
 };
 
 use candle_core::{DType, Tensor, Var, backprop::GradStore, safetensors};
+use openlora_core::error::Explain;
 use openlora_decoder::{
     Decoder, ModelParameter, TokenBatch,
     kernels::{
@@ -14,7 +15,8 @@ use openlora_decoder::{
         numeric,
     },
 };
-use openlora_model::{BaseModel, LoraConfig, ModelConfig, WeightPrecision};
+use openlora_kernels::{WeightFormat, WeightMatrix};
+use openlora_model::{BaseModel, LoraConfig, ModelConfig, WeightPrecision, modules};
 
 use crate::oracle::assert_close;
 
@@ -98,6 +100,7 @@ fn lora(dropout: f32) -> LoraConfig {
         targets: vec!["all-linear".to_owned()],
         dropout,
         rslora: false,
+        ..LoraConfig::default()
     }
 }
 
@@ -158,6 +161,93 @@ fn weights_in_bf16_are_widened_block_by_block() {
     for (name, expected) in &losses[1] {
         assert_close(&losses[0][name], expected, 1e-5, name);
     }
+}
+
+/// Writes the decoder with every linear layer rounded as the native engine rounds it.
+fn save_rounded(decoder: &Decoder, dir: &Path, format: WeightFormat) {
+    let rounded = decoder.clone();
+    let linears: Vec<String> = modules(decoder.config())
+        .into_iter()
+        .map(|module| format!("{}.weight", module.path))
+        .collect();
+    for (name, parameter) in rounded.parameters() {
+        let ModelParameter::Learning(var) = parameter else {
+            panic!("{name} is frozen")
+        };
+        if linears.contains(&name) {
+            let (out, width) = var.dims2().unwrap();
+            let packed = WeightMatrix::from_f32(format, width, &[&values(var)]).unwrap();
+            let mut wide = vec![0f32; out * width];
+            for (row, values) in wide.chunks_exact_mut(width).enumerate() {
+                packed.read_row(row, values);
+            }
+            var.set(&Tensor::from_vec(wide, (out, width), var.device()).unwrap())
+                .unwrap();
+        }
+    }
+    save(&rounded, dir, DType::F32);
+}
+
+#[test]
+fn packed_weights_are_those_of_the_native_engine() {
+    // Odd widths, and matrices that are expanded in more than one block.
+    let wide = CONFIG.replace("\"intermediate_size\": 130", "\"intermediate_size\": 12001");
+    let batch = batch(&[70, 9], 97);
+    for (precision, format) in [
+        (WeightPrecision::Q8, WeightFormat::Int8),
+        (WeightPrecision::Q4, WeightFormat::Int4),
+    ] {
+        let fresh = Decoder::random(&config(&wide), 3).unwrap();
+        let dirs = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        save(&fresh, dirs[0].path(), DType::F32);
+        save_rounded(&fresh, dirs[1].path(), format);
+        let precisions = [precision, WeightPrecision::F32];
+        let mut decoders = [0, 1].map(|at| {
+            let base = BaseModel::open_dir("saved", dirs[at].path()).unwrap();
+            Decoder::load(&base, precisions[at]).unwrap()
+        });
+        assert!(decoders[0].weight_bytes() < decoders[1].weight_bytes() * 3 / 10);
+        let runs = decoders.each_mut().map(|decoder| {
+            decoder.attach_lora(&lora(0.0), 4).unwrap();
+            perturb(decoder);
+            assert_fused_is_plain(decoder, &batch);
+            decoder.set_fused(true);
+            let trained = run(decoder, &batch);
+            decoder.merge_lora().unwrap();
+            (
+                trained,
+                values(&decoder.logits_at(&batch, &[3, 75]).unwrap()),
+            )
+        });
+        for (name, expected) in &runs[1].0 {
+            assert_close(&runs[0].0[name], expected, 1e-5, name);
+        }
+        assert_close(&runs[0].1, &runs[1].1, 1e-5, "merged");
+    }
+}
+
+#[test]
+fn weights_that_no_scale_holds_are_not_packed() {
+    let decoder = Decoder::random(&config(CONFIG), 3).unwrap();
+    let weights = decoder.trainable().into_iter();
+    let (_, var) = weights
+        .filter(|(name, _)| name == "model.layers.0.mlp.down_proj.weight")
+        .last()
+        .unwrap();
+    var.set(&(var.ones_like().unwrap() * 1e9).unwrap()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    save(&decoder, dir.path(), DType::F32);
+    let base = BaseModel::open_dir("saved", dir.path()).unwrap();
+    let error = Decoder::load(&base, WeightPrecision::Q4).unwrap_err();
+    assert_eq!(
+        (error.to_string(), error.hint()),
+        (
+            "tensor model.layers.0.mlp.down_proj.weight: row 0 of the weights needs scale -inf from \
+             column 0 on; expected a finite half-precision number"
+                .to_owned(),
+            Some("set train.precision to bf16, or to f32 for the weights as they are".to_owned())
+        )
+    );
 }
 
 #[test]

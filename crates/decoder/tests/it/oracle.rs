@@ -94,6 +94,8 @@ impl Golden {
         let factors = |path: String| {
             let (shape, a) = floats(&bytes, &format!("{path}.lora_A.weight"));
             let (_, b) = floats(&bytes, &format!("{path}.lora_B.weight"));
+            let magnitude = format!("{path}.lora_magnitude_vector");
+            let magnitude = file.tensor(&magnitude).is_ok().then_some(magnitude);
             let module = path.strip_prefix("base_model.model.").unwrap().to_owned();
             LoraFactors {
                 module,
@@ -101,6 +103,7 @@ impl Golden {
                 scale,
                 a,
                 b,
+                magnitude: magnitude.map(|name| floats(&bytes, &name).1),
             }
         };
         modules.into_iter().map(factors).collect()

@@ -34,6 +34,11 @@ pub struct Trained {
 
 impl Trained {
     pub fn new() -> Self {
+        Self::with(TrainConfig::default())
+    }
+
+    /// With the form of the adapter and of the base's weights that `form` has.
+    pub fn with(form: TrainConfig) -> Self {
         let dir = TempDir::new().unwrap();
         let base = tiny::base(dir.path());
         let config = TrainConfig {
@@ -43,7 +48,7 @@ impl Trained {
             epochs: 3,
             batch: 4,
             max_len: 128,
-            ..TrainConfig::default()
+            ..form
         };
         let inputs = tiny::inputs(dir.path(), &base, 40, config);
         let start = RunStart::Fresh {
@@ -162,6 +167,7 @@ pub fn random_draft(examples: usize, contributors: usize, shape: [usize; 2]) -> 
                 leverage: None,
                 seed: "00".repeat(32),
                 lora_scale: 2.0,
+                lora_scales: std::collections::BTreeMap::new(),
                 precision: WeightPrecision::F32,
             },
             checkpoints: (0..checkpoints as u64)

@@ -23,7 +23,8 @@ pub trait GroupBlock: Copy + fmt::Debug {
     /// The values of a GGUF block after its scale.
     fn unpack(bytes: &[u8]) -> [i8; GROUP];
 
-    fn get(&self, output: usize, column: usize) -> i8;
+    /// The values of an output.
+    fn values(&self, output: usize) -> [i8; GROUP];
 
     fn set(&mut self, output: usize, column: usize, value: i8);
 }
@@ -107,10 +108,10 @@ impl<B: GroupBlock> GroupedMatrix<B> {
     pub(super) fn read_row(&self, output: usize, row: &mut [f32]) {
         let (first, lane) = self.place(output, 0);
         let groups = self.blocks[first..].iter().zip(&self.scales[first..]);
-        for (values, (block, scales)) in row.chunks_mut(GROUP).zip(groups) {
+        for (row, (block, scales)) in row.chunks_mut(GROUP).zip(groups) {
             let scale = scales[lane].to_f32();
-            for (column, value) in values.iter_mut().enumerate() {
-                *value = scale * f32::from(block.get(lane, column));
+            for (wide, value) in row.iter_mut().zip(block.values(lane)) {
+                *wide = scale * f32::from(value);
             }
         }
     }

@@ -48,10 +48,12 @@ impl GroupBlock for Int4Block {
         values
     }
 
-    fn get(&self, output: usize, column: usize) -> i8 {
-        let (quad, index, high) = place(output, column);
-        let byte = self.quads[quad][index];
-        (if high { byte >> 4 } else { byte & 15 }).cast_signed() - 8
+    fn values(&self, output: usize) -> [i8; GROUP] {
+        let mut bytes = [0; GROUP / 2];
+        for (four, quads) in bytes.chunks_exact_mut(4).zip(&self.quads) {
+            four.copy_from_slice(&quads[output * 4..][..4]);
+        }
+        Self::unpack(&bytes)
     }
 
     fn set(&mut self, output: usize, column: usize, value: i8) {

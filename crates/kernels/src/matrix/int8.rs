@@ -38,8 +38,12 @@ impl GroupBlock for Int8Block {
         values
     }
 
-    fn get(&self, output: usize, column: usize) -> i8 {
-        self.quads[column / 4][output * 4 + column % 4]
+    fn values(&self, output: usize) -> [i8; GROUP] {
+        let mut values = [0; GROUP];
+        for (four, quads) in values.chunks_exact_mut(4).zip(&self.quads) {
+            four.copy_from_slice(&quads[output * 4..][..4]);
+        }
+        values
     }
 
     fn set(&mut self, output: usize, column: usize, value: i8) {

@@ -23,6 +23,20 @@ pub fn check_against(adapter: &LoraAdapter, modules: &[ModuleShape]) -> Result<(
     })
 }
 
+/// Checks that an adapter only adds scale · B · A to the weights of its modules.
+///
+/// # Errors
+///
+/// A DoRA adapter.
+pub fn require_plain(adapter: &LoraAdapter) -> Result<(), AdapterError> {
+    match adapter.config.use_dora {
+        true => Err(AdapterError::NotPlain {
+            dir: adapter.dir.clone(),
+        }),
+        false => Ok(()),
+    }
+}
+
 /// Checks that the adapter was trained on exactly this base, according to its task card.
 ///
 /// # Errors

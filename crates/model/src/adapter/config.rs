@@ -7,6 +7,7 @@ use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::{error::ConfigProblem, tensors::unique_pairs};
+use crate::lora_config::module_regex;
 use openlora_core::error::describe_decoding;
 
 /// The modules that an adapter targets.
@@ -31,6 +32,8 @@ pub struct PeftConfig {
     pub alpha_pattern: Vec<(String, f64)>,
     /// Scale by alpha/√r instead of alpha/r (Kalajdzievski 2023).
     pub use_rslora: bool,
+    /// Every module has a vector of magnitudes too (DoRA, arXiv:2402.09353).
+    pub use_dora: bool,
     pub base_model_name_or_path: Option<String>,
     pub revision: Option<String>,
 }
@@ -40,10 +43,6 @@ const NOT_PLAIN: &str = "it computes something else than base + scale * B * A";
 
 /// Keys that must be absent, null, false, zero or empty, and why.
 const MUST_BE_OFF: &[(&str, &str)] = &[
-    (
-        "use_dora",
-        "DoRA rescales every row of the base; only plain LoRA is read",
-    ),
     (
         "modules_to_save",
         "it replaces whole modules of the base; only LoRA factors are read",
@@ -93,6 +92,7 @@ impl PeftConfig {
             rank_pattern: pattern_table(&map, "rank_pattern", positive_integer)?,
             alpha_pattern: pattern_table(&map, "alpha_pattern", finite)?,
             use_rslora: boolean(&map, "use_rslora")?,
+            use_dora: boolean(&map, "use_dora")?,
             base_model_name_or_path: text(&map, "base_model_name_or_path")?,
             revision: text(&map, "revision")?,
         })
@@ -141,33 +141,23 @@ fn ends_with_path(path: &str, end: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
-/// PEFT's rule (`get_pattern_key`): the key is a regular expression that must reach the end of
-/// the path and start at its beginning or after a dot.
+/// The value of the first pattern that matches, as PEFT takes it.
 fn first_match<V: Copy>(
     key: &'static str,
     table: &[(String, V)],
     module: &str,
 ) -> Result<Option<V>, ConfigProblem> {
     for (pattern, value) in table {
-        let regex = Regex::new(&format!(r"^(?:.*\.)?(?:{pattern})$")).map_err(|error| {
-            ConfigProblem::Pattern {
-                key,
-                pattern: pattern.clone(),
-                reason: last_line(&error),
-            }
+        let regex = module_regex(pattern).map_err(|reason| ConfigProblem::Pattern {
+            key,
+            pattern: pattern.clone(),
+            reason,
         })?;
         if regex.is_match(module) {
             return Ok(Some(*value));
         }
     }
     Ok(None)
-}
-
-/// The regex crate shows the pattern over several lines; the last line states the error.
-fn last_line(error: &regex::Error) -> String {
-    let text = error.to_string();
-    let line = text.lines().last().unwrap_or_default();
-    line.trim_start_matches("error: ").to_owned()
 }
 
 fn object(bytes: &[u8]) -> Result<Map<String, Value>, ConfigProblem> {

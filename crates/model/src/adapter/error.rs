@@ -40,6 +40,12 @@ pub enum AdapterError {
     Card { path: PathBuf, problem: String },
     #[error("adapter {}: {problem}", dir.display())]
     Base { dir: PathBuf, problem: BaseProblem },
+    #[error(
+        "adapter {}: DoRA rescales every row of the base; the engines add scale * B * A to a base \
+         and nothing else",
+        dir.display()
+    )]
+    NotPlain { dir: PathBuf },
     #[error("{} already holds other files ({found}), so no adapter is written there", dir.display())]
     Occupied { dir: PathBuf, found: String },
 }
@@ -124,8 +130,14 @@ pub enum FactorProblem {
     Empty,
     #[error("tensor `{0}`: expected a name starting with `base_model.model.`")]
     WrongPrefix(String),
-    #[error("tensor `{0}` is a DoRA magnitude vector; openlora reads plain LoRA only")]
+    #[error("tensor `{0}` is a DoRA magnitude vector, and `use_dora` is not true")]
     Dora(String),
+    #[error("tensor `{name}`: expected shape [{expected}], found {found:?}")]
+    Magnitudes {
+        name: String,
+        expected: usize,
+        found: Vec<usize>,
+    },
     #[error("tensor `{0}` adapts an embedding; openlora reads LoRA on linear layers only")]
     Embedding(String),
     #[error("tensor `{0}` is a bias of a LoRA factor; openlora reads plain LoRA only")]
@@ -214,6 +226,11 @@ impl Explain for AdapterError {
                  save_pretrained(dir, safe_serialization=True)"
                     .into(),
             ),
+            Self::NotPlain { .. } => Some(
+                "merge the adapter into its base with PEFT's merge_and_unload and serve the result \
+                 as a base, or train without train.dora"
+                    .into(),
+            ),
             Self::Config { problem, .. } => problem.hint(),
             Self::Weights { problem, .. } => problem.hint(),
             Self::Factors { problem, .. } => problem.hint(),
@@ -276,7 +293,7 @@ impl WeightsProblem {
 impl FactorProblem {
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Dora(_) | Self::Embedding(_) | Self::Bias(_) | Self::NotLora(_) => {
+            Self::Embedding(_) | Self::Bias(_) | Self::NotLora(_) => {
                 "merge the adapter into its base with PEFT's merge_and_unload and serve the result \
                  as a base, or train it again as plain LoRA"
                     .into()
@@ -287,10 +304,14 @@ impl FactorProblem {
             Self::Dead => {
                 "train it for at least one step, or load the checkpoint that was trained".into()
             }
-            Self::Empty | Self::Twice { .. } | Self::Unpaired { .. } | Self::Dimensions { .. } => {
+            Self::Empty
+            | Self::Twice { .. }
+            | Self::Unpaired { .. }
+            | Self::Dimensions { .. }
+            | Self::Magnitudes { .. } => {
                 "write the adapter again with PEFT's save_pretrained".into()
             }
-            Self::Rank { .. } | Self::Untargeted { .. } => {
+            Self::Dora(_) | Self::Rank { .. } | Self::Untargeted { .. } => {
                 "adapter_config.json and adapter_model.safetensors come from different adapters; \
                  copy both from the same one"
                     .into()

@@ -36,12 +36,18 @@ impl AdapterModule {
     pub fn b_name(&self) -> String {
         factor_name(&self.path, LoraFactor::B)
     }
+
+    /// Name of DoRA's magnitudes, shape `[out_dim]`, in [`super::LoraAdapter::tensors`].
+    pub fn magnitude_name(&self) -> String {
+        factor_name(&self.path, LoraFactor::Magnitude)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum LoraFactor {
     A,
     B,
+    Magnitude,
 }
 
 impl LoraFactor {
@@ -49,12 +55,22 @@ impl LoraFactor {
         match self {
             Self::A => "lora_A",
             Self::B => "lora_B",
+            Self::Magnitude => "lora_magnitude_vector",
+        }
+    }
+
+    /// The end of its name after the module's path.
+    const fn suffix(self) -> &'static str {
+        match self {
+            Self::A => ".lora_A.weight",
+            Self::B => ".lora_B.weight",
+            Self::Magnitude => ".lora_magnitude_vector",
         }
     }
 }
 
 fn factor_name(path: &str, factor: LoraFactor) -> String {
-    format!("{PREFIX}{path}.{}.weight", factor.name())
+    format!("{PREFIX}{path}{}", factor.suffix())
 }
 
 /// An error in the configuration or in the weights.
@@ -102,14 +118,19 @@ pub(super) fn pair(
     Ok((modules, named))
 }
 
-/// Refuses an adapter that cannot change the output of the model.
+/// Refuses an adapter that cannot change the output of the model. Only the base tells whether DoRA's
+/// magnitudes do.
 pub(super) fn check_alive(
     modules: &[AdapterModule],
     tensors: &BTreeMap<String, HostTensor>,
 ) -> Result<(), FactorProblem> {
+    let is_dora = |m: &AdapterModule| tensors.contains_key(&m.magnitude_name());
     let acts = |name: String| tensors.get(&name).is_some_and(|tensor| !tensor.is_zero());
     let alive = |m: &AdapterModule| m.scale != 0.0 && acts(m.b_name()) && acts(m.a_name());
-    if modules.iter().any(alive) {
+    if modules
+        .iter()
+        .any(|module| is_dora(module) || alive(module))
+    {
         Ok(())
     } else {
         Err(FactorProblem::Dead)
@@ -151,8 +172,8 @@ fn parse_name(name: &str) -> Result<(&str, LoraFactor), FactorProblem> {
     let Some(rest) = name.strip_prefix(PREFIX) else {
         return Err(FactorProblem::WrongPrefix(owned()));
     };
-    if name.contains(".lora_magnitude_vector") {
-        return Err(FactorProblem::Dora(owned()));
+    if let Some(module) = rest.strip_suffix(LoraFactor::Magnitude.suffix()) {
+        return Ok((module, LoraFactor::Magnitude));
     }
     if name.contains(".lora_embedding_") {
         return Err(FactorProblem::Embedding(owned()));
@@ -181,7 +202,7 @@ fn module(
         slot.factors.get(&LoraFactor::B),
     ) {
         (Some(a), Some(b)) => (a, b),
-        (a, _) => return Err(unpaired(path, a.is_some()).into()),
+        (a, b) => return Err(unpaired(path, a.is_some(), b.is_some()).into()),
     };
     let [a_rank, in_dim] = two_dimensions(&a.0, &a.1)?;
     let [out_dim, b_rank] = two_dimensions(&b.0, &b.1)?;
@@ -202,6 +223,7 @@ fn module(
     if !config.targets(&slot.raw) {
         return Err(untargeted(config, path).into());
     }
+    check_magnitude(config, path, slot, out_dim)?;
     let scale = config.scale_of(&slot.raw, rank)?;
     Ok(AdapterModule {
         path: path.to_owned(),
@@ -212,11 +234,36 @@ fn module(
     })
 }
 
-fn unpaired(module: &str, has_a: bool) -> FactorProblem {
-    let (found, missing) = if has_a {
-        (LoraFactor::A, LoraFactor::B)
-    } else {
-        (LoraFactor::B, LoraFactor::A)
+/// Magnitudes are there exactly if the configuration says so, one for each output.
+fn check_magnitude(
+    config: &PeftConfig,
+    path: &str,
+    slot: &ModuleTensors,
+    out_dim: usize,
+) -> Result<(), FactorProblem> {
+    match (slot.factors.get(&LoraFactor::Magnitude), config.use_dora) {
+        (Some((name, _)), false) => Err(FactorProblem::Dora(name.clone())),
+        (Some((name, tensor)), true) if tensor.shape != [out_dim] => {
+            Err(FactorProblem::Magnitudes {
+                name: name.clone(),
+                expected: out_dim,
+                found: tensor.shape.clone(),
+            })
+        }
+        (None, true) => Err(FactorProblem::Unpaired {
+            module: path.to_owned(),
+            found: LoraFactor::A.name(),
+            missing: LoraFactor::Magnitude.name(),
+        }),
+        (Some(_), true) | (None, false) => Ok(()),
+    }
+}
+
+fn unpaired(module: &str, has_a: bool, has_b: bool) -> FactorProblem {
+    let (found, missing) = match (has_a, has_b) {
+        (true, _) => (LoraFactor::A, LoraFactor::B),
+        (false, true) => (LoraFactor::B, LoraFactor::A),
+        (false, false) => (LoraFactor::Magnitude, LoraFactor::A),
     };
     FactorProblem::Unpaired {
         module: module.to_owned(),

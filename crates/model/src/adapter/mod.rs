@@ -15,7 +15,7 @@ mod tensors;
 mod write;
 
 pub use card::{TASK_FILE, TaskCard};
-pub use check::{check_against, verify_base};
+pub use check::{check_against, require_plain, verify_base};
 pub use config::{PeftConfig, TargetModules};
 pub use error::{AdapterError, BaseProblem, ConfigProblem, FactorProblem, WeightsProblem};
 pub use factors::AdapterModule;

@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{error::AdapterError, factors::AdapterModule, read::LoraAdapter, tensors::HostTensor};
+use super::{
+    check::require_plain, error::AdapterError, factors::AdapterModule, read::LoraAdapter,
+    tensors::HostTensor,
+};
 
 /// An adapter with one rank and one scale: every module adds `alpha / r · B · A` to its weight.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,8 +56,9 @@ fn product(b: &[f32], a: &[f32], inner: usize, columns: usize) -> Vec<f32> {
 ///
 /// # Errors
 ///
-/// None at present: reading has refused whatever cannot be normalised.
+/// A DoRA adapter; reading has refused whatever else cannot be normalised.
 pub fn normalise(adapter: &LoraAdapter) -> Result<NormalisedAdapter, AdapterError> {
+    require_plain(adapter)?;
     let r = adapter
         .modules
         .iter()

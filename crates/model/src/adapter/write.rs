@@ -14,6 +14,7 @@ use super::{
     read::{CONFIG_FILE, WEIGHTS_FILE, decode, digest},
     tensors::{FactorDtype, HostTensor},
 };
+use crate::ModulePattern;
 use openlora_core::atomic::{self, FolderDraft};
 
 /// The PEFT release whose configuration keys are written.
@@ -32,6 +33,9 @@ pub struct WriteRequest {
     pub alpha: f64,
     pub dropout: f32,
     pub rslora: bool,
+    pub dora: bool,
+    pub rank_pattern: Vec<ModulePattern<usize>>,
+    pub alpha_pattern: Vec<ModulePattern<f64>>,
     /// Last components of the adapted modules (`q_proj`), or full paths.
     pub target_modules: Vec<String>,
     /// Factors by their PEFT names.
@@ -103,7 +107,7 @@ fn config_bytes(request: &WriteRequest) -> Vec<u8> {
     targets.dedup();
     let config = json!({
         "alora_invocation_tokens": null,
-        "alpha_pattern": {},
+        "alpha_pattern": table(&request.alpha_pattern, |alpha| number(*alpha)),
         "arrow_config": null,
         "auto_mapping": null,
         "base_model_name_or_path": request.base_model,
@@ -132,19 +136,28 @@ fn config_bytes(request: &WriteRequest) -> Vec<u8> {
         "peft_version": PEFT_VERSION,
         "qalora_group_size": 16,
         "r": request.rank,
-        "rank_pattern": {},
+        "rank_pattern": table(&request.rank_pattern, |rank| json!(rank)),
         "revision": request.revision,
         "target_modules": targets,
         "target_parameters": null,
         "task_type": "CAUSAL_LM",
         "trainable_token_indices": null,
         "use_bdlora": null,
-        "use_dora": false,
+        "use_dora": request.dora,
         "use_qalora": false,
         "use_rslora": request.rslora,
         "velora_config": null,
     });
     format!("{config:#}").into_bytes()
+}
+
+/// The patterns in their order, of which PEFT takes the first that matches.
+fn table<V>(patterns: &[ModulePattern<V>], value: impl Fn(&V) -> Value) -> Value {
+    let pairs = patterns.iter();
+    pairs
+        .map(|it| (it.pattern.clone(), value(&it.value)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 /// PEFT declares alpha as an integer, so a whole number is written as one.

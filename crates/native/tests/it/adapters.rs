@@ -39,6 +39,7 @@ pub fn adapter(
             rank_pattern: Vec::new(),
             alpha_pattern: Vec::new(),
             use_rslora: false,
+            use_dora: false,
             base_model_name_or_path: None,
             revision: None,
         },

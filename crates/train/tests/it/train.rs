@@ -7,10 +7,10 @@ use std::{
 
 use openlora_core::error::{ExitClass, Explain};
 use openlora_model::{
-    BaseModel, adapter,
+    BaseModel, WeightPrecision, adapter,
     dataset::{
-        DataSource, TrainingExample,
-        encode::{EncodeOptions, EncodedRow, encode_row},
+        DataSource, Task, TaskOptions, TrainingExample,
+        encode::{EncodeOptions, EncodedRow, LossOn, encode_row},
         load,
         long::OnLong,
         statistics,
@@ -111,9 +111,14 @@ impl Bench {
 #[test]
 fn interrupted_and_resumed_is_uninterrupted_byte_for_byte() {
     let bench = Bench::new();
-    for patience in [None, Some(50)] {
+    for (patience, precision) in [
+        (None, WeightPrecision::Auto),
+        (Some(50), WeightPrecision::Auto),
+        (None, WeightPrecision::Q4),
+    ] {
         let inputs = bench.inputs(TrainConfig {
             patience,
+            precision,
             ..tiny::config()
         });
         let whole = train_all(&inputs, &bench.path("whole"));
@@ -344,6 +349,57 @@ fn learning_is_seen_in_the_loss_and_in_the_answers() {
     assert!(adapter.accuracy > 0.9, "{adapter:?}");
     assert!(adapter.accuracy > base.accuracy, "{base:?}");
     assert_eq!(report.gain, Some(adapter.accuracy - base.accuracy));
+}
+
+#[test]
+fn packed_bases_learn_what_the_whole_one_learns_in_less_memory() {
+    let bench = Bench {
+        base: repository().join("assets/nano"),
+        dir: TempDir::new().unwrap(),
+    };
+    let data = repository().join("templates/sentiment/data/council_letters.jsonl");
+    let runs = [
+        WeightPrecision::F32,
+        WeightPrecision::Q8,
+        WeightPrecision::Q4,
+    ]
+    .map(|precision| {
+        let mut inputs = bench.inputs(TrainConfig {
+            max_steps: Some(30),
+            loss: LossOn::All,
+            val: Some("0.2".into()),
+            precision,
+            ..TrainConfig::default()
+        });
+        inputs.dataset = load(&[DataSource::of_file(data.clone())]).unwrap();
+        inputs.task = Task::resolve(&inputs.dataset, &TaskOptions::default()).unwrap();
+        let lock = inputs.lock();
+        let text = toml::to_string(&lock).unwrap();
+        assert_eq!(toml::from_str::<RunLock>(&text).unwrap(), lock);
+        let mut losses = Vec::new();
+        let mut listener = |event| {
+            if let TrainEvent::Validated(pass) = event {
+                losses.push(pass.validation_loss);
+            }
+            TrainFlow::Continue
+        };
+        let start = RunStart::Fresh {
+            runs: bench.path("runs"),
+        };
+        let (_, decoder) = train(&inputs, &start, &mut listener).unwrap();
+        (*losses.last().unwrap(), decoder.weight_bytes())
+    });
+    let [(loss, bytes), packed @ ..] = runs;
+    for ((packed_loss, packed_bytes), share) in packed.into_iter().zip([0.55, 0.35]) {
+        assert!(
+            (packed_loss / loss - 1.0).abs() < 0.02,
+            "{packed_loss} for {loss}"
+        );
+        assert!(
+            (packed_bytes as f64) < share * bytes as f64,
+            "{packed_bytes} of {bytes}"
+        );
+    }
 }
 
 fn factors(decoder: &openlora_decoder::Decoder) -> Vec<Vec<f32>> {
@@ -814,7 +870,7 @@ fn text_is_judged_by_its_loss() {
         ..tiny::config()
     };
     let mut inputs = bench.inputs(config.clone());
-    inputs.task = openlora_model::dataset::Task::Text;
+    inputs.task = Task::Text;
     inputs.dataset = dataset.clone();
     let start = RunStart::Fresh {
         runs: bench.path("runs"),

@@ -3,18 +3,26 @@
 use std::collections::HashMap;
 
 use candle_core::{Device, Tensor, Var};
-use openlora_model::dataset::choices::{LabelChoices, LabelFork, arg_max};
+use openlora_decoder::TokenBatch;
+use openlora_model::{
+    BaseModel, WeightPrecision, adapter,
+    dataset::choices::{LabelChoices, LabelFork, arg_max},
+};
 use openlora_train::{
     RateCurve, RateSchedule, TrainConfig, ValidationOptions,
     adamw::{AdamW, AdamWOptions},
     chart::{LossChart, draw},
     evaluate::scores::LabelScores,
     gradients::{ParameterGradients, clip_factor},
+    load_with_adapter,
     order::{OrderWalk, RowCursor, RowOrder},
     plan::RunPlan,
+    step::{NoiseState, TrainStepper},
     watchdog::{LossVerdict, LossWatchdog},
 };
 use proptest::prelude::*;
+
+use crate::paths::repository;
 
 fn close(a: f64, b: f64, tolerance: f64) -> bool {
     (a - b).abs() <= tolerance * b.abs().max(1.0)
@@ -117,6 +125,50 @@ fn adamw_is_torchs_adamw_fused_or_not() {
                 wanted.weight
             );
         }
+    }
+}
+
+/// DoRA with LoRA+, as PEFT's `create_loraplus_optimizer` trains it.
+#[test]
+fn lora_plus_losses_are_those_of_peft() {
+    let folder = repository().join("tests/data/golden");
+    let base = BaseModel::open_dir("llama", &folder.join("llama")).unwrap();
+    let adapter = adapter::read(&folder.join("llama.dora")).unwrap();
+    let decoder = load_with_adapter(&base, &adapter, WeightPrecision::F32).unwrap();
+    let options = TrainConfig {
+        loraplus_lr_ratio: Some(4.0),
+        ..TrainConfig::default()
+    }
+    .optimizer();
+    let mut stepper = TrainStepper::new(decoder, options, 0.0).unwrap();
+    let expected = folder.join("llama/expected.safetensors");
+    let tensors = candle_core::safetensors::load(expected, &Device::Cpu).unwrap();
+    let integers = |name: &str| -> Vec<i64> {
+        let tensor = tensors[name].to_dtype(candle_core::DType::I64).unwrap();
+        tensor.to_vec1().unwrap()
+    };
+    let batch = TokenBatch {
+        ids: integers("ids").into_iter().map(|id| id as u32).collect(),
+        targets: integers("targets")
+            .into_iter()
+            .map(|mark| mark == 1)
+            .collect(),
+        offsets: integers("offsets")
+            .into_iter()
+            .map(|at| at as usize)
+            .collect(),
+    };
+    let text = std::fs::read_to_string(folder.join("llama/expected.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let losses: Vec<f64> = serde_json::from_value(json["dora"]["loraplus_losses"].clone()).unwrap();
+    for (step, expected) in losses.into_iter().enumerate() {
+        let batch = std::slice::from_ref(&batch);
+        let found = stepper.step(batch, 1e-2, NoiseState::default()).unwrap();
+        assert!(
+            close(found.loss, expected, 1e-4),
+            "step {step}: {} {expected}",
+            found.loss
+        );
     }
 }
 

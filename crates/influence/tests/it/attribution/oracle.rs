@@ -87,6 +87,7 @@ fn material(case: &Case, method: IndexMethod) -> GradientInputs {
             IndexMethod::Datainf | IndexMethod::Gradient => BTreeMap::new(),
         },
         lora_scale: case.scale,
+        lora_scales: BTreeMap::new(),
     }
 }
 

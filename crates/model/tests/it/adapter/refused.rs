@@ -4,7 +4,9 @@ use openlora_model::adapter::{self, CONFIG_FILE, WEIGHTS_FILE};
 use serde_json::json;
 
 use super::{AGAIN, MERGE, MIXED, Q, UNTRUSTED};
-use super::{config, config_with, container, floats, refusal, refused_config, refused_weights};
+use super::{
+    config, config_with, container, directory, floats, refusal, refused_config, refused_weights,
+};
 use super::{said, sound, with_header};
 
 #[test]
@@ -117,11 +119,6 @@ fn wrong_configuration_values_are_refused() {
 fn adapters_that_are_not_plain_lora_are_refused_with_the_reason() {
     let cases = [
         ("peft_type", json!("LOHA"), "only LORA is read"),
-        (
-            "use_dora",
-            json!(true),
-            "DoRA rescales every row of the base; only plain LoRA is read",
-        ),
         (
             "modules_to_save",
             json!(["lm_head"]),
@@ -331,10 +328,7 @@ fn unusable_tensors_are_refused() {
         ),
         (
             one("base_model.model.q_proj.lora_magnitude_vector", two()),
-            format!(
-                "tensor `base_model.model.q_proj.lora_magnitude_vector` is a DoRA magnitude \
-                 vector; openlora reads plain LoRA only{MERGE}"
-            ),
+            format!("module `q_proj` has lora_magnitude_vector but no lora_A{AGAIN}"),
         ),
         (
             one("base_model.model.embed_tokens.lora_embedding_A", two()),
@@ -452,4 +446,60 @@ fn an_adapter_that_changes_nothing_is_refused() {
         (&b, "F32", &[1, 2], floats(&[1., 1.])),
     ]);
     assert_eq!(refused_weights(&zero_a), dead);
+}
+
+#[test]
+fn magnitudes_are_there_exactly_if_the_configuration_says_so() {
+    let name = format!("base_model.model.{Q}.lora_magnitude_vector");
+    let a = (
+        &*format!("base_model.model.{Q}.lora_A.weight"),
+        "F32",
+        &[2, 3][..],
+        floats(&[1.; 6]),
+    );
+    let b = (
+        &*format!("base_model.model.{Q}.lora_B.weight"),
+        "F32",
+        &[2, 2][..],
+        floats(&[0.; 4]),
+    );
+    let with = |shape: &[usize], count: usize| {
+        let magnitudes = (name.as_str(), "F32", shape, floats(&vec![1.5; count]));
+        container(&[
+            (a.0, a.1, a.2, a.3.clone()),
+            (b.0, b.1, b.2, b.3.clone()),
+            magnitudes,
+        ])
+    };
+    let refused = |dora: bool, weights: &[u8]| {
+        let config = config_with("use_dora", json!(dora)).to_string();
+        let dir = directory(config.as_bytes(), weights);
+        said(&adapter::read(dir.path()).unwrap_err(), dir.path())
+    };
+    let file = "DIR/adapter_model.safetensors";
+    assert_eq!(
+        refused(false, &with(&[2], 2)),
+        format!(
+            "{file}: tensor `{name}` is a DoRA magnitude vector, and `use_dora` is not true{MIXED}"
+        )
+    );
+    assert_eq!(
+        refused(true, &with(&[1, 2], 2)),
+        format!("{file}: tensor `{name}`: expected shape [2], found [1, 2]{AGAIN}")
+    );
+    assert_eq!(
+        refused(true, &sound()),
+        format!("{file}: module `{Q}` has lora_A but no lora_magnitude_vector{AGAIN}")
+    );
+    // Only the base tells whether magnitudes change something beside B = 0.
+    let config = config_with("use_dora", json!(true)).to_string();
+    let dir = directory(config.as_bytes(), &with(&[2], 2));
+    let read = adapter::read(dir.path()).unwrap();
+    assert_eq!(read.tensors[&name].to_f32(), [1.5, 1.5]);
+    assert_eq!(
+        said(&adapter::normalise(&read).unwrap_err(), dir.path()),
+        "adapter DIR: DoRA rescales every row of the base; the engines add scale * B * A to a base and \
+         nothing else\nhint: merge the adapter into its base with PEFT's merge_and_unload and serve \
+         the result as a base, or train without train.dora"
+    );
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use openlora_model::ModulePattern;
 use openlora_model::adapter::{
     self, CONFIG_FILE, FactorDtype, HostTensor, NormalisedAdapter, TargetModules, WEIGHTS_FILE,
     WriteRequest,
@@ -133,6 +134,13 @@ fn naive_delta(b: &[f32], a: &[f32], rank: usize, scale: f64) -> Vec<f64> {
     (0..6).map(|at| scale * element(at / 3, at % 3)).collect()
 }
 
+fn patterns<V>(table: Vec<(String, V)>) -> Vec<ModulePattern<V>> {
+    let pairs = table.into_iter();
+    pairs
+        .map(|(pattern, value)| ModulePattern { pattern, value })
+        .collect()
+}
+
 fn request(name: &str, base: &str) -> WriteRequest {
     let adapter = adapter::read(&golden(name)).unwrap();
     let TargetModules::List(target_modules) = adapter.config.target_modules else {
@@ -145,6 +153,9 @@ fn request(name: &str, base: &str) -> WriteRequest {
         alpha: adapter.config.lora_alpha,
         dropout: 0.0,
         rslora: adapter.config.use_rslora,
+        dora: adapter.config.use_dora,
+        rank_pattern: patterns(adapter.config.rank_pattern),
+        alpha_pattern: patterns(adapter.config.alpha_pattern),
         target_modules,
         tensors: adapter.tensors,
         task: None,
@@ -158,6 +169,8 @@ fn what_is_written_is_what_peft_writes() {
         "llama.all-linear",
         "llama.qv",
         "llama.rslora",
+        "llama.patterns",
+        "llama.dora",
         "qwen3.all-linear",
     ] {
         let out = dir.path().join(name);
