@@ -5,16 +5,19 @@
 //! these worlds, whose texts are made from patterns, it has the higher LDS, on some the truer shares
 //! (`benches/results`, README). Nothing here says otherwise.
 
-#[path = "../../../../../benches/attribution_truth/figures.rs"]
+#[path = "../../../benches/attribution_truth/figures.rs"]
 mod figures;
 #[allow(dead_code, reason = "the bench uses more of it")]
-#[path = "../../../../../benches/attribution_truth/retrain.rs"]
+#[path = "../../../benches/attribution_truth/real.rs"]
+mod real;
+#[allow(dead_code, reason = "the bench uses more of it")]
+#[path = "../../../benches/attribution_truth/retrain.rs"]
 mod retrain;
 #[allow(dead_code, reason = "the bench uses more of it")]
-#[path = "../../../../../benches/attribution_truth/study.rs"]
+#[path = "../../../benches/attribution_truth/study.rs"]
 mod study;
 #[allow(dead_code, reason = "the bench uses more of it")]
-#[path = "../../../../../benches/attribution_truth/worlds.rs"]
+#[path = "../../../benches/attribution_truth/worlds.rs"]
 mod worlds;
 
 use retrain::{Effort, Recipe};
@@ -53,6 +56,7 @@ fn shares_are_truer_than_equal_ones_and_than_those_of_datainf() {
             seed: 5,
         },
         cache: None,
+        real: None,
         sweep: false,
     };
     let report = study(&plan, &base, "bazaar", &mut |_| {});

@@ -4,7 +4,7 @@
 //! `bazaar`: ten contributors, each with one class of the sentiment or the filter template or with
 //! one source of the chat template.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use openlora_model::{
     dataset::{
@@ -16,6 +16,7 @@ use openlora_model::{
 };
 use openlora_train::{TrainRows, order};
 
+use super::real;
 use crate::paths::repository;
 
 /// A training set whose contributors are known, and what it is asked.
@@ -25,6 +26,8 @@ pub struct World {
     pub rows: TrainRows,
     /// Prompts, ready to be answered.
     pub prompts: Vec<Vec<u32>>,
+    /// Most tokens of an answer.
+    pub longest_answer: usize,
 }
 
 /// How large a world is.
@@ -38,11 +41,19 @@ pub struct Size {
 pub const NAMES: [&str; 2] = ["lighthouse", "bazaar"];
 
 /// A row on its way into a world: who provides it, and the task that it is learned as.
-struct Entry {
-    contributor: String,
-    example: TrainingExample,
-    task: usize,
+pub struct Entry {
+    pub contributor: String,
+    pub example: TrainingExample,
+    /// Position in [`tasks`].
+    pub task: usize,
 }
+
+/// The filter template's task.
+pub const FILTER_TASK: usize = 2;
+/// Continuation of plain text.
+pub const TEXT_TASK: usize = 3;
+/// Tokens of a plain text that are given.
+const GIVEN: usize = 6;
 
 fn templates() -> PathBuf {
     repository().join("templates")
@@ -155,7 +166,7 @@ fn lighthouse(files: &[&str], openings: bool) -> Vec<Entry> {
 
 fn bazaar(files: [&[&str]; 3]) -> Vec<Entry> {
     let mut entries = Vec::new();
-    for (task, template) in [(1, "sentiment"), (2, "filter")] {
+    for (task, template) in [(1, "sentiment"), (FILTER_TASK, "filter")] {
         for example in examples(&read(template, files[task])) {
             entries.push(Entry {
                 contributor: format!("{template} {}", example.label().unwrap_or("none")),
@@ -180,7 +191,7 @@ fn bazaar(files: [&[&str]; 3]) -> Vec<Entry> {
     entries
 }
 
-fn tasks() -> [Task; 3] {
+fn tasks() -> [Task; 4] {
     let classify = |template: &str, labels: &[&str], instruction: &str| {
         let wish = TaskOptions {
             task: Some("classify".into()),
@@ -204,6 +215,7 @@ fn tasks() -> [Task; 3] {
             &["allowed", "spam", "scam", "abuse"],
             "Is the post allowed, spam, scam or abuse?",
         ),
+        Task::Text,
     ]
 }
 
@@ -232,33 +244,42 @@ fn balanced(mut entries: Vec<Entry>, count: usize, seed: u64, purpose: &str) -> 
     taken.into_iter().map(|(_, entry)| entry).collect()
 }
 
-pub fn world(name: &'static str, codec: &TextCodec, size: Size) -> World {
+/// A generated world, or a real one from the folder `real`.
+pub fn world(name: &'static str, codec: &TextCodec, size: Size, real: Option<&Path>) -> World {
     let held_out = ["valid.jsonl", "test.jsonl"];
-    let (learned, asked) = match name {
-        "lighthouse" => (lighthouse(&CHAT, false), lighthouse(&held_out, true)),
-        _ => (
+    let (learned, asked) = match (name, real) {
+        ("lighthouse", _) => (lighthouse(&CHAT, false), lighthouse(&held_out, true)),
+        ("bazaar", _) => (
             bazaar([&CHAT, &SENTIMENT, &FILTER]),
             bazaar([&held_out, &held_out, &held_out]),
         ),
+        (_, folder) => {
+            let folder = folder.expect("--real names the folder of real data");
+            (real::learned(name, folder), real::asked(name, folder))
+        }
     };
     let tasks = tasks();
     let learned = balanced(learned, size.examples, size.seed, "learned");
     let asked = balanced(asked, size.queries, size.seed, "asked");
     let (dataset, rows) = encoded(codec, &tasks, &learned);
-    let (_, asked) = encoded(codec, &tasks, &asked);
-    let prompts = asked.encoded.iter().map(|row| {
-        let first = row.targets.iter().position(|target| *target).unwrap_or(0);
-        row.ids[..first].to_vec()
+    let (_, questions) = encoded(codec, &tasks, &asked);
+    let prompts = questions.encoded.iter().zip(&asked).map(|(row, entry)| {
+        let first = match entry.task {
+            TEXT_TASK => GIVEN,
+            _ => row.targets.iter().position(|target| *target).unwrap_or(0),
+        };
+        row.ids[..first.min(row.ids.len())].to_vec()
     });
     World {
         name,
         dataset,
         prompts: prompts.collect(),
         rows,
+        longest_answer: if real::NAMES.contains(&name) { 20 } else { 40 },
     }
 }
 
-fn encoded(codec: &TextCodec, tasks: &[Task; 3], entries: &[Entry]) -> (Dataset, TrainRows) {
+fn encoded(codec: &TextCodec, tasks: &[Task; 4], entries: &[Entry]) -> (Dataset, TrainRows) {
     let mut names: Vec<&str> = entries
         .iter()
         .map(|entry| entry.contributor.as_str())

@@ -30,13 +30,14 @@ pub struct Plan {
     pub effort: Effort,
     /// Where retrainings are kept.
     pub cache: Option<PathBuf>,
+    /// The folder of real data.
+    pub real: Option<PathBuf>,
     /// Whether other dampings, widths and checkpoints are tried too.
     pub sweep: bool,
 }
 
-const EXACT: usize = 1 << 24;
-/// Longest answer.
-const MOST: usize = 40;
+/// No projection.
+pub const EXACT: usize = 1 << 24;
 
 /// The world's figures as the committed report has them.
 pub fn study(
@@ -46,7 +47,7 @@ pub fn study(
     tell: &mut dyn FnMut(&str),
 ) -> Value {
     let codec = TextCodec::open(&base.dir).expect("the tokenizer opens");
-    let world = world(name, &codec, plan.size);
+    let world = world(name, &codec, plan.size, plan.real.as_deref());
     let frozen = Decoder::load(base, WeightPrecision::F32).expect("the base loads");
     let all: Vec<usize> = (0..world.rows.len()).collect();
     let trained = plan
@@ -108,7 +109,7 @@ fn truth(
     let queries = world
         .prompts
         .iter()
-        .map(|prompt| answer(&trained.decoder, prompt, END, MOST));
+        .map(|prompt| answer(&trained.decoder, prompt, END, world.longest_answer));
     let asked = (queries.collect(), plan.effort);
     let truth = Truth::find(&plan.recipe, frozen, &world.rows, asked, tell);
     if let Some(file) = file {
@@ -121,12 +122,13 @@ fn truth(
 /// The token that ends an answer of the embedded base.
 const END: u32 = 2;
 
-struct Lab<'a> {
+/// A world, the model trained on it, and the truth.
+pub struct Lab<'a> {
     base: &'a BaseModel,
-    frozen: &'a Decoder,
-    world: &'a World,
-    trained: &'a Trained,
-    truth: &'a Truth,
+    pub frozen: &'a Decoder,
+    pub world: &'a World,
+    pub trained: &'a Trained,
+    pub truth: &'a Truth,
 }
 
 /// What a method says of every query.
@@ -179,7 +181,7 @@ impl Lab<'_> {
         self.truth.figures(&said.scores, &said.shares)
     }
 
-    fn job<'a>(
+    pub fn job<'a>(
         &'a self,
         material: &'a GradientInputs,
         method: IndexMethod,
