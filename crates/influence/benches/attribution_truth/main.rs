@@ -16,9 +16,11 @@
 mod paths;
 
 mod figures;
+mod gradients;
 mod real;
 mod retrain;
 mod study;
+mod sweep;
 mod worlds;
 
 use std::{fs, path::PathBuf};

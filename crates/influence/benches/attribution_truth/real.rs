@@ -1,126 +1,105 @@
 //! Training sets of texts that people wrote, from a folder of real data.
 //!
-//! `youtube_spam`: comments under five videos, continued as plain text; each contributor holds the
-//! spam or the other comments of one video. `forum_filter`: posts with four labels; each contributor
-//! holds one label of one source. `books`: passages of two authors, continued as plain text; each
-//! contributor holds a quarter of one book.
+//! `youtube_spam`: comments under five videos; the answer is the video, and each contributor holds
+//! the spam or the other comments of one video. `forum_filter`: posts with four labels; each
+//! contributor holds one label of one source.
 
 use std::path::Path;
 
-use openlora_model::dataset::{DataSource, Dataset, TrainingExample, load};
+use openlora_model::dataset::{DataSource, TrainingExample, load};
 
-use super::worlds::{Entry, FILTER_TASK, TEXT_TASK};
+use super::worlds::{Entry, FILTER_TASK, VIDEO_TASK};
 
-pub const NAMES: [&str; 3] = ["youtube_spam", "forum_filter", "books"];
+pub const NAMES: [&str; 2] = ["youtube_spam", "forum_filter"];
+
+pub const VIDEOS: [&str; 5] = ["eminem", "katyperry", "lmfao", "psy", "shakira"];
+const SOURCES: [&str; 4] = ["davidson", "janitr", "sms", "youtube"];
 
 /// Words of a text that are taken, so that a world can be trained on many times.
 const WORDS: usize = 24;
-/// Texts with fewer words are left out.
+/// Texts with fewer words are left out, and those whose beginning has more bytes.
 const FEWEST_WORDS: usize = 6;
-/// Consecutive parts of a book.
-const PARTS: usize = 4;
+const MOST_BYTES: usize = 200;
+/// One of so many comments is asked about and not learned.
+const HELD_OUT: usize = 5;
 
-const HELD_OUT: [&str; 2] = ["valid.jsonl", "test.jsonl"];
+/// A text's beginning and its label.
+struct LabelledText {
+    text: String,
+    label: String,
+}
 
-pub fn learned(name: &str, folder: &Path) -> Vec<Entry> {
+/// What is learned, and what is asked.
+pub fn entries(name: &str, folder: &Path) -> [Vec<Entry>; 2] {
+    let folder = folder.join(name);
     match name {
-        "books" => ["devils_dictionary", "tinyshakespeare"]
-            .iter()
-            .flat_map(|book| parts(book, rows(&folder.join(book), &["train.jsonl"])))
-            .collect(),
-        _ => by_source(name, &folder.join(name)),
+        "youtube_spam" => videos(&folder),
+        _ => posts(&folder),
     }
 }
 
-/// Held-out texts; of them the contributors are not known.
-pub fn asked(name: &str, folder: &Path) -> Vec<Entry> {
-    let (books, task): (&[&str], usize) = match name {
-        "books" => (&["devils_dictionary", "tinyshakespeare"], TEXT_TASK),
-        "forum_filter" => (&["forum_filter"], FILTER_TASK),
-        _ => (&["youtube_spam"], TEXT_TASK),
-    };
-    let of = |book: &&str| {
-        let held_out = rows(&folder.join(book), &HELD_OUT);
-        let book = (*book).to_owned();
-        held_out.into_iter().map(move |(text, label)| {
-            entry(
-                label.clone().unwrap_or_else(|| book.clone()),
-                text,
-                label,
-                task,
-            )
-        })
-    };
-    books.iter().flat_map(of).collect()
+fn videos(folder: &Path) -> [Vec<Entry>; 2] {
+    let mut found = [Vec::new(), Vec::new()];
+    for video in VIDEOS {
+        let file = format!("by_source/{video}.jsonl");
+        for (at, row) in texts(&folder.join(file)).into_iter().enumerate() {
+            let asked = usize::from(at % HELD_OUT == 0);
+            found[asked].push(Entry {
+                contributor: format!("{video} {}", row.label),
+                example: TrainingExample::Labelled {
+                    text: row.text,
+                    label: video.to_owned(),
+                },
+                task: VIDEO_TASK,
+            });
+        }
+    }
+    found
 }
 
-/// Each label of each source is a contributor's.
-fn by_source(name: &str, folder: &Path) -> Vec<Entry> {
-    let task = if name == "forum_filter" {
-        FILTER_TASK
-    } else {
-        TEXT_TASK
+/// The sources of held-out posts are not known.
+fn posts(folder: &Path) -> [Vec<Entry>; 2] {
+    let entry = |source: Option<&str>, row: LabelledText| Entry {
+        contributor: match source {
+            Some(source) => format!("{source} {}", row.label),
+            None => row.label.clone(),
+        },
+        example: TrainingExample::Labelled {
+            text: row.text,
+            label: row.label,
+        },
+        task: FILTER_TASK,
     };
-    let folder = folder.join("by_source");
-    let files = std::fs::read_dir(&folder).expect("the folder of real data has sources");
-    let mut names: Vec<String> = files
-        .map(|file| {
-            file.expect("a folder lists")
-                .file_name()
-                .to_string_lossy()
-                .into_owned()
-        })
-        .collect();
-    names.sort();
-    let of = |file: &String| {
-        let source = file.trim_end_matches(".jsonl").to_owned();
-        rows(&folder, &[file])
+    let of_source = |source: &'static str| {
+        let rows = texts(&folder.join(format!("by_source/{source}.jsonl")));
+        rows.into_iter().map(move |row| entry(Some(source), row))
+    };
+    let held_out = |file: &str| {
+        texts(&folder.join(file))
             .into_iter()
-            .map(move |(text, label)| {
-                let contributor = format!("{source} {}", label.as_deref().unwrap_or("none"));
-                entry(contributor, text, label, task)
-            })
+            .map(|row| entry(None, row))
     };
-    names.iter().flat_map(of).collect()
+    [
+        SOURCES.into_iter().flat_map(of_source).collect(),
+        ["valid.jsonl", "test.jsonl"]
+            .into_iter()
+            .flat_map(held_out)
+            .collect(),
+    ]
 }
 
-/// A quarter of the book to each contributor, in its order.
-fn parts(book: &str, rows: Vec<(String, Option<String>)>) -> Vec<Entry> {
-    let each = rows.len().div_ceil(PARTS).max(1);
-    let of = |(at, (text, label)): (usize, (String, Option<String>))| {
-        entry(format!("{book} {}", at / each + 1), text, label, TEXT_TASK)
+/// The beginning of each text that is long enough.
+fn texts(file: &Path) -> Vec<LabelledText> {
+    let set = load(&[DataSource::of_file(file)]).expect("real data is sound");
+    let beginning = |example: TrainingExample| {
+        let TrainingExample::Labelled { text, label } = example else {
+            return None;
+        };
+        let words: Vec<&str> = text.split_whitespace().take(WORDS).collect();
+        let text = words.join(" ");
+        (words.len() >= FEWEST_WORDS && text.len() <= MOST_BYTES)
+            .then_some(LabelledText { text, label })
     };
-    rows.into_iter().enumerate().map(of).collect()
-}
-
-fn entry(contributor: String, text: String, label: Option<String>, task: usize) -> Entry {
-    let example = match label {
-        Some(label) if task == FILTER_TASK => TrainingExample::Labelled { text, label },
-        _ => TrainingExample::Text { text },
-    };
-    Entry {
-        contributor,
-        example,
-        task,
-    }
-}
-
-/// The beginning of each text that is long enough, and its label.
-fn rows(folder: &Path, files: &[&str]) -> Vec<(String, Option<String>)> {
-    let read = |file: &&str| -> Dataset {
-        load(&[DataSource::of_file(folder.join(file))]).expect("real data is sound")
-    };
-    let sets: Vec<Dataset> = files.iter().map(read).collect();
-    let examples = sets.iter().flat_map(|set| &set.rows);
-    examples
-        .filter_map(|row| {
-            let (text, label) = match &row.example {
-                TrainingExample::Labelled { text, label } => (text, Some(label.clone())),
-                TrainingExample::Text { text } => (text, None),
-                TrainingExample::Chat { .. } | TrainingExample::Completion { .. } => return None,
-            };
-            let words: Vec<&str> = text.split_whitespace().take(WORDS).collect();
-            (words.len() >= FEWEST_WORDS).then(|| (words.join(" "), label))
-        })
-        .collect()
+    let rows = set.rows.into_iter();
+    rows.filter_map(|row| beginning(row.example)).collect()
 }

@@ -26,8 +26,6 @@ pub struct World {
     pub rows: TrainRows,
     /// Prompts, ready to be answered.
     pub prompts: Vec<Vec<u32>>,
-    /// Most tokens of an answer.
-    pub longest_answer: usize,
 }
 
 /// How large a world is.
@@ -50,10 +48,8 @@ pub struct Entry {
 
 /// The filter template's task.
 pub const FILTER_TASK: usize = 2;
-/// Continuation of plain text.
-pub const TEXT_TASK: usize = 3;
-/// Tokens of a plain text that are given.
-const GIVEN: usize = 6;
+/// Which video a comment is under.
+pub const VIDEO_TASK: usize = 3;
 
 fn templates() -> PathBuf {
     repository().join("templates")
@@ -215,7 +211,10 @@ fn tasks() -> [Task; 4] {
             &["allowed", "spam", "scam", "abuse"],
             "Is the post allowed, spam, scam or abuse?",
         ),
-        Task::Text,
+        Task::Classify {
+            labels: real::VIDEOS.map(str::to_owned).to_vec(),
+            instruction: "Under which video is the comment?".into(),
+        },
     ]
 }
 
@@ -247,35 +246,28 @@ fn balanced(mut entries: Vec<Entry>, count: usize, seed: u64, purpose: &str) -> 
 /// A generated world, or a real one from the folder `real`.
 pub fn world(name: &'static str, codec: &TextCodec, size: Size, real: Option<&Path>) -> World {
     let held_out = ["valid.jsonl", "test.jsonl"];
-    let (learned, asked) = match (name, real) {
-        ("lighthouse", _) => (lighthouse(&CHAT, false), lighthouse(&held_out, true)),
-        ("bazaar", _) => (
+    let [learned, asked] = match name {
+        "lighthouse" => [lighthouse(&CHAT, false), lighthouse(&held_out, true)],
+        "bazaar" => [
             bazaar([&CHAT, &SENTIMENT, &FILTER]),
             bazaar([&held_out, &held_out, &held_out]),
-        ),
-        (_, folder) => {
-            let folder = folder.expect("--real names the folder of real data");
-            (real::learned(name, folder), real::asked(name, folder))
-        }
+        ],
+        _ => real::entries(name, real.expect("--real names the folder of real data")),
     };
     let tasks = tasks();
     let learned = balanced(learned, size.examples, size.seed, "learned");
     let asked = balanced(asked, size.queries, size.seed, "asked");
     let (dataset, rows) = encoded(codec, &tasks, &learned);
     let (_, questions) = encoded(codec, &tasks, &asked);
-    let prompts = questions.encoded.iter().zip(&asked).map(|(row, entry)| {
-        let first = match entry.task {
-            TEXT_TASK => GIVEN,
-            _ => row.targets.iter().position(|target| *target).unwrap_or(0),
-        };
-        row.ids[..first.min(row.ids.len())].to_vec()
+    let prompts = questions.encoded.iter().map(|row| {
+        let first = row.targets.iter().position(|target| *target).unwrap_or(0);
+        row.ids[..first].to_vec()
     });
     World {
         name,
         dataset,
         prompts: prompts.collect(),
         rows,
-        longest_answer: if real::NAMES.contains(&name) { 20 } else { 40 },
     }
 }
 
