@@ -105,6 +105,7 @@ fn draft(documents: &[Vec<u32>], checkpoints: usize, width: usize) -> IndexDraft
                 width,
                 damping: 0.1,
                 leverage: None,
+                pairs: None,
                 seed: "00".repeat(32),
                 lora_scale: 2.0,
                 lora_scales: std::collections::BTreeMap::new(),

@@ -16,6 +16,7 @@ use super::{
         IndexedExample,
     },
     material::GradientInputs,
+    pairs::PAIRS_VERSION,
     places::{AttributionDir, PRECONDITIONER, checkpoint_file},
     projection::{Projector, parameters},
     suffixes::SuffixArray,
@@ -230,6 +231,10 @@ impl IndexJob<'_> {
                 damping: self.damping,
                 leverage: match self.method {
                     IndexMethod::Influence => Some(LEVERAGE),
+                    IndexMethod::Datainf | IndexMethod::Gradient => None,
+                },
+                pairs: match self.method {
+                    IndexMethod::Influence => Some(PAIRS_VERSION),
                     IndexMethod::Datainf | IndexMethod::Gradient => None,
                 },
                 seed: hex::encode(self.seed()),

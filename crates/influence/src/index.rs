@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::{
     error::IndexError,
     format::{self, SectionRange},
+    pairs::{PAIRS_VERSION, PairOverlap},
     scan,
     sketch::GradientSketch,
     trace::{AnswerTrace, TrainingCorpus},
@@ -53,6 +54,9 @@ pub struct IndexParameters {
     /// Self-influence, in multiples of the median, above which a row is scaled down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leverage: Option<f64>,
+    /// Version of the evidence from shared pairs of tokens; absent where scores have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pairs: Option<u32>,
     /// Seed of the projection, hex: SHA-256 over the digests of data and adapter.
     pub seed: String,
     /// α / r of the factors.
@@ -243,7 +247,15 @@ impl IndexFile {
             );
             return Err(IndexError::malformed(path, detail));
         }
-        self.check_trace(path)
+        match self.meta.binding.parameters.pairs {
+            None | Some(PAIRS_VERSION) => self.check_trace(path),
+            Some(found) => {
+                let detail = format!(
+                    "its pairs of tokens are of version {found}; this program reads {PAIRS_VERSION}"
+                );
+                Err(IndexError::malformed(path, detail))
+            }
+        }
     }
 
     fn check_trace(&self, path: &Path) -> Result<(), IndexError> {
@@ -298,6 +310,21 @@ impl IndexFile {
     /// Maximal spans of the answer that occur in the training text but not in the prompt.
     pub fn trace(&self, prompt: &[u32], answer: &[u32]) -> AnswerTrace {
         self.corpus().trace(prompt, answer)
+    }
+
+    /// Whether scores are weighted by shared pairs of tokens.
+    pub fn has_pairs(&self) -> bool {
+        self.meta.binding.parameters.pairs.is_some()
+    }
+
+    /// How rare the pairs of tokens are that the answer shares with each example.
+    pub fn pairs(&self, prompt: &[u32], answer: &[u32]) -> PairOverlap {
+        let corpus = self.corpus();
+        let originals: Vec<bool> = (0u32..)
+            .zip(self.examples.iter())
+            .map(|(at, example)| example.cluster == at)
+            .collect();
+        PairOverlap::count(corpus, &corpus.numbers(prompt, answer), &originals)
     }
 
     /// One score per example, positive if it helped; integers of a common scale.

@@ -8,7 +8,9 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use super::{AttributionError, GradientSketch, GradientSketcher, IndexFile};
+use super::{
+    AttributionError, GradientSketch, GradientSketcher, IndexError, IndexFile, PairOverlap,
+};
 use openlora_attribution::{
     AttributionIndex,
     queue::CallTokens,
@@ -16,6 +18,9 @@ use openlora_attribution::{
 };
 use openlora_core::Address;
 use openlora_ledger::event::AttributionMethod;
+
+/// Separates the gradient from the shared pairs in the text of a sketch.
+const PAIRS: char = '.';
 
 /// An index, and the contributors of its examples.
 pub struct ContributorIndex {
@@ -112,16 +117,30 @@ impl AttributionIndex for ContributorIndex {
                 _ => ShareFallback::SketchFailed,
             }
         })?;
-        Ok(STANDARD.encode(sketch.to_bytes()))
+        let gradient = STANDARD.encode(sketch.to_bytes());
+        Ok(match self.index.has_pairs() {
+            false => gradient,
+            true => {
+                let pairs = self.index.pairs(&exchange.prompt, &exchange.answer);
+                format!("{gradient}{PAIRS}{}", STANDARD.encode(pairs.to_bytes()))
+            }
+        })
     }
 
     fn scores(&self, sketch: &str) -> Result<Vec<i128>, ShareFallback> {
-        let bytes = STANDARD
-            .decode(sketch)
-            .map_err(|_| ShareFallback::Mismatch)?;
-        let sketch = GradientSketch::from_bytes(&bytes).map_err(|_| ShareFallback::Mismatch)?;
-        self.index
-            .scores(&sketch)
-            .map_err(|_| ShareFallback::Mismatch)
+        let (gradient, pairs) = match (sketch.split_once(PAIRS), self.index.has_pairs()) {
+            (None, false) => (sketch, None),
+            (Some((gradient, pairs)), true) => (gradient, Some(pairs)),
+            _ => return Err(ShareFallback::Mismatch),
+        };
+        let mismatch = |_: IndexError| ShareFallback::Mismatch;
+        let decoded = |text: &str| STANDARD.decode(text).map_err(|_| ShareFallback::Mismatch);
+        let gradient = GradientSketch::from_bytes(&decoded(gradient)?).map_err(mismatch)?;
+        let mut scores = self.index.scores(&gradient).map_err(mismatch)?;
+        if let Some(pairs) = pairs {
+            let pairs = PairOverlap::from_bytes(&decoded(pairs)?).map_err(mismatch)?;
+            pairs.weigh(&mut scores).map_err(mismatch)?;
+        }
+        Ok(scores)
     }
 }

@@ -38,6 +38,7 @@ mod index;
 pub mod indexed;
 mod material;
 mod matrix;
+mod pairs;
 mod places;
 mod projection;
 mod scan;
@@ -57,6 +58,7 @@ pub use index::{
 };
 pub use indexed::ContributorIndex;
 pub use material::{GradientCheckpoint, GradientInputs};
+pub use pairs::PairOverlap;
 pub use places::AttributionDir;
 pub use projection::Projector;
 pub use scan::{DotKernel, kernels};

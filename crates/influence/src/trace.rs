@@ -36,15 +36,7 @@ pub struct TrainingCorpus<'a> {
 
 impl TrainingCorpus<'_> {
     pub fn trace(&self, prompt: &[u32], answer: &[u32]) -> AnswerTrace {
-        let given = given(prompt, answer);
-        let numbers: Vec<u16> = answer
-            .iter()
-            .zip(&given)
-            .map(|(token, given)| match given {
-                true => 0,
-                false => number(self.alphabet, *token).unwrap_or(0),
-            })
-            .collect();
+        let numbers = self.numbers(prompt, answer);
         let mut trace = AnswerTrace {
             answer: answer.len() as u32,
             ..AnswerTrace::default()
@@ -55,6 +47,16 @@ impl TrainingCorpus<'_> {
             start += part.len() + 1;
         }
         trace
+    }
+
+    /// The numbers of the answer's tokens; 0 for tokens that are unknown or copied from the prompt.
+    pub fn numbers(&self, prompt: &[u32], answer: &[u32]) -> Vec<u16> {
+        let numbers = answer.iter().zip(given(prompt, answer));
+        let numbers = numbers.map(|(token, given)| match given {
+            true => 0,
+            false => number(self.alphabet, *token).unwrap_or(0),
+        });
+        numbers.collect()
     }
 
     /// Spans within a sequence of known tokens that starts at `offset` of the answer.

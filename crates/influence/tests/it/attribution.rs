@@ -2,6 +2,7 @@
 
 mod classes;
 mod oracle;
+mod pairs;
 mod parts;
 mod refused;
 mod truth;
@@ -165,6 +166,7 @@ pub fn random_draft(examples: usize, contributors: usize, shape: [usize; 2]) -> 
                 width,
                 damping: 0.1,
                 leverage: None,
+                pairs: None,
                 seed: "00".repeat(32),
                 lora_scale: 2.0,
                 lora_scales: std::collections::BTreeMap::new(),
@@ -206,6 +208,17 @@ pub fn written(draft: &IndexDraft) -> (TempDir, IndexFile) {
     std::fs::write(&path, draft.encode()).unwrap();
     let index = IndexFile::open(&path).unwrap();
     (dir, index)
+}
+
+/// An index over these documents; `clusters` names each one's original.
+pub fn index_of(documents: &[Vec<u32>], clusters: &[u32]) -> (TempDir, IndexFile) {
+    let mut draft = random_draft(documents.len(), 2, [1, 64]);
+    for ((example, document), cluster) in draft.examples.iter_mut().zip(documents).zip(clusters) {
+        example.tokens = document.len() as u32;
+        example.cluster = *cluster;
+    }
+    draft.suffixes = SuffixArray::build(documents.iter().map(Vec::as_slice)).unwrap();
+    written(&draft)
 }
 
 /// The embedded base, in a folder of its own.

@@ -5,7 +5,7 @@ use openlora_attribution::shares::{
     SharedSpan, WHOLE, credits, divide_call, noise, provisional,
 };
 use openlora_core::Address;
-use openlora_influence::{Curvature, DAMPING, limit, precondition};
+use openlora_influence::{Curvature, DAMPING, PairOverlap, limit, precondition};
 use openlora_ledger::fallback_reason;
 use proptest::prelude::*;
 
@@ -640,8 +640,17 @@ impl Gradients {
 
     /// Mean share of the first owner over the answers.
     fn share(&self, spans: &[SharedSpan]) -> f64 {
+        self.share_by_pairs(spans, None)
+    }
+
+    /// The same where examples and answers have texts, whose shared pairs weigh the scores.
+    fn share_by_pairs(&self, spans: &[SharedSpan], texts: Option<&Texts>) -> f64 {
         let mut sum = 0_u64;
-        for scores in self.scores(&self.rows()) {
+        for (at, scores) in self.scores(&self.rows()).into_iter().enumerate() {
+            let mut whole: Vec<i128> = scores.iter().map(|it| (it * 1e12) as i128).collect();
+            if let Some(texts) = texts {
+                texts.pairs[at].weigh(&mut whole).unwrap();
+            }
             let world = World {
                 parties: (0..OWNERS as u8).map(|at| party(at, 100_000)).collect(),
                 examples: (0..COUNT as u32)
@@ -650,7 +659,7 @@ impl Gradients {
                         cluster: at,
                     })
                     .collect(),
-                scores: scores.iter().map(|it| (it * 1e12) as i128).collect(),
+                scores: whole,
                 spans: spans.to_vec(),
                 answer_tokens: 32,
                 payer: None,
@@ -671,6 +680,61 @@ impl Gradients {
             .map(|scores| positive(&scores[..EACH]) / positive(scores));
         parts.sum::<f64>() / QUERIES as f64
     }
+}
+
+/// Phrases of a topic; each example and each answer has half of them.
+const PHRASES: usize = 24;
+
+/// The pairs that each answer shares with the examples.
+struct Texts {
+    pairs: Vec<PairOverlap>,
+}
+
+impl Texts {
+    /// `stuffed` examples of the first owner have all phrases of three topics.
+    fn new(stuffed: usize) -> Self {
+        let mut random = Random(5);
+        let mut text = |topic: usize| -> Vec<u32> {
+            let mut order: Vec<(u64, usize)> = (0..PHRASES).map(|at| (random.next(), at)).collect();
+            order.sort_unstable();
+            let half = order.into_iter().take(PHRASES / 2);
+            half.flat_map(|(_, at)| phrase(topic, at)).collect()
+        };
+        let documents: Vec<Vec<u32>> = (0..COUNT)
+            .map(|at| match at < stuffed {
+                true => (0..3 * PHRASES)
+                    .flat_map(|at| phrase(at / PHRASES, at % PHRASES))
+                    .collect(),
+                false => text(at % TOPICS),
+            })
+            .collect();
+        let originals: Vec<u32> = (0..COUNT as u32).collect();
+        let (_dir, index) = crate::attribution::index_of(&documents, &originals);
+        let pairs = (0..QUERIES).map(|at| index.pairs(&[], &text(at % TOPICS)));
+        Self {
+            pairs: pairs.collect(),
+        }
+    }
+}
+
+fn phrase(topic: usize, at: usize) -> [u32; 2] {
+    let first = 2 * (topic * PHRASES + at) as u32;
+    [first, first + 1]
+}
+
+#[test]
+fn stuffing_examples_with_phrases_gains_at_most_a_fifth() {
+    let plain = Gradients::new();
+    let honest = plain.share_by_pairs(&[], Some(&Texts::new(0)));
+    assert!((0.08..0.12).contains(&honest), "{honest}");
+    let stuffed = Texts::new(MADE_UP);
+    let mut shadow = Gradients::new();
+    shadow.made_up().for_each(|row| {
+        row.fill(0.0);
+        row[..3].fill(1e3);
+    });
+    let gains = [&plain, &shadow].map(|it| it.share_by_pairs(&[], Some(&stuffed)) / honest);
+    assert!(gains.iter().all(|gain| *gain <= 1.2), "{gains:?}");
 }
 
 #[test]

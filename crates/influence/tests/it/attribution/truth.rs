@@ -5,16 +5,23 @@
 //! these worlds, whose texts are made from patterns, it has the higher LDS, on some the truer shares
 //! (`benches/results`, README). Nothing here says otherwise.
 
-#[path = "../../../../../benches/attribution_truth/figures.rs"]
+#[path = "../../../benches/attribution_truth/figures.rs"]
 mod figures;
+#[path = "../../../benches/attribution_truth/gradients.rs"]
+mod gradients;
 #[allow(dead_code, reason = "the bench uses more of it")]
-#[path = "../../../../../benches/attribution_truth/retrain.rs"]
+#[path = "../../../benches/attribution_truth/real.rs"]
+mod real;
+#[allow(dead_code, reason = "the bench uses more of it")]
+#[path = "../../../benches/attribution_truth/retrain.rs"]
 mod retrain;
 #[allow(dead_code, reason = "the bench uses more of it")]
-#[path = "../../../../../benches/attribution_truth/study.rs"]
+#[path = "../../../benches/attribution_truth/study.rs"]
 mod study;
+#[path = "../../../benches/attribution_truth/sweep.rs"]
+mod sweep;
 #[allow(dead_code, reason = "the bench uses more of it")]
-#[path = "../../../../../benches/attribution_truth/worlds.rs"]
+#[path = "../../../benches/attribution_truth/worlds.rs"]
 mod worlds;
 
 use retrain::{Effort, Recipe};
@@ -53,6 +60,7 @@ fn shares_are_truer_than_equal_ones_and_than_those_of_datainf() {
             seed: 5,
         },
         cache: None,
+        real: None,
         sweep: false,
     };
     let report = study(&plan, &base, "bazaar", &mut |_| {});
@@ -72,6 +80,42 @@ fn shares_are_truer_than_equal_ones_and_than_those_of_datainf() {
     assert!(figure("ours", "lds") > 0.15, "{report}");
     let datainf = figure("datainf", "lds");
     assert!(figure("ours", "lds") > LDS_GAIN * datainf, "{report}");
+}
+
+/// Comments that people wrote, cut so that each contributor has the spam or the other comments of one
+/// video.
+#[test]
+fn shares_of_real_comments_are_truer_than_equal_ones_and_than_those_of_datainf_and_pairs() {
+    let (_dir, base) = super::nano();
+    let plan = Plan {
+        size: Size {
+            examples: 80,
+            queries: 28,
+            seed: 5,
+        },
+        recipe: Recipe {
+            epochs: 6,
+            batch: 4,
+            lr: 4e-3,
+            warmup: 10,
+            rank: 8,
+        },
+        effort: Effort {
+            subsets: 2,
+            seeds: 1,
+            contributor_seeds: 2,
+            seed: 5,
+        },
+        cache: None,
+        real: Some(crate::paths::repository().join("crates/influence/tests/data")),
+        sweep: false,
+    };
+    let report = study(&plan, &base, "youtube_spam", &mut |_| {});
+    assert_eq!(report["contributors"], 10);
+    let figure = |method: &str| report[method]["all"]["tv"].as_f64().unwrap();
+    for baseline in ["static", "datainf", "ngram"] {
+        assert!(figure("ours") < figure(baseline), "{baseline}: {report}");
+    }
 }
 
 #[test]

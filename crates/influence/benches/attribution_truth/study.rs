@@ -1,16 +1,16 @@
 //! One world: its truth, and every method's figures beside it.
 
-use std::{collections::HashMap, fs, path::PathBuf, sync::Arc};
+use std::{collections::HashMap, fs, path::PathBuf};
 
 use openlora_attribution::{
     AttributionIndex,
     queue::CallTokens,
     shares::{Contributor, ShareEvidence, ShareTable, divide_call},
 };
-use openlora_decoder::{Decoder, TokenBatch};
+use openlora_decoder::Decoder;
 use openlora_influence::{
-    AttributionDir, ContributorIndex, DAMPING, GradientInputs, GradientPass, GradientSketcher,
-    IndexFile, IndexJob, IndexMethod, WIDTH, build, influence_rows,
+    AttributionDir, ContributorIndex, DAMPING, GradientInputs, GradientSketcher, IndexFile,
+    IndexJob, IndexMethod, WIDTH, build,
 };
 use openlora_model::{BaseModel, WeightPrecision, dataset::DataSource, text::TextCodec};
 use openlora_train::run::checkpoint::MILESTONES;
@@ -18,8 +18,9 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    figures::{Figures, shares},
+    figures::shares,
     retrain::{Effort, Query, Recipe, Trained, Truth, answer},
+    sweep::sweep,
     worlds::{Size, World, world},
 };
 
@@ -30,11 +31,14 @@ pub struct Plan {
     pub effort: Effort,
     /// Where retrainings are kept.
     pub cache: Option<PathBuf>,
+    /// The folder of real data.
+    pub real: Option<PathBuf>,
     /// Whether other dampings, widths and checkpoints are tried too.
     pub sweep: bool,
 }
 
-const EXACT: usize = 1 << 24;
+/// No projection.
+pub const EXACT: usize = 1 << 24;
 /// Longest answer.
 const MOST: usize = 40;
 
@@ -46,7 +50,7 @@ pub fn study(
     tell: &mut dyn FnMut(&str),
 ) -> Value {
     let codec = TextCodec::open(&base.dir).expect("the tokenizer opens");
-    let world = world(name, &codec, plan.size);
+    let world = world(name, &codec, plan.size, plan.real.as_deref());
     let frozen = Decoder::load(base, WeightPrecision::F32).expect("the base loads");
     let all: Vec<usize> = (0..world.rows.len()).collect();
     let trained = plan
@@ -86,7 +90,7 @@ pub fn study(
         fs::write(dir.join(format!("{name}.said.json")), text).expect("the cache is written");
     }
     if plan.sweep {
-        report.insert("sweep".into(), json!(lab.sweep(tell)));
+        report.insert("sweep".into(), json!(sweep(&lab, tell)));
     }
     Value::Object(report)
 }
@@ -121,48 +125,45 @@ fn truth(
 /// The token that ends an answer of the embedded base.
 const END: u32 = 2;
 
-struct Lab<'a> {
+/// A world, the model trained on it, and the truth.
+pub struct Lab<'a> {
     base: &'a BaseModel,
-    frozen: &'a Decoder,
-    world: &'a World,
-    trained: &'a Trained,
-    truth: &'a Truth,
+    pub frozen: &'a Decoder,
+    pub world: &'a World,
+    pub trained: &'a Trained,
+    pub truth: &'a Truth,
 }
 
 /// What a method says of every query.
 #[derive(Serialize)]
-struct Said {
+pub struct Said {
     /// `[queries][examples]`
-    scores: Vec<Vec<f64>>,
+    pub scores: Vec<Vec<f64>>,
     /// `[queries][contributors]`
-    shares: Vec<Vec<f64>>,
+    pub shares: Vec<Vec<f64>>,
 }
 
 impl Lab<'_> {
-    /// All but ours are divided by their scores alone; ours as calls are, and by its scores alone
-    /// beside that.
+    /// The baselines are divided by their scores alone; ours as calls are.
     fn methods(&self) -> Vec<(&'static str, Said)> {
         let last = self.trained.material(&[1.0], false);
-        let ours = self.trained.material(&MILESTONES, true);
-        let (scores, paid) = self.indexed(&ours, IndexMethod::Influence, WIDTH);
         // Without projection, so that the baselines lose nothing to it.
-        let (gradient, _) = self.indexed(&last, IndexMethod::Gradient, EXACT);
-        let (datainf, _) = self.indexed(&last, IndexMethod::Datainf, EXACT);
+        let baseline =
+            |method| self.by_scores(self.indexed(&self.witness(&last, method, EXACT)).scores);
         let alike = vec![vec![1.0; self.world.rows.len()]; self.truth.queries.len()];
         vec![
             ("static", self.by_scores(alike)),
             ("ngram", self.by_scores(self.overlaps())),
-            ("gradient", self.by_scores(gradient)),
-            ("datainf", self.by_scores(datainf)),
-            ("influence", self.by_scores(scores.clone())),
-            (
-                "ours",
-                Said {
-                    scores,
-                    shares: paid,
-                },
-            ),
+            ("gradient", baseline(IndexMethod::Gradient)),
+            ("datainf", baseline(IndexMethod::Datainf)),
+            ("ours", self.indexed(&self.ours())),
         ]
+    }
+
+    /// The index that a finished run gets.
+    pub fn ours(&self) -> Witness {
+        let material = self.trained.material(&MILESTONES, true);
+        self.witness(&material, IndexMethod::Influence, WIDTH)
     }
 
     fn by_scores(&self, scores: Vec<Vec<f64>>) -> Said {
@@ -174,12 +175,7 @@ impl Lab<'_> {
         }
     }
 
-    fn judge(&self, scores: Vec<Vec<f64>>) -> Figures {
-        let said = self.by_scores(scores);
-        self.truth.figures(&said.scores, &said.shares)
-    }
-
-    fn job<'a>(
+    pub fn job<'a>(
         &'a self,
         material: &'a GradientInputs,
         method: IndexMethod,
@@ -198,19 +194,13 @@ impl Lab<'_> {
         }
     }
 
-    /// Scores through the file, 8-bit rows and sketches, and the shares that a server makes of
-    /// them and the spans.
-    fn indexed(
-        &self,
-        material: &GradientInputs,
-        method: IndexMethod,
-        width: usize,
-    ) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
+    /// An index of the world, as a server has it.
+    fn witness(&self, material: &GradientInputs, method: IndexMethod, width: usize) -> Witness {
         let dir = tempfile::tempdir().expect("a folder is made");
         let places = AttributionDir::new(dir.path());
         let job = self.job(material, method, (width, DAMPING));
         build(&job, &places, &mut |_| {}).expect("an index is built");
-        let index = IndexFile::open(&places.index()).expect("the index opens");
+        let file = IndexFile::open(&places.index()).expect("the index opens");
         let sketcher = GradientSketcher::open(&places, self.base).expect("the sketcher opens");
         let sources = &self.world.dataset.sources;
         let party = |source: &DataSource| Contributor {
@@ -220,66 +210,37 @@ impl Lab<'_> {
             static_ppm: 1,
         };
         let mut parties: Vec<Contributor> = sources.iter().map(party).collect();
-        let witness = ContributorIndex::new(index, Some(sketcher), &mut parties);
-        let asked = self.truth.queries.iter().enumerate();
-        let said = asked.map(|(number, query)| {
-            let exchange = CallTokens {
-                prompt: query.prompt.clone(),
-                answer: query.answer.clone(),
-            };
-            let sketch = witness.sketch(&exchange).expect("a sketch is made");
-            let scores = witness.scores(&sketch).expect("the sketch fits");
-            let evidence = ShareEvidence {
-                examples: witness.examples(),
-                scores: &scores,
-                spans: &witness.trace(&exchange),
-                answer_tokens: query.answer.len() as u32,
-            };
-            let table = ShareTable {
-                event: [number as u8; 32],
-                contributors: &parties,
-                payer: None,
-            };
-            let mut shares = vec![0.0; parties.len()];
-            for share in divide_call(&table, Ok(&evidence)).shares {
-                shares[share.contributor] = f64::from(share.ppm) / 1e6;
-            }
-            let scores: Vec<f64> = scores.into_iter().map(|score| score as f64).collect();
-            (scores, shares)
-        });
-        said.unzip()
+        Witness {
+            index: ContributorIndex::new(file.clone(), Some(sketcher), &mut parties),
+            file,
+            parties,
+        }
     }
 
-    /// Scores in floats, without rounding.
-    fn exact(
-        &self,
-        material: &GradientInputs,
-        method: IndexMethod,
-        settings: (usize, f64),
-    ) -> Vec<Vec<f64>> {
-        let job = self.job(material, method, settings);
-        let mut scores = vec![vec![0.0; self.world.rows.len()]; self.truth.queries.len()];
-        for (at, checkpoint) in material.checkpoints.iter().enumerate() {
-            let (rows, projector) = influence_rows(&job, at).expect("rows are found");
-            let width = projector.width();
-            let placed = material.place(self.frozen, at).expect("factors fit");
-            let mut pass = GradientPass::new(placed, Arc::clone(&projector));
-            for (query, scores) in self.truth.queries.iter().zip(&mut scores) {
-                let ids = [query.prompt.as_slice(), &query.answer].concat();
-                let targets: Vec<bool> =
-                    (0..ids.len()).map(|at| at >= query.prompt.len()).collect();
-                let batch = TokenBatch::from_rows([(ids.as_slice(), targets.as_slice())]);
-                let gradient = pass.project_batch(&batch).expect("a gradient is found");
-                for (score, row) in scores.iter_mut().zip(rows.chunks(width)) {
-                    let products = row.iter().zip(&gradient);
-                    *score += checkpoint.rate
-                        * products
-                            .map(|(u, q)| f64::from(*u) * f64::from(*q))
-                            .sum::<f64>();
-                }
-            }
+    /// Scores through the file, 8-bit rows and sketches, and the shares that a server makes of
+    /// them and the spans.
+    fn indexed(&self, witness: &Witness) -> Said {
+        let scores = |query: &Query| {
+            let sketch = witness.index.sketch(&exchange(query));
+            let sketch = sketch.expect("a sketch is made");
+            witness.index.scores(&sketch).expect("the sketch fits")
+        };
+        self.said(
+            witness,
+            &self.truth.queries.iter().map(scores).collect::<Vec<_>>(),
+        )
+    }
+
+    /// Scores, and the shares that a server makes of them and the spans.
+    pub fn said(&self, witness: &Witness, scores: &[Vec<i128>]) -> Said {
+        let queries = self.truth.queries.iter().zip(scores);
+        let float = |scores: &Vec<i128>| scores.iter().map(|score| *score as f64).collect();
+        Said {
+            shares: queries
+                .map(|(query, it)| witness.shares(query, it))
+                .collect(),
+            scores: scores.iter().map(float).collect(),
         }
-        scores
     }
 
     /// Pairs of tokens that answer and example share, rare ones counting more.
@@ -311,39 +272,40 @@ impl Lab<'_> {
         };
         self.truth.queries.iter().map(scores).collect()
     }
+}
 
-    /// What each choice of the method is worth.
-    fn sweep(&self, tell: &mut dyn FnMut(&str)) -> Vec<Value> {
-        let sets: [&[f64]; 8] = [
-            &MILESTONES,
-            &[0.05, 0.2, 0.5],
-            &[0.05, 0.2, 0.35],
-            &[0.1, 0.2, 0.35],
-            &[0.2, 0.35, 0.75],
-            &[0.2],
-            &[1.0],
-            &[0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0],
-        ];
-        let mut choices: Vec<(&[f64], usize, f64)> = Vec::new();
-        for damping in [0.003, 0.01, 0.03, 0.1, 0.3, 1.0, f64::INFINITY] {
-            choices.push((&MILESTONES, WIDTH, damping));
+/// An opened index and the parties that it pays.
+pub struct Witness {
+    index: ContributorIndex,
+    pub file: IndexFile,
+    parties: Vec<Contributor>,
+}
+
+impl Witness {
+    /// What a server makes of these scores and the answer's spans.
+    fn shares(&self, query: &Query, scores: &[i128]) -> Vec<f64> {
+        let evidence = ShareEvidence {
+            examples: self.index.examples(),
+            scores,
+            spans: &self.index.trace(&exchange(query)),
+            answer_tokens: query.answer.len() as u32,
+        };
+        let table = ShareTable {
+            event: [0; 32],
+            contributors: &self.parties,
+            payer: None,
+        };
+        let mut shares = vec![0.0; self.parties.len()];
+        for share in divide_call(&table, Ok(&evidence)).shares {
+            shares[share.contributor] = f64::from(share.ppm) / 1e6;
         }
-        for width in [256, 512, 2048, 4096, EXACT] {
-            choices.push((&MILESTONES, width, DAMPING));
-        }
-        choices.extend(sets[1..].iter().map(|set| (*set, WIDTH, DAMPING)));
-        let mut found = Vec::new();
-        for (set, width, damping) in choices {
-            let material = self.trained.material(set, true);
-            let figures =
-                self.judge(self.exact(&material, IndexMethod::Influence, (width, damping)));
-            tell(&format!(
-                "{set:?} width {width} damping {damping}: {figures:?}"
-            ));
-            found.push(json!({
-                "checkpoints": set, "width": width, "damping": damping.to_string(), "figures": figures,
-            }));
-        }
-        found
+        shares
+    }
+}
+
+fn exchange(query: &Query) -> CallTokens {
+    CallTokens {
+        prompt: query.prompt.clone(),
+        answer: query.answer.clone(),
     }
 }

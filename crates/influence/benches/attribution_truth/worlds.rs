@@ -4,7 +4,7 @@
 //! `bazaar`: ten contributors, each with one class of the sentiment or the filter template or with
 //! one source of the chat template.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use openlora_model::{
     dataset::{
@@ -17,6 +17,7 @@ use openlora_model::{
 };
 use openlora_train::{TrainRows, order};
 
+use super::real;
 use crate::paths::repository;
 
 /// A training set whose contributors are known, and what it is asked.
@@ -39,11 +40,17 @@ pub struct Size {
 pub const NAMES: [&str; 2] = ["lighthouse", "bazaar"];
 
 /// A row on its way into a world: who provides it, and the task that it is learned as.
-struct Entry {
-    contributor: String,
-    example: TrainingExample,
-    task: usize,
+pub struct Entry {
+    pub contributor: String,
+    pub example: TrainingExample,
+    /// Position in [`tasks`].
+    pub task: usize,
 }
+
+/// The filter template's task.
+pub const FILTER_TASK: usize = 2;
+/// Which video a comment is under.
+pub const VIDEO_TASK: usize = 3;
 
 fn templates() -> PathBuf {
     repository().join("templates")
@@ -159,7 +166,7 @@ fn lighthouse(files: &[&str], openings: bool) -> Vec<Entry> {
 
 fn bazaar(files: [&[&str]; 3]) -> Vec<Entry> {
     let mut entries = Vec::new();
-    for (task, template) in [(1, "sentiment"), (2, "filter")] {
+    for (task, template) in [(1, "sentiment"), (FILTER_TASK, "filter")] {
         for example in examples(&read(template, files[task])) {
             entries.push(Entry {
                 contributor: format!("{template} {}", example.label().unwrap_or("none")),
@@ -184,7 +191,7 @@ fn bazaar(files: [&[&str]; 3]) -> Vec<Entry> {
     entries
 }
 
-fn tasks() -> [Task; 3] {
+fn tasks() -> [Task; 4] {
     let classify = |template: &str, labels: &[&str], instruction: &str| {
         let wish = TaskOptions {
             task: Some("classify".into()),
@@ -208,6 +215,10 @@ fn tasks() -> [Task; 3] {
             &["allowed", "spam", "scam", "abuse"],
             "Is the post allowed, spam, scam or abuse?",
         ),
+        Task::Classify {
+            labels: real::VIDEOS.map(str::to_owned).to_vec(),
+            instruction: "Under which video is the comment?".into(),
+        },
     ]
 }
 
@@ -236,21 +247,23 @@ fn balanced(mut entries: Vec<Entry>, count: usize, seed: u64, purpose: &str) -> 
     taken.into_iter().map(|(_, entry)| entry).collect()
 }
 
-pub fn world(name: &'static str, codec: &TextCodec, size: Size) -> World {
+/// A generated world, or a real one from the folder `real`.
+pub fn world(name: &'static str, codec: &TextCodec, size: Size, real: Option<&Path>) -> World {
     let held_out = ["valid.jsonl", "test.jsonl"];
-    let (learned, asked) = match name {
-        "lighthouse" => (lighthouse(&CHAT, false), lighthouse(&held_out, true)),
-        _ => (
+    let [learned, asked] = match name {
+        "lighthouse" => [lighthouse(&CHAT, false), lighthouse(&held_out, true)],
+        "bazaar" => [
             bazaar([&CHAT, &SENTIMENT, &FILTER]),
             bazaar([&held_out, &held_out, &held_out]),
-        ),
+        ],
+        _ => real::entries(name, real.expect("--real names the folder of real data")),
     };
     let tasks = tasks();
     let learned = balanced(learned, size.examples, size.seed, "learned");
     let asked = balanced(asked, size.queries, size.seed, "asked");
     let (dataset, rows) = encoded(codec, &tasks, &learned);
-    let (_, asked) = encoded(codec, &tasks, &asked);
-    let prompts = asked.encoded.iter().map(|row| {
+    let (_, questions) = encoded(codec, &tasks, &asked);
+    let prompts = questions.encoded.iter().map(|row| {
         let first = row.targets.iter().position(|target| *target).unwrap_or(0);
         row.ids[..first].to_vec()
     });
@@ -262,7 +275,7 @@ pub fn world(name: &'static str, codec: &TextCodec, size: Size) -> World {
     }
 }
 
-fn encoded(codec: &TextCodec, tasks: &[Task; 3], entries: &[Entry]) -> (Dataset, TrainRows) {
+fn encoded(codec: &TextCodec, tasks: &[Task; 4], entries: &[Entry]) -> (Dataset, TrainRows) {
     let mut names: Vec<&str> = entries
         .iter()
         .map(|entry| entry.contributor.as_str())

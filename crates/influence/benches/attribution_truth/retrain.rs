@@ -1,6 +1,9 @@
 //! Trainings on parts of a world: what leaving examples out really does.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use candle_core::Tensor;
 use openlora_decoder::{Decoder, TokenBatch};
@@ -25,7 +28,9 @@ pub struct Recipe {
 }
 
 /// Shares of the steps after which weights are kept.
-pub const KEPT: [f64; 7] = [0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0];
+pub const KEPT: [f64; 13] = [
+    0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.75, 1.0,
+];
 
 pub struct Trained {
     pub decoder: Decoder,
@@ -226,32 +231,25 @@ impl Truth {
             losses(&mut trained.decoder, &truth.queries)
         };
         let contributors = rows.sources.iter().max().map_or(0, |most| most + 1);
+        let rest = |left_out: usize| -> Vec<usize> {
+            let kept = all.iter().copied();
+            kept.filter(|at| rows.sources[*at] != left_out).collect()
+        };
+        let mut parts = vec![all.clone()];
+        parts.extend((0..contributors).map(rest));
         let (mut whole, mut without, mut halves) = (vec![], vec![], vec![]);
         for seed in 0..effort.contributor_seeds {
-            whole.push(measure(&all, seed));
-            let mut found = Vec::new();
-            for left_out in 0..contributors {
-                let rest: Vec<usize> = all
-                    .iter()
-                    .copied()
-                    .filter(|at| rows.sources[*at] != left_out)
-                    .collect();
-                found.push(measure(&rest, seed));
-            }
-            without.push(found);
+            let mut found = side_by_side(&parts, &|part| measure(part, seed));
+            without.push(found.split_off(1));
+            whole.extend(found);
             tell(&format!("seed {}: left every contributor out", seed + 1));
         }
         for seed in 0..effort.seeds {
-            let mut found = Vec::new();
-            for subset in &truth.subsets {
-                found.push(measure(subset, 100 + seed));
-            }
-            halves.push(found);
-            tell(&format!(
-                "seed {}: trained on {} halves",
-                seed + 1,
-                truth.subsets.len()
-            ));
+            halves.push(side_by_side(&truth.subsets, &|half| {
+                measure(half, 100 + seed)
+            }));
+            let count = truth.subsets.len();
+            tell(&format!("seed {}: trained on {count} halves", seed + 1));
         }
         Self {
             whole,
@@ -260,4 +258,27 @@ impl Truth {
             ..truth
         }
     }
+}
+
+/// `work` on every item, in order. The models are small, so each thread trains one of its own.
+fn side_by_side<T: Sync, R: Send>(items: &[T], work: &(dyn Fn(&T) -> R + Sync)) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let threads = rayon::current_num_threads().min(items.len());
+    let run = || {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+        pool.expect("a thread starts").install(|| {
+            let places = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+            let own = places.map_while(|at| Some((at, work(items.get(at)?))));
+            own.collect::<Vec<(usize, R)>>()
+        })
+    };
+    let mut found: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
+        let joined = workers
+            .into_iter()
+            .map(|it| it.join().expect("no training panics"));
+        joined.flatten().collect()
+    });
+    found.sort_by_key(|(at, _)| *at);
+    found.into_iter().map(|(_, result)| result).collect()
 }

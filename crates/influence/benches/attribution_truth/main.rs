@@ -1,8 +1,9 @@
-//! How true attribution is: `cargo bench --bench attribution_truth -- [OPTIONS]`.
+//! How true attribution is: `cargo bench -p openlora-influence --bench attribution_truth -- [OPTIONS]`.
 //!
 //! Builds worlds of known structure, retrains on random halves and without each contributor, and
 //! compares what that does to answers with what each method says. The retrainings are kept in
 //! `--cache DIR`, so that methods can be compared again at once, and what they say beside them.
+//! `--real DIR` adds worlds of texts that people wrote, from the sets in that folder.
 
 #![allow(
     clippy::expect_used,
@@ -11,12 +12,15 @@
 )]
 
 #[allow(clippy::unwrap_used, reason = "a bench may stop at the first surprise")]
-#[path = "../../tests/support/paths.rs"]
+#[path = "../../../../tests/support/paths.rs"]
 mod paths;
 
 mod figures;
+mod gradients;
+mod real;
 mod retrain;
 mod study;
+mod sweep;
 mod worlds;
 
 use std::{fs, path::PathBuf};
@@ -61,6 +65,7 @@ fn main() {
             seed,
         },
         cache: option("--cache").map(PathBuf::from),
+        real: option("--real").map(PathBuf::from),
         sweep: std::env::args().any(|argument| argument == "--sweep"),
     };
     let wanted = option("--world");
@@ -75,8 +80,11 @@ fn main() {
         offline: true,
     };
     let base = open_base(&request, &mut |_| {}).expect("the embedded base opens");
+    let real = plan.real.is_some();
+    let real = real::NAMES.into_iter().filter(|_| real);
     let chosen = worlds::NAMES
         .into_iter()
+        .chain(real)
         .filter(|name| wanted.as_deref().is_none_or(|w| w == *name));
     let found: Vec<serde_json::Value> = chosen
         .map(|name| study(&plan, &base, name, &mut |line| eprintln!("{line}")))
@@ -86,7 +94,7 @@ fn main() {
         .filter(|a| a != "--bench")
         .collect();
     let report = json!({
-        "command": format!("cargo bench --bench attribution_truth -- {}", arguments.join(" ")).trim(),
+        "command": format!("cargo bench -p openlora-influence --bench attribution_truth -- {}", arguments.join(" ")).trim(),
         "seed": seed,
         "commit": option("--commit").unwrap_or_else(commit),
         "epochs": plan.recipe.epochs,
@@ -108,8 +116,7 @@ fn main() {
 
 /// The commit that is measured.
 fn commit() -> String {
-    let head =
-        |name: &str| fs::read_to_string(format!("{}/.git/{name}", env!("CARGO_MANIFEST_DIR")));
+    let head = |name: &str| fs::read_to_string(paths::repository().join(".git").join(name));
     match head("HEAD") {
         Ok(text) => match text.trim().strip_prefix("ref: ") {
             Some(name) => head(name).unwrap_or_default().trim().to_owned(),
