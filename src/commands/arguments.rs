@@ -93,6 +93,7 @@ impl From<VerifyArgs> for VerifyRequest {
         Self {
             package: args.package,
             base: args.base,
+            keys: args.key,
         }
     }
 }

@@ -446,6 +446,9 @@ pub struct VerifyArgs {
     /// Base model to compare with; what the package names when it is on this machine
     #[arg(long, value_name = "PATH|ID")]
     pub base: Option<String>,
+    /// Public key in PEM that must have made model.sig; repeat it for several
+    #[arg(long, value_name = "FILE")]
+    pub key: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -640,6 +643,16 @@ pub enum WalletCommand {
         /// Account; wallet.account or the only one when left out
         name: Option<String>,
         /// File for the key, readable by its owner alone, instead of standard output
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+    /// Print the public key with which an account signs the files of packages
+    ModelKey {
+        /// Account; the one that `package` signs with when left out
+        name: Option<String>,
+        /// File for the key instead of standard output
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
         #[command(flatten)]

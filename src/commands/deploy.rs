@@ -15,7 +15,7 @@ use super::{
     project,
     serve::{as_model_id, handover::outcome_note},
     tx_context::TxContext,
-    verify,
+    verify::{self, ExpectedSigner},
 };
 pub use contracts::ContractsReport;
 use openlora_chain::{
@@ -323,7 +323,11 @@ async fn checked(
     let network = &tx_context.chain.network;
     let domain = SigningDomain::for_registry(network.chain_id, network.contracts.registry);
     let (context, shown) = (context.clone(), dir.clone());
-    let work = move || verify::checked(&context, &dir, None, Some(domain));
+    let expected = ExpectedSigner {
+        domain: Some(domain),
+        ..ExpectedSigner::default()
+    };
+    let work = move || verify::checked(&context, &dir, None, &expected);
     let checked = tokio::task::spawn_blocking(work).await;
     let (report, package) = checked.map_err(|error| {
         Failure::new(ExitClass::Internal, format!("the check stopped: {error}"))

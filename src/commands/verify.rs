@@ -6,7 +6,7 @@ use super::{CommandContext, named_paths, network, project};
 use openlora_core::error::{ExitClass, ExitStatus, Failure};
 use openlora_model::dataset::{self, ColumnNames, DataSource};
 use openlora_package::{
-    BaseFacts, Manifest, Package, PackageError,
+    BaseFacts, Manifest, ModelPublicKey, Package, PackageError,
     manifest::{Digest, ManifestDataset},
     release::SigningDomain,
     verify::{CheckStatus, KnownFact, LocalEvidence, PackageVerification, verify},
@@ -19,6 +19,8 @@ pub struct VerifyRequest {
     pub package: PathBuf,
     /// Base to compare with, instead of the one that the package names.
     pub base: Option<String>,
+    /// PEM files of the keys that may have made `model.sig`.
+    pub keys: Vec<PathBuf>,
 }
 
 pub async fn run(context: &CommandContext, request: VerifyRequest) -> Result<ExitStatus, Failure> {
@@ -31,7 +33,11 @@ pub async fn run(context: &CommandContext, request: VerifyRequest) -> Result<Exi
 fn work(context: &CommandContext, request: &VerifyRequest) -> Result<ExitStatus, Failure> {
     let dir = named_paths::folder(context, &request.package, "a package")?;
     let domain = expected_domain(context)?;
-    let (report, _) = checked(context, &dir, request.base.as_deref(), domain)?;
+    let expected = ExpectedSigner {
+        domain,
+        model_keys: read_keys(context, &request.keys)?,
+    };
+    let (report, _) = checked(context, &dir, request.base.as_deref(), &expected)?;
     print_report(context, &report);
     Ok(if report.ok {
         ExitStatus::Success
@@ -40,12 +46,36 @@ fn work(context: &CommandContext, request: &VerifyRequest) -> Result<ExitStatus,
     })
 }
 
+/// Who must have signed a package.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ExpectedSigner {
+    /// The chain and registry of the publisher's signature; `None` for any.
+    pub domain: Option<SigningDomain>,
+    /// Digests of the keys that may have made `model.sig`; empty for the manifest's.
+    pub model_keys: Vec<Digest>,
+}
+
+/// The digests of the keys in PEM files.
+fn read_keys(context: &CommandContext, files: &[PathBuf]) -> Result<Vec<Digest>, Failure> {
+    let read = |file: &PathBuf| {
+        let path = named_paths::file(context, file, "a public key in PEM")?;
+        let bytes = std::fs::read(&path).map_err(|error| Failure::io("read", &path, &error))?;
+        let key = ModelPublicKey::from_pem(&String::from_utf8_lossy(&bytes));
+        key.map(|key| key.digest()).map_err(|problem| {
+            let message = format!("{}: {problem}", path.display());
+            Failure::new(ExitClass::BadInput, message)
+                .with_hint("`openlora wallet model-key` prints such a key")
+        })
+    };
+    files.iter().map(read).collect()
+}
+
 /// Every check of the package in `dir`, and the package if its structure is valid.
 pub(super) fn checked(
     context: &CommandContext,
     dir: &Path,
     wanted_base: Option<&str>,
-    domain: Option<SigningDomain>,
+    expected: &ExpectedSigner,
 ) -> Result<(PackageVerification, Option<Package>), PackageError> {
     let gather = |manifest: &Manifest| LocalEvidence {
         base: base(context, manifest, wanted_base),
@@ -54,7 +84,8 @@ pub(super) fn checked(
             .iter()
             .map(|data| rows(context, data, &columns(manifest)))
             .collect(),
-        domain: domain.clone(),
+        domain: expected.domain.clone(),
+        model_keys: expected.model_keys.clone(),
     };
     verify(dir, &SignerRecovery, &gather)
 }

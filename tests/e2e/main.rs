@@ -43,6 +43,7 @@ mod house;
 mod init;
 mod installing;
 mod live;
+mod model_signing;
 mod named_paths;
 mod package;
 mod paid_serving;

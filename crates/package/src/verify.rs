@@ -2,14 +2,16 @@
 //!
 //! A check that lacks data on this machine is skipped with a reason; it never passes.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use serde::Serialize;
 
 use super::{
+    ENVELOPE_FILE, MANIFEST_FILE,
     error::PackageError,
     facts::{BaseFacts, adapter_facts},
     manifest::{Digest, Manifest},
+    model_signature::{ModelSignature, SignedFiles, compare_files},
     read::{Package, read},
     release::SigningDomain,
 };
@@ -65,9 +67,12 @@ pub struct LocalEvidence {
     pub datasets: Vec<KnownFact<Digest>>,
     /// The chain and registry that the signature must be for.
     pub domain: Option<SigningDomain>,
+    /// Digests of the keys that may have made `model.sig`; empty for any key that the manifest
+    /// names.
+    pub model_keys: Vec<Digest>,
 }
 
-/// The checks, in order. Those from `model-signature` on belong to later features.
+/// The checks, in order.
 const NAMES: &[&str] = &[
     "structure",
     "safetensors",
@@ -106,7 +111,7 @@ pub fn verify(
         ),
         judged("config", TrustLabel::VerifiedBytes, config(&package)),
         judged("files", TrustLabel::VerifiedBytes, files(&package)),
-        skipped("model-signature", "the package has no model.sig"),
+        model_signature(&package, &evidence.model_keys),
         signature(&package, verifier, evidence.domain.as_ref()),
         base(&package, &evidence.base),
         datasets(&package.manifest, &evidence.datasets),
@@ -165,7 +170,7 @@ fn judged(name: &'static str, label: TrustLabel, found: Result<(), String>) -> P
 
 fn safetensors(package: &Package) -> Result<(), String> {
     let path = package.dir.join(WEIGHTS_FILE);
-    let bytes = std::fs::read(&path).map_err(|e| format!("{WEIGHTS_FILE}: {e}"))?;
+    let bytes = fs::read(&path).map_err(|e| format!("{WEIGHTS_FILE}: {e}"))?;
     parse_safetensors(&bytes)
         .map(drop)
         .map_err(|problem| format!("{WEIGHTS_FILE}: {problem}"))
@@ -186,6 +191,71 @@ fn files(package: &Package) -> Result<(), String> {
         PackageError::Structure { problem, .. } => problem.to_string(),
         error => error.to_string(),
     })
+}
+
+fn model_signature(package: &Package, trusted: &[Digest]) -> PackageCheck {
+    let name = "model-signature";
+    let named = package.manifest.trainer.signing_key_sha256;
+    match &package.model_signature {
+        Some(signature) => match signed_files(package, signature, trusted) {
+            Err(reason) => failed(name, reason),
+            Ok(()) if named.is_none() && trusted.is_empty() => {
+                let key = signature.key;
+                skipped(
+                    name,
+                    format!("neither the manifest nor you named its key, which is {key}"),
+                )
+            }
+            Ok(()) => passed(name, TrustLabel::SignedClaim),
+        },
+        None => match named {
+            None => skipped(name, "the package has no model.sig"),
+            Some(key) => failed(
+                name,
+                format!("the manifest names the key {key}, but the package has no model.sig"),
+            ),
+        },
+    }
+}
+
+/// A key that is allowed signed exactly these files.
+fn signed_files(
+    package: &Package,
+    signature: &ModelSignature,
+    trusted: &[Digest],
+) -> Result<(), String> {
+    let found = signature.key;
+    if let Some(expected) = package.manifest.trainer.signing_key_sha256
+        && expected != found
+    {
+        return Err(format!(
+            "it was signed with the key {found}, expected {expected}, which the manifest names"
+        ));
+    }
+    if !trusted.is_empty() && !trusted.contains(&found) {
+        return Err(format!(
+            "it was signed with the key {found}, which is not among the trusted ones"
+        ));
+    }
+    if signature.recover_key().is_none() {
+        return Err(format!("the key {found} did not make this signature"));
+    }
+    let signed = signature.files().map_err(|problem| problem.to_string())?;
+    compare_files(&signed, &held_files(package)?).map_err(|problem| problem.to_string())
+}
+
+/// The digests of the files that `model.sig` covers. Those of the manifest's files are the
+/// manifest's, which the check `files` compares with the bytes.
+fn held_files(package: &Package) -> Result<SignedFiles, String> {
+    let files = package.manifest.files.iter();
+    let mut held: SignedFiles = files.map(|file| (file.path.clone(), file.sha256)).collect();
+    held.insert(MANIFEST_FILE.to_owned(), package.manifest_sha256);
+    if package.envelope.is_some() {
+        let path = package.dir.join(ENVELOPE_FILE);
+        let bytes = fs::read(path).map_err(|error| format!("{ENVELOPE_FILE}: {error}"))?;
+        held.insert(ENVELOPE_FILE.to_owned(), Digest::hash_bytes(&bytes));
+    }
+    Ok(held)
 }
 
 fn signature(

@@ -6,6 +6,7 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod model_signing;
 mod package;
 mod package_bad;
 

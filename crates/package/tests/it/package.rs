@@ -198,6 +198,7 @@ fn skipped_checks_say_why() {
             })
             .collect(),
         domain: None,
+        model_keys: Vec::new(),
     };
     let report = verify(&dir, &SignerRecovery, &nothing).unwrap().0;
     let skipped: Vec<(&str, &str)> = report
