@@ -94,6 +94,8 @@ impl From<VerifyArgs> for VerifyRequest {
             package: args.package,
             base: args.base,
             keys: args.key,
+            policy: args.policy,
+            chain: args.chain,
         }
     }
 }

@@ -447,8 +447,14 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "PATH|ID")]
     pub base: Option<String>,
     /// Public key in PEM that must have made model.sig; repeat it for several
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "policy")]
     pub key: Vec<PathBuf>,
+    /// File with the checks that must pass and the signers that are allowed
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// Compare the package with its registration on the network
+    #[arg(long)]
+    pub chain: bool,
 }
 
 #[derive(Debug, Args)]
@@ -1141,7 +1147,10 @@ impl CliCommand {
             | Self::Config(ConfigCommand::Set { user: true, .. }) => true,
             // A file chooses the chain, and another chain's state must not be deleted.
             Self::Devnet(command) => !matches!(command, DevnetCommand::Reset(_)),
-            Self::Wallet(command) => !matches!(command, WalletCommand::Balance { .. }),
+            Self::Wallet(command) => !matches!(
+                command,
+                WalletCommand::Balance { .. } | WalletCommand::ModelKey { name: None, .. }
+            ),
             _ => false,
         }
     }

@@ -95,3 +95,50 @@ fn signatures_of_the_reference_implementation_verify_here() {
         ),
     );
 }
+
+#[test]
+fn a_policy_says_what_must_pass_and_a_server_loads_nothing_that_fails() {
+    let home = TempDir::new().unwrap();
+    let package = model_signed(&home.path().join("p"));
+    let verify = |policy: &str| {
+        fs::write(home.path().join("policy.toml"), policy).unwrap();
+        let args = ["--json", "verify", "p", "--policy", "policy.toml"];
+        openlora(home.path()).args(args).run()
+    };
+    verify("required = [\"files\", \"model-signature\", \"eip712\"]").succeeds();
+    let strict = verify("required = [\"log\"]\npublishers = []");
+    assert_eq!(strict.code, 9);
+    let report: serde_json::Value = serde_json::from_str(&strict.stdout).unwrap();
+    assert_eq!(
+        report["checks"][8],
+        serde_json::json!({
+            "name": "log",
+            "status": "fail",
+            "label": "unverified",
+            "reason": "the policy requires it, and it was skipped: the manifest names no usage log",
+        })
+    );
+    let other = format!("model_keys = [\"{}\"]", "0".repeat(64));
+    assert_eq!(verify(&other).code, 9);
+    let unknown = verify("required = [\"sigs\"]");
+    assert_eq!(unknown.code, 3);
+    fs::remove_file(package.join("model.sig")).unwrap();
+    let key = openlora_package::read(&package)
+        .unwrap()
+        .manifest
+        .trainer
+        .signing_key_sha256;
+    let served = openlora(home.path())
+        .args(["serve", "--free", "--port", "0", "--adapter", "p=p"])
+        .run();
+    served.fails(
+        9,
+        &format!(
+            "error: {} does not verify: model-signature: the manifest names the key {}, but the \
+             package has no model.sig\nhint: do not use it; ask its publisher for the package \
+             again\n",
+            package.display(),
+            key.unwrap()
+        ),
+    );
+}

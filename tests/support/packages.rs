@@ -17,7 +17,7 @@ use openlora_model::{
     dataset::LockedSource,
 };
 use openlora_package::{
-    BaseFacts, Manifest, PackageError, RunFacts, WrittenPackage,
+    BaseFacts, Manifest, Package, PackageError, RunFacts, WrittenPackage,
     build::{PackageDraft, PackageMetadata, PackageParts, draft},
     manifest::{CONTRIBUTORS, Digest, Training, WeightsOrigin},
     release::{ModelSigner, SigningDomain},
@@ -139,16 +139,19 @@ pub fn model_signed(dir: &Path) -> PathBuf {
 }
 
 /// Everything that verifying can be compared with, and the chain of the signature.
-pub fn evidence(manifest: &Manifest) -> LocalEvidence {
+pub fn evidence(package: &Package) -> LocalEvidence {
     LocalEvidence {
         base: Ok(base_facts()),
-        datasets: manifest
+        datasets: package
+            .manifest
             .datasets
             .iter()
             .map(|data| Ok(data.sha256))
             .collect(),
         domain: Some(SigningDomain::for_registry(31_337, None)),
+        publishers: Vec::new(),
         model_keys: Vec::new(),
+        chain: Err("the release was not looked up on a chain".into()),
     }
 }
 

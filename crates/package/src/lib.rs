@@ -27,6 +27,7 @@ pub mod manifest;
 mod model_key;
 mod model_signature;
 mod paths;
+pub mod policy;
 mod read;
 pub mod release;
 pub mod roots;

@@ -5,7 +5,7 @@
 //! <https://github.com/secure-systems-lab/dsse>, <https://in-toto.io/Statement/v1>.
 //!
 //! What other signers write is read as they write it, so neither the order of fields nor unknown
-//! fields matter. Nothing may be left out of the signature: the paths that it ignores must be ones
+//! fields matter, unless the manifest names the key. Nothing may be left out of the signature: the paths that it ignores must be ones
 //! that a package cannot hold.
 
 use std::collections::BTreeMap;
@@ -126,6 +126,8 @@ struct Resource {
 pub struct ModelSignature {
     /// SHA-256 of the key's PEM.
     pub key: Digest,
+    /// Whether the bytes are those that [`sign_files`] writes for this signature.
+    pub(super) canonical: bool,
     payload: Vec<u8>,
     /// In DER.
     signature: Vec<u8>,
@@ -140,11 +142,15 @@ pub fn sign_files(
 ) -> Result<Vec<u8>, ManifestProblem> {
     let payload = canonical(&statement(name, files))?;
     let signature = signer.sign(&pre_authentication(&payload));
-    canonical(&Bundle {
+    canonical(&bundle(signer.public_key().digest(), &payload, &signature))
+}
+
+fn bundle(key: Digest, payload: &[u8], signature: &[u8]) -> Bundle {
+    Bundle {
         media_type: MEDIA_TYPE.to_owned(),
         verification_material: VerificationMaterial {
             public_key: KeyHint {
-                hint: signer.public_key().digest().to_string(),
+                hint: key.to_string(),
             },
             tlog_entries: Vec::new(),
         },
@@ -156,7 +162,7 @@ pub fn sign_files(
                 keyid: String::new(),
             }],
         },
-    })
+    }
 }
 
 fn statement(name: &str, files: &SignedFiles) -> InTotoStatement {
@@ -213,9 +219,9 @@ impl ModelSignature {
             let limit = LARGEST;
             return Err(ManifestProblem::TooLarge { found, limit });
         }
-        let bundle: Bundle = serde_json::from_slice(bytes).map_err(json)?;
-        expect("mediaType", MEDIA_TYPE, &bundle.media_type)?;
-        let envelope = bundle.dsse_envelope;
+        let read: Bundle = serde_json::from_slice(bytes).map_err(json)?;
+        expect("mediaType", MEDIA_TYPE, &read.media_type)?;
+        let envelope = read.dsse_envelope;
         expect(
             "dsseEnvelope.payloadType",
             PAYLOAD_TYPE,
@@ -225,7 +231,7 @@ impl ModelSignature {
             let found = format!("{} signatures", envelope.signatures.len());
             return Err(wrong("dsseEnvelope.signatures", "one", found));
         };
-        let hint = bundle.verification_material.public_key.hint;
+        let hint = read.verification_material.public_key.hint;
         let key = Digest::of_hex(&hint).ok_or_else(|| {
             wrong(
                 "verificationMaterial.publicKey.hint",
@@ -233,10 +239,13 @@ impl ModelSignature {
                 format!("`{}`", hint.escape_debug()),
             )
         })?;
+        let payload = decode("dsseEnvelope.payload", &envelope.payload)?;
+        let signature = decode("dsseEnvelope.signatures.sig", &signature.sig)?;
         Ok(Self {
             key,
-            payload: decode("dsseEnvelope.payload", &envelope.payload)?,
-            signature: decode("dsseEnvelope.signatures.sig", &signature.sig)?,
+            canonical: canonical(&bundle(key, &payload, &signature))? == bytes,
+            payload,
+            signature,
         })
     }
 

@@ -16,6 +16,7 @@ use super::{
     release::SigningDomain,
 };
 use crate::release::ReleaseVerifier;
+use openlora_core::Address;
 use openlora_model::adapter::{self, WEIGHTS_FILE, parse_safetensors};
 
 /// The result of a check.
@@ -67,13 +68,17 @@ pub struct LocalEvidence {
     pub datasets: Vec<KnownFact<Digest>>,
     /// The chain and registry that the signature must be for.
     pub domain: Option<SigningDomain>,
+    /// Accounts that may have signed the manifest; empty for the one that it names.
+    pub publishers: Vec<Address>,
     /// Digests of the keys that may have made `model.sig`; empty for any key that the manifest
     /// names.
     pub model_keys: Vec<Digest>,
+    /// How the release's registration differs from the package; `Ok(Ok(()))` if it does not.
+    pub chain: KnownFact<Result<(), String>>,
 }
 
 /// The checks, in order.
-const NAMES: &[&str] = &[
+pub const CHECKS: &[&str] = &[
     "structure",
     "safetensors",
     "config",
@@ -86,7 +91,7 @@ const NAMES: &[&str] = &[
     "chain",
 ];
 
-/// Checks the package in `dir` against the evidence that `gather` returns for its manifest.
+/// Checks the package in `dir` against the evidence that `gather` returns for it.
 ///
 /// # Errors
 ///
@@ -94,14 +99,14 @@ const NAMES: &[&str] = &[
 pub fn verify(
     dir: &Path,
     verifier: &dyn ReleaseVerifier,
-    gather: &dyn Fn(&Manifest) -> LocalEvidence,
+    gather: &dyn Fn(&Package) -> LocalEvidence,
 ) -> Result<(PackageVerification, Option<Package>), PackageError> {
     let package = match read(dir) {
         Ok(package) => package,
         Err(error @ PackageError::Io { .. }) => return Err(error),
         Err(error) => return Ok((report(broken(&error)), None)),
     };
-    let evidence = gather(&package.manifest);
+    let evidence = gather(&package);
     let checks = vec![
         passed("structure", TrustLabel::VerifiedBytes),
         judged(
@@ -112,11 +117,11 @@ pub fn verify(
         judged("config", TrustLabel::VerifiedBytes, config(&package)),
         judged("files", TrustLabel::VerifiedBytes, files(&package)),
         model_signature(&package, &evidence.model_keys),
-        signature(&package, verifier, evidence.domain.as_ref()),
+        signature(&package, verifier, &evidence),
         base(&package, &evidence.base),
         datasets(&package.manifest, &evidence.datasets),
-        skipped("log", "the manifest names no usage log"),
-        skipped("chain", "the release was not looked up on a chain"),
+        log(&package.manifest),
+        chain(&evidence.chain),
     ];
     Ok((report(checks), Some(package)))
 }
@@ -131,7 +136,7 @@ fn broken(error: &PackageError) -> Vec<PackageCheck> {
         0 => failed(name, error.to_string()),
         _ => skipped(name, "the structure is broken"),
     };
-    NAMES.iter().enumerate().map(check).collect()
+    CHECKS.iter().enumerate().map(check).collect()
 }
 
 fn passed(name: &'static str, label: TrustLabel) -> PackageCheck {
@@ -240,6 +245,10 @@ fn signed_files(
     if signature.recover_key().is_none() {
         return Err(format!("the key {found} did not make this signature"));
     }
+    // The key is one that only `package` signs with.
+    if package.manifest.trainer.signing_key_sha256.is_some() && !signature.canonical {
+        return Err("its bytes are not those that `openlora package` writes".to_owned());
+    }
     let signed = signature.files().map_err(|problem| problem.to_string())?;
     compare_files(&signed, &held_files(package)?).map_err(|problem| problem.to_string())
 }
@@ -261,7 +270,7 @@ fn held_files(package: &Package) -> Result<SignedFiles, String> {
 fn signature(
     package: &Package,
     verifier: &dyn ReleaseVerifier,
-    domain: Option<&SigningDomain>,
+    expected: &LocalEvidence,
 ) -> PackageCheck {
     let name = "eip712";
     let Some(envelope) = &package.envelope else {
@@ -281,8 +290,14 @@ fn signature(
             "the manifest does not name {} as its publisher",
             envelope.address
         ))
+    } else if !expected.publishers.is_empty() && !expected.publishers.contains(&envelope.address) {
+        Err(format!(
+            "it was signed by {}, which is not among the trusted accounts",
+            envelope.address
+        ))
     } else {
-        same_domain(&envelope.domain, domain).and_then(|()| envelope.verify(verifier))
+        same_domain(&envelope.domain, expected.domain.as_ref())
+            .and_then(|()| envelope.verify(verifier))
     };
     judged(name, TrustLabel::SignedClaim, found)
 }
@@ -315,6 +330,21 @@ fn same_domain(found: &SigningDomain, expected: Option<&SigningDomain>) -> Resul
         ));
     }
     Ok(())
+}
+
+fn log(manifest: &Manifest) -> PackageCheck {
+    let reason = match manifest.usage_log {
+        None => "the manifest names no usage log",
+        Some(_) => "proofs of a usage log are not read yet",
+    };
+    skipped("log", reason)
+}
+
+fn chain(known: &KnownFact<Result<(), String>>) -> PackageCheck {
+    match known {
+        Err(reason) => skipped("chain", reason),
+        Ok(found) => judged("chain", TrustLabel::SignedClaim, found.clone()),
+    }
 }
 
 fn base(package: &Package, known: &KnownFact<BaseFacts>) -> PackageCheck {

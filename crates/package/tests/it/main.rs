@@ -7,8 +7,10 @@
 )]
 
 mod model_signing;
+mod mutations;
 mod package;
 mod package_bad;
+mod policy;
 
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../../../../tests/support/golden.rs"]
