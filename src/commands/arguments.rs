@@ -93,6 +93,9 @@ impl From<VerifyArgs> for VerifyRequest {
         Self {
             package: args.package,
             base: args.base,
+            keys: args.key,
+            policy: args.policy,
+            chain: args.chain,
         }
     }
 }

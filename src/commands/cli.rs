@@ -488,6 +488,15 @@ pub struct VerifyArgs {
     /// Base model to compare with; what the package names when it is on this machine
     #[arg(long, value_name = "PATH|ID")]
     pub base: Option<String>,
+    /// Public key in PEM that must have made model.sig; repeat it for several
+    #[arg(long, value_name = "FILE", conflicts_with = "policy")]
+    pub key: Vec<PathBuf>,
+    /// File with the checks that must pass and the signers that are allowed
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// Compare the package with its registration on the network
+    #[arg(long)]
+    pub chain: bool,
 }
 
 #[derive(Debug, Args)]
@@ -682,6 +691,16 @@ pub enum WalletCommand {
         /// Account; wallet.account or the only one when left out
         name: Option<String>,
         /// File for the key, readable by its owner alone, instead of standard output
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+    /// Print the public key with which an account signs the files of packages
+    ModelKey {
+        /// Account; the one that `package` signs with when left out
+        name: Option<String>,
+        /// File for the key instead of standard output
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
         #[command(flatten)]
@@ -1203,7 +1222,10 @@ impl CliCommand {
             | Self::Config(ConfigCommand::Set { user: true, .. }) => true,
             // A file chooses the chain, and another chain's state must not be deleted.
             Self::Devnet(command) => !matches!(command, DevnetCommand::Reset(_)),
-            Self::Wallet(command) => !matches!(command, WalletCommand::Balance { .. }),
+            Self::Wallet(command) => !matches!(
+                command,
+                WalletCommand::Balance { .. } | WalletCommand::ModelKey { name: None, .. }
+            ),
             _ => false,
         }
     }

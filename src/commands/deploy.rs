@@ -15,7 +15,7 @@ use super::{
     project,
     serve::{as_model_id, handover::outcome_note},
     tx_context::TxContext,
-    verify,
+    verify::{self, ExpectedRelease},
 };
 pub use contracts::ContractsReport;
 use openlora_chain::{
@@ -31,11 +31,7 @@ use openlora_core::{
     error::{ExitClass, ExitStatus, Failure},
 };
 use openlora_ledger::event::ReleaseDeployment;
-use openlora_package::{
-    Package,
-    release::SigningDomain,
-    verify::{CheckStatus, PackageVerification},
-};
+use openlora_package::{Package, release::SigningDomain};
 use openlora_release::deploy::{
     CallValue, DeployContext, DeployError, DeployOptions, DeployPlan, DeployStep, FeeQuote,
     RegistryAction, ReleaseParams, append_release, carry_out, find_release, observe, payout, plan,
@@ -324,30 +320,20 @@ async fn checked(
     let network = &tx_context.chain.network;
     let domain = SigningDomain::for_registry(network.chain_id, network.contracts.registry);
     let (context, shown) = (context.clone(), dir.clone());
-    let work = move || verify::checked(&context, &dir, None, Some(domain));
+    let expected = ExpectedRelease {
+        domain: Some(domain),
+        ..ExpectedRelease::default()
+    };
+    let work = move || verify::checked(&context, &dir, None, &expected);
     let checked = tokio::task::spawn_blocking(work).await;
     let (report, package) = checked.map_err(|error| {
         Failure::new(ExitClass::Internal, format!("the check stopped: {error}"))
     })??;
     match package {
         Some(package) if report.ok => Ok(package),
-        _ => Err(unverified(&shown, &report)),
+        _ => Err(verify::refused(&shown, &report)
+            .with_hint("make it again: openlora package, for the network that it is deployed on")),
     }
-}
-
-fn unverified(dir: &Path, report: &PackageVerification) -> Failure {
-    let failed = report
-        .checks
-        .iter()
-        .filter(|it| it.status == CheckStatus::Fail);
-    let said = failed.map(|check| {
-        let reason = check.reason.as_deref().unwrap_or_default();
-        format!("{}: {reason}", check.name)
-    });
-    let said = said.collect::<Vec<_>>().join("; ");
-    let message = format!("{} does not verify: {said}", dir.display());
-    Failure::new(ExitClass::Verification, message)
-        .with_hint("make it again: openlora package, for the network that it is deployed on")
 }
 
 /// The adapters of this name that this home has registered there, newest first.

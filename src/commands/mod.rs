@@ -230,6 +230,14 @@ async fn run_wallet(
             let file = password.password_file.as_deref();
             wallet::export(context, name.as_deref(), out.as_deref(), file)
         }
+        WalletCommand::ModelKey {
+            name,
+            out,
+            password,
+        } => {
+            let file = password.password_file.as_deref();
+            wallet::model_key(context, name.as_deref(), out.as_deref(), file)
+        }
         WalletCommand::Unlock {
             name,
             time,

@@ -19,10 +19,10 @@ use openlora_package::{
     BaseFacts, WrittenPackage,
     build::{PackageDraft, PackageMetadata, PackageParts, RevenueSplitOptions, draft},
     manifest::{CONTRIBUTORS, Manifest, ManifestContributor},
-    release::{ReleaseSigner, SigningDomain},
+    release::{ModelSigner, ReleaseSigner, SigningDomain},
     write,
 };
-use openlora_release::eip712::AccountSigner;
+use openlora_release::eip712::{AccountModelSigner, AccountSigner};
 use openlora_runtime::finished::FinishedRun;
 use openlora_wallet::WalletAccount;
 
@@ -47,6 +47,8 @@ pub struct PackageReport {
     files: usize,
     /// The signer; absent in an unsigned package.
     publisher: Option<String>,
+    /// SHA-256 of the PEM of the key that made `model.sig`, hex; absent in a package without it.
+    model_key_sha256: Option<String>,
     /// Chain that the signature is for.
     chain_id: Option<u64>,
     /// The contributors of the training data.
@@ -221,6 +223,9 @@ fn about(
         version: project.version.clone(),
         creator: project.creator.clone(),
         publisher: account.map(WalletAccount::address),
+        signing_key: account
+            .and_then(AccountModelSigner::of_account)
+            .map(|signer| signer.public_key().digest()),
         license: project.license.clone(),
         license_text: std::fs::read(license_file).ok(),
         split: RevenueSplitOptions {
@@ -277,6 +282,7 @@ fn report(context: &CommandContext, draft: &PackageDraft, written: &WrittenPacka
             manifest_sha256: written.manifest_sha256.to_string(),
             files: manifest.files.len(),
             publisher: written.envelope.as_ref().map(|e| e.address.to_string()),
+            model_key_sha256: manifest.trainer.signing_key_sha256.map(|it| it.to_string()),
             chain_id: written.envelope.as_ref().map(|e| e.domain.chain_id.0),
             contributors: packaged_contributors(manifest),
         });
@@ -293,6 +299,9 @@ fn report(context: &CommandContext, draft: &PackageDraft, written: &WrittenPacka
             envelope.address, envelope.domain.chain_id.0
         )),
         None => printer.line("signed by     nobody"),
+    }
+    if let Some(key) = manifest.trainer.signing_key_sha256 {
+        printer.line(format!("model key     sha256 {key}"));
     }
     for share in &manifest.split {
         let to = match share.address {

@@ -25,7 +25,7 @@ use self::{
     handover::hand_over,
     hosting::AdapterHost,
 };
-use super::{CommandContext, money, network, project, server_access};
+use super::{CommandContext, money, network, project, server_access, verify};
 use openlora_attribution::queue::PendingTokenStore;
 use openlora_chain::network::Network;
 use openlora_core::error::{ExitClass, ExitStatus, Failure};
@@ -379,8 +379,8 @@ fn named(text: &str) -> Result<NamedFolder, Failure> {
     })
 }
 
-/// The adapter in a folder, a package or a run. A package is served only if its files are those that
-/// its manifest lists.
+/// The adapter in a folder, a package or a run. A package is served only if none of its checks
+/// fails.
 ///
 /// # Errors
 ///
@@ -392,7 +392,7 @@ pub(super) fn adapter_in(
     let NamedFolder { name, path } = folder;
     let path = project::adapter_folder(context, &path)?;
     if path.join(MANIFEST_FILE).is_file() {
-        openlora_package::read(&path)?.check_files()?;
+        verify::require_loadable(&path)?;
     }
     let adapter = adapter::read(&path)?;
     let version = adapter.digest.chars().take(12).collect();

@@ -3,15 +3,23 @@
 use std::path::{Path, PathBuf};
 
 use super::{CommandContext, named_paths, network, project};
-use openlora_core::error::{ExitClass, ExitStatus, Failure};
+use openlora_chain::provider::Chain;
+use openlora_core::{
+    Address,
+    error::{ExitClass, ExitStatus, Failure},
+};
 use openlora_model::dataset::{self, ColumnNames, DataSource};
 use openlora_package::{
-    BaseFacts, Manifest, Package, PackageError,
+    BaseFacts, Manifest, ModelPublicKey, Package, PackageError,
     manifest::{Digest, ManifestDataset},
+    policy::VerificationPolicy,
     release::SigningDomain,
     verify::{CheckStatus, KnownFact, LocalEvidence, PackageVerification, verify},
 };
-use openlora_release::eip712::SignerRecovery;
+use openlora_release::{
+    eip712::SignerRecovery,
+    explore::{ExploreQuery, RegistryReport, compare, explore},
+};
 
 /// The package to check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,19 +27,51 @@ pub struct VerifyRequest {
     pub package: PathBuf,
     /// Base to compare with, instead of the one that the package names.
     pub base: Option<String>,
+    /// PEM files of the keys that may have made `model.sig`.
+    pub keys: Vec<PathBuf>,
+    /// TOML file of a [`VerificationPolicy`].
+    pub policy: Option<PathBuf>,
+    /// Compare with the registration on the chosen network.
+    pub chain: bool,
 }
 
 pub async fn run(context: &CommandContext, request: VerifyRequest) -> Result<ExitStatus, Failure> {
     let context = context.clone();
-    let work = tokio::task::spawn_blocking(move || work(&context, &request));
+    let registry = match request.chain {
+        false => None,
+        true => {
+            let network = network::reached(&context).await?;
+            let chain = Chain::connect(&network).await?;
+            Some(explore(&chain, &ExploreQuery::default()).await?)
+        }
+    };
+    let work = tokio::task::spawn_blocking(move || work(&context, &request, registry));
     work.await
         .map_err(|error| Failure::new(ExitClass::Internal, format!("the check stopped: {error}")))?
 }
 
-fn work(context: &CommandContext, request: &VerifyRequest) -> Result<ExitStatus, Failure> {
+fn work(
+    context: &CommandContext,
+    request: &VerifyRequest,
+    registry: Option<RegistryReport>,
+) -> Result<ExitStatus, Failure> {
     let dir = named_paths::folder(context, &request.package, "a package")?;
-    let domain = expected_domain(context)?;
-    let (report, _) = checked(context, &dir, request.base.as_deref(), domain)?;
+    let policy = match &request.policy {
+        None => VerificationPolicy::default(),
+        Some(file) => read_policy(context, file)?,
+    };
+    let model_keys = match request.keys.as_slice() {
+        [] => policy.model_keys.clone(),
+        files => read_keys(context, files)?,
+    };
+    let expected = ExpectedRelease {
+        domain: expected_domain(context)?,
+        publishers: policy.publishers.clone(),
+        model_keys,
+        registry,
+    };
+    let (report, _) = checked(context, &dir, request.base.as_deref(), &expected)?;
+    let report = policy.apply(report);
     print_report(context, &report);
     Ok(if report.ok {
         ExitStatus::Success
@@ -40,23 +80,121 @@ fn work(context: &CommandContext, request: &VerifyRequest) -> Result<ExitStatus,
     })
 }
 
+/// Who must have signed a package, and where it must be registered.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ExpectedRelease {
+    /// The chain and registry of the publisher's signature; `None` for any.
+    pub domain: Option<SigningDomain>,
+    /// Accounts that may have signed; empty for the one that the manifest names.
+    pub publishers: Vec<Address>,
+    /// Digests of the keys that may have made `model.sig`; empty for the manifest's.
+    pub model_keys: Vec<Digest>,
+    /// The registry's entries; `None` if they were not asked for.
+    pub registry: Option<RegistryReport>,
+}
+
+fn read_policy(context: &CommandContext, file: &Path) -> Result<VerificationPolicy, Failure> {
+    let path = named_paths::file(context, file, "a policy in TOML")?;
+    let text = std::fs::read_to_string(&path).map_err(|e| Failure::io("read", &path, &e))?;
+    let wrong = |problem: String| {
+        let message = format!("{}: {}", path.display(), problem.trim_end());
+        Failure::new(ExitClass::BadInput, message)
+    };
+    let policy: VerificationPolicy =
+        toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    policy.check().map_err(|error| wrong(error.to_string()))?;
+    Ok(policy)
+}
+
+/// The registration of a package, check by check.
+fn registered(registry: &RegistryReport, package: &Package) -> Result<(), String> {
+    let failed = compare(registry, package).checks.into_iter();
+    let mut failed = failed.filter(|check| check.status == CheckStatus::Fail);
+    match failed.next() {
+        None => Ok(()),
+        Some(check) => Err(check.reason.unwrap_or_else(|| check.name.to_owned())),
+    }
+}
+
+/// The digests of the keys in PEM files.
+fn read_keys(context: &CommandContext, files: &[PathBuf]) -> Result<Vec<Digest>, Failure> {
+    let read = |file: &PathBuf| {
+        let path = named_paths::file(context, file, "a public key in PEM")?;
+        let bytes = std::fs::read(&path).map_err(|error| Failure::io("read", &path, &error))?;
+        let key = ModelPublicKey::from_pem(&String::from_utf8_lossy(&bytes));
+        key.map(|key| key.digest()).map_err(|problem| {
+            let message = format!("{}: {problem}", path.display());
+            Failure::new(ExitClass::BadInput, message)
+                .with_hint("`openlora wallet model-key` prints such a key")
+        })
+    };
+    files.iter().map(read).collect()
+}
+
 /// Every check of the package in `dir`, and the package if its structure is valid.
 pub(super) fn checked(
     context: &CommandContext,
     dir: &Path,
     wanted_base: Option<&str>,
-    domain: Option<SigningDomain>,
+    expected: &ExpectedRelease,
 ) -> Result<(PackageVerification, Option<Package>), PackageError> {
-    let gather = |manifest: &Manifest| LocalEvidence {
-        base: base(context, manifest, wanted_base),
-        datasets: manifest
+    let gather = |package: &Package| LocalEvidence {
+        base: base(context, &package.manifest, wanted_base),
+        datasets: package
+            .manifest
             .datasets
             .iter()
-            .map(|data| rows(context, data, &columns(manifest)))
+            .map(|data| rows(context, data, &columns(&package.manifest)))
             .collect(),
-        domain: domain.clone(),
+        publishers: expected.publishers.clone(),
+        chain: match &expected.registry {
+            None => Err("the release was not looked up on a chain".to_owned()),
+            Some(registry) => Ok(registered(registry, package)),
+        },
+        domain: expected.domain.clone(),
+        model_keys: expected.model_keys.clone(),
     };
     verify(dir, &SignerRecovery, &gather)
+}
+
+/// Checks a package before its adapter is loaded: everything but the base, which the engine compares
+/// with the one that it loads, the data and the chain.
+///
+/// # Errors
+///
+/// A package with a check that fails.
+pub(super) fn require_loadable(dir: &Path) -> Result<(), Failure> {
+    let package = openlora_package::read(dir)?;
+    let gather = |_: &Package| LocalEvidence {
+        base: Err("the engine compares the base".to_owned()),
+        datasets: Vec::new(),
+        domain: None,
+        publishers: Vec::new(),
+        model_keys: Vec::new(),
+        chain: Err("the release was not looked up on a chain".to_owned()),
+    };
+    let (report, _) = verify(dir, &SignerRecovery, &gather)?;
+    if report.ok {
+        return Ok(());
+    }
+    // A file that differs has an error of its own.
+    package.check_files()?;
+    Err(refused(dir, &report).with_hint("do not use it; ask its publisher for the package again"))
+}
+
+/// The failure of a package that must not be used.
+pub(super) fn refused(dir: &Path, report: &PackageVerification) -> Failure {
+    let failed = report
+        .checks
+        .iter()
+        .filter(|it| it.status == CheckStatus::Fail);
+    let said = failed.map(|check| {
+        let reason = check.reason.as_deref().unwrap_or_default();
+        format!("{}: {reason}", check.name)
+    });
+    let said = said.collect::<Vec<_>>().join("; ");
+    let message = format!("{} does not verify: {said}", dir.display());
+    Failure::new(ExitClass::Verification, message)
 }
 
 /// The chain that the user named; by default a signature for any chain is accepted.

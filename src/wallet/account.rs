@@ -8,8 +8,9 @@ use alloy::{
     signers::{self, SignerSync, local::PrivateKeySigner},
     sol_types::{Eip712Domain, SolStruct},
 };
+use zeroize::Zeroizing;
 
-use super::secret::SecretKey;
+use super::{model_key::ModelSigningKey, secret::SecretKey};
 use openlora_core::{Address, private::memory::LockedMemory};
 
 /// An account that can sign until it is dropped.
@@ -51,6 +52,17 @@ impl WalletAccount {
             AccountKey::Held(signer) => signer.address().into(),
             #[cfg(feature = "ledger")]
             AccountKey::Ledger(device) => device.address(),
+        }
+    }
+
+    /// The account's key for OpenSSF Model Signing; `None` on a Ledger, which has no such key.
+    pub fn model_key(&self) -> Option<ModelSigningKey> {
+        match &self.key {
+            AccountKey::Held(signer) => {
+                ModelSigningKey::derive(&Zeroizing::new(signer.to_bytes().0))
+            }
+            #[cfg(feature = "ledger")]
+            AccountKey::Ledger(_) => None,
         }
     }
 

@@ -25,6 +25,7 @@ mod format;
 mod hardware;
 mod import;
 mod keyring;
+mod model_key;
 mod secret;
 mod store;
 
@@ -36,5 +37,6 @@ pub use import::{
     DEFAULT_PATH, DEVELOPMENT_MNEMONIC, ImportedSecret, from_mnemonic as import_mnemonic,
     parse_secret,
 };
+pub use model_key::ModelSigningKey;
 pub use secret::{Password, PasswordWeakness, SecretKey};
 pub use store::{KeystoreDir, KeystoreEntry, open_bytes};

@@ -673,6 +673,22 @@ fn a_signature_that_is_missing_or_for_another_registry_is_told() {
     let place = desk.path().join("elsewhere");
     openlora_package::write(&place, &draft, Some((&domain, &AccountSigner(&signer)))).unwrap();
     let same = |name: &str| read(&desk.path().join(name)).unwrap().manifest_sha256;
+    let recorded = |name: &str| {
+        let run = desk.run(&["--json", "verify", name, "--chain"]);
+        let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+        (run.code, report["checks"][9].clone())
+    };
+    let check = |status: &str, label: &str, reason: Option<String>| serde_json::json!({"name": "chain", "status": status, "label": label, "reason": reason});
+    assert_eq!(recorded("first"), (0, check("pass", "signed-claim", None)));
+    let absent = format!(
+        "no release has the manifest sha256 {}; there is one release, sha256 {}",
+        same("second"),
+        same("first")
+    );
+    assert_eq!(
+        recorded("second"),
+        (9, check("fail", "unverified", Some(absent)))
+    );
     assert_eq!(same("first"), same("elsewhere"));
     assert_eq!(
         failed(&desk, "elsewhere"),

@@ -44,6 +44,7 @@ mod init;
 mod installing;
 mod live;
 mod many_adapters;
+mod model_signing;
 mod named_paths;
 mod package;
 mod paid_serving;

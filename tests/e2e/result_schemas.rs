@@ -83,5 +83,6 @@ pub const SCHEMAS: &[ResultSchema] = &[
     ("wallet-account", || schema_for!(wallet::AccountReport)),
     ("wallet-list", || schema_for!(Vec<wallet::AccountReport>)),
     ("wallet-balance", || schema_for!(wallet::BalanceReport)),
+    ("wallet-model-key", || schema_for!(wallet::ModelKeyReport)),
     ("wallet-export", || schema_for!(wallet::ExportedKey)),
 ];

@@ -182,6 +182,8 @@ fn wallet_and_package(results: &mut Results, project: &Path) {
     let import = "wallet import dev --from key --password-file pw";
     results.run("wallet-account", project, import);
     results.run("wallet-list", project, "wallet list");
+    let model_key = "wallet model-key dev --password-file pw";
+    results.run("wallet-model-key", project, model_key);
     let export = "wallet export dev --yes --password-file pw";
     results.run("wallet-export", project, export);
     results.run(

@@ -17,15 +17,15 @@ use openlora_model::{
     dataset::LockedSource,
 };
 use openlora_package::{
-    BaseFacts, Manifest, PackageError, RunFacts, WrittenPackage,
+    BaseFacts, Manifest, Package, PackageError, RunFacts, WrittenPackage,
     build::{PackageDraft, PackageMetadata, PackageParts, draft},
     manifest::{CONTRIBUTORS, Digest, Training, WeightsOrigin},
-    release::SigningDomain,
+    release::{ModelSigner, SigningDomain},
     verify::{LocalEvidence, PackageVerification, verify},
     whole::WholeNumber,
     write,
 };
-use openlora_release::eip712::{AccountSigner, SignerRecovery};
+use openlora_release::eip712::{AccountModelSigner, AccountSigner, SignerRecovery};
 use openlora_wallet::WalletAccount;
 
 use crate::golden;
@@ -122,16 +122,36 @@ pub fn packaged(home: &Path) -> PathBuf {
     written(&home.join("package")).dir
 }
 
+/// A package at `dir` with `model.sig`.
+pub fn model_signed(dir: &Path) -> PathBuf {
+    let account = account();
+    let key = AccountModelSigner::of_account(&account)
+        .unwrap()
+        .public_key();
+    let about = PackageMetadata {
+        signing_key: Some(key.digest()),
+        ..about()
+    };
+    let domain = SigningDomain::for_registry(31_337, None);
+    let signer = AccountSigner(&account);
+    let draft = drafted(&about).unwrap();
+    write(dir, &draft, Some((&domain, &signer))).unwrap().dir
+}
+
 /// Everything that verifying can be compared with, and the chain of the signature.
-pub fn evidence(manifest: &Manifest) -> LocalEvidence {
+pub fn evidence(package: &Package) -> LocalEvidence {
     LocalEvidence {
         base: Ok(base_facts()),
-        datasets: manifest
+        datasets: package
+            .manifest
             .datasets
             .iter()
             .map(|data| Ok(data.sha256))
             .collect(),
         domain: Some(SigningDomain::for_registry(31_337, None)),
+        publishers: Vec::new(),
+        model_keys: Vec::new(),
+        chain: Err("the release was not looked up on a chain".into()),
     }
 }
 

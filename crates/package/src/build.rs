@@ -41,6 +41,8 @@ pub struct PackageMetadata {
     pub creator: Option<String>,
     /// Account of the publisher; `None` for an unsigned package.
     pub publisher: Option<Address>,
+    /// Digest of the key for `model.sig`; `None` for a package without one.
+    pub signing_key: Option<Digest>,
     /// SPDX identifier.
     pub license: Option<String>,
     /// The licence text, if the project has one.
@@ -89,7 +91,7 @@ pub fn draft(parts: &PackageParts<'_>) -> Result<PackageDraft, PackageError> {
         trainer: Trainer {
             name: about.creator.clone(),
             evm_address: about.publisher,
-            signing_key_sha256: None,
+            signing_key_sha256: about.signing_key,
         },
         base: parts.base.model.clone(),
         adapter: adapter_facts(parts.adapter),

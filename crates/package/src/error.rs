@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::{paths::PathProblem, release::SignatureProblem};
+use super::{manifest::Digest, paths::PathProblem, release::SignatureProblem};
 use openlora_core::{
     Address, AddressProblem,
     error::{ExitClass, Explain, describe_io},
@@ -67,11 +67,19 @@ pub enum PackageError {
     Occupied { dir: PathBuf, found: String },
     #[error("the release cannot be signed: {0}")]
     Signature(#[from] SignatureProblem),
+    #[error("the package names the model signing key {expected}, so {} cannot sign it", match found {
+        Some(key) => format!("the key {key}"),
+        None => "an account without one".to_owned(),
+    })]
+    OtherModelKey {
+        expected: Digest,
+        found: Option<Digest>,
+    },
     #[error("the package was made by {expected}, so {found} cannot sign it")]
     OtherPublisher { expected: Address, found: Address },
 }
 
-/// Errors of `openlora.json` or `openlora.eip712.json`.
+/// Errors of `openlora.json`, `openlora.eip712.json` or `model.sig`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestProblem {
     #[error("not the expected JSON: {0}")]
@@ -131,6 +139,21 @@ pub enum StructureProblem {
     },
 }
 
+/// How the files of a folder differ from those that `model.sig` signs.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignedFilesProblem {
+    #[error("the file `{0}` is not signed")]
+    Unsigned(String),
+    #[error("the signed file `{0}` is missing")]
+    Missing(String),
+    #[error("{path} has sha256 {found}, signed was {expected}")]
+    Content {
+        path: String,
+        expected: Digest,
+        found: Digest,
+    },
+}
+
 impl PackageError {
     pub(super) fn io(
         deed: &'static str,
@@ -147,7 +170,9 @@ impl Explain for PackageError {
             Self::Io { .. } => ExitClass::Environment,
             Self::Adapter(error) => error.class(),
             Self::Model(error) => error.class(),
-            Self::Signature(_) | Self::OtherPublisher { .. } => ExitClass::Wallet,
+            Self::Signature(_) | Self::OtherPublisher { .. } | Self::OtherModelKey { .. } => {
+                ExitClass::Wallet
+            }
             _ => ExitClass::BadInput,
         }
     }

@@ -24,7 +24,10 @@ mod envelope;
 mod error;
 mod facts;
 pub mod manifest;
+mod model_key;
+mod model_signature;
 mod paths;
+pub mod policy;
 mod read;
 pub mod release;
 pub mod roots;
@@ -34,9 +37,11 @@ pub mod whole;
 mod write;
 
 pub use envelope::ReleaseEnvelope;
-pub use error::{ManifestProblem, PackageError, StructureProblem};
+pub use error::{ManifestProblem, PackageError, SignedFilesProblem, StructureProblem};
 pub use facts::{BaseFacts, RunFacts, hash, written_at};
 pub use manifest::Manifest;
+pub use model_key::{ModelKeyProblem, ModelPublicKey};
+pub use model_signature::ModelSignature;
 pub use paths::{PathProblem, check_path, check_paths};
 pub use read::{Package, read};
 pub use write::{WrittenPackage, write};
@@ -45,3 +50,5 @@ pub use write::{WrittenPackage, write};
 pub const MANIFEST_FILE: &str = "openlora.json";
 /// The publisher's signature over it as typed data.
 pub const ENVELOPE_FILE: &str = "openlora.eip712.json";
+/// The signature over every other file by OpenSSF Model Signing.
+pub const MODEL_SIGNATURE_FILE: &str = "model.sig";

@@ -111,7 +111,7 @@ record! {
         name: Option<String>,
         /// Null in an unsigned package.
         evm_address: Option<Address>,
-        /// Digest of the key that signs the directory.
+        /// SHA-256 of the PEM of the key that signs the directory, as `model.sig` names it.
         signing_key_sha256: Option<Digest>,
     }
 }

@@ -7,11 +7,12 @@ use std::{
 };
 
 use super::{
-    ENVELOPE_FILE, MANIFEST_FILE,
+    ENVELOPE_FILE, MANIFEST_FILE, MODEL_SIGNATURE_FILE,
     envelope::ReleaseEnvelope,
     error::{ManifestProblem, PackageError, StructureProblem},
     facts::hash,
     manifest::{Digest, LARGEST, Manifest},
+    model_signature::ModelSignature,
     paths::check_paths,
 };
 use openlora_core::atomic;
@@ -28,6 +29,8 @@ pub struct Package {
     pub manifest_sha256: Digest,
     /// `None` for an unsigned package.
     pub envelope: Option<ReleaseEnvelope>,
+    /// The content of `model.sig`, if there is one.
+    pub model_signature: Option<ModelSignature>,
 }
 
 /// Opens a package.
@@ -51,7 +54,7 @@ pub fn read(dir: &Path) -> Result<Package, PackageError> {
     if let Some(missing) = named.iter().find(|path| !found.contains(**path)) {
         return Err(broken(StructureProblem::Missing((*missing).to_owned())));
     }
-    let ours = [MANIFEST_FILE, ENVELOPE_FILE];
+    let ours = [MANIFEST_FILE, ENVELOPE_FILE, MODEL_SIGNATURE_FILE];
     let extra = |path: &&String| !named.contains(path.as_str()) && !ours.contains(&path.as_str());
     if let Some(extra) = found.iter().find(extra) {
         return Err(broken(StructureProblem::Extra(extra.clone())));
@@ -59,22 +62,26 @@ pub fn read(dir: &Path) -> Result<Package, PackageError> {
     if let Some(ours) = ours.iter().find(|ours| named.contains(*ours)) {
         let problem = ManifestProblem::Field {
             field: "files".to_owned(),
-            expected: "other files than the manifest and its signature",
+            expected: "other files than the manifest and its signatures",
             found: (*ours).to_owned(),
         };
         let path = dir.join(MANIFEST_FILE);
         return Err(PackageError::Manifest { path, problem });
     }
-    let envelope = if found.contains(ENVELOPE_FILE) {
-        Some(parse(dir, ENVELOPE_FILE, ReleaseEnvelope::parse)?.1)
-    } else {
-        None
-    };
+    let envelope = found
+        .contains(ENVELOPE_FILE)
+        .then(|| parse(dir, ENVELOPE_FILE, ReleaseEnvelope::parse))
+        .transpose()?;
+    let model_signature = found
+        .contains(MODEL_SIGNATURE_FILE)
+        .then(|| parse(dir, MODEL_SIGNATURE_FILE, ModelSignature::parse))
+        .transpose()?;
     Ok(Package {
         dir: dir.to_owned(),
         manifest,
         manifest_sha256: Digest::hash_bytes(&bytes),
-        envelope,
+        envelope: envelope.map(|(_, envelope)| envelope),
+        model_signature: model_signature.map(|(_, signature)| signature),
     })
 }
 

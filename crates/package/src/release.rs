@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::whole::WholeNumber;
+use super::{model_key::ModelPublicKey, whole::WholeNumber};
 use openlora_core::{Address, Word};
 
 /// Name and version of the domain, those of the registry contract.
@@ -78,7 +78,7 @@ pub struct ReleaseMessage {
     pub files_root: Word,
     pub base_root: Word,
     pub datasets_root: Word,
-    /// SHA-256 of the key that signs the directory; zero until there is one.
+    /// SHA-256 of the PEM of the key that signs the directory; zero without one.
     pub oms_key_sha256: Word,
     /// Unix time in seconds.
     pub created_at: WholeNumber,
@@ -103,6 +103,17 @@ pub trait ReleaseSigner {
 
     /// The signature as r, s and v of 27 or 28; it is deterministic.
     fn sign(&self, statement: &ReleaseStatement) -> Result<[u8; 65], SignatureProblem>;
+
+    /// The account's key for OpenSSF Model Signing; `None` if it has none.
+    fn model_signer(&self) -> Option<Box<dyn ModelSigner>>;
+}
+
+/// A key that signs the files of a package (OpenSSF Model Signing).
+pub trait ModelSigner {
+    fn public_key(&self) -> ModelPublicKey;
+
+    /// An ECDSA signature in DER over the SHA-256 of `message`; it is deterministic (RFC 6979).
+    fn sign(&self, message: &[u8]) -> Vec<u8>;
 }
 
 /// Recovers the account that signed a release.

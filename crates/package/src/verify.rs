@@ -2,18 +2,21 @@
 //!
 //! A check that lacks data on this machine is skipped with a reason; it never passes.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use serde::Serialize;
 
 use super::{
+    ENVELOPE_FILE, MANIFEST_FILE,
     error::PackageError,
     facts::{BaseFacts, adapter_facts},
     manifest::{Digest, Manifest},
+    model_signature::{ModelSignature, SignedFiles, compare_files},
     read::{Package, read},
     release::SigningDomain,
 };
 use crate::release::ReleaseVerifier;
+use openlora_core::Address;
 use openlora_model::adapter::{self, WEIGHTS_FILE, parse_safetensors};
 
 /// The result of a check.
@@ -65,10 +68,17 @@ pub struct LocalEvidence {
     pub datasets: Vec<KnownFact<Digest>>,
     /// The chain and registry that the signature must be for.
     pub domain: Option<SigningDomain>,
+    /// Accounts that may have signed the manifest; empty for the one that it names.
+    pub publishers: Vec<Address>,
+    /// Digests of the keys that may have made `model.sig`; empty for any key that the manifest
+    /// names.
+    pub model_keys: Vec<Digest>,
+    /// How the release's registration differs from the package; `Ok(Ok(()))` if it does not.
+    pub chain: KnownFact<Result<(), String>>,
 }
 
-/// The checks, in order. Those from `model-signature` on belong to later features.
-const NAMES: &[&str] = &[
+/// The checks, in order.
+pub const CHECKS: &[&str] = &[
     "structure",
     "safetensors",
     "config",
@@ -81,7 +91,7 @@ const NAMES: &[&str] = &[
     "chain",
 ];
 
-/// Checks the package in `dir` against the evidence that `gather` returns for its manifest.
+/// Checks the package in `dir` against the evidence that `gather` returns for it.
 ///
 /// # Errors
 ///
@@ -89,14 +99,14 @@ const NAMES: &[&str] = &[
 pub fn verify(
     dir: &Path,
     verifier: &dyn ReleaseVerifier,
-    gather: &dyn Fn(&Manifest) -> LocalEvidence,
+    gather: &dyn Fn(&Package) -> LocalEvidence,
 ) -> Result<(PackageVerification, Option<Package>), PackageError> {
     let package = match read(dir) {
         Ok(package) => package,
         Err(error @ PackageError::Io { .. }) => return Err(error),
         Err(error) => return Ok((report(broken(&error)), None)),
     };
-    let evidence = gather(&package.manifest);
+    let evidence = gather(&package);
     let checks = vec![
         passed("structure", TrustLabel::VerifiedBytes),
         judged(
@@ -106,12 +116,12 @@ pub fn verify(
         ),
         judged("config", TrustLabel::VerifiedBytes, config(&package)),
         judged("files", TrustLabel::VerifiedBytes, files(&package)),
-        skipped("model-signature", "the package has no model.sig"),
-        signature(&package, verifier, evidence.domain.as_ref()),
+        model_signature(&package, &evidence.model_keys),
+        signature(&package, verifier, &evidence),
         base(&package, &evidence.base),
         datasets(&package.manifest, &evidence.datasets),
-        skipped("log", "the manifest names no usage log"),
-        skipped("chain", "the release was not looked up on a chain"),
+        log(&package.manifest),
+        chain(&evidence.chain),
     ];
     Ok((report(checks), Some(package)))
 }
@@ -126,7 +136,7 @@ fn broken(error: &PackageError) -> Vec<PackageCheck> {
         0 => failed(name, error.to_string()),
         _ => skipped(name, "the structure is broken"),
     };
-    NAMES.iter().enumerate().map(check).collect()
+    CHECKS.iter().enumerate().map(check).collect()
 }
 
 fn passed(name: &'static str, label: TrustLabel) -> PackageCheck {
@@ -165,7 +175,7 @@ fn judged(name: &'static str, label: TrustLabel, found: Result<(), String>) -> P
 
 fn safetensors(package: &Package) -> Result<(), String> {
     let path = package.dir.join(WEIGHTS_FILE);
-    let bytes = std::fs::read(&path).map_err(|e| format!("{WEIGHTS_FILE}: {e}"))?;
+    let bytes = fs::read(&path).map_err(|e| format!("{WEIGHTS_FILE}: {e}"))?;
     parse_safetensors(&bytes)
         .map(drop)
         .map_err(|problem| format!("{WEIGHTS_FILE}: {problem}"))
@@ -188,10 +198,79 @@ fn files(package: &Package) -> Result<(), String> {
     })
 }
 
+fn model_signature(package: &Package, trusted: &[Digest]) -> PackageCheck {
+    let name = "model-signature";
+    let named = package.manifest.trainer.signing_key_sha256;
+    match &package.model_signature {
+        Some(signature) => match signed_files(package, signature, trusted) {
+            Err(reason) => failed(name, reason),
+            Ok(()) if named.is_none() && trusted.is_empty() => {
+                let key = signature.key;
+                skipped(
+                    name,
+                    format!("neither the manifest nor you named its key, which is {key}"),
+                )
+            }
+            Ok(()) => passed(name, TrustLabel::SignedClaim),
+        },
+        None => match named {
+            None => skipped(name, "the package has no model.sig"),
+            Some(key) => failed(
+                name,
+                format!("the manifest names the key {key}, but the package has no model.sig"),
+            ),
+        },
+    }
+}
+
+/// A key that is allowed signed exactly these files.
+fn signed_files(
+    package: &Package,
+    signature: &ModelSignature,
+    trusted: &[Digest],
+) -> Result<(), String> {
+    let found = signature.key;
+    if let Some(expected) = package.manifest.trainer.signing_key_sha256
+        && expected != found
+    {
+        return Err(format!(
+            "it was signed with the key {found}, expected {expected}, which the manifest names"
+        ));
+    }
+    if !trusted.is_empty() && !trusted.contains(&found) {
+        return Err(format!(
+            "it was signed with the key {found}, which is not among the trusted ones"
+        ));
+    }
+    if signature.recover_key().is_none() {
+        return Err(format!("the key {found} did not make this signature"));
+    }
+    // The key is one that only `package` signs with.
+    if package.manifest.trainer.signing_key_sha256.is_some() && !signature.canonical {
+        return Err("its bytes are not those that `openlora package` writes".to_owned());
+    }
+    let signed = signature.files().map_err(|problem| problem.to_string())?;
+    compare_files(&signed, &held_files(package)?).map_err(|problem| problem.to_string())
+}
+
+/// The digests of the files that `model.sig` covers. Those of the manifest's files are the
+/// manifest's, which the check `files` compares with the bytes.
+fn held_files(package: &Package) -> Result<SignedFiles, String> {
+    let files = package.manifest.files.iter();
+    let mut held: SignedFiles = files.map(|file| (file.path.clone(), file.sha256)).collect();
+    held.insert(MANIFEST_FILE.to_owned(), package.manifest_sha256);
+    if package.envelope.is_some() {
+        let path = package.dir.join(ENVELOPE_FILE);
+        let bytes = fs::read(path).map_err(|error| format!("{ENVELOPE_FILE}: {error}"))?;
+        held.insert(ENVELOPE_FILE.to_owned(), Digest::hash_bytes(&bytes));
+    }
+    Ok(held)
+}
+
 fn signature(
     package: &Package,
     verifier: &dyn ReleaseVerifier,
-    domain: Option<&SigningDomain>,
+    expected: &LocalEvidence,
 ) -> PackageCheck {
     let name = "eip712";
     let Some(envelope) = &package.envelope else {
@@ -211,8 +290,14 @@ fn signature(
             "the manifest does not name {} as its publisher",
             envelope.address
         ))
+    } else if !expected.publishers.is_empty() && !expected.publishers.contains(&envelope.address) {
+        Err(format!(
+            "it was signed by {}, which is not among the trusted accounts",
+            envelope.address
+        ))
     } else {
-        same_domain(&envelope.domain, domain).and_then(|()| envelope.verify(verifier))
+        same_domain(&envelope.domain, expected.domain.as_ref())
+            .and_then(|()| envelope.verify(verifier))
     };
     judged(name, TrustLabel::SignedClaim, found)
 }
@@ -245,6 +330,21 @@ fn same_domain(found: &SigningDomain, expected: Option<&SigningDomain>) -> Resul
         ));
     }
     Ok(())
+}
+
+fn log(manifest: &Manifest) -> PackageCheck {
+    let reason = match manifest.usage_log {
+        None => "the manifest names no usage log",
+        Some(_) => "proofs of a usage log are not read yet",
+    };
+    skipped("log", reason)
+}
+
+fn chain(known: &KnownFact<Result<(), String>>) -> PackageCheck {
+    match known {
+        Err(reason) => skipped("chain", reason),
+        Ok(found) => judged("chain", TrustLabel::SignedClaim, found.clone()),
+    }
 }
 
 fn base(package: &Package, known: &KnownFact<BaseFacts>) -> PackageCheck {

@@ -1,16 +1,18 @@
 //! Writes a package atomically: an existing package stays in place until the new one is complete.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
 
 use super::{
-    ENVELOPE_FILE, MANIFEST_FILE,
+    ENVELOPE_FILE, MANIFEST_FILE, MODEL_SIGNATURE_FILE,
     build::PackageDraft,
     envelope::ReleaseEnvelope,
     error::PackageError,
     manifest::{Digest, Manifest},
+    model_signature::{SignedFiles, sign_files},
     release::{ReleaseStatement, SigningDomain},
 };
 use crate::release::ReleaseSigner;
@@ -25,11 +27,13 @@ pub struct WrittenPackage {
     pub envelope: Option<ReleaseEnvelope>,
 }
 
-/// Writes `draft` to `dir`, signed for `domain` if there is a signer.
+/// Writes `draft` to `dir`, signed for `domain` if there is a signer. If the manifest names a model
+/// signing key, that key signs all files too.
 ///
 /// # Errors
 ///
-/// A folder with other content than a package, a signer that is not the publisher, or the disk.
+/// A folder with other content than a package, a signer that is not the publisher or has another
+/// model signing key, or the disk.
 pub fn write(
     dir: &Path,
     draft: &PackageDraft,
@@ -38,21 +42,27 @@ pub fn write(
     require_replaceable(dir)?;
     let manifest = manifest_bytes(&draft.manifest, dir)?;
     let manifest_sha256 = Digest::hash_bytes(&manifest);
+    let mut files = draft.files.clone();
     let envelope = signer
         .map(|(domain, signer)| envelope(&draft.manifest, manifest_sha256, domain, signer))
         .transpose()?;
+    if let Some(envelope) = &envelope {
+        files.insert(ENVELOPE_FILE.to_owned(), envelope_bytes(envelope, dir)?);
+    }
+    files.insert(MANIFEST_FILE.to_owned(), manifest);
+    if let Some(key) = draft.manifest.trainer.signing_key_sha256 {
+        let signer = signer.map(|(_, signer)| signer);
+        let bytes = model_signature(&draft.manifest.name, key, &files, signer, dir)?;
+        files.insert(MODEL_SIGNATURE_FILE.to_owned(), bytes);
+    }
     let parent = atomic::parent(dir);
     let staging = FolderDraft::in_folder(parent).map_err(PackageError::io("write in", parent))?;
     let put = |name: &str, bytes: &[u8]| {
         let written = staging.write(name, bytes);
         written.map_err(PackageError::io("write", &dir.join(name)))
     };
-    for (path, bytes) in &draft.files {
+    for (path, bytes) in &files {
         put(path, bytes)?;
-    }
-    put(MANIFEST_FILE, &manifest)?;
-    if let Some(envelope) = &envelope {
-        put(ENVELOPE_FILE, &envelope_bytes(envelope, dir)?)?;
     }
     staging
         .open_to_everyone()
@@ -86,6 +96,29 @@ fn envelope(
         release: manifest.release(manifest_sha256),
     };
     Ok(ReleaseEnvelope::sign(&statement, signer)?)
+}
+
+/// The bytes of `model.sig`, by the key with the digest `expected`.
+fn model_signature(
+    name: &str,
+    expected: Digest,
+    files: &BTreeMap<String, Vec<u8>>,
+    signer: Option<&dyn ReleaseSigner>,
+    dir: &Path,
+) -> Result<Vec<u8>, PackageError> {
+    let signer = signer.and_then(|signer| signer.model_signer());
+    let found = signer.as_ref().map(|signer| signer.public_key().digest());
+    let signer = signer
+        .filter(|_| found == Some(expected))
+        .ok_or(PackageError::OtherModelKey { expected, found })?;
+    let digests = files
+        .iter()
+        .map(|(path, bytes)| (path.clone(), Digest::hash_bytes(bytes)));
+    let digests: SignedFiles = digests.collect();
+    sign_files(name, &digests, signer.as_ref()).map_err(|problem| PackageError::Manifest {
+        path: dir.join(MODEL_SIGNATURE_FILE),
+        problem,
+    })
 }
 
 fn manifest_bytes(manifest: &Manifest, dir: &Path) -> Result<Vec<u8>, PackageError> {

@@ -12,11 +12,14 @@ use alloy::{
 
 use openlora_chain::registry::AdapterRelease;
 use openlora_core::Address;
-use openlora_package::release::{
-    ReleaseMessage, ReleaseSigner, ReleaseStatement, ReleaseVerifier, SignatureProblem,
-    SigningDomain,
+use openlora_package::{
+    ModelPublicKey,
+    release::{
+        ModelSigner, ReleaseMessage, ReleaseSigner, ReleaseStatement, ReleaseVerifier,
+        SignatureProblem, SigningDomain,
+    },
 };
-use openlora_wallet::WalletAccount;
+use openlora_wallet::{ModelSigningKey, WalletAccount};
 
 /// A release as the registry declares it.
 pub fn typed_release(release: &ReleaseMessage) -> AdapterRelease {
@@ -64,6 +67,37 @@ impl ReleaseSigner for AccountSigner<'_> {
             reason: error.to_string(),
         })?;
         Ok(signature.normalized_s().as_bytes())
+    }
+
+    fn model_signer(&self) -> Option<Box<dyn ModelSigner>> {
+        let signer = AccountModelSigner::of_account(self.0)?;
+        Some(Box::new(signer))
+    }
+}
+
+/// An account's key for OpenSSF Model Signing, with its public key.
+#[derive(Debug)]
+pub struct AccountModelSigner {
+    key: ModelSigningKey,
+    public: ModelPublicKey,
+}
+
+impl AccountModelSigner {
+    /// `None` for an account on a Ledger, which has no such key.
+    pub fn of_account(account: &WalletAccount) -> Option<Self> {
+        let key = account.model_key()?;
+        let public = ModelPublicKey::from_point(&key.public_point()).ok()?;
+        Some(Self { key, public })
+    }
+}
+
+impl ModelSigner for AccountModelSigner {
+    fn public_key(&self) -> ModelPublicKey {
+        self.public
+    }
+
+    fn sign(&self, message: &[u8]) -> Vec<u8> {
+        self.key.sign(message)
     }
 }
 

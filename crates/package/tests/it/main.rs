@@ -6,8 +6,11 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod model_signing;
+mod mutations;
 mod package;
 mod package_bad;
+mod policy;
 
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../../../../tests/support/golden.rs"]

@@ -9,7 +9,7 @@ use openlora_chain::{
 use openlora_core::error::Explain;
 use openlora_ledger::apportion;
 use openlora_package::{
-    Manifest,
+    Package,
     build::{PackageMetadata, PackageParts, RevenueSplitOptions, draft},
     read,
     release::SigningDomain,
@@ -187,9 +187,10 @@ fn skipped_checks_say_why() {
     })
     .unwrap();
     let dir = write(&home.path().join("p"), &draft, None).unwrap().dir;
-    let nothing = |manifest: &Manifest| LocalEvidence {
+    let nothing = |package: &Package| LocalEvidence {
         base: Err("the base tiny-base is not here".into()),
-        datasets: manifest
+        datasets: package
+            .manifest
             .datasets
             .iter()
             .map(|data| match data.id.as_str() {
@@ -198,6 +199,9 @@ fn skipped_checks_say_why() {
             })
             .collect(),
         domain: None,
+        publishers: Vec::new(),
+        model_keys: Vec::new(),
+        chain: Err("the release was not looked up on a chain".into()),
     };
     let report = verify(&dir, &SignerRecovery, &nothing).unwrap().0;
     let skipped: Vec<(&str, &str)> = report
