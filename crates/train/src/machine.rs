@@ -93,7 +93,7 @@ fn training_tokens(nano: &BaseModel) -> Result<f64, TrainError> {
     let config = TrainConfig::default();
     let mut decoder = Decoder::load(nano, config.precision)?;
     decoder.use_device(&compute_device()?)?;
-    decoder.attach_lora(&config.lora(), config.seed)?;
+    decoder.attach_lora(&config.lora()?, config.seed)?;
     let mut stepper = TrainStepper::new(decoder, AdamWOptions::default(), config.clip)?;
     let vocabulary = nano.config.vocab_size as u32;
     let row = EncodedRow {
