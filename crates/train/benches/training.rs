@@ -328,7 +328,7 @@ fn operations(config: &ModelConfig, batch: &TokenBatch, factors: f64) -> f64 {
 }
 
 /// Rates of matrix products, in operations per second.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct ProductRates {
     /// By wall clock.
     clock: f64,
@@ -337,13 +337,14 @@ struct ProductRates {
 }
 
 impl ProductRates {
-    /// The best of several runs of one product, m×k by k×n; `transposed` reads the second factor by
+    /// The rate of one product, m×k by k×n, the best of several runs by the clock; `transposed` reads the second factor by
     /// columns.
     fn of(m: usize, k: usize, n: usize, transposed: bool) -> Self {
         let (a, b, mut c) = (vec![0.5f32; m * k], vec![0.25f32; n * k], vec![0f32; m * n]);
-        let mut best = Self::default();
-        for _ in 0..8 {
-            let (began, used) = (Instant::now(), processor_seconds());
+        // The system counts processor time in ticks of a few milliseconds.
+        let (mut clock, mut work, used) = (0f64, 0f64, processor_seconds());
+        while work == 0.0 || processor_seconds() - used < 0.2 {
+            let began = Instant::now();
             for _ in 0..4 {
                 let b = match transposed {
                     true => StridedMatrix::new(&b, n, k).t(),
@@ -358,13 +359,14 @@ impl ProductRates {
                     MatmulThreads::All,
                 );
             }
-            let work = 8.0 * (m * n * k) as f64;
-            best = best.max(Self {
-                clock: work / began.elapsed().as_secs_f64(),
-                processor: work / (processor_seconds() - used),
-            });
+            let done = 8.0 * (m * n * k) as f64;
+            clock = clock.max(done / began.elapsed().as_secs_f64());
+            work += done;
         }
-        best
+        Self {
+            clock,
+            processor: work / (processor_seconds() - used),
+        }
     }
 
     fn max(self, other: Self) -> Self {
