@@ -90,7 +90,10 @@ pub fn contributor_scores(
 ) -> Result<Vec<Vec<f64>>, AttributionError> {
     let mut helped = Vec::with_capacity(asked.len());
     for AuditPrompt { prompt, answer } in asked {
-        let scores = index.scores(&sketcher.sketch(prompt, answer)?)?;
+        let mut scores = index.scores(&sketcher.sketch(prompt, answer)?)?;
+        if index.has_pairs() {
+            index.pairs(prompt, answer).weigh(&mut scores)?;
+        }
         let mut sums = vec![0f64; index.contributors().len()];
         for (score, example) in scores.into_iter().zip(index.examples()) {
             sums[example.contributor as usize] += score as f64;
