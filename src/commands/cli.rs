@@ -348,6 +348,9 @@ pub struct TrainArgs {
     /// Frozen base in memory: f32, bf16, q8_0, q4_0 (QLoRA) or auto
     #[arg(long, value_name = "NAME")]
     pub precision: Option<String>,
+    /// Compute activations again in the backward pass: less memory, more time
+    #[arg(long)]
+    pub checkpoint_activations: bool,
     /// Go on with an interrupted run: the latest one, or RUN
     #[arg(
         long,
@@ -1069,6 +1072,11 @@ impl TrainArgs {
             SettingFlag("train.patience", "--patience", self.patience.as_deref()),
             SettingFlag("train.seed", "--seed", self.seed.as_deref()),
             SettingFlag("train.precision", "--precision", self.precision.as_deref()),
+            SettingFlag(
+                "train.checkpoint_activations",
+                "--checkpoint-activations",
+                self.checkpoint_activations.then_some("true"),
+            ),
             SettingFlag(
                 "attribution.enabled",
                 "--no-attribution",

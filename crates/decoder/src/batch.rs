@@ -107,6 +107,7 @@ pub(super) struct LossTargets {
 ///
 /// With causal attention, equal tokens at the start of rows have equal hidden states, and their
 /// gradient is the sum over the rows.
+#[derive(Clone)]
 pub(super) struct PackedBatch {
     pub ids: Vec<u32>,
     pub rows: Arc<RaggedRows>,

@@ -13,8 +13,8 @@ use super::{
         embedding::EmbeddingLookup,
         plain,
         residual::ResidualAdd,
-        rope::{RopeAngles, RotaryEmbedding},
-        swiglu::SwiGlu,
+        rope::RopeAngles,
+        swiglu::{FrozenSwiGlu, SwiGlu},
     },
     layer::{ForwardMode, LinearLayer, LinearWeight, ModelParameter, PassParameter, rms_norm},
     network::{Decoder, DecoderBlock},
@@ -74,15 +74,15 @@ impl Decoder {
 }
 
 /// State shared by all layers of a pass.
-struct ForwardPass<'a> {
-    decoder: &'a Decoder,
+pub(super) struct ForwardPass<'a> {
+    pub decoder: &'a Decoder,
     mode: ForwardMode,
-    packed: PackedBatch,
+    pub packed: PackedBatch,
     angles: Arc<RopeAngles>,
 }
 
 /// The tokens whose hidden states the last block computes. It needs the keys and values of all.
-struct ChosenTokens {
+pub(super) struct ChosenTokens {
     /// In rising order.
     places: Tensor,
     rows: Arc<RaggedRows>,
@@ -100,23 +100,27 @@ impl<'a> ForwardPass<'a> {
         }
     }
 
+    /// The same pass without a graph.
+    pub fn untracked(&self) -> Self {
+        Self {
+            mode: ForwardMode {
+                tracked: false,
+                ..self.mode
+            },
+            packed: self.packed.clone(),
+            angles: self.angles.clone(),
+            ..*self
+        }
+    }
+
     /// Hidden states after the final norm at `wanted` places of the packed batch, `[wanted, hidden]`.
     pub fn hidden(&self, wanted: &[usize]) -> Result<Tensor> {
+        let distinct: BTreeSet<usize> = wanted.iter().copied().collect();
+        let places: Vec<usize> = distinct.into_iter().collect();
+        let chosen = self.chosen(&places)?;
         let mut h = self.embed()?;
-        let places: Vec<usize> = wanted
-            .iter()
-            .copied()
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect();
-        let chosen = ChosenTokens {
-            places: self.indices(&places)?,
-            rows: Arc::new(self.packed.at(&places)),
-        };
-        let blocks = self.decoder.blocks.iter().zip(&self.decoder.config.windows);
-        for (layer, (block, window)) in blocks.enumerate() {
-            let last = layer + 1 == self.decoder.blocks.len();
-            h = self.block(block, *window, &h, last.then_some(&chosen))?;
+        for layer in 0..self.decoder.blocks.len() {
+            h = self.layer(layer, &h, &chosen)?;
         }
         let h = self.norm(&h, &self.decoder.norm)?;
         if places == wanted {
@@ -127,6 +131,22 @@ impl<'a> ForwardPass<'a> {
             .map(|wanted| places.partition_point(|place| place < wanted))
             .collect();
         h.index_select(&self.indices(&order)?, 0)
+    }
+
+    /// `places` rise.
+    pub fn chosen(&self, places: &[usize]) -> Result<ChosenTokens> {
+        Ok(ChosenTokens {
+            places: self.indices(places)?,
+            rows: Arc::new(self.packed.at(places)),
+        })
+    }
+
+    /// One layer's output: for all tokens, or for those chosen if it is the last.
+    pub fn layer(&self, layer: usize, h: &Tensor, chosen: &ChosenTokens) -> Result<Tensor> {
+        let blocks = &self.decoder.blocks;
+        let window = self.decoder.config.windows[layer];
+        let last = layer + 1 == blocks.len();
+        self.block(&blocks[layer], window, h, last.then_some(chosen))
     }
 
     fn indices(&self, rows: &[usize]) -> Result<Tensor> {
@@ -155,7 +175,7 @@ impl<'a> ForwardPass<'a> {
         self.add(&h, &self.feed(block, &h)?)
     }
 
-    fn embed(&self) -> Result<Tensor> {
+    pub fn embed(&self) -> Result<Tensor> {
         let (table, tracked) = match self.decoder.embedding.for_pass(self.mode) {
             PassParameter::Frozen(table) => (table, false),
             PassParameter::Learning(table) => (table, true),
@@ -177,7 +197,7 @@ impl<'a> ForwardPass<'a> {
         }
     }
 
-    fn norm(&self, x: &Tensor, weight: &ModelParameter) -> Result<Tensor> {
+    pub fn norm(&self, x: &Tensor, weight: &ModelParameter) -> Result<Tensor> {
         rms_norm(x, weight, self.decoder.config.norm_eps, self.mode)
     }
 
@@ -191,10 +211,8 @@ impl<'a> ForwardPass<'a> {
         rows: &Arc<RaggedRows>,
     ) -> Result<Tensor> {
         let [q_proj, k_proj, v_proj, o_proj, ..] = &block.linears;
-        let q = q_proj.forward(queried, self.mode)?;
-        let q = self.turn(&q, block.query_norm.as_ref(), &rows.positions)?;
-        let k = k_proj.forward(x, self.mode)?;
-        let k = self.turn(&k, block.key_norm.as_ref(), &self.packed.rows.positions)?;
+        let q = self.norm_heads(&q_proj.forward(queried, self.mode)?, &block.query_norm)?;
+        let k = self.norm_heads(&k_proj.forward(x, self.mode)?, &block.key_norm)?;
         let v = v_proj.forward(x, self.mode)?;
         let config = &self.decoder.config;
         let heads = AttentionHeads {
@@ -204,36 +222,30 @@ impl<'a> ForwardPass<'a> {
             window,
         };
         let mixed = if self.mode.fused {
-            let rows = rows.clone();
-            q.apply_op3(&k, &v, AttentionOp { heads, rows })?
+            let (rows, angles) = (rows.clone(), self.angles.clone());
+            let attention = AttentionOp {
+                heads,
+                rows,
+                angles,
+            };
+            q.apply_op3(&k, &v, attention)?
         } else {
+            let q = plain::rope(&q, &self.angles, &rows.positions)?;
+            let k = plain::rope(&k, &self.angles, &self.packed.rows.positions)?;
             plain::attention(&q, &k, &v, heads, rows)?
         };
         o_proj.forward(&mixed, self.mode)
     }
 
-    /// Normalises each head if the family does so, and applies the rotary embedding of each token's
-    /// position.
-    fn turn(
-        &self,
-        x: &Tensor,
-        norm: Option<&ModelParameter>,
-        positions: &Arc<Vec<usize>>,
-    ) -> Result<Tensor> {
-        let x = match norm {
-            Some(weight) => {
-                let (tokens, width) = x.dims2()?;
-                let dim = self.decoder.config.head_dim;
-                let heads = x.reshape((tokens * (width / dim), dim))?;
-                self.norm(&heads, weight)?.reshape((tokens, width))?
-            }
-            None => x.clone(),
+    /// Normalises each head if the family does so.
+    fn norm_heads(&self, x: &Tensor, norm: &Option<ModelParameter>) -> Result<Tensor> {
+        let Some(weight) = norm else {
+            return Ok(x.clone());
         };
-        if self.mode.fused {
-            let (angles, positions) = (self.angles.clone(), positions.clone());
-            return x.apply_op1(RotaryEmbedding { angles, positions });
-        }
-        plain::rope(&x, &self.angles, positions)
+        let (tokens, width) = x.dims2()?;
+        let dim = self.decoder.config.head_dim;
+        let heads = x.reshape((tokens * (width / dim), dim))?;
+        self.norm(&heads, weight)?.reshape((tokens, width))
     }
 
     fn feed(&self, block: &DecoderBlock, h: &Tensor) -> Result<Tensor> {
@@ -243,6 +255,17 @@ impl<'a> ForwardPass<'a> {
             gate_proj.forward(&x, self.mode)?,
             up_proj.forward(&x, self.mode)?,
         );
+        if self.mode.fused
+            && let Some(frozen) = down_proj.frozen(self.mode)
+        {
+            return gate.apply_op2(
+                &up,
+                FrozenSwiGlu {
+                    weight: frozen.weight,
+                    bias: frozen.bias,
+                },
+            );
+        }
         let wide = match self.mode.fused {
             true => gate.apply_op2(&up, SwiGlu)?,
             false => plain::swiglu(&gate, &up)?,

@@ -196,28 +196,35 @@ impl LinearLayer {
         Ok(sum.broadcast_mul(&factors)?.detach())
     }
 
+    /// The operation of a layer without factors in which nothing learns in this pass.
+    pub fn frozen(&self, mode: ForwardMode) -> Option<FrozenLinear> {
+        let bias = self.bias.as_ref().map(|bias| bias.for_pass(mode));
+        let bias = match (self.lora.is_some(), bias) {
+            (false, None) => None,
+            (false, Some(PassParameter::Frozen(bias))) => Some(bias),
+            _ => return None,
+        };
+        match &self.weight {
+            LinearWeight::Whole(ModelParameter::Learning(_)) if mode.tracked => None,
+            weight => Some(FrozenLinear {
+                weight: weight.frozen(),
+                bias,
+            }),
+        }
+    }
+
     fn forward_base(&self, x: &Tensor, mode: ForwardMode) -> Result<Tensor> {
+        if mode.fused
+            && let Some(frozen) = self.frozen(mode)
+        {
+            return x.apply_op1(frozen);
+        }
         let bias = self.bias.as_ref().map(|bias| bias.for_pass(mode));
         let weight = match &self.weight {
             LinearWeight::Whole(weight) => weight.for_pass(mode),
-            LinearWeight::Packed(_) if mode.fused => {
-                return x.apply_op1(FrozenLinear {
-                    weight: self.weight.frozen(),
-                    bias: bias.map(|bias| bias.tensor().clone()),
-                });
-            }
             LinearWeight::Packed(_) => PassParameter::Frozen(self.weight.frozen().expanded()?),
         };
         match (weight, bias) {
-            (PassParameter::Frozen(weight), None) if mode.fused => x.apply_op1(FrozenLinear {
-                weight: FrozenWeight::Whole(weight),
-                bias: None,
-            }),
-            (PassParameter::Frozen(weight), Some(PassParameter::Frozen(bias))) if mode.fused => x
-                .apply_op1(FrozenLinear {
-                    weight: FrozenWeight::Whole(weight),
-                    bias: Some(bias),
-                }),
             (PassParameter::Learning(weight), None) if mode.fused => x.apply_op2(&weight, LinearOp),
             (PassParameter::Learning(weight), Some(PassParameter::Learning(bias)))
                 if mode.fused =>

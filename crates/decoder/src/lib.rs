@@ -27,6 +27,7 @@
 //! # }
 //! ```
 
+mod backward;
 mod batch;
 mod device;
 mod error;

@@ -44,6 +44,7 @@ pub struct Decoder {
     /// `[vocab, hidden]`; tied models use the embedding.
     pub(super) head: Option<ModelParameter>,
     pub(super) fused: bool,
+    pub(super) checkpointing: bool,
     training: bool,
     noise: DropoutNoise,
 }
@@ -113,6 +114,7 @@ impl Decoder {
             norm,
             head: head.transpose()?,
             fused: true,
+            checkpointing: false,
             training: false,
             noise: DropoutNoise::default(),
         })

@@ -138,7 +138,7 @@ pub fn parameters(config: &ModelConfig) -> u64 {
 }
 
 /// Maximum logits in memory.
-const LOGITS: usize = 1 << 24;
+const LOGITS: usize = 1 << 23;
 /// Maximum rows of logits in memory.
 const ROWS: usize = 1024;
 

@@ -69,6 +69,9 @@ pub struct TrainConfig {
     pub seed: u64,
     /// Storage of the frozen base; trainable values are always f32.
     pub precision: WeightPrecision,
+    /// Compute activations again in the backward pass instead of keeping them.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub checkpoint_activations: bool,
 }
 
 impl Default for TrainConfig {
@@ -102,6 +105,7 @@ impl Default for TrainConfig {
             checkpoint_every: None,
             seed: 42,
             precision: WeightPrecision::Auto,
+            checkpoint_activations: false,
         }
     }
 }

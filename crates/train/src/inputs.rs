@@ -110,6 +110,7 @@ impl TrainInputs {
         let mut decoder = Decoder::load(&self.base, self.config.precision)?;
         decoder.use_device(&compute_device()?)?;
         decoder.attach_lora(&self.config.lora()?, self.config.seed)?;
+        decoder.set_checkpointing(self.config.checkpoint_activations);
         Ok(decoder)
     }
 

@@ -100,10 +100,10 @@ impl TrainStepper {
         targets: usize,
         gradients: &mut ParameterGradients,
     ) -> Result<f64, TrainError> {
-        let (loss, _) = self.decoder.loss_sum(batch)?;
-        let mut store = (&loss / targets as f64)?.backward()?;
-        gradients.add(&self.trainable, &mut store)?;
-        Ok(f64::from(loss.to_scalar::<f32>()?))
+        let scale = 1.0 / targets as f64;
+        let trainable = &self.trainable;
+        let mut receive = |mut part| gradients.add(trainable, &mut part);
+        Ok(self.decoder.backward(batch, scale, &mut receive)?)
     }
 
     /// Like a step, but without an update: for measurements.

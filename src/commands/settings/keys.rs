@@ -204,6 +204,8 @@ settings! {
         seed: u64 = integer(0, i64::MAX), Some("42"), "seed of initialisation, order and dropout";
         precision: String = PRECISIONS, Some("\"auto\""),
             "frozen base in memory: f32, bf16, or linear layers in 8 or 4 bits (QLoRA); auto is f32";
+        checkpoint_activations: bool = SettingKind::Boolean, Some("false"),
+            "compute activations again in the backward pass: less memory, more time";
     }
 
     /// What `eval` measures on.

@@ -1,5 +1,6 @@
 //! Causal attention over ragged rows, with grouped queries and an optional sliding window.
 //!
+//! Queries and keys are rotated by their positions first (see [`super::rope`]).
 //! q `[queries, heads·head_dim]`, k and v `[tokens, kv_heads·head_dim]` → `[queries, heads·head_dim]`.
 //! A block of queries of all heads that share a key head sees the scores of all its keys at once, so
 //! probabilities are recomputed exactly in the backward pass and no more than `QUERIES` × heads of a
@@ -10,7 +11,13 @@ use std::{ops::Range, sync::Arc};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::{TensorRead, matmul::*, numeric, output, tensor, values};
+use super::{
+    TensorRead,
+    matmul::*,
+    numeric, output,
+    rope::{RopeAngles, RopeTurn},
+    tensor, values,
+};
 
 /// Queries of each head in a block.
 const QUERIES: usize = 64;
@@ -66,6 +73,7 @@ pub struct RaggedRows {
 pub struct AttentionOp {
     pub heads: AttentionHeads,
     pub rows: Arc<RaggedRows>,
+    pub angles: Arc<RopeAngles>,
 }
 
 impl CustomOp3 for AttentionOp {
@@ -196,12 +204,13 @@ struct AttentionPass<'a> {
 /// One row and the heads that share one of its key heads.
 struct HeadGroup<'a> {
     heads: AttentionHeads,
+    angles: &'a RopeAngles,
     row: &'a RaggedRow,
     /// Position of every query of the row.
     positions: &'a [usize],
     kv_head: usize,
     q: &'a [f32],
-    /// `[prefix + keys, head_dim]`
+    /// Rotated, `[prefix + keys, head_dim]`
     k: Vec<f32>,
     /// `[prefix + keys, head_dim]`
     v: Vec<f32>,
@@ -223,7 +232,7 @@ struct QueryBlock {
     queries: Range<usize>,
     /// By position in the row.
     keys: Range<usize>,
-    /// Queries, head by head: `[group · queries, head_dim]`
+    /// Rotated queries, head by head: `[group · queries, head_dim]`
     q: Vec<f32>,
     /// Probabilities, `[group · queries, keys]`.
     p: Vec<f32>,
@@ -231,13 +240,16 @@ struct QueryBlock {
 
 impl<'a> AttentionPass<'a> {
     fn group(&self, row: &'a RaggedRow, kv_head: usize) -> HeadGroup<'a> {
+        let mut k = self.keys(self.k, row, kv_head);
+        self.op.angles.rotate(&mut k, 0.., RopeTurn::Forward);
         HeadGroup {
             heads: self.op.heads,
+            angles: &self.op.angles,
             row,
             positions: &self.op.rows.positions[row.queries.clone()],
             kv_head,
             q: self.q,
-            k: self.keys(self.k, row, kv_head),
+            k,
             v: self.keys(self.v, row, kv_head),
         }
     }
@@ -290,7 +302,9 @@ impl HeadGroup<'_> {
             .first()
             .map_or(0, |&first| self.heads.first_key(first))..last;
         let (rows, columns) = (group * queries.len(), keys.len());
-        let q = self.gather(self.q, queries.clone());
+        let mut q = self.gather(self.q, queries.clone());
+        let turned = positions.iter().copied().cycle();
+        self.angles.rotate(&mut q, turned, RopeTurn::Forward);
         let mut p = vec![0f32; rows * columns];
         multiply(
             MatmulTarget::new(&mut p, rows, columns),
@@ -362,9 +376,15 @@ impl HeadGroup<'_> {
                 grad_s,
                 StridedMatrix::new(&block.q, rows, dim),
             );
-            let grad_q = product(grad_s, part(&self.k, &block.keys, dim), scale);
+            let mut grad_q = product(grad_s, part(&self.k, &block.keys, dim), scale);
+            let turned = self.positions[block.queries.clone()]
+                .iter()
+                .copied()
+                .cycle();
+            self.angles.rotate(&mut grad_q, turned, RopeTurn::Back);
             self.scatter(&mut found.q, &grad_q, block.queries.clone());
         }
+        self.angles.rotate(&mut found.k, 0.., RopeTurn::Back);
         found
     }
 }

@@ -311,7 +311,11 @@ fn product(a: StridedMatrix<'_>, b: StridedMatrix<'_>, scale: f32) -> Vec<f32> {
 }
 
 /// x·Wᵀ + b
-fn frozen_forward(weight: &FrozenWeight, bias: Option<&Tensor>, x: &[f32]) -> Result<Vec<f32>> {
+pub(super) fn frozen_forward(
+    weight: &FrozenWeight,
+    bias: Option<&Tensor>,
+    x: &[f32],
+) -> Result<Vec<f32>> {
     let (out, width) = weight.dims()?;
     let tokens = x.len() / width;
     let mut y = vec![0f32; tokens * out];
@@ -333,7 +337,7 @@ fn frozen_forward(weight: &FrozenWeight, bias: Option<&Tensor>, x: &[f32]) -> Re
 }
 
 /// g·W
-fn frozen_backward(weight: &FrozenWeight, grad: &[f32]) -> Result<Vec<f32>> {
+pub(super) fn frozen_backward(weight: &FrozenWeight, grad: &[f32]) -> Result<Vec<f32>> {
     let (out, width) = weight.dims()?;
     let tokens = grad.len() / out;
     let mut grad_x = vec![0f32; tokens * width];

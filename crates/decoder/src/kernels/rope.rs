@@ -1,18 +1,21 @@
 //! Rotary position embedding in the half-split form of the HF checkpoints (arXiv:2104.09864): value
 //! i of a head is rotated together with value i + head_dim/2.
 
-use std::sync::Arc;
-
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
-
-use super::{TensorRead, for_row_blocks, output, tensor, values};
-
 /// Cosines and sines, `[positions, head_dim / 2]` each.
 #[derive(Debug)]
 pub struct RopeAngles {
     pub cos: Vec<f32>,
     pub sin: Vec<f32>,
     pub half: usize,
+}
+
+/// Direction of a rotation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RopeTurn {
+    /// By the angle of the position.
+    Forward,
+    /// Back by it, as gradients are.
+    Back,
 }
 
 impl RopeAngles {
@@ -26,61 +29,22 @@ impl RopeAngles {
             half: frequencies.len(),
         }
     }
-}
 
-/// Rotates every head of x `[tokens, heads · head_dim]`.
-pub struct RotaryEmbedding {
-    pub angles: Arc<RopeAngles>,
-    /// Position of every token in its row.
-    pub positions: Arc<Vec<usize>>,
-}
-
-impl RotaryEmbedding {
-    /// Rotates by the angle, or back by it.
-    fn rotate(&self, x: &[f32], width: usize, back: bool) -> Vec<f32> {
-        let half = self.angles.half;
-        let direction = if back { -1.0 } else { 1.0 };
-        let mut out = vec![0f32; x.len()];
-        for_row_blocks(&mut out, width, |first, rows| {
-            let inputs = x[first * width..].chunks_exact(width);
-            let positions = &self.positions[first..];
-            for ((out, x), &position) in rows.chunks_exact_mut(width).zip(inputs).zip(positions) {
-                let cos = &self.angles.cos[position * half..][..half];
-                let sin = &self.angles.sin[position * half..][..half];
-                for (out, x) in out.chunks_exact_mut(2 * half).zip(x.chunks_exact(2 * half)) {
-                    let (out_a, out_b) = out.split_at_mut(half);
-                    let (a, b) = x.split_at(half);
-                    for i in 0..half {
-                        let s = direction * sin[i];
-                        out_a[i] = a[i] * cos[i] - b[i] * s;
-                        out_b[i] = b[i] * cos[i] + a[i] * s;
-                    }
-                }
+    /// Rotates rows `[positions, head_dim]` of one head in place.
+    pub fn rotate(&self, rows: &mut [f32], positions: impl Iterator<Item = usize>, turn: RopeTurn) {
+        let half = self.half;
+        let direction = match turn {
+            RopeTurn::Forward => 1.0,
+            RopeTurn::Back => -1.0,
+        };
+        for (row, position) in rows.chunks_exact_mut(2 * half).zip(positions) {
+            let cos = &self.cos[position * half..][..half];
+            let sin = &self.sin[position * half..][..half];
+            let (a, b) = row.split_at_mut(half);
+            for i in 0..half {
+                let s = direction * sin[i];
+                (a[i], b[i]) = (a[i] * cos[i] - b[i] * s, b[i] * cos[i] + a[i] * s);
             }
-        });
-        out
-    }
-}
-
-impl CustomOp1 for RotaryEmbedding {
-    fn name(&self) -> &'static str {
-        "rope"
-    }
-
-    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let width = layout.dims()[1];
-        output(
-            self.rotate(values(x, layout)?, width, false),
-            layout.shape().clone(),
-        )
-    }
-
-    fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let width = x.dims()[1];
-        let grad = TensorRead::new(grad);
-        Ok(Some(tensor(
-            self.rotate(grad.values()?, width, true),
-            x.shape(),
-        )?))
+        }
     }
 }

@@ -3,7 +3,14 @@
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::{TensorRead, numeric::sigmoid, output, tensor, values};
+use super::{
+    TensorRead,
+    linear::{frozen_backward, frozen_forward},
+    matrix,
+    numeric::sigmoid,
+    output, tensor, values,
+    weight::FrozenWeight,
+};
 
 /// Values per task.
 const BLOCK: usize = 16_384;
@@ -23,17 +30,8 @@ impl CustomOp2 for SwiGlu {
         up: &CpuStorage,
         up_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (gate, up) = (values(gate, gate_layout)?, values(up, up_layout)?);
-        let mut out = vec![0f32; gate.len()];
-        let inputs = gate.par_chunks(BLOCK).zip(up.par_chunks(BLOCK));
-        out.par_chunks_mut(BLOCK)
-            .zip(inputs)
-            .for_each(|(out, (gate, up))| {
-                for ((o, g), u) in out.iter_mut().zip(gate).zip(up) {
-                    *o = g * sigmoid(*g) * u;
-                }
-            });
-        output(out, gate_layout.shape().clone())
+        let wide = forward(values(gate, gate_layout)?, values(up, up_layout)?);
+        output(wide, gate_layout.shape().clone())
     }
 
     fn bwd(
@@ -43,35 +41,86 @@ impl CustomOp2 for SwiGlu {
         _y: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let (gate_held, up_held, grad) = (
-            TensorRead::new(gate),
-            TensorRead::new(up),
-            TensorRead::new(grad),
-        );
-        let (gates, ups, grads) = (gate_held.values()?, up_held.values()?, grad.values()?);
-        let (mut grad_gate, mut grad_up) = (vec![0f32; gates.len()], vec![0f32; gates.len()]);
-        let outputs = grad_gate
-            .par_chunks_mut(BLOCK)
-            .zip(grad_up.par_chunks_mut(BLOCK));
-        let inputs = gates
-            .par_chunks(BLOCK)
-            .zip(ups.par_chunks(BLOCK))
-            .zip(grads.par_chunks(BLOCK));
-        outputs
-            .zip(inputs)
-            .for_each(|((grad_gate, grad_up), ((gate, up), grad))| {
-                let outputs = grad_gate.iter_mut().zip(grad_up);
-                let inputs = gate.iter().zip(up).zip(grad);
-                for ((gg, gu), ((g, u), d)) in outputs.zip(inputs) {
-                    let s = sigmoid(*g);
-                    *gu = d * g * s;
-                    *gg = d * u * s * (1.0 + g * (1.0 - s));
-                }
-            });
-        let (grad_gate, grad_up) = (
-            tensor(grad_gate, gate.shape())?,
-            tensor(grad_up, up.shape())?,
-        );
-        Ok((Some(grad_gate), Some(grad_up)))
+        backward(gate, up, TensorRead::new(grad).values()?)
     }
+}
+
+/// (silu(gate) ∘ up)·Wᵀ + b without trainable parameters; the product of gate and up is not stored.
+/// Arguments gate and up.
+pub struct FrozenSwiGlu {
+    pub weight: FrozenWeight,
+    pub bias: Option<Tensor>,
+}
+
+impl CustomOp2 for FrozenSwiGlu {
+    fn name(&self) -> &'static str {
+        "frozen-swiglu"
+    }
+
+    fn cpu_fwd(
+        &self,
+        gate: &CpuStorage,
+        gate_layout: &Layout,
+        up: &CpuStorage,
+        up_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let wide = forward(values(gate, gate_layout)?, values(up, up_layout)?);
+        let (tokens, _) = matrix(gate_layout.shape());
+        let y = frozen_forward(&self.weight, self.bias.as_ref(), &wide)?;
+        output(y, (tokens, self.weight.dims()?.0))
+    }
+
+    fn bwd(
+        &self,
+        gate: &Tensor,
+        up: &Tensor,
+        _y: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let grad = TensorRead::new(grad);
+        backward(gate, up, &frozen_backward(&self.weight, grad.values()?)?)
+    }
+}
+
+fn forward(gate: &[f32], up: &[f32]) -> Vec<f32> {
+    let mut out = vec![0f32; gate.len()];
+    let inputs = gate.par_chunks(BLOCK).zip(up.par_chunks(BLOCK));
+    out.par_chunks_mut(BLOCK)
+        .zip(inputs)
+        .for_each(|(out, (gate, up))| {
+            for ((o, g), u) in out.iter_mut().zip(gate).zip(up) {
+                *o = g * sigmoid(*g) * u;
+            }
+        });
+    out
+}
+
+/// Gradients of gate and up.
+fn backward(gate: &Tensor, up: &Tensor, grads: &[f32]) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    let (gate_held, up_held) = (TensorRead::new(gate), TensorRead::new(up));
+    let (gates, ups) = (gate_held.values()?, up_held.values()?);
+    let (mut grad_gate, mut grad_up) = (vec![0f32; gates.len()], vec![0f32; gates.len()]);
+    let outputs = grad_gate
+        .par_chunks_mut(BLOCK)
+        .zip(grad_up.par_chunks_mut(BLOCK));
+    let inputs = gates
+        .par_chunks(BLOCK)
+        .zip(ups.par_chunks(BLOCK))
+        .zip(grads.par_chunks(BLOCK));
+    outputs
+        .zip(inputs)
+        .for_each(|((grad_gate, grad_up), ((gate, up), grad))| {
+            let outputs = grad_gate.iter_mut().zip(grad_up);
+            let inputs = gate.iter().zip(up).zip(grad);
+            for ((gg, gu), ((g, u), d)) in outputs.zip(inputs) {
+                let s = sigmoid(*g);
+                *gu = d * g * s;
+                *gg = d * u * s * (1.0 + g * (1.0 - s));
+            }
+        });
+    let (grad_gate, grad_up) = (
+        tensor(grad_gate, gate.shape())?,
+        tensor(grad_up, up.shape())?,
+    );
+    Ok((Some(grad_gate), Some(grad_up)))
 }

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use candle_core::{DType, Tensor, Var, safetensors};
+use candle_core::{DType, Tensor, Var, backprop::GradStore, safetensors};
 use openlora_core::error::Explain;
 use openlora_decoder::{
     Decoder, ModelParameter, TokenBatch,
@@ -500,4 +500,67 @@ fn logits_of_a_batch_are_those_of_its_rows() {
             assert_close(found, &expected, 1e-5, &format!("position {at}"));
         }
     }
+}
+
+/// What `backward` gives: the loss and every gradient, and how many parts it came in.
+fn run_backward(decoder: &Decoder, batch: &TokenBatch) -> (BTreeMap<String, Vec<f32>>, usize) {
+    let trainable = decoder.trainable();
+    let (mut found, mut parts) = (BTreeMap::<String, Vec<f32>>::new(), 0);
+    let mut receive = |part: GradStore| {
+        parts += 1;
+        for (name, var) in &trainable {
+            let terms = part.get(var).map(values).unwrap_or_default();
+            match found.get_mut(name) {
+                Some(sums) => sums
+                    .iter_mut()
+                    .zip(terms)
+                    .for_each(|(sum, term)| *sum += term),
+                None if terms.is_empty() => {}
+                None => drop(found.insert(name.clone(), terms)),
+            }
+        }
+        Ok(())
+    };
+    let loss = decoder.backward(batch, 0.25, &mut receive).unwrap();
+    found.insert("loss".to_owned(), vec![loss as f32]);
+    (found, parts)
+}
+
+#[test]
+fn checkpointed_activations_give_the_same_bits() {
+    let mut decoder = Decoder::random(&config(CONFIG), 3).unwrap();
+    perturb(&decoder);
+    let full = decoder.clone();
+    decoder.attach_lora(&lora(0.3), 4).unwrap();
+    perturb(&decoder);
+    decoder.set_noise(11, 5);
+    for (mut decoder, parts) in [(decoder, 3), (full, 4)] {
+        decoder.set_training(true);
+        for batch in [labelled(17, &[70, 20, 130]), batch(&[70, 1, 130], 97)] {
+            decoder.set_checkpointing(false);
+            let (whole, one) = run_backward(&decoder, &batch);
+            decoder.set_checkpointing(true);
+            let (by_block, several) = run_backward(&decoder, &batch);
+            assert_eq!(
+                (one, several),
+                (1, parts),
+                "the loss, two blocks, the embedding"
+            );
+            assert!(whole == by_block, "every bit of every gradient");
+        }
+    }
+}
+
+#[test]
+fn the_backward_pass_ends_at_the_lowest_adapter() {
+    let mut decoder = Decoder::random(&config(CONFIG), 3).unwrap();
+    let upper = LoraConfig {
+        targets: vec!["model.layers.1.self_attn.q_proj".to_owned()],
+        ..lora(0.0)
+    };
+    decoder.attach_lora(&upper, 4).unwrap();
+    decoder.set_training(true);
+    decoder.set_checkpointing(true);
+    let (found, parts) = run_backward(&decoder, &batch(&[30], 97));
+    assert_eq!((found.len(), parts), (3, 2), "the loss and one block");
 }

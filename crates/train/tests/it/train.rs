@@ -193,6 +193,19 @@ fn the_same_lock_gives_the_same_adapter() {
 }
 
 #[test]
+fn checkpointed_activations_give_the_same_adapter() {
+    let bench = Bench::new();
+    let [kept, again] = [false, true].map(|checkpoint_activations| {
+        let inputs = bench.inputs(TrainConfig {
+            checkpoint_activations,
+            ..tiny::config()
+        });
+        train_all(&inputs, &bench.path(&checkpoint_activations.to_string()))
+    });
+    assert_eq!(weights(&kept), weights(&again));
+}
+
+#[test]
 fn accumulating_batches_is_one_larger_batch() {
     let bench = Bench::new();
     let still = TrainConfig {
