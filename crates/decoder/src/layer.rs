@@ -165,24 +165,6 @@ impl LinearLayer {
         )
     }
 
-    /// The operation of a layer in which nothing learns in this pass.
-    pub fn frozen(&self, mode: ForwardMode) -> Option<FrozenLinear> {
-        let bias = self.bias.as_ref().map(|bias| bias.for_pass(mode));
-        let bias = match (self.lora.is_some(), bias) {
-            (false, None) => None,
-            (false, Some(PassParameter::Frozen(bias))) => Some(bias),
-            _ => return None,
-        };
-        let weight = match &self.weight {
-            LinearWeight::Packed(_) => self.weight.frozen(),
-            LinearWeight::Whole(weight) => match weight.for_pass(mode) {
-                PassParameter::Frozen(weight) => FrozenWeight::Whole(weight),
-                PassParameter::Learning(_) => return None,
-            },
-        };
-        Some(FrozenLinear { weight, bias })
-    }
-
     /// In tensor operations.
     fn forward_plain(&self, x: &Tensor, lora: &LoraLayer, mode: ForwardMode) -> Result<Tensor> {
         let Some(magnitude) = &lora.magnitude else {
@@ -212,6 +194,23 @@ impl LinearLayer {
         let magnitude = magnitude.as_detached_tensor().to_device(weight.device())?;
         let factors = (magnitude / lora.norms_with(&weight)?)?.unsqueeze(1)?;
         Ok(sum.broadcast_mul(&factors)?.detach())
+    }
+
+    /// The operation of a layer without factors in which nothing learns in this pass.
+    pub fn frozen(&self, mode: ForwardMode) -> Option<FrozenLinear> {
+        let bias = self.bias.as_ref().map(|bias| bias.for_pass(mode));
+        let bias = match (self.lora.is_some(), bias) {
+            (false, None) => None,
+            (false, Some(PassParameter::Frozen(bias))) => Some(bias),
+            _ => return None,
+        };
+        match &self.weight {
+            LinearWeight::Whole(ModelParameter::Learning(_)) if mode.tracked => None,
+            weight => Some(FrozenLinear {
+                weight: weight.frozen(),
+                bias,
+            }),
+        }
     }
 
     fn forward_base(&self, x: &Tensor, mode: ForwardMode) -> Result<Tensor> {

@@ -187,6 +187,7 @@ impl TrainingJob {
             targets: self.targets.clone(),
             dropout: 0.0,
             rslora: false,
+            ..LoraConfig::default()
         };
         decoder.attach_lora(&lora, self.seed).unwrap();
         decoder

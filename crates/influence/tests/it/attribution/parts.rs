@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use openlora_decoder::{Decoder, TokenBatch};
 use openlora_influence::{
-    Curvature, GradientPass, GradientSketch, GradientSketcher, IndexFile, IndexMethod, LEVERAGE,
-    Projector, SketchBases, SuffixArray, gradient_rows, kernels, limit, precondition,
+    Curvature, GradientInputs, GradientPass, GradientSketch, GradientSketcher, IndexFile,
+    IndexMethod, LEVERAGE, Projector, SketchBases, SuffixArray, gradient_rows, kernels, limit,
+    precondition,
 };
 use openlora_model::WeightPrecision;
 use openlora_train::TrainConfig;
@@ -70,6 +71,31 @@ fn assert_gradients_are_those_of_training(trained: &Trained) {
                 "{found} is not {expected}"
             );
         }
+    }
+}
+
+/// B moves by the ratio times as much for the same moments.
+#[test]
+fn the_preconditioner_includes_the_ratio_of_lora_plus() {
+    let trained = Trained::new();
+    let config = TrainConfig {
+        loraplus_lr_ratio: Some(4.0),
+        ..trained.inputs.config.clone()
+    };
+    let plain = trained.material(IndexMethod::Influence).moments;
+    let faster = GradientInputs::of_run(&trained.run, &config, IndexMethod::Influence);
+    let faster = faster.unwrap().moments;
+    assert_eq!(faster.len(), plain.len());
+    for (name, moments) in plain {
+        let smaller = match name.ends_with(".lora_B.weight") {
+            true => 16.0,
+            false => 1.0,
+        };
+        let values = |tensor: &candle_core::Tensor| -> Vec<f32> {
+            tensor.flatten_all().unwrap().to_vec1().unwrap()
+        };
+        let expected: Vec<f32> = values(&moments).iter().map(|v| v / smaller).collect();
+        assert_eq!(values(&faster[&name]), expected, "{name}");
     }
 }
 
