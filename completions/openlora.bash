@@ -451,6 +451,9 @@ _openlora() {
             openlora__subcmd__help__subcmd__wallet,lock)
                 cmd="openlora__subcmd__help__subcmd__wallet__subcmd__lock"
                 ;;
+            openlora__subcmd__help__subcmd__wallet,model-key)
+                cmd="openlora__subcmd__help__subcmd__wallet__subcmd__model__subcmd__key"
+                ;;
             openlora__subcmd__help__subcmd__wallet,new)
                 cmd="openlora__subcmd__help__subcmd__wallet__subcmd__new"
                 ;;
@@ -517,6 +520,9 @@ _openlora() {
             openlora__subcmd__wallet,lock)
                 cmd="openlora__subcmd__wallet__subcmd__lock"
                 ;;
+            openlora__subcmd__wallet,model-key)
+                cmd="openlora__subcmd__wallet__subcmd__model__subcmd__key"
+                ;;
             openlora__subcmd__wallet,new)
                 cmd="openlora__subcmd__wallet__subcmd__new"
                 ;;
@@ -546,6 +552,9 @@ _openlora() {
                 ;;
             openlora__subcmd__wallet__subcmd__help,lock)
                 cmd="openlora__subcmd__wallet__subcmd__help__subcmd__lock"
+                ;;
+            openlora__subcmd__wallet__subcmd__help,model-key)
+                cmd="openlora__subcmd__wallet__subcmd__help__subcmd__model__subcmd__key"
                 ;;
             openlora__subcmd__wallet__subcmd__help,new)
                 cmd="openlora__subcmd__wallet__subcmd__help__subcmd__new"
@@ -2410,7 +2419,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__doctor)
-            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --bench --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2474,7 +2483,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__eval)
-            opts="-q -v -y -h -V --vs --min-gain --data --columns --base --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --vs --min-gain --data --columns --base --max-len --on-long --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2497,6 +2506,14 @@ _openlora() {
                     return 0
                     ;;
                 --base)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-len)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --on-long)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3318,7 +3335,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__help__subcmd__wallet)
-            opts="new import list address balance export unlock lock change-password"
+            opts="new import list address balance export model-key unlock lock change-password"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3429,6 +3446,20 @@ _openlora() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        openlora__subcmd__help__subcmd__wallet__subcmd__model__subcmd__key)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         openlora__subcmd__help__subcmd__wallet__subcmd__new)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
@@ -3472,13 +3503,17 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__init)
-            opts="-q -v -y -h -V --template --list --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --template --base --list --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --template)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --base)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -4004,7 +4039,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__train)
-            opts="-q -v -y -h -V --base --data --columns --out --rank --alpha --targets --dropout --rslora --lr --schedule --warmup --epochs --max-steps --batch --accumulate --max-len --val --patience --seed --precision --resume --dry-run --no-attribution --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --base --data --columns --out --rank --alpha --targets --dropout --rslora --dora --rank-pattern --alpha-pattern --lr --loraplus-lr-ratio --schedule --warmup --epochs --max-steps --batch --accumulate --max-len --on-long --val --patience --seed --precision --checkpoint-activations --resume --dry-run --plan --no-attribution --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4042,7 +4077,19 @@ _openlora() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --rank-pattern)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --alpha-pattern)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --lr)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --loraplus-lr-ratio)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -4071,6 +4118,10 @@ _openlora() {
                     return 0
                     ;;
                 --max-len)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --on-long)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -4118,13 +4169,21 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__verify)
-            opts="-q -v -y -h -V --base --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --base --key --policy --chain --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --base)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --policy)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -4152,7 +4211,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__wallet)
-            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version new import list address balance export unlock lock change-password help"
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version new import list address balance export model-key unlock lock change-password help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4318,7 +4377,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__wallet__subcmd__help)
-            opts="new import list address balance export unlock lock change-password help"
+            opts="new import list address balance export model-key unlock lock change-password help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4443,6 +4502,20 @@ _openlora() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        openlora__subcmd__wallet__subcmd__help__subcmd__model__subcmd__key)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         openlora__subcmd__wallet__subcmd__help__subcmd__new)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
@@ -4550,6 +4623,44 @@ _openlora() {
                 return 0
             fi
             case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__wallet__subcmd__model__subcmd__key)
+            opts="-q -v -y -h -V --out --password-file --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --out)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -86,6 +86,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand demo" -l accessible -d
 complete -c openlora -n "__fish_openlora_using_subcommand demo" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand demo" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand init" -l template -d 'Template to start from; asked for when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand init" -l base -d 'Base model with settings for its size: nano, a folder, a GGUF file, or a Hub id' -r
 complete -c openlora -n "__fish_openlora_using_subcommand init" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand init" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
 complete -c openlora -n "__fish_openlora_using_subcommand init" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
@@ -108,6 +109,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand doctor" -l network -d 
 complete -c openlora -n "__fish_openlora_using_subcommand doctor" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand doctor" -l bench -d 'Measure it too: matrix products, memory, training of the embedded base'
 complete -c openlora -n "__fish_openlora_using_subcommand doctor" -l json -d 'Print the result as JSON; implies --no-input'
 complete -c openlora -n "__fish_openlora_using_subcommand doctor" -s q -l quiet -d 'Say less on stderr'
 complete -c openlora -n "__fish_openlora_using_subcommand doctor" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
@@ -202,7 +204,10 @@ complete -c openlora -n "__fish_openlora_using_subcommand train" -l rank -d 'LoR
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l alpha -d 'LoRA alpha; the update is scaled by alpha/rank' -r
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l targets -d 'Modules to adapt: names separated by commas, or all-linear' -r
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l dropout -d 'Dropout before the LoRA factors' -r
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l rank-pattern -d 'Modules with a rank of their own, such as q_proj=16,layers.0.mlp.down_proj=4' -r
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l alpha-pattern -d 'Modules with an alpha of their own, such as q_proj=32' -r
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l lr -d 'Peak learning rate' -r
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l loraplus-lr-ratio -d 'Learning rate of the LoRA factors B over that of A (LoRA+)' -r
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l schedule -d 'cosine, linear or constant' -r
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l warmup -d 'Warm-up steps' -r
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l epochs -d 'Passes over the data' -r
@@ -210,10 +215,11 @@ complete -c openlora -n "__fish_openlora_using_subcommand train" -l max-steps -d
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l batch -d 'Rows per micro-batch' -r
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l accumulate -d 'Micro-batches per step' -r
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l max-len -d 'Longest row in tokens' -r
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l on-long -d 'What becomes of longer rows: error, truncate, drop or split' -r
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l val -d 'Validation: a share of the rows, or a file' -r
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l patience -d 'Stop after this many validations without gain' -r
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l seed -d 'Seed of initialisation, order and dropout' -r
-complete -c openlora -n "__fish_openlora_using_subcommand train" -l precision -d 'f32, bf16 or auto' -r
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l precision -d 'Frozen base in memory: f32, bf16, q8_0, q4_0 (QLoRA) or auto' -r
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l resume -d 'Go on with an interrupted run: the latest one, or RUN' -r
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
@@ -222,7 +228,9 @@ complete -c openlora -n "__fish_openlora_using_subcommand train" -l color -d 'Wh
 always\t''
 never\t''"
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l rslora -d 'Scale by alpha/sqrt(rank)'
-complete -c openlora -n "__fish_openlora_using_subcommand train" -l dry-run -d 'Show rows, steps, memory and time, and train nothing'
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l dora -d 'Learn the norms of the weights\' rows too (DoRA); such an adapter cannot be served here'
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l checkpoint-activations -d 'Compute activations again in the backward pass: less memory, more time'
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l plan -l dry-run -d 'Show rows, steps, memory and time from a few steps on the rows, and train nothing'
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l no-attribution -d 'Leave out the index that calls are attributed with'
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l json -d 'Print the result as JSON; implies --no-input'
 complete -c openlora -n "__fish_openlora_using_subcommand train" -s q -l quiet -d 'Say less on stderr'
@@ -238,6 +246,8 @@ complete -c openlora -n "__fish_openlora_using_subcommand eval" -l min-gain -d '
 complete -c openlora -n "__fish_openlora_using_subcommand eval" -l data -d 'Held-out files instead of the project\'s' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand eval" -l columns -d 'Columns that have other names in the files, such as text=review,label=sentiment' -r
 complete -c openlora -n "__fish_openlora_using_subcommand eval" -l base -d 'Base model: nano, a folder, a GGUF file, or a Hub id' -r
+complete -c openlora -n "__fish_openlora_using_subcommand eval" -l max-len -d 'Longest row in tokens' -r
+complete -c openlora -n "__fish_openlora_using_subcommand eval" -l on-long -d 'What becomes of longer rows: error, truncate, drop or split' -r
 complete -c openlora -n "__fish_openlora_using_subcommand eval" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand eval" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
 complete -c openlora -n "__fish_openlora_using_subcommand eval" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
@@ -364,12 +374,15 @@ complete -c openlora -n "__fish_openlora_using_subcommand package" -l accessible
 complete -c openlora -n "__fish_openlora_using_subcommand package" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand package" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand verify" -l base -d 'Base model to compare with; what the package names when it is on this machine' -r
+complete -c openlora -n "__fish_openlora_using_subcommand verify" -l key -d 'Public key in PEM that must have made model.sig; repeat it for several' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand verify" -l policy -d 'File with the checks that must pass and the signers that are allowed' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand verify" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand verify" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
 complete -c openlora -n "__fish_openlora_using_subcommand verify" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
 complete -c openlora -n "__fish_openlora_using_subcommand verify" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand verify" -l chain -d 'Compare the package with its registration on the network'
 complete -c openlora -n "__fish_openlora_using_subcommand verify" -l json -d 'Print the result as JSON; implies --no-input'
 complete -c openlora -n "__fish_openlora_using_subcommand verify" -s q -l quiet -d 'Say less on stderr'
 complete -c openlora -n "__fish_openlora_using_subcommand verify" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
@@ -462,31 +475,32 @@ complete -c openlora -n "__fish_openlora_using_subcommand dash" -l offline -d 'N
 complete -c openlora -n "__fish_openlora_using_subcommand dash" -l accessible -d 'Plain lines instead of animated output'
 complete -c openlora -n "__fish_openlora_using_subcommand dash" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand dash" -s V -l version -d 'Print version'
-complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export unlock lock change-password help" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
-complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export unlock lock change-password help" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
-complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export unlock lock change-password help" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
-complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export unlock lock change-password help" -l color -d 'When to colour output' -r -f -a "auto\t''
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export model-key unlock lock change-password help" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export model-key unlock lock change-password help" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export model-key unlock lock change-password help" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export model-key unlock lock change-password help" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export unlock lock change-password help" -l json -d 'Print the result as JSON; implies --no-input'
-complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export unlock lock change-password help" -s q -l quiet -d 'Say less on stderr'
-complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export unlock lock change-password help" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
-complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export unlock lock change-password help" -l no-input -d 'Never ask; a question becomes an error'
-complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export unlock lock change-password help" -s y -l yes -d 'Answer every question with yes'
-complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export unlock lock change-password help" -l offline -d 'No network access besides this machine'
-complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export unlock lock change-password help" -l accessible -d 'Plain lines instead of animated output'
-complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export unlock lock change-password help" -s h -l help -d 'Print help'
-complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export unlock lock change-password help" -s V -l version -d 'Print version'
-complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export unlock lock change-password help" -f -a "new" -d 'Make an account with a new key'
-complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export unlock lock change-password help" -f -a "import" -d 'Take over an account: private key, mnemonic or Web3 keystore'
-complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export unlock lock change-password help" -f -a "list" -d 'List the accounts'
-complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export unlock lock change-password help" -f -a "address" -d 'Print an account\'s address'
-complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export unlock lock change-password help" -f -a "balance" -d 'Show what an account holds on the chain'
-complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export unlock lock change-password help" -f -a "export" -d 'Reveal an account\'s private key'
-complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export unlock lock change-password help" -f -a "unlock" -d 'Let commands sign with an account for a while without its password (Linux)'
-complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export unlock lock change-password help" -f -a "lock" -d 'Ask for passwords again'
-complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export unlock lock change-password help" -f -a "change-password" -d 'Encrypt an account with another password'
-complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export unlock lock change-password help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export model-key unlock lock change-password help" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export model-key unlock lock change-password help" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export model-key unlock lock change-password help" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export model-key unlock lock change-password help" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export model-key unlock lock change-password help" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export model-key unlock lock change-password help" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export model-key unlock lock change-password help" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export model-key unlock lock change-password help" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export model-key unlock lock change-password help" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export model-key unlock lock change-password help" -f -a "new" -d 'Make an account with a new key'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export model-key unlock lock change-password help" -f -a "import" -d 'Take over an account: private key, mnemonic or Web3 keystore'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export model-key unlock lock change-password help" -f -a "list" -d 'List the accounts'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export model-key unlock lock change-password help" -f -a "address" -d 'Print an account\'s address'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export model-key unlock lock change-password help" -f -a "balance" -d 'Show what an account holds on the chain'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export model-key unlock lock change-password help" -f -a "export" -d 'Reveal an account\'s private key'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export model-key unlock lock change-password help" -f -a "model-key" -d 'Print the public key with which an account signs the files of packages'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export model-key unlock lock change-password help" -f -a "unlock" -d 'Let commands sign with an account for a while without its password (Linux)'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export model-key unlock lock change-password help" -f -a "lock" -d 'Ask for passwords again'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export model-key unlock lock change-password help" -f -a "change-password" -d 'Encrypt an account with another password'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export model-key unlock lock change-password help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from new" -l password-file -d 'File with the password, or - for standard input' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from new" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from new" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
@@ -585,6 +599,23 @@ complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_see
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from export" -l accessible -d 'Plain lines instead of animated output'
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from export" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from model-key" -l out -d 'File for the key instead of standard output' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from model-key" -l password-file -d 'File with the password, or - for standard input' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from model-key" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from model-key" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from model-key" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from model-key" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from model-key" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from model-key" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from model-key" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from model-key" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from model-key" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from model-key" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from model-key" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from model-key" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from model-key" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from unlock" -l for -d 'How long, such as 30m or 1h; a day at most' -r
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from unlock" -l password-file -d 'File with the password, or - for standard input' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from unlock" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
@@ -640,6 +671,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_see
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from help" -f -a "address" -d 'Print an account\'s address'
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from help" -f -a "balance" -d 'Show what an account holds on the chain'
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from help" -f -a "export" -d 'Reveal an account\'s private key'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from help" -f -a "model-key" -d 'Print the public key with which an account signs the files of packages'
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from help" -f -a "unlock" -d 'Let commands sign with an account for a while without its password (Linux)'
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from help" -f -a "lock" -d 'Ask for passwords again'
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from help" -f -a "change-password" -d 'Encrypt an account with another password'
@@ -1326,6 +1358,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from wallet" -f -a "address" -d 'Print an account\'s address'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from wallet" -f -a "balance" -d 'Show what an account holds on the chain'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from wallet" -f -a "export" -d 'Reveal an account\'s private key'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from wallet" -f -a "model-key" -d 'Print the public key with which an account signs the files of packages'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from wallet" -f -a "unlock" -d 'Let commands sign with an account for a while without its password (Linux)'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from wallet" -f -a "lock" -d 'Ask for passwords again'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from wallet" -f -a "change-password" -d 'Encrypt an account with another password'

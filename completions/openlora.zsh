@@ -69,11 +69,12 @@ _arguments "${_arguments_options[@]}" : \
 (init)
 _arguments "${_arguments_options[@]}" : \
 '--template=[Template to start from; asked for when left out]:NAME:_default' \
+'--base=[Base model with settings for its size\: nano, a folder, a GGUF file, or a Hub id]:PATH|ID:_default' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
 '--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
-'(--template)--list[List the templates]' \
+'(--template --base)--list[List the templates]' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
 '(-v --verbose)--quiet[Say less on stderr]' \
@@ -97,6 +98,7 @@ _arguments "${_arguments_options[@]}" : \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
 '--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
+'--bench[Measure it too\: matrix products, memory, training of the embedded base]' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
 '(-v --verbose)--quiet[Say less on stderr]' \
@@ -267,7 +269,10 @@ _arguments "${_arguments_options[@]}" : \
 '--alpha=[LoRA alpha; the update is scaled by alpha/rank]:N:_default' \
 '--targets=[Modules to adapt\: names separated by commas, or all-linear]:LIST:_default' \
 '--dropout=[Dropout before the LoRA factors]:F:_default' \
+'--rank-pattern=[Modules with a rank of their own, such as q_proj=16,layers.0.mlp.down_proj=4]:LIST:_default' \
+'--alpha-pattern=[Modules with an alpha of their own, such as q_proj=32]:LIST:_default' \
 '--lr=[Peak learning rate]:F:_default' \
+'--loraplus-lr-ratio=[Learning rate of the LoRA factors B over that of A (LoRA+)]:F:_default' \
 '--schedule=[cosine, linear or constant]:NAME:_default' \
 '--warmup=[Warm-up steps]:N:_default' \
 '--epochs=[Passes over the data]:N:_default' \
@@ -275,17 +280,21 @@ _arguments "${_arguments_options[@]}" : \
 '--batch=[Rows per micro-batch]:N:_default' \
 '--accumulate=[Micro-batches per step]:N:_default' \
 '--max-len=[Longest row in tokens]:N:_default' \
+'--on-long=[What becomes of longer rows\: error, truncate, drop or split]:WHAT:_default' \
 '--val=[Validation\: a share of the rows, or a file]:F:_default' \
 '--patience=[Stop after this many validations without gain]:N:_default' \
 '--seed=[Seed of initialisation, order and dropout]:N:_default' \
-'--precision=[f32, bf16 or auto]:NAME:_default' \
+'--precision=[Frozen base in memory\: f32, bf16, q8_0, q4_0 (QLoRA) or auto]:NAME:_default' \
 '--resume=[Go on with an interrupted run\: the latest one, or RUN]::RUN:_default' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
 '--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
 '--rslora[Scale by alpha/sqrt(rank)]' \
-'--dry-run[Show rows, steps, memory and time, and train nothing]' \
+'--dora[Learn the norms of the weights'\'' rows too (DoRA); such an adapter cannot be served here]' \
+'--checkpoint-activations[Compute activations again in the backward pass\: less memory, more time]' \
+'--plan[Show rows, steps, memory and time from a few steps on the rows, and train nothing]' \
+'--dry-run[Show rows, steps, memory and time from a few steps on the rows, and train nothing]' \
 '--no-attribution[Leave out the index that calls are attributed with]' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
@@ -310,6 +319,8 @@ _arguments "${_arguments_options[@]}" : \
 '*--data=[Held-out files instead of the project'\''s]:FILE:_files' \
 '--columns=[Columns that have other names in the files, such as text=review,label=sentiment]:LIST:_default' \
 '--base=[Base model\: nano, a folder, a GGUF file, or a Hub id]:PATH|ID:_default' \
+'--max-len=[Longest row in tokens]:N:_default' \
+'--on-long=[What becomes of longer rows\: error, truncate, drop or split]:WHAT:_default' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
 '--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
@@ -529,10 +540,13 @@ _arguments "${_arguments_options[@]}" : \
 (verify)
 _arguments "${_arguments_options[@]}" : \
 '--base=[Base model to compare with; what the package names when it is on this machine]:PATH|ID:_default' \
+'(--policy)*--key=[Public key in PEM that must have made model.sig; repeat it for several]:FILE:_files' \
+'--policy=[File with the checks that must pass and the signers that are allowed]:FILE:_files' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
 '--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
+'--chain[Compare the package with its registration on the network]' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
 '(-v --verbose)--quiet[Say less on stderr]' \
@@ -835,6 +849,31 @@ _arguments "${_arguments_options[@]}" : \
 '::name -- Account; wallet.account or the only one when left out:_default' \
 && ret=0
 ;;
+(model-key)
+_arguments "${_arguments_options[@]}" : \
+'--out=[File for the key instead of standard output]:FILE:_files' \
+'--password-file=[File with the password, or - for standard input]:F|-:_files' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+'::name -- Account; the one that `package` signs with when left out:_default' \
+&& ret=0
+;;
 (unlock)
 _arguments "${_arguments_options[@]}" : \
 '--for=[How long, such as 30m or 1h; a day at most]:TIME:_default' \
@@ -941,6 +980,10 @@ _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
 (export)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(model-key)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
@@ -2189,6 +2232,10 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(model-key)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (unlock)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -3213,6 +3260,7 @@ _openlora__subcmd__help__subcmd__wallet_commands() {
 'address:Print an account'\''s address' \
 'balance:Show what an account holds on the chain' \
 'export:Reveal an account'\''s private key' \
+'model-key:Print the public key with which an account signs the files of packages' \
 'unlock:Let commands sign with an account for a while without its password (Linux)' \
 'lock:Ask for passwords again' \
 'change-password:Encrypt an account with another password' \
@@ -3253,6 +3301,11 @@ _openlora__subcmd__help__subcmd__wallet__subcmd__list_commands() {
 _openlora__subcmd__help__subcmd__wallet__subcmd__lock_commands() {
     local commands; commands=()
     _describe -t commands 'openlora help wallet lock commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__wallet__subcmd__model-key_commands] )) ||
+_openlora__subcmd__help__subcmd__wallet__subcmd__model-key_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help wallet model-key commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__help__subcmd__wallet__subcmd__new_commands] )) ||
 _openlora__subcmd__help__subcmd__wallet__subcmd__new_commands() {
@@ -3392,6 +3445,7 @@ _openlora__subcmd__wallet_commands() {
 'address:Print an account'\''s address' \
 'balance:Show what an account holds on the chain' \
 'export:Reveal an account'\''s private key' \
+'model-key:Print the public key with which an account signs the files of packages' \
 'unlock:Let commands sign with an account for a while without its password (Linux)' \
 'lock:Ask for passwords again' \
 'change-password:Encrypt an account with another password' \
@@ -3428,6 +3482,7 @@ _openlora__subcmd__wallet__subcmd__help_commands() {
 'address:Print an account'\''s address' \
 'balance:Show what an account holds on the chain' \
 'export:Reveal an account'\''s private key' \
+'model-key:Print the public key with which an account signs the files of packages' \
 'unlock:Let commands sign with an account for a while without its password (Linux)' \
 'lock:Ask for passwords again' \
 'change-password:Encrypt an account with another password' \
@@ -3475,6 +3530,11 @@ _openlora__subcmd__wallet__subcmd__help__subcmd__lock_commands() {
     local commands; commands=()
     _describe -t commands 'openlora wallet help lock commands' commands "$@"
 }
+(( $+functions[_openlora__subcmd__wallet__subcmd__help__subcmd__model-key_commands] )) ||
+_openlora__subcmd__wallet__subcmd__help__subcmd__model-key_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora wallet help model-key commands' commands "$@"
+}
 (( $+functions[_openlora__subcmd__wallet__subcmd__help__subcmd__new_commands] )) ||
 _openlora__subcmd__wallet__subcmd__help__subcmd__new_commands() {
     local commands; commands=()
@@ -3499,6 +3559,11 @@ _openlora__subcmd__wallet__subcmd__list_commands() {
 _openlora__subcmd__wallet__subcmd__lock_commands() {
     local commands; commands=()
     _describe -t commands 'openlora wallet lock commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__wallet__subcmd__model-key_commands] )) ||
+_openlora__subcmd__wallet__subcmd__model-key_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora wallet model-key commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__wallet__subcmd__new_commands] )) ||
 _openlora__subcmd__wallet__subcmd__new_commands() {
