@@ -81,6 +81,7 @@ impl From<PackageArgs> for PackageRequest {
     fn from(args: PackageArgs) -> Self {
         Self {
             run: args.run,
+            adapter: args.adapter,
             out: args.out,
             unsigned: args.unsigned,
             password_file: args.password.password_file,

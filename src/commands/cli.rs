@@ -464,6 +464,9 @@ pub struct EvalArgs {
 pub struct PackageArgs {
     /// Run to package, or the folder of an adapter made elsewhere; the latest run when left out
     pub run: Option<PathBuf>,
+    /// Folder of an adapter made elsewhere, in PEFT's format
+    #[arg(long, value_name = "DIR", conflicts_with = "run")]
+    pub adapter: Option<PathBuf>,
     /// Folder for the package; `package` inside the run when left out
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

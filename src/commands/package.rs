@@ -31,6 +31,8 @@ use openlora_wallet::WalletAccount;
 pub struct PackageRequest {
     /// A run or an adapter folder; defaults to the latest run.
     pub run: Option<PathBuf>,
+    /// The folder of an adapter of another program, instead of a run.
+    pub adapter: Option<PathBuf>,
     pub out: Option<PathBuf>,
     pub unsigned: bool,
     pub password_file: Option<PathBuf>,
@@ -95,7 +97,13 @@ pub(super) async fn make(
 }
 
 fn work(context: &CommandContext, request: &PackageRequest) -> Result<BuiltPackage, Failure> {
-    let origin = origin(context, request.run.as_deref())?;
+    let origin = match &request.adapter {
+        Some(folder) => {
+            let folder = named_paths::folder(context, folder, "an adapter")?;
+            imported(&folder)?
+        }
+        None => origin(context, request.run.as_deref())?,
+    };
     let account = match request.unsigned {
         true => None,
         false => Some(signer(context, request.password_file.as_deref())?),
@@ -148,12 +156,7 @@ fn origin(context: &CommandContext, wanted: Option<&Path>) -> Result<AdapterSour
         let folder = context.settings.working_dir.join(folder);
         atomic::recover_folder(&folder).map_err(|error| Failure::io("recover", &folder, &error))?;
         if folder.join(CONFIG_FILE).exists() {
-            let name = folder.file_name().unwrap_or_default().to_string_lossy();
-            return Ok(AdapterSource {
-                adapter: adapter::read(&folder)?,
-                default_out: folder.with_file_name(format!("{name}-package")),
-                run: None,
-            });
+            return imported(&folder);
         }
     }
     let wanted = wanted.map(|run| run.to_string_lossy().into_owned());
@@ -163,6 +166,16 @@ fn origin(context: &CommandContext, wanted: Option<&Path>) -> Result<AdapterSour
         adapter: adapter::read(&run.adapter())?,
         run: Some(finished),
         default_out: run.path().join("package"),
+    })
+}
+
+/// An adapter of another program.
+fn imported(folder: &Path) -> Result<AdapterSource, Failure> {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    Ok(AdapterSource {
+        adapter: adapter::read(folder)?,
+        default_out: folder.with_file_name(format!("{name}-package")),
+        run: None,
     })
 }
 

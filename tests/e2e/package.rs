@@ -297,6 +297,31 @@ fn the_command_packages_and_verifies_a_project() {
     );
 }
 
+#[test]
+fn an_adapter_made_elsewhere_is_named_by_its_folder() {
+    let home = TempDir::new().unwrap();
+    let base = made().base.display().to_string();
+    let run = |folder: &str, more: &[&str]| {
+        let args = ["package", "--base", &base, "--unsigned", "--out", folder];
+        let command = openlora(home.path()).args(args.iter().chain(more).copied());
+        command.env("SOURCE_DATE_EPOCH", "1700000000").run()
+    };
+    let adapter = made().run.adapter().display().to_string();
+    run("p", &[&adapter]).succeeds();
+    run("q", &["--adapter", &adapter]).succeeds();
+    let manifest = |folder: &str| fs::read(home.path().join(folder).join("openlora.json")).unwrap();
+    assert_eq!(manifest("p"), manifest("q"));
+    let runs = made().run.path().display().to_string();
+    run("r", &["--adapter", &runs]).fails(
+        3,
+        &format!(
+            "error: {runs} is not an adapter directory: it has no adapter_config.json\nhint: name \
+             the folder that holds adapter_config.json and adapter_model.safetensors, such as \
+             runs/<id>/adapter\n"
+        ),
+    );
+}
+
 /// A project with the finished run and nothing else, on a chain of its own.
 struct RunProject {
     _chain: Chain,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use super::{
-    card,
+    card, compat,
     error::{ManifestProblem, PackageError},
     facts::{BaseFacts, RunFacts, adapter_facts, imported},
     manifest::{
@@ -102,7 +102,10 @@ pub fn draft(parts: &PackageParts<'_>) -> Result<PackageDraft, PackageError> {
         training: parts.run.map_or_else(imported, |run| run.training.clone()),
         attribution: None,
         parents: Vec::new(),
-        compat: None,
+        compat: Some(compat::compat(
+            parts.adapter,
+            parts.base.model.architecture.as_deref(),
+        )),
         license: about
             .license
             .clone()

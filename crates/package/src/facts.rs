@@ -15,6 +15,7 @@ use super::{
         AdapterFacts, Digest, ManifestBase, ModuleFacts, Training, WeightsFile, WeightsOrigin,
     },
     roots,
+    rules::check_license,
     whole::WholeNumber,
 };
 use openlora_model::{
@@ -76,6 +77,7 @@ fn from_folder(base: &BaseModel) -> Result<ManifestBase, PackageError> {
             tokenizer.push((*name, hash(&path)?.0));
         }
     }
+    let card = base_card(&base.dir);
     Ok(ManifestBase {
         id: public_id(&base.id),
         revision: base.revision.clone(),
@@ -84,9 +86,45 @@ fn from_folder(base: &BaseModel) -> Result<ManifestBase, PackageError> {
         tokenizer_sha256: Digest(roots::root(tokenizer.into_iter()).0),
         architecture: architecture(&config),
         format: None,
-        license: None,
-        gated: None,
+        license: card.license,
+        gated: card.gated,
     })
+}
+
+/// What the front matter of a base's model card states.
+#[derive(Default)]
+struct BaseCard {
+    license: Option<String>,
+    /// True if the card asks for something before the download. A card cannot state the contrary.
+    gated: Option<bool>,
+}
+
+/// Largest model card that is read, in bytes.
+const LARGEST_CARD: u64 = 1 << 20;
+
+/// The card beside a base's files, as the Hub names it; nothing without one.
+fn base_card(dir: &Path) -> BaseCard {
+    let mut bytes = Vec::new();
+    let opened = fs::File::open(dir.join("README.md"));
+    let read = opened.and_then(|file| file.take(LARGEST_CARD).read_to_end(&mut bytes));
+    let text = String::from_utf8_lossy(&bytes);
+    let mut lines = text.lines();
+    if read.is_err() || lines.next().map(str::trim_end) != Some("---") {
+        return BaseCard::default();
+    }
+    let mut card = BaseCard::default();
+    for line in lines.take_while(|line| line.trim_end() != "---") {
+        let Some((key, value)) = line.split_once(':') else {
+            continue;
+        };
+        let value = value.trim().trim_matches(['"', '\'']);
+        if key == "license" && check_license(value).is_ok() {
+            card.license = Some(value.to_owned());
+        } else if key.starts_with("extra_gated_") {
+            card.gated = Some(true);
+        }
+    }
+    card
 }
 
 /// The configuration and the tokenizer are in the file as well. Their digests are taken from it and

@@ -20,6 +20,7 @@
 
 pub mod build;
 mod card;
+mod compat;
 mod envelope;
 mod error;
 mod facts;

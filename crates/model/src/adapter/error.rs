@@ -86,6 +86,8 @@ pub enum ConfigProblem {
 pub enum WeightsProblem {
     #[error("the file ends early: expected at least {expected} bytes, found {found}")]
     Truncated { expected: u64, found: u64 },
+    #[error("a Git LFS pointer, not the weights themselves")]
+    Pointer,
     #[error("the header claims {found} bytes; at most {limit} are read")]
     HeaderTooLarge { found: u64, limit: u64 },
     #[error("the header is not the JSON of a safetensors file: {0}")]
@@ -285,6 +287,7 @@ impl WeightsProblem {
             Self::NotFinite { .. } => {
                 "the training that made it diverged; use an earlier checkpoint".into()
             }
+            Self::Pointer => "fetch the file itself with `git lfs pull`".into(),
             _ => "do not use this file; ask its author for one written by save_pretrained".into(),
         })
     }

@@ -223,6 +223,9 @@ pub fn parse_safetensors(bytes: &[u8]) -> Result<BTreeMap<String, HostTensor>, W
 /// Splits the file into its JSON header and its data.
 fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), WeightsProblem> {
     let found = bytes.len() as u64;
+    if bytes.starts_with(b"version https://git-lfs") {
+        return Err(WeightsProblem::Pointer);
+    }
     let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
         return Err(WeightsProblem::Truncated { expected: 8, found });
     };

@@ -179,6 +179,15 @@ fn assert_container_refused(bytes: &[u8], message: &str, hint: &str) {
 }
 
 #[test]
+fn a_pointer_in_place_of_the_weights_is_named() {
+    assert_container_refused(
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n",
+        "a Git LFS pointer, not the weights themselves",
+        "\nhint: fetch the file itself with `git lfs pull`",
+    );
+}
+
+#[test]
 fn broken_headers_are_refused() {
     let mut huge = 100_000_001u64.to_le_bytes().to_vec();
     huge.extend_from_slice(b"{}");
