@@ -3571,12 +3571,16 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__package)
-            opts="-q -v -y -h -V --out --account --unsigned --base --password-file --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --adapter --out --account --unsigned --base --password-file --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --adapter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --out)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -353,6 +353,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fis
 complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Hold an index against its run: hashes, base, adapter, data; exit 9 when they disagree'
 complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from help" -f -a "audit" -d 'Train without a contributor and compare with what the index says'
 complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c openlora -n "__fish_openlora_using_subcommand package" -l adapter -d 'Folder of an adapter made elsewhere, in PEFT\'s format' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand package" -l out -d 'Folder for the package; `package` inside the run when left out' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand package" -l account -d 'Account that signs; wallet.account when left out' -r
 complete -c openlora -n "__fish_openlora_using_subcommand package" -l base -d 'Base model: nano, a folder, a GGUF file, or a Hub id' -r

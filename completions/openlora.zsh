@@ -511,6 +511,7 @@ esac
 ;;
 (package)
 _arguments "${_arguments_options[@]}" : \
+'()--adapter=[Folder of an adapter made elsewhere, in PEFT'\''s format]:DIR:_files' \
 '--out=[Folder for the package; \`package\` inside the run when left out]:DIR:_files' \
 '--account=[Account that signs; wallet.account when left out]:NAME:_default' \
 '--base=[Base model\: nano, a folder, a GGUF file, or a Hub id]:PATH|ID:_default' \
