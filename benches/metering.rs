@@ -11,8 +11,8 @@ use criterion::{Criterion, Throughput};
 use futures::StreamExt;
 use openlora_attribution::Provenance;
 use openlora_engine::{
-    Engine, EngineError, EngineIdentity, EngineLimits, GenerationStep, GenerationStream,
-    LabelProbabilities, Prompt, SamplingParams,
+    Engine, EngineError, EngineIdentity, EngineLimits, FairShareKey, GenerationStep,
+    GenerationStream, LabelProbabilities, Prompt, SamplingParams,
 };
 use openlora_journal::Journal;
 use openlora_ledger::{
@@ -145,7 +145,11 @@ impl Counter {
         let Ok(Admission::Fresh(slot)) = self.meter.admit(&id, &id, &imprint).await else {
             unreachable!("every id is new")
         };
-        let pass = self.gate.enter("bench", 1).await.expect("a turn is free");
+        let pass = self
+            .gate
+            .enter("bench", &FairShareKey::default(), 1)
+            .await
+            .expect("a turn is free");
         let reservation = CallReservation {
             static_shares: false,
             slot,

@@ -1,7 +1,7 @@
 //! The P-256 key with which an account signs the files of packages (OpenSSF Model Signing).
 //!
 //! It is derived from the account's private key by HMAC-SHA256. So the keystore's password protects
-//! it, whoever restores the account has it again, and an account has one such key for ever. The
+//! it, a restored account has the same key, and an account never has another one. The
 //! account's key cannot be computed from it.
 
 use std::fmt;

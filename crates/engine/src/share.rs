@@ -3,8 +3,8 @@
 use std::{fmt, sync::Arc};
 
 /// Who a call is counted for when an engine shares its time: an opaque name, such as a payer's
-/// account or a client's address. It changes no answer. The default stands for calls of nobody in
-/// particular.
+/// account or a client's address. It changes no answer. The default key is for calls
+/// without a payer.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FairShareKey(Arc<str>);
 

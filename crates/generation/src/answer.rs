@@ -16,7 +16,7 @@ pub struct AnswerFeed {
     walk: Generation,
     steps: mpsc::UnboundedSender<EngineStep>,
     over: bool,
-    /// The last steps of a complete answer, until its reader is told.
+    /// The last steps of a complete answer, until its reader gets them.
     ending: Vec<EngineStep>,
 }
 

@@ -70,7 +70,7 @@ impl PairOverlap {
     }
 
     /// Multiplies each example's score with a factor between a floor and 1 that grows with its
-    /// weight. Signs stay, so that nobody gains by shared pairs whose data did not help.
+    /// weight. Signs stay, so that shared pairs give no share to data that did not help.
     ///
     /// # Errors
     ///

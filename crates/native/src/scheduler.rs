@@ -90,8 +90,8 @@ struct SequenceTurn {
 }
 
 impl ServedTokens {
-    /// Lets a payer begin where the least served one is, unless it was served more, and nobody be
-    /// ahead of that one by more than `lead`. `active` are the payers with calls.
+    /// Lets a payer begin where the least served one is, unless it was served more, and no
+    /// payer be ahead of that one by more than `lead`. `active` are the payers with calls.
     fn catch_up(&mut self, payer: &FairShareKey, active: &HashSet<&FairShareKey>, lead: u64) {
         let served = |it: &&FairShareKey| self.by_payer.get(*it).copied().unwrap_or(0);
         let Some(least) = active.iter().map(served).min() else {

@@ -97,8 +97,8 @@ struct WriteState {
 }
 
 impl GuardedStream {
-    /// `patience` is how long writes may be blocked while the client reads next to nothing. `sent` is
-    /// told of every flush.
+    /// `patience` is how long writes may be blocked while the client reads next to nothing. `sent`
+    /// counts the bytes of every flush.
     pub fn new(
         stream: TcpStream,
         patience: Duration,

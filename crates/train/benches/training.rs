@@ -31,6 +31,7 @@ use openlora_model::{
         choices::LabelChoices,
         encode::{EncodeOptions, EncodedRow, LossOn, encode_row},
         load,
+        long::OnLong,
     },
     shapes::projections,
     text::TextCodec,
@@ -142,6 +143,7 @@ impl TrainingJob {
         EncodeOptions {
             max_len: self.max_len,
             loss: LossOn::Completion,
+            on_long: OnLong::Error,
         }
     }
 
@@ -163,6 +165,7 @@ impl TrainingJob {
             sources: vec![0; encoded.len()],
             origins: (0..encoded.len()).collect(),
             encoded,
+            ..TrainRows::default()
         }
     }
 
@@ -301,7 +304,14 @@ impl TrainingJob {
 
     fn accuracy(&self, path: &Path, decoder: &mut Decoder) -> f64 {
         let dataset = load(&[DataSource::of_file(path)]).unwrap();
-        let set = EvalSet::new(&self.codec(), &self.task(), &dataset, &self.options()).unwrap();
+        let set = EvalSet::new(
+            &self.codec(),
+            &self.task(),
+            &dataset,
+            &self.options(),
+            usize::MAX,
+        )
+        .unwrap();
         match set.evaluate(decoder, &mut |_, _| {}).unwrap() {
             openlora_train::evaluate::EvalFigures::Labels(scores) => scores.accuracy,
             openlora_train::evaluate::EvalFigures::Text(_) => panic!("test rows have labels"),

@@ -97,7 +97,7 @@ pub fn estimate(inputs: &TrainInputs) -> Result<RunEstimate, TrainError> {
             .map(|row| row.ids.len())
             .max()
             .unwrap_or(0),
-        long_rows: rows.long.found(),
+        long_rows: rows.long.if_any(),
         tokens: foreseen.tokens,
         steps: plan.steps,
         trainable: stepper.trained_values(),

@@ -35,7 +35,7 @@ impl TrainRows {
     ) -> Result<Self, TrainError> {
         task.check(dataset)?;
         let fitted = fit_rows(codec, task, dataset, options)?;
-        if let (true, Some(long)) = (fitted.encoded.is_empty(), fitted.long.found()) {
+        if let (true, Some(long)) = (fitted.encoded.is_empty(), fitted.long.if_any()) {
             return Err(TrainError::AllLong(long));
         }
         let source = |origin: &usize| dataset.rows[*origin].source;

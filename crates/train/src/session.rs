@@ -378,7 +378,7 @@ impl<'a> TrainSession<'a> {
             tokens_per_second: state.tokens as f64 / state.seconds.max(1e-9),
             peak_memory_bytes: memory::peak_bytes(),
             final_loss: state.last_loss,
-            long_rows: self.rows.long.found(),
+            long_rows: self.rows.long.if_any(),
             best: best.filter(|_| self.inputs.config.patience.is_some()),
         };
         Ok((outcome, self.stepper.decoder))

@@ -105,7 +105,7 @@ impl LongRows {
     }
 
     /// Itself, if some row is longer than the limit.
-    pub fn found(self) -> Option<Self> {
+    pub fn if_any(self) -> Option<Self> {
         (self.long > 0).then_some(self)
     }
 }
@@ -131,7 +131,7 @@ impl fmt::Display for LongRows {
 impl LongRows {
     /// One sentence about the rows of this name, such as `training rows`; `None` if none is too long.
     pub fn sentence(&self, rows: &str) -> Option<String> {
-        let found = self.found()?;
+        let found = self.if_any()?;
         Some(format!(
             "{} of {} {rows} are longer than {} tokens (the longest has {}): {found}",
             found.long, found.rows, found.max_len, found.longest

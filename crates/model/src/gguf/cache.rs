@@ -1,8 +1,8 @@
 //! Which converted files stay in the cache: a bounded number and size, those used last.
 //!
 //! Beside the folder of a conversion is its record, which says where the GGUF file was when it was
-//! used last. Whoever uses the conversion has a shared lock on the record, so that nobody removes it
-//! meanwhile. A conversion whose GGUF file was removed or changed leaves first.
+//! used last. A process that uses the conversion has a shared lock on the record, so that no other
+//! removes it meanwhile. A conversion whose GGUF file was removed or changed leaves first.
 
 use std::{
     collections::BTreeSet,

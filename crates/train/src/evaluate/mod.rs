@@ -118,7 +118,7 @@ impl EvalSet {
         for row in &dataset.rows {
             items.extend(labelling.item(row, &mut long)?);
         }
-        match (items.is_empty(), long.found()) {
+        match (items.is_empty(), long.if_any()) {
             (true, Some(long)) => Err(TrainError::AllLong(long)),
             _ => Ok(Self::Labels {
                 labels: labels.clone(),
@@ -181,7 +181,7 @@ impl EvalSet {
                 adapter,
                 base: None,
                 gain: None,
-                long_rows: self.long_rows().found(),
+                long_rows: self.long_rows().if_any(),
             });
         }
         let base = without_adapter(decoder, |decoder| self.evaluate(decoder, progress))?;
@@ -190,7 +190,7 @@ impl EvalSet {
             adapter,
             base: Some(base),
             gain,
-            long_rows: self.long_rows().found(),
+            long_rows: self.long_rows().if_any(),
         })
     }
 }
