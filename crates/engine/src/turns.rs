@@ -69,7 +69,7 @@ struct TurnState {
 #[derive(Debug, Default)]
 struct LaneTurns {
     used: usize,
-    /// Number of its latest turn.
+    /// Number of its latest turn, or of the latest one of all when it came.
     latest: u64,
     /// Payers of whom a call runs or waits here.
     payers: BTreeMap<FairShareKey, PayerTurns>,
@@ -211,8 +211,23 @@ impl TurnState {
             due,
             arrival: self.arrivals,
         };
-        let lane = self.lanes.entry(party.lane.clone()).or_default();
-        let payer = lane.payers.entry(party.payer.clone()).or_default();
+        // A payer or lane without calls is forgotten. It comes back behind those that wait, or
+        // clients with one call at a time would always be before them.
+        let latest = self.given;
+        let new_lane = || LaneTurns {
+            latest,
+            ..LaneTurns::default()
+        };
+        let new_payer = || PayerTurns {
+            latest,
+            ..PayerTurns::default()
+        };
+        let lane = self
+            .lanes
+            .entry(party.lane.clone())
+            .or_insert_with(new_lane);
+        let payers = &mut lane.payers;
+        let payer = payers.entry(party.payer.clone()).or_insert_with(new_payer);
         payer.waiting.insert(place, sender);
         place
     }

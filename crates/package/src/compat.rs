@@ -22,6 +22,7 @@ const OLLAMA: &[&str] = &[
 const RSLORA: &str = "it scales by alpha/r, and the adapter by alpha/√r (rsLoRA)";
 const RANKS: &str = "it scales every module by one rank, and the adapter has a rank_pattern";
 const ALPHAS: &str = "it scales every module by one alpha, and the adapter has an alpha_pattern";
+const DORA: &str = "it computes low-rank factors, and the adapter also has norms of rows (DoRA)";
 const PATTERN: &str = "it reads target_modules as a list, and the adapter's is a text";
 
 /// The programs of the manifest's `compat`, with every reason against each.
@@ -35,6 +36,7 @@ pub(super) fn compat(
     let alphas = (!config.alpha_pattern.is_empty()).then(|| ALPHAS.to_owned());
     let pattern = matches!(config.target_modules, TargetModules::Pattern(_));
     let pattern = pattern.then(|| PATTERN.to_owned());
+    let dora = config.use_dora.then(|| DORA.to_owned());
     let large = adapter.modules.iter().map(|module| module.rank).max();
     let large = large.filter(|rank| *rank > VLLM_RANK);
     let large = large.map(|rank| format!("it takes ranks up to {VLLM_RANK}, and one is {rank}"));
@@ -44,12 +46,12 @@ pub(super) fn compat(
         format!("it converts adapters of Llama, Mistral and Gemma, and the base is {name}")
     });
     let rows = [
-        ("mistralrs", vec![&rslora, &ranks, &alphas, &pattern]),
-        ("vllm", vec![&ranks, &alphas, &large]),
-        ("lorax", vec![&ranks, &alphas]),
+        ("mistralrs", vec![&rslora, &ranks, &alphas, &pattern, &dora]),
+        ("vllm", vec![&ranks, &alphas, &large, &dora]),
+        ("lorax", vec![&ranks, &alphas, &dora]),
         // Each tensor states its rank, so a rank_pattern does no harm.
-        ("llamacpp", vec![&rslora, &alphas]),
-        ("ollama", vec![&rslora, &alphas, &unknown]),
+        ("llamacpp", vec![&rslora, &alphas, &dora]),
+        ("ollama", vec![&rslora, &alphas, &unknown, &dora]),
     ];
     let row = |(name, reasons): (&str, Vec<&Option<String>>)| {
         let reasons: Vec<String> = reasons.into_iter().flatten().cloned().collect();

@@ -214,7 +214,11 @@ fn model_signature(package: &Package, trusted: &[Digest]) -> PackageCheck {
             Ok(()) => passed(name, TrustLabel::SignedClaim),
         },
         None => match named {
-            None => skipped(name, "the package has no model.sig"),
+            None if trusted.is_empty() => skipped(name, "the package has no model.sig"),
+            None => failed(
+                name,
+                "the package has no model.sig, expected one of a trusted key".to_owned(),
+            ),
             Some(key) => failed(
                 name,
                 format!("the manifest names the key {key}, but the package has no model.sig"),
@@ -275,7 +279,11 @@ fn signature(
     let name = "eip712";
     let Some(envelope) = &package.envelope else {
         return match package.manifest.trainer.evm_address {
-            None => skipped(name, "the package is not signed"),
+            None if expected.publishers.is_empty() => skipped(name, "the package is not signed"),
+            None => failed(
+                name,
+                "the package is not signed, expected a trusted account's signature".to_owned(),
+            ),
             Some(publisher) => failed(
                 name,
                 format!("{publisher} is named as the publisher and has not signed"),

@@ -75,6 +75,20 @@ fn programs_that_would_compute_something_else_are_named_with_every_reason() {
             "vllm": row(&[ranks, alphas]),
         })
     );
+    let dora = "it computes low-rank factors, and the adapter also has norms of rows (DoRA)";
+    assert_eq!(
+        compat(
+            |adapter| adapter.config.use_dora = true,
+            Some("LlamaForCausalLM")
+        ),
+        json!({
+            "llamacpp": row(&[dora]),
+            "lorax": row(&[dora]),
+            "mistralrs": row(&[dora]),
+            "ollama": row(&[dora]),
+            "vllm": row(&[dora]),
+        })
+    );
     let large = compat(|adapter| adapter.modules[0].rank = 513, None);
     let base =
         "it converts adapters of Llama, Mistral and Gemma, and the base is an unknown architecture";

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use openlora_core::Address;
 use openlora_package::{
     ModelKeyProblem, ModelPublicKey, ModelSignature, PackageError,
     build::PackageMetadata,
@@ -44,6 +45,59 @@ fn found(dir: &Path, model_keys: &[Digest]) -> (CheckStatus, String) {
     assert_eq!(check.name, "model-signature");
     let reason = check.reason.unwrap_or_default();
     (check.status, reason.replace(&key().to_string(), "KEY"))
+}
+
+/// Who names a key or an account accepts no package without its signature.
+#[test]
+fn signatures_that_are_asked_for_are_required() {
+    let home = TempDir::new().unwrap();
+    let unsigned = PackageMetadata {
+        publisher: None,
+        ..about()
+    };
+    let dir = home.path().join("unsigned");
+    write(&dir, &drafted(&unsigned).unwrap(), None).unwrap();
+    let at = |place: usize, model_keys: &[Digest], publishers: &[Address]| {
+        let gather = |package: &_| LocalEvidence {
+            model_keys: model_keys.to_vec(),
+            publishers: publishers.to_vec(),
+            ..evidence(package)
+        };
+        let report = verify(&dir, &SignerRecovery, &gather).unwrap().0;
+        let check = report.checks[place].clone();
+        (check.name, check.status, check.reason.unwrap_or_default())
+    };
+    let reason = |text: &str| text.to_owned();
+    assert_eq!(
+        [at(4, &[], &[]), at(5, &[], &[])],
+        [
+            (
+                "model-signature",
+                CheckStatus::Skipped,
+                reason("the package has no model.sig")
+            ),
+            (
+                "eip712",
+                CheckStatus::Skipped,
+                reason("the package is not signed")
+            ),
+        ]
+    );
+    assert_eq!(
+        [at(4, &[key()], &[]), at(5, &[], &[account().address()])],
+        [
+            (
+                "model-signature",
+                CheckStatus::Fail,
+                reason("the package has no model.sig, expected one of a trusted key")
+            ),
+            (
+                "eip712",
+                CheckStatus::Fail,
+                reason("the package is not signed, expected a trusted account's signature")
+            ),
+        ]
+    );
 }
 
 #[test]

@@ -66,6 +66,40 @@ async fn payers_of_a_lane_take_turns() {
     assert!(found[5..].iter().all(|name| name == "a busy 10"));
 }
 
+/// Clients that send one call after another do not pass the calls that wait, in a lane or between
+/// lanes.
+#[tokio::test]
+async fn who_comes_back_is_behind_those_who_wait() {
+    for backlog in [("a", "patient"), ("b", "patient")] {
+        let turns = Arc::new(TurnQueue::new(1));
+        let held = turns.try_take(&party("held", "nobody")).unwrap();
+        let (told, mut order) = mpsc::unbounded_channel();
+        let waiting = [backlog; 3].map(|at| (at, 1));
+        for (at, calls) in waiting
+            .into_iter()
+            .chain([(("a", "one"), 20), (("a", "two"), 20)])
+        {
+            let (turns, told) = (Arc::clone(&turns), told.clone());
+            tokio::spawn(async move {
+                for _ in 0..calls {
+                    let turn = turns.take(&party(at.0, at.1), due_time(10)).await;
+                    told.send(at.1).unwrap();
+                    drop(turn);
+                }
+            });
+            tokio::task::yield_now().await;
+        }
+        drop((held, told));
+        let mut found = Vec::new();
+        while let Some(name) = order.recv().await {
+            found.push(name);
+        }
+        assert_eq!(found.len(), 43);
+        let last = found.iter().rposition(|name| *name == "patient").unwrap();
+        assert!(last < 9, "{backlog:?}: {found:?}");
+    }
+}
+
 /// Lanes come before payers: a lane with many payers delays another by one call.
 #[tokio::test]
 async fn lanes_take_turns_however_many_payers_they_have() {
