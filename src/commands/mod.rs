@@ -28,6 +28,7 @@ pub mod explore;
 pub mod figures;
 mod guard;
 pub mod init;
+pub mod model_key;
 mod money;
 pub mod named_paths;
 pub mod network;
@@ -236,7 +237,7 @@ async fn run_wallet(
             password,
         } => {
             let file = password.password_file.as_deref();
-            wallet::model_key(context, name.as_deref(), out.as_deref(), file)
+            model_key::show(context, name.as_deref(), out.as_deref(), file)
         }
         WalletCommand::Unlock {
             name,

@@ -4,8 +4,8 @@ use schemars::{Schema, schema_for};
 
 use openlora::commands::{
     attribution, audit, bench, call, channel, claim, config, dash, data, demo, deploy, devnet,
-    doctor, earnings, init, package, printer::ErrorEnvelope, receipts, serve, settle, train,
-    wallet, withdraw,
+    doctor, earnings, init, model_key, package, printer::ErrorEnvelope, receipts, serve, settle,
+    train, wallet, withdraw,
 };
 use openlora_package::verify;
 use openlora_release::explore::RegistryReport;
@@ -83,6 +83,8 @@ pub const SCHEMAS: &[ResultSchema] = &[
     ("wallet-account", || schema_for!(wallet::AccountReport)),
     ("wallet-list", || schema_for!(Vec<wallet::AccountReport>)),
     ("wallet-balance", || schema_for!(wallet::BalanceReport)),
-    ("wallet-model-key", || schema_for!(wallet::ModelKeyReport)),
+    ("wallet-model-key", || {
+        schema_for!(model_key::ModelKeyReport)
+    }),
     ("wallet-export", || schema_for!(wallet::ExportedKey)),
 ];

@@ -92,7 +92,7 @@ pub fn contributor_scores(
     for AuditPrompt { prompt, answer } in asked {
         let mut scores = index.scores(&sketcher.sketch(prompt, answer)?)?;
         if index.has_pairs() {
-            index.pairs(prompt, answer).weigh(&mut scores)?;
+            index.weigh(&index.pairs(prompt, answer), &mut scores)?;
         }
         let mut sums = vec![0f64; index.contributors().len()];
         for (score, example) in scores.into_iter().zip(index.examples()) {

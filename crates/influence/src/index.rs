@@ -14,6 +14,7 @@ use super::{
     sketch::GradientSketch,
     trace::{AnswerTrace, TrainingCorpus},
 };
+use openlora_attribution::shares::noise;
 use openlora_core::{error::describe_decoding, frozen};
 use openlora_ledger::event::AttributionMethod;
 use openlora_model::WeightPrecision;
@@ -320,11 +321,26 @@ impl IndexFile {
     /// How rare the pairs of tokens are that the answer shares with each example.
     pub fn pairs(&self, prompt: &[u32], answer: &[u32]) -> PairOverlap {
         let corpus = self.corpus();
-        let originals: Vec<bool> = (0u32..)
-            .zip(self.examples.iter())
-            .map(|(at, example)| example.cluster == at)
-            .collect();
+        let originals: Vec<bool> = self.originals().collect();
         PairOverlap::count(corpus, &corpus.numbers(prompt, answer), &originals)
+    }
+
+    /// Weighs the scores of an answer by the pairs that it shares with the examples.
+    ///
+    /// # Errors
+    ///
+    /// The pairs are of an index with more examples.
+    pub fn weigh(&self, pairs: &PairOverlap, scores: &mut [i128]) -> Result<(), IndexError> {
+        let originals = self.originals().zip(scores.iter());
+        let originals = originals.filter_map(|(original, score)| original.then_some(*score));
+        let noise = noise(originals);
+        pairs.weigh(scores, noise)
+    }
+
+    /// Whether each example is the first of its cluster.
+    fn originals(&self) -> impl Iterator<Item = bool> {
+        let numbered = (0u32..).zip(self.examples.iter());
+        numbered.map(|(at, example)| example.cluster == at)
     }
 
     /// One score per example, positive if it helped; integers of a common scale.

@@ -139,7 +139,7 @@ impl AttributionIndex for ContributorIndex {
         let mut scores = self.index.scores(&gradient).map_err(mismatch)?;
         if let Some(pairs) = pairs {
             let pairs = PairOverlap::from_bytes(&decoded(pairs)?).map_err(mismatch)?;
-            pairs.weigh(&mut scores).map_err(mismatch)?;
+            self.index.weigh(&pairs, &mut scores).map_err(mismatch)?;
         }
         Ok(scores)
     }

@@ -14,6 +14,8 @@
 
 use std::collections::HashMap;
 
+use openlora_attribution::shares::CLIP;
+
 use super::{error::IndexError, trace::TrainingCorpus};
 
 /// Version of counting and weighing, in the parameters of an index.
@@ -69,14 +71,17 @@ impl PairOverlap {
         &self.0
     }
 
-    /// Multiplies each example's score with a factor between a floor and 1 that grows with its
-    /// weight. Signs stay, so that shared pairs give no share to data that did not help.
+    /// Multiplies the part of each score that exceeds the threshold of `noise` (the median absolute
+    /// score of the originals) with a factor between a floor and 1 that grows with the example's
+    /// weight. What the threshold leaves out stays as it is, and so does the noise of the scores:
+    /// shared pairs decide between examples that helped, and give no share to others.
     ///
     /// # Errors
     ///
     /// An example is listed that has no score.
-    pub fn weigh(&self, scores: &mut [i128]) -> Result<(), IndexError> {
+    pub fn weigh(&self, scores: &mut [i128], noise: u128) -> Result<(), IndexError> {
         let most = i128::from(Self::WHOLE);
+        let threshold = i128::try_from(noise.saturating_mul(CLIP)).unwrap_or(i128::MAX);
         let mut factors = vec![FLOOR; scores.len()];
         for (example, weight) in &self.0 {
             let factor = factors.get_mut(*example as usize);
@@ -87,7 +92,9 @@ impl PairOverlap {
             *factor += i128::from(*weight);
         }
         for (score, factor) in scores.iter_mut().zip(factors) {
-            *score = *score * factor / (FLOOR + most);
+            if *score > threshold {
+                *score = threshold + (*score - threshold) * factor / (FLOOR + most);
+            }
         }
         Ok(())
     }

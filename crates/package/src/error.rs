@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::{manifest::Digest, paths::PathProblem, release::SignatureProblem};
+use super::{digest::Digest, paths::PathProblem, release::SignatureProblem};
 use openlora_core::{
     Address, AddressProblem,
     error::{ExitClass, Explain, describe_io},

@@ -21,6 +21,7 @@
 pub mod build;
 mod card;
 mod compat;
+mod digest;
 mod envelope;
 mod error;
 mod facts;

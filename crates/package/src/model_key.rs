@@ -9,7 +9,7 @@ use ecdsa::RecoveryId;
 use p256::ecdsa::{Signature, VerifyingKey, signature::hazmat::PrehashVerifier};
 use sha2::{Digest as _, Sha256};
 
-use super::manifest::Digest;
+use super::digest::Digest;
 
 const PEM_BEGIN: &str = "-----BEGIN PUBLIC KEY-----";
 const PEM_END: &str = "-----END PUBLIC KEY-----";

@@ -93,8 +93,9 @@ pub fn sweep(lab: &Lab<'_>, tell: &mut dyn FnMut(&str)) -> Vec<Value> {
             let mut scores: Vec<i128> = scores.iter().map(whole).collect();
             if choice.pairs {
                 let pairs = witness.file.pairs(&query.prompt, &query.answer);
-                pairs
-                    .weigh(&mut scores)
+                witness
+                    .file
+                    .weigh(&pairs, &mut scores)
                     .expect("the examples are the index's");
             }
             scores

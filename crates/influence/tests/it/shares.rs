@@ -649,7 +649,8 @@ impl Gradients {
         for (at, scores) in self.scores(&self.rows()).into_iter().enumerate() {
             let mut whole: Vec<i128> = scores.iter().map(|it| (it * 1e12) as i128).collect();
             if let Some(texts) = texts {
-                texts.pairs[at].weigh(&mut whole).unwrap();
+                let noise = noise(whole.iter().copied());
+                texts.pairs[at].weigh(&mut whole, noise).unwrap();
             }
             let world = World {
                 parties: (0..OWNERS as u8).map(|at| party(at, 100_000)).collect(),

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DataError, DataRow, Dataset, RowFault, Task, long::OnLong};
+use super::{DataError, DataRow, Dataset, RowFault, Task};
 use crate::{
     dataset::TrainingExample,
     text::{ChatMessage, ModelTextError, TextCodec, TokenPiece},
@@ -31,6 +31,40 @@ pub enum LossOn {
     Completion,
     /// Everything but the messages that a row marks as not learned.
     All,
+}
+
+/// What becomes of a row that is longer than the limit.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum OnLong {
+    /// An error that names the row.
+    #[default]
+    Error,
+    /// Its text is cut until the row fits: a labelled text, a message of the user and a plain text
+    /// at the end, and the prompt of a task without conversations at the beginning.
+    Truncate,
+    /// It is left out.
+    Drop,
+    /// A plain text becomes several rows of at most the limit. Each begins with the last token of
+    /// the one before, so that the same tokens are learned as from one long row.
+    Split,
+}
+
+impl OnLong {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [Self; 4] = [Self::Error, Self::Truncate, Self::Drop, Self::Split];
+
+    /// The name in settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Truncate => "truncate",
+            Self::Drop => "drop",
+            Self::Split => "split",
+        }
+    }
 }
 
 /// How rows are encoded.

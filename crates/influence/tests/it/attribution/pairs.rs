@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use openlora_attribution::{
     AttributionIndex,
     queue::CallTokens,
-    shares::{Contributor, ShareFallback},
+    shares::{CLIP, Contributor, ShareFallback, noise},
 };
 use openlora_influence::{ContributorIndex, GradientSketch, IndexDraft, IndexFile, PairOverlap};
 use proptest::prelude::*;
@@ -67,8 +67,9 @@ proptest! {
         prop_assert_eq!(&PairOverlap::from_bytes(&found.to_bytes()).unwrap(), &found);
     }
 
+    /// Shared pairs move no example over the threshold of the noise, and leave the noise as it is.
     #[test]
-    fn weighing_keeps_signs_and_never_raises_a_score(
+    fn weighing_changes_only_what_exceeds_the_noise(
         (documents, clusters, answer) in documents(), seed in any::<i64>(),
     ) {
         let (_dir, index) = index_of(&documents, &clusters);
@@ -76,10 +77,21 @@ proptest! {
             .map(|at| (i128::from(seed) * (at + 1) % 1_000_003) << 60)
             .collect();
         let mut weighed = scores.clone();
-        index.pairs(&[], &answer).weigh(&mut weighed).unwrap();
+        index.weigh(&index.pairs(&[], &answer), &mut weighed).unwrap();
+        let noise_of = |scores: &[i128]| {
+            let firsts = clusters.iter().enumerate().zip(scores);
+            let firsts = firsts.filter(|((at, cluster), _)| *at == **cluster as usize);
+            noise(firsts.map(|(_, score)| *score))
+        };
+        let threshold = (CLIP * noise_of(&scores)) as i128;
+        prop_assert_eq!(noise_of(&weighed), noise_of(&scores));
         for (before, after) in scores.iter().zip(&weighed) {
             prop_assert_eq!(before.signum(), after.signum());
             prop_assert!(after.unsigned_abs() <= before.unsigned_abs());
+            match *before > threshold {
+                true => prop_assert!(*after >= threshold),
+                false => prop_assert_eq!(after, before),
+            }
         }
     }
 }
@@ -106,7 +118,7 @@ fn damaged_lists_are_refused() {
         assert!(PairOverlap::from_bytes(bad).is_err(), "{bad:?}");
     }
     let beyond = PairOverlap::from_bytes(&good).unwrap();
-    let refused = beyond.weigh(&mut [1; 4]).unwrap_err().to_string();
+    let refused = beyond.weigh(&mut [1; 4], 0).unwrap_err().to_string();
     assert_eq!(
         refused,
         "a sketch has shared pairs with example 4, the index 4 examples"
@@ -137,8 +149,9 @@ fn an_earlier_index_scores_as_before_and_each_refuses_the_others_sketches() {
     let (_dir, paired) = opened(&draft);
     let listed = PairOverlap::from_bytes(&[1, 2, 0, 0, 0, 255, 255]).unwrap();
     let late = format!("{early}.{}", STANDARD.encode(listed.to_bytes()));
-    let mut weighed = raw;
-    listed.weigh(&mut weighed).unwrap();
+    let mut weighed = raw.clone();
+    let noise = noise(raw.iter().copied());
+    listed.weigh(&mut weighed, noise).unwrap();
     assert_eq!(paired.scores(&late).unwrap(), weighed);
     for (index, sketch) in [(&plain, &late), (&paired, &early)] {
         assert_eq!(index.scores(sketch), Err(ShareFallback::Mismatch));
