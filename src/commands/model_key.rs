@@ -69,7 +69,9 @@ pub fn show(
     } else if let Some(out) = out {
         printer.line(out.display().to_string());
     } else {
-        printer.line(public.to_pem().trim_end());
+        for line in public.to_pem().lines() {
+            printer.line(line);
+        }
     }
     Ok(ExitStatus::Success)
 }
