@@ -43,9 +43,11 @@ MODELS = (
 )
 
 
-def rows(path):
-    with path.open(encoding="utf-8") as lines:
-        read = [json.loads(line) for line in lines if line.strip()]
+def rows(paths):
+    read = []
+    for path in paths:
+        with path.open(encoding="utf-8") as lines:
+            read += [json.loads(line) for line in lines if line.strip()]
     return [row["text"] for row in read], [row["label"] for row in read]
 
 
@@ -69,14 +71,19 @@ def measured(name, make, parameters, parts):
 
 
 def is_labelled(folder):
-    if not all((folder / f"{part}.jsonl").is_file() for part in PARTS):
+    if not all(files(folder, part) for part in PARTS):
         return False
     with (folder / "test.jsonl").open(encoding="utf-8") as lines:
         return "label" in json.loads(next(lines))
 
 
+def files(folder, part):
+    """`data split` writes one file of training rows for each source: `train-NAME.jsonl`."""
+    return sorted(folder.glob(f"{part}.jsonl")) or sorted(folder.glob(f"{part}-*.jsonl"))
+
+
 def measured_set(folder):
-    parts = [rows(folder / f"{part}.jsonl") for part in PARTS]
+    parts = [rows(files(folder, part)) for part in PARTS]
     return {
         "set": folder.name,
         "rows": [len(texts) for texts, _ in parts],
