@@ -214,14 +214,7 @@ impl LogAuditor {
         audited.calls = calls.len() as u64;
         audited.charged = calls.iter().map(|call| call.charge.amount).sum();
         let pools = pools(&splits);
-        sums::check_sums(
-            &self,
-            &catalogue.contributions,
-            &calls,
-            &pools,
-            &mut audited,
-        )
-        .await?;
+        sums::check_sums(&self, &catalogue, &calls, &pools, &mut audited).await?;
         audited.ok = audited.differences.is_empty();
         audited.complete = audited.calls > 0 && audited.skipped.is_empty();
         Ok(audited)

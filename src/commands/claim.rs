@@ -197,9 +197,13 @@ async fn pools_of(source: &LogSource) -> Result<BTreeSet<ReceiverKey>, Failure> 
         let hint = "the chain alone is enough: name the pool with --pool ADDRESS";
         failure.with_hint(hint)
     };
-    let mut pools = BTreeSet::new();
-    for root in source.catalogue().await.map_err(without)?.contributions {
-        let file = source.contributions(root).await.map_err(without)?;
+    let catalogue = source.catalogue().await.map_err(without)?;
+    let mut pools: BTreeSet<ReceiverKey> = catalogue.pools.into_iter().collect();
+    if !pools.is_empty() {
+        return Ok(pools);
+    }
+    for root in catalogue.contributions {
+        let file = source.contributions(root, None).await.map_err(without)?;
         pools.extend(file.map(|it| it.pool));
     }
     Ok(pools)

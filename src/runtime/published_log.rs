@@ -10,9 +10,12 @@ use openlora_core::{
     Word,
     error::{ExitClass, Failure, describe_decoding},
 };
-use openlora_ledger::publication::{
-    AnchoredBatch, CATALOGUE, FORMAT, LogCatalogue, PoolContributions, batch_file,
-    contributions_file,
+use openlora_ledger::{
+    ReceiverKey,
+    publication::{
+        AnchoredBatch, CATALOGUE, FORMAT, LogCatalogue, PoolContributions, batch_file,
+        contributions_file, earlier_contributions_file,
+    },
 };
 
 /// Timeouts for connecting, for the next chunk, and for a whole file.
@@ -90,11 +93,23 @@ impl LogSource {
         Ok(found)
     }
 
-    pub async fn contributions(&self, root: Word) -> Result<Option<PoolContributions>, Failure> {
-        let name = contributions_file(root);
-        let found: Option<PoolContributions> = self.read(&name).await?;
-        check(found.as_ref().map(|it| it.format), &name)?;
-        Ok(found)
+    /// The contributions of a pool under a root; of whichever pool, in logs of earlier versions,
+    /// which do not name the pools.
+    pub async fn contributions(
+        &self,
+        root: Word,
+        pool: Option<ReceiverKey>,
+    ) -> Result<Option<PoolContributions>, Failure> {
+        let named = pool.map(|pool| contributions_file(root, pool));
+        for name in named.into_iter().chain([earlier_contributions_file(root)]) {
+            let found: Option<PoolContributions> = self.read(&name).await?;
+            check(found.as_ref().map(|it| it.format), &name)?;
+            let found = found.filter(|found| pool.is_none_or(|pool| found.pool == pool));
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
 
     /// None if the log has no such file.

@@ -211,6 +211,7 @@ impl RewardPublisher {
         let catalogue = LogCatalogue {
             batches: facts.anchored().map(|it| it.root).collect(),
             contributions: facts.proposed().map(|it| it.root).collect(),
+            pools: facts.proposed().map(|it| it.pool).collect(),
         };
         let log = &self.source.log;
         if catalogue != log.catalogue() {
@@ -506,11 +507,11 @@ impl RewardPublisher {
         Ok(allotment)
     }
 
-    /// The contributions stated up to a root, as far as the published files go back.
-    fn stated(&self, root: Option<Word>) -> StatedContributions {
+    /// A pool's contributions stated up to a root, as far as the published files go back.
+    fn stated(&self, pool: ReceiverKey, root: Option<Word>) -> StatedContributions {
         let mut files = Vec::new();
         let mut next = root;
-        while let Some(file) = next.and_then(|root| self.source.log.contributions(root)) {
+        while let Some(file) = next.and_then(|root| self.source.log.contributions(root, pool)) {
             next = file.source.as_ref().and_then(|source| source.previous);
             files.push(file);
         }
@@ -562,7 +563,7 @@ impl RewardPublisher {
         let key = pool.key;
         let last = reading.facts.proposed().rfind(|it| it.pool == key);
         let last = last.map(|it| it.root);
-        let stated = self.stated(last);
+        let stated = self.stated(key, last);
         let allotment = self.allotment(reading, key)?;
         let Some(next) = allot(&allotment, &stated, pool.received) else {
             return Ok(None);
@@ -572,7 +573,7 @@ impl RewardPublisher {
         let published = self
             .source
             .log
-            .contributions(next.root)
+            .contributions(next.root, key)
             .filter(|_| is_stated);
         let contributions = published.unwrap_or(next);
         let entries = entries_of(self.client.chain(), pool, &contributions).await?;

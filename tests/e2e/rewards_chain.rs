@@ -23,13 +23,16 @@ use openlora_ledger::{
         AttributionMethod, CallAttributed, CallKind, Event, FinishReason, PaymentReceived,
         SplitRead, TokenUsage,
     },
-    publication::event_id,
+    publication::{
+        FORMAT, PoolContributions, earlier_contributions_file, event_id, parse_contributions_file,
+    },
 };
 use openlora_payments::{
     rewards::{pool_of, server_facts, split_of},
     settlement::ChainSettler,
     x402::wire::ExactPayload,
 };
+use openlora_ports::PublishedLog;
 use openlora_runtime::rewards::{RewardPublisher, RewardSchedule, RewardSource};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -648,6 +651,53 @@ fn a_demand_is_answered_and_one_that_cannot_be_ends_for_its_sum_alone() {
         (0, &json!([])),
         "{audited}"
     );
+}
+
+/// Equal sums give equal roots, whichever pools owe them.
+#[test]
+fn pools_that_owe_the_same_sums_have_a_file_each() {
+    let home = tempfile::tempdir().unwrap();
+    let log = LogFolder::at(home.path());
+    let root = Word([7; 32]);
+    let files = [(ADA, 3), (BOB, 9)].map(|(receiver, through)| PoolContributions {
+        format: FORMAT,
+        pool: ReceiverKey {
+            chain_id: 31_337,
+            receiver: receiver.parse().unwrap(),
+            token: OWN.parse().unwrap(),
+        },
+        root,
+        total: Amount(1),
+        through,
+        owed: Vec::new(),
+        source: None,
+    });
+    files
+        .iter()
+        .for_each(|file| log.keep_contributions(file).unwrap());
+    for file in &files {
+        assert_eq!(log.contributions(root, file.pool).as_ref(), Some(file));
+    }
+    let mut names: Vec<String> = std::fs::read_dir(home.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    let parsed: Vec<Option<String>> = names
+        .iter()
+        .map(|it| parse_contributions_file(it))
+        .collect();
+    assert_eq!(parsed, names.iter().cloned().map(Some).collect::<Vec<_>>());
+    assert_eq!(names.len(), 2);
+    // A file of an earlier version is that of one pool.
+    let earlier = tempfile::tempdir().unwrap();
+    let bytes = serde_json::to_vec(&files[0]).unwrap();
+    std::fs::write(earlier.path().join(earlier_contributions_file(root)), bytes).unwrap();
+    let log = LogFolder::at(earlier.path());
+    let found = files
+        .each_ref()
+        .map(|file| log.contributions(root, file.pool));
+    assert_eq!(found, [Some(files[0].clone()), None]);
 }
 
 #[test]

@@ -11,8 +11,12 @@ use openlora_core::{
     error::{ExitClass, Failure},
     private::files,
 };
-use openlora_ledger::publication::{
-    AnchoredBatch, CATALOGUE, LogCatalogue, PoolContributions, batch_file, contributions_file,
+use openlora_ledger::{
+    ReceiverKey,
+    publication::{
+        AnchoredBatch, CATALOGUE, LogCatalogue, PoolContributions, batch_file, contributions_file,
+        earlier_contributions_file,
+    },
 };
 use openlora_ports::PublishedLog;
 
@@ -34,7 +38,8 @@ impl LogFolder {
     }
 
     pub fn keep_contributions(&self, contributions: &PoolContributions) -> Result<(), Failure> {
-        self.keep(&contributions_file(contributions.root), contributions)
+        let name = contributions_file(contributions.root, contributions.pool);
+        self.keep(&name, contributions)
     }
 
     pub fn keep_catalogue(&self, catalogue: &LogCatalogue) -> Result<(), Failure> {
@@ -72,7 +77,10 @@ impl PublishedLog for LogFolder {
         self.find(&batch_file(root))
     }
 
-    fn contributions(&self, root: Word) -> Option<PoolContributions> {
-        self.find(&contributions_file(root))
+    fn contributions(&self, root: Word, pool: ReceiverKey) -> Option<PoolContributions> {
+        let earlier = || self.find(&earlier_contributions_file(root));
+        self.find(&contributions_file(root, pool))
+            .or_else(earlier)
+            .filter(|found: &PoolContributions| found.pool == pool)
     }
 }

@@ -146,6 +146,9 @@ pub struct LogCatalogue {
     pub batches: Vec<Word>,
     /// Roots of contributions, oldest first per pool.
     pub contributions: Vec<Word>,
+    /// The pool of each of these; absent in catalogues of earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pools: Vec<ReceiverKey>,
 }
 
 /// Name of the catalogue's file.
@@ -156,7 +159,36 @@ pub fn batch_file(root: Word) -> String {
     format!("batch-{root}.json")
 }
 
-/// Name of the file of a pool's contributions.
-pub fn contributions_file(root: Word) -> String {
+/// Name of the file of a pool's contributions. Pools that owe the same sums have the same root, so
+/// the name has the pool too.
+pub fn contributions_file(root: Word, pool: ReceiverKey) -> String {
+    let ReceiverKey {
+        chain_id,
+        receiver,
+        token,
+    } = pool;
+    format!("contributions-{root}-{chain_id}-{receiver}-{token}.json")
+}
+
+/// The name that earlier versions gave to the file of a root.
+pub fn earlier_contributions_file(root: Word) -> String {
     format!("contributions-{root}.json")
+}
+
+/// The name of a file of contributions, rebuilt from its parsed form.
+pub fn parse_contributions_file(name: &str) -> Option<String> {
+    let stem = name.strip_prefix("contributions-")?.strip_suffix(".json")?;
+    let parts: Vec<&str> = stem.split('-').collect();
+    match parts.as_slice() {
+        [root] => Some(earlier_contributions_file(root.parse().ok()?)),
+        [root, chain_id, receiver, token] => {
+            let pool = ReceiverKey {
+                chain_id: chain_id.parse().ok()?,
+                receiver: receiver.parse().ok()?,
+                token: token.parse().ok()?,
+            };
+            Some(contributions_file(root.parse().ok()?, pool))
+        }
+        _ => None,
+    }
 }

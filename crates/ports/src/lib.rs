@@ -27,7 +27,7 @@ use std::collections::BTreeMap;
 use openlora_core::error::Failure;
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::{
-    CallCharge, CallWork, CheckedPayment, PriceList, SponsoredGas,
+    CallCharge, CallWork, CheckedPayment, PriceList, ReceiverKey, SponsoredGas,
     event::Event,
     publication::{AnchoredBatch, PoolContributions},
 };
@@ -233,7 +233,8 @@ pub trait PublishedLog: Send + Sync {
     /// None if there is no readable file for this root.
     fn batch(&self, root: Word) -> Option<AnchoredBatch>;
 
-    fn contributions(&self, root: Word) -> Option<PoolContributions>;
+    /// The contributions of a pool under a root.
+    fn contributions(&self, root: Word, pool: ReceiverKey) -> Option<PoolContributions>;
 }
 
 /// Settles and withdraws on request of the operator; results are per chain.

@@ -9,7 +9,9 @@ use super::{
 use openlora_core::{Amount, Word, error::Failure};
 use openlora_ledger::{
     AttributedCall, PoolAllotment, ReceiverKey, StatedContributions,
-    publication::{ContributionsSource, ContributorOwed, PoolContributions, PublishedCall},
+    publication::{
+        ContributionsSource, ContributorOwed, LogCatalogue, PoolContributions, PublishedCall,
+    },
 };
 use openlora_payments::rewards::{contributions_tree, entries, pool_of, proposed_on};
 
@@ -17,14 +19,15 @@ use openlora_payments::rewards::{contributions_tree, entries, pool_of, proposed_
 /// root, and is on the chain.
 pub(super) async fn check_sums(
     auditor: &LogAuditor,
-    roots: &[Word],
+    catalogue: &LogCatalogue,
     calls: &[PublishedCall],
     pools: &[ReceiverKey],
     audited: &mut LogAudit,
 ) -> Result<(), Failure> {
     let mut files = Vec::new();
-    for root in roots {
-        match auditor.source.contributions(*root).await? {
+    for (at, root) in catalogue.contributions.iter().enumerate() {
+        let pool = catalogue.pools.get(at).copied();
+        match auditor.source.contributions(*root, pool).await? {
             Some(file) if pools.contains(&file.pool) => files.push(file),
             Some(_) => {}
             None => {

@@ -86,7 +86,7 @@ fn proposed(
     log: &dyn PublishedLog,
 ) -> Option<Event> {
     let root = Word::from(event.root);
-    let contributions = log.contributions(root)?;
+    let contributions = log.contributions(root, pool)?;
     Some(Event::ContributionsProposed(Box::new(
         ContributionsProposed {
             tx: at.tx.clone(),

@@ -18,8 +18,7 @@ use crate::{
     receipt,
     request_id::RequestId,
 };
-use openlora_core::Word;
-use openlora_ledger::publication::{CATALOGUE, batch_file, contributions_file};
+use openlora_ledger::publication::{CATALOGUE, batch_file, parse_contributions_file};
 
 /// Bytes of a file that are read at a time.
 const PIECE: usize = 64 * 1024;
@@ -84,12 +83,10 @@ fn known(name: &str) -> Option<String> {
     if name == CATALOGUE {
         return Some(CATALOGUE.to_owned());
     }
-    let (kind, rest) = name.split_once('-')?;
-    let root: Word = rest.strip_suffix(".json")?.parse().ok()?;
-    match kind {
-        "batch" => Some(batch_file(root)),
-        "contributions" => Some(contributions_file(root)),
-        _ => None,
+    let batch = name.strip_prefix("batch-");
+    match batch.and_then(|rest| rest.strip_suffix(".json")) {
+        Some(root) => Some(batch_file(root.parse().ok()?)),
+        None => parse_contributions_file(name),
     }
 }
 
