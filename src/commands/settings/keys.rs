@@ -246,7 +246,7 @@ settings! {
         parallel: Option<usize> = integer(1, 256), None,
             "calls that the native engine answers at once for one adapter; 1 with --local and 8 otherwise when unset";
         adapter_memory: Option<u64> = integer(1, LARGE), None,
-            "memory in bytes for adapters of the native engine; those that were not called for longest leave it until they are called; no limit when unset";
+            "memory in bytes for adapters of the native engine; the least recently called ones leave it until they are called; no limit when unset";
         max_concurrent: Option<usize> = integer(1, 4096), None,
             "calls generating at once; 4 with mistral.rs and 32 with the native engine when unset";
         attribution_queue: usize = integer(1, LARGE), Some("1024"),
