@@ -54,7 +54,6 @@ fn work(context: &CommandContext, request: &EvalRequest) -> Result<ExitStatus, F
         .into());
     };
     let config = project::train_config(settings)?;
-    tell_unlearned(context, &rows, config.loss);
     let base = project::base(context, None)?;
     adapter::verify_base(&adapter, &base.digest)?;
     let task = match &adapter.task {
@@ -63,6 +62,7 @@ fn work(context: &CommandContext, request: &EvalRequest) -> Result<ExitStatus, F
     };
     let codec = TextCodec::open(&base.dir)?;
     let options = row_options(settings, &config, trained_row_options(&folder, &adapter)?);
+    tell_unlearned(context, &rows, options.loss);
     let most = base.config.max_positions;
     let set = EvalSet::new(&codec, &task, &rows, &options, most).map_err(too_long)?;
     tell_long(context, "held-out rows", &set.long_rows());

@@ -237,7 +237,7 @@ async fn run_wallet(
             password,
         } => {
             let file = password.password_file.as_deref();
-            model_key::show(context, name.as_deref(), out.as_deref(), file)
+            model_key::print_model_key(context, name.as_deref(), out.as_deref(), file)
         }
         WalletCommand::Unlock {
             name,

@@ -27,7 +27,7 @@ pub struct ModelKeyReport {
 }
 
 /// The key is derived from the account's private key, so the account is unlocked.
-pub fn show(
+pub fn print_model_key(
     context: &CommandContext,
     name: Option<&str>,
     out: Option<&Path>,

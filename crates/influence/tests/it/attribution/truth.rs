@@ -41,13 +41,12 @@ const NOISE: f64 = 0.02;
 /// LDS against DataInf's, as the method promises it.
 const LDS_GAIN: f64 = 1.3;
 
-#[test]
-fn shares_are_truer_than_equal_ones_and_than_those_of_datainf() {
-    let (_dir, base) = super::nano();
-    let plan = Plan {
+/// Eighty examples, retrained without each contributor with so many seeds, and on so many halves.
+fn small_plan(queries: usize, subsets: usize, contributor_seeds: u64) -> Plan {
+    Plan {
         size: Size {
             examples: 80,
-            queries: 64,
+            queries,
             seed: 5,
         },
         recipe: Recipe {
@@ -58,15 +57,21 @@ fn shares_are_truer_than_equal_ones_and_than_those_of_datainf() {
             rank: 8,
         },
         effort: Effort {
-            subsets: 10,
+            subsets,
             seeds: 1,
-            contributor_seeds: 1,
+            contributor_seeds,
             seed: 5,
         },
         cache: None,
         real: None,
         sweep: false,
-    };
+    }
+}
+
+#[test]
+fn shares_are_truer_than_equal_ones_and_than_those_of_datainf() {
+    let (_dir, base) = super::nano();
+    let plan = small_plan(64, 10, 1);
     let report = study(&plan, &base, "bazaar", &mut |_| {});
     let figure = |method: &str, name: &str| report[method][name].as_f64().unwrap();
     assert_eq!(report["contributors"], 10);
@@ -92,27 +97,8 @@ fn shares_are_truer_than_equal_ones_and_than_those_of_datainf() {
 fn shares_of_real_comments_are_truer_than_equal_ones_and_than_those_of_datainf_and_pairs() {
     let (_dir, base) = super::nano();
     let plan = Plan {
-        size: Size {
-            examples: 80,
-            queries: 28,
-            seed: 5,
-        },
-        recipe: Recipe {
-            epochs: 6,
-            batch: 4,
-            lr: 4e-3,
-            warmup: 10,
-            rank: 8,
-        },
-        effort: Effort {
-            subsets: 2,
-            seeds: 1,
-            contributor_seeds: 2,
-            seed: 5,
-        },
-        cache: None,
         real: Some(crate::paths::repository().join("crates/influence/tests/data")),
-        sweep: false,
+        ..small_plan(28, 2, 2)
     };
     let report = study(&plan, &base, "youtube_spam", &mut |_| {});
     assert_eq!(report["contributors"], 10);
