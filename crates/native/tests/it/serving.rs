@@ -23,6 +23,11 @@ use crate::{
     waiting,
 };
 
+/// An answer that takes minutes, each token reading all earlier ones: it still runs when a test drops
+/// it, however slow the machine is.
+const LONG_ANSWER: usize = 60_000;
+const LONG_CONTEXT: usize = 1 << 16;
+
 /// Keys and values of 32 tokens of the golden llama, with f32 weights.
 const PAGE_BYTES: u64 = 4 * 2 * 2 * 32 * (8 + 16);
 
@@ -66,8 +71,8 @@ async fn calls_beyond_the_queue_are_refused_until_others_end() {
     };
     let engines: Arc<dyn ModelLoader> = Arc::new(NativeLoader::new(settings));
     let script = Script::new().choice("x", &[("x", 1.0)]);
-    let engine = script.load_with(&engines, 1 << 14).await;
-    let running = engine.generate(text("x"), up_to(1 << 13)).await.unwrap();
+    let engine = script.load_with(&engines, LONG_CONTEXT).await;
+    let running = engine.generate(text("x"), up_to(LONG_ANSWER)).await.unwrap();
     let waiting_call = engine.generate(text("x"), up_to(2)).await.unwrap();
     let error = refusal(&engine, text("x"), up_to(2)).await;
     let message = "script takes no further call now: 2 calls run or wait already".to_owned();
@@ -209,12 +214,12 @@ async fn rows_before_the_answer(payer: &str) -> u64 {
     }));
     let engines: Arc<dyn ModelLoader> = loader.clone();
     let script = Script::new().choice("x", &[("x", 1.0)]);
-    let engine = script.load_with(&engines, 1 << 15).await;
+    let engine = script.load_with(&engines, LONG_CONTEXT).await;
     let of = async |payer: &str| {
         let own = engine.for_call(&FairShareKey::from(payer)).await;
         own.unwrap().unwrap()
     };
-    let first = engine.generate(text("x"), up_to(1 << 14)).await.unwrap();
+    let first = engine.generate(text("x"), up_to(LONG_ANSWER)).await.unwrap();
     let busy = of("busy").await;
     let mut flood = Vec::new();
     for _ in 0..50 {
@@ -249,13 +254,13 @@ async fn a_payer_that_was_served_more_takes_its_turn() {
     });
     let engines: Arc<dyn ModelLoader> = Arc::new(loader);
     let script = Script::new().choice("x", &[("x", 1.0)]);
-    let engine = script.load_with(&engines, 1 << 15).await;
+    let engine = script.load_with(&engines, LONG_CONTEXT).await;
     let of = async |payer: &str| {
         let own = engine.for_call(&FairShareKey::from(payer)).await;
         own.unwrap().unwrap()
     };
     let (busy, other) = (of("busy").await, of("other").await);
-    let running = busy.generate(text("x"), up_to(1 << 14)).await.unwrap();
+    let running = busy.generate(text("x"), up_to(LONG_ANSWER)).await.unwrap();
     join_all((1..SLOTS).map(|_| ask(&other, text("x"), up_to(2_000)))).await;
     let ended = AtomicUsize::new(0);
     let mut flood = Vec::new();
