@@ -1,0 +1,1 @@
+//! Light containers of adapters: image layouts, and the jail that runs them.

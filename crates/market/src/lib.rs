@@ -1,0 +1,1 @@
+//! How adapters are found and bought: search, the paying proxy, tools for agents.

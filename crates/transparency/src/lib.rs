@@ -1,0 +1,1 @@
+//! The log of calls as a tiled Merkle tree with signed checkpoints.
