@@ -13,6 +13,7 @@ use super::{
     earnings::{self, EarningsRequest},
     eval::EvalRequest,
     explore::ExploreRequest,
+    export::{AdapterFormat, ExportRequest},
     init::InitRequest,
     package::PackageRequest,
     payer::PayerRequest,
@@ -23,10 +24,10 @@ use super::{
     verify::VerifyRequest,
 };
 use crate::commands::cli::{
-    AuditArgs, BenchServeArgs, CallArgs, CallKindArg, ChatArgs, ClaimArgs, DashArgs, DemoArgs,
-    DeployArgs, EarningsArgs, EarningsByArg, EvalArgs, ExploreArgs, InitArgs, NewChannelArgs,
-    OneChannelArgs, PackageArgs, PayerArgs, ReplayArgs, SchemeArg, ServeArgs, TrainArgs,
-    TreasuryArgs, VerifyArgs,
+    AdapterFormatArg, AuditArgs, BenchServeArgs, CallArgs, CallKindArg, ChatArgs, ClaimArgs,
+    DashArgs, DemoArgs, DeployArgs, EarningsArgs, EarningsByArg, EvalArgs, ExploreArgs, ExportArgs,
+    InitArgs, NewChannelArgs, OneChannelArgs, PackageArgs, PayerArgs, ReplayArgs, SchemeArg,
+    ServeArgs, TrainArgs, TreasuryArgs, VerifyArgs,
 };
 use openlora_ledger::PaymentScheme;
 use openlora_payments::payer::SchemeChoice;
@@ -97,6 +98,20 @@ impl From<VerifyArgs> for VerifyRequest {
             keys: args.key,
             policy: args.policy,
             chain: args.chain,
+        }
+    }
+}
+
+impl From<ExportArgs> for ExportRequest {
+    fn from(args: ExportArgs) -> Self {
+        Self {
+            adapter: args.adapter,
+            format: match args.format {
+                AdapterFormatArg::Peft => AdapterFormat::Peft,
+                AdapterFormatArg::Merged => AdapterFormat::Merged,
+                AdapterFormatArg::Gguf => AdapterFormat::Gguf,
+            },
+            out: args.out,
         }
     }
 }

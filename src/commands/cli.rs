@@ -120,6 +120,8 @@ pub enum CliCommand {
     Package(PackageArgs),
     /// Check a package: structure, digests, signature, base, data
     Verify(VerifyArgs),
+    /// Write an adapter for other programs: PEFT, a merged model, llama.cpp
+    Export(ExportArgs),
     /// Register a package in the chain's registry, or publish its next version there
     Deploy(DeployArgs),
     /// Show what the registry knows: releases, split, servers, calls, revenue
@@ -500,6 +502,29 @@ pub struct VerifyArgs {
     /// Compare the package with its registration on the network
     #[arg(long)]
     pub chain: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Package, run, or folder of an adapter; the latest run when left out
+    #[arg(value_name = "PKG|RUN")]
+    pub adapter: Option<PathBuf>,
+    /// peft: the adapter's folder; merged: the base with the adapter added; gguf: an adapter file of llama.cpp
+    #[arg(long, value_name = "FORMAT")]
+    pub format: AdapterFormatArg,
+    /// New folder, or new file for gguf
+    #[arg(long, value_name = "PATH")]
+    pub out: PathBuf,
+    /// Base model: nano, a folder, a GGUF file, or a Hub id; the adapter's own when left out
+    #[arg(long, value_name = "PATH|ID")]
+    pub base: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AdapterFormatArg {
+    Peft,
+    Merged,
+    Gguf,
 }
 
 #[derive(Debug, Args)]
@@ -1239,6 +1264,9 @@ impl CliCommand {
                 SettingFlag("base.id", "--base", args.base.as_deref()),
                 SettingFlag("wallet.account", "--account", args.account.as_deref()),
             ]),
+            Self::Export(args) => {
+                overrides([SettingFlag("base.id", "--base", args.base.as_deref())])
+            }
             Self::Deploy(args) => overrides([
                 SettingFlag("deploy.max_fee", "--max-fee", args.max_fee.as_deref()),
                 SettingFlag("wallet.account", "--account", args.account.as_deref()),

@@ -25,6 +25,7 @@ pub mod doctor;
 pub mod earnings;
 pub mod eval;
 pub mod explore;
+pub mod export;
 pub mod figures;
 mod guard;
 pub mod init;
@@ -110,6 +111,7 @@ pub async fn dispatch(
         CliCommand::Attribution(command) => run_attribution(context, command).await,
         CliCommand::Package(args) => package::run(context, args.into()).await,
         CliCommand::Verify(args) => verify::run(context, args.into()).await,
+        CliCommand::Export(args) => export::run(context, args.into()).await,
         CliCommand::Deploy(args) => deploy::run(context, args.into()).await,
         CliCommand::Earnings(args) => earnings::run(context, args.into()).await,
         CliCommand::Explore(args) => explore::run(context, args.into()).await,

@@ -164,9 +164,14 @@ pub(super) fn checked(
 ///
 /// A package with a check that fails.
 pub(super) fn require_loadable(dir: &Path) -> Result<(), Failure> {
+    require_usable(dir, &Err("the engine compares the base".to_owned()))
+}
+
+/// The same, with what is known of the base.
+pub(super) fn require_usable(dir: &Path, base: &KnownFact<BaseFacts>) -> Result<(), Failure> {
     let package = openlora_package::read(dir)?;
     let gather = |_: &Package| LocalEvidence {
-        base: Err("the engine compares the base".to_owned()),
+        base: base.clone(),
         datasets: Vec::new(),
         domain: None,
         publishers: Vec::new(),

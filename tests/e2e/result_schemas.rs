@@ -4,8 +4,8 @@ use schemars::{Schema, schema_for};
 
 use openlora::commands::{
     attribution, audit, bench, call, channel, claim, config, dash, data, demo, deploy, devnet,
-    doctor, earnings, init, model_key, package, printer::ErrorEnvelope, receipts, serve, settle,
-    train, wallet, withdraw,
+    doctor, earnings, export, init, model_key, package, printer::ErrorEnvelope, receipts, serve,
+    settle, train, wallet, withdraw,
 };
 use openlora_package::verify;
 use openlora_release::explore::RegistryReport;
@@ -80,6 +80,7 @@ pub const SCHEMAS: &[ResultSchema] = &[
     ("dash", || schema_for!(dash::DashReport)),
     ("earnings", || schema_for!(earnings::EarningsReport)),
     ("verify", || schema_for!(verify::PackageVerification)),
+    ("export", || schema_for!(export::ExportReport)),
     ("wallet-account", || schema_for!(wallet::AccountReport)),
     ("wallet-list", || schema_for!(Vec<wallet::AccountReport>)),
     ("wallet-balance", || schema_for!(wallet::BalanceReport)),

@@ -192,6 +192,7 @@ fn wallet_and_package(results: &mut Results, project: &Path) {
         "package --password-file pw --out package",
     );
     results.run("verify", project, "verify package");
+    results.run("export", project, "export --format gguf --out adapter.gguf");
     deployed(results, project);
     let url = rpc(&[
         ("eth_chainId", "0x7a69"),

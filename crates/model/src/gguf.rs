@@ -25,6 +25,7 @@ use std::{
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
+pub(crate) use self::layout::{architecture_in_gguf, interleave_heads, tensor_in_gguf};
 pub use self::{
     blocks::BlockType,
     cache::{ConversionLease, MOST_CONVERSIONS, MOST_CONVERTED_BYTES},

@@ -30,10 +30,12 @@ use super::{
 /// Files that every base must have.
 const REQUIRED: [&str; 2] = ["config.json", "tokenizer.json"];
 /// Files that are fetched when the repository has them.
-const OPTIONAL: [&str; 3] = [
+const OPTIONAL: [&str; 4] = [
     "tokenizer_config.json",
     "chat_template.jinja",
     "generation_config.json",
+    // The model card, which states the licence.
+    "README.md",
 ];
 /// Attempts to download one file; each continues where the last one stopped.
 const ATTEMPTS: usize = 3;

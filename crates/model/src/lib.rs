@@ -23,6 +23,7 @@
 
 pub mod adapter;
 pub mod dataset;
+pub mod export;
 
 mod base;
 mod config;

@@ -75,7 +75,8 @@ const LENGTH: u64 = 8;
 /// Maximum header size of the format.
 const LARGEST_HEADER: u64 = 100_000_000;
 
-struct WeightShard {
+/// One open weight file.
+pub(crate) struct WeightShard {
     path: PathBuf,
     file: File,
     /// Offset of the tensors' data.
@@ -103,7 +104,26 @@ impl WeightShard {
         })
     }
 
-    fn data(&self, name: &str, info: &TensorInfo) -> Result<Vec<u8>, ModelError> {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file up to the tensors' data.
+    pub(crate) fn header(&self) -> Result<Vec<u8>, ModelError> {
+        let mut bytes = vec![0; self.start as usize];
+        let read = self.file.read_exact_at(&mut bytes, 0);
+        read.map_err(ModelError::io("read", &self.path))?;
+        Ok(bytes)
+    }
+
+    /// The tensors in the order of their data, which has no holes.
+    pub(crate) fn in_order(&self) -> Vec<(String, &TensorInfo)> {
+        let mut all: Vec<(String, &TensorInfo)> = self.metadata.tensors().into_iter().collect();
+        all.sort_by_key(|(_, info)| info.data_offsets);
+        all
+    }
+
+    pub(crate) fn data(&self, name: &str, info: &TensorInfo) -> Result<Vec<u8>, ModelError> {
         let (start, end) = info.data_offsets;
         let mut bytes = vec![0; end - start];
         let read = self
@@ -183,6 +203,10 @@ impl WeightFiles {
             shards,
             places,
         })
+    }
+
+    pub(crate) fn shards(&self) -> &[WeightShard] {
+        &self.shards
     }
 
     /// Row-major values of a tensor of the expected shape.

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use super::{
     card, compat,
+    derived::{BOM_FILE, PROVENANCE_FILE, derived_documents},
     error::{ManifestProblem, PackageError},
     facts::{BaseFacts, RunFacts, adapter_facts, imported},
     manifest::{
@@ -75,6 +76,12 @@ const FILES: &[(&str, &str, &str)] = &[
     (TASK_FILE, "application/json", "task"),
     ("README.md", "text/markdown", "card"),
     ("LICENSE", "text/plain", "license"),
+    (BOM_FILE, "application/vnd.cyclonedx+json", "bom"),
+    (
+        PROVENANCE_FILE,
+        "application/vnd.in-toto+json",
+        "provenance",
+    ),
 ];
 
 /// Assembles a package.
@@ -112,20 +119,28 @@ pub fn draft(parts: &PackageParts<'_>) -> Result<PackageDraft, PackageError> {
             .unwrap_or_else(|| card::NO_LICENSE.to_owned()),
         usage_log: None,
     };
-    let files = contents(parts, &manifest)?;
-    manifest.files = files
-        .iter()
-        .map(|(path, bytes)| described(path, bytes))
-        .collect();
-    manifest.check().map_err(|problem| match problem {
+    let mut files = contents(parts, &manifest)?;
+    manifest.files = described_files(&files);
+    manifest.check().map_err(stated_problem)?;
+    files.extend(derived_documents(&manifest).map_err(stated_problem)?);
+    manifest.files = described_files(&files);
+    Ok(PackageDraft { manifest, files })
+}
+
+fn stated_problem(problem: ManifestProblem) -> PackageError {
+    match problem {
         ManifestProblem::Split(problem) => PackageError::Split(problem),
         ManifestProblem::Contributors(problem) => PackageError::Contributors(problem),
         problem => PackageError::Manifest {
             path: super::MANIFEST_FILE.into(),
             problem,
         },
-    })?;
-    Ok(PackageDraft { manifest, files })
+    }
+}
+
+fn described_files(files: &BTreeMap<String, Vec<u8>>) -> Vec<PackageFile> {
+    let described = |(path, bytes): (&String, &Vec<u8>)| described(path, bytes);
+    files.iter().map(described).collect()
 }
 
 /// A run states the base it was trained on, and so does the task card of an adapter trained here.

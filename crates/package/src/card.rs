@@ -4,12 +4,79 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::manifest::{Manifest, WeightsOrigin};
+use super::manifest::{Manifest, ManifestDataset, WeightsOrigin};
 use openlora_core::private::foreign_text::is_steering;
 use openlora_model::adapter::LoraAdapter;
 
 /// SPDX's term for an unstated licence.
 pub const NO_LICENSE: &str = "NOASSERTION";
+
+/// What the Hub calls the task of a model that continues text.
+const PIPELINE: &str = "text-generation";
+
+/// SPDX identifiers that the Hub writes alike in lowercase.
+const HUB_LICENSES: &[&str] = &[
+    "afl-3.0",
+    "apache-2.0",
+    "artistic-2.0",
+    "bsd-2-clause",
+    "bsd-3-clause",
+    "bsd-3-clause-clear",
+    "bsl-1.0",
+    "cc-by-2.0",
+    "cc-by-2.5",
+    "cc-by-3.0",
+    "cc-by-4.0",
+    "cc-by-nc-2.0",
+    "cc-by-nc-3.0",
+    "cc-by-nc-4.0",
+    "cc-by-nc-nd-3.0",
+    "cc-by-nc-nd-4.0",
+    "cc-by-nc-sa-2.0",
+    "cc-by-nc-sa-3.0",
+    "cc-by-nc-sa-4.0",
+    "cc-by-nd-4.0",
+    "cc-by-sa-3.0",
+    "cc-by-sa-4.0",
+    "cc0-1.0",
+    "cdla-permissive-1.0",
+    "cdla-permissive-2.0",
+    "cdla-sharing-1.0",
+    "ecl-2.0",
+    "epl-1.0",
+    "epl-2.0",
+    "eupl-1.1",
+    "eupl-1.2",
+    "isc",
+    "lppl-1.3c",
+    "mit",
+    "mpl-2.0",
+    "ms-pl",
+    "ncsa",
+    "ofl-1.1",
+    "osl-3.0",
+    "postgresql",
+    "unlicense",
+    "wtfpl",
+    "zlib",
+];
+
+/// SPDX identifiers for which the Hub has another name.
+const RENAMED_LICENSES: &[(&str, &str)] = &[
+    ("AGPL-3.0-only", "agpl-3.0"),
+    ("AGPL-3.0-or-later", "agpl-3.0"),
+    ("GPL-2.0-only", "gpl-2.0"),
+    ("GPL-2.0-or-later", "gpl-2.0"),
+    ("GPL-3.0-only", "gpl-3.0"),
+    ("GPL-3.0-or-later", "gpl-3.0"),
+    ("LGPL-2.1-only", "lgpl-2.1"),
+    ("LGPL-2.1-or-later", "lgpl-2.1"),
+    ("LGPL-3.0-only", "lgpl-3.0"),
+    ("LGPL-3.0-or-later", "lgpl-3.0"),
+    ("ODC-By-1.0", "odc-by"),
+    ("ODbL-1.0", "odbl"),
+    ("PDDL-1.0", "pddl"),
+];
 
 /// `README.md` with the metadata that the Hub reads.
 pub fn readme(manifest: &Manifest, adapter: &LoraAdapter) -> String {
@@ -54,22 +121,95 @@ fn task_words(task: &str) -> &'static str {
     }
 }
 
+/// A text of YAML in quotation marks, on one line.
+fn quoted(value: &str) -> String {
+    let plain: String = value.chars().map(visible).collect();
+    Value::from(plain).to_string()
+}
+
+fn visible(c: char) -> char {
+    if is_steering(c) { ' ' } else { c }
+}
+
+/// The metadata that the Hub reads, in the subset of YAML that JSON is.
 fn front_matter(text: &mut String, manifest: &Manifest) {
-    let license = match manifest.license.as_str() {
-        NO_LICENSE => "unknown".to_owned(),
-        license => license.to_lowercase(),
-    };
-    let quoted = |value: &str| Value::from(value).to_string();
-    let _ = writeln!(text, "base_model: {}", quoted(&manifest.base.id));
+    let base = &manifest.base.id;
+    let _ = writeln!(text, "base_model: {}", quoted(base));
     text.push_str("base_model_relation: adapter\nlibrary_name: peft\n");
-    let _ = writeln!(text, "license: {}", quoted(&license));
-    if !manifest.datasets.is_empty() {
+    let _ = writeln!(text, "pipeline_tag: {PIPELINE}");
+    license_metadata(text, &manifest.license);
+    let mut datasets = manifest.datasets.iter().filter_map(hub_dataset).peekable();
+    if datasets.peek().is_some() {
         text.push_str("datasets:\n");
-        for data in &manifest.datasets {
-            let _ = writeln!(text, "- {}", quoted(&data.id));
-        }
     }
-    text.push_str("tags:\n- lora\n- openlora\n");
+    for id in datasets {
+        let _ = writeln!(text, "- {}", quoted(id));
+    }
+    text.push_str("tags:\n");
+    let kind = match (manifest.adapter.kind.as_str(), manifest.adapter.rslora) {
+        ("dora", _) => Some("dora"),
+        (_, true) => Some("rslora"),
+        (_, false) => None,
+    };
+    let base_tag = format!("base_model:adapter:{base}");
+    for tag in ["lora", "openlora", base_tag.as_str()]
+        .into_iter()
+        .chain(kind)
+    {
+        let _ = writeln!(text, "- {}", quoted(tag));
+    }
+    model_index(text, manifest);
+}
+
+/// The Hub's own name of a licence, or `other` with the SPDX expression as its name.
+fn license_metadata(text: &mut String, license: &str) {
+    let lower = license.to_lowercase();
+    let known = HUB_LICENSES.contains(&lower.as_str());
+    let renamed = RENAMED_LICENSES.iter().find(|(spdx, _)| *spdx == license);
+    let name = match renamed {
+        Some((_, name)) => name,
+        None if license == NO_LICENSE => "unknown",
+        None if known => lower.as_str(),
+        None => "other",
+    };
+    let _ = writeln!(text, "license: {}", quoted(name));
+    if name == "other" {
+        let _ = writeln!(text, "license_name: {}", quoted(&lower));
+        text.push_str("license_link: LICENSE\n");
+    }
+}
+
+/// The id of a dataset that is on the Hub. Other names of datasets are files of the publisher, which
+/// nobody could look up.
+fn hub_dataset(data: &ManifestDataset) -> Option<&str> {
+    let prefixes = ["https://huggingface.co/datasets/", "hf://datasets/"];
+    let uri = data.uri.as_deref()?;
+    let rest = prefixes.iter().find_map(|it| uri.strip_prefix(it))?;
+    let (owner, rest_of_name) = rest.split_once('/')?;
+    let name = rest_of_name.split(['/', '@']).next()?;
+    Some(&rest[..owner.len() + 1 + name.len()])
+}
+
+/// The figures over held-out rows. These are rows of the publisher and no dataset of the Hub.
+fn model_index(text: &mut String, manifest: &Manifest) {
+    let metrics = &manifest.training.eval_metrics;
+    if metrics.is_empty() {
+        return;
+    }
+    let _ = write!(
+        text,
+        "model-index:\n- name: {}\n  results:\n  - task:\n      type: {PIPELINE}\n    \
+         dataset:\n      name: held-out rows\n      type: held-out\n    metrics:\n",
+        quoted(&manifest.name)
+    );
+    for metric in metrics {
+        let _ = writeln!(
+            text,
+            "    - type: {}\n      value: {}",
+            quoted(&metric.name),
+            metric.value
+        );
+    }
 }
 
 fn data(text: &mut String, manifest: &Manifest) {
@@ -119,9 +259,8 @@ fn long_rows(text: &mut String, manifest: &Manifest) {
 
 /// A cell of a table on one line.
 fn escaped(cell: &str) -> String {
-    let plain = |c: char| if is_steering(c) { ' ' } else { c };
     cell.chars()
-        .map(plain)
+        .map(visible)
         .collect::<String>()
         .replace('|', "\\|")
 }

@@ -113,6 +113,7 @@ fn base_card(dir: &Path) -> BaseCard {
         return BaseCard::default();
     }
     let mut card = BaseCard::default();
+    let mut own_name = None;
     for line in lines.take_while(|line| line.trim_end() != "---") {
         let Some((key, value)) = line.split_once(':') else {
             continue;
@@ -120,9 +121,15 @@ fn base_card(dir: &Path) -> BaseCard {
         let value = value.trim().trim_matches(['"', '\'']);
         if key == "license" && check_license(value).is_ok() {
             card.license = Some(value.to_owned());
+        } else if key == "license_name" && check_license(value).is_ok() {
+            own_name = Some(value.to_owned());
         } else if key.starts_with("extra_gated_") {
             card.gated = Some(true);
         }
+    }
+    // A licence that the Hub has no name for.
+    if card.license.as_deref() == Some("other") && own_name.is_some() {
+        card.license = own_name;
     }
     card
 }

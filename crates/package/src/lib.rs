@@ -18,9 +18,11 @@
 //! # }
 //! ```
 
+mod bom;
 pub mod build;
 mod card;
 mod compat;
+mod derived;
 mod digest;
 mod envelope;
 mod error;
@@ -30,14 +32,17 @@ mod model_key;
 mod model_signature;
 mod paths;
 pub mod policy;
+mod provenance;
 mod read;
 pub mod release;
 pub mod roots;
 mod rules;
+mod timestamp;
 pub mod verify;
 pub mod whole;
 mod write;
 
+pub use derived::{BOM_FILE, PROVENANCE_FILE};
 pub use envelope::ReleaseEnvelope;
 pub use error::{ManifestProblem, PackageError, SignedFilesProblem, StructureProblem};
 pub use facts::{BaseFacts, RunFacts, hash, written_at};

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{
     ENVELOPE_FILE, MANIFEST_FILE,
+    derived::check_derived,
     error::PackageError,
     facts::{BaseFacts, adapter_facts},
     manifest::{Digest, Manifest},
@@ -191,11 +192,13 @@ fn config(package: &Package) -> Result<(), String> {
     }
 }
 
+/// The bytes of every file, and that the documents which restate the manifest say the same.
 fn files(package: &Package) -> Result<(), String> {
     package.check_files().map_err(|error| match error {
         PackageError::Structure { problem, .. } => problem.to_string(),
         error => error.to_string(),
-    })
+    })?;
+    check_derived(package)
 }
 
 fn model_signature(package: &Package, trusted: &[Digest]) -> PackageCheck {

@@ -6,6 +6,7 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod merged_export;
 mod model_base;
 mod model_golden;
 mod model_kernels;

@@ -11,7 +11,7 @@ use super::{
     metadata::GgufMetadata,
 };
 use crate::{
-    config::{ModelConfig, RopeScaling},
+    config::{ModelConfig, ModelFamily, RopeScaling},
     error::{GgufProblem, ModelError},
     shapes::{self, TensorShape},
 };
@@ -315,7 +315,7 @@ impl<'a> LayoutReader<'a> {
         let mut left: BTreeSet<&str> = self.header.tensors.keys().map(String::as_str).collect();
         left.remove(ROPE_FACTORS);
         for shape in shapes::tensors(config) {
-            let name = name_in_gguf(&shape.name);
+            let name = tensor_in_gguf(&shape.name);
             let source = self.header.tensors.get(&name);
             let source = source.ok_or_else(|| missing(&name))?;
             if !source
@@ -374,8 +374,43 @@ fn rope_problem(reason: &str) -> GgufProblem {
     }
 }
 
+/// GGUF's name for the architecture of a family.
+pub fn architecture_in_gguf(family: ModelFamily) -> &'static str {
+    match family {
+        ModelFamily::Llama | ModelFamily::Mistral => "llama",
+        ModelFamily::Qwen2 => "qwen2",
+        ModelFamily::Qwen3 => "qwen3",
+    }
+}
+
+/// The rows of a module's weight, or of what is added to it, in the order that GGUF stores: of queries
+/// and keys of llama, row `i` of half `s` of a head becomes row `2i + s`.
+pub fn interleave_heads(config: &ModelConfig, module: &str, rows: Vec<f32>) -> Vec<f32> {
+    let name = architecture_in_gguf(config.family);
+    let family = ARCHITECTURES.iter().find(|known| known.name == name);
+    let heads = match module.rsplit('.').next() {
+        Some("q_proj") => config.heads,
+        Some("k_proj") => config.kv_heads,
+        _ => return rows,
+    };
+    let in_head = config.head_dim;
+    let row = rows.len() / (heads * in_head);
+    if row == 0 || !family.is_some_and(|family| family.interleaved) {
+        return rows;
+    }
+    let mut out = vec![0.0; rows.len()];
+    let heads = rows.chunks_exact(in_head * row);
+    for (head, out) in heads.zip(out.chunks_exact_mut(in_head * row)) {
+        for (at, target) in out.chunks_exact_mut(row).enumerate() {
+            let from = at % 2 * (in_head / 2) + at / 2;
+            target.copy_from_slice(&head[from * row..][..row]);
+        }
+    }
+    out
+}
+
 /// The name of a checkpoint's tensor in GGUF.
-fn name_in_gguf(name: &str) -> String {
+pub fn tensor_in_gguf(name: &str) -> String {
     let whole = [
         (shapes::EMBEDDING, EMBEDDING),
         (shapes::FINAL_NORM, "output_norm.weight"),

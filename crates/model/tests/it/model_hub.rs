@@ -259,7 +259,11 @@ fn files(weights: usize) -> BTreeMap<String, Bytes> {
             Bytes::from_static(b"{\"version\": \"1.0\"}"),
         ),
         ("chat_template.jinja", Bytes::from_static(b"{{ messages }}")),
-        ("README.md", Bytes::from_static(b"not needed")),
+        (
+            "README.md",
+            Bytes::from_static(b"---\nlicense: apache-2.0\n---\n"),
+        ),
+        ("notes.txt", Bytes::from_static(b"not needed")),
         ("model.safetensors", Bytes::from(weights)),
     ]
     .map(|(name, bytes)| (name.to_owned(), bytes))
@@ -291,7 +295,7 @@ fn a_model_is_fetched_once_and_then_found() {
         let found = std::fs::read(snapshot.dir.join(&name)).ok();
         assert_eq!(
             found.as_deref(),
-            (name != "README.md").then_some(bytes.as_ref()),
+            (name != "notes.txt").then_some(bytes.as_ref()),
             "{name}"
         );
     }
@@ -299,6 +303,7 @@ fn a_model_is_fetched_once_and_then_found() {
         "config.json",
         "tokenizer.json",
         "chat_template.jinja",
+        "README.md",
         "model.safetensors",
     ];
     let started: Vec<(&str, u64)> = reports
@@ -323,7 +328,7 @@ fn a_model_is_fetched_once_and_then_found() {
         })
         .sum();
     assert_eq!(total, started.iter().map(|(_, bytes)| bytes).sum::<u64>());
-    assert_eq!(server.transfers().len(), 4);
+    assert_eq!(server.transfers().len(), 5);
 
     assert_eq!(quiet(&request).unwrap(), snapshot);
     assert_eq!(
@@ -341,6 +346,35 @@ fn a_model_is_fetched_once_and_then_found() {
         quiet(&request).unwrap(),
         snapshot,
         "an unreachable Hub does not matter any more"
+    );
+}
+
+#[test]
+fn a_cache_without_the_model_card_stays_usable() {
+    let server = Server::start(files(3000), Fault::None);
+    let home = home();
+    let request = server.request(home.path());
+    let snapshot = quiet(&request).unwrap();
+    let card = snapshot.dir.join("README.md");
+    // As an older version left it.
+    std::fs::remove_file(&card).unwrap();
+    server.transfers();
+    let offline = HubRequest {
+        offline: true,
+        ..request.clone()
+    };
+    assert_eq!(quiet(&offline).unwrap(), snapshot);
+    assert_eq!(server.transfers(), Vec::<String>::new());
+    assert!(!card.exists());
+    assert_eq!(quiet(&request).unwrap(), snapshot);
+    assert_eq!(server.transfers(), ["README.md bytes=0-29"]);
+    assert_eq!(std::fs::read(&card).unwrap(), files(0)["README.md"]);
+    std::fs::remove_file(&card).unwrap();
+    drop(server);
+    assert_eq!(
+        quiet(&request).unwrap(),
+        snapshot,
+        "an unreachable Hub does not matter"
     );
 }
 

@@ -1,0 +1,76 @@
+//! Why an adapter is not written in another form.
+
+use std::path::{Path, PathBuf};
+
+use crate::{ModelError, WeightError, adapter::AdapterError};
+use openlora_core::error::{ExitClass, Explain, describe_io};
+
+/// Errors of writing an adapter in another form.
+#[derive(Debug, thiserror::Error)]
+pub enum AdapterExportError {
+    #[error("cannot {deed} {}: {}", path.display(), describe_io(source))]
+    Io {
+        deed: &'static str,
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error(transparent)]
+    Adapter(#[from] AdapterError),
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error(transparent)]
+    Weights(#[from] WeightError),
+    #[error("{} exists, and an export replaces nothing", path.display())]
+    Exists { path: PathBuf },
+    #[error(
+        "adapter {}: DoRA rescales every row of the base, and an adapter file of llama.cpp holds \
+         low-rank factors only",
+        dir.display()
+    )]
+    GgufDora { dir: PathBuf },
+    #[error("{}: merging overflows {dtype} in tensor {tensor}", path.display())]
+    Overflow {
+        path: PathBuf,
+        tensor: String,
+        dtype: &'static str,
+    },
+}
+
+impl AdapterExportError {
+    pub(super) fn io(deed: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { deed, path, source }
+    }
+}
+
+impl Explain for AdapterExportError {
+    fn class(&self) -> ExitClass {
+        match self {
+            Self::Io { .. } => ExitClass::Environment,
+            Self::Adapter(error) => error.class(),
+            Self::Model(error) => error.class(),
+            Self::Weights(error) => error.class(),
+            Self::Exists { .. } | Self::GgufDora { .. } | Self::Overflow { .. } => {
+                ExitClass::BadInput
+            }
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Adapter(error) => return error.hint(),
+            Self::Model(error) => return error.hint(),
+            Self::Weights(error) => return error.hint(),
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+                "free some space on that disk, then run the same command again"
+            }
+            Self::Io { .. } => return None,
+            Self::Exists { .. } => "choose another path with --out",
+            Self::GgufDora { .. } => {
+                "export it with --format merged and convert the result, or train without train.dora"
+            }
+            Self::Overflow { .. } => "merge it into the same base in float32 or bfloat16",
+        };
+        Some(hint.to_owned())
+    }
+}
