@@ -16,13 +16,12 @@ use crate::{
 };
 
 fn export(home: &Path, adapter: &Path, base: &str, format: &str, out: &str) -> Run {
-    let base = golden::dir(base);
-    openlora(home)
-        .arg("export")
-        .arg(adapter)
-        .args(["--format", format, "--out", out, "--base"])
-        .arg(base)
-        .run()
+    let (adapter, base) = (adapter.display().to_string(), golden::dir(base));
+    let base = base.display().to_string();
+    let args = [
+        "export", &adapter, "--format", format, "--out", out, "--base", &base,
+    ];
+    openlora(home).args(args).run()
 }
 
 /// What llama.cpp's reader says of an exported file, after comparing what it computes.
@@ -105,7 +104,7 @@ fn what_a_format_cannot_express_is_refused_by_name() {
             dora.display()
         ),
     );
-    let qwen = golden::dir("qwen2.qv");
+    let qwen = golden::dir("qwen3.qv");
     let other = export(home.path(), &qwen, "llama", "gguf", "a.gguf");
     assert_eq!(other.code, 3, "{}", other.stderr);
     assert!(!home.path().join("a.gguf").exists());

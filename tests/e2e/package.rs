@@ -22,7 +22,7 @@ use tempfile::TempDir;
 
 use crate::{
     deploy_support::Chain,
-    files,
+    files, golden,
     packages::{ADA, BOB, about, account, payees},
     support::{Run, openlora},
     tiny,
@@ -320,6 +320,26 @@ fn an_adapter_made_elsewhere_is_named_by_its_folder() {
              runs/<id>/adapter\n"
         ),
     );
+}
+
+#[test]
+fn an_adapter_of_another_base_is_not_packaged() {
+    let home = TempDir::new().unwrap();
+    let base = golden::dir("llama").display().to_string();
+    let adapter = golden::dir("qwen3.all-linear").display().to_string();
+    let args = ["package", "--adapter", &adapter, "--base", &base];
+    let run = openlora(home.path())
+        .args(args.iter().copied().chain(["--unsigned", "--out", "p"]))
+        .run();
+    run.fails(
+        3,
+        &format!(
+            "error: adapter {adapter}: `model.layers.0.self_attn.k_proj` lora_B: expected shape \
+             [16, 4] for this base, found [32, 4]\nhint: choose the base that the adapter was \
+             trained on with --base; base_model_name_or_path in adapter_config.json names it\n"
+        ),
+    );
+    assert!(!home.path().join("p").exists());
 }
 
 /// A project with the finished run and nothing else, on a chain of its own.

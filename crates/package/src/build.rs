@@ -16,7 +16,7 @@ use super::{
 use openlora_core::Address;
 use openlora_ledger::{WHOLE_PPM, apportion};
 use openlora_model::{
-    adapter::{CONFIG_FILE, LoraAdapter, TASK_FILE, WEIGHTS_FILE},
+    adapter::{CONFIG_FILE, LoraAdapter, TASK_FILE, WEIGHTS_FILE, check_against, verify_base},
     dataset::LockedSource,
 };
 
@@ -143,10 +143,12 @@ fn described_files(files: &BTreeMap<String, Vec<u8>>) -> Vec<PackageFile> {
     files.iter().map(described).collect()
 }
 
-/// A run states the base it was trained on, and so does the task card of an adapter trained here.
+/// A run states the base it was trained on, and so does the task card of an adapter trained here. The
+/// modules of any adapter must be the base's.
 fn require_base(parts: &PackageParts<'_>) -> Result<(), PackageError> {
     let found = &parts.base.digest;
-    openlora_model::adapter::verify_base(parts.adapter, found)?;
+    verify_base(parts.adapter, found)?;
+    check_against(parts.adapter, &parts.base.modules)?;
     match parts.run {
         Some(run) if run.base_digest != *found => Err(PackageError::OtherBase {
             run: run.id.clone(),

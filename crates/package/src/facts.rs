@@ -19,10 +19,11 @@ use super::{
     whole::WholeNumber,
 };
 use openlora_model::{
-    BaseModel,
+    BaseModel, ModuleShape,
     adapter::{FactorDtype, LoraAdapter},
     dataset::LockedSource,
     gguf::GgufSource,
+    modules,
 };
 
 /// Files of a tokenizer; a base may lack some of them.
@@ -41,6 +42,8 @@ pub struct BaseFacts {
     pub model: ManifestBase,
     /// Equal to [`BaseModel::digest`], which runs and task cards name.
     pub digest: String,
+    /// The linear layers that an adapter can adapt.
+    pub modules: Vec<ModuleShape>,
 }
 
 impl BaseFacts {
@@ -53,6 +56,7 @@ impl BaseFacts {
         Ok(Self {
             model,
             digest: base.digest.clone(),
+            modules: modules(&base.config),
         })
     }
 }

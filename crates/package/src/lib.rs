@@ -48,7 +48,7 @@ pub use error::{ManifestProblem, PackageError, SignedFilesProblem, StructureProb
 pub use facts::{BaseFacts, RunFacts, hash, written_at};
 pub use manifest::Manifest;
 pub use model_key::{ModelKeyProblem, ModelPublicKey};
-pub use model_signature::ModelSignature;
+pub use model_signature::{ModelSignature, SignedFiles, compare_files, sign_files};
 pub use paths::{PathProblem, check_path, check_paths};
 pub use read::{Package, read};
 pub use write::{WrittenPackage, write};

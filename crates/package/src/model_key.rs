@@ -51,7 +51,11 @@ impl ModelPublicKey {
             .and_then(|rest| rest.strip_suffix(PEM_END))
             .ok_or(ModelKeyProblem::Pem)?;
         let digits: String = inner.split_ascii_whitespace().collect();
-        let der = STANDARD.decode(digits).map_err(|_| ModelKeyProblem::Pem)?;
+        Self::from_der(&STANDARD.decode(digits).map_err(|_| ModelKeyProblem::Pem)?)
+    }
+
+    /// From a SubjectPublicKeyInfo (RFC 5480).
+    pub fn from_der(der: &[u8]) -> Result<Self, ModelKeyProblem> {
         let point = der.strip_prefix(&SPKI_HEAD).ok_or(ModelKeyProblem::Kind)?;
         Self::from_point(point)
     }

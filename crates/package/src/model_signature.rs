@@ -19,7 +19,7 @@ use super::{
     error::{ManifestProblem, SignedFilesProblem},
     manifest::{Digest, LARGEST, canonical},
     model_key::ModelPublicKey,
-    paths::check_paths,
+    paths::{PathProblem, check_paths},
     release::ModelSigner,
 };
 use openlora_core::error::describe_decoding;
@@ -59,8 +59,14 @@ struct VerificationMaterial {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct KeyHint {
-    hint: String,
+    /// SHA-256 of the key's PEM.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    hint: Option<String>,
+    /// The key itself, in base64 of its DER, as signers of earlier versions wrote it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    raw_bytes: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -150,7 +156,8 @@ fn bundle(key: Digest, payload: &[u8], signature: &[u8]) -> Bundle {
         media_type: MEDIA_TYPE.to_owned(),
         verification_material: VerificationMaterial {
             public_key: KeyHint {
-                hint: key.to_string(),
+                hint: Some(key.to_string()),
+                raw_bytes: None,
             },
             tlog_entries: Vec::new(),
         },
@@ -231,14 +238,7 @@ impl ModelSignature {
             let found = format!("{} signatures", envelope.signatures.len());
             return Err(wrong("dsseEnvelope.signatures", "one", found));
         };
-        let hint = read.verification_material.public_key.hint;
-        let key = Digest::of_hex(&hint).ok_or_else(|| {
-            wrong(
-                "verificationMaterial.publicKey.hint",
-                "64 lowercase hexadecimal digits",
-                format!("`{}`", hint.escape_debug()),
-            )
-        })?;
+        let key = named_key(&read.verification_material.public_key)?;
         let payload = decode("dsseEnvelope.payload", &envelope.payload)?;
         let signature = decode("dsseEnvelope.signatures.sig", &signature.sig)?;
         Ok(Self {
@@ -255,8 +255,20 @@ impl ModelSignature {
         ModelPublicKey::recover(self.key, &message, &self.signature)
     }
 
-    /// The statement's files. They are signed only if the signature is that of a known key.
+    /// The statement's files, for a package. They are signed only if the signature is that of a known
+    /// key.
     pub fn files(&self) -> Result<SignedFiles, ManifestProblem> {
+        let files = self.files_ignoring(&[])?;
+        check_paths(files.keys().map(String::as_str))?;
+        Ok(files)
+    }
+
+    /// The statement's files. It may leave out the signature, the files of git and `more`.
+    ///
+    /// # Errors
+    ///
+    /// Another kind of statement, or one that leaves out other paths or contradicts itself.
+    pub fn files_ignoring(&self, more: &[&str]) -> Result<SignedFiles, ManifestProblem> {
         let statement: InTotoStatement = serde_json::from_slice(&self.payload).map_err(json)?;
         expect("_type", STATEMENT_TYPE, &statement.kind)?;
         expect("predicateType", PREDICATE_TYPE, &statement.predicate_type)?;
@@ -270,29 +282,66 @@ impl ModelSignature {
             "sha256",
             &serialization.hash_type,
         )?;
-        let mut ignored = serialization.ignore_paths.iter();
-        if let Some(path) = ignored.find(|path| !IGNORED.contains(&path.as_str())) {
+        let mut ignored = serialization.ignore_paths.iter().map(String::as_str);
+        if let Some(path) = ignored.find(|path| !IGNORED.contains(path) && !more.contains(path)) {
             let expected = "no path but model.sig and those of git";
             let found = format!("`{}`", path.escape_debug());
             return Err(wrong("serialization.ignore_paths", expected, found));
         }
-        check_paths(resources.iter().map(|it| it.name.as_str()))?;
         let [subject] = statement.subject.as_slice() else {
             let found = format!("{} subjects", statement.subject.len());
             return Err(wrong("subject", "one", found));
         };
         let (expected, found) = (root(&resources), subject.digest.sha256);
+        let files = listed_files(resources)?;
         if expected != found {
             let expected = "the SHA-256 over the digests of the resources";
             return Err(wrong("subject.digest.sha256", expected, found.to_string()));
         }
-        let mut files = SignedFiles::new();
-        for resource in resources {
-            expect("resources.algorithm", "sha256", &resource.algorithm)?;
-            files.insert(resource.name, resource.digest);
-        }
         Ok(files)
     }
+}
+
+/// The key that a bundle names, by the SHA-256 of its PEM.
+fn named_key(named: &KeyHint) -> Result<Digest, ManifestProblem> {
+    match (&named.hint, &named.raw_bytes) {
+        (Some(hint), None) => Digest::of_hex(hint).ok_or_else(|| {
+            wrong(
+                "verificationMaterial.publicKey.hint",
+                "64 lowercase hexadecimal digits",
+                format!("`{}`", hint.escape_debug()),
+            )
+        }),
+        (None, Some(raw)) => {
+            let field = "verificationMaterial.publicKey.rawBytes";
+            let key = ModelPublicKey::from_der(&decode(field, raw)?);
+            let key = key.map_err(|problem| {
+                let expected = "an ECDSA key on P-256 in DER";
+                wrong(field, expected, format!("something else: {problem}"))
+            });
+            Ok(key?.digest())
+        }
+        (hint, _) => Err(wrong(
+            "verificationMaterial.publicKey",
+            "either `hint` or `rawBytes`",
+            if hint.is_some() { "both" } else { "neither" }.to_owned(),
+        )),
+    }
+}
+
+fn listed_files(resources: Vec<Resource>) -> Result<SignedFiles, ManifestProblem> {
+    if resources.is_empty() {
+        return Err(wrong("resources", "at least one file", "none".to_owned()));
+    }
+    let mut files = SignedFiles::new();
+    for resource in resources {
+        expect("resources.algorithm", "sha256", &resource.algorithm)?;
+        let name = resource.name.clone();
+        if files.insert(resource.name, resource.digest).is_some() {
+            return Err(ManifestProblem::Path(PathProblem::Twice(name)));
+        }
+    }
+    Ok(files)
 }
 
 /// Compares the signed files with those of a folder.

@@ -384,12 +384,14 @@ fn base(package: &Package, known: &KnownFact<BaseFacts>) -> PackageCheck {
     if found.weights != expected.weights {
         return failed(name, "the base's weights are others".to_owned());
     }
-    let card = adapter::read(&package.dir)
-        .and_then(|adapter| adapter::verify_base(&adapter, &facts.digest));
+    let fits = adapter::read(&package.dir).and_then(|adapter| {
+        adapter::verify_base(&adapter, &facts.digest)?;
+        adapter::check_against(&adapter, &facts.modules)
+    });
     judged(
         name,
         TrustLabel::VerifiedBytes,
-        card.map_err(|error| error.to_string()),
+        fits.map_err(|error| error.to_string()),
     )
 }
 

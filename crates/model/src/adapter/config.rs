@@ -88,7 +88,7 @@ impl PeftConfig {
             lora_alpha,
             lora_dropout: present(&map, "lora_dropout")
                 .map_or(Ok(0.0), |v| finite("lora_dropout", v))?,
-            target_modules: target_modules(required(&map, "target_modules")?)?,
+            target_modules: target_modules(named(&map, "target_modules")?)?,
             rank_pattern: pattern_table(&map, "rank_pattern", positive_integer)?,
             alpha_pattern: pattern_table(&map, "alpha_pattern", finite)?,
             use_rslora: boolean(&map, "use_rslora")?,
@@ -253,6 +253,11 @@ fn type_name(value: &Value) -> &'static str {
 
 fn present<'a>(map: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
     map.get(key).filter(|value| !value.is_null())
+}
+
+/// The value of a key that a template of PEFT leaves null.
+fn named<'a>(map: &'a Map<String, Value>, key: &'static str) -> Result<&'a Value, ConfigProblem> {
+    map.get(key).ok_or(ConfigProblem::MissingKey(key))
 }
 
 fn required<'a>(

@@ -105,6 +105,36 @@ fn programs_that_would_compute_something_else_are_named_with_every_reason() {
 }
 
 #[test]
+fn an_adapter_of_another_base_is_refused() {
+    let refused = |adapter: &LoraAdapter| {
+        let draft = draft(&PackageParts {
+            about: &about(),
+            adapter,
+            base: &base_facts(),
+            run: None,
+        });
+        let text = draft.unwrap_err().to_string();
+        text.replace(&adapter.dir.display().to_string(), "DIR")
+    };
+    let mut other = adapter();
+    other.modules[0].in_dim = 64;
+    assert_eq!(
+        refused(&other),
+        "adapter DIR: `model.layers.0.self_attn.q_proj` lora_A: expected shape [4, 32] for this \
+         base, found [4, 64]"
+    );
+    let mut foreign = adapter();
+    for module in &mut foreign.modules {
+        module.path = module.path.replace("self_attn", "attention");
+    }
+    assert_eq!(
+        refused(&foreign),
+        "adapter DIR: none of its 4 modules exists in the base: it adapts \
+         `model.layers.0.attention.q_proj`, the base has `model.layers.0.mlp.down_proj`"
+    );
+}
+
+#[test]
 fn the_licence_of_a_base_is_what_its_card_says() {
     let home = TempDir::new().unwrap();
     let dir = home.path().join("base");
@@ -130,6 +160,11 @@ fn the_licence_of_a_base_is_what_its_card_says() {
             json!(["apache-2.0", null]),
         ),
         ("---\r\nlicense: \"mit\"\r\n---\r\n", json!(["mit", null])),
+        (
+            "---\nlicense: other\nlicense_name: qwen-research\n---\n",
+            json!(["qwen-research", null]),
+        ),
+        ("---\nlicense: other\n---\n", json!(["other", null])),
         (
             "---\nextra_gated_prompt: Agree?\nlicense: llama3.2\n---\n",
             json!(["llama3.2", true]),

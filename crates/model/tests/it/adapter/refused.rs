@@ -99,6 +99,12 @@ fn wrong_configuration_values_are_refused() {
                 .to_owned(),
         ),
         (
+            "target_modules",
+            json!(null),
+            "`target_modules`: expected a text or a list of texts that is not empty, found null"
+                .to_owned(),
+        ),
+        (
             "bias",
             json!(true),
             "`bias`: expected a text, found true".to_owned(),
