@@ -185,16 +185,8 @@ async fn agent_steps(
     params: &ReleaseParams,
     plan: &DeployPlan,
 ) -> Result<Vec<DeployStep>, Failure> {
-    let chain = &tx_context.chain;
-    let since = match plan.action {
-        RegistryAction::Register => chain.height().await?,
-        RegistryAction::Nothing | RegistryAction::Authorise => {
-            find_release(chain, params, plan).await?.block
-        }
-        RegistryAction::Publish => 0,
-    };
-    let wish = agent::wish(context, tx_context, &params.name, plan.adapter_id, since)?;
-    Ok(plan_agent(chain, wish).await?.steps)
+    let wish = agent::wish(context, tx_context, &params.name, plan.adapter_id)?;
+    Ok(plan_agent(&tx_context.chain, wish).await?.steps)
 }
 
 /// Has the running server serve a release. One that it cannot serve is deployed all the same.

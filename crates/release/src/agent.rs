@@ -11,7 +11,7 @@ use alloy::{
     sol_types::{SolCall, SolEvent},
 };
 
-use super::deploy::{CallValue, DeployError, DeployStep, FeeQuote};
+use super::deploy::{CallValue, DeployError, DeployStep, FeeQuote, adapter};
 use openlora_chain::{
     provider::Chain,
     registry::{AdapterId, IdentityRegistry, MetadataEntry, shown_id},
@@ -35,8 +35,6 @@ pub struct AgentWish {
     pub adapter: AdapterId,
     /// Where the registration file is.
     pub uri: String,
-    /// No identity of the adapter is older than this block.
-    pub since: u64,
 }
 
 /// What is left to do.
@@ -105,7 +103,10 @@ async fn find_agent(
         .address(alloy::primitives::Address::from(registry))
         .event_signature(IdentityRegistry::Registered::SIGNATURE_HASH)
         .topic2(alloy::primitives::Address::from(wish.account));
-    let logs = chain.logs(&filter, wish.since).await?;
+    let Some(since) = registered_at(chain, wish).await? else {
+        return Ok(None);
+    };
+    let logs = chain.logs(&filter, since).await?;
     for log in logs.iter().rev() {
         let Some(agent) = registered(log).map(|event| event.agentId) else {
             continue;
@@ -116,14 +117,23 @@ async fn find_agent(
             agentId: agent,
             metadataKey: ADAPTER_KEY.to_owned(),
         };
-        let adapter = chain.read("metadata of the agent", registry, &metadata);
-        let is_it = adapter.await? == id_bytes(wish.adapter);
+        let stated = chain.read("metadata of the agent", registry, &metadata);
+        let is_it = stated.await? == id_bytes(wish.adapter);
         if is_it && Address::from(owner) == wish.account {
             let tx = log.transaction_hash.unwrap_or_default();
             return Ok(Some((agent, tx)));
         }
     }
     Ok(None)
+}
+
+/// The block since which openlora's registry has the adapter: no identity of it is older.
+async fn registered_at(chain: &Chain, wish: &AgentWish) -> Result<Option<u64>, DeployError> {
+    let registry = chain.network.contracts.registry.unwrap_or_default();
+    match adapter(chain, registry, wish.adapter).await? {
+        Some(found) => Ok(Some(chain.block_at(found.registeredAt.to::<u64>()).await?)),
+        None => Ok(None),
+    }
 }
 
 fn registered(log: &Log) -> Option<IdentityRegistry::Registered> {
@@ -136,7 +146,7 @@ fn id_bytes(adapter: AdapterId) -> Bytes {
 }
 
 fn register(registry: Address, wish: &AgentWish) -> DeployStep {
-    let adapter = shown_id(wish.adapter);
+    let id = shown_id(wish.adapter);
     let call = IdentityRegistry::registerCall {
         agentURI: wish.uri.clone(),
         metadata: vec![MetadataEntry {
@@ -150,14 +160,14 @@ fn register(registry: Address, wish: &AgentWish) -> DeployStep {
         data: call.abi_encode().into(),
         key: TxKey::RegisterAgent {
             registry,
-            adapter: adapter.clone(),
+            adapter: id.clone(),
             uri: wish.uri.clone(),
         },
         deed: format!("registering {} as an agent", wish.name),
         call: "register".to_owned(),
         arguments: vec![
             ("agentURI", CallValue::Text(wish.uri.clone())),
-            (ADAPTER_KEY, CallValue::Text(adapter)),
+            (ADAPTER_KEY, CallValue::Text(id)),
         ],
     }
 }

@@ -34,7 +34,6 @@ pub(super) fn wish(
     tx_context: &TxContext,
     name: &str,
     adapter: AdapterId,
-    since: u64,
 ) -> Result<AgentWish, Failure> {
     let root = address(context, tx_context)?;
     Ok(AgentWish {
@@ -45,7 +44,6 @@ pub(super) fn wish(
             "{root}/.well-known/agent-registration.json?adapter={}",
             as_model_id(name)
         ),
-        since,
     })
 }
 
@@ -75,7 +73,7 @@ pub(super) async fn register(
     release: &ReleaseDeployment,
 ) -> Result<AgentReport, Failure> {
     let adapter = parse_id(&release.adapter_id).unwrap_or_default();
-    let wish = wish(context, tx_context, &release.name, adapter, release.block)?;
+    let wish = wish(context, tx_context, &release.name, adapter)?;
     let plan = plan_agent(&tx_context.chain, wish).await?;
     let agent = match plan.action {
         AgentAction::Nothing => known(tx_context, &plan, release).await?,
