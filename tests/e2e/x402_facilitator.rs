@@ -26,8 +26,8 @@ pub const SHOP: Address = Address([0x55; 20]);
 pub struct Seller {
     pub stand: Stand,
     pub clearing: FacilitatorService,
-    buyer: Buyer,
-    config: ChannelTerms,
+    pub buyer: Buyer,
+    pub config: ChannelTerms,
 }
 
 impl Seller {

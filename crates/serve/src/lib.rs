@@ -40,6 +40,7 @@ pub mod access;
 pub mod adapter_loader;
 pub mod adapter_profile;
 pub mod adapter_registry;
+mod adapter_summary;
 mod admission;
 pub mod answer;
 pub mod api_error;

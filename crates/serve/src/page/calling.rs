@@ -3,11 +3,21 @@
 //! Names of adapters go into the programs as string literals of JSON, which both languages read, and
 //! into the shell in single quotes.
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::facts::{ServerFacts, Snippet};
+use super::server_facts::ServerFacts;
 use crate::adapter_registry::ServedAdapter;
 use openlora_model::dataset::Task;
+
+/// How to call an adapter from one language.
+#[derive(Clone, Debug, Serialize)]
+pub struct Snippet {
+    pub language: &'static str,
+    /// For the page's controls.
+    pub id: &'static str,
+    pub code: String,
+}
 
 pub fn snippets(server: &ServerFacts, adapter: &ServedAdapter) -> Vec<Snippet> {
     let is_free = server.is_free;

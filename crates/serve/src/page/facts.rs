@@ -2,7 +2,11 @@
 
 use serde::Serialize;
 
-use super::{calling, encoded, path_of};
+use super::{
+    calling::{self, Snippet},
+    encoded, path_of,
+    server_facts::ServerFacts,
+};
 use crate::{
     adapter_profile::{EvaluationProfile, PartyShare},
     adapter_registry::ServedAdapter,
@@ -14,17 +18,6 @@ use openlora_core::{
     units::{exact_percent, in_units},
 };
 use openlora_ledger::TOKENS;
-
-/// What the pages say of the server.
-#[derive(Clone, Debug, Serialize)]
-pub struct ServerFacts {
-    /// Its address for clients, without a path.
-    pub url: String,
-    /// The same without the scheme.
-    pub host: String,
-    pub is_free: bool,
-    pub version: &'static str,
-}
 
 /// What the pages say of an adapter.
 #[derive(Clone, Debug, Serialize)]
@@ -133,15 +126,6 @@ pub struct ReleaseLine {
 pub struct AgentLine {
     pub registry: String,
     pub agent_id: String,
-}
-
-/// How to call an adapter from one language.
-#[derive(Clone, Debug, Serialize)]
-pub struct Snippet {
-    pub language: &'static str,
-    /// For the page's controls.
-    pub id: &'static str,
-    pub code: String,
 }
 
 impl AdapterFacts {

@@ -6,6 +6,7 @@
 
 mod calling;
 mod facts;
+mod server_facts;
 
 use std::sync::LazyLock;
 
@@ -17,7 +18,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use minijinja::{AutoEscape, Environment, context};
 use sha2::{Digest, Sha256};
 
-pub use facts::{AdapterFacts, ServerFacts};
+pub use facts::AdapterFacts;
+pub use server_facts::ServerFacts;
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("try.js");
