@@ -20,7 +20,7 @@ use openlora_ledger::{
     event::{CallKind, FinishReason},
 };
 use openlora_serve::{
-    AdapterRegistry, ServedAdapter,
+    AdapterProfile, AdapterRegistry, ServedAdapter,
     attribution::{AttributionConfig, AttributionService},
     gate::{GateLimits, QueueGate},
     meter::{Admission, CallMeter, CallReservation},
@@ -105,6 +105,7 @@ impl Counter {
             created: 0,
             prices: PriceList::default(),
             provenance: Provenance::default(),
+            profile: AdapterProfile::default(),
             engine: Arc::new(Instantly),
             identity: EngineIdentity {
                 engine: "instantly/1".into(),

@@ -14,6 +14,7 @@ const CONTRACTS = [
   "BatchSettlementEscrow",
   "ContributorPool",
   "ContributorPoolFactory",
+  "DevelopmentIdentityRegistry",
   "DevelopmentMulticall",
   "DevelopmentToken",
   "ERC3009DepositCollector",

@@ -124,6 +124,7 @@ impl From<DeployArgs> for DeployRequest {
             server: args.server,
             adapter: args.adapter,
             contracts: args.contracts,
+            agent: args.agent,
             password_file: args.password.password_file,
         }
     }

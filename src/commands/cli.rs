@@ -547,6 +547,9 @@ pub struct DeployArgs {
     /// Put openlora's contracts on the chain instead of a package
     #[arg(long)]
     pub contracts: bool,
+    /// Also register the adapter in the chain's registry of agents (ERC-8004)
+    #[arg(long, conflicts_with = "contracts")]
+    pub agent: bool,
     /// Account that signs and pays; wallet.account when left out
     #[arg(long, value_name = "NAME")]
     pub account: Option<String>,

@@ -1,5 +1,6 @@
 //! `deploy`: publishes a package in the chain's registry, or deploys the contracts.
 
+mod agent;
 mod contracts;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use super::{
     tx_context::TxContext,
     verify::{self, ExpectedRelease},
 };
+pub use agent::AgentReport;
 pub use contracts::ContractsReport;
 use openlora_chain::{
     WalletError,
@@ -32,6 +34,7 @@ use openlora_core::{
 };
 use openlora_ledger::event::ReleaseDeployment;
 use openlora_package::{Package, release::SigningDomain};
+use openlora_release::agent::plan_agent;
 use openlora_release::deploy::{
     CallValue, DeployContext, DeployError, DeployOptions, DeployPlan, DeployStep, FeeQuote,
     RegistryAction, ReleaseParams, append_release, carry_out, find_release, observe, payout, plan,
@@ -50,6 +53,8 @@ pub struct DeployRequest {
     pub adapter: Option<String>,
     /// Deploy the contracts and no package.
     pub contracts: bool,
+    /// Also register the adapter in the chain's registry of agents.
+    pub agent: bool,
     pub password_file: Option<PathBuf>,
 }
 
@@ -71,6 +76,9 @@ pub struct DeployReport {
     pub publisher: String,
     /// What this run did: registered, published, authorised or nothing.
     pub done: String,
+    /// The identity in the registry of agents, with `--agent`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentReport>,
 }
 
 /// What `--dry-run --json` prints.
@@ -143,23 +151,42 @@ pub async fn run(context: &CommandContext, request: DeployRequest) -> Result<Exi
         ..wish
     };
     let plan = planned(&tx_context, &params, &options).await?;
-    let quote = quote(
-        &tx_context.chain,
-        tx_context.account,
-        &plan.steps,
-        &tx_context.limits,
-    )
-    .await?;
     if request.dry_run {
-        propose(context, &tx_context, &plan.steps, &quote)?;
+        let mut steps = plan.steps.clone();
+        if request.agent {
+            steps.extend(agent_steps(context, &tx_context, &params, &plan).await?);
+        }
+        let quote = quoted(&tx_context, &steps).await?;
+        propose(context, &tx_context, &steps, &quote)?;
         return Ok(ExitStatus::Success);
     }
+    let quote = quoted(&tx_context, &plan.steps).await?;
     let deployment = deploy(context, &mut tx_context, &params, &plan, &quote).await?;
-    report(context, &plan, &deployment);
+    let agent = match request.agent {
+        true => Some(agent::register(context, &mut tx_context, &deployment).await?),
+        false => None,
+    };
+    report(context, &plan, &deployment, agent);
     if let Some(server) = tx_context.journal.server() {
         serve_release(&context.printer, server, &params.name, &package.dir).await;
     }
     Ok(ExitStatus::Success)
+}
+
+async fn quoted(tx_context: &TxContext, steps: &[DeployStep]) -> Result<FeeQuote, Failure> {
+    let (chain, account) = (&tx_context.chain, tx_context.account);
+    Ok(quote(chain, account, steps, &tx_context.limits).await?)
+}
+
+/// The steps of an identity of a release that may not be registered yet.
+async fn agent_steps(
+    context: &CommandContext,
+    tx_context: &TxContext,
+    params: &ReleaseParams,
+    plan: &DeployPlan,
+) -> Result<Vec<DeployStep>, Failure> {
+    let wish = agent::wish(context, tx_context, &params.name, plan.adapter_id)?;
+    Ok(plan_agent(&tx_context.chain, wish).await?.steps)
 }
 
 /// Has the running server serve a release. One that it cannot serve is deployed all the same.
@@ -495,7 +522,12 @@ fn propose(
     Ok(())
 }
 
-fn report(context: &CommandContext, plan: &DeployPlan, it: &ReleaseDeployment) {
+fn report(
+    context: &CommandContext,
+    plan: &DeployPlan,
+    it: &ReleaseDeployment,
+    agent: Option<AgentReport>,
+) {
     let printer = &context.printer;
     let done = match plan.action {
         RegistryAction::Nothing => "nothing",
@@ -516,6 +548,7 @@ fn report(context: &CommandContext, plan: &DeployPlan, it: &ReleaseDeployment) {
             registry: it.registry.clone(),
             publisher: it.publisher.clone(),
             done: done.to_owned(),
+            agent,
         });
     }
     if plan.action == RegistryAction::Nothing {
@@ -531,6 +564,17 @@ fn report(context: &CommandContext, plan: &DeployPlan, it: &ReleaseDeployment) {
     printer.line(format!("gas used      {}", it.gas_used));
     printer.line(format!("splitter      {}", it.splitter));
     printer.line(format!("manifest      sha256 {}", it.manifest_sha256));
+    if let Some(agent) = agent {
+        if agent.done == "nothing" {
+            printer.note("the registry of agents has this identity already; nothing was sent");
+        }
+        printer.line(format!(
+            "agent         {} of {}",
+            agent.agent_id, agent.registry
+        ));
+        printer.line(format!("agent file    {}", agent.uri));
+        printer.line(format!("agent tx      {}", agent.tx));
+    }
     printer.hint(format!(
         "look at it with `openlora explore {}`",
         it.adapter_id

@@ -37,6 +37,7 @@ pub fn named(context: &CommandContext, name: &str) -> Result<Network, Failure> {
     let mut network = Network::resolve(name, &options)?;
     with_known_contracts(&mut network)?;
     with_development_token(&mut network)?;
+    with_development_agents(&mut network)?;
     Ok(network)
 }
 
@@ -56,6 +57,15 @@ fn with_development_token(network: &mut Network) -> Result<(), contracts::Artifa
     Ok(())
 }
 
+/// Development chains have their own registry of agents.
+fn with_development_agents(network: &mut Network) -> Result<(), contracts::ArtifactError> {
+    if network.is_local() && network.contracts.identity_registry.is_none() {
+        let registry = contracts::identity_registry()?;
+        network.contracts.identity_registry = Some(registry.address.into());
+    }
+    Ok(())
+}
+
 /// The project's contracts have the same address on every chain; code that uses one checks that it
 /// is deployed.
 fn with_known_contracts(network: &mut Network) -> Result<(), contracts::ArtifactError> {
@@ -70,6 +80,7 @@ fn with_known_contracts(network: &mut Network) -> Result<(), contracts::Artifact
         splitter_factory: named.splitter_factory.or(at("RevenueSplitterFactory")),
         pool_factory: named.pool_factory.or(at("ContributorPoolFactory")),
         anchor: named.anchor.or(at("AttributionAnchor")),
+        identity_registry: named.identity_registry,
     };
     Ok(())
 }
@@ -173,6 +184,7 @@ fn wish_for(options: &mut NetworkOptions, field: &str, value: &SettingValue) {
         "splitter_factory" => options.splitter_factory = text,
         "pool_factory" => options.pool_factory = text,
         "anchor" => options.anchor = text,
+        "identity_registry" => options.identity_registry = text,
         // Reading the settings has refused every other field.
         _ => {}
     }
@@ -199,6 +211,7 @@ pub fn field_value(network: &Network, field: &str) -> Option<SettingValue> {
         "splitter_factory" => address(contracts.splitter_factory),
         "pool_factory" => address(contracts.pool_factory),
         "anchor" => address(contracts.anchor),
+        "identity_registry" => address(contracts.identity_registry),
         _ => None,
     }
 }

@@ -35,6 +35,7 @@ use openlora_runtime::{
     board, journal,
     paid_serving::{ChosenAdapter, PaidServing, UnclaimedCharge},
     running_server::{PidFile, RunningServer},
+    standings::JournalStandings,
 };
 use openlora_serve::{
     BoundSocket, ConnectionLimits, ROUTES, RouteAudience, ServeError, ServeInputs, ServeLimits,
@@ -66,6 +67,12 @@ pub struct ServerReady<'a> {
     pub adapters: &'a [String],
     /// The chain on which calls are paid.
     pub network: &'a str,
+}
+
+/// The sums that pages show, in the tokens that calls are paid in.
+fn standings(context: &CommandContext, selling: Option<&PaidServing>) -> JournalStandings {
+    let tokens = selling.map_or_else(Vec::new, PaidServing::tokens);
+    JournalStandings::new(context.dirs.journal(), tokens)
 }
 
 /// Serves until SIGINT or SIGTERM, then drains.
@@ -108,6 +115,7 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
         attribution: keeping(context)?,
         access,
         loader: Some(Arc::new(host)),
+        standings: Some(Arc::new(standings(context, selling.as_deref()))),
     };
     if context.printer.is_watched() {
         let currency = selling.as_ref().map(|it| it.sales.currency.clone());

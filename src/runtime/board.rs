@@ -10,7 +10,7 @@ use openlora_journal::{Journal, JournalError, ReadOnlyJournal, projection};
 use openlora_ledger::{event::EventRecord, state::board::Board};
 
 /// Format of the projection; any change of the format changes the number.
-const FORM: &str = "openlora-board-4";
+const FORM: &str = "openlora-board-5";
 
 /// How often a server updates the stored board of its journal, and after how many records.
 const KEEPING: Duration = Duration::from_secs(60);

@@ -53,6 +53,11 @@ impl AppDirs {
         self.data.join("nano")
     }
 
+    /// The catalogue of other sellers' paid resources.
+    pub fn resource_catalogue(&self) -> PathBuf {
+        self.data.join("resources.json")
+    }
+
     /// The published log of attributed calls.
     pub fn attribution_log(&self) -> PathBuf {
         self.data.join("attribution-log")

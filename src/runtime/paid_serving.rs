@@ -1,7 +1,7 @@
 //! Paid serving: the payees of each adapter, the chains and the account, and settling while the
 //! server runs.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -10,7 +10,9 @@ use super::{
     faucet::DevFaucet,
     notice::{NoticeListener, transaction_listener},
     provenance,
+    resource_probe::{HttpResourceProbe, ProbeReach},
     rewards::{RewardSchedule, RewardSource},
+    standings::PaidToken,
     treasury::{ChainOperator, SigningAccounts},
 };
 use openlora_chain::{
@@ -36,7 +38,9 @@ use openlora_payments::{
         ChainSettlement, ClaimWorth, LedgerView, SettleError, SettleTriggers, SettlementAccounts,
         SettlementClient, SettlementOptions, SettlementRecords, TxPurpose,
     },
-    x402::{ChainOffer, FacilitatorService, SellerConfig, SponsorRules, X402Seller},
+    x402::{
+        ChainOffer, FacilitatorService, ResourceCatalogue, SellerConfig, SponsorRules, X402Seller,
+    },
 };
 use openlora_ports::Settler;
 use openlora_release::deploy::{ReleasePayee, payee, quote};
@@ -92,6 +96,8 @@ pub struct ServingPlan {
     pub releases: Vec<Option<ReleaseDeployment>>,
     pub terms: SaleTerms,
     pub rewards: RewardSource,
+    /// Where the catalogue of other sellers' resources is kept.
+    pub catalogue: PathBuf,
     pub listener: NoticeListener,
 }
 
@@ -283,7 +289,8 @@ impl ServingPlan {
         for ChainOperator { client, .. } in &operators {
             client.refresh().await.map_err(SettleError::from)?;
         }
-        let facilitator = FacilitatorService::new(offers.clone(), self.account.address());
+        let facilitator = FacilitatorService::new(offers.clone(), self.account.address())
+            .with_catalogue(self.catalogue());
         let seller = SellerConfig {
             pay_to: payees
                 .iter()
@@ -319,6 +326,17 @@ impl ServingPlan {
             seller,
             plan: self,
         })
+    }
+
+    fn catalogue(&self) -> ResourceCatalogue {
+        let are_local = self.chains.iter().all(|it| it.chain.network.is_local());
+        let probe = HttpResourceProbe {
+            reach: match are_local {
+                true => ProbeReach::ThisMachine,
+                false => ProbeReach::Internet,
+            },
+        };
+        ResourceCatalogue::open(Some(self.catalogue.clone()), Arc::new(probe))
     }
 
     fn ledger(&self) -> Arc<dyn LedgerView> {
@@ -432,6 +450,17 @@ impl PaidServing {
         self.seller
             .offer_adapter(&one.adapter.digest, payee.splitter);
         Ok(self.plan.home_split(payee))
+    }
+
+    /// The tokens that calls are paid in.
+    pub fn tokens(&self) -> Vec<PaidToken> {
+        let chains = self.plan.chains.iter();
+        let tokens = chains.map(|paid| PaidToken {
+            network: paid.chain.network.name.clone(),
+            chain_id: paid.chain.network.chain_id,
+            token: paid.terms.token.clone(),
+        });
+        tokens.collect()
     }
 
     /// Ids of the chains on which calls are paid.

@@ -10,8 +10,8 @@ use alloy::{
 };
 use openlora_chain::registry::{
     AttributionAnchor, BatchSettlementEscrow as Escrow, ContributorPool, ContributorPoolFactory,
-    DevelopmentToken, OpenLoraRegistry as Registry, RevenueSplitter, RevenueSplitterFactory, Token,
-    explain,
+    DevelopmentToken, IdentityRegistry, OpenLoraRegistry as Registry, RevenueSplitter,
+    RevenueSplitterFactory, Token, explain,
 };
 use openlora_contracts::ABIS;
 use openlora_ledger::{
@@ -114,6 +114,17 @@ fn every_binding_is_in_the_artifacts() {
         alloy::hex::encode(Registry::AdapterUnknown::SELECTOR)
     );
     assert!(selectors("OpenLoraRegistry", "error").contains(&unknown));
+}
+
+#[test]
+fn every_binding_of_the_registry_of_agents_is_in_the_artifact() {
+    const AGENTS: &str = "DevelopmentIdentityRegistry";
+    has::<IdentityRegistry::registerCall>(AGENTS);
+    has::<IdentityRegistry::setAgentURICall>(AGENTS);
+    has::<IdentityRegistry::tokenURICall>(AGENTS);
+    has::<IdentityRegistry::ownerOfCall>(AGENTS);
+    has::<IdentityRegistry::getMetadataCall>(AGENTS);
+    tells::<IdentityRegistry::Registered>(AGENTS);
 }
 
 #[test]

@@ -314,6 +314,8 @@ fn the_contracts_stand_where_every_chain_will_have_them() {
     for deployment in &set {
         assert!(code(deployment.address) > 1000, "{}", deployment.name);
     }
+    let agents = contracts::identity_registry().unwrap();
+    assert!(code(agents.address) > 1000, "{}", agents.name);
     for address in [contracts::ESCROW, contracts::COLLECTOR, contracts::DEPLOYER] {
         assert!(code(address) > 100, "{address}");
     }

@@ -21,17 +21,17 @@ use crate::{
 };
 
 /// Another seller, who has no chain of its own.
-const SHOP: Address = Address([0x55; 20]);
+pub const SHOP: Address = Address([0x55; 20]);
 
-struct Seller {
-    stand: Stand,
-    clearing: FacilitatorService,
-    buyer: Buyer,
-    config: ChannelTerms,
+pub struct Seller {
+    pub stand: Stand,
+    pub clearing: FacilitatorService,
+    pub buyer: Buyer,
+    pub config: ChannelTerms,
 }
 
 impl Seller {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self::at(Stand::new())
     }
 
@@ -71,7 +71,7 @@ impl Seller {
     }
 
     /// A transfer to somebody.
-    fn transfer(&self, nonce: u64, to: Address) -> TransferPermit {
+    pub fn transfer(&self, nonce: u64, to: Address) -> TransferPermit {
         let mut transfer = self.buyer.transfer(1_000, nonce);
         transfer.to = to;
         let said = openlora_payments::x402::wire::TransferAuthorization {
@@ -104,7 +104,7 @@ impl Seller {
         assert_eq!(self.settle(body.clone()), Ok(expected));
     }
 
-    fn offer(&self, scheme: &str) -> Value {
+    pub fn offer(&self, scheme: &str) -> Value {
         json!({
             "scheme": scheme,
             "network": "eip155:31337",
@@ -121,7 +121,7 @@ impl Seller {
         })
     }
 
-    fn body(&self, scheme: &str, payload: &Value) -> Value {
+    pub fn body(&self, scheme: &str, payload: &Value) -> Value {
         let offer = self.offer(scheme);
         json!({
             "x402Version": 2,
@@ -134,7 +134,7 @@ impl Seller {
         self.stand.wait(self.clearing.verify(body))
     }
 
-    fn settle(&self, body: Value) -> Result<Value, FacilitatorError> {
+    pub fn settle(&self, body: Value) -> Result<Value, FacilitatorError> {
         self.stand.wait(self.clearing.settle_payment(body))
     }
 

@@ -21,7 +21,7 @@ use crate::{
     deploy_support::contract,
     devnet_support::{Devnet, FIRST, Rpc, signal},
     live::write_adapters,
-    sdk::{javascript, suite},
+    sdk::{javascript, run, suite},
     support::{Invocation, Run, openlora},
     waiting::{self, wait_until},
     x402_buyers::serve,
@@ -105,6 +105,8 @@ struct Market {
     shop: Shop,
     /// Our server, where the shop's payments are cleared by it.
     clearing: Option<Child>,
+    /// Its address.
+    clearing_url: String,
 }
 
 impl Market {
@@ -117,6 +119,7 @@ impl Market {
             devnet,
             shop,
             clearing: None,
+            clearing_url: String::new(),
         };
         market.configure("");
         market
@@ -139,6 +142,7 @@ impl Market {
             devnet,
             shop,
             clearing: Some(server),
+            clearing_url: url,
         };
         market.configure("");
         market
@@ -599,4 +603,89 @@ fn a_stock_seller_clears_its_payments_through_our_server() {
     assert_eq!(market.held(RECEIVER) - before, 1_500);
     market.json(&["channel", "refund"]);
     assert_eq!(market.held(BUYER), 100_000_000 - 3_000 - 1_500);
+}
+
+/// What the stock packages make of our server, and what it lists of the shop that it clears for.
+fn found_by_stock(market: &Market) -> Value {
+    let folder = javascript("x402");
+    let script = folder.join("found.mjs");
+    fs::copy(suite("x402").join("found.mjs"), &script).unwrap();
+    let mint = DevelopmentToken::mintCall {
+        to: STOCK_BUYER.parse().unwrap(),
+        amount: amount(1_000_000),
+    };
+    let (to, data) = (contract("DevelopmentToken"), Bytes::from(mint.abi_encode()));
+    let call = json!([{ "from": FIRST, "to": to, "data": data }]);
+    market.devnet.rpc.ok("eth_sendTransaction", call);
+    let mut program = Command::new("node");
+    program.arg(script).args([
+        &market.clearing_url,
+        "persona",
+        &market.shop.url,
+        &market.devnet.rpc.url,
+    ]);
+    serde_json::from_str(&run(program.env("NO_PROXY", "127.0.0.1"))).unwrap()
+}
+
+/// Development account 4, which the stock client pays with.
+const STOCK_BUYER: &str = "0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65";
+
+#[test]
+fn the_stock_packages_find_our_routes_and_what_their_clients_paid_for() {
+    let market = Market::cleared_by_us();
+    let found = found_by_stock(&market);
+    let route = |path: &str, body: Value| {
+        json!({
+            "schema": { "valid": true },
+            "spec": { "valid": true },
+            "metadata": { "serviceName": "persona", "tags": ["lora", "openai-compatible", "chat"] },
+            "resource": path,
+            "method": "POST",
+            "body": body,
+        })
+    };
+    let hello = json!([{ "role": "user", "content": "Hello" }]);
+    let routes = json!({
+        "chat": route("/v1/chat/completions", json!({ "model": "persona", "messages": hello })),
+        "text": route("/v1/completions", json!({ "model": "persona", "prompt": "Once upon a time" })),
+    });
+    assert_eq!(found["routes"], routes);
+    let schemes = json!(["batch-settlement"]);
+    let own = json!([
+        ["/v1/chat/completions", "http", schemes],
+        ["/v1/completions", "http", schemes],
+    ]);
+    assert_eq!(found["own"], own);
+    let shown = &found["shown"];
+    let named = [
+        "resource",
+        "type",
+        "description",
+        "mimeType",
+        "serviceName",
+        "tags",
+        "accepts",
+    ];
+    let expected = json!([
+        "/v1/chat/completions",
+        "http",
+        "A stock answer",
+        "application/json",
+        "Stock",
+        ["stock", "answers"],
+        ["exact", "batch-settlement"],
+    ]);
+    let shown: Value = named.map(|name| shown[name].clone()).into_iter().collect();
+    assert_eq!(shown, expected, "{found}");
+    let input = &found["shown"]["extensions"]["bazaar"]["info"]["input"];
+    assert_eq!(input["method"], "POST");
+    assert_eq!(found["stock"], json!(["/v1/chat/completions"]));
+    assert_eq!(found["nothing"], json!([]));
+    assert_eq!(found["elsewhere"], 0);
+    // Our own client repeats what it was sent, so that its payments are listed too; and the list
+    // outlives the server.
+    assert_eq!(market.pay(&[])["paid"], "1500");
+    let kept = market.dir.path().join("seller/home/data/resources.json");
+    let kept: Value = serde_json::from_slice(&fs::read(kept).unwrap()).unwrap();
+    assert_eq!(kept.as_array().unwrap().len(), 1);
 }

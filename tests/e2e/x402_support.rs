@@ -36,7 +36,7 @@ use openlora_payments::{
         },
     },
 };
-use openlora_ports::{OfferedCall, PaymentDemand, PaymentGateway, PaymentGuard, Presenter};
+use openlora_ports::{CallListing, OfferedCall, PaymentDemand, PaymentGateway, PaymentGuard, Presenter};
 use serde_json::{Value, json};
 
 use crate::{
@@ -475,6 +475,7 @@ pub fn sale(quote: u128) -> OfferedCall {
         adapter_digest: DIGEST.into(),
         resource: "http://localhost/v1/chat/completions".into(),
         media_type: "application/json",
+        listing: CallListing::default(),
         request_id: format!("request-{number}"),
         request_hash: format!("hash-{number}"),
         request: request_hash("POST", "/v1/chat/completions", &number.to_le_bytes()),

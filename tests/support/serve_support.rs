@@ -28,8 +28,8 @@ use openlora_ledger::{
 };
 use openlora_model::dataset::Task;
 use openlora_serve::{
-    BoundSocket, ConnectionLimits, ServeError, ServeInputs, ServeLimits, ServedAdapter, Server,
-    StopHandle,
+    AdapterProfile, BoundSocket, ConnectionLimits, ServeError, ServeInputs, ServeLimits,
+    ServedAdapter, Server, StopHandle,
     access::{AccessRules, AccessToken, FacilitatorAccess},
     attribution::AttributionConfig,
     origins::AllowedOrigins,
@@ -229,6 +229,7 @@ pub fn adapters(steps: &Arc<Semaphore>, begun: &Arc<AtomicUsize>) -> Vec<ServedA
             created: 1_700_000_000,
             prices: PriceList::default(),
             provenance: Provenance::default(),
+            profile: AdapterProfile::default(),
             identity: identity(),
             engine: Arc::new(Words {
                 name: name.to_owned(),
@@ -297,6 +298,7 @@ pub async fn start_bounded(
         attribution: AttributionConfig::default(),
         access,
         loader: None,
+        standings: None,
     };
     let server = Server::new(bound, goods, journal.clone(), limits, stop.clone())
         .await

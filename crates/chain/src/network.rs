@@ -1,7 +1,8 @@
 //! Networks as data: presets with public facts, and overrides from settings.
 //!
 //! Chain ids are those of <https://chainid.network>; tokens are the issuer's own deployments of
-//! USDC. Contract addresses of openlora are never preset: they come from settings.
+//! USDC, and the registries of agents that ERC-8004's authors deployed. Contract addresses of openlora
+//! are never preset: they come from settings.
 
 use std::fmt::Display;
 
@@ -46,6 +47,8 @@ pub struct NetworkContracts {
     pub splitter_factory: Option<Address>,
     pub pool_factory: Option<Address>,
     pub anchor: Option<Address>,
+    /// The registry of agents (ERC-8004), which is not openlora's.
+    pub identity_registry: Option<Address>,
 }
 
 /// A preset: the public facts of a network.
@@ -57,7 +60,14 @@ pub struct NetworkPreset {
     pub mainnet: bool,
     /// The USDC of the chain, six decimals.
     pub usdc: Option<&'static str>,
+    /// The registry of agents (ERC-8004).
+    pub identity_registry: Option<&'static str>,
 }
+
+/// Where the registry of agents is on mainnets and on test networks, by
+/// <https://github.com/erc-8004/erc-8004-contracts>.
+const MAINNET_AGENTS: Option<&str> = Some("0x8004A169FB4a3325136EB29fA0ceB6D2e539a432");
+const TESTNET_AGENTS: Option<&str> = Some("0x8004A818BFB912233c491871b3d84c89A494BD9e");
 
 /// Every preset; `local` is the default network.
 pub const PRESETS: &[NetworkPreset] = &[
@@ -67,6 +77,7 @@ pub const PRESETS: &[NetworkPreset] = &[
         rpc: "http://127.0.0.1:8545",
         mainnet: false,
         usdc: None,
+        identity_registry: None,
     },
     NetworkPreset {
         name: "local-2",
@@ -74,6 +85,7 @@ pub const PRESETS: &[NetworkPreset] = &[
         rpc: "http://127.0.0.1:8546",
         mainnet: false,
         usdc: None,
+        identity_registry: None,
     },
     NetworkPreset {
         name: "base",
@@ -81,6 +93,7 @@ pub const PRESETS: &[NetworkPreset] = &[
         rpc: "https://mainnet.base.org",
         mainnet: true,
         usdc: Some("0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"),
+        identity_registry: MAINNET_AGENTS,
     },
     NetworkPreset {
         name: "base-sepolia",
@@ -88,6 +101,7 @@ pub const PRESETS: &[NetworkPreset] = &[
         rpc: "https://sepolia.base.org",
         mainnet: false,
         usdc: Some("0x036CbD53842c5426634e7929541eC2318f3dCF7e"),
+        identity_registry: TESTNET_AGENTS,
     },
     NetworkPreset {
         name: "optimism",
@@ -95,6 +109,7 @@ pub const PRESETS: &[NetworkPreset] = &[
         rpc: "https://mainnet.optimism.io",
         mainnet: true,
         usdc: Some("0x0b2C639c533813f4Aa9D7837CAf62653d097Ff85"),
+        identity_registry: MAINNET_AGENTS,
     },
     NetworkPreset {
         name: "optimism-sepolia",
@@ -102,6 +117,7 @@ pub const PRESETS: &[NetworkPreset] = &[
         rpc: "https://sepolia.optimism.io",
         mainnet: false,
         usdc: Some("0x5fd84259d66Cd46123540766Be93DFE6D43130D7"),
+        identity_registry: TESTNET_AGENTS,
     },
     NetworkPreset {
         name: "arbitrum",
@@ -109,6 +125,7 @@ pub const PRESETS: &[NetworkPreset] = &[
         rpc: "https://arb1.arbitrum.io/rpc",
         mainnet: true,
         usdc: Some("0xaf88d065e77c8cC2239327C5EDb3A432268e5831"),
+        identity_registry: MAINNET_AGENTS,
     },
     NetworkPreset {
         name: "arbitrum-sepolia",
@@ -116,6 +133,7 @@ pub const PRESETS: &[NetworkPreset] = &[
         rpc: "https://sepolia-rollup.arbitrum.io/rpc",
         mainnet: false,
         usdc: Some("0x75faf114eafb1BDbe2F0316DF893fd58CE46AA4d"),
+        identity_registry: TESTNET_AGENTS,
     },
 ];
 
@@ -135,6 +153,7 @@ pub struct NetworkOptions {
     pub splitter_factory: Option<String>,
     pub pool_factory: Option<String>,
     pub anchor: Option<String>,
+    pub identity_registry: Option<String>,
 }
 
 /// An RPC's URL without a possible access key: scheme, host and port.
@@ -192,6 +211,7 @@ impl Network {
                 })
         };
         let usdc = preset.and_then(|preset| preset.usdc);
+        let agents = preset.and_then(|preset| preset.identity_registry);
         let token = address("token", options.token.as_deref().or(usdc))?;
         let token = token.map(|address| PaymentToken {
             address,
@@ -228,6 +248,10 @@ impl Network {
                 splitter_factory: address("splitter_factory", options.splitter_factory.as_deref())?,
                 pool_factory: address("pool_factory", options.pool_factory.as_deref())?,
                 anchor: address("anchor", options.anchor.as_deref())?,
+                identity_registry: address(
+                    "identity_registry",
+                    options.identity_registry.as_deref().or(agents),
+                )?,
             },
         };
         let usual = if network.is_local() { 0 } else { CONFIRMATIONS };

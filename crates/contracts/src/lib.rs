@@ -49,6 +49,7 @@ const ARTIFACTS: &[(&str, &str)] = &[
     artifact!("DevelopmentToken"),
     artifact!("BatchSettlementEscrow"),
     artifact!("ERC3009DepositCollector"),
+    artifact!("DevelopmentIdentityRegistry"),
 ];
 
 /// Name and ABI of every committed artifact, for decoding errors and events.
@@ -64,6 +65,7 @@ pub const ABIS: &[(&str, &str)] = &[
     artifact!("BatchSettlementEscrow"),
     artifact!("ERC3009DepositCollector"),
     artifact!("DevelopmentMulticall"),
+    artifact!("DevelopmentIdentityRegistry"),
 ];
 
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -126,6 +128,11 @@ fn deployment(name: &'static str, arguments: &[u8]) -> Result<ContractDeployment
         address: DEPLOYER.create2(SALT, keccak256(&init_code)),
         init_code: init_code.into(),
     })
+}
+
+/// The identity registry of agents (ERC-8004) of development chains. Public chains have their own.
+pub fn identity_registry() -> Result<ContractDeployment, ArtifactError> {
+    deployment("DevelopmentIdentityRegistry", &[])
 }
 
 /// All contracts in deployment order; later ones refer to earlier ones.

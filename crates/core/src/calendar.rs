@@ -22,6 +22,13 @@ pub fn date(days: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
+/// Unix seconds in the form of RFC 3339, such as `2026-01-31T14:02:11Z`.
+pub fn rfc3339(seconds: u64) -> String {
+    let (day, of_day) = (seconds / 86_400, seconds % 86_400);
+    let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
+    format!("{}T{hour:02}:{minute:02}:{second:02}Z", date(day))
+}
+
 /// Unix seconds as date and time, such as `2026-01-31 14:02:11 UTC`.
 pub fn moment(seconds: u64) -> String {
     let (day, of_day) = (seconds / 86_400, seconds % 86_400);

@@ -96,6 +96,7 @@ pub fn local_genesis() -> Result<GenesisState, ArtifactError> {
         ],
         deployments: contracts::deployments()?
             .into_iter()
+            .chain([contracts::identity_registry()?])
             .map(|deployment| deployment.init_code)
             .collect(),
         timestamp: None,

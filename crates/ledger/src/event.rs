@@ -106,6 +106,8 @@ pub enum Event {
     },
     /// A release is registered.
     Deployed(Box<ReleaseDeployment>),
+    /// A release has an identity in a registry of agents (ERC-8004).
+    AgentRegistered(Box<AgentRegistration>),
     /// A payer's channel is used for the first time.
     ChannelOpened(Box<ChannelOpened>),
     /// The current on-chain state of a channel.
@@ -587,6 +589,43 @@ pub struct ReleaseDeployment {
     pub tx: String,
     pub gas_used: u64,
     pub block: u64,
+}
+
+/// An identity in the registry of agents of a chain (ERC-8004), for the release of an adapter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentRegistration {
+    /// Name from the manifest.
+    pub name: String,
+    pub network: String,
+    pub chain_id: u64,
+    /// The identity registry.
+    pub registry: String,
+    /// The registry's number of the identity, decimal.
+    pub agent_id: String,
+    /// Where its registration file is.
+    pub agent_uri: String,
+    pub owner: String,
+    /// The adapter in openlora's registry, 0x and 64 digits.
+    pub adapter_id: String,
+    pub weights_sha256: String,
+    /// Hash of the transaction that registered it, or set its address.
+    pub tx: String,
+    pub gas_used: u64,
+    pub block: u64,
+}
+
+impl AgentRegistration {
+    /// Replaces an earlier record of the same identity.
+    pub fn store_in(&self, agents: &mut Vec<Self>) {
+        let is_it = |it: &&mut Self| {
+            (it.chain_id, &it.registry, &it.agent_id)
+                == (self.chain_id, &self.registry, &self.agent_id)
+        };
+        match agents.iter_mut().find(is_it) {
+            Some(known) => known.clone_from(self),
+            None => agents.push(self.clone()),
+        }
+    }
 }
 
 /// An event with its position in the journal.

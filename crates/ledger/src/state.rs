@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ChainFacts, EventLocation, Ledger,
-    event::{Event, EventRecord, ReleaseDeployment, TokenUsage, TxIntent},
+    event::{AgentRegistration, Event, EventRecord, ReleaseDeployment, TokenUsage, TxIntent},
 };
 
 /// The state of the journal up to one record, folded once and kept current by its writer.
@@ -32,6 +32,9 @@ pub struct LedgerState {
     pub unsettled: Vec<TxIntent>,
     /// Registered releases, oldest first; each version of an adapter appears once.
     pub deployments: Vec<ReleaseDeployment>,
+    /// Identities in registries of agents, oldest first; each appears once, as it was set last.
+    #[serde(default)]
+    pub agents: Vec<AgentRegistration>,
     /// Authorised, charged and observed amounts.
     pub ledger: Ledger,
     /// What happened on the chains.
@@ -118,6 +121,7 @@ impl LedgerState {
             Event::TransactionIntended(intent) => self.unsettled.push(TxIntent::clone(intent)),
             Event::TransactionConfirmed { tx, .. } => self.unsettled.retain(|it| it.tx != *tx),
             Event::Deployed(deployment) => self.deploy(deployment),
+            Event::AgentRegistered(agent) => agent.store_in(&mut self.agents),
             // Transactions of a replaced chain have no meaning on another.
             Event::ChainEnded { chain_id } => {
                 self.unsettled.retain(|it| it.chain_id != *chain_id);

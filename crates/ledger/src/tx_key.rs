@@ -91,6 +91,19 @@ pub enum TxKey {
         adapter: String,
         server: Address,
     },
+    /// The registration of an adapter's identity in a registry of agents (ERC-8004).
+    RegisterAgent {
+        registry: Address,
+        adapter: String,
+        /// Where the registration file is.
+        uri: String,
+    },
+    /// Another address of the registration file of an identity.
+    MoveAgent {
+        registry: Address,
+        agent_id: String,
+        uri: String,
+    },
     /// The start of a payer's withdrawal.
     StartWithdrawal { channel: Word, amount: Amount },
     /// The end of a payer's withdrawal.

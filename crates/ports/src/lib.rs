@@ -24,6 +24,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use openlora_core::error::Failure;
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::{
@@ -61,6 +63,8 @@ pub struct OfferedCall {
     pub resource: String,
     /// The media type of the answer.
     pub media_type: &'static str,
+    /// How the called route is described to buyers.
+    pub listing: CallListing,
     pub request_id: String,
     /// Salted hash that identifies the request in the journal.
     pub request_hash: String,
@@ -71,6 +75,18 @@ pub struct OfferedCall {
     pub work: CallWork,
     pub prices: PriceList,
     pub quote: Amount,
+}
+
+/// A paid route as directories of paid resources list it. It goes into the answer to an unpaid call,
+/// and clients repeat it in their payments.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallListing {
+    pub description: Option<String>,
+    pub service_name: Option<String>,
+    pub tags: Vec<String>,
+    pub icon_url: Option<String>,
+    /// The extensions of the payment terms, by their names.
+    pub extensions: Option<serde_json::Value>,
 }
 
 /// Why a call is not paid.
@@ -136,6 +152,11 @@ pub struct RefundAnswer {
 pub trait PaymentGateway: Send + Sync {
     /// The demand for a caller that sent no payment.
     fn terms(&self, sale: &OfferedCall) -> PaymentDemand;
+
+    /// The offers for a call, as the terms have them; empty if nobody can be paid for it now.
+    fn offers(&self, _sale: &OfferedCall) -> Vec<serde_json::Value> {
+        Vec::new()
+    }
 
     /// Checks the value of `PAYMENT-SIGNATURE` against the seller's terms and the payer's channel.
     /// The channel is reserved for this call until the tab is closed or dropped. No transaction is
@@ -226,6 +247,38 @@ pub trait Facilitator: Send + Sync {
         &self,
         body: serde_json::Value,
     ) -> Result<serde_json::Value, FacilitatorError>;
+
+    /// Resources of other sellers whose payments were settled here, newest first.
+    fn catalogued(&self) -> Vec<ListedResource> {
+        Vec::new()
+    }
+}
+
+/// A paid resource as `GET /discovery/resources` lists it (x402's extension `bazaar`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListedResource {
+    /// Its URL.
+    pub resource: String,
+    /// `http` or `mcp`.
+    pub r#type: String,
+    pub x402_version: u64,
+    /// The offers, as its server wrote them.
+    pub accepts: Vec<serde_json::Value>,
+    /// When it was seen last, in the form of RFC 3339.
+    pub last_updated: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mime_type: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub icon_url: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extensions: Option<serde_json::Value>,
 }
 
 /// The files that a server published for the roots of its attributed calls.

@@ -18,6 +18,7 @@
 //! # }
 //! ```
 
+pub mod agent;
 pub mod deploy;
 pub mod eip712;
 pub mod explore;

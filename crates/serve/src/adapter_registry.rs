@@ -8,7 +8,10 @@ use std::{
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{ServeError, api_error::ApiError, payment::Currency, similar::closest};
+use super::{
+    ServeError, adapter_profile::AdapterProfile, api_error::ApiError, payment::Currency,
+    similar::closest,
+};
 use openlora_attribution::Provenance;
 use openlora_engine::{Engine, EngineIdentity, Prompt, SamplingParams};
 use openlora_ledger::{CallComputation, PriceList, TOKENS};
@@ -37,6 +40,8 @@ pub struct ServedAdapter {
     pub identity: EngineIdentity,
     /// The contributors of its training data.
     pub provenance: Provenance,
+    /// The facts that its package states.
+    pub profile: AdapterProfile,
 }
 
 impl ServedAdapter {

@@ -11,6 +11,7 @@ use super::{
     client::ClientAddress,
     gate::Permit,
     intake::CallIntake,
+    listing::listing,
     meter::{Admission, CallReservation, ReservedCall},
     payment::unpaid_at,
     request_id::RequestId,
@@ -18,7 +19,7 @@ use super::{
 use openlora_core::Address;
 use openlora_engine::{Engine, FairShareKey, Prompt};
 use openlora_ledger::{CallComputation, CallWork, event::CallKind};
-use openlora_ports::{OfferedCall, PaymentDemand, PaymentGuard, Presenter};
+use openlora_ports::{CallListing, OfferedCall, PaymentDemand, PaymentGuard, Presenter};
 
 /// An admitted call.
 pub enum OpenedCall {
@@ -258,12 +259,18 @@ impl CallIntake {
         }
     }
 
+    /// How the called route is declared to directories.
+    fn listing(&self) -> CallListing {
+        listing(&self.adapter, &self.path, &self.resource)
+    }
+
     fn sale(&self, work: CallWork, media_type: &'static str, presenter: Presenter) -> OfferedCall {
         OfferedCall {
             adapter: self.adapter.name.clone(),
             adapter_digest: self.adapter.digest.clone(),
             resource: self.resource.clone(),
             media_type,
+            listing: self.listing(),
             request_id: self.id.as_str().to_owned(),
             request_hash: self.fingerprint.hash.clone(),
             request: self.digest,

@@ -16,6 +16,7 @@ use super::{
     payment::{Currency, SalesConfig},
     quotes::QuoteCounter,
     refused_payments::RefusedPayments,
+    standings::StandingsSource,
     unread::UnreadAnswers,
 };
 use openlora_journal::Journal;
@@ -66,6 +67,8 @@ pub struct AppParts {
     pub access: AccessRules,
     /// Absent if no further adapter can be loaded.
     pub loader: Option<Arc<dyn AdapterLoader>>,
+    /// Absent if pages show no sums.
+    pub standings: Option<Arc<dyn StandingsSource>>,
     /// Adapters are loaded and unloaded one at a time.
     pub loading: tokio::sync::Mutex<()>,
 }

@@ -39,6 +39,8 @@ pub struct CallIntake {
     pub static_shares: bool,
     /// The value of `PAYMENT-SIGNATURE`.
     pub payment: Option<String>,
+    /// The path that was called.
+    pub path: String,
     /// The address that was called, as clients reach it.
     pub resource: String,
     /// Where each prompt's text is in the request, such as `input[3]`; empty for requests of one
@@ -125,6 +127,7 @@ impl CallIntake {
             accepted,
             static_shares,
             payment,
+            path: parts.uri.path().to_owned(),
             resource,
             places: Vec::new(),
             address,

@@ -24,6 +24,7 @@
 //!     attribution: AttributionConfig::default(),
 //!     access,
 //!     loader: None,
+//!     standings: None,
 //! };
 //! let journal = Journal::open("journal.sqlite".as_ref())?;
 //! let stop = StopHandle::default();
@@ -37,7 +38,9 @@
 mod abandoned;
 pub mod access;
 pub mod adapter_loader;
+pub mod adapter_profile;
 pub mod adapter_registry;
+mod adapter_summary;
 mod admission;
 pub mod answer;
 pub mod api_error;
@@ -49,6 +52,7 @@ pub mod calls;
 mod client;
 pub mod connections;
 mod descriptors;
+mod discovery;
 pub mod error;
 mod fingerprint;
 pub mod gate;
@@ -56,24 +60,29 @@ mod generate;
 mod guarded_stream;
 mod head;
 mod intake;
+mod listing;
 pub mod meter;
 pub mod metrics;
 pub mod origins;
+mod page;
 pub mod payment;
 pub mod proxies;
 mod quotes;
 mod receipt;
 mod refused_payments;
+mod registration_file;
 pub mod request_id;
 pub mod response_hash;
 mod routes;
 mod sent_bytes;
 mod server;
 pub mod similar;
+pub mod standings;
 mod unread;
 pub mod wire;
 
 pub use adapter_loader::{AdapterLoader, LoadOutcome};
+pub use adapter_profile::AdapterProfile;
 pub use adapter_registry::{AdapterRegistry, ServedAdapter};
 pub use app::{ServeLimits, StopHandle};
 pub use audience::RouteAudience;
@@ -83,3 +92,4 @@ pub use error::ServeError;
 pub use receipt::{JournalPlace, PublishedReceipt, PublishedUsage};
 pub use routes::{ApiRoute, CHALLENGE, ROUTES};
 pub use server::{BoundSocket, ServeInputs, Server};
+pub use standings::StandingsSource;

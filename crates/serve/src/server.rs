@@ -50,6 +50,7 @@ use super::{
     quotes::QuoteCounter,
     refused_payments::RefusedPayments,
     routes::router,
+    standings::StandingsSource,
     unread::UnreadAnswers,
 };
 use openlora_journal::Journal;
@@ -124,6 +125,8 @@ pub struct ServeInputs {
     pub access: AccessRules,
     /// Loads further adapters on request; absent if the server keeps those that it has.
     pub loader: Option<Arc<dyn AdapterLoader>>,
+    /// Absent if pages show no sums.
+    pub standings: Option<Arc<dyn StandingsSource>>,
 }
 
 /// A server about to run.
@@ -186,6 +189,7 @@ impl Server {
             sales: inputs.sales,
             access: inputs.access,
             loader: inputs.loader,
+            standings: inputs.standings,
             loading: tokio::sync::Mutex::default(),
         });
         Ok(Self {

@@ -19,7 +19,7 @@ use openlora_ledger::event::SplitRead;
 use openlora_model::{BaseModel, adapter};
 use openlora_runtime::{
     paid_serving::{ChosenAdapter, PaidServing},
-    provenance,
+    profile, provenance,
 };
 use openlora_serve::{AdapterLoader, ServedAdapter};
 
@@ -138,6 +138,7 @@ impl AdapterHost {
             created: now(),
             prices: prices.unwrap_or_default(),
             provenance,
+            profile: profile::read_profile(&adapter),
             identity: hosted.identity,
             engine: hosted.engine,
         })

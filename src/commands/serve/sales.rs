@@ -89,6 +89,7 @@ pub(super) async fn open(
             log: LogFolder::at(&context.dirs.attribution_log()),
             address: public_url(context)?.unwrap_or_else(|| url.to_owned()),
         },
+        catalogue: context.dirs.resource_catalogue(),
         listener,
     };
     plan.open(chosen).await

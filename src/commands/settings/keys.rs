@@ -445,6 +445,12 @@ pub const NETWORK_FIELDS: &[SettingKey] = &[
         None,
         "contract that keeps the roots of calls",
     ),
+    key(
+        "identity_registry",
+        SettingKind::Text,
+        None,
+        "registry of agents (ERC-8004) that `deploy --agent` uses",
+    ),
 ];
 
 /// Looks a key up by its full name.

@@ -9,6 +9,7 @@ import { BatchSettlementEvmScheme as BatchFacilitator } from "@x402/evm/batch-se
 import { BatchSettlementEvmScheme as BatchServer } from "@x402/evm/batch-settlement/server";
 import { ExactEvmScheme as ExactFacilitator } from "@x402/evm/exact/facilitator";
 import { ExactEvmScheme as ExactServer } from "@x402/evm/exact/server";
+import { bazaarResourceServerExtension, declareDiscoveryExtension } from "@x402/extensions/bazaar";
 import { paymentMiddleware, setSettlementOverrides, x402ResourceServer } from "@x402/express";
 import express from "express";
 import { createWalletClient, http, publicActions, testActions } from "viem";
@@ -37,6 +38,13 @@ const facilitator = elsewhere
       .register(NETWORK, new ExactFacilitator(signer));
 const batch = new BatchServer(receiver, { receiverAuthorizerSigner: authorizer });
 const server = new x402ResourceServer(facilitator).register(NETWORK, batch).register(NETWORK, new ExactServer());
+server.registerExtension(bazaarResourceServerExtension);
+const declared = declareDiscoveryExtension({
+  bodyType: "json",
+  input: { model: "stock", messages: [{ role: "user", content: "hello" }] },
+  inputSchema: { properties: { model: { type: "string" }, messages: { type: "array" } }, required: ["model", "messages"] },
+  output: { example: { object: "chat.completion" } },
+});
 
 const price = { amount: QUOTE, asset: token, extra: { name: "OpenLoRA Development USD", version: "1" } };
 const offer = (scheme) => ({ scheme, network: NETWORK, payTo: receiver, price, maxTimeoutSeconds: 600 });
@@ -56,7 +64,7 @@ app.get("/channels", async (_, response) => {
 app.get("/v1/models", (_, response) => response.json({ object: "list", data: [{ id: "stock", object: "model" }] }));
 app.use(
   paymentMiddleware(
-    { "/v1/chat/completions": { accepts: [offer("exact"), offer("batch-settlement")], description: "A stock answer", mimeType: "application/json" } },
+    { "/v1/chat/completions": { accepts: [offer("exact"), offer("batch-settlement")], description: "A stock answer", mimeType: "application/json", serviceName: "Stock", tags: ["stock", "answers"], extensions: declared } },
     server,
   ),
 );

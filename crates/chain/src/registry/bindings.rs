@@ -189,6 +189,23 @@ sol! {
         function verifyLeaf(bytes32 root, AnchorLeaf leaf, bytes32[] proof) external pure returns (bool);
     }
 
+    #[derive(Debug, PartialEq, Eq)]
+    struct MetadataEntry {
+        string metadataKey;
+        bytes metadataValue;
+    }
+
+    /// ERC-8004's registry of agents.
+    interface IdentityRegistry {
+        event Registered(uint256 indexed agentId, string agentURI, address indexed owner);
+
+        function register(string agentURI, MetadataEntry[] metadata) external returns (uint256 agentId);
+        function setAgentURI(uint256 agentId, string newURI) external;
+        function tokenURI(uint256 tokenId) external view returns (string);
+        function ownerOf(uint256 tokenId) external view returns (address);
+        function getMetadata(uint256 agentId, string metadataKey) external view returns (bytes);
+    }
+
     interface DevelopmentToken {
         function mint(address to, uint256 amount) external;
     }

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{
+    catalogue::{BAZAAR, ResourceCatalogue},
     channel_session::{covers, state},
     checks::{check_terms, check_voucher},
     exact::check_offer,
@@ -32,7 +33,7 @@ use super::{
 use crate::settlement::{ChainFailure, DepositPermit, ForeignPayment, TransferPermit};
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::ChannelTerms;
-use openlora_ports::{Facilitator, FacilitatorError};
+use openlora_ports::{Facilitator, FacilitatorError, ListedResource};
 
 /// When to ask again if the outcome on the chain is not known, in seconds.
 const RETRY_SECONDS: u64 = 5;
@@ -42,6 +43,8 @@ pub struct FacilitatorService {
     methods: Vec<Arc<PaymentMethod>>,
     /// The account that pays for gas.
     account: Address,
+    /// Absent if resources of other sellers are not listed.
+    catalogue: Option<ResourceCatalogue>,
 }
 
 /// A request for one of our payment methods.
@@ -89,7 +92,28 @@ impl FacilitatorService {
         Self {
             methods: counters.into_iter().map(method).collect(),
             account,
+            catalogue: None,
         }
+    }
+
+    /// Lists the resources whose payments are settled.
+    pub fn with_catalogue(mut self, catalogue: ResourceCatalogue) -> Self {
+        self.catalogue = Some(catalogue);
+        self
+    }
+
+    /// Settles a payer's payment, and lists what it was for.
+    async fn settled(
+        &self,
+        request: ClearingRequest,
+        digest: Word,
+    ) -> Result<SettleResponse, RejectedPayment> {
+        let asked = self.asked(request.clone(), digest)?;
+        let cleared = self.cleared(&asked).await?;
+        if let Some(catalogue) = &self.catalogue {
+            catalogue.observe(&request);
+        }
+        Ok(cleared)
     }
 
     /// The payment method of a seller's offer that the payer took.
@@ -311,7 +335,20 @@ impl Facilitator for FacilitatorService {
                 })
             })
             .collect();
-        json!({ "kinds": kinds, "extensions": [], "signers": { "eip155:*": [self.account] } })
+        let extensions: &[&str] = match &self.catalogue {
+            Some(_) => &[BAZAAR],
+            None => &[],
+        };
+        json!({
+            "kinds": kinds,
+            "extensions": extensions,
+            "signers": { "eip155:*": [self.account] },
+        })
+    }
+
+    fn catalogued(&self) -> Vec<ListedResource> {
+        let listed = self.catalogue.as_ref().map(ResourceCatalogue::listed);
+        listed.unwrap_or_default()
     }
 
     async fn verify(&self, body: Value) -> Result<Value, FacilitatorError> {
@@ -333,7 +370,7 @@ impl Facilitator for FacilitatorService {
                     let method = self.lane(&request)?;
                     Ok(actions::passed_on(&method, &signed).await?)
                 }
-                _ => self.cleared(&self.asked(request, digest)?).await,
+                _ => self.settled(request, digest).await,
             }
         };
         let good = |response| serde_json::to_value::<SettleResponse>(response).unwrap_or_default();

@@ -6,6 +6,7 @@
 
 mod batch;
 pub mod binding;
+mod catalogue;
 mod channel_session;
 mod checks;
 pub mod digest;
@@ -24,6 +25,7 @@ mod sponsor;
 mod terms;
 pub mod wire;
 
+pub use catalogue::{ResourceCall, ResourceCatalogue, ResourceProbe, schema};
 pub use facilitator::FacilitatorService;
 pub use lane::ChainOffer;
 pub use reason::Reason;

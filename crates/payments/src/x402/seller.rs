@@ -102,6 +102,10 @@ impl PaymentGateway for X402Seller {
         self.state.unpaid(sale, Reason::PaymentRequired.into())
     }
 
+    fn offers(&self, sale: &OfferedCall) -> Vec<Value> {
+        self.state.listed_offers(sale)
+    }
+
     async fn open(
         &self,
         sale: &OfferedCall,

@@ -6,6 +6,8 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
+use serde_json::{Value, json};
+
 use super::{
     checks::now_ms,
     keyed_locks::KeyedLocks,
@@ -188,6 +190,14 @@ impl SellerState {
         pairs.filter_map(move |(scheme, method)| {
             Some((method, self.offer(scheme, method, sale.quote, receiver?)))
         })
+    }
+
+    /// The offers for a sale as the terms have them.
+    pub fn listed_offers(&self, sale: &OfferedCall) -> Vec<Value> {
+        let offers = self.offers(sale);
+        offers
+            .filter_map(|(_, offer)| serde_json::to_value(offer).ok())
+            .collect()
     }
 
     fn is_below_exact(&self, sale: &OfferedCall, accepted: &PaymentRequirements) -> bool {
@@ -400,18 +410,38 @@ impl SellerState {
         let required = PaymentRequired {
             x402_version: VERSION,
             error: Some(reason.code().to_owned()),
-            resource: PaidResource {
-                url: sale.resource.clone(),
-                description: Some(format!("A call of the adapter {}", sale.adapter)),
-                mime_type: Some(sale.media_type.to_owned()),
-            },
+            resource: described(sale),
             accepts: offers
                 .iter()
                 .filter_map(|offer| serde_json::to_value(offer).ok())
                 .collect(),
-            extensions: None,
+            extensions: sale.listing.extensions.clone(),
         };
         required.encode().map(Some)
+    }
+}
+
+/// What is sold, as directories list it.
+fn described(sale: &OfferedCall) -> PaidResource {
+    let listing = &sale.listing;
+    let usual = || format!("A call of the adapter {}", sale.adapter);
+    let tags = Some(&listing.tags).filter(|tags| !tags.is_empty());
+    let others = [
+        (
+            "serviceName",
+            listing.service_name.as_ref().map(|it| json!(it)),
+        ),
+        ("tags", tags.map(|it| json!(it))),
+        ("iconUrl", listing.icon_url.as_ref().map(|it| json!(it))),
+    ];
+    let stated = others.into_iter();
+    PaidResource {
+        url: sale.resource.clone(),
+        description: Some(listing.description.clone().unwrap_or_else(usual)),
+        mime_type: Some(sale.media_type.to_owned()),
+        others: stated
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+            .collect(),
     }
 }
 

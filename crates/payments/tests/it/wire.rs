@@ -104,6 +104,35 @@ fn signatures_that_the_escrow_refuses_are_refused() {
 }
 
 #[test]
+fn a_payment_repeats_what_its_terms_say_of_the_resource_and_every_extension() {
+    let resource = json!({
+        "url": "https://shop.example/v1/chat/completions",
+        "description": "Answers",
+        "mimeType": "application/json",
+        "serviceName": "Shop",
+        "tags": ["answers", "of", "a", "later", "version", "too"],
+        "iconUrl": 7,
+        "unheardOf": { "deep": [1, null, "two"] },
+    });
+    let extensions = json!({
+        "bazaar": { "info": { "input": {} }, "schema": true, "routeTemplate": "/:a" },
+        "unheard-of": [{ "a": 1 }],
+    });
+    let terms = json!({
+        "x402Version": 2,
+        "resource": resource,
+        "accepts": [{ "scheme": "exact" }],
+        "extensions": extensions,
+    });
+    let required = PaymentRequired::decode(&header(&terms)).unwrap();
+    let payload = SchemePayload::Batch(Box::new(read_batch(&voucher_payload()).unwrap()));
+    let accepted = required.accepts[0].clone();
+    let payment = PaymentPayload::answering(&required, accepted, &payload).unwrap();
+    assert_eq!(payment.resource, Some(resource));
+    assert_eq!(payment.extensions, Some(extensions));
+}
+
+#[test]
 fn what_is_no_header_is_refused_before_it_is_understood() {
     let shape = |reason: &str| WireProblem::Shape {
         part: "PAYMENT-SIGNATURE",

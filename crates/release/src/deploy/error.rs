@@ -26,6 +26,12 @@ pub enum DeployError {
         "the ContributorPoolFactory of the network `{network}` at {address} is of earlier contracts"
     )]
     EarlierFactory { network: String, address: Address },
+    #[error("no registry of agents is known for the network `{network}`")]
+    NoAgentRegistry { network: String },
+    #[error("the network `{network}` has no registry of agents at {address}")]
+    NoAgentContract { network: String, address: Address },
+    #[error("transaction {tx} of the registry of agents registered no agent of {owner}")]
+    NoAgent { tx: String, owner: Address },
     #[error("the network `{network}` has no deterministic deployer at {address}")]
     NoDeployer { network: String, address: Address },
     #[error("the package is not signed, so it has no publisher")]
@@ -98,14 +104,17 @@ impl Explain for DeployError {
             Self::NoContract { .. }
             | Self::EarlierFactory { .. }
             | Self::NoDeployer { .. }
+            | Self::NoAgentRegistry { .. }
+            | Self::NoAgentContract { .. }
             | Self::LostAdapter { .. } => ExitClass::Network,
             Self::NoAdapter { .. } => ExitClass::Usage,
             Self::OtherPublisher { .. } | Self::OtherOwner { .. } | Self::NotServer { .. } => {
                 ExitClass::Wallet
             }
-            Self::NoRelease { .. } | Self::Elsewhere { .. } | Self::OtherRelease { .. } => {
-                ExitClass::Verification
-            }
+            Self::NoRelease { .. }
+            | Self::NoAgent { .. }
+            | Self::Elsewhere { .. }
+            | Self::OtherRelease { .. } => ExitClass::Verification,
             Self::Unsigned
             | Self::Paused { .. }
             | Self::NoAccount { .. }
@@ -124,6 +133,13 @@ impl Explain for DeployError {
             Self::NoContract { network, .. } | Self::EarlierFactory { network, .. } => format!(
                 "put the contracts there with `openlora deploy --contracts --network {network}`, \
                  or name others under `[network.{network}]`"
+            ),
+            Self::NoAgentRegistry { network } => {
+                format!("name one as `identity_registry` under `[network.{network}]`")
+            }
+            Self::NoAgentContract { network, .. } => format!(
+                "name another as `identity_registry` under `[network.{network}]`; a development \
+                 chain of an earlier version has none until `openlora devnet reset`"
             ),
             Self::NoDeployer { .. } => {
                 "its code is the same on every chain; see eip-7955 or Arachnid's proxy".to_owned()

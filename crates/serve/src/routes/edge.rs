@@ -57,19 +57,24 @@ pub async fn pass(
 /// 404 for a path outside the table.
 pub async fn unknown(app: AppState, request: Request) -> Response {
     app.metrics.responded("other", 404);
+    unknown_path(&request).into_response()
+}
+
+/// 404 for a path that is no route.
+pub fn unknown_path(request: &Request) -> ApiError {
     let path = request.uri().path();
     let message = format!("There is no route {} {path}.", request.method());
     let refusal = ApiError::new(StatusCode::NOT_FOUND, "unknown_url", message);
-    let refusal = match meant_route(path) {
+    match meant_route(path) {
         Some(meant) => refusal.adding(&format!("Did you mean {meant}?")),
         None => refusal,
-    };
-    refusal.into_response()
+    }
 }
 
 /// The route that a path without `/v1`, with it twice, or with a slip may mean.
 fn meant_route(path: &str) -> Option<&'static str> {
-    let paths: Vec<&'static str> = ROUTES.iter().map(|route| route.path).collect();
+    let paths = ROUTES.iter().map(|route| route.path);
+    let paths: Vec<&'static str> = paths.filter(|path| *path != "/").collect();
     let with_version = format!("/v1{path}");
     let candidates = [Some(with_version.as_str()), path.strip_prefix("/v1")];
     let known = |path: &str| paths.iter().copied().find(|known| *known == path);

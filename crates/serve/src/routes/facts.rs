@@ -54,6 +54,7 @@ fn is_accepted(event: &Event, sells: bool) -> bool {
         Event::TransactionIntended(intent) => intent.sponsored.is_none(),
         Event::TransactionConfirmed { .. }
         | Event::Deployed(_)
+        | Event::AgentRegistered(_)
         | Event::ContributionClaimed(_)
         | Event::ChainIdentified { .. } => true,
         Event::ChainEnded { .. } => !sells,

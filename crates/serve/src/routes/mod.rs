@@ -6,14 +6,17 @@ mod adapters;
 mod attributions;
 mod classify;
 mod completions;
+mod discovery;
 mod edge;
 mod events;
 mod facts;
 mod models;
 mod moderations;
 mod operator;
+mod page;
 mod receipts;
 mod refund;
+mod registration;
 mod settlement;
 
 pub use operator::CHALLENGE;
@@ -109,6 +112,22 @@ const fn clearing(
 
 /// Every route of the server.
 pub const ROUTES: &[ApiRoute] = &[
+    open("/", "what is served here, as a page for people", || {
+        get(page::home)
+    }),
+    open(
+        "/adapters/{*name}",
+        "one adapter, as a page for people or as JSON",
+        || get(page::adapter),
+    ),
+    open(
+        "/.well-known/agent-registration.json",
+        "the registration file of an adapter (ERC-8004)",
+        || get(registration::file),
+    ),
+    open("/icon.svg", "the icon of pages and listings", || {
+        get(page::icon)
+    }),
     metered("/v1/chat/completions", "chat, whole or streamed", || {
         post(completions::chat).get(refund::terms)
     }),
@@ -143,6 +162,16 @@ pub const ROUTES: &[ApiRoute] = &[
     operator("/events", "the journal as server-sent events", || {
         get(events::follow)
     }),
+    open(
+        "/discovery/resources",
+        "paid resources that this server knows (x402)",
+        || get(discovery::list),
+    ),
+    open(
+        "/discovery/search",
+        "the same, searched by text (x402)",
+        || get(discovery::search),
+    ),
     ApiRoute {
         audience: RouteAudience::Sellers,
         ..open(
@@ -212,8 +241,11 @@ fn guarded(app: &AppState, route: &'static ApiRoute) -> MethodRouter<AppState> {
         .layer(middleware::from_fn(permit))
 }
 
-/// 405; the router adds the `Allow` header.
+/// 405; the router adds the `Allow` header. The root has a page, and is no route of the API.
 fn wrong_method(route: &ApiRoute, request: &Request) -> ApiError {
+    if route.path == "/" {
+        return edge::unknown_path(request);
+    }
     let message = format!(
         "{} {} is not possible: this path answers {}.",
         request.method(),

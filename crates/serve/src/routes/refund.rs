@@ -18,6 +18,7 @@ use crate::{
     api_error::ApiError,
     client::ClientAddress,
     generate::respond,
+    listing::listing,
     payment::{payment_header, unpaid},
     request_id::RequestId,
 };
@@ -41,26 +42,16 @@ pub async fn terms(
     };
     let Query(wanted) = wanted.map_err(|_| unreadable())?;
     let adapter = chosen(&app, wanted.model.as_deref())?;
-    let work = CallWork::Tokens {
-        prompt: 0,
-        completion: 0,
-    };
     let address = ClientAddress::from_request(request.extensions());
+    let path = request.uri().path();
+    let resource = app.access.resource(request.headers(), path);
     let sale = OfferedCall {
-        adapter: adapter.name.clone(),
-        adapter_digest: adapter.digest.clone(),
-        resource: app.access.resource(request.headers(), request.uri().path()),
-        media_type: FinishedAnswer::JSON,
         request_id: id.map_or_else(String::new, |id| id.0.as_str().to_owned()),
-        request_hash: String::new(),
-        request: Word::default(),
         presenter: Presenter {
             is_limited: app.refused.is_limited(address),
             ..Presenter::default()
         },
-        work,
-        prices: adapter.prices,
-        quote: adapter.prices.price_of(work),
+        ..least_call(&adapter, path, resource)
     };
     match payment_header(request.headers())? {
         None => {
@@ -77,6 +68,28 @@ pub async fn terms(
                 FinishedAnswer::json(&refunded.body).paid(Some(refunded.response)),
             ))
         }
+    }
+}
+
+/// The least call of an adapter on a paid path: its price is the minimum.
+pub fn least_call(adapter: &ServedAdapter, path: &str, resource: String) -> OfferedCall {
+    let work = CallWork::Tokens {
+        prompt: 0,
+        completion: 0,
+    };
+    OfferedCall {
+        adapter: adapter.name.clone(),
+        adapter_digest: adapter.digest.clone(),
+        media_type: FinishedAnswer::JSON,
+        listing: listing(adapter, path, &resource),
+        resource,
+        request_id: String::new(),
+        request_hash: String::new(),
+        request: Word::default(),
+        presenter: Presenter::default(),
+        work,
+        prices: adapter.prices,
+        quote: adapter.prices.price_of(work),
     }
 }
 

@@ -13,7 +13,7 @@ use openlora_core::error::{ExitClass, Failure};
 use openlora_ledger::{PriceList, event::Event};
 use openlora_model::dataset::Task;
 use openlora_serve::{
-    AdapterLoader, BoundSocket, ServeInputs, ServedAdapter, Server, StopHandle,
+    AdapterLoader, AdapterProfile, BoundSocket, ServeInputs, ServedAdapter, Server, StopHandle,
     attribution::AttributionConfig,
 };
 use serde_json::{Value, json};
@@ -81,6 +81,7 @@ impl AdapterLoader for Shelf {
             created: 1_700_000_000,
             prices: PriceList::default(),
             provenance: Provenance::default(),
+            profile: AdapterProfile::default(),
             identity: identity(),
             engine,
         })
@@ -102,6 +103,7 @@ async fn loading() -> (TestServer, Arc<AtomicUsize>) {
         attribution: AttributionConfig::default(),
         access: access(),
         loader: Some(Arc::new(shelf)),
+        standings: None,
     };
     let bound = BoundSocket::new("127.0.0.1", 0).await.unwrap();
     let (stop, journal) = (StopHandle::default(), test_journal());

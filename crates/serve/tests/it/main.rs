@@ -12,6 +12,7 @@ mod computation;
 mod gate;
 mod logprobs;
 mod origins;
+mod pages;
 mod proofs;
 mod serve_bad_requests;
 mod serve_hostile;

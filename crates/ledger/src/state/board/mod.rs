@@ -21,7 +21,7 @@ pub use pace::{CallPace, DurationHistogram, PaceSlot, SlotRing};
 use super::{ApplyOutcome, LoadedAdapter, ServerSession};
 use crate::{
     Earnings, PaymentScheme,
-    event::{Event, EventRecord, ReleaseDeployment, RootAnchored, TxOutcome},
+    event::{AgentRegistration, Event, EventRecord, ReleaseDeployment, RootAnchored, TxOutcome},
 };
 use openlora_core::{Address, Amount};
 
@@ -40,6 +40,14 @@ pub struct Board {
     pub metered: u64,
     pub adapters: BTreeMap<String, LoadedAdapter>,
     pub deployment: Option<ReleaseDeployment>,
+    /// The latest release of each adapter, by its weights' SHA-256.
+    #[serde(default)]
+    pub releases: BTreeMap<String, ReleaseDeployment>,
+    #[serde(default)]
+    pub agents: Vec<AgentRegistration>,
+    /// Metered calls over all time, by the adapter's name.
+    #[serde(default)]
+    pub called: BTreeMap<String, u64>,
     /// The adapter that each splitter belongs to.
     pub adapter_ids: BTreeMap<Address, String>,
     /// The latest server session.
@@ -134,8 +142,12 @@ impl Board {
                     let id = deployment.adapter_id.clone();
                     self.adapter_ids.insert(splitter, id);
                 }
+                let weights = deployment.weights_sha256.clone();
+                self.releases
+                    .insert(weights, ReleaseDeployment::clone(deployment));
                 self.deployment = Some(ReleaseDeployment::clone(deployment));
             }
+            Event::AgentRegistered(agent) => agent.store_in(&mut self.agents),
             _ => self.fold_chain(record),
         }
     }
@@ -186,6 +198,8 @@ impl Board {
             return;
         };
         self.metered = self.metered.saturating_add(1);
+        let called = self.called.entry(call.adapter.clone()).or_default();
+        *called = called.saturating_add(1);
         self.open.remove(&call.request_id);
         self.pace.meter(&call);
         self.contributors.await_attribution(&call);

@@ -1,7 +1,7 @@
 //! The payment terms of a server: the header of a 402 answer.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{ChannelState, PAYMENT_REQUIRED, VERSION, VoucherState, WireProblem, forms, read};
 use openlora_core::{Address, Amount};
@@ -30,6 +30,9 @@ pub struct PaidResource {
     pub description: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mime_type: Option<String>,
+    /// Further fields, such as the service's name and tags (extension `bazaar`). A payer repeats them.
+    #[serde(flatten)]
+    pub others: Map<String, Value>,
 }
 
 /// One way to pay on an EVM chain.

@@ -1,0 +1,117 @@
+//! Asks the servers of paid resources for their payment terms, by HTTP.
+//!
+//! Whoever pays names the URL, so it is a stranger's. Only addresses of the internet are asked, or, where
+//! all chains are development chains, only those of this machine; the name is looked up once and the
+//! address found is the one that is asked. Redirects are not followed, and of the answer only its head
+//! is read.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
+use reqwest::{Client, Method, Url, redirect::Policy};
+
+use openlora_payments::x402::{ResourceCall, ResourceProbe, wire::PAYMENT_REQUIRED};
+
+/// How long a server may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The addresses that may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProbeReach {
+    /// Addresses that every machine reaches.
+    Internet,
+    /// Loopback addresses.
+    ThisMachine,
+}
+
+/// Asks by HTTP.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpResourceProbe {
+    pub reach: ProbeReach,
+}
+
+#[async_trait::async_trait]
+impl ResourceProbe for HttpResourceProbe {
+    async fn terms(&self, call: &ResourceCall) -> Result<String, String> {
+        let url = Url::parse(&call.url).map_err(|error| error.to_string())?;
+        let client = self.client_for(&url).await?;
+        let method = Method::from_bytes(call.method.as_bytes());
+        let mut request = client.request(method.map_err(|error| error.to_string())?, url);
+        if let Some(body) = &call.body {
+            request = request.json(body);
+        }
+        let answer = request.send().await;
+        let answer = answer.map_err(|error| error.without_url().to_string())?;
+        if answer.status() != reqwest::StatusCode::PAYMENT_REQUIRED {
+            return Err(format!("its server answers {}", answer.status().as_u16()));
+        }
+        let terms = answer.headers().get(PAYMENT_REQUIRED);
+        let terms = terms.and_then(|value| value.to_str().ok());
+        let none = || "its server's answer has no payment terms".to_owned();
+        terms.map(str::to_owned).ok_or_else(none)
+    }
+}
+
+impl HttpResourceProbe {
+    /// A client that reaches the host of this URL only at addresses that may be asked.
+    async fn client_for(self, url: &Url) -> Result<Client, String> {
+        let host = url.host_str().unwrap_or_default();
+        let port = url.port_or_known_default().unwrap_or(80);
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let found = tokio::net::lookup_host((bare, port)).await;
+        let found: Vec<SocketAddr> = found
+            .map_err(|error| format!("{host} was not found: {error}"))?
+            .collect();
+        if found.is_empty() || !found.iter().all(|it| self.reach.includes(it.ip())) {
+            return Err(format!("{host} is at no address that is asked"));
+        }
+        let client = Client::builder()
+            .redirect(Policy::none())
+            .no_proxy()
+            .timeout(PATIENCE)
+            .resolve_to_addrs(host, &found)
+            .build();
+        client.map_err(|error| error.to_string())
+    }
+}
+
+impl ProbeReach {
+    /// Whether an address may be asked.
+    pub fn includes(self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        match (self, address) {
+            (Self::ThisMachine, address) => address.is_loopback(),
+            (Self::Internet, IpAddr::V4(address)) => is_global_v4(address),
+            (Self::Internet, IpAddr::V6(address)) => is_global_v6(address),
+        }
+    }
+}
+
+/// The special ranges of <https://www.iana.org/assignments/iana-ipv4-special-registry>.
+fn is_global_v4(address: Ipv4Addr) -> bool {
+    let [first, second, third, _] = address.octets();
+    let is_special = address.is_private()
+        || address.is_loopback()
+        || address.is_link_local()
+        || address.is_multicast()
+        || address.is_documentation()
+        || first == 0
+        || first >= 240
+        || (first, second) == (100, 64 | (second & 0x3f))
+        || (first, second, third) == (192, 0, 0)
+        || (first, second, third) == (192, 88, 99)
+        || (first, second & 0xfe) == (198, 18);
+    !is_special
+}
+
+/// Unicast addresses of the internet, without ranges that carry addresses of version 4.
+fn is_global_v6(address: Ipv6Addr) -> bool {
+    let [first, second, ..] = address.segments();
+    // 2000::/3, without Teredo and documentation (2001:0::/32, 2001:db8::/32, 3fff::/20) and 6to4.
+    first & 0xe000 == 0x2000
+        && !(first == 0x2001 && (second == 0 || second == 0x0db8))
+        && first != 0x2002
+        && !(first == 0x3fff && second < 0x1000)
+}
