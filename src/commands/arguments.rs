@@ -14,6 +14,7 @@ use super::{
     eval::EvalRequest,
     explore::ExploreRequest,
     init::InitRequest,
+    log::LogSourceRequest,
     package::PackageRequest,
     payer::PayerRequest,
     receipts::ReplayRequest,
@@ -24,9 +25,9 @@ use super::{
 };
 use crate::commands::cli::{
     AuditArgs, BenchServeArgs, CallArgs, CallKindArg, ChatArgs, ClaimArgs, DashArgs, DemoArgs,
-    DeployArgs, EarningsArgs, EarningsByArg, EvalArgs, ExploreArgs, InitArgs, NewChannelArgs,
-    OneChannelArgs, PackageArgs, PayerArgs, ReplayArgs, SchemeArg, ServeArgs, TrainArgs,
-    TreasuryArgs, VerifyArgs,
+    DeployArgs, EarningsArgs, EarningsByArg, EvalArgs, ExploreArgs, InitArgs, LogSourceArgs,
+    NewChannelArgs, OneChannelArgs, PackageArgs, PayerArgs, ReplayArgs, SchemeArg, ServeArgs,
+    TrainArgs, TreasuryArgs, VerifyArgs,
 };
 use openlora_ledger::PaymentScheme;
 use openlora_payments::payer::SchemeChoice;
@@ -96,7 +97,17 @@ impl From<VerifyArgs> for VerifyRequest {
             base: args.base,
             keys: args.key,
             policy: args.policy,
+            log: args.log,
             chain: args.chain,
+        }
+    }
+}
+
+impl From<LogSourceArgs> for LogSourceRequest {
+    fn from(args: LogSourceArgs) -> Self {
+        Self {
+            place: args.log,
+            vkey: args.vkey,
         }
     }
 }

@@ -28,6 +28,7 @@ pub mod explore;
 pub mod figures;
 mod guard;
 pub mod init;
+pub mod log;
 pub mod model_key;
 mod money;
 pub mod named_paths;
@@ -53,7 +54,7 @@ pub mod withdraw;
 use crate::commands::{
     cli::{
         AttributionCommand, BenchCommand, ChannelCommand, CliCommand, ConfigCommand, DataCommand,
-        DevnetCommand, ReceiptsCommand, WalletCommand,
+        DevnetCommand, LogCommand, ReceiptsCommand, WalletCommand,
     },
     printer::Printer,
     settings::Settings,
@@ -137,6 +138,7 @@ pub async fn dispatch(
         CliCommand::Receipts(ReceiptsCommand::Replay(args)) => {
             receipts::replay(context, (*args).into()).await
         }
+        CliCommand::Log(command) => run_log(context, command).await,
     }
 }
 
@@ -177,6 +179,29 @@ async fn run_channel(
         }
         ChannelCommand::Refund(channel) => channel::refund(context, &channel.into()).await,
         ChannelCommand::Withdraw(channel) => channel::withdraw(context, &channel.into()).await,
+    }
+}
+
+async fn run_log(context: &CommandContext, command: LogCommand) -> Result<ExitStatus, Failure> {
+    match command {
+        LogCommand::Head { log, out } => {
+            log::print_head(context, &log.into(), out.as_deref()).await
+        }
+        LogCommand::Prove {
+            id,
+            log,
+            sealed,
+            out,
+        } => log::prove(context, &id, &log.into(), sealed, out.as_deref()).await,
+        LogCommand::Consistency { from, to, log } => {
+            log::consistency(context, &from, &to, &log.into()).await
+        }
+        LogCommand::Verify {
+            proof,
+            vkey,
+            checkpoint,
+        } => log::verify(context, &proof, vkey.as_deref(), checkpoint.as_deref()),
+        LogCommand::Count { log } => log::count(context, &log.into()).await,
     }
 }
 

@@ -35,6 +35,7 @@ use openlora_runtime::{
     board, journal,
     paid_serving::{ChosenAdapter, PaidServing, UnclaimedCharge},
     running_server::{PidFile, RunningServer},
+    transparency_log::{HomeTransparencyLog, origin_of},
 };
 use openlora_serve::{
     BoundSocket, ConnectionLimits, ROUTES, RouteAudience, ServeError, ServeInputs, ServeLimits,
@@ -102,17 +103,21 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     let hosted = host.host_all(chosen).await?;
     let names: Vec<String> = hosted.iter().map(|adapter| adapter.name.clone()).collect();
     let stop = StopHandle::default();
+    let transparency = open_log(context).await?;
     let inputs = ServeInputs {
         adapters: hosted,
         sales: selling.as_ref().map(|selling| selling.sales.clone()),
         attribution: keeping(context)?,
         access,
+        transparency: Some(transparency.view(&context.dirs)?),
         loader: Some(Arc::new(host)),
     };
     if context.printer.is_watched() {
         let currency = selling.as_ref().map(|it| it.sales.currency.clone());
         log::follow(&context.printer, &journal, currency).await?;
     }
+    let logging = CancellationToken::new();
+    let logged = transparency.follow(&journal, logging.clone());
     let server = Server::new(bound, inputs, journal, limits, stop.clone()).await?;
     let server = server.with_connections(connections(context));
     let signals = tokio::spawn(obey(StopSignals::install()?, stop, context.clone()));
@@ -134,6 +139,9 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
         let went_well = settling.join_all().await.into_iter().all(|it| it);
         tell_settled(context, selling, went_well);
     }
+    // After the last settlement, so that its records are in the log too.
+    logging.cancel();
+    let _ = logged.await;
     signals.abort();
     Ok(ExitStatus::Success)
 }
@@ -169,6 +177,13 @@ pub(super) async fn load_free(
     AdapterHost::new(context, base, engine, None)
         .host_all(chosen)
         .await
+}
+
+/// The transparency log of this home's journal, up to date.
+async fn open_log(context: &CommandContext) -> Result<HomeTransparencyLog, Failure> {
+    let public = server_access::public_url(context)?;
+    let origin = public.as_deref().and_then(origin_of);
+    HomeTransparencyLog::open(&context.dirs, origin).await
 }
 
 /// A home has one journal and one account, and so one server.

@@ -15,4 +15,6 @@ pub mod published_log;
 pub mod rewards;
 pub mod running_server;
 pub mod serving_bench;
+pub mod tile_source;
+pub mod transparency_log;
 pub mod treasury;

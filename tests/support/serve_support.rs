@@ -296,6 +296,7 @@ pub async fn start_bounded(
         sales: None,
         attribution: AttributionConfig::default(),
         access,
+        transparency: None,
         loader: None,
     };
     let server = Server::new(bound, goods, journal.clone(), limits, stop.clone())

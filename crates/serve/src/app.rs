@@ -19,6 +19,7 @@ use super::{
     unread::UnreadAnswers,
 };
 use openlora_journal::Journal;
+use openlora_transparency::TransparencyView;
 
 /// Sizes that bound what callers can ask of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +65,8 @@ pub struct AppParts {
     /// Absent if calls are free.
     pub sales: Option<SalesConfig>,
     pub access: AccessRules,
+    /// Absent if no log of the calls is published.
+    pub transparency: Option<TransparencyView>,
     /// Absent if no further adapter can be loaded.
     pub loader: Option<Arc<dyn AdapterLoader>>,
     /// Adapters are loaded and unloaded one at a time.

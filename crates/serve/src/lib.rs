@@ -23,6 +23,7 @@
 //!     sales: None,
 //!     attribution: AttributionConfig::default(),
 //!     access,
+//!     transparency: None,
 //!     loader: None,
 //! };
 //! let journal = Journal::open("journal.sqlite".as_ref())?;
@@ -80,6 +81,6 @@ pub use audience::RouteAudience;
 pub use client::RequestClient;
 pub use connections::ConnectionLimits;
 pub use error::ServeError;
-pub use receipt::{JournalPlace, PublishedReceipt, PublishedUsage};
+pub use receipt::{JournalPlace, LoggedReceipt, PublishedReceipt, PublishedUsage, Receipt};
 pub use routes::{ApiRoute, CHALLENGE, ROUTES};
 pub use server::{BoundSocket, ServeInputs, Server};

@@ -54,6 +54,7 @@ use super::{
 };
 use openlora_journal::Journal;
 use openlora_ledger::event::Event;
+use openlora_transparency::TransparencyView;
 
 /// Longest time for a connection to idle.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -122,6 +123,8 @@ pub struct ServeInputs {
     pub sales: Option<SalesConfig>,
     pub attribution: AttributionConfig,
     pub access: AccessRules,
+    /// The published log of the journal; absent if there is none.
+    pub transparency: Option<TransparencyView>,
     /// Loads further adapters on request; absent if the server keeps those that it has.
     pub loader: Option<Arc<dyn AdapterLoader>>,
 }
@@ -185,6 +188,7 @@ impl Server {
             attributions,
             sales: inputs.sales,
             access: inputs.access,
+            transparency: inputs.transparency,
             loader: inputs.loader,
             loading: tokio::sync::Mutex::default(),
         });

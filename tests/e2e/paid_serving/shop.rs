@@ -432,6 +432,7 @@ async fn serve(
         sales: Some(sales),
         attribution: AttributionConfig::default(),
         access,
+        transparency: None,
         loader: None,
     };
     let bound = BoundSocket::new("127.0.0.1", 0).await.unwrap();

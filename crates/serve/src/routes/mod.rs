@@ -15,6 +15,7 @@ mod operator;
 mod receipts;
 mod refund;
 mod settlement;
+mod transparency;
 
 pub use operator::CHALLENGE;
 
@@ -139,6 +140,16 @@ pub const ROUTES: &[ApiRoute] = &[
         "/attribution-log/{id}",
         "the published log of attributed calls",
         || get(attributions::file),
+    ),
+    open(
+        "/log/checkpoint",
+        "the transparency log's size and root, signed",
+        || get(transparency::checkpoint),
+    ),
+    open(
+        "/log/tile/{*path}",
+        "tiles and entries of the transparency log",
+        || get(transparency::tile),
     ),
     operator("/events", "the journal as server-sent events", || {
         get(events::follow)

@@ -101,6 +101,7 @@ async fn loading() -> (TestServer, Arc<AtomicUsize>) {
         sales: None,
         attribution: AttributionConfig::default(),
         access: access(),
+        transparency: None,
         loader: Some(Arc::new(shelf)),
     };
     let bound = BoundSocket::new("127.0.0.1", 0).await.unwrap();

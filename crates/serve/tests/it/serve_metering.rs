@@ -159,6 +159,7 @@ async fn tokens_that_are_not_sent_are_not_checkpointed() {
         sales: None,
         attribution: AttributionConfig::default(),
         access: access(),
+        transparency: None,
         loader: None,
     };
     let bound = BoundSocket::new("127.0.0.1", 0).await.unwrap();
