@@ -24,6 +24,7 @@ use self::{
     folder::{NamedFolder, named_folders},
     handover::hand_over,
     hosting::AdapterHost,
+    sales::SellingPlace,
 };
 use super::{CommandContext, money, network, project, server_access, verify};
 use openlora_attribution::queue::PendingTokenStore;
@@ -84,13 +85,18 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     let journal = journal::open(&context.dirs.journal())?;
     // After the journal: of two servers of one home, only one may create tokens.
     let access = server_access::open(context, request.rotate_tokens)?;
+    let transparency = open_log(context).await?;
+    let view = transparency.view(&context.dirs)?;
     let chosen = choose(context, &request.adapters, request.folder.as_deref())?;
     let selling = match networks {
         None => None,
         Some(networks) => {
             let password_file = request.password_file.as_deref();
-            let url = url_of(bound.address);
-            let opened = sales::open(context, &journal, &chosen, networks, password_file, &url);
+            let place = SellingPlace {
+                url: &url_of(bound.address),
+                transparency: &view,
+            };
+            let opened = sales::open(context, &journal, &chosen, networks, password_file, &place);
             Some(Arc::new(opened.await?))
         }
     };
@@ -103,13 +109,12 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     let hosted = host.host_all(chosen).await?;
     let names: Vec<String> = hosted.iter().map(|adapter| adapter.name.clone()).collect();
     let stop = StopHandle::default();
-    let transparency = open_log(context).await?;
     let inputs = ServeInputs {
         adapters: hosted,
         sales: selling.as_ref().map(|selling| selling.sales.clone()),
         attribution: keeping(context)?,
         access,
-        transparency: Some(transparency.view(&context.dirs)?),
+        transparency: Some(view),
         loader: Some(Arc::new(host)),
     };
     if context.printer.is_watched() {

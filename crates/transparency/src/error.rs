@@ -27,6 +27,12 @@ pub enum TlogError {
     OtherLog { expected: String, found: String },
     #[error("the checkpoint's signature is not that of the key of {origin}")]
     BadSignature { origin: String },
+    #[error("the log of {place} had the key {expected} when it was first seen, found {found}")]
+    OtherKey {
+        place: String,
+        expected: String,
+        found: String,
+    },
     #[error("the log of {size} entries has no entry {index}")]
     OutOfRange { index: u64, size: u64 },
     #[error("entry {index} is not in the tree of {size} entries: the proof leads to another root")]

@@ -50,6 +50,32 @@ impl SeenCheckpoints {
         }
     }
 
+    /// Keeps the key of the log at a place. The first one that is seen there is believed.
+    ///
+    /// # Errors
+    ///
+    /// The place had another key.
+    pub fn pin(&self, place: &str, verifier: &CheckpointVerifier) -> Result<(), TlogError> {
+        let dir = &self.dir;
+        let name = hex::encode(Sha256::digest(place));
+        let path = dir.join(format!("{}.vkey", &name[..32]));
+        match std::fs::read_to_string(&path) {
+            Ok(kept) if kept.trim() == verifier.vkey() => Ok(()),
+            Ok(kept) => Err(TlogError::OtherKey {
+                place: place.to_owned(),
+                expected: kept.trim().to_owned(),
+                found: verifier.vkey().to_owned(),
+            }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                files::folder(dir)
+                    .map_err(|error| TlogError::io("create the folder", dir, &error))?;
+                atomic::replace_file(&path, verifier.vkey().as_bytes(), FileAccess::Owner)
+                    .map_err(|error| TlogError::io("write", &path, &error))
+            }
+            Err(error) => Err(TlogError::io("read", &path, &error)),
+        }
+    }
+
     /// Keeps a checkpoint. `hashes` prove that it contains the last one.
     ///
     /// # Errors
