@@ -18,7 +18,7 @@ use openlora_core::{
     private::foreign_text::clean_line,
 };
 use openlora_payments::payer::{PayerStore, SchemeChoice};
-use openlora_serve::similar::closest;
+use openlora_serve::{PublishedReceipt, similar::closest};
 use pay::{PaidResponse, buy, resume};
 
 /// The kind of request.

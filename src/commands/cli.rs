@@ -1006,9 +1006,9 @@ pub enum LogCommand {
     },
     /// Prove that the log only grew between two checkpoints: exit 9 when it did not
     Consistency {
-        /// Earlier checkpoint: a file, or the number of entries
+        /// Earlier checkpoint: a file, the number of entries, or SIZE:ROOT as in an anchor
         from: String,
-        /// Later checkpoint: a file, or the number of entries
+        /// Later checkpoint: a file, the number of entries, or SIZE:ROOT as in an anchor
         to: String,
         #[command(flatten)]
         log: LogSourceArgs,

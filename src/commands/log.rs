@@ -21,7 +21,7 @@ use openlora_runtime::{
 };
 use openlora_transparency::{
     CheckpointVerifier, OpenedEntry, ProofPlan, SealedEntry, SeenCheckpoints, SignedCheckpoint,
-    TlogError, TlogProof, TreeHead, verify_consistency,
+    TlogError, TlogProof, TreeHash, TreeHead, verify_consistency,
 };
 
 /// Which log is meant.
@@ -487,6 +487,9 @@ async fn tree_head(
     log: &OpenLog,
     text: &str,
 ) -> Result<TreeHead, Failure> {
+    if let Some(head) = anchored_head(text) {
+        return Ok(head);
+    }
     let Ok(size) = text.parse() else {
         return Ok(kept_checkpoint(context, Path::new(text), &log.verifier)?.head());
     };
@@ -500,6 +503,16 @@ async fn tree_head(
         size: log.checkpoint.size,
     })?;
     Ok(TreeHead { size, root })
+}
+
+/// `SIZE:ROOT`, as anchors state it.
+fn anchored_head(text: &str) -> Option<TreeHead> {
+    let (size, root) = text.split_once(':')?;
+    let root: [u8; 32] = hex::decode(root).ok()?.try_into().ok()?;
+    Some(TreeHead {
+        size: size.parse().ok()?,
+        root: TreeHash(root),
+    })
 }
 
 fn kept_checkpoint(

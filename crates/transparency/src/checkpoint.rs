@@ -94,9 +94,11 @@ impl CheckpointKey {
         let text = text.trim_end();
         let wrong = || TlogError::malformed("the log key", "expected PRIVATE+KEY+NAME+ID+KEY");
         let signer = StandardSigner::new(text).map_err(|_| wrong())?;
-        let (head, encoded) = text.rsplit_once('+').ok_or_else(wrong)?;
-        let (head, _) = head.rsplit_once('+').ok_or_else(wrong)?;
-        let origin = head.strip_prefix("PRIVATE+KEY+").ok_or_else(wrong)?;
+        // Base64 may contain the separator, the other parts do not.
+        let parts: Vec<&str> = text.splitn(5, '+').collect();
+        let &[_, _, origin, _, encoded] = parts.as_slice() else {
+            return Err(wrong());
+        };
         let decoded = Zeroizing::new(STANDARD.decode(encoded).map_err(|_| wrong())?);
         let seed: &[u8; 32] = decoded
             .get(1..)
