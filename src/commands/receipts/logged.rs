@@ -42,7 +42,7 @@ pub(super) async fn against_log(
     };
     let found = match included(receipt, &logged) {
         Ok(found) => found,
-        Err(error) => return vec![("log", ComparisonResult::Differs(error.to_string()))],
+        Err(reason) => return vec![("log", ComparisonResult::Differs(reason))],
     };
     vec![
         ("log", ComparisonResult::Fits),
@@ -82,16 +82,13 @@ struct LoggedEntry {
 }
 
 /// Checks that the log has exactly this receipt.
-fn included(receipt: &PublishedReceipt, logged: &LoggedReceipt) -> Result<LoggedEntry, TlogError> {
-    let wrong = |detail: &str| TlogError::Malformed {
-        what: "the proof",
-        detail: detail.to_owned(),
-    };
-    let verifier = CheckpointVerifier::parse(&logged.vkey)?;
-    let proof = TlogProof::parse(&logged.proof)?;
-    let ProvenEntry { entry, checkpoint } = proven(&proof, &verifier)?;
-    let record = entry.record.ok_or_else(|| wrong("it shows no record"))?;
-    let found = Receipt::from_record(&record).ok_or_else(|| wrong("it is of no call"))?;
+fn included(receipt: &PublishedReceipt, logged: &LoggedReceipt) -> Result<LoggedEntry, String> {
+    let said = |error: TlogError| error.to_string();
+    let verifier = CheckpointVerifier::parse(&logged.vkey).map_err(said)?;
+    let proof = TlogProof::parse(&logged.proof).map_err(said)?;
+    let ProvenEntry { entry, checkpoint } = proven(&proof, &verifier).map_err(said)?;
+    let record = entry.record.ok_or("the proof shows no record")?;
+    let found = Receipt::from_record(&record).ok_or("the proof is of no call")?;
     // These three are added to what was recorded when the receipt is read.
     let stated = PublishedReceipt {
         response_key: receipt.response_key.clone(),
@@ -104,7 +101,7 @@ fn included(receipt: &PublishedReceipt, logged: &LoggedReceipt) -> Result<Logged
             verifier,
             checkpoint,
         }),
-        false => Err(wrong("the log has another receipt of this call")),
+        false => Err("the log has another receipt of this call".to_owned()),
     }
 }
 
