@@ -962,6 +962,9 @@ pub enum ReceiptsCommand {
         /// Explain whose data shaped the answer, as its server says
         #[arg(long)]
         why: bool,
+        /// File for the proof that the call is in the server's transparency log
+        #[arg(long, value_name = "FILE", conflicts_with = "why")]
+        proof: Option<PathBuf>,
         /// Server to ask; the one that was paid, or this home's own, when left out
         #[arg(long, value_name = "URL")]
         url: Option<String>,

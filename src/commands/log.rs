@@ -638,8 +638,8 @@ impl LogVerification {
             ),
             Some(kept) if kept.size != found.size => {
                 let reason = format!(
-                    "the kept one has {} entries and the proof's {}: `openlora log consistency` \
-                     compares them",
+                    "the kept one has {} entries and the proof's {}: `openlora log consistency \
+                     FROM TO` compares them",
                     kept.size, found.size
                 );
                 (CheckStatus::Skipped, Some(reason))

@@ -127,7 +127,15 @@ pub async fn dispatch(
         CliCommand::Claim(args) => claim::run(context, args.into()).await,
         CliCommand::Call(args) => call::run(context, (*args).into()).await,
         CliCommand::Channel(command) => run_channel(context, command).await,
-        CliCommand::Receipts(ReceiptsCommand::Show { id, why, url }) => {
+        CliCommand::Receipts(ReceiptsCommand::Show {
+            id,
+            why,
+            proof,
+            url,
+        }) => {
+            if let Some(file) = proof {
+                receipts::keep_proof(context, &id, url.as_deref(), &file).await?;
+            }
             receipts::show_receipt(context, &id, why, url.as_deref()).await
         }
         CliCommand::Receipts(ReceiptsCommand::List) => receipts::list(context),

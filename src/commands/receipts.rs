@@ -144,6 +144,24 @@ pub async fn show_receipt(
     Ok(ExitStatus::Success)
 }
 
+/// Writes the proof that a call is in the log of its server, after checking it.
+pub async fn keep_proof(
+    context: &CommandContext,
+    id: &str,
+    url: Option<&str>,
+    file: &Path,
+) -> Result<(), Failure> {
+    let record = find(&PayerStore::open(&context.dirs.data)?, id)?;
+    let server = match (url, &record) {
+        (Some(url), _) => Some(url.to_owned()),
+        (None, Some(record)) => Some(record.server.clone()),
+        (None, None) => own_server(context).await?,
+    };
+    let id = record.as_ref().map_or(id, |record| &record.request_id);
+    let server = server.ok_or_else(|| unknown(id))?;
+    logged::keep_proof(context, id, &server, file).await
+}
+
 /// Shows the receipt of a free call, which only its server keeps: the named one, or the one that runs
 /// in this home.
 async fn show_free_call(

@@ -81,7 +81,16 @@ fn a_call_is_proven_from_its_server_s_log() {
     expected.sort_unstable();
     assert_eq!(found, expected);
 
-    let shown = json_of(dir, &["receipts", "show", id, "--url", url]);
+    let show = [
+        "receipts",
+        "show",
+        id,
+        "--url",
+        url,
+        "--proof",
+        "kept.tlog-proof",
+    ];
+    let shown = json_of(dir, &show);
     let logged = &shown["receipt"]["log"];
     let vkey = logged["vkey"].as_str().unwrap();
     let there = ["--log", url, "--vkey", vkey];
@@ -97,6 +106,7 @@ fn a_call_is_proven_from_its_server_s_log() {
         dir,
         &[&["log", "head", "--out", "kept"][..], &there].concat(),
     );
+    json_of(dir, &["log", "verify", "kept.tlog-proof", "--vkey", vkey]);
     let verify = ["log", "verify", "call.tlog-proof", "--vkey", vkey];
     let verified = json_of(dir, &verify);
     assert_eq!(verified["record"]["event"]["request_id"], id);

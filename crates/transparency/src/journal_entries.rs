@@ -1,40 +1,12 @@
-//! Where entries come from: the journal, from which the log can always be made again.
+//! The entries of a journal, from which the log can always be made again.
 
 use std::path::Path;
 
-use super::{entry::SealedEntry, error::TlogError, writer::TileLogWriter};
+use super::{entry::SealedEntry, error::TlogError, source::EntrySource, writer::TileLogWriter};
 use openlora_journal::{Journal, ReadOnlyJournal};
 
 /// Entries that are committed together: full tiles of them share the syncs.
 const BATCH: usize = 16 * 1024;
-
-/// Everything that may be logged, in order. The same index always gives the same bytes.
-pub trait EntrySource {
-    /// At most `limit` entries from index `from` on.
-    ///
-    /// # Errors
-    ///
-    /// The source cannot be read.
-    fn entries(&mut self, from: u64, limit: usize) -> Result<Vec<Vec<u8>>, TlogError>;
-
-    /// Whether it still has what was logged before.
-    fn is_complete(&self) -> bool {
-        true
-    }
-}
-
-/// A source without entries, for logs that cannot be made again.
-pub struct NoEntries;
-
-impl EntrySource for NoEntries {
-    fn entries(&mut self, _from: u64, _limit: usize) -> Result<Vec<Vec<u8>>, TlogError> {
-        Ok(Vec::new())
-    }
-
-    fn is_complete(&self) -> bool {
-        false
-    }
-}
 
 /// The entries of a journal.
 pub struct JournalEntries {

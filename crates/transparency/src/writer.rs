@@ -4,8 +4,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{self, File},
-    io::Write,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -17,21 +16,18 @@ use super::{
     folder::{
         CHECKPOINT_FILE, TileFolder, agree, bundle_of, entries_of_bundle, hashes_of_tile, missing,
     },
-    journal_entries::EntrySource,
     lock::TlogLock,
+    source::EntrySource,
     tile_path::{TileKind, TilePath},
 };
 use openlora_core::{
-    atomic::{self, FileAccess},
+    atomic::{self, FileAccess, FileBatch},
     private::files,
 };
 use tlog_tiles::record_hash;
 
 /// Entries that are read at a time when tiles are made again.
 const PAGE: usize = 4096;
-
-/// A tile that is being written; no path of a tile ends like this.
-const DRAFT: &str = "draft";
 
 /// The only writer of a log.
 #[derive(Debug)]
@@ -248,9 +244,10 @@ fn count(source: &mut dyn EntrySource, most: u64) -> Result<u64, TlogError> {
     Ok(low)
 }
 
-/// Writes tiles and waits until they are on disk.
+/// Writes tiles and waits until they are on disk. Readers of an earlier checkpoint never see half of
+/// a file.
 fn write_tiles<'a>(dir: &Path, tiles: impl Iterator<Item = &'a NewTile>) -> Result<(), TlogError> {
-    let mut folders = BTreeSet::new();
+    let (mut batch, mut folders) = (FileBatch::default(), BTreeSet::new());
     for tile in tiles {
         let path = dir.join(tile.path.to_string());
         let folder = atomic::parent(&path);
@@ -258,27 +255,17 @@ fn write_tiles<'a>(dir: &Path, tiles: impl Iterator<Item = &'a NewTile>) -> Resu
             files::new_folder(folder)
                 .map_err(|error| TlogError::io("create the folder", folder, &error))?;
             let above = folder.ancestors().skip(1);
-            let above = above.take_while(|above| above.starts_with(dir));
-            folders.extend(above.map(Path::to_owned));
+            above
+                .take_while(|above| above.starts_with(dir))
+                .for_each(|above| batch.add_folder(above));
         }
-        write_tile(&path, &tile.bytes).map_err(|error| TlogError::io("write", &path, &error))?;
+        batch
+            .replace(&path, &tile.bytes, FileAccess::Owner)
+            .map_err(|error| TlogError::io("write", &path, &error))?;
     }
-    for folder in folders {
-        let synced = File::open(&folder).and_then(|folder| folder.sync_all());
-        synced.map_err(|error| TlogError::io("sync", &folder, &error))?;
-    }
-    Ok(())
-}
-
-/// Readers of an earlier checkpoint never see half of a file.
-fn write_tile(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let draft = path.with_extension(DRAFT);
-    let mut options = File::options();
-    options.write(true).create(true).truncate(true);
-    let mut file = files::open(&mut options, &draft)?;
-    file.write_all(bytes)?;
-    file.sync_data()?;
-    fs::rename(&draft, path)
+    batch
+        .sync()
+        .map_err(|error| TlogError::io("sync", dir, &error))
 }
 
 /// Partial tiles may go once the full one is there. A leftover only costs space.

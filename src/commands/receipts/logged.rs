@@ -1,14 +1,17 @@
 //! A receipt and its server's transparency log: whether the log has exactly this receipt, and whether
 //! it still contains what was seen of it before.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use super::super::{
     CommandContext,
     call::client::ServerClient,
     log::{ProvenEntry, proven},
 };
-use openlora_core::error::{ExitClass, Failure};
+use openlora_core::{
+    atomic::{self, FileAccess},
+    error::{ExitClass, Failure},
+};
 use openlora_payments::payer::audit::{ComparisonLine, ComparisonResult};
 use openlora_runtime::tile_source::TileSource;
 use openlora_serve::{LoggedReceipt, PublishedReceipt, Receipt};
@@ -48,6 +51,29 @@ pub(super) async fn against_log(
         ("log", ComparisonResult::Fits),
         ("checkpoint", history(context, &found, server).await),
     ]
+}
+
+/// Writes the proof of a call to a file, if the server's log has exactly the receipt that the server
+/// shows.
+pub(super) async fn keep_proof(
+    context: &CommandContext,
+    id: &str,
+    server: &str,
+    file: &Path,
+) -> Result<(), Failure> {
+    let none = || {
+        let message = format!("{server} has no proof of the call {id}");
+        Failure::new(ExitClass::Network, message)
+    };
+    let logged = proof_of(context, server, id).await?.ok_or_else(none)?;
+    let client = ServerClient::new(context, Some(server))?;
+    let receipt = client.receipt(id).await?.ok_or_else(none)?;
+    let found = included(&receipt, &logged);
+    let found = found.map_err(|reason| Failure::new(ExitClass::Verification, reason))?;
+    contains(context, &found, server).await?;
+    let path = context.settings.working_dir.join(file);
+    atomic::replace_file(&path, logged.proof.as_bytes(), FileAccess::Owner)
+        .map_err(|error| Failure::io("write", &path, &error))
 }
 
 /// The server's proof; it waits for the checkpoint that covers the call. None if the server has no

@@ -188,6 +188,24 @@ fn forks_and_rollbacks_are_refused_by_whoever_kept_a_checkpoint() {
 }
 
 #[test]
+fn a_place_keeps_the_key_that_was_first_seen_there() {
+    let (dir, other) = (tempdir().unwrap(), tempdir().unwrap());
+    let seen = SeenCheckpoints::at(&dir.path().join("seen"));
+    let (first, second) = (verifier(dir.path()), verifier(other.path()));
+    seen.pin("https://example.com", &first).unwrap();
+    seen.pin("https://example.com", &first).unwrap();
+    seen.pin("https://example.org", &second).unwrap();
+    assert_eq!(
+        seen.pin("https://example.com", &second),
+        Err(TlogError::OtherKey {
+            place: "https://example.com".to_owned(),
+            expected: first.vkey().to_owned(),
+            found: second.vkey().to_owned(),
+        })
+    );
+}
+
+#[test]
 fn there_is_one_writer() {
     let dir = tempdir().unwrap();
     let path = dir.path();
