@@ -111,28 +111,7 @@ fn a_call_is_proven_from_its_server_s_log() {
     let verified = json_of(dir, &verify);
     assert_eq!(verified["record"]["event"]["request_id"], id);
     assert_eq!(verified["entry"]["type"], "call_metered");
-    // Another key, another call, a changed byte.
-    let stranger = tempfile::tempdir().unwrap();
-    fs::write(stranger.path().join("call.tlog-proof"), &text).unwrap();
-    let other = tempfile::tempdir().unwrap();
-    write_adapters(other.path());
-    let second = Live::start(other.path(), 0);
-    call(dir, &second.url);
-    assert_eq!(second.drain().0, 0);
-    let foreign = json_of(other.path(), &["log", "head"]);
-    let foreign = foreign["vkey"].as_str().unwrap();
-    let refused = run(
-        stranger.path(),
-        &["log", "verify", "call.tlog-proof", "--vkey", foreign],
-    );
-    assert_eq!(refused.code, 9, "{}", refused.stderr);
-    let changed = text.replace("index ", "index 1");
-    fs::write(stranger.path().join("call.tlog-proof"), changed).unwrap();
-    let refused = run(
-        stranger.path(),
-        &["log", "verify", "call.tlog-proof", "--vkey", vkey],
-    );
-    assert_eq!(refused.code, 9, "{}", refused.stderr);
+    others_are_refused(dir, &text, vkey);
 
     // The log goes on, also after a kill, and still contains what was kept.
     call(dir, url);
@@ -170,6 +149,26 @@ fn a_call_is_proven_from_its_server_s_log() {
     assert_eq!(oracle(&question), "ok");
     rolled_back_and_forked(dir, &tiles, vkey);
     names_its_log(home.path(), &head);
+}
+
+/// Another log's key and a changed proof are exit code 9.
+fn others_are_refused(buyer: &Path, text: &str, vkey: &str) {
+    let stranger = tempfile::tempdir().unwrap();
+    let file = stranger.path().join("call.tlog-proof");
+    let other = tempfile::tempdir().unwrap();
+    write_adapters(other.path());
+    let second = Live::start(other.path(), 0);
+    call(buyer, &second.url);
+    assert_eq!(second.drain().0, 0);
+    let foreign = json_of(other.path(), &["log", "head"]);
+    let foreign = foreign["vkey"].as_str().unwrap();
+    let changed = text.replace("index ", "index 1");
+    for (text, vkey) in [(text, foreign), (changed.as_str(), vkey)] {
+        fs::write(&file, text).unwrap();
+        let verify = ["log", "verify", "call.tlog-proof", "--vkey", vkey];
+        let refused = run(stranger.path(), &verify);
+        assert_eq!(refused.code, 9, "{}", refused.stderr);
+    }
 }
 
 /// The routes of tlog-tiles, with headers for caches.
