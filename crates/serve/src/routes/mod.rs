@@ -147,7 +147,7 @@ pub const ROUTES: &[ApiRoute] = &[
         || get(transparency::checkpoint),
     ),
     open(
-        "/log/tile/{*path}",
+        "/log/tile/{*id}",
         "tiles and entries of the transparency log",
         || get(transparency::tile),
     ),
