@@ -15,6 +15,7 @@ use super::{
     explore::ExploreRequest,
     export::{AdapterFormat, ExportRequest},
     init::InitRequest,
+    log::LogSourceRequest,
     package::PackageRequest,
     payer::PayerRequest,
     receipts::ReplayRequest,
@@ -26,8 +27,8 @@ use super::{
 use crate::commands::cli::{
     AdapterFormatArg, AuditArgs, BenchServeArgs, CallArgs, CallKindArg, ChatArgs, ClaimArgs,
     DashArgs, DemoArgs, DeployArgs, EarningsArgs, EarningsByArg, EvalArgs, ExploreArgs, ExportArgs,
-    InitArgs, NewChannelArgs, OneChannelArgs, PackageArgs, PayerArgs, ReplayArgs, SchemeArg,
-    ServeArgs, TrainArgs, TreasuryArgs, VerifyArgs,
+    InitArgs, LogSourceArgs, NewChannelArgs, OneChannelArgs, PackageArgs, PayerArgs, ReplayArgs,
+    SchemeArg, ServeArgs, TrainArgs, TreasuryArgs, VerifyArgs,
 };
 use openlora_ledger::PaymentScheme;
 use openlora_payments::payer::SchemeChoice;
@@ -97,6 +98,7 @@ impl From<VerifyArgs> for VerifyRequest {
             base: args.base,
             keys: args.key,
             policy: args.policy,
+            log: args.log,
             chain: args.chain,
         }
     }
@@ -112,6 +114,15 @@ impl From<ExportArgs> for ExportRequest {
                 AdapterFormatArg::Gguf => AdapterFormat::Gguf,
             },
             out: args.out,
+        }
+    }
+}
+
+impl From<LogSourceArgs> for LogSourceRequest {
+    fn from(args: LogSourceArgs) -> Self {
+        Self {
+            place: args.log,
+            vkey: args.vkey,
         }
     }
 }

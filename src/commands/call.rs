@@ -18,7 +18,7 @@ use openlora_core::{
     private::foreign_text::clean_line,
 };
 use openlora_payments::payer::{PayerStore, SchemeChoice};
-use openlora_serve::similar::closest;
+use openlora_serve::{PublishedReceipt, similar::closest};
 use pay::{PaidResponse, buy, resume};
 
 /// The kind of request.
@@ -384,7 +384,12 @@ impl CallSession<'_> {
                 context.printer.warn(failure.message);
                 None
             }
-            receipt => receipt?,
+            // The proof is asked for when the receipt is verified: mostly no checkpoint covers the
+            // call yet.
+            receipt => receipt?.map(|receipt| PublishedReceipt {
+                log: None,
+                ..receipt
+            }),
         };
         let charged = closed.as_ref().and_then(pay::ClosedPayment::amount);
         let quoted = receipt.as_ref().map(|receipt| receipt.paid);

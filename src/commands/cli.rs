@@ -156,6 +156,9 @@ pub enum CliCommand {
     /// Show what calls have cost, and check servers' receipts
     #[command(subcommand)]
     Receipts(ReceiptsCommand),
+    /// Prove that calls are in a server's transparency log, and that nothing in it was changed
+    #[command(subcommand)]
+    Log(LogCommand),
     /// Run a development chain on this machine
     #[command(subcommand)]
     Devnet(DevnetCommand),
@@ -499,6 +502,9 @@ pub struct VerifyArgs {
     /// File with the checks that must pass and the signers that are allowed
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
+    /// Transparency log with the release: a server, a folder, or the proof in a .tlog-proof file
+    #[arg(long, value_name = "URL|DIR|FILE")]
+    pub log: Option<String>,
     /// Compare the package with its registration on the network
     #[arg(long)]
     pub chain: bool,
@@ -984,6 +990,9 @@ pub enum ReceiptsCommand {
         /// Explain whose data shaped the answer, as its server says
         #[arg(long)]
         why: bool,
+        /// File for the proof that the call is in the server's transparency log
+        #[arg(long, value_name = "FILE", conflicts_with = "why")]
+        proof: Option<PathBuf>,
         /// Server to ask; the one that was paid, or this home's own, when left out
         #[arg(long, value_name = "URL")]
         url: Option<String>,
@@ -1001,6 +1010,66 @@ pub enum ReceiptsCommand {
     },
     /// Compute a call again here and compare its answer: exit 9, and where they differ, when they do
     Replay(Box<ReplayArgs>),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LogCommand {
+    /// Show the log's size and root as signed; this home's own log is first brought up to date
+    Head {
+        #[command(flatten)]
+        log: LogSourceArgs,
+        /// File to keep the signed checkpoint in, to compare with later
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Prove that an entry is in the log
+    Prove {
+        /// Request id of a call, the number of a record, or the SHA-256 of a release's manifest
+        id: String,
+        #[command(flatten)]
+        log: LogSourceArgs,
+        /// Leave out what only the parties of the call know
+        #[arg(long)]
+        sealed: bool,
+        /// File for the proof, NAME.tlog-proof; standard output when left out
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Prove that the log only grew between two checkpoints: exit 9 when it did not
+    Consistency {
+        /// Earlier checkpoint: a file, the number of entries, or SIZE:ROOT as in an anchor
+        from: String,
+        /// Later checkpoint: a file, the number of entries, or SIZE:ROOT as in an anchor
+        to: String,
+        #[command(flatten)]
+        log: LogSourceArgs,
+    },
+    /// Check a proof without a network: exit 9 when it proves nothing
+    Verify {
+        /// The .tlog-proof file
+        proof: PathBuf,
+        /// Public key of the log, or a file with it; this home's own when left out
+        #[arg(long, value_name = "KEY|FILE")]
+        vkey: Option<String>,
+        /// Checkpoint that was kept, to compare with the one in the proof
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Option<PathBuf>,
+    },
+    /// Read all entries, compare them with the signed root and count them
+    Count {
+        #[command(flatten)]
+        log: LogSourceArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct LogSourceArgs {
+    /// Server or folder with the log; this home's own when left out
+    #[arg(long, value_name = "URL|DIR", requires = "vkey")]
+    pub log: Option<String>,
+    /// Public key of the log, or a file with it
+    #[arg(long, value_name = "KEY|FILE")]
+    pub vkey: Option<String>,
 }
 
 #[derive(Debug, Args)]

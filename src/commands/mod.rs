@@ -29,6 +29,7 @@ pub mod export;
 pub mod figures;
 mod guard;
 pub mod init;
+pub mod log;
 pub mod model_key;
 mod money;
 pub mod named_paths;
@@ -54,7 +55,7 @@ pub mod withdraw;
 use crate::commands::{
     cli::{
         AttributionCommand, BenchCommand, ChannelCommand, CliCommand, ConfigCommand, DataCommand,
-        DevnetCommand, ReceiptsCommand, WalletCommand,
+        DevnetCommand, LogCommand, ReceiptsCommand, WalletCommand,
     },
     printer::Printer,
     settings::Settings,
@@ -128,7 +129,15 @@ pub async fn dispatch(
         CliCommand::Claim(args) => claim::run(context, args.into()).await,
         CliCommand::Call(args) => call::run(context, (*args).into()).await,
         CliCommand::Channel(command) => run_channel(context, command).await,
-        CliCommand::Receipts(ReceiptsCommand::Show { id, why, url }) => {
+        CliCommand::Receipts(ReceiptsCommand::Show {
+            id,
+            why,
+            proof,
+            url,
+        }) => {
+            if let Some(file) = proof {
+                receipts::keep_proof(context, &id, url.as_deref(), &file).await?;
+            }
             receipts::show_receipt(context, &id, why, url.as_deref()).await
         }
         CliCommand::Receipts(ReceiptsCommand::List) => receipts::list(context),
@@ -139,6 +148,7 @@ pub async fn dispatch(
         CliCommand::Receipts(ReceiptsCommand::Replay(args)) => {
             receipts::replay(context, (*args).into()).await
         }
+        CliCommand::Log(command) => run_log(context, command).await,
     }
 }
 
@@ -179,6 +189,29 @@ async fn run_channel(
         }
         ChannelCommand::Refund(channel) => channel::refund(context, &channel.into()).await,
         ChannelCommand::Withdraw(channel) => channel::withdraw(context, &channel.into()).await,
+    }
+}
+
+async fn run_log(context: &CommandContext, command: LogCommand) -> Result<ExitStatus, Failure> {
+    match command {
+        LogCommand::Head { log, out } => {
+            log::print_head(context, &log.into(), out.as_deref()).await
+        }
+        LogCommand::Prove {
+            id,
+            log,
+            sealed,
+            out,
+        } => log::prove(context, &id, &log.into(), sealed, out.as_deref()).await,
+        LogCommand::Consistency { from, to, log } => {
+            log::consistency(context, &from, &to, &log.into()).await
+        }
+        LogCommand::Verify {
+            proof,
+            vkey,
+            checkpoint,
+        } => log::verify(context, &proof, vkey.as_deref(), checkpoint.as_deref()),
+        LogCommand::Count { log } => log::count(context, &log.into()).await,
     }
 }
 

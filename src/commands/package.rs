@@ -18,12 +18,12 @@ use openlora_model::adapter::{self, CONFIG_FILE, LoraAdapter};
 use openlora_package::{
     BaseFacts, WrittenPackage,
     build::{PackageDraft, PackageMetadata, PackageParts, RevenueSplitOptions, draft},
-    manifest::{CONTRIBUTORS, Manifest, ManifestContributor},
+    manifest::{CONTRIBUTORS, Manifest, ManifestContributor, UsageLog},
     release::{ModelSigner, ReleaseSigner, SigningDomain},
     write,
 };
 use openlora_release::eip712::{AccountModelSigner, AccountSigner};
-use openlora_runtime::finished::FinishedRun;
+use openlora_runtime::{finished::FinishedRun, transparency_log::existing_key};
 use openlora_wallet::WalletAccount;
 
 /// The command-line request besides settings.
@@ -108,7 +108,8 @@ fn work(context: &CommandContext, request: &PackageRequest) -> Result<BuiltPacka
         true => None,
         false => Some(signer(context, request.password_file.as_deref())?),
     };
-    let draft = assemble(context, &origin, account.as_ref())?;
+    let usage_log = usage_log(context)?;
+    let draft = assemble(context, &origin, account.as_ref(), usage_log)?;
     let out = match &request.out {
         Some(out) => named_paths::new_folder(context, out, "a folder for the package")?,
         None => origin.default_out.clone(),
@@ -198,6 +199,7 @@ fn assemble(
     context: &CommandContext,
     origin: &AdapterSource,
     account: Option<&WalletAccount>,
+    usage_log: Option<UsageLog>,
 ) -> Result<PackageDraft, Failure> {
     let settings = &context.settings;
     let id = match &origin.run {
@@ -208,7 +210,10 @@ fn assemble(
         .iter()
         .any(|flag| flag == "base.id");
     let base = project::base(context, id.as_deref().filter(|_| !by_flag))?;
-    let about = about(settings, origin, account)?;
+    let about = PackageMetadata {
+        usage_log,
+        ..about(settings, origin, account)?
+    };
     Ok(draft(&PackageParts {
         about: &about,
         adapter: &origin.adapter,
@@ -247,7 +252,17 @@ fn about(
             contributors: settings.split.contributors,
         },
         created_at: created_at(origin)?,
+        usage_log: None,
     })
+}
+
+/// The transparency log of this home, if it has one.
+fn usage_log(context: &CommandContext) -> Result<Option<UsageLog>, Failure> {
+    let key = existing_key(&context.dirs)?;
+    Ok(key.map(|key| UsageLog {
+        origin: key.origin().to_owned(),
+        vkey: key.vkey().to_owned(),
+    }))
 }
 
 fn creator_address(settings: &Settings) -> Result<Option<Address>, Failure> {

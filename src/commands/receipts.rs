@@ -2,6 +2,7 @@
 //! servers' receipts.
 
 pub mod explain;
+mod logged;
 mod replay;
 
 use std::path::Path;
@@ -141,6 +142,24 @@ pub async fn show_receipt(
         ));
     }
     Ok(ExitStatus::Success)
+}
+
+/// Writes the proof that a call is in the log of its server, after checking it.
+pub async fn keep_proof(
+    context: &CommandContext,
+    id: &str,
+    url: Option<&str>,
+    file: &Path,
+) -> Result<(), Failure> {
+    let record = find(&PayerStore::open(&context.dirs.data)?, id)?;
+    let server = match (url, &record) {
+        (Some(url), _) => Some(url.to_owned()),
+        (None, Some(record)) => Some(record.server.clone()),
+        (None, None) => own_server(context).await?,
+    };
+    let id = record.as_ref().map_or(id, |record| &record.request_id);
+    let server = server.ok_or_else(|| unknown(id))?;
+    logged::keep_proof(context, id, &server, file).await
 }
 
 /// Shows the receipt of a free call, which only its server keeps: the named one, or the one that runs
@@ -467,6 +486,10 @@ pub async fn verify(
         }
         None => {}
     }
+    if let Some(receipt) = &receipt {
+        let server = url.unwrap_or(&record.server);
+        lines.extend(logged::against_log(context, receipt, Some(server)).await);
+    }
     let checks: Vec<ReceiptCheck> = lines.into_iter().map(check).collect();
     let verified = ReceiptVerification {
         ok: checks.iter().all(|check| check.status != CheckStatus::Fail),
@@ -487,8 +510,8 @@ async fn verify_free_call(
         Some(url) => Some(url.to_owned()),
         None => own_server(context).await?,
     };
-    let published = match url {
-        Some(url) => ServerClient::new(context, Some(&url))?.receipt(id).await?,
+    let published = match &url {
+        Some(url) => ServerClient::new(context, Some(url))?.receipt(id).await?,
         None => None,
     };
     let receipt = given.as_ref().or(published.as_ref());
@@ -501,6 +524,7 @@ async fn verify_free_call(
     if given.is_some() {
         lines.push(("server", against_published(receipt, published.as_ref())));
     }
+    lines.extend(logged::against_log(context, receipt, url.as_deref()).await);
     let nothing = "nothing was paid: the call was free, so no signature and no chain tells of it";
     lines.push(("payment", ComparisonResult::Unknown(nothing.to_owned())));
     let checks: Vec<ReceiptCheck> = lines.into_iter().map(check).collect();
@@ -533,7 +557,7 @@ fn token_sum(receipt: &PublishedReceipt) -> ComparisonResult {
     }
 }
 
-/// A receipt of a file and its server's; shares are stated later than the rest.
+/// A receipt of a file and its server's; shares and proofs are stated later than the rest.
 fn against_published(
     receipt: &PublishedReceipt,
     published: Option<&PublishedReceipt>,
@@ -545,6 +569,7 @@ fn against_published(
     };
     let same = PublishedReceipt {
         attribution: published.attribution.clone(),
+        log: published.log.clone(),
         ..receipt.clone()
     };
     match same == *published {

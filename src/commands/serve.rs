@@ -24,6 +24,7 @@ use self::{
     folder::{NamedFolder, named_folders},
     handover::hand_over,
     hosting::AdapterHost,
+    sales::SellingPlace,
 };
 use super::{CommandContext, money, network, project, server_access, verify};
 use openlora_attribution::queue::PendingTokenStore;
@@ -36,6 +37,7 @@ use openlora_runtime::{
     paid_serving::{ChosenAdapter, PaidServing, UnclaimedCharge},
     running_server::{PidFile, RunningServer},
     standings::JournalStandings,
+    transparency_log::{HomeTransparencyLog, origin_of},
 };
 use openlora_serve::{
     BoundSocket, ConnectionLimits, ROUTES, RouteAudience, ServeError, ServeInputs, ServeLimits,
@@ -90,13 +92,18 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     let journal = journal::open(&context.dirs.journal())?;
     // After the journal: of two servers of one home, only one may create tokens.
     let access = server_access::open(context, request.rotate_tokens)?;
+    let transparency = open_log(context).await?;
+    let view = transparency.view(&context.dirs)?;
     let chosen = choose(context, &request.adapters, request.folder.as_deref())?;
     let selling = match networks {
         None => None,
         Some(networks) => {
             let password_file = request.password_file.as_deref();
-            let url = url_of(bound.address);
-            let opened = sales::open(context, &journal, &chosen, networks, password_file, &url);
+            let place = SellingPlace {
+                url: &url_of(bound.address),
+                transparency: &view,
+            };
+            let opened = sales::open(context, &journal, &chosen, networks, password_file, &place);
             Some(Arc::new(opened.await?))
         }
     };
@@ -114,6 +121,7 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
         sales: selling.as_ref().map(|selling| selling.sales.clone()),
         attribution: keeping(context)?,
         access,
+        transparency: Some(view),
         loader: Some(Arc::new(host)),
         standings: Some(Arc::new(standings(context, selling.as_deref()))),
     };
@@ -121,6 +129,8 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
         let currency = selling.as_ref().map(|it| it.sales.currency.clone());
         log::follow(&context.printer, &journal, currency).await?;
     }
+    let logging = CancellationToken::new();
+    let logged = transparency.follow(&journal, logging.clone());
     let server = Server::new(bound, inputs, journal, limits, stop.clone()).await?;
     let server = server.with_connections(connections(context));
     let signals = tokio::spawn(obey(StopSignals::install()?, stop, context.clone()));
@@ -142,6 +152,9 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
         let went_well = settling.join_all().await.into_iter().all(|it| it);
         tell_settled(context, selling, went_well);
     }
+    // After the last settlement, so that its records are in the log too.
+    logging.cancel();
+    let _ = logged.await;
     signals.abort();
     Ok(ExitStatus::Success)
 }
@@ -177,6 +190,13 @@ pub(super) async fn load_free(
     AdapterHost::new(context, base, engine, None)
         .host_all(chosen)
         .await
+}
+
+/// The transparency log of this home's journal, up to date.
+async fn open_log(context: &CommandContext) -> Result<HomeTransparencyLog, Failure> {
+    let public = server_access::public_url(context)?;
+    let origin = public.as_deref().and_then(origin_of);
+    HomeTransparencyLog::open(&context.dirs, origin).await
 }
 
 /// A home has one journal and one account, and so one server.

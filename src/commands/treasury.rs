@@ -22,6 +22,7 @@ use openlora_runtime::{
     journal::HomeJournal,
     rewards::{RewardRound, RewardSource, WaitingReward},
     running_server::RunningServer,
+    transparency_log::existing_view,
     treasury::{ChainOperator, SigningAccounts, WaitingShare},
 };
 use openlora_wallet::WalletAccount;
@@ -167,6 +168,7 @@ impl SettlementContext {
             state,
             log: LogFolder::at(&context.dirs.attribution_log()),
             address: public_url(context)?.unwrap_or_default(),
+            transparency: existing_view(&context.dirs)?,
         };
         let chain = self.operator.chain.clone();
         Ok(ChainOperator::new(

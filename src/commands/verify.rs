@@ -1,5 +1,7 @@
 //! `verify`: runs every check of a package that this machine has data for.
 
+mod release_log;
+
 use std::path::{Path, PathBuf};
 
 use super::{CommandContext, named_paths, network, project};
@@ -31,6 +33,8 @@ pub struct VerifyRequest {
     pub keys: Vec<PathBuf>,
     /// TOML file of a [`VerificationPolicy`].
     pub policy: Option<PathBuf>,
+    /// Where the transparency log is that proves the release: a server, a folder or a proof's file.
+    pub log: Option<String>,
     /// Compare with the registration on the chosen network.
     pub chain: bool,
 }
@@ -45,15 +49,26 @@ pub async fn run(context: &CommandContext, request: VerifyRequest) -> Result<Exi
             Some(explore(&chain, &ExploreQuery::default()).await?)
         }
     };
-    let work = tokio::task::spawn_blocking(move || work(&context, &request, registry));
+    let log = match &request.log {
+        None => None,
+        Some(place) => release_log::look_up(&context, &request.package, place).await?,
+    };
+    let looked_up = LookedUpRelease { registry, log };
+    let work = tokio::task::spawn_blocking(move || work(&context, &request, looked_up));
     work.await
         .map_err(|error| Failure::new(ExitClass::Internal, format!("the check stopped: {error}")))?
+}
+
+/// What others say of the release.
+struct LookedUpRelease {
+    registry: Option<RegistryReport>,
+    log: Option<Result<(), String>>,
 }
 
 fn work(
     context: &CommandContext,
     request: &VerifyRequest,
-    registry: Option<RegistryReport>,
+    LookedUpRelease { registry, log }: LookedUpRelease,
 ) -> Result<ExitStatus, Failure> {
     let dir = named_paths::folder(context, &request.package, "a package")?;
     let policy = match &request.policy {
@@ -69,6 +84,7 @@ fn work(
         publishers: policy.publishers.clone(),
         model_keys,
         registry,
+        log,
     };
     let (report, _) = checked(context, &dir, request.base.as_deref(), &expected)?;
     let report = policy.apply(report);
@@ -91,6 +107,8 @@ pub(super) struct ExpectedRelease {
     pub model_keys: Vec<Digest>,
     /// The registry's entries; `None` if they were not asked for.
     pub registry: Option<RegistryReport>,
+    /// Why the transparency log does not prove the release; `None` if it was not asked for.
+    pub log: Option<Result<(), String>>,
 }
 
 fn read_policy(context: &CommandContext, file: &Path) -> Result<VerificationPolicy, Failure> {
@@ -153,6 +171,10 @@ pub(super) fn checked(
         },
         domain: expected.domain.clone(),
         model_keys: expected.model_keys.clone(),
+        log: match &expected.log {
+            None => Err("the release was not looked up in its log: name it with --log".to_owned()),
+            Some(found) => Ok(found.clone()),
+        },
     };
     verify(dir, &SignerRecovery, &gather)
 }
@@ -177,6 +199,7 @@ pub(super) fn require_usable(dir: &Path, base: &KnownFact<BaseFacts>) -> Result<
         publishers: Vec::new(),
         model_keys: Vec::new(),
         chain: Err("the release was not looked up on a chain".to_owned()),
+        log: Err("the release was not looked up in its log".to_owned()),
     };
     let (report, _) = verify(dir, &SignerRecovery, &gather)?;
     if report.ok {

@@ -63,6 +63,21 @@ impl AppDirs {
         self.data.join("attribution-log")
     }
 
+    /// The transparency log over the journal.
+    pub fn transparency_log(&self) -> PathBuf {
+        self.data.join("transparency-log")
+    }
+
+    /// The key that signs the transparency log's checkpoints.
+    pub fn transparency_key(&self) -> PathBuf {
+        self.data.join("transparency-log.key")
+    }
+
+    /// The last checkpoints that were seen of others' logs.
+    pub fn seen_checkpoints(&self) -> PathBuf {
+        self.data.join("seen-checkpoints")
+    }
+
     /// The tokens of calls that wait for attribution.
     pub fn pending_tokens(&self) -> PathBuf {
         self.data.join("attribution-waiting")

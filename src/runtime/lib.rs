@@ -18,4 +18,6 @@ pub mod rewards;
 pub mod running_server;
 pub mod serving_bench;
 pub mod standings;
+pub mod tile_source;
+pub mod transparency_log;
 pub mod treasury;

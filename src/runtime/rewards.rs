@@ -43,6 +43,7 @@ use openlora_payments::{
     settlement::{ChainSettler, SettlementAccounts, SettlementClient},
 };
 use openlora_ports::PublishedLog;
+use openlora_transparency::TransparencyView;
 
 /// When reward rounds run automatically.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +134,9 @@ pub struct RewardSource {
     pub log: LogFolder,
     /// The URL of the published log; empty if it is not served.
     pub address: String,
+    /// The transparency log whose size and root are anchored with each batch; absent where there is
+    /// none.
+    pub transparency: Option<TransparencyView>,
 }
 
 /// Consecutive calls that one account anchors.
@@ -399,7 +403,7 @@ impl RewardPublisher {
         let tree = batch_tree(&batch).ok_or_else(|| no_tree(&batch.adapter_id))?;
         batch.root = Word(tree.root().0);
         self.source.log.keep_batch(&batch)?;
-        let uri = self.uri(&batch_file(batch.root));
+        let uri = self.uri(&batch_file(batch.root)) + &self.log_head();
         let client = self.accounts.find(server).unwrap_or(&self.client);
         let mined = publish_root(client, number, &batch, &uri).await?;
         done.anchors.push(AnchoredRoot {
@@ -611,6 +615,20 @@ impl RewardPublisher {
 
     fn chain_id(&self) -> u64 {
         self.client.chain().network.chain_id
+    }
+
+    /// The transparency log's size and root as the fragment of an address: the anchor keeps the text,
+    /// and whoever fetches the address does not send it. Without a checkpoint, nothing is stated.
+    fn log_head(&self) -> String {
+        let view = self.source.transparency.as_ref();
+        match view.map(TransparencyView::checkpoint) {
+            Some(Ok(head)) => format!("#log={}:{}", head.size, head.root_hex()),
+            Some(Err(error)) => {
+                tracing::warn!("the transparency log is not anchored: {error}");
+                String::new()
+            }
+            None => String::new(),
+        }
     }
 
     fn uri(&self, file: &str) -> String {

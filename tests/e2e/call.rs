@@ -120,7 +120,8 @@ fn a_free_call_has_its_receipt_at_the_server() {
     let nothing = "skipped payment: nothing was paid: the call was free, so no signature and no \
                    chain tells of it\n";
     let verified = run(home.path(), &verify).succeeds();
-    let stated = format!("ok      charge\nok      usage\n{nothing}");
+    let proven = "ok      log\nok      checkpoint\n";
+    let stated = format!("ok      charge\nok      usage\n{proven}{nothing}");
     assert_eq!(verified.stdout, stated);
     let named = [&verify[..], &["--url", url]].concat();
     assert_eq!(run(other.path(), &named).succeeds().stdout, stated);
@@ -130,7 +131,7 @@ fn a_free_call_has_its_receipt_at_the_server() {
     let named = [&of_file[..], &["--url", url]].concat();
     assert_eq!(
         run(other.path(), &named).succeeds().stdout,
-        format!("ok      charge\nok      usage\nok      server\n{nothing}")
+        format!("ok      charge\nok      usage\nok      server\n{proven}{nothing}")
     );
     let unseen = "skipped server: no server that has it is known here: name it with --url URL\n";
     assert_eq!(
@@ -150,7 +151,8 @@ fn a_free_call_has_its_receipt_at_the_server() {
             format!(
                 "FAILED  charge: the receipt states a charge and names no payment\n\
                  FAILED  usage: the receipt states 1 tokens in total, expected {total}\n\
-                 FAILED  server: the server's receipt of this call differs\n{nothing}"
+                 FAILED  server: the server's receipt of this call differs\n\
+                 FAILED  log: the log has another receipt of this call\n{nothing}"
             )
         )
     );

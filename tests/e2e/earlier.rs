@@ -334,6 +334,38 @@ fn a_payer_store_of_an_earlier_version_opens_and_migrates() {
     }
 }
 
+/// The first anchor after the upgrade states the log that is made from the earlier journal.
+#[test]
+fn what_an_earlier_version_sold_is_anchored_with_the_transparency_log() {
+    for files in EarlierFiles::all() {
+        let at = files.version;
+        let home = files.home("sold", "seller");
+        let before = records(&home);
+        pass_days(&home);
+        let head = run_json(&home, &["log", "head"]);
+        assert_eq!(head["size"], before.len(), "{at}");
+        run_json(&home, &["settle"]);
+        let anchored = records(&home);
+        let count = anchored
+            .iter()
+            .filter(|record| matches!(record.event, Event::Anchored(_)));
+        assert_eq!(count.count(), 1, "{at}");
+        let stated = format!("{}:{}", head["size"], head["root"].as_str().unwrap());
+        let status = run_json(&home, &["devnet", "status"]);
+        let rpc = Rpc::new(status["url"].as_str().unwrap());
+        let all = json!([{ "fromBlock": "0x0", "toBlock": "latest" }]);
+        let logs = rpc.ok("eth_getLogs", all).to_string();
+        let fragment = hex::encode(format!("#log={stated}"));
+        assert!(logs.contains(&fragment), "{at}: no log states {stated}");
+        let now = run_json(&home, &["log", "head"])["size"].to_string();
+        let grown = run_json(&home, &["log", "consistency", &stated, &now]);
+        assert_eq!(grown["from"]["root"], head["root"], "{at}");
+        let forged = format!("{}:{}", head["size"], "00".repeat(32));
+        let refused = command(&home, &["log", "consistency", &forged, &now]).run();
+        assert_eq!(refused.code, 9, "{at}: {}", refused.stderr);
+    }
+}
+
 /// A payer's own transactions: a deposit and the start of a withdrawal.
 #[test]
 fn what_a_payer_of_an_earlier_version_left_open_is_finished() {

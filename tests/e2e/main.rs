@@ -78,6 +78,7 @@ mod soak;
 mod templates;
 mod terminal;
 mod train_cli;
+mod transparency_log;
 mod tx_keys;
 mod wallet_commands;
 mod wallet_interop;

@@ -4,8 +4,8 @@ use schemars::{Schema, schema_for};
 
 use openlora::commands::{
     attribution, audit, bench, call, channel, claim, config, dash, data, demo, deploy, devnet,
-    doctor, earnings, export, init, model_key, package, printer::ErrorEnvelope, receipts, serve,
-    settle, train, wallet, withdraw,
+    doctor, earnings, export, init, log, model_key, package, printer::ErrorEnvelope, receipts,
+    serve, settle, train, wallet, withdraw,
 };
 use openlora_package::verify;
 use openlora_release::explore::RegistryReport;
@@ -68,6 +68,11 @@ pub const SCHEMAS: &[ResultSchema] = &[
     ("receipts-verify", || {
         schema_for!(receipts::ReceiptVerification)
     }),
+    ("log-head", || schema_for!(log::LogHead)),
+    ("log-prove", || schema_for!(log::LogProof)),
+    ("log-consistency", || schema_for!(log::LogConsistency)),
+    ("log-verify", || schema_for!(log::LogVerification)),
+    ("log-count", || schema_for!(log::LogCount)),
     ("receipts-replay", || schema_for!(receipts::ReplayReport)),
     ("config-show", || schema_for!(config::ConfigReport)),
     ("config-get", || schema_for!(config::ConfigValue)),

@@ -739,6 +739,7 @@ fn a_running_worker_answers_a_demand_by_itself() {
         state: Arc::clone(&seller.ledger.state),
         log,
         address: String::new(),
+        transparency: None,
     };
     let rewarder = RewardPublisher::new(source, desk, false);
     let rounds = RewardSchedule {

@@ -131,6 +131,15 @@ fn every_result_fits_its_schema() {
     }
     assert_eq!(server.drain().0, 0);
     for (schema, line) in [
+        ("log-head", "log head"),
+        ("log-prove", "log prove 2 --out two.tlog-proof"),
+        ("log-consistency", "log consistency 1 3"),
+        ("log-verify", "log verify two.tlog-proof"),
+        ("log-count", "log count"),
+    ] {
+        results.run(schema, home.path(), line);
+    }
+    for (schema, line) in [
         ("devnet-start", "devnet start --port 0"),
         ("devnet-status", "devnet status"),
         ("devnet-reset", "devnet reset --yes"),

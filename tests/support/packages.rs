@@ -152,6 +152,7 @@ pub fn evidence(package: &Package) -> LocalEvidence {
         publishers: Vec::new(),
         model_keys: Vec::new(),
         chain: Err("the release was not looked up on a chain".into()),
+        log: Err("the release was not looked up in a log".into()),
     }
 }
 

@@ -297,6 +297,7 @@ pub async fn start_bounded(
         sales: None,
         attribution: AttributionConfig::default(),
         access,
+        transparency: None,
         loader: None,
         standings: None,
     };

@@ -5,6 +5,7 @@
 //! that holds the name is synced. Drafts left by a crash have hidden names and only cost space.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File, Permissions},
     io::{self, Write},
     os::unix::fs::PermissionsExt,
@@ -44,6 +45,34 @@ pub fn replace_file_from(
     let draft = file_draft(staging, bytes, readers)?;
     draft.persist(path).map_err(|error| error.error)?;
     sync_folder(parent(path))
+}
+
+/// Files that are replaced one after the other and become durable together.
+#[derive(Debug, Default)]
+pub struct FileBatch {
+    folders: BTreeSet<PathBuf>,
+}
+
+impl FileBatch {
+    /// Replaces `path` with `bytes`, or creates it. Until [`Self::sync`], a power failure may bring
+    /// the old content back.
+    pub fn replace(&mut self, path: &Path, bytes: &[u8], readers: FileAccess) -> io::Result<()> {
+        let draft = file_draft(parent(path), bytes, readers)?;
+        draft.persist(path).map_err(|error| error.error)?;
+        self.add_folder(parent(path));
+        Ok(())
+    }
+
+    /// Makes what was created in a folder durable as well.
+    pub fn add_folder(&mut self, folder: &Path) {
+        self.folders.insert(folder.to_owned());
+    }
+
+    pub fn sync(self) -> io::Result<()> {
+        self.folders
+            .iter()
+            .try_for_each(|folder| sync_folder(folder))
+    }
 }
 
 /// Creates a file that only its owner can read.

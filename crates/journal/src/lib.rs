@@ -281,6 +281,19 @@ impl Journal {
         self.on_pages(move |pages| pages.read(from, limit)).await
     }
 
+    /// One record as it is stored, if it is there.
+    ///
+    /// # Errors
+    /// The disk.
+    pub async fn stored(&self, sequence: u64) -> Result<Option<StoredRow>, JournalError> {
+        let inner = Arc::clone(&self.inner);
+        blocking(move || {
+            let rows = lock(&inner.points).read(sequence, 1)?;
+            Ok(rows.into_iter().find(|row| row.sequence == sequence))
+        })
+        .await
+    }
+
     /// The record that meters a request, if it was metered.
     ///
     /// # Errors

@@ -50,6 +50,14 @@ impl ReadOnlyJournal {
             .collect()
     }
 
+    /// At most `limit` records from sequence `from` on, as they are stored.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn read_stored(&mut self, from: u64, limit: usize) -> Result<Vec<StoredRow>, JournalError> {
+        self.reader.read(from, limit)
+    }
+
     /// Passes every record from `from` on to `visit`, in order.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use super::{
     facts::{BaseFacts, RunFacts, adapter_facts, imported},
     manifest::{
         CONTRIBUTORS, CREATOR, Digest, Manifest, ManifestContributor, ManifestDataset, PackageFile,
-        SplitShare, Trainer,
+        SplitShare, Trainer, UsageLog,
     },
     whole::WholeNumber,
 };
@@ -49,6 +49,8 @@ pub struct PackageMetadata {
     /// The licence text, if the project has one.
     pub license_text: Option<Vec<u8>>,
     pub split: RevenueSplitOptions,
+    /// The transparency log in which the release will be.
+    pub usage_log: Option<UsageLog>,
     /// Unix time in seconds.
     pub created_at: u64,
 }
@@ -117,7 +119,7 @@ pub fn draft(parts: &PackageParts<'_>) -> Result<PackageDraft, PackageError> {
             .license
             .clone()
             .unwrap_or_else(|| card::NO_LICENSE.to_owned()),
-        usage_log: None,
+        usage_log: about.usage_log.clone(),
     };
     let mut files = contents(parts, &manifest)?;
     manifest.files = described_files(&files);

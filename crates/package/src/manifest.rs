@@ -235,6 +235,8 @@ record! {
     }
 }
 
+impl Eq for UsageLog {}
+
 /// The canonical form of a value (RFC 8785).
 pub(super) fn canonical<T: Serialize>(value: &T) -> Result<Vec<u8>, ManifestProblem> {
     serde_json_canonicalizer::to_vec(value)

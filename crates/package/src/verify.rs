@@ -76,6 +76,9 @@ pub struct LocalEvidence {
     pub model_keys: Vec<Digest>,
     /// How the release's registration differs from the package; `Ok(Ok(()))` if it does not.
     pub chain: KnownFact<Result<(), String>>,
+    /// Why the transparency log that the manifest names does not prove the release; `Ok(Ok(()))` if
+    /// it does.
+    pub log: KnownFact<Result<(), String>>,
 }
 
 /// The checks, in order.
@@ -121,7 +124,7 @@ pub fn verify(
         signature(&package, verifier, &evidence),
         base(&package, &evidence.base),
         datasets(&package.manifest, &evidence.datasets),
-        log(&package.manifest),
+        log(&package.manifest, &evidence.log),
         chain(&evidence.chain),
     ];
     Ok((report(checks), Some(package)))
@@ -343,12 +346,12 @@ fn same_domain(found: &SigningDomain, expected: Option<&SigningDomain>) -> Resul
     Ok(())
 }
 
-fn log(manifest: &Manifest) -> PackageCheck {
-    let reason = match manifest.usage_log {
-        None => "the manifest names no usage log",
-        Some(_) => "proofs of a usage log are not read yet",
-    };
-    skipped("log", reason)
+fn log(manifest: &Manifest, known: &KnownFact<Result<(), String>>) -> PackageCheck {
+    match known {
+        _ if manifest.usage_log.is_none() => skipped("log", "the manifest names no usage log"),
+        Err(reason) => skipped("log", reason),
+        Ok(found) => judged("log", TrustLabel::SignedClaim, found.clone()),
+    }
 }
 
 fn chain(known: &KnownFact<Result<(), String>>) -> PackageCheck {

@@ -20,6 +20,7 @@ use super::{
     unread::UnreadAnswers,
 };
 use openlora_journal::Journal;
+use openlora_transparency::TransparencyView;
 
 /// Sizes that bound what callers can ask of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +66,8 @@ pub struct AppParts {
     /// Absent if calls are free.
     pub sales: Option<SalesConfig>,
     pub access: AccessRules,
+    /// Absent if no log of the calls is published.
+    pub transparency: Option<TransparencyView>,
     /// Absent if no further adapter can be loaded.
     pub loader: Option<Arc<dyn AdapterLoader>>,
     /// Absent if pages show no sums.

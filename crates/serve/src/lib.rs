@@ -23,6 +23,7 @@
 //!     sales: None,
 //!     attribution: AttributionConfig::default(),
 //!     access,
+//!     transparency: None,
 //!     loader: None,
 //!     standings: None,
 //! };
@@ -89,7 +90,7 @@ pub use audience::RouteAudience;
 pub use client::RequestClient;
 pub use connections::ConnectionLimits;
 pub use error::ServeError;
-pub use receipt::{JournalPlace, PublishedReceipt, PublishedUsage};
+pub use receipt::{JournalPlace, LoggedReceipt, PublishedReceipt, PublishedUsage, Receipt};
 pub use routes::{ApiRoute, CHALLENGE, ROUTES};
 pub use server::{BoundSocket, ServeInputs, Server};
 pub use standings::StandingsSource;

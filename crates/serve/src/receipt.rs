@@ -17,6 +17,7 @@ use openlora_ledger::{
     CallCharge, CallComputation, CheckedPayment,
     event::{CallKind, Event, EventRecord, FinishReason, TokenUsage},
 };
+use openlora_transparency::{TlogError, TransparencyView};
 
 /// A `CallMetered` event with its place in the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub struct Receipt {
     pub response_key: Option<String>,
     /// As far as it is known.
     pub attribution: Option<PublishedShares>,
+    /// Absent while no checkpoint covers it.
+    pub log: Option<LoggedReceipt>,
 }
 
 impl Receipt {
@@ -82,6 +85,7 @@ impl Receipt {
             computation: computation.map(|it| *it),
             response_key: None,
             attribution: None,
+            log: None,
         })
     }
 
@@ -122,6 +126,7 @@ impl Receipt {
                 time_ms: self.time_ms,
                 hash: self.hash.clone(),
             },
+            log: self.log.clone(),
         }
     }
 
@@ -165,6 +170,22 @@ pub struct PublishedReceipt {
     #[serde(default)]
     pub attribution: Option<PublishedShares>,
     pub journal: JournalPlace,
+    /// Its place in the server's transparency log; absent while no checkpoint covers it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<LoggedReceipt>,
+}
+
+/// The proof that a receipt is in the server's transparency log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LoggedReceipt {
+    /// The log's name.
+    pub origin: String,
+    /// The public key of the log's checkpoints, in the form of signed notes.
+    pub vkey: String,
+    /// The receipt's entry, from 0.
+    pub index: u64,
+    /// Content of a `.tlog-proof` file: entry, opening, inclusion proof and signed checkpoint.
+    pub proof: String,
 }
 
 /// Tokens of a call in OpenAI's form.
@@ -214,6 +235,38 @@ async fn look(journal: &Journal, id: &RequestId) -> Result<Option<Receipt>, Jour
 /// Looks up what was metered under an id.
 pub async fn find(journal: &Journal, id: &RequestId) -> Result<Option<Receipt>, ApiError> {
     look(journal, id).await.map_err(|error| unreadable(&error))
+}
+
+/// The proof of a receipt, once a checkpoint covers it. A log that cannot be read withholds no
+/// receipt.
+pub async fn logged(
+    journal: &Journal,
+    view: &TransparencyView,
+    sequence: u64,
+) -> Result<Option<LoggedReceipt>, ApiError> {
+    let stored = journal.stored(sequence).await;
+    let Some(row) = stored.map_err(|error| unreadable(&error))? else {
+        return Ok(None);
+    };
+    let (view, salt) = (view.clone(), journal.salt().to_vec());
+    let proven = tokio::task::spawn_blocking(move || {
+        let proof = view.prove_row(&row, &salt)?;
+        Ok(proof.map(|proof| LoggedReceipt {
+            origin: view.verifier.origin().to_owned(),
+            vkey: view.verifier.vkey().to_owned(),
+            index: proof.index,
+            proof: proof.to_text(),
+        }))
+    });
+    match proven.await {
+        Ok(Ok(logged)) => Ok(logged),
+        Ok(Err(error)) => {
+            let error: TlogError = error;
+            tracing::error!(%error, "a receipt has no proof");
+            Ok(None)
+        }
+        Err(_) => Ok(None),
+    }
 }
 
 /// The answer to whatever needs the journal while it cannot be read.

@@ -55,6 +55,7 @@ use super::{
 };
 use openlora_journal::Journal;
 use openlora_ledger::event::Event;
+use openlora_transparency::TransparencyView;
 
 /// Longest time for a connection to idle.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -123,6 +124,8 @@ pub struct ServeInputs {
     pub sales: Option<SalesConfig>,
     pub attribution: AttributionConfig,
     pub access: AccessRules,
+    /// The published log of the journal; absent if there is none.
+    pub transparency: Option<TransparencyView>,
     /// Loads further adapters on request; absent if the server keeps those that it has.
     pub loader: Option<Arc<dyn AdapterLoader>>,
     /// Absent if pages show no sums.
@@ -188,6 +191,7 @@ impl Server {
             attributions,
             sales: inputs.sales,
             access: inputs.access,
+            transparency: inputs.transparency,
             loader: inputs.loader,
             standings: inputs.standings,
             loading: tokio::sync::Mutex::default(),

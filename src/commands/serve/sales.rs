@@ -32,6 +32,14 @@ use openlora_runtime::{
     },
     rewards::{RewardSchedule, RewardSource},
 };
+use openlora_transparency::TransparencyView;
+
+/// Where calls are sold, and the log that they are in.
+#[derive(Clone, Copy)]
+pub(super) struct SellingPlace<'a> {
+    pub url: &'a str,
+    pub transparency: &'a TransparencyView,
+}
 
 /// Opens paid serving of the chosen adapters on the networks, the project's own first.
 ///
@@ -45,8 +53,9 @@ pub(super) async fn open(
     chosen: &[ChosenAdapter],
     networks: Vec<Network>,
     password_file: Option<&Path>,
-    url: &str,
+    place: &SellingPlace<'_>,
 ) -> Result<PaidServing, Failure> {
+    let SellingPlace { url, transparency } = *place;
     let terms = sale_terms(context, &networks)?;
     let listener = notices::listener(&context.printer);
     // Calls that a killed server left open are charged before the ledger is read.
@@ -88,6 +97,7 @@ pub(super) async fn open(
             state,
             log: LogFolder::at(&context.dirs.attribution_log()),
             address: public_url(context)?.unwrap_or_else(|| url.to_owned()),
+            transparency: Some(transparency.clone()),
         },
         catalogue: context.dirs.resource_catalogue(),
         listener,

@@ -432,6 +432,7 @@ async fn serve(
         sales: Some(sales),
         attribution: AttributionConfig::default(),
         access,
+        transparency: None,
         loader: None,
         standings: None,
     };

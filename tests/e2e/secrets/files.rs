@@ -115,6 +115,8 @@ fn no_command_leaves_anything_in_its_home_that_others_can_read() {
         "facilitator.token",
         "keystores/me.json",
         "attribution-waiting",
+        "transparency-log.key",
+        "transparency-log/checkpoint",
         "devnet/31337/chain.sqlite",
         "devnet/31337/log",
     ] {

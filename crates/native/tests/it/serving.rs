@@ -72,7 +72,10 @@ async fn calls_beyond_the_queue_are_refused_until_others_end() {
     let engines: Arc<dyn ModelLoader> = Arc::new(NativeLoader::new(settings));
     let script = Script::new().choice("x", &[("x", 1.0)]);
     let engine = script.load_with(&engines, LONG_CONTEXT).await;
-    let running = engine.generate(text("x"), up_to(LONG_ANSWER)).await.unwrap();
+    let running = engine
+        .generate(text("x"), up_to(LONG_ANSWER))
+        .await
+        .unwrap();
     let waiting_call = engine.generate(text("x"), up_to(2)).await.unwrap();
     let error = refusal(&engine, text("x"), up_to(2)).await;
     let message = "script takes no further call now: 2 calls run or wait already".to_owned();
@@ -219,7 +222,10 @@ async fn rows_before_the_answer(payer: &str) -> u64 {
         let own = engine.for_call(&FairShareKey::from(payer)).await;
         own.unwrap().unwrap()
     };
-    let first = engine.generate(text("x"), up_to(LONG_ANSWER)).await.unwrap();
+    let first = engine
+        .generate(text("x"), up_to(LONG_ANSWER))
+        .await
+        .unwrap();
     let busy = of("busy").await;
     let mut flood = Vec::new();
     for _ in 0..50 {

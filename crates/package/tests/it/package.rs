@@ -202,6 +202,7 @@ fn skipped_checks_say_why() {
         publishers: Vec::new(),
         model_keys: Vec::new(),
         chain: Err("the release was not looked up on a chain".into()),
+        log: Err("the release was not looked up in a log".into()),
     };
     let report = verify(&dir, &SignerRecovery, &nothing).unwrap().0;
     let skipped: Vec<(&str, &str)> = report

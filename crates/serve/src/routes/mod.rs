@@ -18,6 +18,7 @@ mod receipts;
 mod refund;
 mod registration;
 mod settlement;
+mod transparency;
 
 pub use operator::CHALLENGE;
 
@@ -158,6 +159,16 @@ pub const ROUTES: &[ApiRoute] = &[
         "/attribution-log/{id}",
         "the published log of attributed calls",
         || get(attributions::file),
+    ),
+    open(
+        "/log/checkpoint",
+        "the transparency log's size and root, signed",
+        || get(transparency::checkpoint),
+    ),
+    open(
+        "/log/tile/{*id}",
+        "tiles and entries of the transparency log",
+        || get(transparency::tile),
     ),
     operator("/events", "the journal as server-sent events", || {
         get(events::follow)

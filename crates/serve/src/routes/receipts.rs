@@ -16,7 +16,12 @@ pub async fn get_receipt(
 ) -> Result<Json<Value>, ApiError> {
     let id = RequestId::parse(&id).ok_or_else(|| unknown(&id))?;
     match receipt::find(&app.journal, &id).await? {
-        Some(receipt) if receipt.is_addressed() => Ok(Json(receipt.to_json())),
+        Some(mut receipt) if receipt.is_addressed() => {
+            if let Some(view) = &app.transparency {
+                receipt.log = receipt::logged(&app.journal, view, receipt.sequence).await?;
+            }
+            Ok(Json(receipt.to_json()))
+        }
         Some(_) => Err(unknown(id.as_str())),
         None if app.meter.is_running(&id) => {
             let message = format!("The call '{}' is still running.", id.as_str());

@@ -102,6 +102,7 @@ async fn loading() -> (TestServer, Arc<AtomicUsize>) {
         sales: None,
         attribution: AttributionConfig::default(),
         access: access(),
+        transparency: None,
         loader: Some(Arc::new(shelf)),
         standings: None,
     };

@@ -204,6 +204,7 @@ async fn start(setup: Setup<'_>) -> TestServer {
             most: setup.most,
         },
         access: access(),
+        transparency: None,
         loader: None,
         standings: None,
     };

@@ -159,6 +159,7 @@ async fn tokens_that_are_not_sent_are_not_checkpointed() {
         sales: None,
         attribution: AttributionConfig::default(),
         access: access(),
+        transparency: None,
         loader: None,
         standings: None,
     };
