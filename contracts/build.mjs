@@ -20,6 +20,7 @@ const CONTRACTS = [
   "OpenLoraRegistry",
   "RevenueSplitter",
   "RevenueSplitterFactory",
+  "ServerDirectory",
   "Shares",
 ];
 
