@@ -70,6 +70,7 @@ fn with_known_contracts(network: &mut Network) -> Result<(), contracts::Artifact
         splitter_factory: named.splitter_factory.or(at("RevenueSplitterFactory")),
         pool_factory: named.pool_factory.or(at("ContributorPoolFactory")),
         anchor: named.anchor.or(at("AttributionAnchor")),
+        directory: named.directory.or(at("ServerDirectory")),
     };
     Ok(())
 }
@@ -173,6 +174,7 @@ fn wish_for(options: &mut NetworkOptions, field: &str, value: &SettingValue) {
         "splitter_factory" => options.splitter_factory = text,
         "pool_factory" => options.pool_factory = text,
         "anchor" => options.anchor = text,
+        "directory" => options.directory = text,
         // Reading the settings has refused every other field.
         _ => {}
     }
@@ -199,6 +201,7 @@ pub fn field_value(network: &Network, field: &str) -> Option<SettingValue> {
         "splitter_factory" => address(contracts.splitter_factory),
         "pool_factory" => address(contracts.pool_factory),
         "anchor" => address(contracts.anchor),
+        "directory" => address(contracts.directory),
         _ => None,
     }
 }

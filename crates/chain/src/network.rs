@@ -46,6 +46,7 @@ pub struct NetworkContracts {
     pub splitter_factory: Option<Address>,
     pub pool_factory: Option<Address>,
     pub anchor: Option<Address>,
+    pub directory: Option<Address>,
 }
 
 /// A preset: the public facts of a network.
@@ -135,6 +136,7 @@ pub struct NetworkOptions {
     pub splitter_factory: Option<String>,
     pub pool_factory: Option<String>,
     pub anchor: Option<String>,
+    pub directory: Option<String>,
 }
 
 /// An RPC's URL without a possible access key: scheme, host and port.
@@ -228,6 +230,7 @@ impl Network {
                 splitter_factory: address("splitter_factory", options.splitter_factory.as_deref())?,
                 pool_factory: address("pool_factory", options.pool_factory.as_deref())?,
                 anchor: address("anchor", options.anchor.as_deref())?,
+                directory: address("directory", options.directory.as_deref())?,
             },
         };
         let usual = if network.is_local() { 0 } else { CONFIRMATIONS };

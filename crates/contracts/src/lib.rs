@@ -46,6 +46,7 @@ const ARTIFACTS: &[(&str, &str)] = &[
     artifact!("ContributorPoolFactory"),
     artifact!("OpenLoraRegistry"),
     artifact!("AttributionAnchor"),
+    artifact!("ServerDirectory"),
     artifact!("DevelopmentToken"),
     artifact!("BatchSettlementEscrow"),
     artifact!("ERC3009DepositCollector"),
@@ -59,6 +60,7 @@ pub const ABIS: &[(&str, &str)] = &[
     artifact!("ContributorPoolFactory"),
     artifact!("ContributorPool"),
     artifact!("AttributionAnchor"),
+    artifact!("ServerDirectory"),
     artifact!("Shares"),
     artifact!("DevelopmentToken"),
     artifact!("BatchSettlementEscrow"),
@@ -134,6 +136,7 @@ pub fn deployments() -> Result<Vec<ContractDeployment>, ArtifactError> {
     let pools = deployment("ContributorPoolFactory", &[])?;
     let registry = deployment("OpenLoraRegistry", &splitters.address.abi_encode())?;
     let anchor = deployment("AttributionAnchor", &registry.address.abi_encode())?;
+    let directory = deployment("ServerDirectory", &[])?;
     let token = deployment("DevelopmentToken", &[])?;
-    Ok(vec![splitters, pools, registry, anchor, token])
+    Ok(vec![splitters, pools, registry, anchor, directory, token])
 }

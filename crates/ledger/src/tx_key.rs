@@ -91,6 +91,8 @@ pub enum TxKey {
         adapter: String,
         server: Address,
     },
+    /// The statement of a server's URL.
+    Announce { directory: Address, url: String },
     /// The start of a payer's withdrawal.
     StartWithdrawal { channel: Word, amount: Amount },
     /// The end of a payer's withdrawal.

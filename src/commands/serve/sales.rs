@@ -89,6 +89,7 @@ pub(super) async fn open(
             log: LogFolder::at(&context.dirs.attribution_log()),
             address: public_url(context)?.unwrap_or_else(|| url.to_owned()),
         },
+        public_url: public_url(context)?,
         listener,
     };
     plan.open(chosen).await
