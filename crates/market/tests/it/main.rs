@@ -6,4 +6,5 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod own_network;
 mod references;
