@@ -617,7 +617,10 @@ fn killed_proxies_and_servers_leave_one_sum_in_all_books() {
     let dir = buyer(&chain);
     let port = free_port();
     let listen = format!("127.0.0.1:{port}");
-    let proxy = ["--json", "proxy", "--listen", &listen, "--budget", "2"];
+    // Enough for the calls, and not for many more channels.
+    let budget = 6_000.max(calls * 15);
+    let spent = format!("0.{budget:06}");
+    let proxy = ["--json", "proxy", "--listen", &listen, "--budget", &spent];
     let buys = |args: &[&str]| command(openlora(dir.path()).args(args.iter().copied()));
     let plan = json!({
         "serve": command(creator.serving()),
@@ -625,8 +628,7 @@ fn killed_proxies_and_servers_leave_one_sum_in_all_books() {
         "settle": command(creator.openlora(&["--json", "-q", "settle"])),
         "explore": command(creator.openlora(&["--json", "-q", "explore"])),
         "receipts": buys(&["--json", "-q", "receipts", "list"]),
-        "pending": buys(&["--json", "-q", "receipts", "pending"]),
-        "model": model("tone"), "calls": calls, "kills": (calls / 20).max(4), "budget": 2_000_000,
+        "model": model("tone"), "calls": calls, "kills": (calls / 20).max(4), "budget": budget,
     });
     let file = dir.path().join("plan.json");
     fs::write(&file, plan.to_string()).unwrap();

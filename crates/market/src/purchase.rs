@@ -445,7 +445,7 @@ impl Buyer {
             Ok(sent) => sent,
             // Another call uses its channel, and will decide it.
             Err(PayerError::Busy { .. }) => return Ok(false),
-            Err(PayerError::OtherPayer { .. }) => return Ok(true),
+            Err(PayerError::OtherPayer { .. } | PayerError::NoAttempt { .. }) => return Ok(true),
             Err(error) => return Err(error),
         };
         if sent.payment_record().status != PaymentStatus::Open {
@@ -546,6 +546,9 @@ impl OpenPayment {
                     self = self.wait(pause, &error.to_string()).await?;
                 }
                 Ok(ServerReply::Refused(error)) => {
+                    if let Some(receipt) = receipt_in(&error) {
+                        return Err(self.lost(receipt).await);
+                    }
                     // A client error costs nothing.
                     let _ = self.buyer.payer.refused(self.sent, "refused")?;
                     return Err(error);
@@ -661,19 +664,42 @@ impl OpenPayment {
             let Some(receipt) = self.buyer.receipt(&self.server, id).await else {
                 continue;
             };
-            let charge = serde_json::from_value::<CallCharge>(receipt["payment"].clone());
-            let Ok(charge) = charge else { return };
-            let (buyer, number) = (Arc::clone(&self.buyer), self.sent.number());
-            let request_id = self.request_id().to_owned();
-            let settled = buyer.payer.settle_receipt(self.sent, &charge).await;
-            let stored = settled.and_then(|_| {
-                buyer.payer.store.keep_receipt(number, id, Some(receipt))?;
-                buyer.payer.store.forget_attempt(&request_id)
-            });
-            if let Err(error) = stored {
+            if let Err(error) = self.take_receipt(receipt).await {
                 tracing::warn!(%error, "a receipt was not accepted");
             }
             return;
+        }
+    }
+
+    /// Records the charge that a receipt states, and the receipt. Returns the charge.
+    async fn take_receipt(self, receipt: Value) -> Result<Option<Amount>, PayerError> {
+        let charge = serde_json::from_value::<CallCharge>(receipt["payment"].clone());
+        let Ok(charge) = charge else {
+            return Ok(None);
+        };
+        let (buyer, number) = (Arc::clone(&self.buyer), self.sent.number());
+        let request_id = self.request_id().to_owned();
+        let settled = buyer.payer.settle_receipt(self.sent, &charge).await?;
+        let store = &buyer.payer.store;
+        let id = receipt["id"].as_str().filter(|id| is_id(id));
+        let id = id.unwrap_or(&request_id).to_owned();
+        store.keep_receipt(number, &id, Some(receipt))?;
+        store.forget_attempt(&request_id)?;
+        Ok(settled.record.charged())
+    }
+
+    /// The call was counted, and its answer is not given again.
+    async fn lost(self, receipt: Value) -> PurchaseError {
+        let (buyer, server) = (Arc::clone(&self.buyer), self.server.place());
+        let unanswered = self.unanswered("it has counted the call and no longer has the answer");
+        match self.take_receipt(receipt).await {
+            Ok(Some(charged)) => PurchaseError::Payer(PayerError::Lost {
+                server,
+                charged: buyer.payer.money(charged),
+                code: "already_metered".to_owned(),
+            }),
+            Ok(None) => unanswered,
+            Err(error) => error.into(),
         }
     }
 
@@ -714,9 +740,25 @@ impl OpenPayment {
                 let decided = decided.is_ok_and(|it| it.status != PaymentStatus::Open);
                 decided && buyer.payer.store.forget_attempt(&id).is_ok()
             }
-            _ => false,
+            Ok(ServerReply::Refused(error)) => match receipt_in(&error) {
+                Some(receipt) => self
+                    .take_receipt(receipt)
+                    .await
+                    .is_ok_and(|it| it.is_some()),
+                None => false,
+            },
+            Ok(ServerReply::Later(..)) | Err(_) => false,
         }
     }
+}
+
+/// The receipt in the refusal of a call that was counted and whose answer is no longer there.
+fn receipt_in(error: &PurchaseError) -> Option<Value> {
+    let PurchaseError::Refused { envelope, .. } = error else {
+        return None;
+    };
+    let receipt = envelope.pointer("/error/receipt")?;
+    receipt.is_object().then(|| receipt.clone())
 }
 
 /// The id of a whole answer.

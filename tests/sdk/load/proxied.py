@@ -2,8 +2,8 @@
 what the server charged and what the chain moved are the same sum, and never above the budget.
 
 Usage: proxied.py PLAN
-PLAN is a JSON file: `serve` and `proxy`, each with `args`, `cwd` and `env`; `settle`, `explore`,
-`receipts` and `pending`, commands of the same form; `model`; `calls`; `kills`; `budget` in base units.
+PLAN is a JSON file: `serve` and `proxy`, each with `args`, `cwd` and `env`; `settle`, `explore` and
+`receipts`, commands of the same form; `model`; `calls`; `kills`; `budget` in base units.
 The proxy and the server listen on fixed ports. Prints one JSON object; exits 1 if a sum differs.
 """
 
@@ -56,6 +56,15 @@ def run(plan):
 
 
 def call(base, model, number):
+    """How a call ends. It is made again as long as nothing was paid for it."""
+    deadline = time.monotonic() + PATIENCE
+    while (ended := attempt(base, model, number)) == "unpaid":
+        assert time.monotonic() < deadline, "nobody answers"
+        time.sleep(0.1)
+    return ended
+
+
+def attempt(base, model, number):
     """Whether a call was answered whole; every third is streamed, every ninth is left early."""
     stream = number % 3 == 0
     body = {
@@ -74,7 +83,11 @@ def call(base, model, number):
         if answer.status == 200 and (not stream or b"[DONE]" in text):
             return "answered"
         code = None if stream and answer.status == 200 else json.loads(text)["error"]["code"]
+        if answer.status == 503:
+            return "unpaid"
         return "refused" if code in ("insufficient_quota", "price_above_limit") else "failed"
+    except ConnectionRefusedError:
+        return "unpaid"
     except (OSError, http.client.HTTPException, ValueError):
         return "failed"
     finally:
@@ -115,12 +128,12 @@ def main():
         thread.join()
     # A proxy that starts asks for the price of every call whose answer it has not received.
     deadline = time.monotonic() + PATIENCE
-    proxy.kill()
     while open_calls(plan):
-        assert time.monotonic() < deadline, run(plan["receipts"])
-        time.sleep(0.2)
-        if run(plan["pending"]) and time.monotonic() > deadline - PATIENCE / 2:
-            proxy.kill()
+        assert time.monotonic() < deadline, open_calls(plan)
+        proxy.kill()
+        waited = time.monotonic() + 5
+        while open_calls(plan) and time.monotonic() < waited:
+            time.sleep(0.2)
     proxy.stop()
     server.stop()
     run(plan["settle"])

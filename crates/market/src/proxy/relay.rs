@@ -151,9 +151,12 @@ async fn pump(
         let _ = sender.send(event.into()).await;
     }
     let Some(open) = payment else { return };
-    // The charge is recorded before the caller sees the stream's end.
-    end(open, lines, matches!(ended, StreamEnd::Whole)).await;
-    drop(sender);
+    let is_whole = matches!(ended, StreamEnd::Whole);
+    // The charge of a whole answer is recorded before the caller sees the stream's end. Otherwise the
+    // receipt may take a while.
+    let whole = is_whole.then_some(sender);
+    end(open, lines, is_whole).await;
+    drop(whole);
 }
 
 /// Forwards the events until the stream ends or the caller is gone, which drops the connection to
