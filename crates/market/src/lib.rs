@@ -31,7 +31,8 @@ pub use http::{MarketHttp, ServerAddress};
 pub use probe::{ProbedModel, ProbedServer};
 pub use proxy::{CallerKey, CallerKeys, PROXY_ROUTES, ProxyInputs, ProxyListener, ProxyRoute};
 pub use purchase::{
-    BoughtAnswer, Buyer, ChargeStatement, DemandedCall, OpenPayment, PurchaseError, PurchaseLimits,
+    BoughtAnswer, Buyer, ChargeStatement, DemandedCall, PurchaseError, PurchaseLimits,
+    UnsettledCall,
 };
 pub use reference::AdapterReference;
 pub use search::{SearchQuery, SearchReport, SearchRow, SearchServer, search};

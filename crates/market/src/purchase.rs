@@ -125,7 +125,7 @@ pub struct Buyer {
 /// An answered call, and its payment where it is not free.
 pub struct BoughtAnswer {
     pub response: Response,
-    pub payment: Option<OpenPayment>,
+    pub payment: Option<UnsettledCall>,
 }
 
 /// Where a server stated the charge.
@@ -148,7 +148,7 @@ impl ChargeStatement {
 }
 
 /// A payment that the server has, with an unknown outcome.
-pub struct OpenPayment {
+pub struct UnsettledCall {
     buyer: Arc<Buyer>,
     server: ServerAddress,
     sent: SentPayment,
@@ -263,7 +263,7 @@ impl Buyer {
         })?;
         let mut used = UsedLimits::default();
         let sent = self.pay(offer, order, &required, &mut used).await?;
-        let open = OpenPayment {
+        let open = UnsettledCall {
             buyer: Arc::clone(self),
             server: route.server.clone(),
             sent,
@@ -456,7 +456,7 @@ impl Buyer {
         let Ok(server) = server else {
             return Ok(false);
         };
-        let open = OpenPayment {
+        let open = UnsettledCall {
             buyer: Arc::clone(self),
             server,
             sent,
@@ -518,7 +518,7 @@ async fn reply_of(server: &ServerAddress, response: Response) -> ServerReply {
     }
 }
 
-impl OpenPayment {
+impl UnsettledCall {
     pub fn request_id(&self) -> &str {
         &self.sent.order().request_id
     }

@@ -49,14 +49,14 @@ impl ProxyError {
     pub fn invalid(code: &str, param: Option<&str>, message: impl Into<String>) -> Self {
         Self {
             param: param.map(str::to_owned),
-            ..Self::new(StatusCode::BAD_REQUEST, code, message)
+            ..ProxyError::new(StatusCode::BAD_REQUEST, code, message)
         }
     }
 
     /// 502: what the server answered cannot be passed on.
     pub fn upstream(problem: &str) -> Self {
         let message = format!("The server's answer cannot be read: {problem}.");
-        Self::new(StatusCode::BAD_GATEWAY, "upstream_invalid", message)
+        ProxyError::new(StatusCode::BAD_GATEWAY, "upstream_invalid", message)
     }
 
     fn retried(mut self) -> Self {
@@ -115,7 +115,7 @@ impl From<MarketError> for ProxyError {
             }
             _ => (StatusCode::SERVICE_UNAVAILABLE, "registry_unreachable"),
         };
-        let answer = Self::new(status, code, explained(&error));
+        let answer = ProxyError::new(status, code, explained(&error));
         match status {
             StatusCode::NOT_FOUND => Self {
                 param: Some("model".to_owned()),
@@ -141,7 +141,7 @@ impl From<PayerError> for ProxyError {
             }
             _ => (StatusCode::BAD_GATEWAY, "payment_failed"),
         };
-        Self::new(status, code, explained(&error))
+        ProxyError::new(status, code, explained(&error))
     }
 }
 
@@ -153,17 +153,17 @@ impl From<PurchaseError> for ProxyError {
             PurchaseError::Payee(error) => error.into(),
             PurchaseError::Unreachable { .. } => {
                 let status = StatusCode::SERVICE_UNAVAILABLE;
-                Self::new(status, "no_server_answers", message).retried()
+                ProxyError::new(status, "no_server_answers", message).retried()
             }
             PurchaseError::Foreign { .. } => {
-                Self::new(StatusCode::BAD_GATEWAY, "upstream_invalid", message)
+                ProxyError::new(StatusCode::BAD_GATEWAY, "upstream_invalid", message)
             }
             PurchaseError::Unanswered { request_id, .. } => {
                 let message = format!(
                     "{message} The same answer can be fetched with the same payment: \
                      openlora call --again {request_id}"
                 );
-                Self::new(StatusCode::BAD_GATEWAY, "answer_lost", message)
+                ProxyError::new(StatusCode::BAD_GATEWAY, "answer_lost", message)
             }
             PurchaseError::Refused {
                 status, envelope, ..

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::{answer_error::ProxyError, event_lines::EventLines};
 use crate::{
     http::{LARGEST, bounded, broken},
-    purchase::{BoughtAnswer, ChargeStatement, OpenPayment},
+    purchase::{BoughtAnswer, ChargeStatement, UnsettledCall},
 };
 
 /// Pieces of a stream that wait for a caller who reads slowly.
@@ -57,7 +57,7 @@ async fn whole(bought: BoughtAnswer) -> Result<Response, ProxyError> {
 
 async fn finish_whole(
     text: Vec<u8>,
-    payment: Option<OpenPayment>,
+    payment: Option<UnsettledCall>,
     stated: Option<ChargeStatement>,
 ) -> Result<Response, ProxyError> {
     let answer: Option<Value> = serde_json::from_slice(&text).ok().filter(Value::is_object);
@@ -73,7 +73,7 @@ async fn finish_whole(
 
 /// Records the charge now, and the receipt soon. The caller has its answer, so it is not asked for
 /// again.
-async fn close(open: OpenPayment, stated: Option<ChargeStatement>, id: Option<String>) {
+async fn close(open: UnsettledCall, stated: Option<ChargeStatement>, id: Option<String>) {
     let (buyer, server) = (open.buyer(), open.server().clone());
     let request_id = open.request_id().to_owned();
     let paid = open.settle(stated).await;
@@ -138,7 +138,7 @@ async fn pump(
     response: reqwest::Response,
     mut lines: EventLines,
     first: Vec<u8>,
-    payment: Option<OpenPayment>,
+    payment: Option<UnsettledCall>,
     sender: mpsc::Sender<Bytes>,
 ) {
     let ended = match sender.send(first.into()).await {
@@ -191,7 +191,7 @@ async fn forward(
 }
 
 /// Settles the payment of a stream that ended, by its last event or by the receipt.
-async fn end(open: OpenPayment, lines: EventLines, is_whole: bool) {
+async fn end(open: UnsettledCall, lines: EventLines, is_whole: bool) {
     let EventLines { id, payment, .. } = lines;
     match (payment, id) {
         (Some(event), id) => close(open, Some(ChargeStatement::Event(event)), id).await,
