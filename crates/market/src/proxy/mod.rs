@@ -22,6 +22,7 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
+    serve::ListenerExt,
 };
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::Semaphore};
@@ -158,7 +159,11 @@ impl ProxyListener {
     ) -> Result<(), MarketError> {
         let settling = tokio::spawn(settle_now_and_then(Arc::clone(&inputs.buyer)));
         let router = router(inputs);
-        let served = axum::serve(self.listener, router)
+        // Each event of a stream leaves at once.
+        let listener = self.listener.tap_io(|stream| {
+            let _ = stream.set_nodelay(true);
+        });
+        let served = axum::serve(listener, router)
             .with_graceful_shutdown(async move { stop.cancelled().await })
             .await;
         settling.abort();

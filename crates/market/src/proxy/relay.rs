@@ -77,14 +77,12 @@ async fn close(open: UnsettledCall, stated: Option<ChargeStatement>, id: Option<
     let (buyer, server) = (open.buyer(), open.server().clone());
     let request_id = open.request_id().to_owned();
     let paid = open.settle(stated).await;
-    tokio::spawn(async move {
-        if let (Some(paid), Some(id)) = (paid, id) {
-            buyer.keep_receipt(&server, paid.number, &id).await;
-        }
-        if let Err(error) = buyer.payer().store.forget_attempt(&request_id) {
-            tracing::warn!(%error, "an answered call is still listed as unanswered");
-        }
-    });
+    if let Err(error) = buyer.payer().store.forget_attempt(&request_id) {
+        tracing::warn!(%error, "an answered call is still listed as unanswered");
+    }
+    if let (Some(paid), Some(id)) = (paid, id) {
+        tokio::spawn(async move { buyer.keep_receipt(&server, paid.number, &id).await });
+    }
 }
 
 /// Waits for the first event, so that an answer of another form is an error of HTTP.
