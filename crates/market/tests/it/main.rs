@@ -6,5 +6,6 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod lists;
 mod own_network;
 mod references;
