@@ -21,6 +21,7 @@ const CONTRACTS = [
   "OpenLoraRegistry",
   "RevenueSplitter",
   "RevenueSplitterFactory",
+  "ServerDirectory",
   "Shares",
 ];
 

@@ -18,7 +18,9 @@ use super::{
     log::LogSourceRequest,
     package::PackageRequest,
     payer::PayerRequest,
+    proxy::ProxyRequest,
     receipts::ReplayRequest,
+    search::SearchRequest,
     serve::ServeRequest,
     train::TrainRequest,
     treasury::TreasuryRequest,
@@ -27,8 +29,8 @@ use super::{
 use crate::commands::cli::{
     AdapterFormatArg, AuditArgs, BenchServeArgs, CallArgs, CallKindArg, ChatArgs, ClaimArgs,
     DashArgs, DemoArgs, DeployArgs, EarningsArgs, EarningsByArg, EvalArgs, ExploreArgs, ExportArgs,
-    InitArgs, LogSourceArgs, NewChannelArgs, OneChannelArgs, PackageArgs, PayerArgs, ReplayArgs,
-    SchemeArg, ServeArgs, TrainArgs, TreasuryArgs, VerifyArgs,
+    InitArgs, LogSourceArgs, NewChannelArgs, OneChannelArgs, PackageArgs, PayerArgs, ProxyArgs,
+    ReplayArgs, SchemeArg, SearchArgs, ServeArgs, TrainArgs, TreasuryArgs, VerifyArgs,
 };
 use openlora_ledger::PaymentScheme;
 use openlora_payments::payer::SchemeChoice;
@@ -275,6 +277,27 @@ impl From<CallArgs> for CallRequest {
                 SchemeArg::Exact => SchemeChoice::Only(PaymentScheme::Exact),
                 SchemeArg::BatchSettlement => SchemeChoice::Only(PaymentScheme::BatchSettlement),
             },
+            payer: args.payer.into(),
+            payee: None,
+        }
+    }
+}
+
+impl From<SearchArgs> for SearchRequest {
+    fn from(args: SearchArgs) -> Self {
+        Self {
+            text: args.text.join(" "),
+            limit: args.limit.into(),
+            discovery: args.discovery,
+        }
+    }
+}
+
+impl From<ProxyArgs> for ProxyRequest {
+    fn from(args: ProxyArgs) -> Self {
+        Self {
+            expose: args.expose,
+            new_key: args.new_key,
             payer: args.payer.into(),
         }
     }

@@ -10,13 +10,14 @@ use std::io::{IsTerminal, Read};
 
 use serde_json::{Value, json};
 
-use super::{CommandContext, payer::PayerRequest};
+use super::{CommandContext, market, payer::PayerRequest};
 pub use answer::{AdapterAnswer, CallResult, LabelProbability, SentRequest};
 use client::{CallParams, ServerClient, text_at};
 use openlora_core::{
     error::{ExitClass, ExitStatus, Failure},
     private::foreign_text::clean_line,
 };
+use openlora_market::{AdapterReference, RegisteredPayee};
 use openlora_payments::payer::{PayerStore, SchemeChoice};
 use openlora_serve::{PublishedReceipt, similar::closest};
 use pay::{PaidResponse, buy, resume};
@@ -52,6 +53,8 @@ pub struct CallRequest {
     pub static_shares: bool,
     pub scheme: SchemeChoice,
     pub payer: PayerRequest,
+    /// Whom the call must pay, where the registry says it.
+    pub payee: Option<RegisteredPayee>,
 }
 
 /// Makes the call and prints its answer.
@@ -62,14 +65,70 @@ pub async fn run(context: &CommandContext, request: CallRequest) -> Result<ExitS
         return again(context, &request, id).await;
     }
     let prompt = read_prompt(&request.prompt)?;
+    let named = request.adapter.as_deref().map(AdapterReference::parse);
+    if let (None, Some(reference)) = (&request.url, named.filter(AdapterReference::is_registered)) {
+        return call_registered(context, &request, &reference, &prompt).await;
+    }
     let client = ServerClient::new(context, request.url.as_deref())?;
     let models = client.models().await?;
     let model = choose(&models, request.adapter.as_deref())?;
+    call_model(context, &client, &request, model, &prompt).await
+}
+
+async fn call_model(
+    context: &CommandContext,
+    client: &ServerClient,
+    request: &CallRequest,
+    model: &Value,
+    prompt: &str,
+) -> Result<ExitStatus, Failure> {
     match request.kind.unwrap_or_else(|| trained_for(model)) {
-        CallTask::Chat => chat(context, &client, &request, model, &prompt).await?,
-        CallTask::Classify => classify(context, &client, &request, model, &prompt).await?,
+        CallTask::Chat => chat(context, client, request, model, prompt).await?,
+        CallTask::Classify => classify(context, client, request, model, prompt).await?,
     }
     Ok(ExitStatus::Success)
+}
+
+/// Calls an adapter at the first of its servers that answers. Nothing is paid to the others, and the
+/// call must pay the registered splitter.
+async fn call_registered(
+    context: &CommandContext,
+    request: &CallRequest,
+    reference: &AdapterReference,
+    prompt: &str,
+) -> Result<ExitStatus, Failure> {
+    let routes = market::open(context)
+        .await?
+        .catalog
+        .routes(reference)
+        .await?;
+    let mut last = None;
+    for route in routes {
+        let client = ServerClient::new(context, Some(&route.server.url("")))?;
+        let models = match client.models().await {
+            Err(failure) if failure.class == ExitClass::Network => {
+                context
+                    .printer
+                    .note(format!("{}; trying another server", failure.message));
+                last = Some(failure);
+                continue;
+            }
+            models => models?,
+        };
+        context.printer.note(format!(
+            "calling {} at {}",
+            clean_line(&route.model),
+            client.place()
+        ));
+        let model = choose(&models, Some(&route.model))?;
+        let request = CallRequest {
+            payee: route.payee,
+            ..request.clone()
+        };
+        return call_model(context, &client, &request, model, prompt).await;
+    }
+    let none = || Failure::new(ExitClass::Network, "no server of the adapter answers");
+    Err(last.unwrap_or_else(none))
 }
 
 /// Repeats a call that was paid but not answered.

@@ -150,6 +150,10 @@ pub enum CliCommand {
     Audit(AuditArgs),
     /// Send one call to a server, pay for it, and print the answer
     Call(Box<CallArgs>),
+    /// Find adapters: price, servers, latency, calls, returning payers, evaluation
+    Search(SearchArgs),
+    /// Answer in OpenAI's form on this machine, and pay for the calls within a budget
+    Proxy(ProxyArgs),
     /// Open, list, fill and empty the channels that calls are paid from
     #[command(subcommand)]
     Channel(ChannelCommand),
@@ -885,7 +889,8 @@ pub struct CallArgs {
     /// Server address; the project's own when left out
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
-    /// Adapter to call; needed when the server has several
+    /// Adapter to call: its name at the server; or NAME@0xREGISTRY or an adapter id, whose servers are
+    /// looked up
     #[arg(long, value_name = "NAME")]
     pub adapter: Option<String>,
     /// Kind of call; what the adapter was trained for when left out
@@ -916,6 +921,46 @@ pub struct CallArgs {
     /// How to pay: from a channel, or with one transfer; what the server offers when auto
     #[arg(long, value_name = "NAME", default_value = "auto")]
     pub scheme: SchemeArg,
+    #[command(flatten)]
+    pub payer: PayerArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct SearchArgs {
+    /// Words that must occur; everything when left out
+    #[arg(value_name = "TEXT")]
+    pub text: Vec<String>,
+    /// Most results
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=200))]
+    pub limit: u16,
+    /// Server or facilitator whose list of paid resources is searched too; repeat it for several
+    #[arg(long, value_name = "URL")]
+    pub discovery: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ProxyArgs {
+    /// Address and port to listen on; port 0 takes a free one
+    #[arg(long, value_name = "HOST:PORT")]
+    pub listen: Option<String>,
+    /// Allow an address that other machines can reach; callers need keys then
+    #[arg(long)]
+    pub expose: bool,
+    /// Server of plain model names; they are looked up in the registry when left out
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// Most that all calls and deposits of this home may take in a day (UTC), in token units
+    #[arg(long, value_name = "AMOUNT")]
+    pub budget: Option<String>,
+    /// Most that the calls of one caller's key may cost in a day (UTC), in token units
+    #[arg(long, value_name = "AMOUNT")]
+    pub per_key: Option<String>,
+    /// Most that one call may cost, in token units
+    #[arg(long, value_name = "AMOUNT")]
+    pub max_price: Option<String>,
+    /// Make a key for a caller, print it once with its setting, and stop
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["listen", "expose", "url"])]
+    pub new_key: Option<String>,
     #[command(flatten)]
     pub payer: PayerArgs,
 }
@@ -1374,6 +1419,13 @@ impl CliCommand {
                 SettingFlag("serve.engine", "--engine", args.engine.as_deref()),
                 SettingFlag("serve.parallel", "--parallel", args.parallel.as_deref()),
                 SettingFlag("serve.quant", "--quant", args.quant.as_deref()),
+            ]),
+            Self::Proxy(args) => overrides([
+                SettingFlag("call.budget", "--budget", args.budget.as_deref()),
+                SettingFlag("proxy.listen", "--listen", args.listen.as_deref()),
+                SettingFlag("proxy.max_price", "--max-price", args.max_price.as_deref()),
+                SettingFlag("proxy.per_key", "--per-key", args.per_key.as_deref()),
+                SettingFlag("proxy.server", "--url", args.url.as_deref()),
             ]),
             Self::Receipts(ReceiptsCommand::Replay(args)) => {
                 overrides([SettingFlag("base.id", "--base", args.base.as_deref())])

@@ -13,6 +13,7 @@ use openlora_chain::{
 use openlora_core::{
     calendar::moment,
     error::{ExitClass, ExitStatus, Failure},
+    private::foreign_text::clean_line,
 };
 use openlora_journal::Journal;
 use openlora_ledger::event::ReleaseDeployment;
@@ -238,7 +239,13 @@ fn show_adapter(printer: &Printer, adapter: &AdapterView, symbol: &str) {
         printer.line(format!("owner         {}", adapter.owner));
     }
     for server in &adapter.servers {
-        printer.line(format!("server        {server}"));
+        let mut urls = adapter.server_urls.iter();
+        // The account states it, so it may be any text.
+        let at = urls.find(|it| it.server == *server).map(|it| {
+            let url = clean_line(&it.url);
+            format!(" at {url}")
+        });
+        printer.line(format!("server        {server}{}", at.unwrap_or_default()));
     }
     for place in places(adapter) {
         printer.line(format!("served at     {place}"));

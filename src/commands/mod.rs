@@ -30,6 +30,7 @@ pub mod figures;
 mod guard;
 pub mod init;
 pub mod log;
+mod market;
 pub mod model_key;
 mod money;
 pub mod named_paths;
@@ -38,7 +39,9 @@ mod notices;
 pub mod package;
 mod payer;
 mod project;
+pub mod proxy;
 pub mod receipts;
+pub mod search;
 pub mod serve;
 mod server_access;
 pub mod settle;
@@ -128,6 +131,8 @@ pub async fn dispatch(
         CliCommand::Audit(args) => audit::run(context, args.into()).await,
         CliCommand::Claim(args) => claim::run(context, args.into()).await,
         CliCommand::Call(args) => call::run(context, (*args).into()).await,
+        CliCommand::Search(args) => search::run(context, args.into()).await,
+        CliCommand::Proxy(args) => proxy::run(context, args.into()).await,
         CliCommand::Channel(command) => run_channel(context, command).await,
         CliCommand::Receipts(ReceiptsCommand::Show {
             id,

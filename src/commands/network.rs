@@ -81,6 +81,7 @@ fn with_known_contracts(network: &mut Network) -> Result<(), contracts::Artifact
         pool_factory: named.pool_factory.or(at("ContributorPoolFactory")),
         anchor: named.anchor.or(at("AttributionAnchor")),
         identity_registry: named.identity_registry,
+        directory: named.directory.or(at("ServerDirectory")),
     };
     Ok(())
 }
@@ -185,6 +186,7 @@ fn wish_for(options: &mut NetworkOptions, field: &str, value: &SettingValue) {
         "pool_factory" => options.pool_factory = text,
         "anchor" => options.anchor = text,
         "identity_registry" => options.identity_registry = text,
+        "directory" => options.directory = text,
         // Reading the settings has refused every other field.
         _ => {}
     }
@@ -212,6 +214,7 @@ pub fn field_value(network: &Network, field: &str) -> Option<SettingValue> {
         "pool_factory" => address(contracts.pool_factory),
         "anchor" => address(contracts.anchor),
         "identity_registry" => address(contracts.identity_registry),
+        "directory" => address(contracts.directory),
         _ => None,
     }
 }

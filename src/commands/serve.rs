@@ -523,13 +523,13 @@ fn announce(
 }
 
 /// The signals that stop a server.
-struct StopSignals {
+pub(super) struct StopSignals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
 }
 
 impl StopSignals {
-    fn install() -> Result<Self, Failure> {
+    pub(super) fn install() -> Result<Self, Failure> {
         use tokio::signal::unix::{SignalKind, signal};
         let installed = |kind: SignalKind| {
             signal(kind).map_err(|error| {
@@ -545,7 +545,7 @@ impl StopSignals {
         })
     }
 
-    async fn next(&mut self) {
+    pub(super) async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

@@ -19,7 +19,7 @@ use openlora_chain::{
     development::check_payee,
     network::{Network, PaymentToken},
     provider::Chain,
-    transaction::{TxLimits, TxSender, no_facts, recover},
+    transaction::{TxEvent, TxLimits, TxSender, no_facts, recover},
 };
 use openlora_core::{
     Address, Amount,
@@ -43,7 +43,7 @@ use openlora_payments::{
     },
 };
 use openlora_ports::Settler;
-use openlora_release::deploy::{ReleasePayee, payee, quote};
+use openlora_release::deploy::{ReleasePayee, announcement, payee, quote};
 use openlora_serve::payment::{Currency, SalesConfig};
 use openlora_wallet::WalletAccount;
 
@@ -98,6 +98,8 @@ pub struct ServingPlan {
     pub rewards: RewardSource,
     /// Where the catalogue of other sellers' resources is kept.
     pub catalogue: PathBuf,
+    /// Where others reach the server, which it then states on the home chain.
+    pub public_url: Option<String>,
     pub listener: NoticeListener,
 }
 
@@ -253,6 +255,32 @@ impl ServingPlan {
                 }
                 self.record_split(payee, chain, terms).await?;
             }
+        }
+        self.announce(&*progress).await
+    }
+
+    /// States on the home chain where others reach the server.
+    async fn announce(&self, progress: &(dyn Fn(TxEvent) + Sync)) -> Result<(), Failure> {
+        let Some(url) = &self.public_url else {
+            return Ok(());
+        };
+        let (chain, limits) = (self.home(), self.terms.limits);
+        let account = self.account.address();
+        let Some(step) = announcement(chain, account, url).await? else {
+            return Ok(());
+        };
+        let sender = TxSender {
+            chain,
+            account: &self.account,
+            facts: &self.journal,
+            limits,
+            progress,
+            harvest: &no_facts,
+        };
+        let open = self.rewards.state.read().unsettled.clone();
+        recover(&sender, &open).await?;
+        for submission in &quote(chain, account, &[step], &limits).await?.submissions {
+            sender.send(submission).await?;
         }
         Ok(())
     }

@@ -294,7 +294,14 @@ const THIRD_PARTIES: &[(&str, &[&str])] = &[
             "crates/payments/src/payer/",
         ],
     ),
-    ("axum", &["crates/serve/", "crates/devnet/src/server/"]),
+    (
+        "axum",
+        &[
+            "crates/serve/",
+            "crates/devnet/src/server/",
+            "crates/market/src/proxy/",
+        ],
+    ),
     ("anyhow", &["src/commands/"]),
     (
         "alloy",

@@ -177,7 +177,7 @@ fn contracts_are_deployed_once() {
     let second = desk.deploy_contracts();
     let all = |said: &Value, fresh: bool| {
         let all = said["contracts"].as_array().unwrap();
-        assert_eq!(all.len(), 5);
+        assert_eq!(all.len(), 6);
         for it in all {
             assert_eq!(it["tx"].is_string(), fresh, "{it}");
             assert_eq!(it["address"], contract(it["name"].as_str().unwrap()));

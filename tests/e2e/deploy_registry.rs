@@ -11,7 +11,7 @@ use alloy::{
 use openlora_chain::registry::{
     AttributionAnchor, BatchSettlementEscrow as Escrow, ContributorPool, ContributorPoolFactory,
     DevelopmentToken, IdentityRegistry, OpenLoraRegistry as Registry, RevenueSplitter,
-    RevenueSplitterFactory, Token, explain,
+    RevenueSplitterFactory, ServerDirectory, Token, explain,
 };
 use openlora_contracts::ABIS;
 use openlora_ledger::{
@@ -107,6 +107,9 @@ fn every_binding_is_in_the_artifacts() {
     tells::<Registry::ReleasePublished>("OpenLoraRegistry");
     tells::<Registry::ServerSet>("OpenLoraRegistry");
     tells::<Registry::ServersCleared>("OpenLoraRegistry");
+    tells::<Registry::PauseSet>("OpenLoraRegistry");
+    has::<ServerDirectory::announceCall>("ServerDirectory");
+    has::<ServerDirectory::urlOfCall>("ServerDirectory");
     tells::<RevenueSplitterFactory::SplitterCreated>("RevenueSplitterFactory");
     tells::<AttributionAnchor::Anchored>("AttributionAnchor");
     let unknown = format!(

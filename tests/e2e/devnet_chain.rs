@@ -308,6 +308,7 @@ fn the_contracts_stand_where_every_chain_will_have_them() {
         "ContributorPoolFactory",
         "OpenLoraRegistry",
         "AttributionAnchor",
+        "ServerDirectory",
         "DevelopmentToken",
     ];
     assert_eq!(names, expected);
@@ -320,12 +321,12 @@ fn the_contracts_stand_where_every_chain_will_have_them() {
         assert!(code(address) > 100, "{address}");
     }
     // The token answers, and its constructor has run: decimals() is 6.
-    let token = set[4].address;
+    let token = set[5].address;
     let selector = &keccak256("decimals()")[..4];
     let call = json!({ "to": token, "data": format!("0x{}", hex::encode(selector)) });
     assert_eq!(chain.number("eth_call", json!([call, "latest"])), 6);
     // The same deployment again finds the place taken and changes nothing.
-    let again = [contracts::SALT.as_slice(), &set[4].init_code].concat();
+    let again = [contracts::SALT.as_slice(), &set[5].init_code].concat();
     let data = format!("0x{}", hex::encode(again));
     let to = contracts::DEPLOYER;
     let receipt = chain.send(json!({ "from": FIRST, "to": to, "data": data, "gas": "0x1c9c380" }));

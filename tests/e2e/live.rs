@@ -91,7 +91,12 @@ impl Live {
 
     /// Runs `serve --json` and returns once it is ready.
     pub fn of(serve: Invocation) -> Self {
-        Self::run(serve.into_command())
+        Self::run(serve.into_command(), "url")
+    }
+
+    /// The same for another program, whose first line has its address under `field`.
+    pub fn named(program: Invocation, field: &str) -> Self {
+        Self::run(program.into_command(), field)
     }
 
     /// The same with so many file descriptors, and no more to be had.
@@ -114,10 +119,10 @@ impl Live {
         if let Some(dir) = whole.get_current_dir() {
             command.current_dir(dir);
         }
-        Self::run(command)
+        Self::run(command, "url")
     }
 
-    fn run(mut command: Command) -> Self {
+    fn run(mut command: Command, field: &str) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -137,8 +142,9 @@ impl Live {
             panic!("the server ended: {}", stderr.join().unwrap());
         }
         let ready: Value = serde_json::from_str(&line).unwrap();
-        let url = ready["url"].as_str().unwrap().to_owned();
-        let port = url.rsplit(':').next().unwrap().parse().unwrap();
+        let url = ready[field].as_str().unwrap().to_owned();
+        let port = url.rsplit(':').next().unwrap().trim_end_matches("/v1");
+        let port = port.parse().unwrap();
         Self {
             child,
             stdout,

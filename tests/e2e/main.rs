@@ -54,6 +54,7 @@ mod paid_serving;
 mod payer_store;
 mod payment_overhead;
 mod pool_claims;
+mod proxy;
 mod purse_homes;
 mod purse_hostile;
 mod purse_lossy;

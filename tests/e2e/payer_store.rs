@@ -140,6 +140,7 @@ impl Desk {
             seller: seller(),
             path: "/v1/chat/completions".into(),
             body: "{}".into(),
+            caller: None,
         };
         let prepared = self.runtime.block_on(payer.prepare(offer, order, free))?;
         payer.sign_payment(prepared, required)

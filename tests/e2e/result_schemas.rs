@@ -4,9 +4,10 @@ use schemars::{Schema, schema_for};
 
 use openlora::commands::{
     attribution, audit, bench, call, channel, claim, config, dash, data, demo, deploy, devnet,
-    doctor, earnings, export, init, log, model_key, package, printer::ErrorEnvelope, receipts,
-    serve, settle, train, wallet, withdraw,
+    doctor, earnings, export, init, log, model_key, package, printer::ErrorEnvelope, proxy,
+    receipts, serve, settle, train, wallet, withdraw,
 };
+use openlora_market::SearchReport;
 use openlora_package::verify;
 use openlora_release::explore::RegistryReport;
 use openlora_runtime::treasury;
@@ -53,6 +54,9 @@ pub const SCHEMAS: &[ResultSchema] = &[
     ("audit", || schema_for!(audit::LogAudit)),
     ("claim", || schema_for!(claim::ClaimReport)),
     ("call", || schema_for!(call::CallResult)),
+    ("search", || schema_for!(SearchReport)),
+    ("proxy", || schema_for!(proxy::ProxyReady)),
+    ("proxy-new-key", || schema_for!(proxy::NewCallerKey)),
     ("channel", || schema_for!(channel::ChannelReport)),
     ("channel-list", || schema_for!(Vec<channel::ChannelReport>)),
     ("channel-refund", || schema_for!(channel::RefundReport)),

@@ -251,6 +251,15 @@ fn deployed(results: &mut Results, project: &Path) {
     results.run("claim", project, &claim);
     let audit = "audit sentiment --log log --package package";
     results.run("audit", project, audit);
+    results.run("search", project, "search");
+    results.run("proxy-new-key", project, "proxy --new-key alice");
+    let proxy = ["--json", "proxy", "--listen", "127.0.0.1:0"];
+    let proxy = openlora(project)
+        .args(proxy)
+        .args(["--password-file", "pw"]);
+    let proxy = Live::named(proxy, "base_url");
+    results.add("proxy", &proxy.ready.to_string());
+    assert_eq!(proxy.drain().0, 0);
     fs::write(&file, before).unwrap();
 }
 

@@ -49,6 +49,7 @@ pub struct NetworkContracts {
     pub anchor: Option<Address>,
     /// The registry of agents (ERC-8004), which is not openlora's.
     pub identity_registry: Option<Address>,
+    pub directory: Option<Address>,
 }
 
 /// A preset: the public facts of a network.
@@ -154,6 +155,7 @@ pub struct NetworkOptions {
     pub pool_factory: Option<String>,
     pub anchor: Option<String>,
     pub identity_registry: Option<String>,
+    pub directory: Option<String>,
 }
 
 /// An RPC's URL without a possible access key: scheme, host and port.
@@ -252,6 +254,7 @@ impl Network {
                     "identity_registry",
                     options.identity_registry.as_deref().or(agents),
                 )?,
+                directory: address("directory", options.directory.as_deref())?,
             },
         };
         let usual = if network.is_local() { 0 } else { CONFIRMATIONS };

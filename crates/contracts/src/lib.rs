@@ -46,6 +46,7 @@ const ARTIFACTS: &[(&str, &str)] = &[
     artifact!("ContributorPoolFactory"),
     artifact!("OpenLoraRegistry"),
     artifact!("AttributionAnchor"),
+    artifact!("ServerDirectory"),
     artifact!("DevelopmentToken"),
     artifact!("BatchSettlementEscrow"),
     artifact!("ERC3009DepositCollector"),
@@ -60,6 +61,7 @@ pub const ABIS: &[(&str, &str)] = &[
     artifact!("ContributorPoolFactory"),
     artifact!("ContributorPool"),
     artifact!("AttributionAnchor"),
+    artifact!("ServerDirectory"),
     artifact!("Shares"),
     artifact!("DevelopmentToken"),
     artifact!("BatchSettlementEscrow"),
@@ -141,6 +143,7 @@ pub fn deployments() -> Result<Vec<ContractDeployment>, ArtifactError> {
     let pools = deployment("ContributorPoolFactory", &[])?;
     let registry = deployment("OpenLoraRegistry", &splitters.address.abi_encode())?;
     let anchor = deployment("AttributionAnchor", &registry.address.abi_encode())?;
+    let directory = deployment("ServerDirectory", &[])?;
     let token = deployment("DevelopmentToken", &[])?;
-    Ok(vec![splitters, pools, registry, anchor, token])
+    Ok(vec![splitters, pools, registry, anchor, directory, token])
 }

@@ -104,6 +104,8 @@ pub enum TxKey {
         agent_id: String,
         uri: String,
     },
+    /// The statement of a server's URL.
+    Announce { directory: Address, url: String },
     /// The start of a payer's withdrawal.
     StartWithdrawal { channel: Word, amount: Amount },
     /// The end of a payer's withdrawal.

@@ -97,6 +97,7 @@ pub async fn buy(
                 },
                 path: wanted.path.clone(),
                 body: wanted.body.clone(),
+                caller: None,
             };
             shop.pay(order, &terms).await
         }
@@ -167,6 +168,9 @@ impl CallPurchase<'_> {
         let (network, token) = (&payer.chain.network, &payer.token);
         let server = self.client.place();
         let offer = choose(&required, &server, network, token, self.request.scheme)?;
+        if let Some(payee) = &self.request.payee {
+            payee.check(&server, &order.seller.adapter, offer.terms.pay_to)?;
+        }
         let quote = offer.terms.amount;
         limits.allow_price(quote, || shown_price(&payer, &offer, &order))?;
         let mut used = SpentAllowance {

@@ -100,6 +100,7 @@ pub(super) async fn open(
             transparency: Some(transparency.clone()),
         },
         catalogue: context.dirs.resource_catalogue(),
+        public_url: public_url(context)?,
         listener,
     };
     plan.open(chosen).await

@@ -19,6 +19,8 @@ const LIMITS: &[(&str, Option<&str>)] = &[
     ("call.max_delay", None),
     ("call.max_refund_fee", None),
     ("deploy.max_fee", None),
+    ("proxy.max_price", Some("call.ask_above")),
+    ("proxy.per_key", None),
     ("serve.gas_budget", None),
 ];
 
@@ -26,7 +28,7 @@ const LIMITS: &[(&str, Option<&str>)] = &[
 const CHOICES: &[&str] = &["wallet.account"];
 
 /// Lists that a project file may only shorten.
-const LISTS: &[&str] = &["serve.origins", "serve.trusted_proxies"];
+const LISTS: &[&str] = &["search.discovery", "serve.origins", "serve.trusted_proxies"];
 
 /// Settings that a project file may only move towards the first of their words.
 const GRADES: &[&str] = &["serve.facilitator"];

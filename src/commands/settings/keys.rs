@@ -317,6 +317,26 @@ settings! {
             "seconds that an answer may take until its last byte";
     }
 
+    /// The proxy that pays for programs which cannot.
+    proxy: ProxySettings {
+        listen: String = SettingKind::Text, Some("\"127.0.0.1:8402\""),
+            "address and port on which `proxy` listens; port 0 takes a free one";
+        server: Option<String> = SettingKind::Text, None,
+            "server whose adapters are called by their plain names; unset: they are looked up in the network's registry";
+        keys: Vec<String> = SettingKind::List, None,
+            "callers that `proxy` admits, each as `NAME=SHA256` of its key or `NAME=SHA256:AMOUNT` with a daily limit of its own; unset: every program on this machine";
+        per_key: Option<StatedSetting<String>> = SettingKind::Text, None,
+            "most that the calls of one caller's key may cost in a day (UTC), in token units; no limit besides `call.budget` when unset";
+        max_price: Option<StatedSetting<String>> = SettingKind::Text, None,
+            "most that one call of `proxy` may cost, in token units; `call.ask_above` when unset";
+    }
+
+    /// Where adapters are searched for.
+    search: SearchSettings {
+        discovery: Vec<String> = SettingKind::List, None,
+            "servers and facilitators whose lists of paid resources (x402 bazaar) `search` reads besides the registry";
+    }
+
     /// Prices of calls.
     pricing: PricingSettings {
         prompt: StatedSetting<String> = SettingKind::Text, Some("\"0.0002\""),
@@ -450,6 +470,12 @@ pub const NETWORK_FIELDS: &[SettingKey] = &[
         SettingKind::Text,
         None,
         "registry of agents (ERC-8004) that `deploy --agent` uses",
+    ),
+    key(
+        "directory",
+        SettingKind::Text,
+        None,
+        "contract in which servers state their addresses",
     ),
 ];
 

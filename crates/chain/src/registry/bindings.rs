@@ -83,6 +83,7 @@ sol! {
         event ReleasePublished(uint256 indexed id, uint32 indexed version, bytes32 indexed manifestSha256, bytes32 baseRoot, bytes32 datasetsRoot, uint128 price, address splitter, string uri);
         event ServerSet(uint256 indexed id, address indexed server, bool authorised);
         event ServersCleared(uint256 indexed id);
+        event PauseSet(uint256 indexed id, bool paused);
 
         function register(Registration registration) external returns (uint256 id, address splitter);
         function publishVersion(uint256 id, Release next, Share[] shares) external returns (uint32 version, address splitter);
@@ -204,6 +205,11 @@ sol! {
         function tokenURI(uint256 tokenId) external view returns (string);
         function ownerOf(uint256 tokenId) external view returns (address);
         function getMetadata(uint256 agentId, string metadataKey) external view returns (bytes);
+    }
+
+    interface ServerDirectory {
+        function announce(string url) external;
+        function urlOf(address server) external view returns (string);
     }
 
     interface DevelopmentToken {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     PayerError,
+    budget::CallerAllowance,
     channel::SellerRoute,
     offer::PaymentOffer,
     store::{PayerStore, PaymentNumber, StoreFault},
@@ -21,6 +22,9 @@ pub struct CallOrder {
     /// The request's path on the server, without its query.
     pub path: String,
     pub body: String,
+    /// Who asked for the call, where this payer pays for several callers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<CallerAllowance>,
 }
 
 /// A request and payment that were sent, with everything needed to send them again.

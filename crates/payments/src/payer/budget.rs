@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, Transaction, params};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
@@ -31,6 +32,66 @@ pub struct DailyBudget<'a> {
     pub limit: Amount,
     pub locked: Amount,
     pub token: &'a PaymentToken,
+}
+
+/// One of several callers that a payer pays for, and the limit on what the caller's calls may cost
+/// in a day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallerAllowance {
+    /// The caller's name in records.
+    pub caller: String,
+    /// Without one, only the payer's own limits apply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub daily: Option<Amount>,
+}
+
+/// The cost of a caller's calls on a day; calls without an answer count with their quote.
+pub(super) fn spent_by(
+    connection: &Connection,
+    day: BudgetDay,
+    caller: &str,
+) -> Result<Amount, StoreFault> {
+    let query = "SELECT counted FROM spendings \
+                 WHERE chain_id = ?1 AND token = ?2 AND day = ?3 AND caller = ?4";
+    let mut all = connection.prepare_cached(query)?;
+    let key = params![
+        day.chain_id.cast_signed(),
+        day.token.to_string(),
+        day.day.cast_signed(),
+        caller
+    ];
+    let rows = all.query_map(key, |row| row.get::<_, String>(0))?;
+    let mut sum = Amount::ZERO;
+    for counted in rows {
+        sum = sum.saturating_add(serde_json::from_value(Value::String(counted?))?);
+    }
+    Ok(sum)
+}
+
+/// Fails if a caller's calls, with one that was just recorded at `price`, exceed the caller's limit.
+pub(super) fn check_caller(
+    transaction: &Transaction,
+    day: BudgetDay,
+    allowance: &CallerAllowance,
+    price: Amount,
+    token: &PaymentToken,
+) -> Result<(), StoreFault> {
+    let Some(limit) = allowance.daily else {
+        return Ok(());
+    };
+    let after = spent_by(transaction, day, &allowance.caller)?;
+    if after <= limit {
+        return Ok(());
+    }
+    let before = after.saturating_sub(price);
+    let money = |sum| TokenAmount::from_base_units(sum, token);
+    Err(StoreFault::Purse(PayerError::CallerBudget {
+        caller: allowance.caller.clone(),
+        price: money(price),
+        budget: money(limit),
+        spent: money(before),
+        left: money(limit.saturating_sub(before)),
+    }))
 }
 
 /// The costs that count against a day's budget. An `exact` payment has a nonce instead of a

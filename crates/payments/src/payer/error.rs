@@ -70,6 +70,17 @@ pub enum PayerError {
         left: TokenAmount,
     },
     #[error(
+        "this needs {price}; of the {budget} a day that the key `{caller}` may spend, {spent} are \
+         spent and {left} are left"
+    )]
+    CallerBudget {
+        caller: String,
+        price: TokenAmount,
+        budget: TokenAmount,
+        spent: TokenAmount,
+        left: TokenAmount,
+    },
+    #[error(
         "this puts {deposit} into a channel; of the {limit} that `call.max_locked` allows in \
          channels at the same time, {locked} are there"
     )]
@@ -182,6 +193,7 @@ impl Explain for PayerError {
             Self::Transaction(error) => error.class(),
             Self::Price { .. }
             | Self::Budget { .. }
+            | Self::CallerBudget { .. }
             | Self::Locked { .. }
             | Self::Deposit { .. }
             | Self::RefundFee { .. }
@@ -242,6 +254,10 @@ impl Explain for PayerError {
             Self::Budget { .. } => "wait for tomorrow (UTC), or raise it: \
                  openlora config set --user call.budget AMOUNT"
                 .to_owned(),
+            Self::CallerBudget { .. } => {
+                "wait for tomorrow (UTC), or raise the limit of this key: `proxy.keys`, `proxy.per_key`"
+                    .to_owned()
+            }
             Self::Locked { .. } => "take some of it back: openlora channel refund CHANNEL \
                  (`openlora channel list` shows them), or allow more: \
                  openlora config set --user call.max_locked AMOUNT"

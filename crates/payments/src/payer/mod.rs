@@ -25,7 +25,7 @@ mod resync;
 mod store;
 
 pub use attempt::{CallOrder, PaymentAttempt};
-pub use budget::DailyBudget;
+pub use budget::{CallerAllowance, DailyBudget};
 pub use channel::{
     ChannelRequirements, LeasedChannel, PayerChannel, PayerChannelState, PendingDeposit,
     SellerRoute, SignedVoucher, TokenName,

@@ -15,12 +15,14 @@ use openlora_core::{error::describe_io, private::files};
 /// `application_id` of the file: "olpu".
 const APPLICATION: i64 = 0x6f6c_7075;
 /// `user_version` of the file. A change of the schema raises it and brings a migration.
-const FORMAT: i64 = 3;
+const FORMAT: i64 = 4;
 const SCHEMA: &str = include_str!("schema.sql");
 /// What format 2 adds to format 1.
 const SCHEMA_2: &str = include_str!("schema_2.sql");
 /// What format 3 adds to format 2.
 const SCHEMA_3: &str = include_str!("schema_3.sql");
+/// What format 4 adds to format 3.
+const SCHEMA_4: &str = include_str!("schema_4.sql");
 /// How long a writer waits for other writers.
 const BUSY: Duration = Duration::from_secs(60);
 
@@ -57,16 +59,20 @@ impl PayerStore {
                     transaction.execute_batch(SCHEMA)?;
                     transaction.execute_batch(SCHEMA_2)?;
                     transaction.execute_batch(SCHEMA_3)?;
+                    transaction.execute_batch(SCHEMA_4)?;
                     transaction.pragma_update(None, "application_id", APPLICATION)?;
                     transaction.pragma_update(None, "user_version", FORMAT)?;
                     Ok(())
                 }
-                (APPLICATION, found @ (1 | 2)) => {
+                (APPLICATION, found @ 1..FORMAT) => {
                     if found == 1 {
                         transaction.execute_batch(SCHEMA_2)?;
                         deposit::take_over(transaction)?;
                     }
-                    transaction.execute_batch(SCHEMA_3)?;
+                    if found < 3 {
+                        transaction.execute_batch(SCHEMA_3)?;
+                    }
+                    transaction.execute_batch(SCHEMA_4)?;
                     transaction.pragma_update(None, "user_version", FORMAT)?;
                     Ok(())
                 }

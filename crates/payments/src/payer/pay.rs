@@ -610,6 +610,7 @@ impl Payer {
             status: PaymentStatus::Open,
             receipt: None,
             disputed: None,
+            caller: order.caller.as_ref().map(|it| it.caller.clone()),
         }
     }
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::{
     PayerError,
     attempt::{self, PaymentAttempt},
-    budget::{BudgetDay, DAY_MS, DailyBudget, spent, within_budget},
+    budget::{BudgetDay, DAY_MS, DailyBudget, check_caller, spent, spent_by, within_budget},
     channel::{PayerChannel, PendingDeposit, put},
     deposit::{self, DepositRecord},
     store::{PayerStore, PaymentNumber, StoreFault, now_ms, records_of},
@@ -70,6 +70,9 @@ pub struct PaymentRecord {
     /// A charge that the server stated and our signatures do not allow for.
     #[serde(default)]
     pub disputed: Option<DisputedCharge>,
+    /// Who asked for the call, where this payer pays for several callers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<String>,
 }
 
 /// A charge as a server stated it, and the channel's total by our own records.
@@ -151,6 +154,10 @@ impl PayerStore {
                 }
                 let number = insert(transaction, spending)?;
                 attempt::store_attempt(transaction, number, record.attempt)?;
+                if let Some(allowance) = &record.attempt.order.caller {
+                    let (day, price) = (spending.budget_day(), spending.counted());
+                    check_caller(transaction, day, allowance, price, budget.token)?;
+                }
                 Ok(number)
             })
         })
@@ -272,6 +279,23 @@ impl PayerStore {
         })
     }
 
+    /// What the calls of one caller have cost on the day of `time_ms`; calls without an answer count
+    /// with their quote.
+    pub fn spent_by(
+        &self,
+        chain_id: u64,
+        token: Address,
+        time_ms: u64,
+        caller: &str,
+    ) -> Result<Amount, PayerError> {
+        let day = BudgetDay {
+            chain_id,
+            token,
+            day: time_ms / DAY_MS,
+        };
+        self.read(|connection| spent_by(connection, day, caller))
+    }
+
     /// The last signed payment for a request.
     pub fn payment_record(&self, request_id: &str) -> Result<Option<PaymentRecord>, PayerError> {
         let found =
@@ -356,6 +380,7 @@ fn unexplained(channel: &PayerChannel, before: Amount, amount: Amount) -> Paymen
         status: PaymentStatus::Charged { amount },
         receipt: None,
         disputed: None,
+        caller: None,
     }
 }
 
@@ -410,8 +435,8 @@ fn rows(
 
 fn insert(connection: &Connection, record: &PaymentRecord) -> Result<PaymentNumber, StoreFault> {
     let insert = "INSERT INTO spendings \
-                  (request_id, chain_id, token, word, day, open, counted, body) \
-                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+                  (request_id, chain_id, token, word, day, open, counted, body, caller) \
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     connection.execute(
         insert,
         params![
@@ -422,7 +447,8 @@ fn insert(connection: &Connection, record: &PaymentRecord) -> Result<PaymentNumb
             record.budget_day().day.cast_signed(),
             record.status == PaymentStatus::Open,
             record.counted().to_string(),
-            serde_json::to_string(record)?
+            serde_json::to_string(record)?,
+            record.caller
         ],
     )?;
     Ok(PaymentNumber(connection.last_insert_rowid()))

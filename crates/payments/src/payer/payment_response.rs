@@ -7,9 +7,9 @@ use super::{
     resync::is_of_total,
     store::now_ms,
 };
-use crate::x402::wire::{SettleResponse, WireProblem};
+use crate::x402::wire::{ChannelState, ResponseExtra, SettleResponse, WireProblem};
 use openlora_core::Amount;
-use openlora_ledger::PaymentScheme;
+use openlora_ledger::{CallCharge, PaymentScheme};
 
 impl Payer {
     /// Reads the server's `PAYMENT-RESPONSE`. A charge or a total that our signatures do not allow for
@@ -38,6 +38,43 @@ impl Payer {
             server: sent.offer.server.clone(),
             problem: WireProblem::Json,
         })?;
+        self.settle_with(sent, response).await
+    }
+
+    /// The same from a receipt of the call, if the answer broke off before the server stated its
+    /// charge.
+    pub async fn settle_receipt(
+        &self,
+        sent: SentPayment,
+        charge: &CallCharge,
+    ) -> Result<FinishedPayment, PayerError> {
+        let record = &sent.record;
+        let (expected, found) = (record.word, charge.id);
+        if (record.scheme, record.chain_id, expected) != (charge.scheme, charge.chain_id, found) {
+            return Err(PayerError::Terms {
+                server: sent.offer.server.clone(),
+                field: "receipt.payment.id",
+                expected: expected.to_string(),
+                found: found.to_string(),
+            });
+        }
+        let state = ChannelState {
+            channel_id: charge.id,
+            balance: Amount::ZERO,
+            total_claimed: Amount::ZERO,
+            withdraw_requested_at: 0,
+            refund_nonce: 0,
+            charged_cumulative_amount: Some(charge.cumulative),
+        };
+        let response = SettleResponse {
+            success: true,
+            extra: Some(ResponseExtra {
+                charged_amount: Some(charge.amount),
+                channel_state: Some(state),
+                voucher_state: None,
+            }),
+            ..SettleResponse::default()
+        };
         self.settle_with(sent, response).await
     }
 

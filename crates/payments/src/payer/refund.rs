@@ -153,6 +153,7 @@ impl Payer {
             status: PaymentStatus::Open,
             receipt: None,
             disputed: None,
+            caller: None,
         };
         Ok(Some(Fee {
             spending: record,

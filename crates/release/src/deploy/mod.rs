@@ -3,6 +3,7 @@
 //!
 //! Everything is planned from the on-chain state, so running it again does only what is left.
 
+mod announce;
 mod contracts;
 mod error;
 mod execute;
@@ -11,6 +12,7 @@ mod payee;
 mod plan;
 mod release_params;
 
+pub use announce::announcement;
 pub use contracts::{
     DeployedContract, FUNDS, already_there, deploy_contracts, funding, missing_contracts,
 };

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use compare::{against_releases, compare};
-pub use read::{ExploreQuery, explore};
+pub use read::{ExploreQuery, explore, registered_adapters};
 
 use openlora_package::verify::PackageVerification;
 
@@ -47,7 +47,17 @@ pub struct AdapterView {
     pub releases: Vec<ReleaseView>,
     /// Accounts that may serve it.
     pub servers: Vec<String>,
+    /// Where those of them are reached that state it in the directory of servers.
+    #[serde(default)]
+    pub server_urls: Vec<ServerUrl>,
     pub anchored: Vec<AnchoredView>,
+}
+
+/// Where a server is reached, as its own account states it. Nothing checks that it is true.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ServerUrl {
+    pub server: String,
+    pub url: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -1,6 +1,6 @@
 //! Reads events in order, and what only views provide.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::{
     hex,
@@ -10,15 +10,16 @@ use alloy::{
 };
 
 use super::{
-    AdapterRevenue, AdapterView, AnchoredView, PoolView, RegistryReport, ReleaseView, ShareView,
+    AdapterRevenue, AdapterView, AnchoredView, PoolView, RegistryReport, ReleaseView, ServerUrl,
+    ShareView,
 };
 use crate::deploy::{self, DeployError};
 use openlora_chain::{
     WalletError,
     provider::Chain,
     registry::{
-        AttributionAnchor, ContributorPool, OpenLoraRegistry as Registry, RevenueSplitter, Share,
-        Token, shown_id,
+        AttributionAnchor, ContributorPool, OpenLoraRegistry as Registry, RevenueSplitter,
+        ServerDirectory, Share, Token, shown_id,
     },
 };
 use openlora_core::Address;
@@ -46,14 +47,90 @@ pub async fn explore(chain: &Chain, query: &ExploreQuery) -> Result<RegistryRepo
     for (id, view) in &mut found {
         complete(chain, registry, *id, view).await?;
     }
-    Ok(RegistryReport {
+    add_server_urls(chain, &mut found).await?;
+    Ok(report(chain, registry, block, found))
+}
+
+/// The same from events alone, without owners, shares and revenue: what a buyer needs, for a
+/// registry of any size in a few requests.
+///
+/// # Errors
+///
+/// The RPC fails, there is no registry, or no such adapter.
+pub async fn registered_adapters(
+    chain: &Chain,
+    query: &ExploreQuery,
+) -> Result<RegistryReport, DeployError> {
+    let registry = chain.network.contracts.registry.unwrap_or_default();
+    deploy::require(chain, "OpenLoraRegistry", registry).await?;
+    let from = first_block(chain, registry, query).await?;
+    let block = chain.height().await?;
+    let mut found = history(chain, registry, query, from).await?;
+    add_server_urls(chain, &mut found).await?;
+    Ok(report(chain, registry, block, found))
+}
+
+fn report(
+    chain: &Chain,
+    registry: Address,
+    block: u64,
+    found: Vec<(U256, AdapterView)>,
+) -> RegistryReport {
+    RegistryReport {
         network: chain.network.name.clone(),
         chain_id: chain.network.chain_id,
         registry: registry.to_string(),
         block,
         adapters: found.into_iter().map(|(_, view)| view).collect(),
         verified: None,
-    })
+    }
+}
+
+/// The longest list of servers whose URLs are read.
+const MOST_SERVERS: usize = 1_024;
+
+/// Adds where servers are reached. Chains from before the directory have none.
+async fn add_server_urls(
+    chain: &Chain,
+    found: &mut [(U256, AdapterView)],
+) -> Result<(), WalletError> {
+    let directory = chain.network.contracts.directory.unwrap_or_default();
+    let servers = found.iter().flat_map(|(_, view)| &view.servers).cloned();
+    let servers: BTreeSet<String> = servers.collect();
+    if servers.is_empty() || !chain.has_code(directory).await? {
+        return Ok(());
+    }
+    let mut urls = BTreeMap::new();
+    for server in servers.into_iter().take(MOST_SERVERS) {
+        if let Some(url) = server_url(chain, directory, &server).await? {
+            urls.insert(server, url);
+        }
+    }
+    for (_, view) in found {
+        let known = view.servers.iter().filter_map(|server| {
+            let (server, url) = (server.clone(), urls.get(server)?.clone());
+            Some(ServerUrl { server, url })
+        });
+        view.server_urls = known.collect();
+    }
+    Ok(())
+}
+
+async fn server_url(
+    chain: &Chain,
+    directory: Address,
+    server: &str,
+) -> Result<Option<String>, WalletError> {
+    let Ok(account) = server.parse::<Address>() else {
+        return Ok(None);
+    };
+    let asked = ServerDirectory::urlOfCall {
+        server: account.into(),
+    };
+    let url = chain
+        .read("urlOf of the directory of servers", directory, &asked)
+        .await?;
+    Ok((!url.is_empty()).then_some(url))
 }
 
 async fn first_block(
@@ -91,6 +168,7 @@ async fn history(
         Registry::ReleasePublished::SIGNATURE_HASH,
         Registry::ServerSet::SIGNATURE_HASH,
         Registry::ServersCleared::SIGNATURE_HASH,
+        Registry::PauseSet::SIGNATURE_HASH,
         AttributionAnchor::Anchored::SIGNATURE_HASH,
     ]);
     if let Some(id) = query.adapter {
@@ -128,6 +206,7 @@ fn registered(event: &Registry::AdapterRegistered) -> AdapterView {
         registered_at: 0,
         releases: Vec::new(),
         servers: Vec::new(),
+        server_urls: Vec::new(),
         anchored: Vec::new(),
     }
 }
@@ -143,6 +222,8 @@ fn fold(view: &mut AdapterView, log: &Log) {
         }
     } else if Registry::ServersCleared::decode_log(&log.inner).is_ok() {
         view.servers.clear();
+    } else if let Ok(event) = Registry::PauseSet::decode_log(&log.inner) {
+        view.paused = event.paused;
     } else if let Ok(event) = AttributionAnchor::Anchored::decode_log(&log.inner) {
         anchored(&mut view.anchored, &event);
     }

@@ -1,0 +1,109 @@
+//! Why an adapter is not found, or cannot be bought where it was found.
+
+use openlora_core::{
+    error::{ExitClass, Explain},
+    private::foreign_text::clean_line,
+};
+use openlora_release::deploy::DeployError;
+
+/// Every reason for which no server of an adapter is found.
+#[derive(Debug, thiserror::Error)]
+pub enum MarketError {
+    #[error(transparent)]
+    Registry(#[from] DeployError),
+    #[error(
+        "{what}: expected an address such as https://host:8080, found {}",
+        clean_line(found)
+    )]
+    ServerUrl { what: &'static str, found: String },
+    #[error("the registry {registry} has no adapter {}", clean_line(wanted))]
+    UnknownAdapter { wanted: String, registry: String },
+    #[error("the adapter {} is paused by its owner", clean_line(wanted))]
+    Paused { wanted: String },
+    #[error("no server of {} states where it is reached", clean_line(wanted))]
+    NoServer { wanted: String },
+    #[error(
+        "no server of {} answers: {}",
+        clean_line(wanted),
+        clean_line(&problems.join("; "))
+    )]
+    ServersDown {
+        wanted: String,
+        problems: Vec<String>,
+    },
+    #[error(
+        "none of {asked} servers in the registry {registry} sells an adapter named {}",
+        clean_line(name)
+    )]
+    UnknownName {
+        name: String,
+        registry: String,
+        asked: usize,
+    },
+    #[error(
+        "{} adapters of the registry {registry} are named {}: {}",
+        ids.len(), clean_line(name), ids.join(", ")
+    )]
+    AmbiguousName {
+        name: String,
+        registry: String,
+        ids: Vec<String>,
+    },
+    #[error(
+        "{server} offers {} and wants {} paid, which is no splitter of a registered release: \
+         expected {expected}",
+        clean_line(model), found.join(", ")
+    )]
+    ForeignSplitter {
+        server: String,
+        model: String,
+        found: Vec<String>,
+        expected: String,
+    },
+    #[error("cannot make an HTTP client: {0}")]
+    Client(String),
+    #[error("{endpoint} does not list resources: {}", clean_line(problem))]
+    Discovery { endpoint: String, problem: String },
+    #[error("cannot listen on {address}: {problem}")]
+    Listen { address: String, problem: String },
+}
+
+impl Explain for MarketError {
+    fn class(&self) -> ExitClass {
+        match self {
+            Self::Registry(error) => error.class(),
+            Self::ServerUrl { .. } | Self::UnknownName { .. } | Self::AmbiguousName { .. } => {
+                ExitClass::Usage
+            }
+            Self::UnknownAdapter { .. } | Self::Paused { .. } => ExitClass::BadInput,
+            Self::NoServer { .. } | Self::ServersDown { .. } | Self::Discovery { .. } => {
+                ExitClass::Network
+            }
+            Self::ForeignSplitter { .. } => ExitClass::Verification,
+            Self::Client(_) => ExitClass::Internal,
+            Self::Listen { .. } => ExitClass::Environment,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Registry(error) => return error.hint(),
+            Self::UnknownAdapter { .. } | Self::UnknownName { .. } => {
+                "`openlora search` lists what can be bought"
+            }
+            Self::AmbiguousName { .. } => "name one by its id: --adapter 0x…",
+            Self::NoServer { .. } => {
+                "a server states it when its operator has set `serve.public_url`; if you know the \
+                 address, name it with --url"
+            }
+            Self::ServersDown { .. } => "try again later, or name another server with --url",
+            Self::ForeignSplitter { .. } => {
+                "nothing was paid; a call there would pay somebody else than the release says"
+            }
+            Self::Listen { .. } => "choose another port with --listen 127.0.0.1:0",
+            Self::ServerUrl { .. } | Self::Paused { .. } | Self::Client(_) => return None,
+            Self::Discovery { .. } => "leave it out of `search.discovery`, or try again later",
+        };
+        Some(hint.to_owned())
+    }
+}

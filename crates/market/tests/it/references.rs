@@ -1,0 +1,50 @@
+//! How people name adapters.
+
+use openlora_chain::registry::parse_id;
+use openlora_market::AdapterReference;
+
+const REGISTRY: &str = "0x5FbDB2315678afecb367f032d93F642f64180aa3";
+
+#[test]
+fn a_name_a_registry_and_an_id_are_told_apart() {
+    let digits = "0x00000000000000000000000000000000000000000000000000000000000000ff";
+    let id = parse_id(digits).unwrap();
+    let registry = REGISTRY.parse().unwrap();
+    let plain = |text: &str| AdapterReference::Plain(text.to_owned());
+    for (text, expected) in [
+        ("tone".to_owned(), plain("tone")),
+        // No registry, so a name with a sign in it.
+        ("tone@example".to_owned(), plain("tone@example")),
+        (format!("@{REGISTRY}"), plain(&format!("@{REGISTRY}"))),
+        // A number may be a name.
+        ("7".to_owned(), plain("7")),
+        ("0x12".to_owned(), plain("0x12")),
+        (
+            format!("tone@{REGISTRY}"),
+            AdapterReference::Registered {
+                name: "tone".to_owned(),
+                registry,
+            },
+        ),
+        (
+            format!("a@b@{REGISTRY}"),
+            AdapterReference::Registered {
+                name: "a@b".to_owned(),
+                registry,
+            },
+        ),
+        (
+            digits.to_owned(),
+            AdapterReference::Id { id, registry: None },
+        ),
+        (
+            format!("{digits}@{REGISTRY}"),
+            AdapterReference::Id {
+                id,
+                registry: Some(registry),
+            },
+        ),
+    ] {
+        assert_eq!(AdapterReference::parse(&text), expected, "{text}");
+    }
+}
