@@ -70,6 +70,7 @@ mod routes;
 mod sent_bytes;
 mod server;
 pub mod similar;
+mod transport;
 mod unread;
 pub mod wire;
 
