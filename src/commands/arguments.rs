@@ -17,16 +17,17 @@ use super::{
     package::PackageRequest,
     payer::PayerRequest,
     receipts::ReplayRequest,
+    run::ContainerRequest,
     serve::ServeRequest,
     train::TrainRequest,
     treasury::TreasuryRequest,
     verify::VerifyRequest,
 };
 use crate::commands::cli::{
-    AuditArgs, BenchServeArgs, CallArgs, CallKindArg, ChatArgs, ClaimArgs, DashArgs, DemoArgs,
-    DeployArgs, EarningsArgs, EarningsByArg, EvalArgs, ExploreArgs, InitArgs, NewChannelArgs,
-    OneChannelArgs, PackageArgs, PayerArgs, ReplayArgs, SchemeArg, ServeArgs, TrainArgs,
-    TreasuryArgs, VerifyArgs,
+    AuditArgs, BenchServeArgs, CallArgs, CallKindArg, ChatArgs, ClaimArgs, ContainerArgs, DashArgs,
+    DemoArgs, DeployArgs, EarningsArgs, EarningsByArg, EvalArgs, ExploreArgs, InitArgs,
+    NewChannelArgs, OneChannelArgs, PackageArgs, PayerArgs, ReplayArgs, SchemeArg, ServeArgs,
+    TrainArgs, TreasuryArgs, VerifyArgs,
 };
 use openlora_ledger::PaymentScheme;
 use openlora_payments::payer::SchemeChoice;
@@ -84,6 +85,8 @@ impl From<PackageArgs> for PackageRequest {
             adapter: args.adapter,
             out: args.out,
             unsigned: args.unsigned,
+            image: args.image,
+            binary: args.binary,
             password_file: args.password.password_file,
         }
     }
@@ -196,7 +199,23 @@ impl From<ServeArgs> for ServeRequest {
             rotate_tokens: args.rotate_operator_token,
             adapters: args.adapter,
             folder: args.adapters,
+            socket: args.socket,
             password_file: args.password.password_file,
+        }
+    }
+}
+
+impl From<ContainerArgs> for ContainerRequest {
+    fn from(args: ContainerArgs) -> Self {
+        Self {
+            target: args.target,
+            base: args.base,
+            memory: args.memory,
+            cpus: args.cpus,
+            pids: args.pids,
+            socket: args.socket,
+            runtime: args.runtime,
+            waived: args.waive,
         }
     }
 }

@@ -4,7 +4,7 @@ use schemars::{Schema, schema_for};
 
 use openlora::commands::{
     attribution, audit, bench, call, channel, claim, config, dash, data, demo, deploy, devnet,
-    doctor, earnings, init, model_key, package, printer::ErrorEnvelope, receipts, serve, settle,
+    doctor, earnings, init, model_key, package, printer::ErrorEnvelope, receipts, run, serve, settle,
     train, wallet, withdraw,
 };
 use openlora_package::verify;
@@ -43,6 +43,7 @@ pub const SCHEMAS: &[ResultSchema] = &[
         schema_for!(attribution::AuditReport)
     }),
     ("serve", || schema_for!(serve::ServerReady)),
+    ("run", || schema_for!(run::ContainerReady)),
     ("bench-serve", || schema_for!(bench::BenchReport)),
     ("settle", || schema_for!(treasury::SettleReport)),
     ("settle-dry-run", || schema_for!(settle::SettleForecast)),

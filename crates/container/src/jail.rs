@@ -300,3 +300,32 @@ impl Drop for JailedProcess {
         let _ = self.child.wait();
     }
 }
+
+/// A socket in a folder that a container writes to, held so that it cannot become another file.
+#[derive(Debug)]
+pub struct HeldSocket(std::fs::File);
+
+impl HeldSocket {
+    /// Opens the socket itself, never what a link at its place leads to.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or something else.
+    pub fn open(path: &Path) -> std::io::Result<Self> {
+        use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+        let file = std::fs::OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_PATH | libc::O_NOFOLLOW)
+            .open(path)?;
+        match file.metadata()?.file_type().is_socket() {
+            true => Ok(Self(file)),
+            false => Err(std::io::Error::other("it is no socket")),
+        }
+    }
+
+    /// A path that leads to it as long as this is held.
+    pub fn path(&self) -> PathBuf {
+        use std::os::fd::AsRawFd;
+        PathBuf::from(format!("/proc/self/fd/{}", self.0.as_raw_fd()))
+    }
+}

@@ -136,7 +136,9 @@ impl FromStr for MemorySize {
 
 impl fmt::Display for MemorySize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let binary = UNITS[..3].iter().find(|(_, unit)| self.0.is_multiple_of(*unit));
+        let binary = UNITS[..3]
+            .iter()
+            .find(|(_, unit)| self.0.is_multiple_of(*unit));
         match binary {
             Some((name, unit)) => write!(f, "{}{name}", self.0 / unit),
             None => write!(f, "{}", self.0),

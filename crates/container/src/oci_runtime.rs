@@ -1,1 +1,0 @@
-//! Containers by an OCI runtime: runc, crun or youki.
