@@ -13,6 +13,8 @@ use commands::{
     printer::{self, Printer},
     settings::{self, SettingLayers, Settings},
 };
+#[cfg(target_os = "linux")]
+use openlora_container::jail;
 use openlora_core::{
     error::{ExitClass, ExitStatus, Failure},
     private::{foreign_text::is_steering, redact},
@@ -21,6 +23,14 @@ use openlora_core::{
 /// Parses and runs one command line; returns the exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     let args: Vec<OsString> = args.into_iter().collect();
+    #[cfg(target_os = "linux")]
+    if args
+        .get(1)
+        .is_some_and(|first| first == jail::JAIL_ARGUMENT)
+    {
+        // Before any thread exists, because only such a process may enter namespaces.
+        return u8::try_from(jail::run_helper()).unwrap_or(1);
+    }
     remember_addresses(&args);
     printer::clean_panics();
     let cli = match Cli::parse_line(&args) {

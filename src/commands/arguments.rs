@@ -20,6 +20,7 @@ use super::{
     payer::PayerRequest,
     proxy::ProxyRequest,
     receipts::ReplayRequest,
+    run::ContainerRequest,
     search::SearchRequest,
     serve::ServeRequest,
     train::TrainRequest,
@@ -28,9 +29,10 @@ use super::{
 };
 use crate::commands::cli::{
     AdapterFormatArg, AuditArgs, BenchServeArgs, CallArgs, CallKindArg, ChatArgs, ClaimArgs,
-    DashArgs, DemoArgs, DeployArgs, EarningsArgs, EarningsByArg, EvalArgs, ExploreArgs, ExportArgs,
-    InitArgs, LogSourceArgs, NewChannelArgs, OneChannelArgs, PackageArgs, PayerArgs, ProxyArgs,
-    ReplayArgs, SchemeArg, SearchArgs, ServeArgs, TrainArgs, TreasuryArgs, VerifyArgs,
+    ContainerArgs, DashArgs, DemoArgs, DeployArgs, EarningsArgs, EarningsByArg, EvalArgs,
+    ExploreArgs, ExportArgs, InitArgs, LogSourceArgs, NewChannelArgs, OneChannelArgs, PackageArgs,
+    PayerArgs, ProxyArgs, ReplayArgs, SchemeArg, SearchArgs, ServeArgs, TrainArgs, TreasuryArgs,
+    VerifyArgs,
 };
 use openlora_ledger::PaymentScheme;
 use openlora_payments::payer::SchemeChoice;
@@ -88,6 +90,8 @@ impl From<PackageArgs> for PackageRequest {
             adapter: args.adapter,
             out: args.out,
             unsigned: args.unsigned,
+            image: args.image,
+            binary: args.binary,
             password_file: args.password.password_file,
         }
     }
@@ -225,7 +229,23 @@ impl From<ServeArgs> for ServeRequest {
             rotate_tokens: args.rotate_operator_token,
             adapters: args.adapter,
             folder: args.adapters,
+            socket: args.socket,
             password_file: args.password.password_file,
+        }
+    }
+}
+
+impl From<ContainerArgs> for ContainerRequest {
+    fn from(args: ContainerArgs) -> Self {
+        Self {
+            target: args.target,
+            base: args.base,
+            memory: args.memory,
+            cpus: args.cpus,
+            pids: args.pids,
+            socket: args.socket,
+            runtime: args.runtime,
+            waived: args.waive,
         }
     }
 }

@@ -12,6 +12,10 @@ use crate::commands::{
     printer::{ColorChoice, Verbosity},
     settings::SettingOverride,
 };
+use openlora_container::{
+    limits::{CpuShare, LimitName, MemorySize},
+    started::ContainerRuntime,
+};
 
 /// Train a LoRA adapter, register it on a chain, serve it, count every call.
 #[derive(Debug, Parser)]
@@ -135,6 +139,8 @@ pub enum CliCommand {
     Wallet(WalletCommand),
     /// Answer calls over HTTP
     Serve(ServeArgs),
+    /// Run an adapter in a container that reads nothing else and reaches no network
+    Run(ContainerArgs),
     /// Talk to an adapter in this terminal, without a server
     Chat(ChatArgs),
     /// Measure how fast this machine answers
@@ -485,6 +491,12 @@ pub struct PackageArgs {
     /// Leave the signature out
     #[arg(long, conflicts_with = "account")]
     pub unsigned: bool,
+    /// Write a container image too, an OCI layout; beside the package when no folder is given
+    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "")]
+    pub image: Option<PathBuf>,
+    /// Program for the image; this one when left out
+    #[arg(long, value_name = "FILE", requires = "image")]
+    pub binary: Option<PathBuf>,
     /// Base model: nano, a folder, a GGUF file, or a Hub id
     #[arg(long, value_name = "PATH|ID")]
     pub base: Option<String>,
@@ -788,6 +800,9 @@ pub struct ServeArgs {
     /// Port to listen on; 0 takes a free one
     #[arg(long, value_name = "PORT")]
     pub port: Option<String>,
+    /// Listen on a socket in the file system instead; calls are free
+    #[arg(long, value_name = "PATH", requires = "free", conflicts_with_all = ["host", "port", "expose"])]
+    pub socket: Option<PathBuf>,
     /// Allow an address that other machines can reach
     #[arg(long)]
     pub expose: bool,
@@ -814,6 +829,37 @@ pub struct ServeArgs {
     pub quant: Option<String>,
     #[command(flatten)]
     pub password: PasswordArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ContainerArgs {
+    /// Folder of an image layout, or of a package
+    #[arg(value_name = "IMAGE|PKG")]
+    pub target: PathBuf,
+    /// Base model on this machine, a folder or a GGUF file; the embedded one when left out
+    #[arg(long, value_name = "PATH")]
+    pub base: Option<PathBuf>,
+    /// Memory of the container
+    #[arg(long, value_name = "SIZE", default_value = "1GiB")]
+    pub memory: MemorySize,
+    /// Processors of the container, such as 2 or 0.5; all when left out
+    #[arg(long, value_name = "N")]
+    pub cpus: Option<CpuShare>,
+    /// Processes and threads of the container
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(8..=100_000), default_value_t = 256)]
+    pub pids: u32,
+    /// Take calls on this socket in the file system instead of a port
+    #[arg(long, value_name = "PATH", conflicts_with = "port")]
+    pub socket: Option<PathBuf>,
+    /// Port to take calls on; 0 takes a free one
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<String>,
+    /// What starts the container: auto, runc, crun, youki or builtin
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub runtime: ContainerRuntime,
+    /// Limit that may be missing if this machine cannot enforce it; repeat it for several
+    #[arg(long, value_name = "LIMIT")]
+    pub waive: Vec<LimitName>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -1427,6 +1473,9 @@ impl CliCommand {
                 SettingFlag("proxy.per_key", "--per-key", args.per_key.as_deref()),
                 SettingFlag("proxy.server", "--url", args.url.as_deref()),
             ]),
+            Self::Run(args) => {
+                overrides([SettingFlag("serve.port", "--port", args.port.as_deref())])
+            }
             Self::Receipts(ReceiptsCommand::Replay(args)) => {
                 overrides([SettingFlag("base.id", "--base", args.base.as_deref())])
             }

@@ -41,6 +41,7 @@ mod payer;
 mod project;
 pub mod proxy;
 pub mod receipts;
+pub mod run;
 pub mod search;
 pub mod serve;
 mod server_access;
@@ -124,6 +125,7 @@ pub async fn dispatch(
         CliCommand::Data(command) => run_data(context, command),
         CliCommand::Devnet(command) => run_devnet(context, command).await,
         CliCommand::Serve(args) => serve::run(context, args.into()).await,
+        CliCommand::Run(args) => run::run(context, args.into()).await,
         CliCommand::Chat(args) => chat::run(context, args.into()).await,
         CliCommand::Bench(BenchCommand::Serve(args)) => bench::run(context, args.into()).await,
         CliCommand::Settle(args) => settle::run(context, args.into()).await,

@@ -1,15 +1,22 @@
 //! `package`: builds a signed package from a finished run or an external adapter.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use serde::Serialize;
 
-use super::{CommandContext, money::percent, named_paths, network, project, signer::LockedSigner};
+use super::{
+    CommandContext, money::percent, named_paths, network, project, run::server_arguments,
+    serve::as_model_id, signer::LockedSigner,
+};
 use crate::commands::{
     printer::Printer,
     settings::{Settings, StatedSetting},
 };
 use openlora_chain::{WalletError, development::check_payee, network::Network};
+use openlora_container::image::{self, ImageParts, WrittenImage};
 use openlora_core::{
     Address, AddressProblem, atomic,
     error::{ExitClass, ExitStatus, Failure},
@@ -35,6 +42,10 @@ pub struct PackageRequest {
     pub adapter: Option<PathBuf>,
     pub out: Option<PathBuf>,
     pub unsigned: bool,
+    /// Where a container image goes; an empty path for the folder beside the package.
+    pub image: Option<PathBuf>,
+    /// The program in the image, instead of this one.
+    pub binary: Option<PathBuf>,
     pub password_file: Option<PathBuf>,
 }
 
@@ -55,6 +66,33 @@ pub struct PackageReport {
     chain_id: Option<u64>,
     /// The contributors of the training data.
     contributors: Vec<PackagedContributor>,
+    /// The container image, if one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<ImageReport>,
+}
+
+/// A container image of the package.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct ImageReport {
+    /// Folder of the OCI image layout.
+    image: PathBuf,
+    /// Digest of the image's manifest.
+    digest: String,
+    /// Processor, as OCI names it.
+    architecture: String,
+    /// Bytes of all blobs.
+    size: u64,
+    layers: Vec<ImageLayerReport>,
+    /// Libraries of this machine that the image carries; empty for a static program.
+    libraries: Vec<PathBuf>,
+}
+
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct ImageLayerReport {
+    content: String,
+    digest: String,
+    /// Bytes as stored.
+    size: u64,
 }
 
 /// A contributor and the size of its static share.
@@ -75,13 +113,14 @@ pub struct PackagedContributor {
 pub(super) struct BuiltPackage {
     draft: PackageDraft,
     pub written: WrittenPackage,
+    image: Option<WrittenImage>,
     /// The signer, unlocked.
     pub account: Option<WalletAccount>,
 }
 
 pub async fn run(context: &CommandContext, request: PackageRequest) -> Result<ExitStatus, Failure> {
-    let BuiltPackage { draft, written, .. } = make(context, request).await?;
-    report(context, &draft, &written);
+    let built = make(context, request).await?;
+    report(context, &built);
     Ok(ExitStatus::Success)
 }
 
@@ -123,11 +162,60 @@ fn work(context: &CommandContext, request: &PackageRequest) -> Result<BuiltPacka
         .map(|signer| (&domain, signer as &dyn ReleaseSigner));
     advise_license(context);
     let written = write(&out, &draft, signer)?;
+    let image = match &request.image {
+        Some(image) => Some(write_image(context, request, image, &out)?),
+        None => None,
+    };
     Ok(BuiltPackage {
         draft,
         written,
+        image,
         account,
     })
+}
+
+/// The container image of the package in `dir`.
+fn write_image(
+    context: &CommandContext,
+    request: &PackageRequest,
+    image: &Path,
+    dir: &Path,
+) -> Result<WrittenImage, Failure> {
+    let image = match image.as_os_str().is_empty() {
+        true => {
+            let name = dir.file_name().unwrap_or_default().to_string_lossy();
+            dir.with_file_name(format!("{name}-image"))
+        }
+        false => named_paths::new_folder(context, image, "a folder for the image")?,
+    };
+    let program = match &request.binary {
+        Some(file) => named_paths::file(context, file, "a program for Linux")?,
+        None => std::env::current_exe()
+            .map_err(|error| Failure::io("find", Path::new("this program"), &error))?,
+    };
+    let package = openlora_package::read(dir)?;
+    let manifest = &package.manifest;
+    let label = |name: &str, value: &str| {
+        let name = format!("org.opencontainers.image.{name}");
+        (name, value.to_owned())
+    };
+    let parts = ImageParts {
+        package: &package,
+        program: &program,
+        created: manifest.created_at.0,
+        arguments: server_arguments(&as_model_id(&manifest.name)),
+        labels: BTreeMap::from([
+            label("title", &manifest.name),
+            label("version", &manifest.version),
+            label("licenses", &manifest.license),
+            label("base.name", &manifest.base.id),
+            (
+                "org.openlora.manifest.sha256".to_owned(),
+                package.manifest_sha256.to_string(),
+            ),
+        ]),
+    };
+    Ok(image::write_image(&image, &parts)?)
 }
 
 /// Before the package is written, and so before others get it.
@@ -299,7 +387,13 @@ fn created_at(origin: &AdapterSource) -> Result<u64, Failure> {
         .unwrap_or_default())
 }
 
-fn report(context: &CommandContext, draft: &PackageDraft, written: &WrittenPackage) {
+fn report(context: &CommandContext, built: &BuiltPackage) {
+    let BuiltPackage {
+        draft,
+        written,
+        image,
+        ..
+    } = built;
     let (printer, manifest) = (&context.printer, &draft.manifest);
     let shown = named_paths::shown(&context.settings, &written.dir);
     if printer.is_json() {
@@ -313,6 +407,7 @@ fn report(context: &CommandContext, draft: &PackageDraft, written: &WrittenPacka
             model_key_sha256: manifest.trainer.signing_key_sha256.map(|it| it.to_string()),
             chain_id: written.envelope.as_ref().map(|e| e.domain.chain_id.0),
             contributors: packaged_contributors(manifest),
+            image: image.as_ref().map(image_report),
         });
     }
     printer.line(format!("package       {}", shown.display()));
@@ -340,10 +435,46 @@ fn report(context: &CommandContext, draft: &PackageDraft, written: &WrittenPacka
         printer.line(format!("{:<13} {}, {to}", share.role, percent(share.ppm)));
     }
     tell_static_shares(printer, manifest);
+    if let Some(image) = image {
+        let shown = named_paths::shown(&context.settings, &image.dir);
+        let size = megabytes(image.size);
+        printer.line(format!("image         {}, {size}", shown.display()));
+        for layer in &image.layers {
+            let size = megabytes(layer.size);
+            printer.line(format!("  {size:>9}   {}", layer.content));
+        }
+        if !image.libraries.is_empty() {
+            printer.note(
+                "the program is not static, so the image has this machine's C library; \
+                 `scripts/release` builds a static one for --binary",
+            );
+        }
+    }
     printer.hint(format!(
         "check it with `openlora verify {}`",
         shown.display()
     ));
+}
+
+fn megabytes(bytes: u64) -> String {
+    let tenths = bytes / 100_000;
+    format!("{}.{} MB", tenths / 10, tenths % 10)
+}
+
+fn image_report(image: &WrittenImage) -> ImageReport {
+    let layers = image.layers.iter().map(|layer| ImageLayerReport {
+        content: layer.content.to_owned(),
+        digest: layer.digest.clone(),
+        size: layer.size,
+    });
+    ImageReport {
+        image: image.dir.clone(),
+        digest: image.digest.clone(),
+        architecture: image.architecture.clone(),
+        size: image.size,
+        layers: layers.collect(),
+        libraries: image.libraries.clone(),
+    }
 }
 
 /// Refuses a package for a network on which one of its payees cannot be paid.

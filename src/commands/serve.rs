@@ -26,7 +26,7 @@ use self::{
     hosting::AdapterHost,
     sales::SellingPlace,
 };
-use super::{CommandContext, money, network, project, server_access, verify};
+use super::{CommandContext, money, named_paths, network, project, server_access, verify};
 use openlora_attribution::queue::PendingTokenStore;
 use openlora_chain::network::Network;
 use openlora_core::error::{ExitClass, ExitStatus, Failure};
@@ -57,6 +57,8 @@ pub struct ServeRequest {
     pub adapters: Vec<String>,
     /// A folder of adapters. Without it and named adapters, the newest run's adapter is served.
     pub folder: Option<PathBuf>,
+    /// A socket in the file system to listen on, instead of an address.
+    pub socket: Option<PathBuf>,
     /// Password of the serving account.
     pub password_file: Option<PathBuf>,
 }
@@ -86,9 +88,11 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     if let Some(server) = RunningServer::find(&context.dirs).await? {
         return hand_over(context, &request, networks.as_deref(), &server).await;
     }
-    let host = host(context)?;
-    check_exposure(context, host, &request)?;
-    let bound = BoundSocket::new(&host.to_string(), context.settings.serve.port).await?;
+    let bound = bind(context, &request).await?;
+    let url = match &bound.path {
+        Some(path) => format!("unix:{}", path.display()),
+        None => url_of(bound.address),
+    };
     let journal = journal::open(&context.dirs.journal())?;
     // After the journal: of two servers of one home, only one may create tokens.
     let access = server_access::open(context, request.rotate_tokens)?;
@@ -100,7 +104,7 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
         Some(networks) => {
             let password_file = request.password_file.as_deref();
             let place = SellingPlace {
-                url: &url_of(bound.address),
+                url: &url,
                 transparency: &view,
             };
             let opened = sales::open(context, &journal, &chosen, networks, password_file, &place);
@@ -139,10 +143,14 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     let settling = selling.as_ref().map(|selling| selling.start(&closing));
     let chains = selling.as_ref().map(|selling| selling.chains());
     let chains = chains.unwrap_or_default();
-    let sign = PidFile::put_up(&context.dirs, &url_of(server.address()), chains)?;
+    // Other commands of this home find a server by its address only.
+    let sign = match request.socket {
+        None => Some(PidFile::put_up(&context.dirs, &url, chains)?),
+        Some(_) => None,
+    };
     // Keeps the dashboard's start fast, however long the journal becomes.
     let boarding = board::keep_ready(context.dirs.journal());
-    announce(context, server.address(), &names, selling.as_deref());
+    announce(context, &url, &names, selling.as_deref());
     server.run().await?;
     boarding.abort();
     drop(sign);
@@ -270,7 +278,22 @@ fn networks(
     }
 }
 
-fn host(context: &CommandContext) -> Result<IpAddr, Failure> {
+/// The socket that the request or the settings name.
+async fn bind(context: &CommandContext, request: &ServeRequest) -> Result<BoundSocket, Failure> {
+    if let Some(socket) = &request.socket {
+        return Ok(BoundSocket::local(&named_paths::absolute(context, socket))?);
+    }
+    let host = host(context)?;
+    check_exposure(context, host, request.free, request.expose)?;
+    Ok(BoundSocket::new(&host.to_string(), context.settings.serve.port).await?)
+}
+
+/// The address of the settings.
+///
+/// # Errors
+///
+/// It is none, or a project file opens the server to other machines.
+pub(super) fn host(context: &CommandContext) -> Result<IpAddr, Failure> {
     let text = &context.settings.serve.host;
     if text.eq_ignore_ascii_case("localhost") {
         return Ok(Ipv4Addr::LOCALHOST.into());
@@ -296,16 +319,22 @@ fn host(context: &CommandContext) -> Result<IpAddr, Failure> {
     )
 }
 
-fn check_exposure(
+/// Refuses an address that other machines can reach, unless that is meant.
+///
+/// # Errors
+///
+/// It can be reached, and `expose` is not set.
+pub(super) fn check_exposure(
     context: &CommandContext,
     host: IpAddr,
-    request: &ServeRequest,
+    free: bool,
+    expose: bool,
 ) -> Result<(), Failure> {
     if host.is_loopback() {
         return Ok(());
     }
-    if !request.expose {
-        let free = if request.free {
+    if !expose {
+        let free = if free {
             ", and calls there would be free"
         } else {
             ""
@@ -321,7 +350,7 @@ fn check_exposure(
     context.printer.warn(format!(
         "whoever reaches {host} can call the adapters {}: {}; \
          the rest needs a token of {} ({}, {})",
-        if request.free {
+        if free {
             "without payment or password"
         } else {
             "for payment"
@@ -464,7 +493,7 @@ fn connections(context: &CommandContext) -> ConnectionLimits {
 }
 
 /// The server's address as seen by a client on this machine.
-fn url_of(address: SocketAddr) -> String {
+pub(super) fn url_of(address: SocketAddr) -> String {
     let ip = if address.ip().is_unspecified() {
         Ipv4Addr::LOCALHOST.into()
     } else {
@@ -473,13 +502,7 @@ fn url_of(address: SocketAddr) -> String {
     format!("http://{}", SocketAddr::new(ip, address.port()))
 }
 
-fn announce(
-    context: &CommandContext,
-    address: SocketAddr,
-    names: &[String],
-    selling: Option<&PaidServing>,
-) {
-    let url = url_of(address);
+fn announce(context: &CommandContext, url: &str, names: &[String], selling: Option<&PaidServing>) {
     let network = selling.map_or("local".to_owned(), |it| it.networks.join(","));
     let printer = &context.printer;
     let first = names.first().map_or("NAME", String::as_str);
@@ -515,7 +538,7 @@ fn announce(
     // Last, because a reader of this line may stop the server immediately.
     if printer.is_json() {
         printer.json(&ServerReady {
-            url: &url,
+            url,
             adapters: names,
             network: network.as_str(),
         });
@@ -529,7 +552,10 @@ pub(super) struct StopSignals {
 }
 
 impl StopSignals {
-    pub(super) fn install() -> Result<Self, Failure> {
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub fn install() -> Result<Self, Failure> {
         use tokio::signal::unix::{SignalKind, signal};
         let installed = |kind: SignalKind| {
             signal(kind).map_err(|error| {
@@ -545,7 +571,7 @@ impl StopSignals {
         })
     }
 
-    pub(super) async fn next(&mut self) {
+    pub async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

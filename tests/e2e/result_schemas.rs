@@ -5,7 +5,7 @@ use schemars::{Schema, schema_for};
 use openlora::commands::{
     attribution, audit, bench, call, channel, claim, config, dash, data, demo, deploy, devnet,
     doctor, earnings, export, init, log, model_key, package, printer::ErrorEnvelope, proxy,
-    receipts, serve, settle, train, wallet, withdraw,
+    receipts, run, serve, settle, train, wallet, withdraw,
 };
 use openlora_market::SearchReport;
 use openlora_package::verify;
@@ -44,6 +44,7 @@ pub const SCHEMAS: &[ResultSchema] = &[
         schema_for!(attribution::AuditReport)
     }),
     ("serve", || schema_for!(serve::ServerReady)),
+    ("run", || schema_for!(run::ContainerReady)),
     ("bench-serve", || schema_for!(bench::BenchReport)),
     ("settle", || schema_for!(treasury::SettleReport)),
     ("settle-dry-run", || schema_for!(settle::SettleForecast)),

@@ -12,6 +12,12 @@ pub enum ServeError {
         port: u16,
         source: std::io::Error,
     },
+    /// The server cannot listen on the socket in the file system.
+    #[error("cannot listen on {}: {}", path.display(), describe_io(source))]
+    BindLocal {
+        path: std::path::PathBuf,
+        source: std::io::Error,
+    },
     #[error("two adapters are named `{name}`")]
     DuplicateAdapter { name: String },
     #[error(transparent)]
@@ -21,7 +27,7 @@ pub enum ServeError {
 impl Explain for ServeError {
     fn class(&self) -> ExitClass {
         match self {
-            Self::Bind { .. } => ExitClass::Environment,
+            Self::Bind { .. } | Self::BindLocal { .. } => ExitClass::Environment,
             Self::DuplicateAdapter { .. } => ExitClass::Usage,
             Self::Journal(error) => error.class(),
         }
@@ -30,12 +36,23 @@ impl Explain for ServeError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Bind { source, port, .. } => Some(bind_hint(source.kind(), *port)),
+            Self::BindLocal { source, .. } => Some(socket_hint(source.kind())),
             Self::DuplicateAdapter { .. } => {
                 Some("give each adapter its own name: --adapter NAME=PATH".to_owned())
             }
             Self::Journal(error) => error.hint(),
         }
     }
+}
+
+fn socket_hint(kind: std::io::ErrorKind) -> String {
+    match kind {
+        std::io::ErrorKind::AddrInUse => {
+            "another server listens there, or it is another file: choose another path with --socket"
+        }
+        _ => "choose a path of at most 107 bytes in a folder that you may write, with --socket",
+    }
+    .to_owned()
 }
 
 fn bind_hint(kind: std::io::ErrorKind, port: u16) -> String {

@@ -15,7 +15,6 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     time::{Instant, Sleep},
 };
 
@@ -23,6 +22,7 @@ use super::{
     api_error::ApiError,
     head::{self, BodyFraming},
     sent_bytes::SentBytes,
+    transport::ClientStream,
 };
 
 /// Longest time for a head to arrive after its first byte.
@@ -54,9 +54,9 @@ impl LastRequest {
     }
 }
 
-/// A TCP stream between a client and HTTP.
+/// A connection between a client and HTTP.
 pub struct GuardedStream {
-    stream: TcpStream,
+    stream: ClientStream,
     last: LastRequest,
     reading: ReadState,
     writing: WriteState,
@@ -100,7 +100,7 @@ impl GuardedStream {
     /// `patience` is how long writes may be blocked while the client reads next to nothing. `sent`
     /// counts the bytes of every flush.
     pub fn new(
-        stream: TcpStream,
+        stream: ClientStream,
         patience: Duration,
         last: LastRequest,
         sent: Arc<SentBytes>,

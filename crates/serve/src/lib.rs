@@ -79,6 +79,7 @@ mod sent_bytes;
 mod server;
 pub mod similar;
 pub mod standings;
+mod transport;
 mod unread;
 pub mod wire;
 

@@ -5,8 +5,8 @@
 //! returns.
 
 use std::{
-    io::Write,
     net::SocketAddr,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -22,11 +22,7 @@ use axum::{
 };
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    task::JoinSet,
-    time::Instant,
-};
+use tokio::{net::TcpListener, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -51,6 +47,7 @@ use super::{
     refused_payments::RefusedPayments,
     routes::router,
     standings::StandingsSource,
+    transport::{ClientListener, ClientStream, LOCAL_PEER},
     unread::UnreadAnswers,
 };
 use openlora_journal::Journal;
@@ -91,8 +88,11 @@ const HURRIED_READS: Duration = Duration::from_secs(2);
 /// A socket that listens; calls wait in its backlog until a [`Server`] takes it.
 #[derive(Debug)]
 pub struct BoundSocket {
-    listener: TcpListener,
+    listener: ClientListener,
+    /// For a socket in the file system the address that its clients count as, without a port.
     pub address: SocketAddr,
+    /// The socket in the file system, if it is one.
+    pub path: Option<PathBuf>,
 }
 
 impl BoundSocket {
@@ -104,9 +104,11 @@ impl BoundSocket {
             format!("{host}:{port}")
         };
         let bound = match TcpListener::bind(&place).await {
-            Ok(listener) => listener
-                .local_addr()
-                .map(|address| Self { listener, address }),
+            Ok(listener) => listener.local_addr().map(|address| Self {
+                listener: ClientListener::Tcp(listener),
+                address,
+                path: None,
+            }),
             Err(source) => Err(source),
         };
         bound.map_err(|source| ServeError::Bind {
@@ -114,6 +116,31 @@ impl BoundSocket {
             port,
             source,
         })
+    }
+
+    /// Binds a socket in the file system, which only its owner may connect to. It is removed when
+    /// the server ends.
+    pub fn local(path: &Path) -> Result<Self, ServeError> {
+        match ClientListener::bind_local(path) {
+            Ok(listener) => Ok(Self {
+                listener,
+                address: LOCAL_PEER,
+                path: Some(path.to_owned()),
+            }),
+            Err(source) => Err(ServeError::BindLocal {
+                path: path.to_owned(),
+                source,
+            }),
+        }
+    }
+}
+
+impl Drop for BoundSocket {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            // What is left is replaced by the next server.
+            let _ = std::fs::remove_file(path);
+        }
     }
 }
 
@@ -321,7 +348,7 @@ async fn last_reads(app: &AppState) {
 }
 
 /// Tells a client that every connection is busy.
-fn turn_away(stream: TcpStream) {
+fn turn_away(stream: ClientStream) {
     let message = "All connections of this server are in use; try again shortly.";
     let body = ApiError::unavailable("too_many_connections", message).envelope();
     let body = body.to_string();
@@ -331,13 +358,11 @@ fn turn_away(stream: TcpStream) {
         body.len()
     );
     // It fits into the empty buffer of a new socket; a disconnected client needs no answer.
-    let _ = stream
-        .into_std()
-        .and_then(|mut stream| stream.write_all(answer.as_bytes()));
+    let _ = stream.send_and_close(answer.as_bytes());
 }
 
 async fn serve(
-    stream: TcpStream,
+    stream: ClientStream,
     peer: SocketAddr,
     place: Connection,
     router: Router,
@@ -353,9 +378,9 @@ async fn serve(
         () = app.stop.draining.cancelled() => return,
     }
     // Tokens are sent one by one; the reader would notice a delay for fuller packets.
-    let _ = stream.set_nodelay(true);
+    let _ = stream.set_nodelay();
     let last = LastRequest::default();
-    let here = stream.local_addr().ok();
+    let here = stream.local_address();
     let sent = Arc::clone(place.sent());
     let stream = GuardedStream::new(stream, WRITE_PATIENCE, last.clone(), sent);
     let (requests, connection) = (AtomicU64::new(0), place.clone());

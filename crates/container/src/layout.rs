@@ -1,0 +1,177 @@
+//! An OCI image layout: a folder of blobs named by their digests.
+//!
+//! Formats: OCI image specification 1.1, `image-layout.md`, `manifest.md` and `config.md`.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::ContainerError;
+
+pub const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
+pub const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
+pub const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
+pub const LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+
+/// The name of the image in its index.
+pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+/// A blob by its type, digest and size.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BlobDescriptor {
+    pub media_type: String,
+    /// `sha256:` and hex.
+    pub digest: String,
+    pub size: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<ImagePlatform>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImagePlatform {
+    pub architecture: String,
+    pub os: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageIndex {
+    pub schema_version: u32,
+    pub media_type: String,
+    pub manifests: Vec<BlobDescriptor>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageManifest {
+    pub schema_version: u32,
+    pub media_type: String,
+    pub config: BlobDescriptor,
+    pub layers: Vec<BlobDescriptor>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageConfig {
+    pub created: String,
+    pub architecture: String,
+    pub os: String,
+    pub config: RunConfig,
+    pub rootfs: RootFiles,
+    #[serde(default)]
+    pub history: Vec<ImageHistory>,
+}
+
+/// How the image starts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct RunConfig {
+    pub user: String,
+    pub env: Vec<String>,
+    pub entrypoint: Vec<String>,
+    pub working_dir: String,
+    pub labels: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootFiles {
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Digests of the layers before compression.
+    pub diff_ids: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageHistory {
+    pub created: String,
+    pub created_by: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LayoutVersion {
+    pub image_layout_version: String,
+}
+
+pub(crate) const VERSION: &str = "1.0.0";
+
+/// The digest of bytes as descriptors have it.
+pub fn digest_of(bytes: &[u8]) -> String {
+    format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
+}
+
+/// The file of a blob below the layout; `None` if the digest is no SHA-256.
+pub(crate) fn blob_path(layout: &Path, digest: &str) -> Option<PathBuf> {
+    let hex = digest.strip_prefix("sha256:")?;
+    let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    (hex.len() == 64 && hex.bytes().all(is_hex)).then(|| layout.join("blobs/sha256").join(hex))
+}
+
+/// Writes a layout into a folder of its own.
+pub(crate) struct LayoutWriter {
+    dir: PathBuf,
+}
+
+impl LayoutWriter {
+    /// Begins in an empty folder.
+    pub fn new(dir: &Path) -> Result<Self, ContainerError> {
+        let blobs = dir.join("blobs/sha256");
+        fs::create_dir_all(&blobs).map_err(ContainerError::io("create", &blobs))?;
+        Ok(Self {
+            dir: dir.to_owned(),
+        })
+    }
+
+    pub fn blob(&self, media_type: &str, bytes: &[u8]) -> Result<BlobDescriptor, ContainerError> {
+        let digest = digest_of(bytes);
+        if let Some(path) = blob_path(&self.dir, &digest) {
+            write(&path, bytes)?;
+        }
+        Ok(BlobDescriptor {
+            media_type: media_type.to_owned(),
+            digest,
+            size: bytes.len() as u64,
+            platform: None,
+            annotations: BTreeMap::new(),
+        })
+    }
+
+    pub fn json_blob(
+        &self,
+        media_type: &str,
+        value: &impl Serialize,
+    ) -> Result<BlobDescriptor, ContainerError> {
+        self.blob(media_type, &json(value)?)
+    }
+
+    pub fn finish(self, index: &ImageIndex) -> Result<(), ContainerError> {
+        write(&self.dir.join("index.json"), &json(index)?)?;
+        let version = LayoutVersion {
+            image_layout_version: VERSION.to_owned(),
+        };
+        write(&self.dir.join("oci-layout"), &json(&version)?)
+    }
+}
+
+fn json(value: &impl Serialize) -> Result<Vec<u8>, ContainerError> {
+    let encoded = serde_json::to_vec(value);
+    encoded.map_err(|error| ContainerError::io("encode", "the image")(error.into()))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), ContainerError> {
+    let written = fs::File::create(path).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    written.map_err(ContainerError::io("write", path))
+}

@@ -1,0 +1,111 @@
+//! Takes calls on a port or a socket of this machine and passes them to the socket of a container.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, copy_bidirectional},
+    net::{TcpListener, UnixListener, UnixStream},
+    sync::Semaphore,
+};
+
+use crate::commands::{CommandContext, named_paths, serve};
+use openlora_container::jail::HeldSocket;
+use openlora_core::error::Failure;
+use openlora_serve::ServeError;
+
+/// Connections that are passed on at the same time.
+const CONNECTIONS: usize = 256;
+
+/// Where calls arrive.
+pub(super) enum CallListener {
+    Tcp(TcpListener, SocketAddr),
+    Local(UnixListener, PathBuf),
+}
+
+impl CallListener {
+    /// Binds `socket`, or else the address of the settings.
+    pub async fn bind(context: &CommandContext, socket: Option<&Path>) -> Result<Self, Failure> {
+        if let Some(path) = socket {
+            let path = named_paths::absolute(context, path);
+            let bound = UnixListener::bind(&path);
+            let bound = bound.map_err(|source| ServeError::BindLocal {
+                path: path.clone(),
+                source,
+            })?;
+            return Ok(Self::Local(bound, path));
+        }
+        let host = serve::host(context)?;
+        serve::check_exposure(context, host, true, false)?;
+        let port = context.settings.serve.port;
+        let place = SocketAddr::new(host, port);
+        let failed = |source| ServeError::Bind {
+            place: place.to_string(),
+            port,
+            source,
+        };
+        let bound = TcpListener::bind(place).await.map_err(failed)?;
+        let address = bound.local_addr().map_err(failed)?;
+        Ok(Self::Tcp(bound, address))
+    }
+
+    pub fn url(&self) -> String {
+        match self {
+            Self::Tcp(_, address) => serve::url_of(*address),
+            Self::Local(_, path) => format!("unix:{}", path.display()),
+        }
+    }
+}
+
+impl Drop for CallListener {
+    fn drop(&mut self) {
+        if let Self::Local(_, path) = self {
+            // What is left is in the way of the next one, which says so.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Passes calls on until it is aborted.
+pub(super) async fn forward(listener: CallListener, socket: Arc<PathBuf>) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
+        let socket = Arc::clone(&socket);
+        match &listener {
+            CallListener::Tcp(listener, _) => {
+                if let Ok((client, _)) = listener.accept().await {
+                    tokio::spawn(async move {
+                        connect(client, &socket).await;
+                        drop(place);
+                    });
+                }
+            }
+            CallListener::Local(listener, _) => {
+                if let Ok((client, _)) = listener.accept().await {
+                    tokio::spawn(async move {
+                        connect(client, &socket).await;
+                        drop(place);
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// The container owns the folder of its socket, so only a socket there is used, never a link.
+async fn connect(mut client: impl AsyncRead + AsyncWrite + Unpin, socket: &Path) {
+    let Ok(held) = HeldSocket::open(socket) else {
+        return;
+    };
+    let Ok(mut server) = UnixStream::connect(held.path()).await else {
+        return;
+    };
+    // Either side may end the connection at any time.
+    let _ = copy_bidirectional(&mut client, &mut server).await;
+}

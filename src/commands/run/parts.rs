@@ -1,0 +1,238 @@
+//! What a container is started from: the root with the program and the package, the base, the folder
+//! of its socket.
+
+use std::{
+    fs,
+    io::ErrorKind,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use tempfile::TempDir;
+
+use super::ContainerRequest;
+use crate::commands::{CommandContext, named_paths, serve::as_model_id, verify};
+use openlora_container::{
+    BASE, PACKAGE, PROGRAM, SOCKET, SOCKET_DIR, elf, image,
+    inside::JailedProgram,
+    jail::{BindMount, JailSpec},
+    limits::{CONTAINER_USER, ResourceLimits},
+    unpack::{is_layout, unpack},
+};
+use openlora_core::{
+    error::{ExitClass, Failure},
+    private::files,
+};
+use openlora_package::{ENVELOPE_FILE, MANIFEST_FILE, MODEL_SIGNATURE_FILE, Package};
+
+/// The embedded base, which needs no folder.
+const EMBEDDED: &str = "nano";
+
+/// Most bytes that an image may unpack to.
+const LARGEST_IMAGE: u64 = 16 << 30;
+
+/// Temporary memory of each writable folder: the journal, the embedded base and the engine's files.
+const SCRATCH: u64 = 256 << 20;
+
+/// A container ready to start. Its files go with it.
+pub(super) struct ContainerParts {
+    pub spec: JailSpec,
+    /// This program, which prepares the inside.
+    pub program: PathBuf,
+    /// The socket of the server inside, as it is seen here.
+    pub socket: PathBuf,
+    pub adapter: String,
+    /// Digest of the image's manifest.
+    pub image: Option<String>,
+    _files: TempDir,
+}
+
+/// The arguments of the server inside.
+pub(in crate::commands) fn server_arguments(adapter: &str) -> Vec<String> {
+    let adapter = format!("{adapter}={PACKAGE}");
+    let fixed = [
+        "serve",
+        "--local",
+        "--free",
+        "--socket",
+        SOCKET,
+        "--adapter",
+    ];
+    let fixed = fixed.into_iter().map(str::to_owned);
+    fixed.chain([adapter]).collect()
+}
+
+pub(super) fn gather(
+    context: &CommandContext,
+    request: &ContainerRequest,
+    limits: ResourceLimits,
+) -> Result<ContainerParts, Failure> {
+    let target = named_paths::folder(context, &request.target, "an image layout or a package")?;
+    let cache = &context.dirs.cache;
+    files::new_folder(cache).map_err(|error| Failure::io("create the folder", cache, &error))?;
+    let failed = |error| Failure::io("write in", cache, &error);
+    let staging = tempfile::Builder::new()
+        .prefix("container-")
+        .tempdir_in(cache)
+        .map_err(failed)?;
+    let (root, sockets) = (staging.path().join("root"), staging.path().join("socket"));
+    let own = std::env::current_exe().map_err(failed)?;
+    for folder in [&root, &sockets] {
+        fs::create_dir(folder).map_err(failed)?;
+        open_folder(folder)?;
+    }
+    share(&sockets)?;
+    let mut binds = vec![BindMount {
+        source: sockets.clone(),
+        target: SOCKET_DIR.into(),
+        writable: true,
+    }];
+    let (image, mut arguments) = if is_layout(&target) {
+        let unpacked = unpack(&target, &root, LARGEST_IMAGE)?;
+        let entry = unpacked.config.config.entrypoint;
+        (Some(unpacked.digest), program_arguments(&target, entry)?)
+    } else {
+        let package = openlora_package::read(&target)?;
+        copy_package(&package, &root.join(&PACKAGE[1..]))?;
+        binds.extend(program_binds(&own)?);
+        (None, server_arguments(&as_model_id(&package.manifest.name)))
+    };
+    let inside = root.join(&PACKAGE[1..]);
+    verify::require_loadable(&inside)?;
+    let package = openlora_package::read(&inside)?;
+    if let Some((bind, argument)) = base(context, request, &package)? {
+        binds.push(bind);
+        arguments.extend(["--base".to_owned(), argument]);
+    }
+    arguments.push("--json".to_owned());
+    let environment = image::environment().into_iter().filter_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        Some((name.to_owned(), value.to_owned()))
+    });
+    Ok(ContainerParts {
+        spec: JailSpec {
+            root,
+            binds,
+            program: JailedProgram {
+                program: PROGRAM.to_owned(),
+                arguments,
+                environment: environment.collect(),
+            },
+            limits,
+            waived: request.waived.clone(),
+            scratch: SCRATCH,
+            capture_errors: true,
+        },
+        program: own,
+        socket: sockets.join(
+            SOCKET
+                .trim_start_matches(SOCKET_DIR)
+                .trim_start_matches('/'),
+        ),
+        adapter: as_model_id(&package.manifest.name),
+        image,
+        _files: staging,
+    })
+}
+
+/// What the image starts, which is the program with arguments.
+fn program_arguments(layout: &Path, entrypoint: Vec<String>) -> Result<Vec<String>, Failure> {
+    let mut parts = entrypoint.into_iter();
+    match parts.next() {
+        Some(program) if program == PROGRAM => Ok(parts.collect()),
+        found => {
+            let found = found.unwrap_or_else(|| "nothing".to_owned());
+            let message = format!(
+                "{}: the image starts {found}, expected {PROGRAM}",
+                layout.display()
+            );
+            Err(Failure::new(ExitClass::BadInput, message)
+                .with_hint("`openlora package --image` makes such an image"))
+        }
+    }
+}
+
+/// This program and the libraries that it needs.
+fn program_binds(own: &Path) -> Result<Vec<BindMount>, Failure> {
+    let bytes = fs::read(own).map_err(|error| Failure::io("read", own, &error))?;
+    let program = elf::read(own, &bytes)?;
+    let mut binds = vec![(PathBuf::from(PROGRAM), own.to_owned())];
+    binds.extend(image::libraries(own, &program)?);
+    let binds = binds.into_iter().map(|(target, source)| BindMount {
+        source: fs::canonicalize(&source).unwrap_or(source),
+        target,
+        writable: false,
+    });
+    Ok(binds.collect())
+}
+
+/// The files of a package that is checked where it lies afterwards, so that nothing can change in
+/// between.
+fn copy_package(package: &Package, to: &Path) -> Result<(), Failure> {
+    let signatures = [ENVELOPE_FILE, MODEL_SIGNATURE_FILE];
+    let present = signatures
+        .into_iter()
+        .filter(|name| package.dir.join(name).is_file());
+    let named = package.manifest.files.iter().map(|it| it.path.as_str());
+    for name in named.chain([MANIFEST_FILE]).chain(present) {
+        let (source, target) = (package.dir.join(name), to.join(name));
+        let failed = |error| Failure::io("copy", &source, &error);
+        if let Some(parent) = target.parent() {
+            fs::create_dir_all(parent).map_err(failed)?;
+        }
+        fs::copy(&source, &target).map_err(failed)?;
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o644)).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// The base of the machine, where the package is not for the embedded one.
+fn base(
+    context: &CommandContext,
+    request: &ContainerRequest,
+    package: &Package,
+) -> Result<Option<(BindMount, String)>, Failure> {
+    let id = &package.manifest.base.id;
+    let Some(base) = &request.base else {
+        if id == EMBEDDED {
+            return Ok(None);
+        }
+        let message = format!("the adapter is for the base {id}, which is not in the container");
+        return Err(Failure::new(ExitClass::Usage, message)
+            .with_hint("name its folder or GGUF file on this machine: --base PATH"));
+    };
+    let source = named_paths::existing(context, base, "a base model")?;
+    let name = source.file_name().unwrap_or_default().to_string_lossy();
+    let target = match source.is_dir() {
+        true => BASE.to_owned(),
+        false => format!("{BASE}/{name}"),
+    };
+    let source = fs::canonicalize(&source).unwrap_or(source);
+    let bind = BindMount {
+        source,
+        target: PathBuf::from(&target),
+        writable: false,
+    };
+    Ok(Some((bind, target)))
+}
+
+fn open_folder(folder: &Path) -> Result<(), Failure> {
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))
+        .map_err(|error| Failure::io("open", folder, &error))
+}
+
+/// Gives the folder of the socket to the user of the inside, if this one may.
+fn share(folder: &Path) -> Result<(), Failure> {
+    match std::os::unix::fs::chown(folder, Some(CONTAINER_USER), Some(CONTAINER_USER)) {
+        // A user without that right is the user of the inside.
+        Err(error)
+            if !matches!(
+                error.kind(),
+                ErrorKind::PermissionDenied | ErrorKind::InvalidInput
+            ) =>
+        {
+            Err(Failure::io("share", folder, &error))
+        }
+        _ => Ok(()),
+    }
+}
