@@ -107,12 +107,14 @@ async fn who_comes_back_is_behind_those_who_wait() {
 async fn lanes_take_turns_however_many_payers_they_have() {
     let payers = ["p", "q", "r", "s"];
     let many = payers.iter().map(|payer| ("many", *payer, 10));
-    let calls: Vec<_> = many.chain([("few", "p", 300), ("few", "p", 200)]).collect();
+    let calls: Vec<_> = many
+        .chain([("few", "p", 3000), ("few", "p", 200)])
+        .collect();
     let expected = [
         "many p 10",
         "few p 200",
         "many q 10",
-        "few p 300",
+        "few p 3000",
         "many r 10",
         "many s 10",
     ];
