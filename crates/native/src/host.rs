@@ -21,7 +21,7 @@ use super::{
     base::NativeBase,
     counters::ActivityCounters,
     lora::NativeAdapter,
-    owner::{CallOwner, EngineSlot, ModelOwner, OwnerTies},
+    owner::{CallOwner, CallPlaces, EngineSlot, ModelOwner, OwnerTies},
     pages::{OwnerId, PagePool},
     scheduler::{Scheduler, SchedulerParts, Submission, SubmittedWork},
     sequence::{CalledRows, RowCall, RowRequest},
@@ -47,8 +47,7 @@ pub(crate) struct NativeHost {
     pub base: Arc<NativeBase>,
     pub codec: Arc<TextCodec>,
     pub context: usize,
-    limit: usize,
-    calls: Arc<AtomicUsize>,
+    places: Arc<CallPlaces>,
     submissions: Sender<Vec<Submission>>,
     ties: OwnerTies,
     owners: AtomicU64,
@@ -117,8 +116,7 @@ impl NativeHost {
             base,
             codec: Arc::new(codec),
             context: limits.context,
-            limit: limits.calls,
-            calls: Arc::default(),
+            places: Arc::new(CallPlaces::new(limits.calls)),
             submissions,
             ties: OwnerTies {
                 gone,
@@ -235,11 +233,11 @@ impl NativeHost {
     ///
     /// # Errors
     ///
-    /// As many calls as may run and wait do so.
-    pub(crate) fn slot(&self, name: &str) -> Result<EngineSlot, EngineError> {
-        EngineSlot::take(&self.calls, self.limit).ok_or_else(|| EngineError::Busy {
+    /// As many calls as may run and wait do so, and those of `payer` are no less than its part of them.
+    pub(crate) fn slot(&self, name: &str, payer: &FairShareKey) -> Result<EngineSlot, EngineError> {
+        self.places.take(payer).map_err(|calls| EngineError::Busy {
             name: name.to_owned(),
-            reason: format!("{} calls run or wait already", self.limit),
+            reason: format!("{calls} calls run or wait already"),
         })
     }
 

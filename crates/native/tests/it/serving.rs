@@ -90,6 +90,54 @@ async fn calls_beyond_the_queue_are_refused_until_others_end() {
     .await;
 }
 
+/// One payer's calls fill the queue for that payer. Others get in up to an equal part, and all of them
+/// together up to twice as many calls.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payer_who_fills_the_queue_keeps_nobody_out() {
+    let settings = NativeSettings {
+        parallel: 1,
+        queue: 3,
+        ..NativeSettings::default()
+    };
+    let engines: Arc<dyn ModelLoader> = Arc::new(NativeLoader::new(settings));
+    let script = Script::new().choice("x", &[("x", 1.0)]);
+    let engine = script.load_with(&engines, LONG_CONTEXT).await;
+    // Who calls, and how many calls run and wait when one is refused.
+    let steps = [
+        ("busy", None),
+        ("busy", None),
+        ("busy", None),
+        ("busy", None),
+        ("busy", Some(4)),
+        ("other", None),
+        ("other", None),
+        ("other", Some(6)),
+        ("third", None),
+        ("third", Some(7)),
+        ("busy", Some(7)),
+        ("fourth", None),
+        ("fifth", Some(8)),
+    ];
+    let mut calls = Vec::new();
+    for (payer, refused) in steps {
+        match (call_of(&engine, payer, LONG_ANSWER).await, refused) {
+            (Ok(call), None) => calls.push((payer, call)),
+            (Err(error), Some(count)) => {
+                let message =
+                    format!("script takes no further call now: {count} calls run or wait already");
+                assert_eq!(told(error).0, message);
+            }
+            (found, _) => panic!("{payer}: {:?}", found.err()),
+        }
+    }
+    // Places that are left are free again.
+    calls.retain(|(payer, _)| *payer != "busy");
+    waiting::until("a place for the fifth", async || {
+        call_of(&engine, "fifth", 1).await.is_ok()
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unloaded_adapter_finishes_its_calls() {
     let base = base("llama");
