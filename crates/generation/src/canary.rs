@@ -5,14 +5,27 @@ use openlora_engine::EngineError;
 /// Number of test prompts.
 const CANARIES: u64 = 3;
 const CANARY_TOKENS: u64 = 12;
+/// Tokens of a brief prompt. With fewer than two, attention has nothing to choose from, and a change of
+/// queries or keys would not show.
+const BRIEF_TOKENS: u64 = 3;
 /// Largest logit difference, relative to the largest logit, that counts as no change.
 const DEAD: f32 = 1e-6;
 
 /// The test prompts, spread over a vocabulary of `vocabulary` tokens and no longer than `context`
 /// allows.
 pub fn canary_prompts(vocabulary: usize, context: usize) -> Vec<Vec<u32>> {
+    prompts(vocabulary, context, CANARY_TOKENS)
+}
+
+/// The beginnings of the test prompts. An effect on them is an effect; whether an adapter has none is
+/// for the whole prompts to decide.
+pub fn brief_canary_prompts(vocabulary: usize, context: usize) -> Vec<Vec<u32>> {
+    prompts(vocabulary, context, BRIEF_TOKENS)
+}
+
+fn prompts(vocabulary: usize, context: usize, tokens: u64) -> Vec<Vec<u32>> {
     let vocabulary = vocabulary.max(1) as u64;
-    let length = CANARY_TOKENS.min(context.saturating_sub(1).max(1) as u64);
+    let length = tokens.min(context.saturating_sub(1).max(1) as u64);
     let token = |number: u64, at: u64| ((number * 1_000_003 + at * 7_919 + 1) % vocabulary) as u32;
     (0..CANARIES)
         .map(|number| (0..length).map(|at| token(number, at)).collect())

@@ -23,7 +23,7 @@ mod served;
 mod walk;
 
 pub use answer::{AnswerFeed, answer_channel};
-pub use canary::{adapter_effect, canary_prompts};
+pub use canary::{adapter_effect, brief_canary_prompts, canary_prompts};
 pub use memory::free_memory;
 pub use sample::{ChosenToken, TokenSampler};
 pub use served::{ServedModel, TokenModel};

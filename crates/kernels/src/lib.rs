@@ -45,7 +45,7 @@ pub use error::KernelError;
 pub use input::MatmulInput;
 pub use kv::{KvPage, KvPrecision, KvShape, PAGE_TOKENS};
 pub use lora::{BranchShape, FactorPrecision, LoraBranch, LoraRows, add_lora};
-pub use matmul::matmul;
+pub use matmul::{matmul, matmul_ahead};
 pub use matrix::{
     F32Matrix, GroupBlock, GroupedMatrix, Int4Block, Int4Matrix, Int8Block, Int8Matrix,
     WeightFormat, WeightMatrix,

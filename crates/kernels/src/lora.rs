@@ -57,7 +57,12 @@ struct FactorPair<T> {
 }
 
 impl<T: Copy> FactorPair<T> {
-    fn new(shape: BranchShape, a: &[f32], b: &[f32], round: fn(f32) -> T) -> Self {
+    fn new(
+        shape: BranchShape,
+        a: &[f32],
+        b: &[f32],
+        round: impl Fn(&[f32; LANES]) -> [T; LANES],
+    ) -> Self {
         let BranchShape {
             rank,
             inputs,
@@ -66,21 +71,22 @@ impl<T: Copy> FactorPair<T> {
         } = shape;
         let blocks = rank * (inputs.div_ceil(LANES) + outputs.div_ceil(LANES));
         let mut blocks = Vec::with_capacity(blocks);
-        let zeros = [round(0.0); LANES];
         for part in a.chunks(inputs.max(1)).flat_map(|row| row.chunks(LANES)) {
-            let mut block = zeros;
-            for (to, value) in block.iter_mut().zip(part) {
-                *to = round(*value);
-            }
-            blocks.push(block);
+            let mut values = [0.0; LANES];
+            values[..part.len()].copy_from_slice(part);
+            blocks.push(round(&values));
         }
-        // B is read row by row; strides through it would miss the cache at every value.
+        // B is read a block of outputs at a time; strides through all of it would miss the cache at
+        // every value.
         let (down, width) = (blocks.len(), outputs.div_ceil(LANES));
-        blocks.resize(down + rank * width, zeros);
-        for (output, row) in b.chunks(rank).enumerate() {
-            for (index, value) in row.iter().enumerate() {
-                let block = &mut blocks[down + index * width + output / LANES];
-                block[output % LANES] = round(*value);
+        blocks.resize(down + rank * width, round(&[0.0; LANES]));
+        for (block, rows) in b.chunks(LANES * rank).enumerate() {
+            for index in 0..rank {
+                let mut values = [0.0; LANES];
+                for (value, row) in values.iter_mut().zip(rows.chunks_exact(rank)) {
+                    *value = row[index];
+                }
+                blocks[down + index * width + block] = round(&values);
             }
         }
         Self { blocks, down }
@@ -93,10 +99,22 @@ impl<T: Copy> FactorPair<T> {
     fn upcoming(&self) -> Upcoming {
         Upcoming {
             start: self.blocks.as_ptr().cast(),
-            bytes: self.bytes().min(MOST_PREFETCHED),
+            bytes: self.bytes(),
             asked: 0,
         }
     }
+}
+
+/// As `bf16::from_f32` for each value, without branches, so that the compiler does all at once.
+fn round_block(values: &[f32; LANES]) -> [bf16; LANES] {
+    values.map(|value| {
+        let bits = value.to_bits();
+        let nearest = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
+        // A quiet NaN stays one.
+        let nan = bits >> 16 | 0x40;
+        let is_nan = bits & 0x7fff_ffff > 0x7f80_0000;
+        bf16::from_bits(if is_nan { nan } else { nearest } as u16)
+    })
 }
 
 /// Factors that are needed next: asked for a few cache lines at a time, between other work. They come
@@ -120,6 +138,50 @@ impl Upcoming {
             self.asked += CACHE_LINE;
         }
     }
+
+    fn is_asked(&self) -> bool {
+        self.asked >= self.bytes
+    }
+}
+
+/// Factors of later products, asked for between the steps of an earlier one: with many adapters they
+/// come from memory, and while a matrix product computes, memory has little to do.
+pub(crate) struct FactorLookahead<'a> {
+    branches: std::slice::Iter<'a, &'a LoraBranch>,
+    present: Upcoming,
+    /// Cache lines per step.
+    lines: usize,
+}
+
+impl<'a> FactorLookahead<'a> {
+    /// Spreads `branches` over a product of so many steps.
+    pub(crate) fn new(branches: &'a [&'a LoraBranch], steps: usize) -> Self {
+        let bytes: usize = branches.iter().map(|it| it.bytes()).sum();
+        Self {
+            branches: branches.iter(),
+            present: Upcoming {
+                start: std::ptr::null(),
+                bytes: 0,
+                asked: 0,
+            },
+            lines: bytes.div_ceil(CACHE_LINE).div_ceil(steps.max(1)),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn step<L: Lanes>(&mut self) {
+        for _ in 0..self.lines {
+            if self.present.is_asked() {
+                let Some(next) = self.branches.next() else {
+                    self.lines = 0;
+                    return;
+                };
+                self.present = next.upcoming();
+            }
+            L::prefetch_far(self.present.start.wrapping_add(self.present.asked));
+            self.present.asked += CACHE_LINE;
+        }
+    }
 }
 
 impl LoraBranch {
@@ -140,10 +202,8 @@ impl LoraBranch {
         check_length("A", rank * shape.inputs, a)?;
         check_length("B", rank * shape.outputs, b)?;
         let factors = match precision {
-            FactorPrecision::F32 => BranchFactors::F32(FactorPair::new(shape, a, b, |it| it)),
-            FactorPrecision::Bf16 => {
-                BranchFactors::Bf16(FactorPair::new(shape, a, b, bf16::from_f32))
-            }
+            FactorPrecision::F32 => BranchFactors::F32(FactorPair::new(shape, a, b, |it| *it)),
+            FactorPrecision::Bf16 => BranchFactors::Bf16(FactorPair::new(shape, a, b, round_block)),
         };
         Ok(Self { shape, factors })
     }
@@ -157,6 +217,13 @@ impl LoraBranch {
         match &self.factors {
             BranchFactors::F32(pair) => pair.bytes(),
             BranchFactors::Bf16(pair) => pair.bytes(),
+        }
+    }
+
+    fn upcoming(&self) -> Upcoming {
+        match &self.factors {
+            BranchFactors::F32(pair) => pair.upcoming(),
+            BranchFactors::Bf16(pair) => pair.upcoming(),
         }
     }
 }
@@ -246,10 +313,8 @@ impl LaneKernel for BranchSum<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
         let next = self.next.unwrap_or(self.branch);
-        let upcoming = match &next.factors {
-            BranchFactors::F32(pair) => pair.upcoming(),
-            BranchFactors::Bf16(pair) => pair.upcoming(),
-        };
+        let mut upcoming = next.upcoming();
+        upcoming.bytes = upcoming.bytes.min(MOST_PREFETCHED);
         match &self.branch.factors {
             BranchFactors::F32(pair) => self.add::<L, f32>(pair, upcoming),
             BranchFactors::Bf16(pair) => self.add::<L, bf16>(pair, upcoming),

@@ -5,7 +5,7 @@ mod grouped;
 
 use std::ops::Range;
 
-use crate::{Cpu, MatmulInput, WeightMatrix, cpu::TASKS_PER_THREAD, lanes::LANES};
+use crate::{Cpu, LoraBranch, MatmulInput, WeightMatrix, cpu::TASKS_PER_THREAD, lanes::LANES};
 
 /// `out` = `input` × `matrix`ᵀ, `[rows, outputs]`.
 ///
@@ -17,6 +17,21 @@ use crate::{Cpu, MatmulInput, WeightMatrix, cpu::TASKS_PER_THREAD, lanes::LANES}
 /// # Panics
 /// If `input` was filled for another format or width, or `out` is not `[rows, outputs]`.
 pub fn matmul(cpu: &Cpu, matrix: &WeightMatrix, input: &MatmulInput, out: &mut [f32]) {
+    matmul_ahead(cpu, matrix, input, &[], out);
+}
+
+/// As [`matmul`]. Meanwhile the caches are filled with the factors of `ahead`, which the caller adds
+/// soon: [`add_lora`](crate::add_lora) waits for memory when each row has another adapter.
+///
+/// # Panics
+/// As [`matmul`].
+pub fn matmul_ahead(
+    cpu: &Cpu,
+    matrix: &WeightMatrix,
+    input: &MatmulInput,
+    ahead: &[&LoraBranch],
+    out: &mut [f32],
+) {
     assert_eq!(input.columns, matrix.columns(), "columns of the input");
     assert_eq!(
         input.quantised,
@@ -28,15 +43,30 @@ pub fn matmul(cpu: &Cpu, matrix: &WeightMatrix, input: &MatmulInput, out: &mut [
         input.rows * matrix.outputs(),
         "values of the output"
     );
-    let tasks = OutputPanels::split(out, matrix.outputs(), parts_of(cpu, matrix, input.rows));
+    let parts = OutputPanels::split(out, matrix.outputs(), parts_of(cpu, matrix, input.rows));
+    let each = ahead.len().div_ceil(parts.len().max(1)).max(1);
+    let mut shares = ahead.chunks(each);
+    let share = |out| (out, shares.next().unwrap_or_default());
+    let tasks = parts.into_iter().map(share).collect();
     match matrix {
-        WeightMatrix::Int8(matrix) => cpu.run_tasks(tasks, |out| {
-            cpu.run(grouped::GroupedProduct { matrix, input, out });
+        WeightMatrix::Int8(matrix) => cpu.run_tasks(tasks, |(out, ahead)| {
+            cpu.run(grouped::GroupedProduct {
+                matrix,
+                input,
+                ahead,
+                out,
+            });
         }),
-        WeightMatrix::Int4(matrix) => cpu.run_tasks(tasks, |out| {
-            cpu.run(grouped::GroupedProduct { matrix, input, out });
+        WeightMatrix::Int4(matrix) => cpu.run_tasks(tasks, |(out, ahead)| {
+            cpu.run(grouped::GroupedProduct {
+                matrix,
+                input,
+                ahead,
+                out,
+            });
         }),
-        WeightMatrix::F32(matrix) => cpu.run_tasks(tasks, |out| {
+        // The weights themselves come from memory all the time.
+        WeightMatrix::F32(matrix) => cpu.run_tasks(tasks, |(out, _)| {
             cpu.run(float::FloatProduct { matrix, input, out });
         }),
     }

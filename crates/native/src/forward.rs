@@ -6,8 +6,9 @@
 use std::{ops::Range, sync::Arc};
 
 use openlora_kernels::{
-    AttentionRows, ColumnsRef, Cpu, HeadColumns, KvPage, LoraRows, MatmulInput, PAGE_TOKENS,
-    add_bias, add_lora, add_rows, attention, matmul, rms_norm, rms_norm_heads, silu_mul,
+    AttentionRows, ColumnsRef, Cpu, HeadColumns, KvPage, LoraBranch, LoraRows, MatmulInput,
+    PAGE_TOKENS, add_bias, add_lora, add_rows, attention, matmul, matmul_ahead, rms_norm,
+    rms_norm_heads, silu_mul,
 };
 
 use super::{
@@ -164,7 +165,8 @@ impl Pass<'_> {
         let (columns, outputs) = (linear.matrix.columns(), linear.matrix.outputs());
         out.resize(self.rows() * outputs, 0.0);
         input.fill(self.cpu, linear.matrix.format(), x, columns);
-        matmul(self.cpu, &linear.matrix, input, out);
+        let ahead = self.ahead(layer, part);
+        matmul_ahead(self.cpu, &linear.matrix, input, &ahead, out);
         if let Some(bias) = &linear.bias {
             add_bias(self.cpu, out, bias);
         }
@@ -184,6 +186,24 @@ impl Pass<'_> {
             let x = ColumnsRef::all(x, columns);
             add_lora(self.cpu, &entries, x, out, outputs);
         }
+    }
+
+    /// The branches that are asked for during the product of a part: the large products of the
+    /// feed-forward leave time for those of the next block's attention.
+    fn ahead(&self, layer: usize, part: BlockPart) -> Vec<&LoraBranch> {
+        let parts: &[(usize, BlockPart)] = match part {
+            BlockPart::Qkv => &[],
+            BlockPart::Output => &[(layer, BlockPart::GateUp)],
+            BlockPart::GateUp => &[(layer, BlockPart::Down), (layer + 1, BlockPart::Qkv)],
+            BlockPart::Down => &[(layer + 1, BlockPart::Output)],
+        };
+        let layers = self.base.blocks.len();
+        let places = parts.iter().filter(|(layer, _)| *layer < layers);
+        let branches = places.flat_map(|(layer, part)| {
+            let adapters = self.adapted.iter();
+            adapters.flat_map(|it| it.adapter.branches(*layer, *part))
+        });
+        branches.map(|placed| &placed.branch).collect()
     }
 
     fn attend(

@@ -11,7 +11,7 @@ use std::{
 };
 
 use openlora_engine::{EngineError, FairShareKey, turns::due_time};
-use openlora_generation::{adapter_effect, canary_prompts};
+use openlora_generation::{adapter_effect, brief_canary_prompts, canary_prompts};
 use openlora_kernels::{Cpu, KvShape};
 use openlora_model::text::TextCodec;
 use tokio::sync::oneshot;
@@ -21,7 +21,7 @@ use super::{
     base::NativeBase,
     counters::ActivityCounters,
     lora::NativeAdapter,
-    owner::{CallOwner, EngineSlot, ModelOwner, OwnerTies},
+    owner::{CallOwner, CallPlaces, EngineSlot, ModelOwner, OwnerTies},
     pages::{OwnerId, PagePool},
     scheduler::{Scheduler, SchedulerParts, Submission, SubmittedWork},
     sequence::{CalledRows, RowCall, RowRequest},
@@ -47,23 +47,31 @@ pub(crate) struct NativeHost {
     pub base: Arc<NativeBase>,
     pub codec: Arc<TextCodec>,
     pub context: usize,
-    limit: usize,
-    calls: Arc<AtomicUsize>,
-    submissions: Sender<Submission>,
+    places: Arc<CallPlaces>,
+    submissions: Sender<Vec<Submission>>,
     ties: OwnerTies,
     owners: AtomicU64,
     /// Pages in existence.
     pages: Arc<AtomicUsize>,
     /// Adapters by digest, in memory or not, and the plain base by none.
     models: Mutex<HashMap<Option<String>, Weak<ModelOwner>>>,
-    /// The base's logits after the test prompts, and the effects of adapters by digest.
     canaries: Mutex<CanaryResults>,
 }
 
+/// What the test prompts have shown.
 #[derive(Default)]
 struct CanaryResults {
-    base: Option<Arc<Vec<Vec<f32>>>>,
+    /// The base's logits after the prompts.
+    base: HashMap<CanaryLength, Arc<Vec<Vec<f32>>>>,
+    /// The effects of adapters by digest.
     effects: HashMap<String, f32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum CanaryLength {
+    /// Nearly as fast as one token, because the weights are read once.
+    Brief,
+    Whole,
 }
 
 fn dropped(_: oneshot::error::RecvError) -> EngineError {
@@ -98,7 +106,7 @@ impl NativeHost {
             counters: Arc::clone(&counters),
             pages: Arc::clone(&pages),
         };
-        let (submissions, calls): (_, Receiver<Submission>) = channel();
+        let (submissions, calls): (_, Receiver<Vec<Submission>>) = channel();
         let (gone, owners): (_, Receiver<OwnerId>) = channel();
         std::thread::Builder::new()
             .name("openlora-native".to_owned())
@@ -108,8 +116,7 @@ impl NativeHost {
             base,
             codec: Arc::new(codec),
             context: limits.context,
-            limit: limits.calls,
-            calls: Arc::default(),
+            places: Arc::new(CallPlaces::new(limits.calls)),
             submissions,
             ties: OwnerTies {
                 gone,
@@ -226,11 +233,11 @@ impl NativeHost {
     ///
     /// # Errors
     ///
-    /// As many calls as may run and wait do so.
-    pub(crate) fn slot(&self, name: &str) -> Result<EngineSlot, EngineError> {
-        EngineSlot::take(&self.calls, self.limit).ok_or_else(|| EngineError::Busy {
+    /// As many calls as may run and wait do so, and those of `payer` are no less than its part of them.
+    pub(crate) fn slot(&self, name: &str, payer: &FairShareKey) -> Result<EngineSlot, EngineError> {
+        self.places.take(payer).map_err(|calls| EngineError::Busy {
             name: name.to_owned(),
-            reason: format!("{} calls run or wait already", self.limit),
+            reason: format!("{calls} calls run or wait already"),
         })
     }
 
@@ -241,13 +248,17 @@ impl NativeHost {
         due: Instant,
         work: SubmittedWork,
     ) -> Result<(), EngineError> {
-        let submission = Submission {
+        self.submit_together(vec![Submission {
             owner,
             tokens,
             due,
             work,
-        };
-        let sent = self.submissions.send(submission);
+        }])
+    }
+
+    /// Submits calls that the same step takes in.
+    fn submit_together(&self, calls: Vec<Submission>) -> Result<(), EngineError> {
+        let sent = self.submissions.send(calls);
         sent.map_err(|_| EngineError::Failed("its thread has ended".to_owned()))
     }
 
@@ -259,27 +270,9 @@ impl NativeHost {
         requests: Vec<RowRequest>,
         slot: Option<EngineSlot>,
     ) -> CalledRows {
-        let rows = self.submit_rows(owner, prefix, requests, slot)?;
+        let (call, rows) = rows_of(owner, prefix, requests, slot);
+        self.submit_together(vec![call])?;
         rows.await.map_err(dropped)?
-    }
-
-    fn submit_rows(
-        &self,
-        owner: CallOwner,
-        prefix: Vec<u32>,
-        requests: Vec<RowRequest>,
-        slot: Option<EngineSlot>,
-    ) -> Result<oneshot::Receiver<CalledRows>, EngineError> {
-        let (reply, rows) = oneshot::channel();
-        let call = RowCall {
-            rows: vec![None; requests.len()],
-            requests,
-            reply,
-            _slot: slot,
-        };
-        let due = due_time(1);
-        self.submit(owner, prefix, due, SubmittedWork::Rows(call))?;
-        Ok(rows)
     }
 
     /// How much an adapter with this digest changes the base's logits; what was found before is not
@@ -298,36 +291,78 @@ impl NativeHost {
         if let Some(effect) = known {
             return Ok(effect);
         }
-        let base = lock(&self.canaries).base.clone();
-        let before = match base {
-            Some(rows) => rows,
-            None => {
-                let plain = self.add(name, None);
-                let rows = Arc::new(self.canary_rows(&plain).await?);
-                lock(&self.canaries).base = Some(Arc::clone(&rows));
-                rows
+        let effect = match self.effect_after(name, owner, CanaryLength::Brief).await {
+            Err(EngineError::DeadAdapter { .. }) => {
+                self.effect_after(name, owner, CanaryLength::Whole).await?
             }
+            effect => effect?,
         };
-        let effect = adapter_effect(name, &before, &self.canary_rows(owner).await?)?;
         let mut canaries = lock(&self.canaries);
         canaries.effects.insert(digest.to_owned(), effect);
         Ok(effect)
     }
 
-    async fn canary_rows(&self, owner: &Arc<ModelOwner>) -> CalledRows {
-        let all = RowRequest {
+    async fn effect_after(
+        &self,
+        name: &str,
+        owner: &Arc<ModelOwner>,
+        length: CanaryLength,
+    ) -> Result<f32, EngineError> {
+        let known = lock(&self.canaries).base.get(&length).cloned();
+        let before = match known {
+            Some(rows) => rows,
+            None => {
+                let plain = self.add(name, None);
+                let rows = Arc::new(self.canary_rows(&plain, length).await?);
+                lock(&self.canaries).base.insert(length, Arc::clone(&rows));
+                rows
+            }
+        };
+        adapter_effect(name, &before, &self.canary_rows(owner, length).await?)
+    }
+
+    /// The logits after the test prompts, which one batch computes.
+    async fn canary_rows(&self, owner: &Arc<ModelOwner>, length: CanaryLength) -> CalledRows {
+        let owner = self.enter(owner, &FairShareKey::default()).await?;
+        let prompts = match length {
+            CanaryLength::Brief => brief_canary_prompts(self.vocabulary(), self.context),
+            CanaryLength::Whole => canary_prompts(self.vocabulary(), self.context),
+        };
+        let all = || RowRequest {
             path: Vec::new(),
             tokens: Vec::new(),
         };
-        // All of them in one batch, for which the weights are read once.
-        let owner = self.enter(owner, &FairShareKey::default()).await?;
-        let prompts = canary_prompts(self.vocabulary(), self.context).into_iter();
-        let submitted =
-            prompts.map(|prompt| self.submit_rows(owner.clone(), prompt, vec![all.clone()], None));
+        let calls = prompts.into_iter();
+        let calls = calls.map(|prompt| rows_of(owner.clone(), prompt, vec![all()], None));
+        let (calls, replies): (Vec<_>, Vec<_>) = calls.unzip();
+        self.submit_together(calls)?;
         let mut rows = Vec::new();
-        for call in submitted.collect::<Result<Vec<_>, _>>()? {
-            rows.extend(call.await.map_err(dropped)??);
+        for reply in replies {
+            rows.extend(reply.await.map_err(dropped)??);
         }
         Ok(rows)
     }
+}
+
+/// A call for rows of logits, and where they arrive.
+fn rows_of(
+    owner: CallOwner,
+    prefix: Vec<u32>,
+    requests: Vec<RowRequest>,
+    slot: Option<EngineSlot>,
+) -> (Submission, oneshot::Receiver<CalledRows>) {
+    let (reply, rows) = oneshot::channel();
+    let call = RowCall {
+        rows: vec![None; requests.len()],
+        requests,
+        reply,
+        _slot: slot,
+    };
+    let submission = Submission {
+        owner,
+        tokens: prefix,
+        due: due_time(1),
+        work: SubmittedWork::Rows(call),
+    };
+    (submission, rows)
 }

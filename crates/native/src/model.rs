@@ -8,7 +8,7 @@ use openlora_model::dataset::choices::LabelFork;
 
 use super::{
     host::NativeHost,
-    owner::{CallOwner, ModelOwner},
+    owner::{CallOwner, EngineSlot, ModelOwner},
     scheduler::SubmittedWork,
     sequence::RowRequest,
 };
@@ -45,6 +45,12 @@ impl NativeModel {
         }
     }
 
+    /// The place of a call that begins now.
+    fn slot(&self) -> Result<EngineSlot, EngineError> {
+        let payer = self.call.as_ref().map(|call| call.payer.clone());
+        self.host.slot(&self.name, &payer.unwrap_or_default())
+    }
+
     /// The owner of a call that begins now.
     async fn enter(&self) -> Result<CallOwner, EngineError> {
         match &self.call {
@@ -73,7 +79,7 @@ impl TokenModel for NativeModel {
     ) -> Result<GenerationStream, EngineError> {
         self.check(&ids, &[])?;
         let due = due_time(walk.longest() as u64);
-        let slot = self.host.slot(&self.name)?;
+        let slot = self.slot()?;
         let owner = self.enter().await?;
         let (feed, reader) = answer_channel(walk, ids.len(), ());
         let feed = Box::new(feed);
@@ -93,7 +99,7 @@ impl TokenModel for NativeModel {
         for fork in forks {
             self.check(prefix, &fork.path)?;
         }
-        let slot = self.host.slot(&self.name)?;
+        let slot = self.slot()?;
         let owner = self.enter().await?;
         let request = |fork: &LabelFork| RowRequest {
             path: fork.path.clone(),

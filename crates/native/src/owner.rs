@@ -1,10 +1,9 @@
 //! Who a call belongs to: an adapter or the plain base, its payer, and the call's place among all
 //! calls.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-    mpsc::Sender,
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering, mpsc::Sender},
 };
 
 use openlora_engine::FairShareKey;
@@ -79,25 +78,77 @@ pub(crate) struct CallOwner {
     pub payer: FairShareKey,
 }
 
-/// A call that runs or waits; the number of them is bounded.
-pub(crate) struct EngineSlot {
-    calls: Arc<AtomicUsize>,
+/// How many times as many calls as are meant to may run or wait, so that one payer with all places does
+/// not keep others out.
+const OVERDRAFT: usize = 2;
+
+/// The calls that run or wait. Their number is bounded.
+pub(crate) struct CallPlaces {
+    /// Calls that are meant to.
+    limit: usize,
+    taken: Mutex<TakenPlaces>,
 }
 
-impl EngineSlot {
-    /// A slot, if fewer than `limit` calls run or wait.
-    pub(crate) fn take(calls: &Arc<AtomicUsize>, limit: usize) -> Option<Self> {
-        let taken = calls.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
-            (count < limit).then_some(count + 1)
-        });
-        taken.is_ok().then(|| Self {
-            calls: Arc::clone(calls),
+#[derive(Default)]
+struct TakenPlaces {
+    all: usize,
+    by_payer: HashMap<FairShareKey, usize>,
+}
+
+/// A call that runs or waits.
+pub(crate) struct EngineSlot {
+    places: Arc<CallPlaces>,
+    payer: FairShareKey,
+}
+
+impl CallPlaces {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            taken: Mutex::default(),
+        }
+    }
+
+    /// A place, if fewer calls than the limit run or wait. Beyond it, payers with less than an equal
+    /// part go on, up to `OVERDRAFT` times as many. The error is the number of calls.
+    pub(crate) fn take(self: &Arc<Self>, payer: &FairShareKey) -> Result<EngineSlot, usize> {
+        let mut taken = self.lock();
+        if !taken.has_room(payer, self.limit) {
+            return Err(taken.all);
+        }
+        taken.all += 1;
+        *taken.by_payer.entry(payer.clone()).or_default() += 1;
+        Ok(EngineSlot {
+            places: Arc::clone(self),
+            payer: payer.clone(),
         })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, TakenPlaces> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl TakenPlaces {
+    fn has_room(&self, payer: &FairShareKey, limit: usize) -> bool {
+        if self.all < limit {
+            return true;
+        }
+        let own = self.by_payer.get(payer).copied().unwrap_or(0);
+        let payers = self.by_payer.len() + usize::from(own == 0);
+        own < limit / payers && self.all < limit.saturating_mul(OVERDRAFT)
     }
 }
 
 impl Drop for EngineSlot {
     fn drop(&mut self) {
-        self.calls.fetch_sub(1, Ordering::Relaxed);
+        let mut taken = self.places.lock();
+        taken.all -= 1;
+        if let Some(own) = taken.by_payer.get_mut(&self.payer) {
+            *own -= 1;
+            if *own == 0 {
+                taken.by_payer.remove(&self.payer);
+            }
+        }
     }
 }

@@ -128,7 +128,7 @@ impl Scheduler {
     }
 
     /// Computes until all submitters have left and nothing is left to compute.
-    pub(crate) fn run(mut self, calls: &Receiver<Submission>, gone: &Receiver<OwnerId>) {
+    pub(crate) fn run(mut self, calls: &Receiver<Vec<Submission>>, gone: &Receiver<OwnerId>) {
         while self.receive(calls) {
             while let Ok(owner) = gone.try_recv() {
                 self.served.remove(&owner);
@@ -150,21 +150,25 @@ impl Scheduler {
 
     /// Takes in what was submitted, and waits for it while there is nothing else to do. False if
     /// nothing can come any more.
-    fn receive(&mut self, calls: &Receiver<Submission>) -> bool {
+    fn receive(&mut self, calls: &Receiver<Vec<Submission>>) -> bool {
         if self.waiting.is_empty() && self.running.is_empty() {
             self.parts.pool.shrink_to_floor();
             self.count_pages();
             match calls.recv() {
-                Ok(call) => self.accept(call),
+                Ok(calls) => self.accept_all(calls),
                 Err(_) => return false,
             }
         }
         loop {
             match calls.try_recv() {
-                Ok(call) => self.accept(call),
+                Ok(calls) => self.accept_all(calls),
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return true,
             }
         }
+    }
+
+    fn accept_all(&mut self, calls: Vec<Submission>) {
+        calls.into_iter().for_each(|call| self.accept(call));
     }
 
     fn accept(&mut self, call: Submission) {

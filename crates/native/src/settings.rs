@@ -11,7 +11,8 @@ pub struct NativeSettings {
     pub path: Option<CpuPath>,
     /// Sequences that are computed together.
     pub parallel: usize,
-    /// Calls that may wait beyond those.
+    /// Calls that may wait beyond those. While they do, payers with less than an equal part of all calls
+    /// still get in, up to twice as many calls.
     pub queue: usize,
     /// Tokens of prompts that are computed in one step, between the next tokens of running answers.
     pub chunk_tokens: usize,

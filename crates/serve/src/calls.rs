@@ -1,7 +1,8 @@
 //! Which request ids are in flight, and the answers that are still held for repeats.
 //!
-//! One entry per id: running, or held with its answer. The total size of answers is bounded, and
-//! the least recently used one is removed first. Older calls are only in the journal.
+//! One entry per id: running, or held with its answer. The memory of held answers is bounded, what
+//! the table needs for them included, and the least recently used one is removed first. Older calls
+//! are only in the journal.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -9,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use axum::http::StatusCode;
+use axum::{body::Bytes, http::StatusCode};
 use tokio::sync::watch;
 
 use super::{answer::FinishedAnswer, api_error::ApiError, request_id::RequestId};
@@ -19,6 +20,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// The fraction of the bound that a single answer may use.
 const LARGEST_SHARE: usize = 8;
+
+/// What the table takes for an answer beside its texts, in bytes: places in two maps, headers of four
+/// allocations.
+const ENTRY_BYTES: usize = 384;
 
 /// Ids in flight and answers held.
 #[derive(Debug)]
@@ -162,7 +167,7 @@ impl CallEntries {
 
     fn hold(&mut self, id: &RequestId, hash: String, answer: FinishedAnswer, bound: usize) {
         self.clock += 1;
-        self.bytes += answer.body.len();
+        self.bytes += entry_bytes(id, &hash, &answer);
         self.ages.insert(self.clock, id.clone());
         self.entries.insert(
             id.clone(),
@@ -176,8 +181,8 @@ impl CallEntries {
             let Some((_, oldest)) = self.ages.pop_first() else {
                 break;
             };
-            if let Some(CallEntry::Held { answer, .. }) = self.entries.remove(&oldest) {
-                self.bytes -= answer.body.len();
+            if let Some(CallEntry::Held { hash, answer, .. }) = self.entries.remove(&oldest) {
+                self.bytes -= entry_bytes(&oldest, &hash, &answer);
             }
         }
     }
@@ -195,7 +200,12 @@ impl CallSlot {
     /// Ends the call; a repeat gets the answer, if there is one and it is not too large to hold.
     pub fn complete(mut self, answer: Option<FinishedAnswer>) {
         let largest = self.calls.bound / LARGEST_SHARE;
-        self.answer = answer.filter(|answer| answer.body.len() <= largest);
+        let held = answer.filter(|answer| answer.body.len() <= largest);
+        // The body may be a part of a larger piece of memory, which would stay with it.
+        self.answer = held.map(|answer| FinishedAnswer {
+            body: Bytes::copy_from_slice(&answer.body),
+            ..answer
+        });
     }
 }
 
@@ -208,6 +218,12 @@ impl Drop for CallSlot {
             table.hold(&self.id, hash, answer, self.calls.bound);
         }
     }
+}
+
+/// Memory that a held answer takes.
+fn entry_bytes(id: &RequestId, hash: &str, answer: &FinishedAnswer) -> usize {
+    let payment = answer.payment.as_ref().map_or(0, String::len);
+    ENTRY_BYTES + 2 * id.as_str().len() + hash.len() + answer.body.len() + payment
 }
 
 fn in_flight(id: &RequestId) -> ApiError {

@@ -1,5 +1,6 @@
 //! Limits how many calls run at once, in all and per adapter, and how many may wait. Turns are shared
-//! fairly between adapters, and between the payers of one.
+//! fairly between adapters, and between the payers of one. So is a full queue between payers: a call of
+//! one with fewer waiting calls takes the place of the latest call of the one with most.
 //!
 //! A call enters once it is paid for or, if calls are free, before its prompt is tokenised. It
 //! leaves when the model stops, however slowly its answer is read. Counts per adapter feed the
@@ -42,8 +43,16 @@ pub struct GateLimits {
 pub struct QueueGate {
     turns: Arc<TurnQueue>,
     queue: usize,
-    loads: Mutex<BTreeMap<String, AdapterLoad>>,
+    state: Mutex<GateState>,
     draining: CancellationToken,
+}
+
+#[derive(Debug, Default)]
+struct GateState {
+    loads: BTreeMap<String, AdapterLoad>,
+    /// The waiting calls of each payer that has any, in the order of their arrival.
+    waiting: BTreeMap<FairShareKey, BTreeMap<u64, CancellationToken>>,
+    arrivals: u64,
 }
 
 /// The right to use an engine; ends when dropped.
@@ -57,7 +66,65 @@ pub struct Permit {
 /// A place in the queue; ends when dropped.
 struct QueuePlace<'a> {
     gate: &'a QueueGate,
-    adapter: &'a str,
+    party: &'a TurnParty,
+    number: u64,
+    /// Cancelled when another payer's call takes the place.
+    taken: CancellationToken,
+}
+
+impl GateState {
+    fn waiting_calls(&self) -> usize {
+        self.waiting.values().map(BTreeMap::len).sum()
+    }
+
+    fn change(&mut self, adapter: &str, change: impl FnOnce(&mut AdapterLoad)) {
+        let load = self.loads.entry(adapter.to_owned()).or_default();
+        change(load);
+        if *load == AdapterLoad::default() {
+            self.loads.remove(adapter);
+        }
+    }
+
+    /// Takes the place of the latest call of the payer with most waiting calls for a call of `payer`,
+    /// unless that one would have as many then.
+    fn take_place(&mut self, payer: &FairShareKey) -> bool {
+        let own = self.waiting.get(payer).map_or(0, BTreeMap::len);
+        let calls = self.waiting.values_mut();
+        // Of payers with equally many, the one whose call came last.
+        let latest = |it: &BTreeMap<u64, CancellationToken>| it.keys().next_back().copied();
+        let Some(most) = calls.max_by_key(|it| (it.len(), latest(it))) else {
+            return false;
+        };
+        if most.len() <= own + 1 {
+            return false;
+        }
+        let removed = most.pop_last();
+        removed.is_some_and(|(_, call)| {
+            call.cancel();
+            true
+        })
+    }
+
+    fn queue_up(&mut self, party: &TurnParty) -> (u64, CancellationToken) {
+        self.arrivals += 1;
+        let (number, taken) = (self.arrivals, CancellationToken::new());
+        let calls = self.waiting.entry(party.payer.clone()).or_default();
+        calls.insert(number, taken.clone());
+        self.change(&party.lane, |load| load.waiting += 1);
+        (number, taken)
+    }
+
+    fn leave(&mut self, party: &TurnParty, number: u64) {
+        if let Some(calls) = self.waiting.get_mut(&party.payer) {
+            calls.remove(&number);
+            if calls.is_empty() {
+                self.waiting.remove(&party.payer);
+            }
+        }
+        self.change(&party.lane, |load| {
+            load.waiting = load.waiting.saturating_sub(1)
+        });
+    }
 }
 
 impl QueueGate {
@@ -66,13 +133,13 @@ impl QueueGate {
         Self {
             turns: Arc::new(turns),
             queue: limits.queue,
-            loads: Mutex::default(),
+            state: Mutex::default(),
             draining,
         }
     }
 
-    /// Waits for the turn of a call with at most this many tokens: 429 if the queue is full, 503
-    /// once the server drains.
+    /// Waits for the turn of a call with at most this many tokens: 429 if the queue is full, or its
+    /// place in it goes to a payer with fewer calls, and 503 once the server drains.
     pub async fn enter(
         self: &Arc<Self>,
         adapter: &str,
@@ -87,7 +154,7 @@ impl QueueGate {
             Some(turn) => turn,
             None => self.wait(&party, tokens).await?,
         };
-        self.change(adapter, |load| load.running += 1);
+        self.lock().change(adapter, |load| load.running += 1);
         Ok(Permit {
             gate: Arc::clone(self),
             adapter: adapter.to_owned(),
@@ -96,51 +163,44 @@ impl QueueGate {
     }
 
     async fn wait(&self, party: &TurnParty, tokens: u64) -> Result<EngineTurn, ApiError> {
-        let _place = self.queue_up(&party.lane)?;
+        let place = self.queue_up(party)?;
         tokio::select! {
             turn = self.turns.take(party, due_time(tokens)) => Ok(turn),
+            () = place.taken.cancelled() => Err(full(
+                "and another caller, who has fewer calls in the queue, took the place of this one",
+            )),
             () = self.draining.cancelled() => Err(draining()),
         }
     }
 
-    fn queue_up<'a>(&'a self, adapter: &'a str) -> Result<QueuePlace<'a>, ApiError> {
-        let mut loads = self.lock();
-        let waiting: usize = loads.values().map(|load| load.waiting).sum();
-        if waiting >= self.queue {
-            let message =
-                format!("All turns are taken and {waiting} calls wait; try again shortly.");
-            let refusal = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "queue_full", message);
-            return Err(refusal.retry_after(1));
+    fn queue_up<'a>(&'a self, party: &'a TurnParty) -> Result<QueuePlace<'a>, ApiError> {
+        let mut state = self.lock();
+        let waiting = state.waiting_calls();
+        if waiting >= self.queue && !state.take_place(&party.payer) {
+            return Err(full(&format!("and {waiting} calls wait")));
         }
-        loads.entry(adapter.to_owned()).or_default().waiting += 1;
+        let (number, taken) = state.queue_up(party);
         Ok(QueuePlace {
             gate: self,
-            adapter,
+            party,
+            number,
+            taken,
         })
     }
 
     /// Calls per adapter that has any.
     pub fn loads(&self) -> BTreeMap<String, AdapterLoad> {
-        self.lock().clone()
+        self.lock().loads.clone()
     }
 
-    fn change(&self, adapter: &str, change: impl FnOnce(&mut AdapterLoad)) {
-        let mut loads = self.lock();
-        let load = loads.entry(adapter.to_owned()).or_default();
-        change(load);
-        if *load == AdapterLoad::default() {
-            loads.remove(adapter);
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, AdapterLoad>> {
-        self.loads.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, GateState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.gate.change(&self.adapter, |load| {
+        self.gate.lock().change(&self.adapter, |load| {
             load.running = load.running.saturating_sub(1)
         });
     }
@@ -148,10 +208,14 @@ impl Drop for Permit {
 
 impl Drop for QueuePlace<'_> {
     fn drop(&mut self) {
-        self.gate.change(self.adapter, |load| {
-            load.waiting = load.waiting.saturating_sub(1)
-        });
+        self.gate.lock().leave(self.party, self.number);
     }
+}
+
+fn full(why: &str) -> ApiError {
+    let message = format!("All turns are taken {why}; try again shortly.");
+    let refusal = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "queue_full", message);
+    refusal.retry_after(1)
 }
 
 /// The answer to every new call once the server is stopping.

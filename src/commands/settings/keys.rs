@@ -249,7 +249,7 @@ settings! {
             "memory in bytes for adapters of the native engine; the least recently called ones leave it until they are called; no limit when unset";
         max_concurrent: Option<usize> = integer(1, 4096), None,
             "calls generating at once; 4 with mistral.rs and 32 with the native engine when unset";
-        attribution_queue: usize = integer(1, LARGE), Some("1024"),
+        attribution_queue: usize = integer(1, LARGE), Some("16384"),
             "answered calls that may wait for their attribution before new ones are refused";
         queue: usize = integer(0, 1 << 20), Some("64"), "calls waiting before 429";
         max_body: usize = integer(1024, 1 << 30), Some("1048576"), "largest request body in bytes";

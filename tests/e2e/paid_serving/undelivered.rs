@@ -1,16 +1,18 @@
 //! What a payer does not get it does not pay for: a wrong adapter, a prompt that does not fit, a full
-//! queue, an adapter that was unloaded, and one for which there is no memory; on both engines.
+//! queue, an adapter that was unloaded, and one for which there is no memory, on both engines; and an
+//! answer for whose keys and values there is no memory.
 
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
+use futures::StreamExt;
 use openlora_engine::{
     Engine, EngineError, EngineLimits, EngineSpec, FairShareKey, GenerationStream,
     LabelProbabilities, ModelLoader, Prompt, Quant, SamplingParams,
 };
-use openlora_ledger::event::Event;
+use openlora_ledger::event::{Event, FinishReason};
 use openlora_mistral::MistralLoader;
 use openlora_model::{BaseModel, adapter};
 use openlora_native::{NativeLoader, NativeSettings};
@@ -18,7 +20,7 @@ use openlora_serve::ServeLimits;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use super::shop::{CHAT, Call, LIMITS, Payer, Setup, Shop, cost, required};
+use super::shop::{CHAT, Call, LIMITS, PRICES, Payer, Setup, Shop, cost, required};
 use crate::{
     live::golden,
     serve_support::{OPERATOR, Reply, chat, reply, with},
@@ -68,6 +70,48 @@ impl Engine for PausedEngine {
         self.pause.begun.fetch_add(1, Ordering::SeqCst);
         self.pause.permits.acquire().await.unwrap().forget();
         self.engine.generate(prompt, sampling).await
+    }
+
+    async fn classify(
+        &self,
+        prompt: Prompt,
+        labels: &[String],
+    ) -> Result<LabelProbabilities, EngineError> {
+        self.engine.classify(prompt, labels).await
+    }
+}
+
+/// A real engine whose answers end after some tokens as the native engine's do when the system gives no
+/// memory for their keys and values.
+struct StarvedEngine {
+    engine: Arc<dyn Engine>,
+    /// Tokens that still find memory.
+    tokens: Arc<AtomicUsize>,
+}
+
+#[async_trait::async_trait]
+impl Engine for StarvedEngine {
+    fn limits(&self) -> EngineLimits {
+        self.engine.limits()
+    }
+
+    async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, EngineError> {
+        self.engine.count_prompt(prompt).await
+    }
+
+    async fn generate(
+        &self,
+        prompt: Prompt,
+        sampling: SamplingParams,
+    ) -> Result<GenerationStream, EngineError> {
+        let tokens = self.tokens.load(Ordering::SeqCst);
+        let answer = self.engine.generate(prompt, sampling).await?;
+        let starved = EngineError::Busy {
+            name: "persona".to_owned(),
+            reason: "there is no memory for the keys and values of its tokens".to_owned(),
+        };
+        let end = futures::stream::once(async { Err(starved) });
+        Ok(Box::pin(answer.take(tokens).chain(end)))
     }
 
     async fn classify(
@@ -313,4 +357,87 @@ fn an_adapter_without_memory_takes_nothing() {
     assert_eq!(names, ["persona", "filter", "mood"]);
     real.shop.settled();
     real.shop.close();
+}
+
+/// A call that runs out of memory for keys and values costs what it delivered: nothing, unless a stream
+/// had tokens before.
+#[test]
+fn an_answer_without_memory_for_keys_and_values_costs_what_was_delivered() {
+    let market = Market::embedded();
+    let base = BaseModel::open_dir("llama", &golden("llama")).unwrap();
+    let loader = NativeLoader::new(NativeSettings::default());
+    let spec = EngineSpec {
+        name: "persona".to_owned(),
+        base: &base,
+        adapter: None,
+        quant: Quant::F32,
+    };
+    let loaded = market.runtime.block_on(loader.load(spec)).unwrap();
+    let tokens = Arc::new(AtomicUsize::new(0));
+    let left = Arc::clone(&tokens);
+    let setup = Setup {
+        engine: Box::new(move |_| -> Arc<dyn Engine> {
+            Arc::new(StarvedEngine {
+                engine: Arc::clone(&loaded.engine),
+                tokens: Arc::clone(&left),
+            })
+        }),
+        ..Setup::of(&market)
+    };
+    let shop = Shop::open(&market.runtime, setup);
+    let message = "persona takes no further call now: there is no memory for the keys and values of \
+                   its tokens";
+    let busy = error(message, "server_error", Value::Null, "engine_busy");
+    let usual = Call {
+        path: CHAT,
+        body: with(
+            chat("persona", "hello"),
+            json!({ "max_tokens": 3, "min_tokens": 3 }),
+        ),
+        id: None,
+    };
+    let streamed = Call {
+        body: with(usual.body.clone(), json!({ "stream": true })),
+        ..usual.clone()
+    };
+    // Whether the answer is a stream, and the tokens before the memory ends.
+    let cases = [(&usual, 0), (&usual, 2), (&streamed, 0), (&streamed, 2)];
+    for (number, (call, delivered)) in cases.into_iter().enumerate() {
+        tokens.store(delivered, Ordering::SeqCst);
+        let payer = Payer::new(&market, number as u64 + 1, FUNDS);
+        let offers = shop.required(call);
+        let quote = offers["accepts"][0]["amount"].as_str().unwrap();
+        let payload = payer.deposit(quote.parse().unwrap(), FUNDS);
+        let reply = shop.send(call, Some(&shop.payment(call, &payload)));
+        let streams = std::ptr::eq(call, &streamed);
+        if streams {
+            let (pieces, done) = reply.chunks();
+            assert!(!done);
+            assert_eq!(
+                (reply.status, pieces.last()),
+                (200, Some(&busy)),
+                "{reply:?}"
+            );
+        } else {
+            assert_eq!((reply.status, reply.json()), (503, busy.clone()));
+        }
+        let records = shop.records();
+        let metered = records.iter().rev().find_map(|it| match &it.event {
+            Event::CallMetered { usage, finish, .. } => Some((*usage, *finish)),
+            _ => None,
+        });
+        let (usage, finish) = metered.unwrap();
+        let counted = if streams { delivered as u64 } else { 0 };
+        assert_eq!(
+            (usage.completion_tokens, finish),
+            (counted, FinishReason::Failed)
+        );
+        let prices = PRICES;
+        let price = usage.prompt_tokens as u128 * prices.prompt.0
+            + usage.completion_tokens as u128 * prices.completion.0;
+        assert_eq!(shop.charged(payer.channel()), price / 1_000);
+        assert_eq!(counted == 0, price == 0);
+    }
+    shop.settled();
+    shop.close();
 }

@@ -7,6 +7,7 @@
 //! and repeats nothing. This module does not know scores, shares or money.
 
 use std::{
+    collections::HashSet,
     fs::{self, File, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
@@ -76,7 +77,7 @@ impl PendingTokenStore {
 
     /// Erases files of calls that are not pending, and unfinished drafts.
     pub fn retain<'a>(&self, waiting: impl Iterator<Item = &'a str>) -> io::Result<()> {
-        let kept: Vec<PathBuf> = waiting.map(|id| self.path(id)).collect();
+        let kept: HashSet<PathBuf> = waiting.map(|id| self.path(id)).collect();
         for entry in fs::read_dir(&self.dir)? {
             let path = entry?.path();
             if !kept.contains(&path) && path.is_file() {

@@ -217,6 +217,12 @@ impl<const VNNI: bool> Lanes for Avx2Lanes<VNNI> {
     }
 
     #[inline(always)]
+    fn prefetch_far(place: *const u8) {
+        // SAFETY: a prefetch reads nothing and may name any address.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(place.cast()) }
+    }
+
+    #[inline(always)]
     fn sums(total: i32) -> Self::Sums {
         let offset = if VNNI { total.wrapping_mul(-128) } else { 0 };
         // SAFETY: see above.

@@ -127,6 +127,12 @@ impl Lanes for Avx512Lanes {
     }
 
     #[inline(always)]
+    fn prefetch_far(place: *const u8) {
+        // SAFETY: a prefetch reads nothing and may name any address.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(place.cast()) }
+    }
+
+    #[inline(always)]
     fn sums(total: i32) -> Self::Sums {
         // SAFETY: see above.
         unsafe { _mm512_set1_epi32(total.wrapping_mul(-128)) }

@@ -65,6 +65,8 @@ pub(crate) trait Lanes: Copy {
 
     /// Asks for the cache line of any address.
     fn prefetch(place: *const u8);
+    /// The same, for a use that is many lines away: it leaves the first-level cache alone.
+    fn prefetch_far(place: *const u8);
 
     /// Sums of one group, before any product; `total` is the sum of the group's activations.
     fn sums(total: i32) -> Self::Sums;

@@ -181,6 +181,9 @@ impl Lanes for NeonLanes {
     fn prefetch(_place: *const u8) {}
 
     #[inline(always)]
+    fn prefetch_far(_place: *const u8) {}
+
+    #[inline(always)]
     fn sums(_total: i32) -> Self::Sums {
         // SAFETY: see above.
         unsafe { [vdupq_n_s32(0); 4] }

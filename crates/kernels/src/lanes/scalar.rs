@@ -104,6 +104,9 @@ impl Lanes for ScalarLanes {
     fn prefetch(_place: *const u8) {}
 
     #[inline(always)]
+    fn prefetch_far(_place: *const u8) {}
+
+    #[inline(always)]
     fn sums(_total: i32) -> Self::Sums {
         [0; LANES]
     }

@@ -11,9 +11,10 @@ use half::f16;
 
 use super::{OutputPanels, PREFETCH};
 use crate::{
-    GroupBlock, GroupedMatrix, Int4Block, Int8Block, MatmulInput,
+    GroupBlock, GroupedMatrix, Int4Block, Int8Block, LoraBranch, MatmulInput,
     input::InputGroup,
     lanes::{LANES, LaneKernel, Lanes, behind},
+    lora::FactorLookahead,
 };
 
 /// How a block of weights is multiplied, step by step.
@@ -103,6 +104,8 @@ const BLOCK_ROWS: usize = 64;
 pub(super) struct GroupedProduct<'a, B> {
     pub matrix: &'a GroupedMatrix<B>,
     pub input: &'a MatmulInput,
+    /// Factors to ask for meanwhile.
+    pub ahead: &'a [&'a LoraBranch],
     pub out: OutputPanels<'a>,
 }
 
@@ -113,6 +116,9 @@ impl<B: BlockProduct> LaneKernel for GroupedProduct<'_, B> {
     fn run<L: Lanes>(self) {
         let groups = self.matrix.shape.groups();
         let mut out = self.out;
+        // Each tile of at most eight rows and a panel asks once per group.
+        let tiles = out.rows.len().div_ceil(8) * out.panels.len();
+        let mut ahead = FactorLookahead::new(self.ahead, tiles * groups);
         let inputs = self.input.groups.chunks(BLOCK_ROWS * groups);
         for (inputs, out_rows) in inputs.zip(out.rows.chunks_mut(BLOCK_ROWS)) {
             let mut first = out.panels.start;
@@ -125,10 +131,10 @@ impl<B: BlockProduct> LaneKernel for GroupedProduct<'_, B> {
                 // Few rows wait for memory, which is read best as one stream.
                 let two = L::WIDE && out_rows.len() > 32 && first + 1 < out.panels.end;
                 if two {
-                    block.product::<L, B, 2>(self.matrix, first, out_rows);
+                    block.product::<L, B, 2>(self.matrix, first, &mut ahead, out_rows);
                     first += 2;
                 } else {
-                    block.product::<L, B, 1>(self.matrix, first, out_rows);
+                    block.product::<L, B, 1>(self.matrix, first, &mut ahead, out_rows);
                     first += 1;
                 }
             }
@@ -159,6 +165,7 @@ impl RowBlock<'_> {
         self,
         matrix: &GroupedMatrix<B>,
         first: usize,
+        ahead: &mut FactorLookahead<'_>,
         out: &mut [&mut [f32]],
     ) {
         let mut weights: PanelWeights<'_, B, C> = PanelWeights {
@@ -174,20 +181,20 @@ impl RowBlock<'_> {
         // Eight rows of two panels and their weights are more than the registers.
         if L::WIDE && C == 1 {
             while row + 8 <= out.len() {
-                self.tile::<L, B, 8, C>(&weights, row, out);
+                self.tile::<L, B, 8, C>(&weights, row, ahead, out);
                 row += 8;
             }
         }
         while row + 4 <= out.len() {
-            self.tile::<L, B, 4, C>(&weights, row, out);
+            self.tile::<L, B, 4, C>(&weights, row, ahead, out);
             row += 4;
         }
         if row + 2 <= out.len() {
-            self.tile::<L, B, 2, C>(&weights, row, out);
+            self.tile::<L, B, 2, C>(&weights, row, ahead, out);
             row += 2;
         }
         if row < out.len() {
-            self.tile::<L, B, 1, C>(&weights, row, out);
+            self.tile::<L, B, 1, C>(&weights, row, ahead, out);
         }
     }
 
@@ -197,6 +204,7 @@ impl RowBlock<'_> {
         self,
         weights: &PanelWeights<'_, B, C>,
         first: usize,
+        ahead: &mut FactorLookahead<'_>,
         out: &mut [&mut [f32]],
     ) {
         let groups = self.groups;
@@ -212,6 +220,7 @@ impl RowBlock<'_> {
             false => black_box(B::STEPS),
         };
         for group in 0..groups {
+            ahead.step::<L>();
             let mut sums = [[B::sums::<L>(0); C]; R];
             for row in 0..R {
                 sums[row] = [B::sums::<L>(inputs[row][group].total); C];

@@ -121,6 +121,57 @@ fn two_branches_of_a_row_are_added_in_order() {
     }
 }
 
+/// Ties, the greatest numbers and what is no number are rounded as everywhere.
+#[test]
+fn factors_are_rounded_to_nearest_even() {
+    let tie = |above: u32| f32::from_bits(0x3f80_0000 | above << 16 | 0x8000);
+    let mut values = vec![
+        tie(0),
+        tie(1),
+        -tie(0),
+        -tie(1),
+        f32::MAX,
+        f32::MIN,
+        0.0,
+        -0.0,
+    ];
+    values.extend([
+        f32::MIN_POSITIVE,
+        f32::from_bits(0x7fff),
+        f32::from_bits(0x8001),
+    ]);
+    values.extend([f32::INFINITY, f32::NEG_INFINITY, f32::NAN]);
+    values.push(f32::from_bits(0x7f80_0001));
+    values.extend(Numbers::new(23).floats(40));
+    let shape = BranchShape {
+        rank: 1,
+        inputs: 1,
+        outputs: values.len(),
+        scale: 1.0,
+    };
+    let branch = LoraBranch::new(shape, &[1.0], &values, FactorPrecision::Bf16).unwrap();
+    for cpu in &every_cpu() {
+        let entry = LoraRows {
+            rows: 0..1,
+            branch: &branch,
+            column: 0,
+        };
+        let mut out = vec![0.0; values.len()];
+        add_lora(
+            cpu,
+            &[entry],
+            ColumnsRef::all(&[1.0], 1),
+            &mut out,
+            values.len(),
+        );
+        for (found, value) in out.iter().zip(&values) {
+            let expected = bf16::from_f32(*value).to_f32();
+            let same = *found == expected || found.is_nan() && expected.is_nan();
+            assert!(same, "{value:e}: {found:e} instead of {expected:e}");
+        }
+    }
+}
+
 #[test]
 fn factors_that_do_not_fit_are_refused() {
     let shape = BranchShape {

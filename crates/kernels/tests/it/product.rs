@@ -2,7 +2,8 @@
 
 use half::f16;
 use openlora_kernels::{
-    Cpu, Int4Matrix, Int8Matrix, KernelError, MatmulInput, WeightFormat, WeightMatrix, matmul,
+    BranchShape, Cpu, FactorPrecision, Int4Matrix, Int8Matrix, KernelError, LoraBranch,
+    MatmulInput, WeightFormat, WeightMatrix, matmul, matmul_ahead,
 };
 
 use crate::{
@@ -77,6 +78,42 @@ fn products_equal_the_reference_on_every_path() {
             for cpu in &cpus {
                 let what = format!("{format:?} {rows} × {outputs} × {columns}");
                 assert_same_bits(&product(cpu, &matrix, &x), &expected, cpu, &what);
+            }
+        }
+    }
+}
+
+/// What is asked for meanwhile, little or much, changes nothing.
+#[test]
+fn factors_that_are_asked_for_ahead_change_no_product() {
+    let (rows, outputs, columns) = (13, 80, 97);
+    let mut numbers = Numbers::new(6);
+    let weights = numbers.floats(outputs * columns);
+    let x = numbers.floats(rows * columns);
+    let branches: Vec<LoraBranch> = [1, 8, 256]
+        .into_iter()
+        .map(|rank| {
+            let shape = BranchShape {
+                rank,
+                inputs: 40,
+                outputs: 70,
+                scale: 1.0,
+            };
+            let (a, b) = (numbers.floats(rank * 40), numbers.floats(rank * 70));
+            LoraBranch::new(shape, &a, &b, FactorPrecision::Bf16).unwrap()
+        })
+        .collect();
+    for format in FORMATS {
+        let matrix = WeightMatrix::from_f32(format, columns, &[&weights]).unwrap();
+        for cpu in &every_cpu() {
+            let expected = product(cpu, &matrix, &x);
+            for count in [1, 3, 40] {
+                let ahead: Vec<&LoraBranch> = branches.iter().cycle().take(count).collect();
+                let mut input = MatmulInput::default();
+                input.fill(cpu, format, &x, columns);
+                let mut out = vec![f32::NAN; rows * outputs];
+                matmul_ahead(cpu, &matrix, &input, &ahead, &mut out);
+                assert_same_bits(&out, &expected, cpu, &format!("{format:?}, {count} ahead"));
             }
         }
     }

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
     config::PeftConfig,
     error::AdapterError,
     factors::{self, AdapterModule, PairingProblem},
-    tensors::{HostTensor, parse_safetensors},
+    tensors::{HostTensor, parse_shared},
 };
 use openlora_core::atomic;
 
@@ -49,10 +50,12 @@ pub fn read(dir: &Path) -> Result<LoraAdapter, AdapterError> {
         source,
     })?;
     let config_bytes = read_file(dir, CONFIG_FILE)?;
-    let weights_bytes = read_file(dir, WEIGHTS_FILE)?;
-    let digest = digest(&config_bytes, &weights_bytes);
-    let (config, modules, tensors) = decode(dir, &config_bytes, &weights_bytes)?;
-    drop(weights_bytes);
+    let weights_bytes = Bytes::from(read_file(dir, WEIGHTS_FILE)?);
+    let (digest, decoded) = rayon::join(
+        || digest(&config_bytes, &weights_bytes),
+        || decode(dir, &config_bytes, &weights_bytes),
+    );
+    let (config, modules, tensors) = decoded?;
     factors::check_alive(&modules, &tensors).map_err(|problem| AdapterError::Factors {
         path: dir.join(WEIGHTS_FILE),
         problem,
@@ -74,14 +77,14 @@ type DecodedAdapter = (PeftConfig, Vec<AdapterModule>, BTreeMap<String, HostTens
 pub(super) fn decode(
     dir: &Path,
     config: &[u8],
-    weights: &[u8],
+    weights: &Bytes,
 ) -> Result<DecodedAdapter, AdapterError> {
     let (config_path, weights_path) = (dir.join(CONFIG_FILE), dir.join(WEIGHTS_FILE));
     let config = PeftConfig::parse(config).map_err(|problem| AdapterError::Config {
         path: config_path.clone(),
         problem,
     })?;
-    let tensors = parse_safetensors(weights).map_err(|problem| AdapterError::Weights {
+    let tensors = parse_shared(weights).map_err(|problem| AdapterError::Weights {
         path: weights_path.clone(),
         problem,
     })?;

@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use bytes::Bytes;
 use half::{bf16, f16};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
@@ -41,41 +42,40 @@ impl FactorDtype {
     }
 }
 
-/// A tensor in main memory: row-major, little-endian bytes.
+/// A tensor in main memory: row-major, little-endian bytes. A copy shares them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostTensor {
     pub dtype: FactorDtype,
     pub shape: Vec<usize>,
-    /// `shape.product() * dtype.size()` bytes.
-    pub data: Vec<u8>,
+    /// `shape.product() * dtype.size()` bytes; of a tensor from a file, a part of the file.
+    pub data: Bytes,
 }
 
 impl HostTensor {
     /// An f32 tensor; `values` holds `shape.product()` elements, row-major.
     pub fn from_f32(shape: &[usize], values: &[f32]) -> Self {
         debug_assert_eq!(shape.iter().product::<usize>(), values.len());
-        let data = values
+        let data: Vec<u8> = values
             .iter()
             .flat_map(|value| value.to_le_bytes())
             .collect();
         Self {
             dtype: FactorDtype::F32,
             shape: shape.to_vec(),
-            data,
+            data: data.into(),
         }
     }
 
     /// The elements, row-major; f16 and bf16 widen exactly.
     pub fn to_f32(&self) -> Vec<f32> {
-        let pairs = || self.data.chunks_exact(2).map(|b| [b[0], b[1]]);
+        let words = self.data.as_chunks().0.iter();
+        let halves = || self.data.as_chunks().0.iter().copied();
         match self.dtype {
-            FactorDtype::F32 => self
-                .data
-                .chunks_exact(4)
-                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            FactorDtype::F32 => words.map(|it| f32::from_le_bytes(*it)).collect(),
+            FactorDtype::F16 => halves().map(|it| f16::from_le_bytes(it).to_f32()).collect(),
+            FactorDtype::Bf16 => halves()
+                .map(|it| bf16::from_le_bytes(it).to_f32())
                 .collect(),
-            FactorDtype::F16 => pairs().map(|b| f16::from_le_bytes(b).to_f32()).collect(),
-            FactorDtype::Bf16 => pairs().map(|b| bf16::from_le_bytes(b).to_f32()).collect(),
         }
     }
 
@@ -84,7 +84,35 @@ impl HostTensor {
         self.to_f32().iter().all(|value| *value == 0.0)
     }
 
+    /// Whether no element is infinite or no number: then not all bits of its exponent are set.
+    fn is_finite(&self) -> bool {
+        let words = self.data.as_chunks().0.iter();
+        let halves = || self.data.as_chunks().0.iter();
+        let all_set = |bits: u16, exponent: u16| bits & exponent == exponent;
+        // Without an early end, the compiler looks at many at once.
+        match self.dtype {
+            FactorDtype::F32 => {
+                let exponent = f32::INFINITY.to_bits();
+                let set = words.map(|it| u32::from_le_bytes(*it) & exponent == exponent);
+                !set.fold(false, |any, it| any | it)
+            }
+            FactorDtype::F16 => {
+                let exponent = f16::INFINITY.to_bits();
+                let set = halves().map(|it| all_set(u16::from_le_bytes(*it), exponent));
+                !set.fold(false, |any, it| any | it)
+            }
+            FactorDtype::Bf16 => {
+                let exponent = bf16::INFINITY.to_bits();
+                let set = halves().map(|it| all_set(u16::from_le_bytes(*it), exponent));
+                !set.fold(false, |any, it| any | it)
+            }
+        }
+    }
+
     fn check_finite(&self, name: &str) -> Result<(), WeightsProblem> {
+        if self.is_finite() {
+            return Ok(());
+        }
         let values = self.to_f32();
         let Some(index) = values.iter().position(|value| !value.is_finite()) else {
             return Ok(());
@@ -194,6 +222,11 @@ impl<'de> Deserialize<'de> for TensorHeader {
 /// Every data byte must belong to exactly one tensor, names must be unique dotted words, values
 /// must be finite.
 pub fn parse_safetensors(bytes: &[u8]) -> Result<BTreeMap<String, HostTensor>, WeightsProblem> {
+    parse_shared(&Bytes::copy_from_slice(bytes))
+}
+
+/// As [`parse_safetensors`]; the tensors share `bytes`.
+pub(super) fn parse_shared(bytes: &Bytes) -> Result<BTreeMap<String, HostTensor>, WeightsProblem> {
     let (header, data) = split(bytes)?;
     let TensorHeader(pairs) = serde_json::from_slice(header)
         .map_err(|e| WeightsProblem::Header(describe_decoding(&e)))?;
@@ -216,12 +249,12 @@ pub fn parse_safetensors(bytes: &[u8]) -> Result<BTreeMap<String, HostTensor>, W
     )?;
     entries
         .into_iter()
-        .map(|(name, entry)| Ok((name.clone(), tensor(&name, entry, data)?)))
+        .map(|(name, entry)| Ok((name.clone(), tensor(&name, entry, &data)?)))
         .collect()
 }
 
 /// Splits the file into its JSON header and its data.
-fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), WeightsProblem> {
+fn split(bytes: &Bytes) -> Result<(&[u8], Bytes), WeightsProblem> {
     let found = bytes.len() as u64;
     if bytes.starts_with(b"version https://git-lfs") {
         return Err(WeightsProblem::Pointer);
@@ -236,11 +269,13 @@ fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), WeightsProblem> {
             limit: HEADER_LIMIT,
         });
     }
-    rest.split_at_checked(length as usize)
-        .ok_or(WeightsProblem::Truncated {
+    match rest.split_at_checked(length as usize) {
+        Some((header, data)) => Ok((header, bytes.slice_ref(data))),
+        None => Err(WeightsProblem::Truncated {
             expected: 8 + length,
             found,
-        })
+        }),
+    }
 }
 
 fn check_names(entries: &BTreeMap<String, HeaderEntry>) -> Result<(), WeightsProblem> {
@@ -332,7 +367,7 @@ fn check_size(name: &str, entry: &HeaderEntry) -> Result<(), WeightsProblem> {
     }
 }
 
-fn tensor(name: &str, entry: HeaderEntry, data: &[u8]) -> Result<HostTensor, WeightsProblem> {
+fn tensor(name: &str, entry: HeaderEntry, data: &Bytes) -> Result<HostTensor, WeightsProblem> {
     let Some(dtype) = FactorDtype::parse(&entry.dtype) else {
         return Err(WeightsProblem::Dtype {
             name: name.to_owned(),
@@ -343,7 +378,7 @@ fn tensor(name: &str, entry: HeaderEntry, data: &[u8]) -> Result<HostTensor, Wei
     let tensor = HostTensor {
         dtype,
         shape: entry.shape,
-        data: data[start..end].to_vec(),
+        data: data.slice(start..end),
     };
     tensor.check_finite(name)?;
     Ok(tensor)

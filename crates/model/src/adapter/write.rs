@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use bytes::Bytes;
 use safetensors::{Dtype as FileDtype, tensor::TensorView};
 use serde_json::{Value, json};
 
@@ -59,7 +60,7 @@ pub struct WrittenAdapter {
 pub fn write(dir: &Path, request: &WriteRequest) -> Result<WrittenAdapter, AdapterError> {
     let config = config_bytes(request);
     let weights = weights_bytes(dir, request)?;
-    decode(dir, &config, &weights)?;
+    decode(dir, &config, &Bytes::copy_from_slice(&weights))?;
     check_replaceable(dir)?;
     let mut files = vec![
         (CONFIG_FILE, config.clone()),

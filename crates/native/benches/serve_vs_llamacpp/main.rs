@@ -8,6 +8,7 @@
 //!   --resident 1000    adapters in memory for the last rows (default 1000)
 //!   --threads 2        threads of both (default: all cores)
 //!   --path AVX2        instructions of the native engine (default: the fastest)
+//!   --peer none        leaves llama.cpp out: own adapters beside one, memory and swaps
 //! ```
 //!
 //! `llama-bench` and `llama-server` are those on the path, or in the folder `LLAMA_CPP_BIN`. One
@@ -39,7 +40,10 @@ mod adapters;
 #[path = "../../../../tests/support/gguf.rs"]
 mod gguf;
 
-use std::{num::NonZero, path::PathBuf};
+use std::{
+    num::NonZero,
+    path::{Path, PathBuf},
+};
 
 use openlora_native::{CpuPath, NativeSettings};
 
@@ -54,6 +58,7 @@ struct BenchSettings {
     resident: usize,
     threads: usize,
     path: Option<CpuPath>,
+    peer: bool,
 }
 
 fn settings() -> Option<BenchSettings> {
@@ -65,6 +70,7 @@ fn settings() -> Option<BenchSettings> {
         resident: 1000,
         threads: std::thread::available_parallelism().map_or(1, NonZero::get),
         path: None,
+        peer: true,
     };
     // Cargo adds `--bench`.
     let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
@@ -85,7 +91,8 @@ fn settings() -> Option<BenchSettings> {
                 let named = CpuPath::ALL.into_iter().find(|it| it.to_string() == value);
                 settings.path = Some(named.expect("a path such as AVX2"));
             }
-            other => panic!("--{other} is no option"),
+            "peer" if value == "none" => settings.peer = false,
+            other => panic!("--{other} {value} is no option"),
         }
     }
     (!settings.model.as_os_str().is_empty()).then_some(settings)
@@ -136,18 +143,12 @@ async fn main() {
     };
     let before = process_bytes();
     let mut subject = MeasuredEngines::load(base, native, STREAMS[1]).await;
-    let adapter = folder.path().join("adapter.gguf");
-    subject.write_gguf_adapter(&adapter);
-    let servers = STREAMS
-        .map(|streams| LlamaServer::start(&settings.model, &adapter, streams, settings.threads));
-    println!("| work | openlora | llama.cpp | ratio | target |");
-    println!("| --- | --- | --- | --- | --- |");
-    single_stream(&settings, &mut subject).await;
-    for server in &servers {
-        several_streams(&settings, &mut subject, server).await;
+    if settings.peer {
+        let adapter = folder.path().join("adapter.gguf");
+        subject.write_gguf_adapter(&adapter);
+        beside_llama_cpp(&settings, &mut subject, &adapter).await;
+        println!();
     }
-    drop(servers);
-    println!();
     println!("| work | own adapters | one adapter | ratio | target |");
     println!("| --- | --- | --- | --- | --- |");
     own_against_one(&settings, &mut subject, "32 streams, 32 adapters in memory").await;
@@ -163,6 +164,17 @@ async fn main() {
     println!();
     subject.print_memory(&memory).await;
     swap::measure(&settings, &mut subject, folder.path()).await;
+}
+
+async fn beside_llama_cpp(settings: &BenchSettings, subject: &mut MeasuredEngines, adapter: &Path) {
+    let servers = STREAMS
+        .map(|streams| LlamaServer::start(&settings.model, adapter, streams, settings.threads));
+    println!("| work | openlora | llama.cpp | ratio | target |");
+    println!("| --- | --- | --- | --- | --- |");
+    single_stream(settings, subject).await;
+    for server in &servers {
+        several_streams(settings, subject, server).await;
+    }
 }
 
 /// The prompt, and the answer of one stream.

@@ -134,7 +134,7 @@ impl MeasuredEngines {
                     name: format!("{name}.weight.{suffix}"),
                     shape: tensor.shape.iter().map(|it| *it as u64).collect(),
                     kind: F32,
-                    bytes: tensor.data.clone(),
+                    bytes: tensor.data.to_vec(),
                 }
             }));
         }

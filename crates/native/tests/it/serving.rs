@@ -1,14 +1,11 @@
 //! What a server relies on beside the answers: bounds, turns, memory, and models that come and go.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::Arc;
 
 use futures::{StreamExt, future::join_all};
 use openlora_engine::{
-    Engine, EngineError, EngineSpec, FairShareKey, GenerationStep, LoadedEngine, ModelLoader,
-    Prompt, Quant, SamplingParams,
+    Engine, EngineError, EngineSpec, FairShareKey, GenerationStep, GenerationStream, LoadedEngine,
+    ModelLoader, Prompt, Quant, SamplingParams,
 };
 use openlora_model::{
     BaseModel,
@@ -93,6 +90,54 @@ async fn calls_beyond_the_queue_are_refused_until_others_end() {
     .await;
 }
 
+/// One payer's calls fill the queue for that payer. Others get in up to an equal part, and all of them
+/// together up to twice as many calls.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payer_who_fills_the_queue_keeps_nobody_out() {
+    let settings = NativeSettings {
+        parallel: 1,
+        queue: 3,
+        ..NativeSettings::default()
+    };
+    let engines: Arc<dyn ModelLoader> = Arc::new(NativeLoader::new(settings));
+    let script = Script::new().choice("x", &[("x", 1.0)]);
+    let engine = script.load_with(&engines, LONG_CONTEXT).await;
+    // Who calls, and how many calls run and wait when one is refused.
+    let steps = [
+        ("busy", None),
+        ("busy", None),
+        ("busy", None),
+        ("busy", None),
+        ("busy", Some(4)),
+        ("other", None),
+        ("other", None),
+        ("other", Some(6)),
+        ("third", None),
+        ("third", Some(7)),
+        ("busy", Some(7)),
+        ("fourth", None),
+        ("fifth", Some(8)),
+    ];
+    let mut calls = Vec::new();
+    for (payer, refused) in steps {
+        match (call_of(&engine, payer, LONG_ANSWER).await, refused) {
+            (Ok(call), None) => calls.push((payer, call)),
+            (Err(error), Some(count)) => {
+                let message =
+                    format!("script takes no further call now: {count} calls run or wait already");
+                assert_eq!(told(error).0, message);
+            }
+            (found, _) => panic!("{payer}: {:?}", found.err()),
+        }
+    }
+    // Places that are left are free again.
+    calls.retain(|(payer, _)| *payer != "busy");
+    waiting::until("a place for the fifth", async || {
+        call_of(&engine, "fifth", 1).await.is_ok()
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unloaded_adapter_finishes_its_calls() {
     let base = base("llama");
@@ -171,45 +216,61 @@ async fn a_prefix_is_computed_once_per_adapter() {
     }
 }
 
-/// A flood of calls to one adapter must not make another adapter's call wait for its end.
+/// A call for the model `engine` that counts for `payer`.
+async fn call_of(
+    engine: &Arc<dyn Engine>,
+    payer: &str,
+    tokens: usize,
+) -> Result<GenerationStream, EngineError> {
+    let own = engine.for_call(&FairShareKey::from(payer)).await?;
+    own.unwrap().generate(text("x"), up_to(tokens)).await
+}
+
+/// Reads an answer to its end, which must come while others take minutes.
+async fn ends_soon(what: &str, call: GenerationStream) {
+    let read = call.for_each(|step| async { drop(step.unwrap()) });
+    waiting::within(what, read).await;
+}
+
+/// A flood of calls to one adapter must not make another adapter's call wait for its end: of 40 calls
+/// of the one, four come before it at most, since the fifth would take minutes.
 #[tokio::test(flavor = "multi_thread")]
 async fn adapters_take_turns() {
-    let base = base("llama");
+    const SLOTS: usize = 2;
+    const FIRST: usize = 4;
     let loader = NativeLoader::new(NativeSettings {
-        parallel: 2,
+        parallel: SLOTS,
         ..NativeSettings::default()
     });
+    let script = Script::new().choice("x", &[("x", 1.0)]);
+    let base = script.base(LONG_CONTEXT);
+    let plain = load(&loader, &base, None).await;
     let adapters = adapters(&base, 2);
     let busy = load(&loader, &base, Some(&adapters[0])).await;
     let other = load(&loader, &base, Some(&adapters[1])).await;
-    let sampling = SamplingParams {
-        min_tokens: 60,
-        ..up_to(60)
-    };
-    let ended = AtomicUsize::new(0);
-    let mut streams = Vec::new();
-    for _ in 0..40 {
-        streams.push(
-            busy.generate(text("so it"), sampling.clone())
-                .await
-                .unwrap(),
-        );
+    // Both slots are taken until all calls are there.
+    let mut held = Vec::new();
+    for _ in 0..SLOTS {
+        held.push(call_of(&plain, "nobody", LONG_ANSWER).await.unwrap());
     }
-    let flood = streams.into_iter().map(|stream| async {
-        stream.for_each(|_| async {}).await;
-        ended.fetch_add(1, Ordering::Relaxed);
-    });
-    let call = async {
-        ask(&other, text("a"), up_to(10)).await;
-        ended.load(Ordering::Relaxed)
+    let exactly = |tokens| SamplingParams {
+        min_tokens: tokens,
+        ..up_to(tokens)
     };
-    let (ended_before, _) = futures::join!(call, join_all(flood));
-    assert!(ended_before <= 4, "{ended_before} of 40 calls came first");
+    let mut flood = Vec::new();
+    for number in 0..40 {
+        let tokens = if number < FIRST { 60 } else { LONG_ANSWER };
+        flood.push(busy.generate(text("x"), exactly(tokens)).await.unwrap());
+    }
+    let call = other.generate(text("x"), exactly(10)).await.unwrap();
+    drop(held);
+    ends_soon("the other adapter's answer", call).await;
 }
 
-/// Rows of logits until a call of `payer` is answered that comes after 50 calls of 1000 tokens, one
-/// at a time; all calls are there before the first of them begins.
-async fn rows_before_the_answer(payer: &str) -> u64 {
+/// A payer's first call waits for one call of another payer, however many of that one's calls wait: the
+/// second would take minutes.
+#[tokio::test(flavor = "multi_thread")]
+async fn payers_of_an_adapter_take_turns() {
     const LENGTH: usize = 1000;
     let loader = Arc::new(NativeLoader::new(NativeSettings {
         parallel: 1,
@@ -218,75 +279,62 @@ async fn rows_before_the_answer(payer: &str) -> u64 {
     let engines: Arc<dyn ModelLoader> = loader.clone();
     let script = Script::new().choice("x", &[("x", 1.0)]);
     let engine = script.load_with(&engines, LONG_CONTEXT).await;
-    let of = async |payer: &str| {
-        let own = engine.for_call(&FairShareKey::from(payer)).await;
-        own.unwrap().unwrap()
-    };
-    let first = engine
-        .generate(text("x"), up_to(LONG_ANSWER))
-        .await
-        .unwrap();
-    let busy = of("busy").await;
+    // All calls are there before the first of them begins.
+    let held = engine.generate(text("x"), up_to(LONG_ANSWER)).await;
+    let held = held.unwrap();
+    let mut flood = vec![call_of(&engine, "busy", LENGTH).await.unwrap()];
+    for _ in 1..50 {
+        flood.push(call_of(&engine, "busy", LONG_ANSWER).await.unwrap());
+    }
+    let call = call_of(&engine, "other", LENGTH).await.unwrap();
+    drop(held);
+    ends_soon("the other payer's answer", call).await;
+    drop(flood);
+
+    // Calls of one payer are answered in their order.
+    let held = engine.generate(text("x"), up_to(LONG_ANSWER)).await;
+    let held = held.unwrap();
     let mut flood = Vec::new();
     for _ in 0..50 {
-        flood.push(busy.generate(text("x"), up_to(LENGTH)).await.unwrap());
+        flood.push(call_of(&engine, "busy", LENGTH).await.unwrap());
     }
-    let call = of(payer).await.generate(text("x"), up_to(LENGTH)).await;
-    let call = call.unwrap();
+    let call = call_of(&engine, "busy", LENGTH).await.unwrap();
     let before = loader.steps();
-    drop(first);
+    drop(held);
     call.for_each(|step| async { drop(step.unwrap()) }).await;
-    loader.steps() - before
-}
-
-/// A payer's first call waits for one call of another payer, however many of that one's calls wait.
-#[tokio::test(flavor = "multi_thread")]
-async fn payers_of_an_adapter_take_turns() {
-    let rows = rows_before_the_answer("other").await;
-    assert!(rows < 10_000, "{rows} rows for two calls of 1000");
-    // Calls of one payer are answered in their order.
-    let rows = rows_before_the_answer("busy").await;
+    let rows = loader.steps() - before;
     assert!(rows >= 50_000, "{rows} rows for 51 calls of 1000");
 }
 
-/// What a payer was served while another asked for less is not held against it: of 24 calls of the
-/// other that came before its short one, those that run end first, and no more.
+/// What a payer was served while another asked for less is not held against it: its short call comes
+/// before those of 24 calls of the other that wait, each of which would take minutes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payer_that_was_served_more_takes_its_turn() {
     const SLOTS: usize = 8;
-    let loader = NativeLoader::new(NativeSettings {
+    let loader = Arc::new(NativeLoader::new(NativeSettings {
         parallel: SLOTS,
         ..NativeSettings::default()
-    });
-    let engines: Arc<dyn ModelLoader> = Arc::new(loader);
+    }));
+    let engines: Arc<dyn ModelLoader> = loader.clone();
     let script = Script::new().choice("x", &[("x", 1.0)]);
     let engine = script.load_with(&engines, LONG_CONTEXT).await;
-    let of = async |payer: &str| {
-        let own = engine.for_call(&FairShareKey::from(payer)).await;
-        own.unwrap().unwrap()
-    };
-    let (busy, other) = (of("busy").await, of("other").await);
-    let running = busy.generate(text("x"), up_to(LONG_ANSWER)).await.unwrap();
+    let mut running = vec![call_of(&engine, "busy", LONG_ANSWER).await.unwrap()];
+    let own = engine.for_call(&FairShareKey::from("other")).await;
+    let other = own.unwrap().unwrap();
     join_all((1..SLOTS).map(|_| ask(&other, text("x"), up_to(2_000)))).await;
-    let ended = AtomicUsize::new(0);
-    let mut flood = Vec::new();
-    for _ in 0..3 * SLOTS {
-        flood.push(busy.generate(text("x"), up_to(500)).await.unwrap());
+    for _ in 1..4 * SLOTS {
+        running.push(call_of(&engine, "busy", LONG_ANSWER).await.unwrap());
     }
-    let flood = flood.into_iter().map(|stream| async {
-        stream.for_each(|_| async {}).await;
-        ended.fetch_add(1, Ordering::Relaxed);
-    });
-    let call = async {
-        ask(&other, text("x"), up_to(10)).await;
-        ended.load(Ordering::Relaxed)
-    };
-    let (ended_before, _) = futures::join!(call, join_all(flood));
-    drop(running);
-    assert!(
-        ended_before <= SLOTS,
-        "{ended_before} of 24 calls came first"
-    );
+    let call = call_of(&engine, "other", 10).await.unwrap();
+    // Calls of the busy payer have all slots. They are served what the other was ahead of them when it
+    // came: as much as one step of prompts.
+    let begun = loader.steps();
+    waiting::until("the busy payer to be served", async || {
+        loader.steps() >= begun + 1000
+    })
+    .await;
+    drop(running.remove(0));
+    ends_soon("the other payer's answer", call).await;
 }
 
 /// Keys and values take what running calls need, and after a peak no more than a quarter of the budget.

@@ -1,4 +1,5 @@
-//! Which counted calls wait for their final attribution, folded from records.
+//! Which counted calls wait for their final attribution, folded from records. Only their places in the
+//! journal are kept in memory, so that many may wait.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -22,10 +23,43 @@ pub(super) struct UnattributedCall {
     pub finish: FinishReason,
     pub completion_tokens: u64,
     pub charge: Option<CallCharge>,
-    /// The party whose queue it is in; `None` if calls are free.
-    pub party: Option<Address>,
     /// The recipients of the payment, if they have been read.
     pub split: Option<SplitRead>,
+}
+
+impl UnattributedCall {
+    /// The call that a record counts.
+    pub fn from_record(record: EventRecord) -> Option<Self> {
+        match record.event {
+            Event::CallMetered {
+                request_id,
+                adapter,
+                adapter_digest,
+                usage,
+                finish,
+                charge,
+                ..
+            } => Some(Self {
+                time_ms: record.time_ms,
+                request_id,
+                adapter,
+                adapter_digest,
+                finish,
+                completion_tokens: usage.completion_tokens,
+                charge: charge.map(|it| *it),
+                split: None,
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// What is known of a waiting call without its record.
+#[derive(Clone, Copy, Debug)]
+struct WaitingCall {
+    time_ms: u64,
+    /// The party whose queue it is in; `None` if calls are free.
+    party: Option<Address>,
 }
 
 /// How far attribution is behind.
@@ -40,8 +74,9 @@ pub struct AttributionLag {
 #[derive(Debug, Default)]
 pub(super) struct AttributionBacklog {
     served: BTreeSet<String>,
-    waiting: BTreeMap<u64, UnattributedCall>,
-    places: HashMap<String, u64>,
+    /// By the position of their records.
+    waiting: BTreeMap<u64, WaitingCall>,
+    places: HashMap<Box<str>, u64>,
     /// Waiting calls by the party that paid for them; `None` for free calls.
     payers: HashMap<Option<Address>, usize>,
     /// The parties of calls that differ from the payer, until the calls are counted.
@@ -79,33 +114,23 @@ impl AttributionBacklog {
             }
             Event::CallMetered {
                 request_id,
-                adapter,
                 adapter_digest,
-                usage,
-                finish,
                 charge,
                 ..
             } if self.served.contains(adapter_digest) => {
-                let charge = charge.as_deref().cloned();
                 let party = self.parties.remove(request_id);
-                let waiting = UnattributedCall {
+                let waiting = WaitingCall {
                     time_ms: record.time_ms,
-                    request_id: request_id.clone(),
-                    adapter: adapter.clone(),
-                    adapter_digest: adapter_digest.clone(),
-                    finish: *finish,
-                    completion_tokens: usage.completion_tokens,
-                    split: None,
                     party: charge.as_ref().map(|it| party.unwrap_or(it.payer)),
-                    charge,
                 };
                 *self.payers.entry(waiting.party).or_default() += 1;
-                self.places.insert(request_id.clone(), record.sequence);
+                self.places
+                    .insert(request_id.as_str().into(), record.sequence);
                 self.waiting.insert(record.sequence, waiting);
                 true
             }
             Event::Attributed(attributed) => {
-                if let Some(place) = self.places.remove(&attributed.request_id) {
+                if let Some(place) = self.places.remove(attributed.request_id.as_str()) {
                     self.leave(place);
                 }
                 false
@@ -118,13 +143,15 @@ impl AttributionBacklog {
         }
     }
 
-    /// The first waiting call after a position, and its position. Positions begin at 1.
-    pub fn next_waiting(&self, place: u64) -> Option<(u64, UnattributedCall)> {
-        let (place, waiting) = self.waiting.range(place + 1..).next()?;
-        let mut first = waiting.clone();
-        let receiver = first.charge.as_ref().map(CallCharge::receiver_key);
-        first.split = receiver.and_then(|it| self.splits.get(&it).cloned());
-        Some((*place, first))
+    /// The position of the first waiting call after a position. Positions begin at 1.
+    pub fn next_waiting(&self, place: u64) -> Option<u64> {
+        let (place, _) = self.waiting.range(place + 1..).next()?;
+        Some(*place)
+    }
+
+    /// The recipients of a payment, if they have been read.
+    pub fn split_of(&self, charge: &CallCharge) -> Option<SplitRead> {
+        self.splits.get(&charge.receiver_key()).cloned()
     }
 
     pub fn count(&self) -> usize {
@@ -156,7 +183,7 @@ impl AttributionBacklog {
         own < most / payers && waiting < most.saturating_mul(OVERDRAFT)
     }
 
-    pub fn ids(&self) -> Vec<String> {
+    pub fn ids(&self) -> Vec<Box<str>> {
         self.places.keys().cloned().collect()
     }
 

@@ -1,10 +1,10 @@
 //! Attribution of counted calls: spans before a call is counted, shares after, in the order of
 //! counting, one final attribution per call whatever happens to the process.
 //!
-//! Waiting calls are folded from the journal, and their tokens are kept in a vault. The number of
-//! waiting calls is bounded. Further calls are refused before anything is charged for them, first
-//! those of the party that fills the queue. HTTP, chains and the format of indexes are unknown
-//! here.
+//! Waiting calls are folded from the journal, and their tokens are kept in a vault, both on disk.
+//! The number of waiting calls is bounded. Further calls are refused before anything is charged for
+//! them, first those of the party that fills the queue. HTTP, chains and the format of indexes are
+//! unknown here.
 
 mod backlog;
 pub(super) mod prove;
@@ -32,7 +32,7 @@ use openlora_core::Address;
 use openlora_journal::Journal;
 
 /// How many calls may wait for their attribution unless settings say otherwise.
-pub const MOST_WAITING: usize = 1024;
+pub const MOST_WAITING: usize = 16_384;
 
 /// The storage of attribution.
 #[derive(Clone, Debug)]
@@ -94,7 +94,7 @@ impl AttributionService {
         journal.follow(1, Box::new(follow)).await?;
         if let Some(token_store) = &config.token_store {
             let waiting = lock(&backlog).ids();
-            let retained = token_store.retain(waiting.iter().map(String::as_str));
+            let retained = token_store.retain(waiting.iter().map(|it| &**it));
             if let Err(error) = retained {
                 tracing::warn!(%error, "kept tokens that nothing waits for are not erased");
             }

@@ -58,8 +58,11 @@ impl AttributionService {
         let mut done = Vec::new();
         while done.len() < BATCH && began.elapsed() < SOON {
             let next = lock(&self.inner.backlog).next_waiting(place);
-            let Some((at, waiting)) = next else { break };
+            let Some(at) = next else { break };
             place = at;
+            let Some(waiting) = self.waiting_call(at).await? else {
+                continue;
+            };
             let asks = |it: &Provenance| it.index.is_ok();
             done.push(match self.provenance(&waiting.adapter_digest) {
                 Some(it) if asks(&it) => self.attribution(waiting).await?,
@@ -68,6 +71,18 @@ impl AttributionService {
             });
         }
         Ok(done)
+    }
+
+    /// The waiting call at a position of the journal.
+    async fn waiting_call(&self, place: u64) -> Result<Option<UnattributedCall>, JournalError> {
+        let records = self.inner.journal.read(place, 1).await?;
+        let found = records.into_iter().find(|it| it.sequence == place);
+        let Some(mut waiting) = found.and_then(UnattributedCall::from_record) else {
+            return Ok(None);
+        };
+        let backlog = lock(&self.inner.backlog);
+        waiting.split = waiting.charge.as_ref().and_then(|it| backlog.split_of(it));
+        Ok(Some(waiting))
     }
 
     /// Writes attributions in one transaction, and erases the tokens stored for them.

@@ -6,11 +6,13 @@ use openlora_engine::{
     FairShareKey,
     turns::{EngineTurn, TurnParty, TurnQueue, due_time},
 };
-use openlora_serve::ServeLimits;
-use serde_json::json;
-use tokio::sync::mpsc;
+use openlora_serve::{ServeLimits, access::AccessRules, proxies::TrustedProxies};
+use serde_json::{Value, json};
+use tokio::{sync::mpsc, task::JoinHandle};
 
-use crate::serve_support::{LIMITS, chat, start_with, test_journal, with};
+use crate::serve_support::{
+    LIMITS, Reply, TestServer, access, chat, reply, start_behind, start_with, test_journal, with,
+};
 use crate::waiting;
 
 const CHAT: &str = "/v1/chat/completions";
@@ -105,12 +107,14 @@ async fn who_comes_back_is_behind_those_who_wait() {
 async fn lanes_take_turns_however_many_payers_they_have() {
     let payers = ["p", "q", "r", "s"];
     let many = payers.iter().map(|payer| ("many", *payer, 10));
-    let calls: Vec<_> = many.chain([("few", "p", 300), ("few", "p", 200)]).collect();
+    let calls: Vec<_> = many
+        .chain([("few", "p", 3000), ("few", "p", 200)])
+        .collect();
     let expected = [
         "many p 10",
         "few p 200",
         "many q 10",
-        "few p 300",
+        "few p 3000",
         "many r 10",
         "many s 10",
     ];
@@ -199,13 +203,99 @@ async fn an_adapter_answers_so_many_calls_at_once_and_leaves_room_for_others() {
     for call in calls {
         let answer = call.await.unwrap().unwrap();
         assert_eq!(answer.status(), 200);
-        let answer: serde_json::Value = answer.json().await.unwrap();
+        let answer: Value = answer.json().await.unwrap();
         let said = &answer["choices"][0]["message"]["content"];
         assert_eq!(said, "persona a");
     }
     for number in 0..5 {
         let (usage, _) = server.metered(&format!("many-{number}")).await;
         assert_eq!(usage.completion_tokens, 2);
+    }
+    server.drain().await;
+}
+
+/// Sends a call from an address, whose answer takes permits.
+fn call_from(server: &TestServer, address: &str, id: &str) -> JoinHandle<Reply> {
+    let body = with(chat("persona", "!step a"), json!({ "max_tokens": 1 }));
+    let request = server.client.post(server.url(CHAT));
+    let request = request.header("x-request-id", id);
+    let request = request.header("x-forwarded-for", address);
+    tokio::spawn(reply(request.json(&body)))
+}
+
+async fn until_waiting(server: &TestServer, calls: usize) {
+    let line = format!("vllm:num_requests_waiting {calls}.0");
+    waiting::until(&line, async || {
+        let metrics = server.get("/metrics").await.text;
+        metrics.lines().any(|found| found == line)
+    })
+    .await;
+}
+
+fn queue_full(why: &str) -> (u16, Value) {
+    let error = json!({ "error": {
+        "message": format!("All turns are taken {why}; try again shortly."),
+        "type": "rate_limit_error",
+        "param": null,
+        "code": "queue_full",
+    }});
+    (429, error)
+}
+
+/// A full queue is divided between callers: one with fewer calls takes the place of the latest call of
+/// the one with most, until they have equally many.
+#[tokio::test]
+async fn a_caller_who_fills_the_queue_makes_room_for_others() {
+    let limits = ServeLimits {
+        max_concurrent: 1,
+        parallel: 1,
+        queue: 4,
+        ..LIMITS
+    };
+    let rules = AccessRules {
+        proxies: TrustedProxies::parse(["127.0.0.1"]).unwrap(),
+        ..access()
+    };
+    let server = start_behind(rules, limits, test_journal()).await;
+    let (busy, other, third) = ("192.0.2.1", "192.0.2.2", "192.0.2.3");
+    let told = |it: Reply| (it.status, it.json());
+    let running = call_from(&server, busy, "running");
+    waiting::until("the first call to run", async || {
+        let metrics = server.get("/metrics").await.text;
+        metrics
+            .lines()
+            .any(|it| it == "vllm:num_requests_running 1.0")
+    })
+    .await;
+    let mut flood = Vec::new();
+    for number in 0..4 {
+        flood.push(call_from(&server, busy, &format!("busy-{number}")));
+        until_waiting(&server, number + 1).await;
+    }
+    let refused = call_from(&server, busy, "busy-4").await.unwrap();
+    assert_eq!(told(refused), queue_full("and 4 calls wait"));
+
+    let taken = "and another caller, who has fewer calls in the queue, took the place of this one";
+    let mut others = Vec::new();
+    for (number, address) in [other, other].into_iter().enumerate() {
+        others.push(call_from(&server, address, &format!("other-{number}")));
+        let displaced = flood.pop().unwrap().await.unwrap();
+        assert_eq!(told(displaced), queue_full(taken));
+        until_waiting(&server, 4).await;
+    }
+    // Two and two wait: neither has a claim on the other's places, and a newcomer has one.
+    for (address, id) in [(busy, "busy-5"), (other, "other-2")] {
+        let refused = call_from(&server, address, id).await.unwrap();
+        assert_eq!(told(refused), queue_full("and 4 calls wait"));
+    }
+    let newcomer = call_from(&server, third, "third");
+    let displaced = others.pop().unwrap().await.unwrap();
+    assert_eq!(told(displaced), queue_full(taken));
+
+    server.steps.add_permits(5);
+    let answered = [running, newcomer].into_iter().chain(flood).chain(others);
+    for call in answered {
+        assert_eq!(call.await.unwrap().status, 200);
     }
     server.drain().await;
 }

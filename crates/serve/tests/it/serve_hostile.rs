@@ -21,7 +21,7 @@ use crate::serve_support::{
 const CHAT: &str = "/v1/chat/completions";
 
 /// Longer than anything here should take.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = crate::waiting::PATIENCE;
 
 async fn connect(server: &TestServer) -> TcpStream {
     TcpStream::connect(server.address).await.unwrap()
