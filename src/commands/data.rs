@@ -23,7 +23,7 @@ use openlora_model::{
     dataset::{
         self, DataError, DataRow, DataSource, Dataset, Task, TrainingExample,
         encode::{self, EncodeOptions, EncodedRow, LossOn, TextSegment},
-        long::{LongRows, OnLong, shortened},
+        long::{LongRows, OnLong, limited_length, shortened},
         warnings,
     },
     text::TextCodec,
@@ -94,12 +94,14 @@ impl PreviewedRows {
             ..self.options
         };
         let (mut encoded, mut segments) = self.segments(row, &whole)?;
-        let is_long = encoded.ids.len() > limit;
+        let (codec, task, dataset) = (&self.codec, &self.task, &self.dataset);
+        let tokens = encoded.ids.len();
+        let length = limited_length(codec, task, &row.example, tokens, &self.options);
+        let is_long = length.map_err(|fault| dataset.row_error(row, fault))? > limit;
         let is_text = matches!(row.example, TrainingExample::Text { .. });
         match self.options.on_long {
             OnLong::Error if is_long => (encoded, segments) = self.segments(row, &self.options)?,
             OnLong::Truncate if is_long && !is_text => {
-                let (codec, task, dataset) = (&self.codec, &self.task, &self.dataset);
                 let cut = shortened(codec, task, dataset, row, &self.options)?;
                 (encoded, segments) = self.segments(&cut, &whole)?;
             }

@@ -102,23 +102,32 @@ fn row_options(
     }
 }
 
+const OTHER_THAN_SPLIT: &str = "long rows become what they did in the training, unless --on-long says \
+                                otherwise: give --on-long truncate or --on-long drop";
+
 /// The settings are not what decides here.
 fn too_long(error: TrainError) -> Failure {
-    let is_long = matches!(
-        &error,
-        TrainError::Data(DataError::Row {
-            fault: RowFault::TooLong { .. } | RowFault::ManyTooLong { .. },
-            ..
-        })
-    );
-    let failure = Failure::from(error);
-    match is_long {
-        true => failure.with_hint(
-            "the limit is that of the training: raise it with --max-len, or have long rows cut or \
-             left out with --on-long truncate or --on-long drop",
-        ),
-        false => failure,
-    }
+    let hint = match &error {
+        TrainError::Data(DataError::Row { fault, .. }) => match fault {
+            RowFault::TooLong { .. } | RowFault::ManyTooLong { .. } => {
+                "the limit is that of the training: raise it with --max-len, or have long rows cut or \
+                 left out with --on-long truncate or --on-long drop"
+            }
+            RowFault::Uncut { .. } => {
+                "instructions and answers are never cut: raise the limit, which is that of the \
+                 training, with --max-len, or leave such rows out with --on-long drop"
+            }
+            RowFault::Undivided { .. } => OTHER_THAN_SPLIT,
+            _ => return error.into(),
+        },
+        TrainError::Data(DataError::Indivisible { .. }) => OTHER_THAN_SPLIT,
+        TrainError::AllLong { .. } => {
+            "the limit is that of the training: raise it with --max-len, or have long rows cut with \
+             --on-long truncate"
+        }
+        _ => return error.into(),
+    };
+    Failure::from(error).with_hint(hint)
 }
 
 /// The adapter folder: named directly, by its run, or that of the latest run.

@@ -55,7 +55,7 @@ pub fn inputs(
     }
     let base = project::base(context, base.as_deref())?;
     let codec = TextCodec::open(&base.dir)?;
-    let dataset = load(&sources)?;
+    let dataset = load(&sources)?.for_loss(config.loss);
     let task = Task::resolve(&dataset, &project::task_wish(settings))?;
     let validation = match ValidationOptions::parse(config.val.as_deref())? {
         ValidationOptions::File(path) => {
@@ -63,7 +63,8 @@ pub fn inputs(
             let own = stated.filter(|stated| stated.value == path);
             let path = own.map_or_else(|| settings.working_dir.join(&path), StatedSetting::path);
             let file = vec![DataSource::of_file(path)];
-            Some(load(&project::with_columns(file, &columns.optional()))?)
+            let read = load(&project::with_columns(file, &columns.optional()))?;
+            Some(read.for_loss(config.loss))
         }
         _ => None,
     };

@@ -10,7 +10,7 @@ use openlora_core::{
     Address,
     error::{ExitClass, ExitStatus, Failure},
 };
-use openlora_model::dataset::{self, ColumnNames, DataSource};
+use openlora_model::dataset::{self, ColumnNames, DataSource, encode::LossOn};
 use openlora_package::{
     BaseFacts, Manifest, ModelPublicKey, Package, PackageError,
     manifest::{Digest, ManifestDataset},
@@ -162,7 +162,7 @@ pub(super) fn checked(
             .manifest
             .datasets
             .iter()
-            .map(|data| rows(context, data, &columns(&package.manifest)))
+            .map(|data| rows(context, data, &package.manifest))
             .collect(),
         publishers: expected.publishers.clone(),
         chain: match &expected.registry {
@@ -271,20 +271,29 @@ fn columns(manifest: &Manifest) -> ColumnNames {
     ColumnNames::parse(&pairs).unwrap_or_default().optional()
 }
 
+/// The loss that the run computed; by default that on answers.
+fn loss(manifest: &Manifest) -> LossOn {
+    let training = manifest.training.hyperparameters.as_ref();
+    let stated = training.and_then(|all| all.get("loss"));
+    let loss = stated.map(|loss| serde_json::from_value(loss.clone()));
+    loss.and_then(Result::ok).unwrap_or_default()
+}
+
 fn rows(
     context: &CommandContext,
     data: &ManifestDataset,
-    columns: &ColumnNames,
+    manifest: &Manifest,
 ) -> KnownFact<Digest> {
     let path = context.settings.project_dir().join(&data.id);
     if !path.is_file() {
         return Err(format!("{} is not here", data.id));
     }
     let file = DataSource {
-        columns: columns.clone(),
+        columns: columns(manifest),
         ..DataSource::of_file(path)
     };
     let read = dataset::load(&[file]).map_err(|error| error.to_string())?;
+    let read = read.for_loss(loss(manifest));
     Digest::of_hex(&read.digest).ok_or_else(|| format!("{} has no digest", data.id))
 }
 

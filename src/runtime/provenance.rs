@@ -23,7 +23,10 @@ use openlora_ledger::event::SplitRead;
 use openlora_model::{
     BaseModel,
     adapter::LoraAdapter,
-    dataset::{self, DataSource, encode::EncodeOptions},
+    dataset::{
+        self, DataSource,
+        encode::{EncodeOptions, LossOn},
+    },
 };
 use openlora_package as package;
 use openlora_package::{
@@ -107,11 +110,15 @@ fn texts(sources: &[DataSource]) -> BTreeMap<String, String> {
         license.is_some_and(|license| OPEN.contains(&license))
     };
     let rows = dataset.rows.iter().filter(open);
-    rows.map(|row| {
-        let hash = hex::encode(row.example.content_hash());
-        (hash, row.example.to_json_line())
-    })
-    .collect()
+    // An index names examples as the loss of its training distinguishes them.
+    let named = |row: &dataset::DataRow| {
+        let text = row.example.to_json_line();
+        [LossOn::All, LossOn::Completion].map(|loss| {
+            let example = row.example.clone().for_loss(loss);
+            (hex::encode(example.content_hash()), text.clone())
+        })
+    };
+    rows.flat_map(named).collect()
 }
 
 fn open(

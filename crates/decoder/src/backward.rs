@@ -2,20 +2,19 @@
 //!
 //! Block by block, the forward pass keeps only the inputs of the blocks (activation checkpointing,
 //! arXiv:1604.06174). The backward pass computes each block again, so that the activations of one
-//! block are in memory at a time. Both have the same results to the bit.
+//! block are in memory at a time. Both have the same results to the bit. Where only LoRA factors
+//! learn, a direct pass gives these without a graph.
 
 use candle_core::{Result, Tensor, Var, backprop::GradStore};
 
 use super::{
     batch::TokenBatch,
+    direct::DirectPass,
     error::DecoderError,
-    forward::{ChosenTokens, ForwardPass},
-    layer::ModelParameter,
-    network::{Decoder, DecoderBlock},
+    forward::{ChosenTokens, ForwardPass, GradientReceiver},
+    layer::learns,
+    network::Decoder,
 };
-
-/// Receives gradients.
-type GradientReceiver<'a> = dyn FnMut(GradStore) -> Result<()> + 'a;
 
 impl Decoder {
     /// Selects whether backward passes compute the activations of blocks again (off by default):
@@ -36,6 +35,11 @@ impl Decoder {
         scale: f64,
         receive: &mut GradientReceiver<'_>,
     ) -> std::result::Result<f64, DecoderError> {
+        if self.is_direct() && batch.target_count() > 0 {
+            batch.check(&self.config)?;
+            let pass = ForwardPass::new(self, batch, self.mode());
+            return Ok(DirectPass::new(&pass, batch).backward(scale, receive)?);
+        }
         if self.checkpointing && batch.target_count() > 0 {
             batch.check(&self.config)?;
             let pass = ForwardPass::new(self, batch, self.mode());
@@ -68,7 +72,7 @@ impl ForwardPass<'_> {
         let mut store = (&loss * scale)?.backward()?;
         let mut grad = store.remove(&top);
         receive(store)?;
-        let lowest = self.lowest_learning();
+        let lowest = decoder.lowest_learning();
         for (layer, input) in inputs.into_iter().enumerate().skip(lowest).rev() {
             let Some(of_output) = grad.take() else {
                 break;
@@ -102,27 +106,9 @@ impl ForwardPass<'_> {
         let of_input = store.remove(&input);
         Ok((store, of_input))
     }
-
-    /// The lowest block with a parameter that learns; below it, gradients are of no use.
-    fn lowest_learning(&self) -> usize {
-        let blocks = &self.decoder.blocks;
-        match learns(&self.decoder.embedding) {
-            true => 0,
-            false => blocks.iter().position(block_learns).unwrap_or(blocks.len()),
-        }
-    }
 }
 
 /// Backward from `output`, whose gradient is `grad`.
 fn seeded(output: &Tensor, grad: &Tensor) -> Result<GradStore> {
     (output * grad)?.sum_all()?.backward()
-}
-
-fn learns(parameter: &ModelParameter) -> bool {
-    matches!(parameter, ModelParameter::Learning(_))
-}
-
-fn block_learns(block: &DecoderBlock) -> bool {
-    let mut linears = block.linears.iter();
-    linears.any(|linear| linear.lora.is_some() || linear.weight.parameter().is_some_and(learns))
 }

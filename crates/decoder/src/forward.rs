@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use candle_core::{DType, Result, Tensor};
+use candle_core::{DType, Result, Tensor, backprop::GradStore};
 
 use super::{
     batch::{PackedBatch, TokenBatch},
@@ -73,12 +73,15 @@ impl Decoder {
     }
 }
 
+/// Receives gradients.
+pub(super) type GradientReceiver<'a> = dyn FnMut(GradStore) -> Result<()> + 'a;
+
 /// State shared by all layers of a pass.
 pub(super) struct ForwardPass<'a> {
     pub decoder: &'a Decoder,
-    mode: ForwardMode,
+    pub mode: ForwardMode,
     pub packed: PackedBatch,
-    angles: Arc<RopeAngles>,
+    pub angles: Arc<RopeAngles>,
 }
 
 /// The tokens whose hidden states the last block computes. It needs the keys and values of all.
@@ -214,13 +217,7 @@ impl<'a> ForwardPass<'a> {
         let q = self.norm_heads(&q_proj.forward(queried, self.mode)?, &block.query_norm)?;
         let k = self.norm_heads(&k_proj.forward(x, self.mode)?, &block.key_norm)?;
         let v = v_proj.forward(x, self.mode)?;
-        let config = &self.decoder.config;
-        let heads = AttentionHeads {
-            heads: config.heads,
-            kv_heads: config.kv_heads,
-            head_dim: config.head_dim,
-            window,
-        };
+        let heads = self.heads(window);
         let mixed = if self.mode.fused {
             let (rows, angles) = (rows.clone(), self.angles.clone());
             let attention = AttentionOp {
@@ -235,6 +232,16 @@ impl<'a> ForwardPass<'a> {
             plain::attention(&q, &k, &v, heads, rows)?
         };
         o_proj.forward(&mixed, self.mode)
+    }
+
+    pub fn heads(&self, window: Option<usize>) -> AttentionHeads {
+        let config = &self.decoder.config;
+        AttentionHeads {
+            heads: config.heads,
+            kv_heads: config.kv_heads,
+            head_dim: config.head_dim,
+            window,
+        }
     }
 
     /// Normalises each head if the family does so.

@@ -24,6 +24,11 @@ pub enum ModelParameter {
     Learning(Var),
 }
 
+/// Whether a parameter is trained.
+pub fn learns(parameter: &ModelParameter) -> bool {
+    matches!(parameter, ModelParameter::Learning(_))
+}
+
 /// How one forward pass is computed.
 #[derive(Clone, Copy, Debug)]
 pub struct ForwardMode {

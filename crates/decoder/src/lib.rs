@@ -29,7 +29,9 @@
 
 mod backward;
 mod batch;
+mod buffers;
 mod device;
+mod direct;
 mod error;
 mod forward;
 pub mod kernels;

@@ -97,6 +97,13 @@ impl Decoder {
         self.linears().filter_map(described).collect()
     }
 
+    /// The base without factors; both share its weights.
+    pub fn base_alone(&self) -> Self {
+        let mut base = self.clone();
+        base.linears_mut().for_each(|linear| linear.lora = None);
+        base
+    }
+
     /// Adds every s·B·A to its weight, gives the rows DoRA's norms, and detaches the factors.
     pub fn merge_lora(&mut self) -> Result<(), DecoderError> {
         for linear in self.linears_mut() {

@@ -13,8 +13,9 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::{
+    buffers::BufferPool,
     error::DecoderError,
-    layer::{ForwardMode, LinearLayer, LinearWeight, ModelParameter},
+    layer::{ForwardMode, LinearLayer, LinearWeight, ModelParameter, learns},
     noise::DropoutNoise,
 };
 use openlora_model::{
@@ -47,6 +48,8 @@ pub struct Decoder {
     pub(super) checkpointing: bool,
     training: bool,
     noise: DropoutNoise,
+    /// Of the passes of training.
+    pub(super) buffers: Arc<BufferPool>,
 }
 
 impl Decoder {
@@ -117,6 +120,7 @@ impl Decoder {
             checkpointing: false,
             training: false,
             noise: DropoutNoise::default(),
+            buffers: Arc::default(),
         })
     }
 
@@ -128,6 +132,9 @@ impl Decoder {
     /// is tracked, and losses have no gradients. Decoders start outside it.
     pub fn set_training(&mut self, training: bool) {
         self.training = training;
+        if !training {
+            self.buffers.clear();
+        }
     }
 
     /// Sets the state of the dropout noise: the same seed and counter give the same noise. The
@@ -226,6 +233,17 @@ impl Decoder {
         self.head.iter_mut().try_for_each(&mut work)
     }
 
+    /// The lowest block with a parameter that learns; below it, gradients are of no use.
+    pub(super) fn lowest_learning(&self) -> usize {
+        match learns(&self.embedding) {
+            true => 0,
+            false => {
+                let learning = self.blocks.iter().position(DecoderBlock::learns);
+                learning.unwrap_or(self.blocks.len())
+            }
+        }
+    }
+
     pub(super) fn linears(&self) -> impl Iterator<Item = &LinearLayer> {
         self.blocks.iter().flat_map(|block| &block.linears)
     }
@@ -300,6 +318,12 @@ impl DecoderBlock {
                 .then(|| norm("self_attn.k_norm.weight", config.head_dim))
                 .transpose()?,
         })
+    }
+
+    fn learns(&self) -> bool {
+        let own = |linear: &LinearLayer| linear.weight.parameter().is_some_and(learns);
+        let mut linears = self.linears.iter();
+        linears.any(|linear| linear.lora.is_some() || own(linear))
     }
 
     fn parameters(&self, layer: usize) -> Vec<(String, &ModelParameter)> {

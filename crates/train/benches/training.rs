@@ -37,7 +37,7 @@ use openlora_model::{
     text::TextCodec,
 };
 use openlora_train::{
-    RateCurve, RateSchedule, TrainRows,
+    DatasetRole, RateCurve, RateSchedule, TrainRows,
     adamw::AdamWOptions,
     evaluate::EvalSet,
     order::{OrderWalk, RowCursor, RowOrder},
@@ -151,7 +151,14 @@ impl TrainingJob {
         let codec = self.codec();
         let Some(length) = self.dense else {
             let dataset = load(&[DataSource::of_file(&self.train)]).unwrap();
-            return TrainRows::encode(&codec, &self.task(), &dataset, &self.options()).unwrap();
+            return TrainRows::encode(
+                &codec,
+                &self.task(),
+                &dataset,
+                &self.options(),
+                DatasetRole::Training,
+            )
+            .unwrap();
         };
         let ids = codec
             .encode(&fs::read_to_string(&self.train).unwrap(), false)

@@ -160,9 +160,16 @@ impl TrainConfig {
         self.batch.saturating_mul(self.accumulate)
     }
 
-    /// The settings in which `self` and `other` differ, as `(key, self, other)`.
+    /// The settings in which `self` and `other` differ, as `(key, self, other)`, of those that change a
+    /// result.
     pub fn differences(&self, other: &Self) -> Vec<(String, String, String)> {
-        let (mine, theirs) = (self.table(), other.table());
+        let deciding = |config: &Self| {
+            let mut table = config.table();
+            // Computing activations again changes no bit.
+            table.remove("checkpoint_activations");
+            table
+        };
+        let (mine, theirs) = (deciding(self), deciding(other));
         let mut keys: Vec<&String> = mine.keys().chain(theirs.keys()).collect();
         keys.sort_unstable();
         keys.dedup();

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::rows::DatasetRole;
 use openlora_core::error::{ExitClass, Explain, Failure, describe_io};
 use openlora_decoder::DecoderError;
 use openlora_model::{
@@ -43,10 +44,10 @@ pub enum TrainError {
     #[error("there is nothing to train on: the data has no rows")]
     NoRows,
     #[error(
-        "no row is left: all {} are longer than {} tokens and left out (the longest has {})",
-        .0.rows, .0.max_len, .0.longest
+        "no {rows} row is left: all {} are longer than {} tokens and left out (the longest has {})",
+        long.rows, long.max_len, long.longest
     )]
-    AllLong(LongRows),
+    AllLong { rows: DatasetRole, long: LongRows },
     #[error("train.val is `{found}`: expected a fraction between 0 and 1, or a data file")]
     Validation { found: String },
     #[error("train.val = {fraction} leaves none of {rows} rows for validation")]
@@ -137,7 +138,7 @@ impl Explain for TrainError {
             | Self::Complete { .. }
             | Self::EvalNeeds { .. } => ExitClass::Usage,
             Self::NoRows
-            | Self::AllLong(_)
+            | Self::AllLong { .. }
             | Self::Validation { .. }
             | Self::ValidationShare { .. }
             | Self::NotARun { .. }
@@ -172,7 +173,7 @@ impl Explain for TrainError {
             Self::NoRows => {
                 Some("name data files under [[data]] in openlora.toml, or with --data".to_owned())
             }
-            Self::AllLong(_) => {
+            Self::AllLong { .. } => {
                 Some("raise train.max_len, or set train.on_long to truncate".to_owned())
             }
             Self::Validation { .. } => {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{
     config::TrainConfig,
     error::TrainError,
-    rows::TrainRows,
+    rows::{DatasetRole, TrainRows},
     run::lock::{LockedBase, LockedDigests, RunLock},
 };
 use openlora_decoder::{Decoder, compute_device};
@@ -66,17 +66,17 @@ impl TrainInputs {
     /// Training and validation rows, encoded.
     pub fn rows(&self) -> Result<(TrainRows, TrainRows), TrainError> {
         let options = self.config.encode_options();
-        let encode = |dataset: &Dataset| {
-            let rows = TrainRows::encode(&self.codec, &self.task, dataset, &options)?;
+        let encode = |dataset: &Dataset, role| {
+            let rows = TrainRows::encode(&self.codec, &self.task, dataset, &options, role)?;
             rows.check_lengths(dataset, self.base.config.max_positions)?;
             Ok::<_, TrainError>(rows)
         };
-        let rows = encode(&self.dataset)?;
+        let rows = encode(&self.dataset, DatasetRole::Training)?;
         if rows.is_empty() {
             return Err(TrainError::NoRows);
         }
         if let Some(validation) = &self.validation {
-            return Ok((rows, encode(validation)?));
+            return Ok((rows, encode(validation, DatasetRole::Validation)?));
         }
         let ValidationOptions::Fraction(valid) =
             ValidationOptions::parse(self.config.val.as_deref())?

@@ -49,7 +49,7 @@ pub use error::TrainError;
 pub use event::{RunStarted, TrainEvent, TrainFlow, TrainStep, ValidationPass};
 pub use export::load_with_adapter;
 pub use inputs::{TrainInputs, ValidationOptions};
-pub use rows::{TrainRows, ragged};
+pub use rows::{DatasetRole, TrainRows, ragged};
 pub use run::{NewestRun, RunDir};
 pub use schedule::{RateCurve, RateSchedule};
 pub use session::{RunOutcome, RunStart, TrainListener, train};

@@ -1,6 +1,6 @@
 //! Encoded rows and their batches.
 
-use std::ops::Range;
+use std::{fmt, ops::Range};
 
 use super::error::TrainError;
 use openlora_decoder::TokenBatch;
@@ -12,6 +12,24 @@ use openlora_model::{
     },
     text::TextCodec,
 };
+
+/// What the rows of a dataset are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DatasetRole {
+    Training,
+    Validation,
+    HeldOut,
+}
+
+impl fmt::Display for DatasetRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Training => "training",
+            Self::Validation => "validation",
+            Self::HeldOut => "held-out",
+        })
+    }
+}
 
 /// Encoded training rows; `sources[i]` is the source of row `i`, `origins[i]` its position in the
 /// dataset, which the parts of a divided row share.
@@ -32,11 +50,12 @@ impl TrainRows {
         task: &Task,
         dataset: &Dataset,
         options: &EncodeOptions,
+        role: DatasetRole,
     ) -> Result<Self, TrainError> {
         task.check(dataset)?;
         let fitted = fit_rows(codec, task, dataset, options)?;
         if let (true, Some(long)) = (fitted.encoded.is_empty(), fitted.long.if_any()) {
-            return Err(TrainError::AllLong(long));
+            return Err(TrainError::AllLong { rows: role, long });
         }
         let source = |origin: &usize| dataset.rows[*origin].source;
         Ok(Self {

@@ -19,7 +19,8 @@ use openlora_model::{
     dataset::{ColumnNames, Dataset},
 };
 use openlora_train::{
-    RunDir, RunStart, TrainFlow, TrainInputs, TrainRows, load_with_adapter, run::files, train,
+    DatasetRole, RunDir, RunStart, TrainFlow, TrainInputs, TrainRows, load_with_adapter,
+    run::files, train,
 };
 
 /// Longest answer.
@@ -143,7 +144,14 @@ fn asked(
         .or(inputs.validation.as_ref())
         .unwrap_or(&inputs.dataset);
     let options = inputs.config.encode_options();
-    let rows = TrainRows::encode(&inputs.codec, &inputs.task, dataset, &options)?.encoded;
+    let rows = TrainRows::encode(
+        &inputs.codec,
+        &inputs.task,
+        dataset,
+        &options,
+        DatasetRole::HeldOut,
+    )?;
+    let rows = rows.encoded;
     let ends = |token: u32| inputs.codec.stop_ids().contains(&token);
     let step = rows.len().div_ceil(count.max(1)).max(1);
     let mut asked = Vec::new();

@@ -68,11 +68,18 @@ fn read(context: &CommandContext, files: &[PathBuf]) -> Result<Vec<CheckedPart>,
     if files.is_empty() {
         parts.extend(held_out(&context.settings)?);
     }
-    let inspected = |(name, sources): (_, Vec<_>)| CheckedPart {
-        name,
-        found: dataset::inspect(&sources, FAULTS_SHOWN),
-        lengths: None,
-        choices: Vec::new(),
+    let loss = encode_options(&context.settings)?.loss;
+    let inspected = |(name, sources): (_, Vec<_>)| {
+        let found = dataset::inspect(&sources, FAULTS_SHOWN);
+        CheckedPart {
+            name,
+            found: DataInspection {
+                dataset: found.dataset.for_loss(loss),
+                ..found
+            },
+            lengths: None,
+            choices: Vec::new(),
+        }
     };
     Ok(parts.into_iter().map(inspected).collect())
 }

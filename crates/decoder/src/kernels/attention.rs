@@ -90,14 +90,12 @@ impl CustomOp3 for AttentionOp {
         v: &CpuStorage,
         v_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let pass = AttentionPass {
-            op: self,
-            q: values(q, q_layout)?,
-            k: values(k, k_layout)?,
-            v: values(v, v_layout)?,
-        };
-        let groups = self.each_group(|row, kv_head| pass.group(row, kv_head).forward());
-        output(self.assemble(&groups), q_layout.shape().clone())
+        let mixed = self.mix(
+            values(q, q_layout)?,
+            values(k, k_layout)?,
+            values(v, v_layout)?,
+        );
+        output(mixed, q_layout.shape().clone())
     }
 
     fn bwd(
@@ -110,13 +108,33 @@ impl CustomOp3 for AttentionOp {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (q_held, k_held, v_held) = (TensorRead::new(q), TensorRead::new(k), TensorRead::new(v));
         let grad = TensorRead::new(grad);
-        let pass = AttentionPass {
-            op: self,
-            q: q_held.values()?,
-            k: k_held.values()?,
-            v: v_held.values()?,
-        };
-        let grad = grad.values()?;
+        let (q_values, k_values) = (q_held.values()?, k_held.values()?);
+        let found = self.gradients(q_values, k_values, v_held.values()?, grad.values()?);
+        let grad_q = tensor(found.q, q.shape())?;
+        let grad_k = tensor(found.k, k.shape())?;
+        let grad_v = tensor(found.v, v.shape())?;
+        Ok((Some(grad_q), Some(grad_k), Some(grad_v)))
+    }
+}
+
+/// The gradients of q, k and v, in their shapes.
+pub struct AttentionGradients {
+    pub q: Vec<f32>,
+    pub k: Vec<f32>,
+    pub v: Vec<f32>,
+}
+
+impl AttentionOp {
+    /// The values that each query attends to.
+    pub fn mix(&self, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
+        let pass = AttentionPass { op: self, q, k, v };
+        let groups = self.each_group(|row, kv_head| pass.group(row, kv_head).forward());
+        self.assemble(&groups)
+    }
+
+    /// The gradients, from that of the result.
+    pub fn gradients(&self, q: &[f32], k: &[f32], v: &[f32], grad: &[f32]) -> AttentionGradients {
+        let pass = AttentionPass { op: self, q, k, v };
         let groups = self.each_group(|row, kv_head| pass.group(row, kv_head).backward(grad));
         let mut parts = (Vec::new(), Vec::new(), Vec::new());
         for gradients in groups {
@@ -124,14 +142,13 @@ impl CustomOp3 for AttentionOp {
             parts.1.push(gradients.k);
             parts.2.push(gradients.v);
         }
-        let grad_q = tensor(self.assemble(&parts.0), q.shape())?;
-        let grad_k = tensor(self.assemble_keys(&parts.1), k.shape())?;
-        let grad_v = tensor(self.assemble_keys(&parts.2), v.shape())?;
-        Ok((Some(grad_q), Some(grad_k), Some(grad_v)))
+        AttentionGradients {
+            q: self.assemble(&parts.0),
+            k: self.assemble_keys(&parts.1),
+            v: self.assemble_keys(&parts.2),
+        }
     }
-}
 
-impl AttentionOp {
     /// Runs `work` for every row and key head in parallel; results in (row, key head) order.
     fn each_group<T: Send>(&self, work: impl Fn(&RaggedRow, usize) -> T + Sync + Send) -> Vec<T> {
         let kv_heads = self.heads.kv_heads;

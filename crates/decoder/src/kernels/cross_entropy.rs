@@ -128,6 +128,20 @@ impl CustomOp2 for HeadLoss {
     }
 }
 
+/// The loss of rows of hidden states with a frozen head, and the gradient of the rows.
+pub fn frozen_head_loss(
+    hidden: &[f32],
+    weight: &Tensor,
+    tokens: &[u32],
+) -> Result<(f32, Vec<f32>)> {
+    let wanted = WantedGradients {
+        hidden: true,
+        weight: false,
+    };
+    let (loss, gradients) = head_loss(hidden, &HeadWeight::Frozen(weight), tokens, &wanted)?;
+    Ok((loss, gradients.hidden))
+}
+
 fn store(slot: &Mutex<Option<LossGradients>>, gradients: LossGradients) {
     *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(gradients);
 }

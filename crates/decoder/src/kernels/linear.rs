@@ -81,25 +81,11 @@ impl CustomOp3 for LoraLinear {
             values(a, a_layout)?,
             values(b, b_layout)?,
         );
-        let (tokens, width) = matrix(x_layout.shape());
+        let (tokens, _) = matrix(x_layout.shape());
         let (rank, out) = (a_layout.dims()[0], b_layout.dims()[0]);
-        let mut y = frozen_forward(&self.weight, self.bias.as_ref(), x)?;
-        let dropped = self.dropped(x);
-        let input = dropped.as_deref().unwrap_or(x);
-        let low = product(
-            StridedMatrix::new(input, tokens, width),
-            StridedMatrix::new(a, rank, width).t(),
-            1.0,
-        );
-        let target = MatmulTarget::new(&mut y, tokens, out).adding();
-        let up = StridedMatrix::new(b, out, rank).t();
-        multiply(
-            target,
-            self.scale,
-            StridedMatrix::new(&low, tokens, rank),
-            up,
-            MatmulThreads::All,
-        );
+        let factors = LoraPair { a, b, rank };
+        let mut y = vec![0f32; tokens * out];
+        self.forward_into(x, &factors, &mut y)?;
         output(y, (tokens, out))
     }
 
@@ -111,28 +97,93 @@ impl CustomOp3 for LoraLinear {
         _y: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (tokens, width) = x.dims2()?;
-        let (out, rank) = b.dims2()?;
+        let (_, rank) = b.dims2()?;
         let (x_held, a_held, b_held) = (TensorRead::new(x), TensorRead::new(a), TensorRead::new(b));
         let grad_held = TensorRead::new(grad);
-        let dropped = self.dropped(x_held.values()?);
-        let input = StridedMatrix::new(
-            dropped.as_deref().unwrap_or(x_held.values()?),
-            tokens,
-            width,
+        let factors = LoraPair {
+            a: a_held.values()?,
+            b: b_held.values()?,
+            rank,
+        };
+        let mut grad_x = x.track_op().then(|| vec![0f32; x.elem_count()]);
+        let found = self.backward(
+            x_held.values()?,
+            &factors,
+            grad_held.values()?,
+            grad_x.as_deref_mut(),
+        )?;
+        let grad_x = grad_x.map(|grad_x| tensor(grad_x, x.shape())).transpose()?;
+        Ok(match found {
+            None => (grad_x, None, None),
+            Some(found) => (
+                grad_x,
+                Some(tensor(found.a, a.shape())?),
+                Some(tensor(found.b, b.shape())?),
+            ),
+        })
+    }
+}
+
+/// The factors of a module: A `[rank, in]` and B `[out, rank]`.
+pub struct LoraPair<'a> {
+    pub a: &'a [f32],
+    pub b: &'a [f32],
+    pub rank: usize,
+}
+
+/// The gradients of a module's factors, in their shapes.
+pub struct PairGradients {
+    pub a: Vec<f32>,
+    pub b: Vec<f32>,
+}
+
+impl LoraLinear {
+    /// Writes the result for x `[tokens, in]` to `y`.
+    pub fn forward_into(&self, x: &[f32], factors: &LoraPair<'_>, y: &mut [f32]) -> Result<()> {
+        let LoraPair { a, b, rank } = *factors;
+        let (out, width) = self.weight.dims()?;
+        let tokens = x.len() / width;
+        frozen_forward_into(&self.weight, self.bias.as_ref(), x, y)?;
+        let dropped = self.dropped(x);
+        let input = dropped.as_deref().unwrap_or(x);
+        let low = product(
+            StridedMatrix::new(input, tokens, width),
+            StridedMatrix::new(a, rank, width).t(),
+            1.0,
         );
-        let grads = StridedMatrix::new(grad_held.values()?, tokens, out);
-        let (a_values, b_values) = (a_held.values()?, b_held.values()?);
-        let (a_matrix, b_matrix) = (
-            StridedMatrix::new(a_values, rank, width),
-            StridedMatrix::new(b_values, out, rank),
+        multiply(
+            MatmulTarget::new(y, tokens, out).adding(),
+            self.scale,
+            StridedMatrix::new(&low, tokens, rank),
+            StridedMatrix::new(b, out, rank).t(),
+            MatmulThreads::All,
         );
-        let low = product(input, a_matrix.t(), 1.0);
-        let grad_low = product(grads, b_matrix, self.scale);
+        Ok(())
+    }
+
+    /// Writes the gradient of x to `grad_x`, if it is wanted, and returns those of the factors, or
+    /// passes their terms to the tap.
+    pub fn backward(
+        &self,
+        x: &[f32],
+        factors: &LoraPair<'_>,
+        grad: &[f32],
+        grad_x: Option<&mut [f32]>,
+    ) -> Result<Option<PairGradients>> {
+        let LoraPair { a, b, rank } = *factors;
+        let (out, width) = self.weight.dims()?;
+        let tokens = x.len() / width;
+        let dropped = self.dropped(x);
+        let x = dropped.as_deref().unwrap_or(x);
+        let input = StridedMatrix::new(x, tokens, width);
+        let grads = StridedMatrix::new(grad, tokens, out);
+        let a = StridedMatrix::new(a, rank, width);
+        let low = product(input, a.t(), 1.0);
+        let grad_low = product(grads, StridedMatrix::new(b, out, rank), self.scale);
         if let Some(tap) = &self.tap {
             tap.pass(&ModulePass {
-                input: dropped.as_deref().unwrap_or(x_held.values()?),
-                grad: grad_held.values()?,
+                input: x,
+                grad,
                 low: &low,
                 grad_low: &grad_low,
                 scale: self.scale,
@@ -140,54 +191,53 @@ impl CustomOp3 for LoraLinear {
             });
         }
         let grad_low = StridedMatrix::new(&grad_low, tokens, rank);
-        let grad_x = match x.track_op() {
-            true => Some(tensor(
-                self.grad_x(grad_held.values()?, grad_low, a_matrix)?,
-                x.shape(),
-            )?),
-            false => None,
-        };
-        if self.tap.is_some() {
-            return Ok((grad_x, None, None));
+        if let Some(grad_x) = grad_x {
+            self.grad_x(grad, grad_low, a, grad_x)?;
         }
-        let grad_b = product(
-            grads.t(),
-            StridedMatrix::new(&low, tokens, rank),
-            self.scale,
-        );
-        let grad_a = product(grad_low.t(), input, 1.0);
-        Ok((
-            grad_x,
-            Some(tensor(grad_a, a.shape())?),
-            Some(tensor(grad_b, b.shape())?),
-        ))
+        if self.tap.is_some() {
+            return Ok(None);
+        }
+        let low = StridedMatrix::new(&low, tokens, rank);
+        Ok(Some(PairGradients {
+            b: product(grads.t(), low, self.scale),
+            a: product(grad_low.t(), input, 1.0),
+        }))
     }
-}
 
-impl LoraLinear {
     /// g·W + mask ∘ (gₗₒw·A)
     fn grad_x(
         &self,
         grad: &[f32],
         grad_low: StridedMatrix<'_>,
         a: StridedMatrix<'_>,
-    ) -> Result<Vec<f32>> {
-        let mut grad_x = frozen_backward(&self.weight, grad)?;
+        grad_x: &mut [f32],
+    ) -> Result<()> {
+        frozen_backward_into(&self.weight, grad, grad_x)?;
         let Some(dropout) = self.dropout else {
             let (tokens, width) = (grad_low.rows(), a.columns());
-            let target = MatmulTarget::new(&mut grad_x, tokens, width).adding();
+            let target = MatmulTarget::new(grad_x, tokens, width).adding();
             multiply(target, 1.0, grad_low, a, MatmulThreads::All);
-            return Ok(grad_x);
+            return Ok(());
         };
         let mut through = product(grad_low, a, 1.0);
         dropout.apply(&mut through);
-        for_row_blocks(&mut grad_x, a.columns(), |first, rows| {
-            for (g, t) in rows.iter_mut().zip(&through[first * a.columns()..]) {
-                *g += t;
+        add_to(grad_x, &through);
+        Ok(())
+    }
+}
+
+/// Values per task of a sum.
+const SUMMED: usize = 16_384;
+
+/// sum += term
+pub fn add_to(sum: &mut [f32], term: &[f32]) {
+    sum.par_chunks_mut(SUMMED)
+        .zip(term.par_chunks(SUMMED))
+        .for_each(|(sum, term)| {
+            for (s, t) in sum.iter_mut().zip(term) {
+                *s += t;
             }
         });
-        Ok(grad_x)
-    }
 }
 
 /// y = x·Wᵀ with a trainable W: arguments x and W.
@@ -317,8 +367,20 @@ pub(super) fn frozen_forward(
     x: &[f32],
 ) -> Result<Vec<f32>> {
     let (out, width) = weight.dims()?;
+    let mut y = vec![0f32; x.len() / width * out];
+    frozen_forward_into(weight, bias, x, &mut y)?;
+    Ok(y)
+}
+
+/// Writes x·Wᵀ + b to `y`.
+pub fn frozen_forward_into(
+    weight: &FrozenWeight,
+    bias: Option<&Tensor>,
+    x: &[f32],
+    y: &mut [f32],
+) -> Result<()> {
+    let (out, width) = weight.dims()?;
     let tokens = x.len() / width;
-    let mut y = vec![0f32; tokens * out];
     let x = StridedMatrix::new(x, tokens, width);
     weight.for_blocks(|first, rows, block| {
         let target = MatmulTarget::strided(&mut y[first..], tokens, rows, out);
@@ -331,18 +393,25 @@ pub(super) fn frozen_forward(
         );
     })?;
     if let Some(bias) = bias {
-        add_bias(&mut y, TensorRead::new(bias).values()?);
+        add_bias(y, TensorRead::new(bias).values()?);
     }
-    Ok(y)
+    Ok(())
 }
 
 /// g·W
 pub(super) fn frozen_backward(weight: &FrozenWeight, grad: &[f32]) -> Result<Vec<f32>> {
     let (out, width) = weight.dims()?;
+    let mut grad_x = vec![0f32; grad.len() / out * width];
+    frozen_backward_into(weight, grad, &mut grad_x)?;
+    Ok(grad_x)
+}
+
+/// Writes g·W to `grad_x`.
+pub fn frozen_backward_into(weight: &FrozenWeight, grad: &[f32], grad_x: &mut [f32]) -> Result<()> {
+    let (out, width) = weight.dims()?;
     let tokens = grad.len() / out;
-    let mut grad_x = vec![0f32; tokens * width];
     weight.for_blocks(|first, rows, block| {
-        let target = MatmulTarget::new(&mut grad_x, tokens, width);
+        let target = MatmulTarget::new(grad_x, tokens, width);
         let target = if first == 0 { target } else { target.adding() };
         let grad = StridedMatrix::strided(&grad[first..], tokens, rows, out);
         multiply(
@@ -353,5 +422,5 @@ pub(super) fn frozen_backward(weight: &FrozenWeight, grad: &[f32]) -> Result<Vec
             MatmulThreads::All,
         );
     })?;
-    Ok(grad_x)
+    Ok(())
 }

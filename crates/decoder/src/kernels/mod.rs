@@ -36,18 +36,19 @@ fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
 }
 
 /// The f32 values of a tensor, locked for reading.
-struct TensorRead<'a> {
+pub struct TensorRead<'a> {
     storage: RwLockReadGuard<'a, Storage>,
     layout: &'a Layout,
 }
 
 impl<'a> TensorRead<'a> {
-    fn new(tensor: &'a Tensor) -> Self {
+    pub fn new(tensor: &'a Tensor) -> Self {
         let (storage, layout) = tensor.storage_and_layout();
         Self { storage, layout }
     }
 
-    fn values(&self) -> Result<&[f32]> {
+    /// The values, row by row.
+    pub fn values(&self) -> Result<&[f32]> {
         match &*self.storage {
             Storage::Cpu(storage) => values(storage, self.layout),
             _ => candle_core::bail!("a fused kernel needs values in main memory"),

@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::{BLOCK_ROWS, TensorRead, for_row_blocks, matrix, numeric, output, tensor, values};
+use super::{BLOCK_ROWS, TensorRead, for_row_blocks, numeric, output, tensor, values};
 
 /// With a weight that gets no gradient.
 pub struct FrozenNorm {
@@ -94,9 +94,15 @@ fn inverse_rms(x: &[f32], eps: f32) -> f32 {
 }
 
 fn forward(x: &[f32], weight: &[f32], shape: &Shape, eps: f32) -> Result<(CpuStorage, Shape)> {
-    let (_, width) = matrix(shape);
     let mut y = vec![0f32; x.len()];
-    for_row_blocks(&mut y, width, |first, rows| {
+    norm_rows(x, weight, eps, &mut y);
+    output(y, shape.clone())
+}
+
+/// Normalises rows as wide as the weight into `y`.
+pub fn norm_rows(x: &[f32], weight: &[f32], eps: f32, y: &mut [f32]) {
+    let width = weight.len();
+    for_row_blocks(y, width, |first, rows| {
         let inputs = x[first * width..].chunks_exact(width);
         for (y, x) in rows.chunks_exact_mut(width).zip(inputs) {
             let scale = inverse_rms(x, eps);
@@ -105,22 +111,21 @@ fn forward(x: &[f32], weight: &[f32], shape: &Shape, eps: f32) -> Result<(CpuSto
             }
         }
     });
-    output(y, shape.clone())
 }
 
-struct NormPass<'a> {
-    x: &'a [f32],
-    weight: &'a [f32],
-    grad: &'a [f32],
-    eps: f32,
+/// The backward pass of rows.
+pub struct NormPass<'a> {
+    pub x: &'a [f32],
+    pub weight: &'a [f32],
+    pub grad: &'a [f32],
+    pub eps: f32,
 }
 
 impl NormPass<'_> {
     /// With n = x·s and ĝ = g∘w: gx = s·(ĝ − n·mean(ĝ∘n)).
-    fn grad_x(&self) -> Vec<f32> {
+    pub fn grad_x_into(&self, out: &mut [f32]) {
         let width = self.weight.len();
-        let mut out = vec![0f32; self.x.len()];
-        for_row_blocks(&mut out, width, |first, rows| {
+        for_row_blocks(out, width, |first, rows| {
             let inputs = self.x[first * width..].chunks_exact(width);
             let grads = self.grad[first * width..].chunks_exact(width);
             for ((out, x), grad) in rows.chunks_exact_mut(width).zip(inputs).zip(grads) {
@@ -134,6 +139,11 @@ impl NormPass<'_> {
                 }
             }
         });
+    }
+
+    fn grad_x(&self) -> Vec<f32> {
+        let mut out = vec![0f32; self.x.len()];
+        self.grad_x_into(&mut out);
         out
     }
 

@@ -84,6 +84,12 @@ impl CustomOp2 for FrozenSwiGlu {
 
 fn forward(gate: &[f32], up: &[f32]) -> Vec<f32> {
     let mut out = vec![0f32; gate.len()];
+    swiglu_into(gate, up, &mut out);
+    out
+}
+
+/// Writes silu(gate) ∘ up to `out`.
+pub fn swiglu_into(gate: &[f32], up: &[f32], out: &mut [f32]) {
     let inputs = gate.par_chunks(BLOCK).zip(up.par_chunks(BLOCK));
     out.par_chunks_mut(BLOCK)
         .zip(inputs)
@@ -92,7 +98,6 @@ fn forward(gate: &[f32], up: &[f32]) -> Vec<f32> {
                 *o = g * sigmoid(*g) * u;
             }
         });
-    out
 }
 
 /// Gradients of gate and up.
@@ -100,6 +105,22 @@ fn backward(gate: &Tensor, up: &Tensor, grads: &[f32]) -> Result<(Option<Tensor>
     let (gate_held, up_held) = (TensorRead::new(gate), TensorRead::new(up));
     let (gates, ups) = (gate_held.values()?, up_held.values()?);
     let (mut grad_gate, mut grad_up) = (vec![0f32; gates.len()], vec![0f32; gates.len()]);
+    swiglu_gradients(gates, ups, grads, &mut grad_gate, &mut grad_up);
+    let (grad_gate, grad_up) = (
+        tensor(grad_gate, gate.shape())?,
+        tensor(grad_up, up.shape())?,
+    );
+    Ok((Some(grad_gate), Some(grad_up)))
+}
+
+/// Writes the gradients of gates and ups, from those of silu(gate) ∘ up.
+pub fn swiglu_gradients(
+    gates: &[f32],
+    ups: &[f32],
+    grads: &[f32],
+    grad_gate: &mut [f32],
+    grad_up: &mut [f32],
+) {
     let outputs = grad_gate
         .par_chunks_mut(BLOCK)
         .zip(grad_up.par_chunks_mut(BLOCK));
@@ -118,9 +139,4 @@ fn backward(gate: &Tensor, up: &Tensor, grads: &[f32]) -> Result<(Option<Tensor>
                 *gg = d * u * s * (1.0 + g * (1.0 - s));
             }
         });
-    let (grad_gate, grad_up) = (
-        tensor(grad_gate, gate.shape())?,
-        tensor(grad_up, up.shape())?,
-    );
-    Ok((Some(grad_gate), Some(grad_up)))
 }

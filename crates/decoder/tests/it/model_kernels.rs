@@ -26,6 +26,12 @@ const CONFIG: &str = r#"{
     "attention_bias": true, "use_sliding_window": true, "sliding_window": 40, "max_window_layers": 1
 }"#;
 
+/// Without norms of heads, biases and windows.
+const LLAMA: &str = r#"{
+    "model_type": "llama", "vocab_size": 97, "hidden_size": 96, "intermediate_size": 130,
+    "num_hidden_layers": 2, "num_attention_heads": 6, "num_key_value_heads": 2
+}"#;
+
 fn config(text: &str) -> ModelConfig {
     ModelConfig::parse(text, Path::new("config.json")).unwrap()
 }
@@ -311,6 +317,64 @@ fn products_do_not_depend_on_the_number_of_threads() {
     }
 }
 
+/// Our own kernels add in the order of the crate, whichever way the weights lie, so that a run
+/// continues with either.
+#[test]
+fn products_have_the_bits_of_the_crate() {
+    for (m, n, k) in [
+        (8, 48, 64),
+        (13, 576, 576),
+        (70, 97, 1536),
+        (64, 64, 700),
+        (100, 192, 1000),
+        (33, 130, 4096),
+    ] {
+        let a: Vec<f32> = (0..m * k).map(wobble).collect();
+        let b: Vec<f32> = (0..k * n).map(|i| wobble(i + 7)).collect();
+        for (by_output, adding) in [(true, false), (false, false), (true, true), (false, true)] {
+            let mut found: Vec<f32> = (0..m * n).map(|i| wobble(i + 3)).collect();
+            let mut expected = found.clone();
+            let target = MatmulTarget::new(&mut found, m, n);
+            multiply(
+                if adding { target.adding() } else { target },
+                1.0,
+                StridedMatrix::new(&a, m, k),
+                match by_output {
+                    true => StridedMatrix::new(&b, n, k).t(),
+                    false => StridedMatrix::new(&b, k, n),
+                },
+                MatmulThreads::All,
+            );
+            let (b_columns, b_rows) = if by_output { (k, 1) } else { (1, n) };
+            // SAFETY: the strides are those of matrices that fill their vectors.
+            unsafe {
+                gemm::gemm(
+                    m,
+                    n,
+                    k,
+                    expected.as_mut_ptr(),
+                    1,
+                    n as isize,
+                    adding,
+                    a.as_ptr(),
+                    1,
+                    k as isize,
+                    b.as_ptr(),
+                    b_columns as isize,
+                    b_rows as isize,
+                    1.0f32,
+                    1.0f32,
+                    false,
+                    false,
+                    false,
+                    gemm::Parallelism::None,
+                );
+            }
+            assert!(found == expected, "{m}x{n}x{k}, {by_output} {adding}");
+        }
+    }
+}
+
 #[test]
 fn exponential_is_exact_to_two_units() {
     for step in -8700..8800 {
@@ -547,6 +611,43 @@ fn checkpointed_activations_give_the_same_bits() {
                 "the loss, two blocks, the embedding"
             );
             assert!(whole == by_block, "every bit of every gradient");
+        }
+    }
+}
+
+/// Where only factors learn, no graph is built, and the values are those of the graph.
+#[test]
+fn a_direct_pass_gives_the_values_of_the_graph() {
+    let one = |target: &str| LoraConfig {
+        targets: vec![format!("model.layers.1.{target}")],
+        ..lora(0.0)
+    };
+    let adapters = [
+        lora(0.3),
+        one("self_attn.k_proj"),
+        one("self_attn.o_proj"),
+        one("mlp.up_proj"),
+        one("mlp.down_proj"),
+    ];
+    for (adapter, configuration) in adapters.iter().flat_map(|it| [(it, CONFIG), (it, LLAMA)]) {
+        let mut decoder = Decoder::random(&config(configuration), 3).unwrap();
+        perturb(&decoder);
+        decoder.attach_lora(adapter, 4).unwrap();
+        perturb(&decoder);
+        decoder.set_noise(11, 5);
+        decoder.set_training(true);
+        // Twice, so that buffers are used again; of several sizes.
+        for lengths in [&[70, 20, 130][..], &[9], &[70, 20, 130], &[64, 3]] {
+            for batch in [labelled(17, lengths), batch(lengths, 97)] {
+                let (direct, _) = run_backward(&decoder, &batch);
+                let (loss, _) = decoder.loss_sum(&batch).unwrap();
+                let graph = (&loss * 0.25).unwrap().backward().unwrap();
+                assert_eq!(direct["loss"], values(&loss));
+                for (name, var) in decoder.trainable() {
+                    let expected = graph.get(&var).map(values);
+                    assert_eq!(direct.get(&name), expected.as_ref(), "{name}");
+                }
+            }
         }
     }
 }

@@ -45,6 +45,39 @@ pub(crate) struct SignedWeights {
     unsigned: [__m256i; 2],
 }
 
+/// Eight rows of eight lanes as columns.
+///
+/// # Safety
+///
+/// The CPU has AVX.
+#[inline(always)]
+unsafe fn transpose_eight(rows: [__m256; LANES / 2]) -> [__m256; LANES / 2] {
+    // SAFETY: the caller's.
+    unsafe {
+        let mut pairs = rows;
+        for at in (0..LANES / 2).step_by(2) {
+            pairs[at] = _mm256_unpacklo_ps(rows[at], rows[at + 1]);
+            pairs[at + 1] = _mm256_unpackhi_ps(rows[at], rows[at + 1]);
+        }
+        // Afterwards, quads[4 i + j] holds in its part l of four lanes the values of rows 4 i to
+        // 4 i + 3 in column 4 l + j.
+        let mut quads = pairs;
+        for at in (0..LANES / 2).step_by(4) {
+            for half in 0..2 {
+                let (one, two) = (pairs[at + half], pairs[at + half + 2]);
+                quads[at + 2 * half] = _mm256_shuffle_ps::<0x44>(one, two);
+                quads[at + 2 * half + 1] = _mm256_shuffle_ps::<0xee>(one, two);
+            }
+        }
+        let mut columns = quads;
+        for at in 0..4 {
+            columns[at] = _mm256_permute2f128_ps::<0x20>(quads[at], quads[at + 4]);
+            columns[at + 4] = _mm256_permute2f128_ps::<0x31>(quads[at], quads[at + 4]);
+        }
+        columns
+    }
+}
+
 // SAFETY of every block below: the instructions are part of the features of `run_avx2` and, with
 // VNNI, of `run_avx_vnni`, which alone instantiate these lanes and which `Cpu` only calls where the CPU
 // has them. Loads and stores go
@@ -208,6 +241,25 @@ impl<const VNNI: bool> Lanes for Avx2Lanes<VNNI> {
                 _mm256_and_ps(self.0[half], keep)
             }))
         }
+    }
+
+    #[inline(always)]
+    fn transpose(rows: [Self; LANES]) -> [Self; LANES] {
+        let mut columns = rows;
+        for group in 0..2 {
+            for half in 0..2 {
+                let mut block = [rows[0].0[0]; LANES / 2];
+                for at in 0..LANES / 2 {
+                    block[at] = rows[group * LANES / 2 + at].0[half];
+                }
+                // SAFETY: see above.
+                let turned = unsafe { transpose_eight(block) };
+                for at in 0..LANES / 2 {
+                    columns[half * LANES / 2 + at].0[group] = turned[at];
+                }
+            }
+        }
+        columns
     }
 
     #[inline(always)]

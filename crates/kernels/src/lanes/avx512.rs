@@ -121,6 +121,46 @@ impl Lanes for Avx512Lanes {
     }
 
     #[inline(always)]
+    fn transpose(rows: [Self; LANES]) -> [Self; LANES] {
+        // SAFETY: see above.
+        unsafe {
+            let mut pairs = rows;
+            for at in (0..LANES).step_by(2) {
+                let (one, two) = (rows[at].0, rows[at + 1].0);
+                pairs[at] = Self(_mm512_unpacklo_ps(one, two));
+                pairs[at + 1] = Self(_mm512_unpackhi_ps(one, two));
+            }
+            // Afterwards, quads[4 i + j] holds in its part l of four lanes the values of rows 4 i to
+            // 4 i + 3 in column 4 l + j.
+            let mut quads = pairs;
+            for at in (0..LANES).step_by(4) {
+                for half in 0..2 {
+                    let one = _mm512_castps_pd(pairs[at + half].0);
+                    let two = _mm512_castps_pd(pairs[at + half + 2].0);
+                    let low = _mm512_unpacklo_pd(one, two);
+                    let high = _mm512_unpackhi_pd(one, two);
+                    quads[at + 2 * half] = Self(_mm512_castpd_ps(low));
+                    quads[at + 2 * half + 1] = Self(_mm512_castpd_ps(high));
+                }
+            }
+            let mut columns = quads;
+            for at in 0..4 {
+                let (one, two) = (quads[at].0, quads[at + 4].0);
+                let (three, four) = (quads[at + 8].0, quads[at + 12].0);
+                let even = _mm512_shuffle_f32x4::<0x88>(one, two);
+                let odd = _mm512_shuffle_f32x4::<0xdd>(one, two);
+                let later_even = _mm512_shuffle_f32x4::<0x88>(three, four);
+                let later_odd = _mm512_shuffle_f32x4::<0xdd>(three, four);
+                columns[at] = Self(_mm512_shuffle_f32x4::<0x88>(even, later_even));
+                columns[at + 4] = Self(_mm512_shuffle_f32x4::<0x88>(odd, later_odd));
+                columns[at + 8] = Self(_mm512_shuffle_f32x4::<0xdd>(even, later_even));
+                columns[at + 12] = Self(_mm512_shuffle_f32x4::<0xdd>(odd, later_odd));
+            }
+            columns
+        }
+    }
+
+    #[inline(always)]
     fn prefetch(place: *const u8) {
         // SAFETY: a prefetch reads nothing and may name any address.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(place.cast()) }

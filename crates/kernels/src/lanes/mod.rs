@@ -63,6 +63,24 @@ pub(crate) trait Lanes: Copy {
     /// `self`, or zero in lanes where `key < limit`.
     fn zero_below(self, key: Self, limit: Self) -> Self;
 
+    /// Sixteen rows as sixteen columns.
+    #[inline(always)]
+    fn transpose(rows: [Self; LANES]) -> [Self; LANES] {
+        let mut from = [[0.0; LANES]; LANES];
+        for row in 0..LANES {
+            rows[row].store(&mut from[row]);
+        }
+        let mut columns = rows;
+        for column in 0..LANES {
+            let mut lanes = [0.0; LANES];
+            for row in 0..LANES {
+                lanes[row] = from[row][column];
+            }
+            columns[column] = Self::load(&lanes);
+        }
+        columns
+    }
+
     /// Asks for the cache line of any address.
     fn prefetch(place: *const u8);
     /// The same, for a use that is many lines away: it leaves the first-level cache alone.

@@ -7,6 +7,7 @@
 )]
 
 mod attention;
+mod dense;
 mod golden;
 mod lora;
 mod pointwise;

@@ -27,9 +27,9 @@ pub struct LongRows {
     pub rows: usize,
     /// Those that are longer than the limit.
     pub long: usize,
-    /// Tokens of the longest row before it is cut.
+    /// Length of the longest row before it is cut, as it is compared with the limit.
     pub longest: usize,
-    /// Tokens of the long rows.
+    /// Tokens of the long rows, with their own labels.
     pub tokens: usize,
     /// Rows that the long ones become.
     pub kept_rows: usize,
@@ -49,25 +49,42 @@ impl LongRows {
         }
     }
 
-    /// Counts a row of `tokens` tokens, of which rows of these sizes are left: itself, unless it is too
-    /// long.
-    pub fn count(&mut self, tokens: usize, left: impl IntoIterator<Item = usize>) {
+    /// Whether a row of this length is too long.
+    pub fn exceeds(&self, length: usize) -> bool {
+        length > self.max_len
+    }
+
+    /// Counts a row that fits.
+    pub fn count_fitting(&mut self, length: usize) {
         self.rows += 1;
-        self.longest = self.longest.max(tokens);
-        if tokens > self.max_len {
-            self.long += 1;
-            self.tokens += tokens;
-            for size in left {
-                self.kept_rows += 1;
-                self.kept_tokens += size;
-            }
+        self.longest = self.longest.max(length);
+    }
+
+    /// Counts a row that is too long and has `tokens` tokens, of which rows of these sizes are left.
+    pub fn count_long(
+        &mut self,
+        length: usize,
+        tokens: usize,
+        left: impl IntoIterator<Item = usize>,
+    ) {
+        self.count_fitting(length);
+        self.long += 1;
+        self.tokens += tokens;
+        for size in left {
+            self.kept_rows += 1;
+            self.kept_tokens += size;
         }
     }
 
-    /// Counts a row with what became of it.
-    fn count_result(&mut self, tokens: usize, became: &Result<Vec<EncodedRow>, RowFault>) {
+    /// Counts a row that is too long with what became of it.
+    fn count_result(
+        &mut self,
+        length: usize,
+        tokens: usize,
+        became: &Result<Vec<EncodedRow>, RowFault>,
+    ) {
         let rows = became.as_deref().unwrap_or_default();
-        self.count(tokens, rows.iter().map(|row| row.ids.len()));
+        self.count_long(length, tokens, rows.iter().map(|row| row.ids.len()));
         self.refused += usize::from(became.is_err());
     }
 
@@ -139,13 +156,14 @@ pub fn fit_rows(
         let at_row = |fault| dataset.row_error(row, fault);
         let whole = encode_whole(codec, task, &row.example, options.loss).map_err(at_row)?;
         let tokens = whole.ids.len();
-        if tokens <= options.max_len {
-            fitted.long.count(tokens, []);
+        let length = limited_length(codec, task, &row.example, tokens, options).map_err(at_row)?;
+        if !fitted.long.exceeds(length) {
+            fitted.long.count_fitting(length);
             fitted.push(origin, [whole]);
             continue;
         }
         let became = treat(codec, task, &row.example, whole, options);
-        fitted.long.count_result(tokens, &became);
+        fitted.long.count_result(length, tokens, &became);
         match became {
             Ok(rows) => fitted.push(origin, rows),
             Err(fault @ RowFault::TooLong { .. }) if refused.is_none() => {
@@ -213,16 +231,20 @@ impl LongRowForecast {
         let tokens = whole.ids.len();
         let mut found = None;
         for choice in &mut self.choices {
-            if tokens <= options.max_len {
-                choice.count(tokens, []);
-                continue;
-            }
             let treated = EncodeOptions {
                 on_long: choice.on_long,
                 ..*options
             };
+            let length = match limited_length(codec, task, example, tokens, &treated) {
+                Ok(length) => length,
+                Err(fault) => return Some(fault),
+            };
+            if !choice.exceeds(length) {
+                choice.count_fitting(length);
+                continue;
+            }
             let became = treat(codec, task, example, whole.clone(), &treated);
-            choice.count_result(tokens, &became);
+            choice.count_result(length, tokens, &became);
             if choice.on_long == options.on_long {
                 found = became.err();
             }
@@ -330,6 +352,36 @@ fn shorten(
         least: length(&cut)?,
         limit,
     })
+}
+
+/// The length of a row of `tokens` tokens that is compared with the limit: where long rows are cut or
+/// left out, that with the task's longest label, so that what becomes of a text does not depend on its
+/// label. The length of a row that certainly fits may be too small.
+///
+/// # Errors
+///
+/// The row cannot be encoded with another label.
+pub fn limited_length(
+    codec: &TextCodec,
+    task: &Task,
+    example: &TrainingExample,
+    tokens: usize,
+    options: &EncodeOptions,
+) -> Result<usize, RowFault> {
+    let Task::Classify { labels, .. } = task else {
+        return Ok(tokens);
+    };
+    match options.on_long {
+        OnLong::Error | OnLong::Split => return Ok(tokens),
+        OnLong::Drop | OnLong::Truncate => {}
+    }
+    // A label takes at most a token for each byte, and a few for what is before and after it.
+    let longest = labels.iter().map(String::len).max().unwrap_or(0);
+    let bound = tokens.saturating_add(2 * longest + 8);
+    match bound <= options.max_len {
+        true => Ok(tokens),
+        false => row_length(codec, task, example, options),
+    }
 }
 
 /// Tokens of a row; of a labelled one with its task's longest label, so that the cut is the same for

@@ -34,6 +34,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 pub use column_names::ColumnNames;
+use encode::LossOn;
 pub use error::{DataError, RowFault};
 pub use locked::LockedSource;
 pub use shape::RowShape;
@@ -173,6 +174,24 @@ impl TrainingExample {
         Sha256::digest(digest::canonical_line(self)).into()
     }
 
+    fn forget_context_messages(&mut self) {
+        if let Self::Chat {
+            context_messages, ..
+        } = self
+        {
+            context_messages.clear();
+        }
+    }
+
+    /// The example as a loss distinguishes it: messages that are no answers are learned only where
+    /// every message is, so their marks mean nothing otherwise.
+    pub fn for_loss(mut self, loss: LossOn) -> Self {
+        if loss == LossOn::Completion {
+            self.forget_context_messages();
+        }
+        self
+    }
+
     /// The label of a labelled row.
     pub fn label(&self) -> Option<&str> {
         match self {
@@ -278,6 +297,24 @@ impl Dataset {
             unread: Vec::new(),
             left_out: Vec::new(),
             left_out_messages: Vec::new(),
+        }
+    }
+
+    /// The dataset as a loss distinguishes its rows (see [`TrainingExample::for_loss`]), with their
+    /// digests: a mark without effect does not change them.
+    pub fn for_loss(mut self, loss: LossOn) -> Self {
+        let is_marked = |row: &DataRow| !row.example.context_messages().is_empty();
+        if loss == LossOn::All || !self.rows.iter().any(is_marked) {
+            return self;
+        }
+        for row in &mut self.rows {
+            row.example.forget_context_messages();
+        }
+        Self {
+            unread: self.unread,
+            left_out: self.left_out,
+            left_out_messages: self.left_out_messages,
+            ..Self::new(self.sources, self.rows)
         }
     }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{
     DataError, Dataset, RowFault, Task,
     encode::{EncodeOptions, encode_whole},
-    long::{LongRowForecast, LongRows, OnLong},
+    long::{LongRowForecast, LongRows, OnLong, limited_length},
 };
 use crate::text::TextCodec;
 
@@ -92,7 +92,9 @@ pub fn lengths(
                 counts.push(tokens);
                 learned += whole.targets.iter().filter(|target| **target).count();
                 let fault = forecast.measure(codec, task, &row.example, &whole, options);
-                beyond_base(tokens, options, base_limit).or(fault)
+                let length = limited_length(codec, task, &row.example, tokens, options);
+                let length = length.unwrap_or(tokens);
+                beyond_base(tokens, length, options, base_limit).or(fault)
             }
             Err(fault) => Some(fault),
         };
@@ -110,10 +112,15 @@ pub fn lengths(
 }
 
 /// The fault of a row that is longer than the base reads, after it was cut if it was to be.
-fn beyond_base(tokens: usize, options: &EncodeOptions, limit: usize) -> Option<RowFault> {
+fn beyond_base(
+    tokens: usize,
+    length: usize,
+    options: &EncodeOptions,
+    limit: usize,
+) -> Option<RowFault> {
     let tokens = match options.on_long {
         OnLong::Error => tokens,
-        OnLong::Drop if tokens > options.max_len => return None,
+        OnLong::Drop if length > options.max_len => return None,
         OnLong::Drop | OnLong::Truncate | OnLong::Split => tokens.min(options.max_len),
     };
     (tokens > limit).then_some(RowFault::BeyondBase { tokens, limit })

@@ -360,7 +360,11 @@ fn requests_marked_as_not_learned_are_kept_and_told_where_they_matter() {
         );
         assert_eq!(only(&line), (masked, vec![]));
     }
-    // A row without marks has the canonical line that it always had.
+    // A row without marks has the canonical line that it always had, and so has one with a mark that
+    // the loss does not ask for.
+    let masked = masked_chat(&turns, &[], &[0]);
+    assert_eq!(masked.clone().for_loss(LossOn::Completion), plain);
+    assert_eq!(masked.clone().for_loss(LossOn::All), masked);
     assert_eq!(
         serde_json::to_string(&plain).unwrap(),
         r#"{"kind":"chat","messages":[{"role":"user","content":"Lamp?"},{"role":"assistant","content":"Green."}]}"#
@@ -373,6 +377,21 @@ fn requests_marked_as_not_learned_are_kept_and_told_where_they_matter() {
     ];
     let file = source(dir.path(), "rows.jsonl", rows.join("\n"));
     let dataset = dataset::load(&[file]).unwrap();
+    let plain = source(
+        dir.path(),
+        "plain.jsonl",
+        [turn(""), turn(""), turn("")].join("\n"),
+    );
+    let plain = dataset::load(&[plain]).unwrap();
+    let by_loss = |loss| dataset.clone().for_loss(loss);
+    assert_eq!(by_loss(LossOn::All), dataset);
+    assert_ne!(dataset.digest, plain.digest);
+    let unmarked = by_loss(LossOn::Completion);
+    assert_eq!(
+        (&unmarked.digest, &unmarked.source_digests, &unmarked.rows),
+        (&plain.digest, &plain.source_digests, &plain.rows)
+    );
+    assert_eq!(unmarked.left_out_messages, dataset.left_out_messages);
     let told = |loss| -> Vec<String> {
         let told = warnings::of_reading(&dataset, loss).into_iter();
         told.map(|it| it.with_path(|_| "rows.jsonl".into()).to_string())

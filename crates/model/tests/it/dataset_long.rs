@@ -123,7 +123,7 @@ fn a_labelled_text_is_cut_at_its_end_for_the_longest_label() {
             max_len: limit,
             rows: 2,
             long: 1,
-            longest: whole,
+            longest: fitting.tokens(labelled(LONG, "down and out of it")),
             tokens: whole,
             kept_rows: 1,
             kept_tokens: kept.ids.len(),
@@ -210,11 +210,41 @@ fn a_text_that_is_cut_is_not_ended() {
     assert_eq!(fitted.encoded[1].ids.last().copied(), end);
 }
 
+/// What becomes of a text does not depend on its label, where something becomes of it.
+#[test]
+fn a_row_that_fits_with_its_own_label_only_is_too_long() {
+    let rows = [
+        labelled(LONG, "up"),
+        labelled(LONG, "down and out of it"),
+        labelled("up", "up"),
+    ];
+    let fitting = Fitting::new(classifier(), rows);
+    let [own, longest] = ["up", "down and out of it"].map(|it| fitting.tokens(labelled(LONG, it)));
+    assert!(own < longest);
+    for limit in [own, longest - 1] {
+        let dropped = fitting.fit(limit, OnLong::Drop);
+        assert_eq!((dropped.long.long, dropped.origins), (2, vec![2]));
+        let cut = fitting.fit(limit, OnLong::Truncate);
+        assert_eq!((cut.long.long, cut.long.longest), (2, longest));
+        let texts = [0, 1].map(|row| match fitting.shortened(row, limit) {
+            TrainingExample::Labelled { text, .. } => text,
+            _ => panic!("another kind of row"),
+        });
+        assert_eq!(texts[0], texts[1]);
+        assert!(texts[0].len() < LONG.len());
+        let (_, message, _) = fitting.fault(limit, OnLong::Error);
+        let expected = format!("mem:2: {longest} tokens, expected at most {limit}");
+        assert_eq!(message, expected);
+    }
+    assert_eq!(fitting.fit(longest, OnLong::Drop).long.long, 0);
+}
+
 #[test]
 fn rows_are_left_out() {
     let rows = [labelled(LONG, "up"), labelled("going up", "up")];
     let fitting = Fitting::new(classifier(), rows);
-    let limit = fitting.tokens(labelled("going up", "up"));
+    let limit = fitting.tokens(labelled("going up", "down and out of it"));
+    let longest = fitting.tokens(labelled(LONG, "down and out of it"));
     let fitted = fitting.fit(limit, OnLong::Drop);
     assert_eq!(
         (&fitted.encoded, &fitted.origins),
@@ -224,7 +254,7 @@ fn rows_are_left_out() {
     assert_eq!(
         fitted.long.sentence("rows").unwrap(),
         format!(
-            "1 of 2 rows are longer than {limit} tokens (the longest has {whole}): left out, with \
+            "1 of 2 rows are longer than {limit} tokens (the longest has {longest}): left out, with \
              {whole} tokens"
         )
     );

@@ -11,7 +11,7 @@ use serde::Serialize;
 use self::scores::LabelScores;
 use super::{
     error::TrainError,
-    rows::{TrainRows, ragged},
+    rows::{DatasetRole, TrainRows, ragged},
 };
 use openlora_decoder::Decoder;
 use openlora_model::{
@@ -19,7 +19,7 @@ use openlora_model::{
         DataRow, Dataset, RowFault, Task, TrainingExample,
         choices::{LabelChoices, LabelFork, arg_max},
         encode::{EncodeOptions, EncodedRow, encode_row},
-        long::{LongRows, OnLong, check_divisible, shortened},
+        long::{LongRows, OnLong, check_divisible, limited_length, shortened},
     },
     text::TextCodec,
 };
@@ -99,7 +99,7 @@ impl EvalSet {
             });
         }
         let Task::Classify { labels, .. } = task else {
-            let rows = TrainRows::encode(codec, task, dataset, options)?;
+            let rows = TrainRows::encode(codec, task, dataset, options, DatasetRole::HeldOut)?;
             rows.check_lengths(dataset, base_limit)?;
             return Ok(Self::Text(rows));
         };
@@ -119,7 +119,10 @@ impl EvalSet {
             items.extend(labelling.item(row, &mut long)?);
         }
         match (items.is_empty(), long.if_any()) {
-            (true, Some(long)) => Err(TrainError::AllLong(long)),
+            (true, Some(long)) => Err(TrainError::AllLong {
+                rows: DatasetRole::HeldOut,
+                long,
+            }),
             _ => Ok(Self::Labels {
                 labels: labels.clone(),
                 items,
@@ -184,7 +187,7 @@ impl EvalSet {
                 long_rows: self.long_rows().if_any(),
             });
         }
-        let base = without_adapter(decoder, |decoder| self.evaluate(decoder, progress))?;
+        let base = self.evaluate(&mut decoder.base_alone(), progress)?;
         let gain = adapter.gain_over(&base);
         Ok(EvalReport {
             adapter,
@@ -193,25 +196,6 @@ impl EvalSet {
             long_rows: self.long_rows().if_any(),
         })
     }
-}
-
-/// Runs `body` while every B factor is zero, which gives the base model.
-fn without_adapter<T>(
-    decoder: &mut Decoder,
-    body: impl FnOnce(&mut Decoder) -> Result<T, TrainError>,
-) -> Result<T, TrainError> {
-    let mut kept = Vec::new();
-    for (name, var) in decoder.trainable() {
-        if name.ends_with("lora_B.weight") {
-            kept.push((var.clone(), var.as_tensor().copy()?));
-            var.set(&var.zeros_like()?)?;
-        }
-    }
-    let result = body(decoder);
-    for (var, value) in kept {
-        var.set(&value)?;
-    }
-    result
 }
 
 /// Sum of the loss over all target tokens, and their number.
@@ -250,48 +234,50 @@ impl LabelledSet<'_> {
         row: &DataRow,
         long: &mut LongRows,
     ) -> Result<Option<(usize, LabelChoices)>, TrainError> {
-        let whole = self.sequences(row, usize::MAX)?;
-        let tokens = whole.iter().map(Vec::len).max().unwrap_or(0);
-        let limit = self.options.max_len;
-        let sequences = match self.options.on_long {
-            _ if tokens <= limit => Some(whole),
-            OnLong::Drop => None,
-            OnLong::Truncate => {
-                let (codec, task, dataset) = (self.codec, self.task, self.dataset);
-                let cut = shortened(codec, task, dataset, row, self.options)?;
-                Some(self.sequences(&cut, limit)?)
-            }
-            OnLong::Error | OnLong::Split => Some(self.sequences(row, limit)?),
-        };
-        let kept = |sequences: &Vec<Vec<u32>>| sequences.iter().map(Vec::len).max();
-        long.count(tokens, sequences.as_ref().and_then(kept));
-        let Some(sequences) = sequences else {
-            return Ok(None);
-        };
-        let (longest, limit) = (kept(&sequences).unwrap_or(0), self.base_limit);
-        if longest > limit {
-            let tokens = longest;
-            let fault = RowFault::BeyondBase { tokens, limit };
-            return Err(self.dataset.row_error(row, fault).into());
-        }
+        let (codec, task, dataset) = (self.codec, self.task, self.dataset);
+        let at_row = |fault| TrainError::from(dataset.row_error(row, fault));
         // The task's check has already refused unknown labels.
-        let truth = self
-            .labels
-            .iter()
-            .position(|known| row.example.label() == Some(known));
-        let choices = LabelChoices::new(&sequences, self.labels)?;
-        Ok(Some((truth.unwrap_or(0), choices)))
+        let is_true = |label: &String| row.example.label() == Some(label);
+        let truth = self.labels.iter().position(is_true).unwrap_or(0);
+        let mut sequences = self.sequences(row)?;
+        let tokens = sequences[truth].len();
+        let length = limited_length(codec, task, &row.example, tokens, self.options);
+        let length = length.map_err(at_row)?;
+        if long.exceeds(length) {
+            let limit = self.options.max_len;
+            match self.options.on_long {
+                OnLong::Drop => {
+                    long.count_long(length, tokens, []);
+                    return Ok(None);
+                }
+                OnLong::Truncate => {
+                    let cut = shortened(codec, task, dataset, row, self.options)?;
+                    sequences = self.sequences(&cut)?;
+                    long.count_long(length, tokens, [sequences[truth].len()]);
+                }
+                OnLong::Error | OnLong::Split => {
+                    return Err(at_row(RowFault::TooLong { tokens, limit }));
+                }
+            }
+        } else {
+            long.count_fitting(length);
+        }
+        let (longest, limit) = (sequences.iter().map(Vec::len).max(), self.base_limit);
+        match longest {
+            Some(tokens) if tokens > limit => Err(at_row(RowFault::BeyondBase { tokens, limit })),
+            _ => Ok(Some((truth, LabelChoices::new(&sequences, self.labels)?))),
+        }
     }
 
-    /// The tokens of the row with each label, each of at most `limit`.
-    fn sequences(&self, row: &DataRow, limit: usize) -> Result<Vec<Vec<u32>>, TrainError> {
+    /// The tokens of the row with each label.
+    fn sequences(&self, row: &DataRow) -> Result<Vec<Vec<u32>>, TrainError> {
         let TrainingExample::Labelled { text, .. } = &row.example else {
             return Err(TrainError::EvalNeeds {
                 what: "rows with a text and a label",
             });
         };
         let options = EncodeOptions {
-            max_len: limit,
+            max_len: usize::MAX,
             ..*self.options
         };
         let sequence = |label: &String| {
