@@ -116,6 +116,7 @@ async fn storefront() -> TestServer {
         attribution: AttributionConfig::default(),
         access: access(),
         loader: None,
+        transparency: None,
         standings: Some(Arc::new(Sums)),
     };
     let bound = BoundSocket::new("127.0.0.1", 0).await.unwrap();
