@@ -61,7 +61,7 @@ fn a_bill_of_materials_is_valid_cyclonedx_of_version_1_5() {
     assert_eq!(
         read("bom", &package),
         "bom machine-learning-model tone 1.0.0 CC-BY-4.0\n\
-         component machine-learning-model base 0\n\
+         component machine-learning-model base 1\n\
          component data data:a.jsonl 1\n\
          component data data:z.jsonl 1\n\
          depends adapter base data:a.jsonl data:z.jsonl\n"
@@ -70,7 +70,7 @@ fn a_bill_of_materials_is_valid_cyclonedx_of_version_1_5() {
     assert_eq!(
         read("bom", &packaged(imported.path(), false)),
         "bom machine-learning-model tone 1.0.0 CC-BY-4.0\n\
-         component machine-learning-model base 0\n\
+         component machine-learning-model base 1\n\
          depends adapter base\n"
     );
 }

@@ -272,10 +272,16 @@ fn base(base: &ManifestBase) -> Component {
         ),
     ];
     let facts = facts.into_iter();
+    // One file of weights is the base itself.
+    let own_hashes = match base.weights.as_slice() {
+        [weights] => hashes(weights.sha256),
+        _ => None,
+    };
     let known = facts.filter_map(|(name, value)| Some(Property::new(name, &value?)));
     Component {
         bom_ref: Some(BASE.to_owned()),
         version: revision.map(NormalizedString::new),
+        hashes: own_hashes,
         licenses: licenses(base.license.as_deref()),
         purl,
         properties: properties(known.collect()),
