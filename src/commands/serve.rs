@@ -135,7 +135,7 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     }
     let logging = CancellationToken::new();
     let logged = transparency.follow(&journal, logging.clone());
-    let server = Server::new(bound, inputs, journal, limits, stop.clone()).await?;
+    let server = Server::new(bound, inputs, journal.clone(), limits, stop.clone()).await?;
     let server = server.with_connections(connections(context));
     let signals = tokio::spawn(obey(StopSignals::install()?, stop, context.clone()));
     // Settling ends with a final round after the last call is charged.
@@ -163,6 +163,8 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     // After the last settlement, so that its records are in the log too.
     logging.cancel();
     let _ = logged.await;
+    // Its readers close first, see `Journal`.
+    drop(journal);
     signals.abort();
     Ok(ExitStatus::Success)
 }
