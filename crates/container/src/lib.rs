@@ -27,6 +27,8 @@ pub mod inside;
 pub mod jail;
 pub mod layout;
 pub mod limits;
+#[cfg(target_os = "linux")]
+pub mod oci_runtime;
 pub mod report;
 #[cfg(target_os = "linux")]
 pub mod started;
