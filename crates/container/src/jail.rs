@@ -24,8 +24,8 @@ use crate::{
     cgroup::ResourceGroup,
     inside::{JailedProgram, LimitPlan, own_namespaces},
     limits::{LimitName, ResourceLimits},
-    oci_runtime::RuntimeContainer,
     report::{LimitsReport, StartMessage},
+    runtime_container::RuntimeContainer,
 };
 
 /// The first argument of the program as the jail's helper.

@@ -31,6 +31,8 @@ pub mod limits;
 pub mod oci_runtime;
 pub mod report;
 #[cfg(target_os = "linux")]
+mod runtime_container;
+#[cfg(target_os = "linux")]
 pub mod started;
 #[cfg(target_os = "linux")]
 mod sys;

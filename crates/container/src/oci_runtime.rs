@@ -7,7 +7,6 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
 };
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +19,7 @@ use crate::{
     inside::{GroupFiles, JailedProgram, LimitPlan, own_namespaces, report_and_start, send},
     jail::{JailSpec, JailedProcess, make_mount_points},
     limits::{CONTAINER_USER, LimitName},
+    runtime_container::RuntimeContainer,
     syscalls::{PermittedCall, permitted_calls},
 };
 
@@ -74,37 +74,6 @@ fn mounted_groups() -> Vec<GroupedLimit> {
         there.next()
     });
     found.collect()
-}
-
-/// A container of a runtime, which is killed and deleted with this.
-#[derive(Debug)]
-pub(crate) struct RuntimeContainer {
-    runtime: PathBuf,
-    /// The runtime's own state.
-    state: PathBuf,
-    id: String,
-}
-
-impl RuntimeContainer {
-    fn command(&self) -> Command {
-        let mut command = Command::new(&self.runtime);
-        command.arg("--root").arg(&self.state).stdin(Stdio::null());
-        command
-    }
-
-    pub fn signal(&self, signal: &str) {
-        // It may have ended.
-        let _ = self.command().args(["kill", &self.id, signal]).output();
-    }
-}
-
-impl Drop for RuntimeContainer {
-    fn drop(&mut self) {
-        let _ = self
-            .command()
-            .args(["delete", "--force", &self.id])
-            .output();
-    }
 }
 
 /// Where a runtime is installed.
