@@ -14,7 +14,7 @@ use commands::{
     settings::{self, SettingLayers, Settings},
 };
 #[cfg(target_os = "linux")]
-use openlora_container::jail;
+use openlora_container::{jail, oci_runtime};
 use openlora_core::{
     error::{ExitClass, ExitStatus, Failure},
     private::{foreign_text::is_steering, redact},
@@ -30,6 +30,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     {
         // Before any thread exists, because only such a process may enter namespaces.
         return u8::try_from(jail::run_helper()).unwrap_or(1);
+    }
+    #[cfg(target_os = "linux")]
+    if let (Some(first), Some(order)) = (args.get(1), args.get(2))
+        && first == oci_runtime::INSIDE_ARGUMENT
+    {
+        let code = oci_runtime::run_inside(&order.to_string_lossy());
+        return u8::try_from(code).unwrap_or(1);
     }
     remember_addresses(&args);
     printer::clean_panics();

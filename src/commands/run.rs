@@ -79,7 +79,7 @@ pub async fn run(
         StartedContainer::start(&parts.spec, &parts.program, runtime)
     })?;
     for passed in &started.passed_over {
-        context.printer.note(passed);
+        context.printer.detail(passed);
     }
     serve(context, parts, started, listener, signals).await
 }

@@ -88,7 +88,7 @@ impl GroupedLimit {
 }
 
 /// A control group of a container; removed when it is dropped, which is after its last process.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ResourceGroup {
     pub limits: Vec<GroupedLimit>,
     /// Each limit without a group, and why.

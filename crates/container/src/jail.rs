@@ -25,6 +25,7 @@ use crate::{
     inside::{JailedProgram, LimitPlan, own_namespaces},
     limits::{LimitName, ResourceLimits},
     report::{LimitsReport, StartMessage},
+    runtime_container::RuntimeContainer,
 };
 
 /// The first argument of the program as the jail's helper.
@@ -79,6 +80,8 @@ pub struct JailedProcess {
     pub output: Option<BufReader<ChildStdout>>,
     pub errors: Option<ChildStderr>,
     pub report: LimitsReport,
+    /// What an OCI runtime started, which has a control group of its own.
+    container: Option<RuntimeContainer>,
     group: ResourceGroup,
     memory: String,
 }
@@ -137,31 +140,24 @@ pub fn start(spec: &JailSpec, helper: &Path) -> Result<JailedProcess, ContainerE
         life,
         output,
         errors,
-        report: LimitsReport {
-            limits: Vec::new(),
-            attempts: Vec::new(),
-        },
+        report: LimitsReport::default(),
+        container: None,
         group,
         memory: spec.limits.memory.to_string(),
     };
     jailed.order(&order)?;
-    jailed.report = jailed.read_report()?;
-    let missing: Vec<_> = jailed.report.missing().into_iter().cloned().collect();
-    match missing.is_empty() {
-        true => Ok(jailed),
-        false => Err(ContainerError::Unenforceable { missing }),
-    }
+    jailed.checked()
 }
 
 /// Unique among the running processes, and among the jails of one of them.
-fn group_name() -> String {
+pub(crate) fn group_name() -> String {
     use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     format!("openlora-{}-{number}", std::process::id())
 }
 
-fn make_mount_points(spec: &JailSpec) -> Result<(), ContainerError> {
+pub(crate) fn make_mount_points(spec: &JailSpec) -> Result<(), ContainerError> {
     let folders = ["/proc", "/dev", "/tmp", crate::HOME].map(PathBuf::from);
     for folder in &folders {
         let inside = view::below(&spec.root, folder);
@@ -186,6 +182,54 @@ fn make_mount_points(spec: &JailSpec) -> Result<(), ContainerError> {
 }
 
 impl JailedProcess {
+    /// A container of an OCI runtime, which `command` runs in the foreground.
+    pub(crate) fn of_runtime(
+        mut command: Command,
+        container: RuntimeContainer,
+        spec: &JailSpec,
+    ) -> Result<Self, ContainerError> {
+        command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        let runtime = command.get_program().to_owned();
+        let mut child = command
+            .spawn()
+            .map_err(ContainerError::io("start", Path::new(&runtime)))?;
+        let output = child.stdout.take().map(BufReader::new);
+        let errors = child.stderr.take();
+        let started = Self {
+            child,
+            life: None,
+            output,
+            errors,
+            report: LimitsReport::default(),
+            container: Some(container),
+            group: ResourceGroup::default(),
+            memory: spec.limits.memory.to_string(),
+        };
+        started.checked()
+    }
+
+    /// With its report, if no limit is missing.
+    fn checked(mut self) -> Result<Self, ContainerError> {
+        self.report = self.read_report()?;
+        let missing: Vec<_> = self.report.missing().into_iter().cloned().collect();
+        match missing.is_empty() {
+            true => Ok(self),
+            false => Err(ContainerError::Unenforceable { missing }),
+        }
+    }
+
+    /// What the helper or the runtime said instead of a report.
+    fn last_words(&mut self) -> Option<String> {
+        let mut text = String::new();
+        let errors = self.errors.as_mut()?;
+        errors.take(LONGEST_REPORT).read_to_string(&mut text).ok()?;
+        let last = text.lines().map(str::trim).rfind(|line| !line.is_empty())?;
+        Some(last.to_owned())
+    }
+
     fn order(&mut self, order: &HelperOrder) -> Result<(), ContainerError> {
         let failed = |error: std::io::Error| ContainerError::Jail {
             step: "order".to_owned(),
@@ -222,10 +266,14 @@ impl JailedProcess {
             Err(_) => {
                 self.life = None;
                 let ended = self.finish();
-                let reason = match ended {
-                    Ok(exit) if exit.out_of_memory => "out of memory".to_owned(),
-                    Ok(exit) => format!("the helper ended with {} and no report", exit.code),
-                    Err(error) => error.to_string(),
+                let said = self.last_words();
+                let reason = match (ended, said) {
+                    (Ok(_), Some(said)) => said,
+                    (Ok(exit), None) if exit.out_of_memory => "out of memory".to_owned(),
+                    (Ok(exit), None) => {
+                        format!("the helper ended with {} and no report", exit.code)
+                    }
+                    (Err(error), _) => error.to_string(),
                 };
                 Err(ContainerError::Jail {
                     step: "report".to_owned(),
@@ -243,6 +291,9 @@ impl JailedProcess {
 
     /// Asks the program to stop; it is what `kill` sends.
     pub fn terminate(&self) {
+        if let Some(container) = &self.container {
+            return container.signal("TERM");
+        }
         if let Ok(id) = libc::pid_t::try_from(self.child.id()) {
             crate::sys::kill(id, libc::SIGTERM);
         }
@@ -297,6 +348,9 @@ impl Drop for JailedProcess {
     fn drop(&mut self) {
         // The helper kills the inside, and ends.
         self.life = None;
+        if let (Some(container), Ok(None)) = (&self.container, self.child.try_wait()) {
+            container.signal("KILL");
+        }
         let _ = self.child.wait();
     }
 }

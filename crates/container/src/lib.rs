@@ -27,7 +27,11 @@ pub mod inside;
 pub mod jail;
 pub mod layout;
 pub mod limits;
+#[cfg(target_os = "linux")]
+pub mod oci_runtime;
 pub mod report;
+#[cfg(target_os = "linux")]
+mod runtime_container;
 #[cfg(target_os = "linux")]
 pub mod started;
 #[cfg(target_os = "linux")]

@@ -28,7 +28,7 @@ pub struct DeniedAttempt {
 }
 
 /// Every limit, and what was tried against them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LimitsReport {
     pub limits: Vec<LimitReading>,
     pub attempts: Vec<DeniedAttempt>,

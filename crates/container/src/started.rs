@@ -5,6 +5,7 @@ use std::{path::Path, str::FromStr};
 use crate::{
     ContainerError,
     jail::{self, JailSpec, JailedProcess},
+    oci_runtime,
 };
 
 /// What is to start a container.
@@ -68,11 +69,48 @@ impl StartedContainer {
         helper: &Path,
         runtime: ContainerRuntime,
     ) -> Result<Self, ContainerError> {
-        let _ = runtime;
+        let mut passed_over = Vec::new();
+        let tried: &[ContainerRuntime] = match runtime {
+            ContainerRuntime::Auto => &[ContainerRuntime::Runc, ContainerRuntime::Crun],
+            ContainerRuntime::Builtin => &[],
+            _ => &[runtime],
+        };
+        for one in tried {
+            match with_runtime(spec, helper, one.name()) {
+                Ok(process) => {
+                    return Ok(Self {
+                        process,
+                        runtime: one.name(),
+                        passed_over,
+                    });
+                }
+                Err(error) if runtime != ContainerRuntime::Auto => return Err(error),
+                Err(error) => passed_over.push(error.to_string()),
+            }
+        }
         Ok(Self {
             process: jail::start(spec, helper)?,
             runtime: ContainerRuntime::Builtin.name(),
-            passed_over: Vec::new(),
+            passed_over,
         })
+    }
+}
+
+/// Starts with a runtime whose trial run worked.
+fn with_runtime(
+    spec: &JailSpec,
+    helper: &Path,
+    name: &str,
+) -> Result<JailedProcess, ContainerError> {
+    let failed = |reason: String| ContainerError::Runtime {
+        runtime: name.to_owned(),
+        reason,
+    };
+    let runtime =
+        oci_runtime::installed(name).ok_or_else(|| failed("it is not installed".to_owned()))?;
+    match oci_runtime::try_runtime(&runtime, spec, helper) {
+        Ok(()) => oci_runtime::start_with(&runtime, spec, helper),
+        Err(ContainerError::Jail { reason, .. }) => Err(failed(reason)),
+        Err(error) => Err(error),
     }
 }

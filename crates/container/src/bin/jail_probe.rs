@@ -20,6 +20,10 @@ fn main() {
     if first == openlora_container::jail::JAIL_ARGUMENT {
         std::process::exit(openlora_container::jail::run_helper());
     }
+    if first == openlora_container::oci_runtime::INSIDE_ARGUMENT {
+        let order = arguments.next().unwrap_or_default();
+        std::process::exit(openlora_container::oci_runtime::run_inside(&order));
+    }
     for attack in std::iter::once(first).chain(arguments) {
         let outcome = attacks::attempt(&attack);
         println!("{attack}: {outcome}");
