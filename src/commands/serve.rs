@@ -29,7 +29,10 @@ use self::{
 use super::{CommandContext, money, named_paths, network, project, server_access, verify};
 use openlora_attribution::queue::PendingTokenStore;
 use openlora_chain::network::Network;
-use openlora_core::error::{ExitClass, ExitStatus, Failure};
+use openlora_core::{
+    allocator,
+    error::{ExitClass, ExitStatus, Failure},
+};
 use openlora_model::{BaseModel, adapter};
 use openlora_package::MANIFEST_FILE;
 use openlora_runtime::{
@@ -81,6 +84,7 @@ fn standings(context: &CommandContext, selling: Option<&PaidServing>) -> Journal
 
 /// Serves until SIGINT or SIGTERM, then drains.
 pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<ExitStatus, Failure> {
+    allocator::share_heaps();
     let networks = networks(context, &request)?;
     if networks.is_some() {
         sales::settle_every(context)?;

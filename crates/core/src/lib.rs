@@ -1,5 +1,5 @@
 //! Shared by all crates: accounts, amounts and 32-byte words, exit classes, atomic file
-//! replacement, and the handling of secrets.
+//! replacement, the handling of secrets, and the allocator's settings.
 //!
 //! ```
 //! use openlora_core::{Address, Amount, from_units, in_units};
@@ -17,6 +17,7 @@
 //! ```
 
 pub mod address;
+pub mod allocator;
 pub mod amount;
 pub mod atomic;
 pub mod calendar;

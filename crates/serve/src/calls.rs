@@ -150,6 +150,11 @@ impl CallTable {
         matches!(self.lock().entries.get(id), Some(CallEntry::Running { .. }))
     }
 
+    /// Memory of the held answers.
+    pub fn held_bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
     fn lock(&self) -> MutexGuard<'_, CallEntries> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -181,6 +181,11 @@ impl CallMeter {
         refused.is_none_or(|refused| refused.elapsed() >= REFUSAL_ECHO)
     }
 
+    /// Memory of the answers that are held for repeats.
+    pub fn held_bytes(&self) -> usize {
+        self.inner.calls.held_bytes()
+    }
+
     pub fn is_running(&self, id: &RequestId) -> bool {
         self.inner.calls.is_running(id)
     }

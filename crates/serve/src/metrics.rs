@@ -45,6 +45,7 @@ pub struct ServerMetrics {
     repeats: Counter,
     connections: Gauge,
     unread: Gauge,
+    held: Gauge,
     sponsored_gas: Family<MetricLabels, Gauge<f64, AtomicU64>>,
     gas_alarms: Family<MetricLabels, Gauge>,
 }
@@ -73,6 +74,7 @@ impl ServerMetrics {
             repeats: Counter::default(),
             connections: Gauge::default(),
             unread: Gauge::default(),
+            held: Gauge::default(),
             sponsored_gas: Family::default(),
             gas_alarms: Family::default(),
         };
@@ -126,6 +128,12 @@ impl ServerMetrics {
             "Answers that were generated and are not read yet",
             Unit::Bytes,
             self.unread.clone(),
+        );
+        own.register_with_unit(
+            "held_answers",
+            "Memory of answers that are held for repeats",
+            Unit::Bytes,
+            self.held.clone(),
         );
         self.register_gas(own);
     }
@@ -222,10 +230,11 @@ impl ServerMetrics {
     }
 
     /// Sets the numbers of open connections and of unread bytes.
-    pub fn observe(&self, connections: usize, unread_bytes: usize) {
+    pub fn observe(&self, connections: usize, unread_bytes: usize, held_bytes: usize) {
         let shown = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         self.connections.set(shown(connections));
         self.unread.set(shown(unread_bytes));
+        self.held.set(shown(held_bytes));
     }
 
     /// The whole exposition.

@@ -70,7 +70,8 @@ pub async fn metrics(
     connection: Option<Extension<Connection>>,
 ) -> Result<Response, ApiError> {
     let open = connection.map_or(0, |it| it.0.all());
-    app.metrics.observe(open, app.unread.bytes());
+    app.metrics
+        .observe(open, app.unread.bytes(), app.meter.held_bytes());
     if let Some(sales) = &app.sales {
         app.metrics.observe_gas(&sales.gateway.sponsorships());
     }
