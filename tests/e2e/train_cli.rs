@@ -414,8 +414,9 @@ fn long_rows_are_told_and_recorded() {
         assert_eq!(json(&run)["long_rows"], *choice(on_long));
         let told = format!(
             "warning: {} of 40 training rows are longer than {limit} tokens (the longest has \
-             {longest}): ",
-            choice(on_long)["long"]
+             {}): ",
+            choice(on_long)["long"],
+            choice(on_long)["longest"]
         );
         assert!(run.stderr.contains(&told), "{}", run.stderr);
         let result = fs::read_to_string(project.latest().join("result.json")).unwrap();
@@ -472,6 +473,31 @@ fn eval_reads_rows_as_the_training_did() {
     let hint = "hint: the limit is that of the training: raise it with --max-len, or have long rows \
                 cut or left out with --on-long truncate or --on-long drop\n";
     assert!(run.stderr.ends_with(hint), "{}", run.stderr);
+    // The settings do not decide what becomes of long rows either.
+    for (on_long, code, hint) in [
+        (
+            "truncate",
+            3,
+            "hint: instructions and answers are never cut: raise the limit, which is that of the \
+             training, with --max-len, or leave such rows out with --on-long drop\n",
+        ),
+        (
+            "split",
+            2,
+            "hint: long rows become what they did in the training, unless --on-long says \
+             otherwise: give --on-long truncate or --on-long drop\n",
+        ),
+        (
+            "drop",
+            3,
+            "hint: the limit is that of the training: raise it with --max-len, or have long rows \
+             cut with --on-long truncate\n",
+        ),
+    ] {
+        let run = project.run(&format!("eval --max-len 8 --on-long {on_long}"));
+        assert_eq!(run.code, code, "{}", run.stderr);
+        assert!(run.stderr.ends_with(hint), "{}", run.stderr);
+    }
 }
 
 #[test]

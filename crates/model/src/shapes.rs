@@ -142,11 +142,6 @@ const LOGITS: usize = 1 << 23;
 /// Maximum rows of logits in memory.
 const ROWS: usize = 1024;
 
-/// Logits in memory at once for a loss with `targets` targets.
-pub fn logits_held(vocab: usize, targets: usize) -> usize {
-    rows_at_once(vocab).min(targets) * vocab
-}
-
 /// Rows of logits in memory at once.
 pub fn rows_at_once(vocab: usize) -> usize {
     (LOGITS / vocab.max(1)).clamp(1, ROWS)

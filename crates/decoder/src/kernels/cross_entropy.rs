@@ -10,7 +10,7 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tenso
 use rayon::prelude::*;
 
 use super::{matmul::*, numeric, output, tensor, values, weight::for_weight_blocks};
-use openlora_model::shapes::{logits_held, rows_at_once};
+use openlora_model::shapes::rows_at_once;
 
 struct LossGradients {
     hidden: Vec<f32>,
@@ -179,6 +179,17 @@ impl HeadWeight<'_> {
         }
     }
 
+    /// Rows of logits in memory at once. A frozen head is read for all of them, forward and backward, so
+    /// that more save time. The gradient of a learning one is a sum over parts, whose sizes are part
+    /// of its arithmetic; so is that of a part of one row.
+    fn rows_at_once(&self, rows: usize) -> Result<usize> {
+        let least = rows_at_once(self.dims()?.0);
+        Ok(match self {
+            Self::Frozen(_) if rows % least != 1 => 2 * least,
+            Self::Frozen(_) | Self::Learning { .. } => least,
+        })
+    }
+
     fn for_blocks(&self, mut work: impl FnMut(usize, usize, &[f32])) -> Result<()> {
         match self {
             Self::Frozen(weight) => for_weight_blocks(weight, work),
@@ -229,17 +240,17 @@ fn head_loss(
     wanted: &WantedGradients,
 ) -> Result<(f32, LossGradients)> {
     let (vocab, width) = head.dims()?;
-    let rows_at_once = rows_at_once(vocab);
+    let at_once = head.rows_at_once(tokens.len())?;
     let mut grad_hidden = vec![0f32; if wanted.hidden { hidden.len() } else { 0 }];
     let mut grad_weight = wanted.weight.then(|| vec![0f32; vocab * width]);
-    let mut logits = vec![0f32; logits_held(vocab, tokens.len())];
-    let mut loss = 0f64;
-    for (chunk, tokens) in tokens.chunks(rows_at_once).enumerate() {
-        let (count, at) = (tokens.len(), chunk * rows_at_once * width);
+    let mut logits = vec![0f32; at_once.min(tokens.len()) * vocab];
+    let mut losses = Vec::with_capacity(tokens.len());
+    for (chunk, tokens) in tokens.chunks(at_once).enumerate() {
+        let (count, at) = (tokens.len(), chunk * at_once * width);
         let logits = &mut logits[..count * vocab];
         let rows = StridedMatrix::new(&hidden[at..], count, width);
         head.logits(rows, logits)?;
-        loss += losses_and_errors(logits, vocab, tokens);
+        losses.extend(losses_and_errors(logits, vocab, tokens));
         if let Some(grad_weight) = &mut grad_weight {
             let target = MatmulTarget::new(grad_weight, vocab, width).adding();
             let errors = StridedMatrix::new(logits, count, vocab).t();
@@ -249,6 +260,11 @@ fn head_loss(
             head.backward(logits, count, &mut grad_hidden[at..])?;
         }
     }
+    // Losses are added in the order of the smallest parts.
+    let sums = losses
+        .chunks(rows_at_once(vocab))
+        .map(|part| part.iter().sum::<f64>());
+    let loss = sums.fold(0f64, |loss, part| loss + part);
     Ok((
         loss as f32,
         LossGradients {
@@ -258,9 +274,9 @@ fn head_loss(
     ))
 }
 
-/// Turns each row of logits into softmax − onehot(target); returns the sum of the rows' losses.
-fn losses_and_errors(logits: &mut [f32], vocab: usize, tokens: &[u32]) -> f64 {
-    let losses: Vec<f64> = logits
+/// Turns each row of logits into softmax − onehot(target); returns the rows' losses.
+fn losses_and_errors(logits: &mut [f32], vocab: usize, tokens: &[u32]) -> Vec<f64> {
+    logits
         .par_chunks_exact_mut(vocab)
         .zip(tokens)
         .map(|(row, &token)| {
@@ -269,6 +285,5 @@ fn losses_and_errors(logits: &mut [f32], vocab: usize, tokens: &[u32]) -> f64 {
             row[token as usize] -= 1.0;
             f64::from(log_total) - f64::from(logit)
         })
-        .collect();
-    losses.iter().sum()
+        .collect()
 }
