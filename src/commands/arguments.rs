@@ -16,6 +16,8 @@ use super::{
     init::InitRequest,
     package::PackageRequest,
     payer::PayerRequest,
+    pull::PullCommandRequest,
+    push::PushCommandRequest,
     receipts::ReplayRequest,
     serve::ServeRequest,
     train::TrainRequest,
@@ -25,8 +27,8 @@ use super::{
 use crate::commands::cli::{
     AuditArgs, BenchServeArgs, CallArgs, CallKindArg, ChatArgs, ClaimArgs, DashArgs, DemoArgs,
     DeployArgs, EarningsArgs, EarningsByArg, EvalArgs, ExploreArgs, InitArgs, NewChannelArgs,
-    OneChannelArgs, PackageArgs, PayerArgs, ReplayArgs, SchemeArg, ServeArgs, TrainArgs,
-    TreasuryArgs, VerifyArgs,
+    OneChannelArgs, PackageArgs, PayerArgs, PullArgs, PushArgs, ReplayArgs, SchemeArg, ServeArgs,
+    TrainArgs, TreasuryArgs, VerifyArgs,
 };
 use openlora_ledger::PaymentScheme;
 use openlora_payments::payer::SchemeChoice;
@@ -101,6 +103,29 @@ impl From<VerifyArgs> for VerifyRequest {
     }
 }
 
+impl From<PushArgs> for PushCommandRequest {
+    fn from(args: PushArgs) -> Self {
+        Self {
+            package: args.package,
+            location: args.location,
+            keys: args.signers.key,
+            policy: args.signers.policy,
+        }
+    }
+}
+
+impl From<PullArgs> for PullCommandRequest {
+    fn from(args: PullArgs) -> Self {
+        Self {
+            what: args.what,
+            out: args.out,
+            update: args.update,
+            keys: args.signers.key,
+            policy: args.signers.policy,
+        }
+    }
+}
+
 impl From<DeployArgs> for DeployRequest {
     fn from(args: DeployArgs) -> Self {
         Self {
@@ -108,6 +133,7 @@ impl From<DeployArgs> for DeployRequest {
             dry_run: args.dry_run,
             server: args.server,
             adapter: args.adapter,
+            uri: args.uri,
             contracts: args.contracts,
             password_file: args.password.password_file,
         }

@@ -34,6 +34,7 @@ use openlora_package::MANIFEST_FILE;
 use openlora_runtime::{
     board, journal,
     paid_serving::{ChosenAdapter, PaidServing, UnclaimedCharge},
+    registry_packages::model_id,
     running_server::{PidFile, RunningServer},
 };
 use openlora_serve::{
@@ -349,11 +350,8 @@ fn newest(context: &CommandContext) -> Result<ChosenAdapter, Failure> {
 
 /// Model ids consist of letters, digits and `-_.`; any other character of a project's name becomes
 /// `-`.
-pub(super) fn as_model_id(name: &str) -> String {
-    let fits = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
-    name.chars()
-        .map(|letter| if fits(letter) { letter } else { '-' })
-        .collect()
+pub(in crate::commands) fn as_model_id(name: &str) -> String {
+    model_id(name)
 }
 
 fn named(text: &str) -> Result<NamedFolder, Failure> {

@@ -12,6 +12,7 @@ pub mod notice;
 pub mod paid_serving;
 pub mod provenance;
 pub mod published_log;
+pub mod registry_packages;
 pub mod rewards;
 pub mod running_server;
 pub mod serving_bench;

@@ -21,3 +21,4 @@
 pub mod deploy;
 pub mod eip712;
 pub mod explore;
+pub mod lookup;

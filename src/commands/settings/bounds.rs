@@ -19,6 +19,8 @@ const LIMITS: &[(&str, Option<&str>)] = &[
     ("call.max_delay", None),
     ("call.max_refund_fee", None),
     ("deploy.max_fee", None),
+    ("pull.max_file", None),
+    ("pull.max_package", None),
     ("serve.gas_budget", None),
 ];
 

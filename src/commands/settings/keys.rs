@@ -152,6 +152,12 @@ settings! {
             "seconds until a transaction that is not mined offers more";
     }
 
+    /// What `pull` may bring.
+    pull: PullSettings {
+        max_file: u64 = integer(1, LARGE), Some("8589934592"), "largest file of a package in bytes";
+        max_package: u64 = integer(1, LARGE), Some("17179869184"), "largest package in bytes";
+    }
+
     /// Which account signs.
     wallet: WalletSettings {
         account: Option<String> = SettingKind::Text, None, "account that signs; the only one when unset";
