@@ -810,6 +810,9 @@ pub struct ServeArgs {
     /// Folder whose folders are adapters, packages or runs; each is served under its folder's name
     #[arg(long, value_name = "DIR")]
     pub adapters: Option<PathBuf>,
+    /// Fetch what the network's registry registers when it is first called
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "network")]
+    pub from_registry: Option<String>,
     /// What computes answers: auto, mistralrs or native
     #[arg(long, value_name = "NAME")]
     pub engine: Option<String>,
@@ -1319,6 +1322,11 @@ impl CliCommand {
                 SettingFlag("serve.engine", "--engine", args.engine.as_deref()),
                 SettingFlag("serve.parallel", "--parallel", args.parallel.as_deref()),
                 SettingFlag("serve.quant", "--quant", args.quant.as_deref()),
+                SettingFlag(
+                    "serve.from_registry",
+                    "--from-registry",
+                    args.from_registry.as_deref(),
+                ),
             ]),
             Self::Receipts(ReceiptsCommand::Replay(args)) => {
                 overrides([SettingFlag("base.id", "--base", args.base.as_deref())])

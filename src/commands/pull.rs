@@ -167,6 +167,7 @@ async fn pull_registered(
     let pulled = packages
         .pull(
             &release,
+            packages.limits,
             &|dir| distribution::check(context, dir, &policy, &expected),
             &|progress| report.update(progress),
         )

@@ -2,6 +2,7 @@
 
 pub mod engine_choice;
 pub mod folder;
+mod from_registry;
 pub mod handover;
 mod hosting;
 pub mod log;
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use self::{
     engine_choice::ChosenEngine,
     folder::{NamedFolder, named_folders},
+    from_registry::{FetchedReleases, RegistryFinder},
     handover::hand_over,
     hosting::AdapterHost,
 };
@@ -84,7 +86,11 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     let journal = journal::open(&context.dirs.journal())?;
     // After the journal: of two servers of one home, only one may create tokens.
     let access = server_access::open(context, request.rotate_tokens)?;
-    let chosen = choose(context, &request.adapters, request.folder.as_deref())?;
+    let from_registry = from_registry::is_wanted(context, &network::chosen(context)?)?;
+    let chosen = match from_registry && request.adapters.is_empty() && request.folder.is_none() {
+        true => Vec::new(),
+        false => choose(context, &request.adapters, request.folder.as_deref())?,
+    };
     let selling = match networks {
         None => None,
         Some(networks) => {
@@ -96,10 +102,28 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     };
     let base = tokio::task::block_in_place(|| project::base(context, base_id(context, &chosen)))?;
     let parallel = engine_choice::parallel(context, request.local);
-    let engine = ChosenEngine::choose(context, &base.config, chosen.len(), parallel)?;
+    let expected = match from_registry {
+        true => chosen
+            .len()
+            .saturating_add(context.settings.serve.registry_adapters),
+        false => chosen.len(),
+    };
+    let engine = ChosenEngine::choose(context, &base.config, expected, parallel)?;
+    let fetched = FetchedReleases::default();
+    let on_demand = match from_registry {
+        false => None,
+        true => {
+            engine.require_shared_base()?;
+            let chain = match &selling {
+                Some(selling) => selling.home_chain().clone(),
+                None => from_registry::free_chain(context).await?,
+            };
+            Some(RegistryFinder::open(context, chain, fetched.clone())?)
+        }
+    };
     engine_choice::warn_of_unused(context, engine.kind);
     let limits = limits(context, &engine);
-    let host = AdapterHost::new(context, base, engine, selling.clone());
+    let host = AdapterHost::new(context, base, engine, selling.clone()).with_fetched(fetched);
     let hosted = host.host_all(chosen).await?;
     let names: Vec<String> = hosted.iter().map(|adapter| adapter.name.clone()).collect();
     let stop = StopHandle::default();
@@ -109,6 +133,7 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
         attribution: keeping(context)?,
         access,
         loader: Some(Arc::new(host)),
+        on_demand,
     };
     if context.printer.is_watched() {
         let currency = selling.as_ref().map(|it| it.sales.currency.clone());

@@ -253,17 +253,11 @@ impl RegistryPackages {
             let digest = release.manifest_sha256;
             self.store.manifest(digest).is_none() && !self.is_unreadable(digest)
         });
-        let reading = unknown.take(LOOKUPS).map(|release| async move {
-            let Ok(location) = self.location(release) else {
-                return Some(release.manifest_sha256);
-            };
-            let expected = Some(release.manifest_sha256);
-            let reading = self
-                .fetcher
-                .find_manifest(&self.store, &location, expected, LARGEST);
-            let read = tokio::time::timeout(PATIENCE, reading).await;
-            (!matches!(read, Ok(Ok(_)))).then_some(release.manifest_sha256)
-        });
+        // Owned, because a closure over borrowed items would not be general enough for a task.
+        let unknown: Vec<RegisteredRelease> = unknown.take(LOOKUPS).cloned().collect();
+        let reading = unknown
+            .into_iter()
+            .map(|release| self.read_manifest(release));
         let failed: Vec<Option<Digest>> = stream::iter(reading)
             .buffer_unordered(PARALLEL)
             .collect()
@@ -274,6 +268,19 @@ impl RegistryPackages {
             .unwrap_or_else(PoisonError::into_inner);
         unreadable.retain(|_, at| at.elapsed() < UNREADABLE);
         unreadable.extend(failed.into_iter().flatten().map(|it| (it, Instant::now())));
+    }
+
+    /// Looks at a manifest; returns its digest if that failed.
+    async fn read_manifest(&self, release: RegisteredRelease) -> Option<Digest> {
+        let digest = release.manifest_sha256;
+        let Ok(location) = self.location(&release) else {
+            return Some(digest);
+        };
+        let reading = self
+            .fetcher
+            .find_manifest(&self.store, &location, Some(digest), LARGEST);
+        let read = tokio::time::timeout(PATIENCE, reading).await;
+        (!matches!(read, Ok(Ok(_)))).then_some(digest)
     }
 
     fn is_unreadable(&self, digest: Digest) -> bool {
@@ -323,6 +330,7 @@ impl RegistryPackages {
     pub async fn pull(
         &self,
         release: &RegisteredRelease,
+        limits: PullLimits,
         check: PackageCheckFn<'_>,
         progress: ProgressFn<'_>,
     ) -> Result<PulledPackage, RegistryPackageError> {
@@ -330,7 +338,7 @@ impl RegistryPackages {
         let request = PullRequest {
             location: &location,
             expected: Some(release.manifest_sha256),
-            limits: self.limits,
+            limits,
             update: false,
         };
         Ok(self

@@ -297,6 +297,7 @@ pub async fn start_bounded(
         attribution: AttributionConfig::default(),
         access,
         loader: None,
+        on_demand: None,
     };
     let server = Server::new(bound, goods, journal.clone(), limits, stop.clone())
         .await

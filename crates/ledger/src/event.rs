@@ -106,6 +106,8 @@ pub enum Event {
     },
     /// A release is registered.
     Deployed(Box<ReleaseDeployment>),
+    /// A release that somebody else registered is served here.
+    ReleaseServed(Box<ReleaseDeployment>),
     /// A payer's channel is used for the first time.
     ChannelOpened(Box<ChannelOpened>),
     /// The current on-chain state of a channel.

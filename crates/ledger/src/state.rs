@@ -32,6 +32,9 @@ pub struct LedgerState {
     pub unsettled: Vec<TxIntent>,
     /// Registered releases, oldest first; each version of an adapter appears once.
     pub deployments: Vec<ReleaseDeployment>,
+    /// Releases of others that were served here, in the same form.
+    #[serde(default)]
+    pub served_releases: Vec<ReleaseDeployment>,
     /// Authorised, charged and observed amounts.
     pub ledger: Ledger,
     /// What happened on the chains.
@@ -117,23 +120,16 @@ impl LedgerState {
             Event::Attributed(it) if it.amounts.is_some() => self.attributed += 1,
             Event::TransactionIntended(intent) => self.unsettled.push(TxIntent::clone(intent)),
             Event::TransactionConfirmed { tx, .. } => self.unsettled.retain(|it| it.tx != *tx),
-            Event::Deployed(deployment) => self.deploy(deployment),
+            Event::Deployed(deployment) => add_release(&mut self.deployments, deployment),
+            Event::ReleaseServed(release) => add_release(&mut self.served_releases, release),
             // Transactions of a replaced chain have no meaning on another.
             Event::ChainEnded { chain_id } => {
                 self.unsettled.retain(|it| it.chain_id != *chain_id);
                 self.deployments.retain(|it| it.chain_id != *chain_id);
+                self.served_releases.retain(|it| it.chain_id != *chain_id);
             }
             _ => {}
         }
-    }
-
-    fn deploy(&mut self, new: &ReleaseDeployment) {
-        let place = |it: &ReleaseDeployment| {
-            let registry = (it.chain_id, it.registry.clone());
-            (registry, it.adapter_id.clone(), it.version)
-        };
-        self.deployments.retain(|known| place(known) != place(new));
-        self.deployments.push(new.clone());
     }
 
     /// Whether the outcome of a transaction is unknown.
@@ -168,4 +164,14 @@ impl CurrentState {
         let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
         state.apply(record)
     }
+}
+
+/// Adds a release; each version of an adapter appears once.
+fn add_release(releases: &mut Vec<ReleaseDeployment>, new: &ReleaseDeployment) {
+    let place = |it: &ReleaseDeployment| {
+        let registry = (it.chain_id, it.registry.clone());
+        (registry, it.adapter_id.clone(), it.version)
+    };
+    releases.retain(|known| place(known) != place(new));
+    releases.push(new.clone());
 }

@@ -24,6 +24,7 @@
 //!     attribution: AttributionConfig::default(),
 //!     access,
 //!     loader: None,
+//!     on_demand: None,
 //! };
 //! let journal = Journal::open("journal.sqlite".as_ref())?;
 //! let stop = StopHandle::default();
@@ -36,6 +37,7 @@
 
 mod abandoned;
 pub mod access;
+mod adapter_changes;
 pub mod adapter_loader;
 pub mod adapter_registry;
 mod admission;
@@ -58,6 +60,8 @@ mod head;
 mod intake;
 pub mod meter;
 pub mod metrics;
+pub mod on_demand;
+mod on_demand_loading;
 pub mod origins;
 pub mod payment;
 pub mod proxies;

@@ -46,6 +46,7 @@ use super::{
     guarded_stream::{GuardedStream, LastRequest},
     meter::CallMeter,
     metrics::ServerMetrics,
+    on_demand::OnDemandAdapters,
     payment::SalesConfig,
     quotes::QuoteCounter,
     refused_payments::RefusedPayments,
@@ -124,6 +125,8 @@ pub struct ServeInputs {
     pub access: AccessRules,
     /// Loads further adapters on request; absent if the server keeps those that it has.
     pub loader: Option<Arc<dyn AdapterLoader>>,
+    /// Fetches adapters when they are first called; absent if none are.
+    pub on_demand: Option<OnDemandAdapters>,
 }
 
 /// A server about to run.
@@ -186,6 +189,7 @@ impl Server {
             sales: inputs.sales,
             access: inputs.access,
             loader: inputs.loader,
+            on_demand: inputs.on_demand,
             loading: tokio::sync::Mutex::default(),
         });
         Ok(Self {

@@ -22,6 +22,9 @@ const LIMITS: &[(&str, Option<&str>)] = &[
     ("pull.max_file", None),
     ("pull.max_package", None),
     ("serve.gas_budget", None),
+    ("serve.registry_adapters", None),
+    ("serve.registry_daily", None),
+    ("serve.registry_pulls", None),
 ];
 
 /// Settings that a project file may set only if the user has not.

@@ -433,6 +433,7 @@ async fn serve(
         attribution: AttributionConfig::default(),
         access,
         loader: None,
+        on_demand: None,
     };
     let bound = BoundSocket::new("127.0.0.1", 0).await.unwrap();
     let stop = StopHandle::default();

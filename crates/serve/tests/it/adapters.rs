@@ -102,6 +102,7 @@ async fn loading() -> (TestServer, Arc<AtomicUsize>) {
         attribution: AttributionConfig::default(),
         access: access(),
         loader: Some(Arc::new(shelf)),
+        on_demand: None,
     };
     let bound = BoundSocket::new("127.0.0.1", 0).await.unwrap();
     let (stop, journal) = (StopHandle::default(), test_journal());

@@ -205,6 +205,7 @@ async fn start(setup: Setup<'_>) -> TestServer {
         },
         access: access(),
         loader: None,
+        on_demand: None,
     };
     let bound = BoundSocket::new("127.0.0.1", 0).await.unwrap();
     let stop = StopHandle::default();
