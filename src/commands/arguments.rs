@@ -19,6 +19,8 @@ use super::{
     package::PackageRequest,
     payer::PayerRequest,
     proxy::ProxyRequest,
+    pull::PullCommandRequest,
+    push::PushCommandRequest,
     receipts::ReplayRequest,
     run::ContainerRequest,
     search::SearchRequest,
@@ -31,8 +33,8 @@ use crate::commands::cli::{
     AdapterFormatArg, AuditArgs, BenchServeArgs, CallArgs, CallKindArg, ChatArgs, ClaimArgs,
     ContainerArgs, DashArgs, DemoArgs, DeployArgs, EarningsArgs, EarningsByArg, EvalArgs,
     ExploreArgs, ExportArgs, InitArgs, LogSourceArgs, NewChannelArgs, OneChannelArgs, PackageArgs,
-    PayerArgs, ProxyArgs, ReplayArgs, SchemeArg, SearchArgs, ServeArgs, TrainArgs, TreasuryArgs,
-    VerifyArgs,
+    PayerArgs, ProxyArgs, PullArgs, PushArgs, ReplayArgs, SchemeArg, SearchArgs, ServeArgs,
+    TrainArgs, TreasuryArgs, VerifyArgs,
 };
 use openlora_ledger::PaymentScheme;
 use openlora_payments::payer::SchemeChoice;
@@ -133,6 +135,29 @@ impl From<LogSourceArgs> for LogSourceRequest {
     }
 }
 
+impl From<PushArgs> for PushCommandRequest {
+    fn from(args: PushArgs) -> Self {
+        Self {
+            package: args.package,
+            location: args.location,
+            keys: args.signers.key,
+            policy: args.signers.policy,
+        }
+    }
+}
+
+impl From<PullArgs> for PullCommandRequest {
+    fn from(args: PullArgs) -> Self {
+        Self {
+            what: args.what,
+            out: args.out,
+            update: args.update,
+            keys: args.signers.key,
+            policy: args.signers.policy,
+        }
+    }
+}
+
 impl From<DeployArgs> for DeployRequest {
     fn from(args: DeployArgs) -> Self {
         Self {
@@ -140,6 +165,7 @@ impl From<DeployArgs> for DeployRequest {
             dry_run: args.dry_run,
             server: args.server,
             adapter: args.adapter,
+            uri: args.uri,
             contracts: args.contracts,
             agent: args.agent,
             password_file: args.password.password_file,

@@ -126,6 +126,10 @@ pub enum CliCommand {
     Verify(VerifyArgs),
     /// Write an adapter for other programs: PEFT, a merged model, llama.cpp
     Export(ExportArgs),
+    /// Put a package where others can pull it
+    Push(PushArgs),
+    /// Bring a package here from a registry, the Hub, a web folder, or where a chain says that it is
+    Pull(PullArgs),
     /// Register a package in the chain's registry, or publish its next version there
     Deploy(DeployArgs),
     /// Show what the registry knows: releases, split, servers, calls, revenue
@@ -526,6 +530,44 @@ pub struct VerifyArgs {
     pub chain: bool,
 }
 
+/// Who may have signed a package.
+#[derive(Debug, Args)]
+pub struct SignerArgs {
+    /// Public key in PEM that must have made model.sig; repeat it for several
+    #[arg(long, value_name = "FILE", conflicts_with = "policy")]
+    pub key: Vec<PathBuf>,
+    /// File with the checks that must pass and the signers that are allowed
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct PushArgs {
+    /// Folder of the package
+    #[arg(value_name = "PKG")]
+    pub package: PathBuf,
+    /// oci://HOST/REPOSITORY[:TAG], oci-layout:DIR[:TAG], or dir:PATH
+    #[arg(value_name = "LOCATION")]
+    pub location: String,
+    #[command(flatten)]
+    pub signers: SignerArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct PullArgs {
+    /// oci://…, hf://OWNER/NAME, https://…, oci-layout:DIR, dir:PATH; or NAME@0xREGISTRY, or an adapter's id
+    #[arg(value_name = "LOCATION|NAME@REGISTRY")]
+    pub what: String,
+    /// Copy it to this folder, too
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Accept that the place holds another package than when it was first pulled
+    #[arg(long)]
+    pub update: bool,
+    #[command(flatten)]
+    pub signers: SignerArgs,
+}
+
 #[derive(Debug, Args)]
 pub struct ExportArgs {
     /// Package, run, or folder of an adapter; the latest run when left out
@@ -566,6 +608,9 @@ pub struct DeployArgs {
     /// Adapter to publish a version of; found by its name when left out
     #[arg(long, value_name = "ID", conflicts_with = "contracts")]
     pub adapter: Option<String>,
+    /// Where others can pull the package, for the release to say; where it was pushed when left out
+    #[arg(long, value_name = "LOCATION", conflicts_with = "contracts")]
+    pub uri: Option<String>,
     /// Put openlora's contracts on the chain instead of a package
     #[arg(long)]
     pub contracts: bool,
@@ -818,6 +863,9 @@ pub struct ServeArgs {
     /// Folder whose folders are adapters, packages or runs; each is served under its folder's name
     #[arg(long, value_name = "DIR")]
     pub adapters: Option<PathBuf>,
+    /// Fetch what the network's registry registers when it is first called
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "network")]
+    pub from_registry: Option<String>,
     /// What computes answers: auto, mistralrs or native
     #[arg(long, value_name = "NAME")]
     pub engine: Option<String>,
@@ -1465,6 +1513,11 @@ impl CliCommand {
                 SettingFlag("serve.engine", "--engine", args.engine.as_deref()),
                 SettingFlag("serve.parallel", "--parallel", args.parallel.as_deref()),
                 SettingFlag("serve.quant", "--quant", args.quant.as_deref()),
+                SettingFlag(
+                    "serve.from_registry",
+                    "--from-registry",
+                    args.from_registry.as_deref(),
+                ),
             ]),
             Self::Proxy(args) => overrides([
                 SettingFlag("call.budget", "--budget", args.budget.as_deref()),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CommandContext, explore,
+    CommandContext, distribution, explore,
     money::{format_gas_cost, prices, token},
     named_paths,
     package::{self, PackageRequest},
@@ -32,8 +32,9 @@ use openlora_core::{
     Address, Amount,
     error::{ExitClass, ExitStatus, Failure},
 };
+use openlora_distribution::{DistributionError, PackageLocation};
 use openlora_ledger::event::ReleaseDeployment;
-use openlora_package::{Package, release::SigningDomain};
+use openlora_package::{Package, manifest::LARGEST, release::SigningDomain};
 use openlora_release::agent::plan_agent;
 use openlora_release::deploy::{
     CallValue, DeployContext, DeployError, DeployOptions, DeployPlan, DeployStep, FeeQuote,
@@ -51,6 +52,8 @@ pub struct DeployRequest {
     pub dry_run: bool,
     pub server: Option<String>,
     pub adapter: Option<String>,
+    /// Where the package can be pulled; where it was pushed by default.
+    pub uri: Option<String>,
     /// Deploy the contracts and no package.
     pub contracts: bool,
     /// Also register the adapter in the chain's registry of agents.
@@ -150,6 +153,10 @@ pub async fn run(context: &CommandContext, request: DeployRequest) -> Result<Exi
         price: price(context, &tx_context.chain).await?,
         ..wish
     };
+    let options = DeployOptions {
+        uri: place_of_download(context, &request, &package).await?,
+        ..options
+    };
     let plan = planned(&tx_context, &params, &options).await?;
     if request.dry_run {
         let mut steps = plan.steps.clone();
@@ -227,7 +234,33 @@ fn wish(context: &CommandContext, request: &DeployRequest) -> Result<DeployOptio
         adapter: request.adapter.as_deref().map(id).transpose()?,
         remembered: Vec::new(),
         price: 0,
+        uri: String::new(),
     })
+}
+
+/// Where the release says that its package is: the named place, which must hold exactly this package,
+/// or the one that it was pushed to; empty if neither.
+async fn place_of_download(
+    context: &CommandContext,
+    request: &DeployRequest,
+    package: &Package,
+) -> Result<String, Failure> {
+    let store = distribution::store(context);
+    let Some(uri) = &request.uri else {
+        let pushed = store.pushed_to(package.manifest_sha256)?;
+        return Ok(pushed.unwrap_or_default());
+    };
+    let location: PackageLocation = uri.parse().map_err(DistributionError::from)?;
+    if !location.is_remote() {
+        let message = format!("--uri {uri}: other machines cannot read this place");
+        return Err(Failure::new(ExitClass::Usage, message)
+            .with_hint("push it first: openlora push PKG oci://HOST/REPOSITORY"));
+    }
+    let fetcher = distribution::fetcher(context)?;
+    let expected = Some(package.manifest_sha256);
+    let found = fetcher.find_manifest(&store, &location, expected, LARGEST);
+    found.await?;
+    Ok(location.to_string())
 }
 
 /// The price of 1 000 generated tokens for the registry. It is zero only if the settings say zero:

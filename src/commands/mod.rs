@@ -21,6 +21,7 @@ pub mod data;
 pub mod demo;
 pub mod deploy;
 pub mod devnet;
+mod distribution;
 pub mod doctor;
 pub mod earnings;
 pub mod eval;
@@ -40,6 +41,8 @@ pub mod package;
 mod payer;
 mod project;
 pub mod proxy;
+pub mod pull;
+pub mod push;
 pub mod receipts;
 pub mod run;
 pub mod search;
@@ -117,6 +120,8 @@ pub async fn dispatch(
         CliCommand::Package(args) => package::run(context, args.into()).await,
         CliCommand::Verify(args) => verify::run(context, args.into()).await,
         CliCommand::Export(args) => export::run(context, args.into()).await,
+        CliCommand::Push(args) => push::run(context, args.into()).await,
+        CliCommand::Pull(args) => pull::run(context, args.into()).await,
         CliCommand::Deploy(args) => deploy::run(context, args.into()).await,
         CliCommand::Earnings(args) => earnings::run(context, args.into()).await,
         CliCommand::Explore(args) => explore::run(context, args.into()).await,

@@ -167,7 +167,7 @@ impl<'a> BaseReport<'a> {
 
 /// The Hub token is sent only to the Hub that the user configured: a foreign project file could
 /// name another one.
-fn hub_token(context: &CommandContext) -> Option<HubToken> {
+pub fn hub_token(context: &CommandContext) -> Option<HubToken> {
     let token = std::env::var("HF_TOKEN").ok();
     let token = token.filter(|token| !token.is_empty())?;
     match context.settings.is_own("base.endpoint") {

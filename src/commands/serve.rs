@@ -2,6 +2,7 @@
 
 pub mod engine_choice;
 pub mod folder;
+mod from_registry;
 pub mod handover;
 mod hosting;
 pub mod log;
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use self::{
     engine_choice::ChosenEngine,
     folder::{NamedFolder, named_folders},
+    from_registry::{FetchedReleases, RegistryFinder},
     handover::hand_over,
     hosting::AdapterHost,
     sales::SellingPlace,
@@ -38,6 +40,7 @@ use openlora_package::MANIFEST_FILE;
 use openlora_runtime::{
     board, journal,
     paid_serving::{ChosenAdapter, PaidServing, UnclaimedCharge},
+    registry_packages::model_id,
     running_server::{PidFile, RunningServer},
     standings::JournalStandings,
     transparency_log::{HomeTransparencyLog, origin_of},
@@ -102,7 +105,11 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     let access = server_access::open(context, request.rotate_tokens)?;
     let transparency = open_log(context).await?;
     let view = transparency.view(&context.dirs)?;
-    let chosen = choose(context, &request.adapters, request.folder.as_deref())?;
+    let from_registry = from_registry::is_wanted(context, &network::chosen(context)?)?;
+    let chosen = match from_registry && request.adapters.is_empty() && request.folder.is_none() {
+        true => Vec::new(),
+        false => choose(context, &request.adapters, request.folder.as_deref())?,
+    };
     let selling = match networks {
         None => None,
         Some(networks) => {
@@ -117,10 +124,28 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     };
     let base = tokio::task::block_in_place(|| project::base(context, base_id(context, &chosen)))?;
     let parallel = engine_choice::parallel(context, request.local);
-    let engine = ChosenEngine::choose(context, &base.config, chosen.len(), parallel)?;
+    let expected = match from_registry {
+        true => chosen
+            .len()
+            .saturating_add(context.settings.serve.registry_adapters),
+        false => chosen.len(),
+    };
+    let engine = ChosenEngine::choose(context, &base.config, expected, parallel)?;
+    let fetched = FetchedReleases::default();
+    let on_demand = match from_registry {
+        false => None,
+        true => {
+            engine.require_shared_base()?;
+            let chain = match &selling {
+                Some(selling) => selling.home_chain().clone(),
+                None => from_registry::free_chain(context).await?,
+            };
+            Some(RegistryFinder::open(context, chain, fetched.clone())?)
+        }
+    };
     engine_choice::warn_of_unused(context, engine.kind);
     let limits = limits(context, &engine);
-    let host = AdapterHost::new(context, base, engine, selling.clone());
+    let host = AdapterHost::new(context, base, engine, selling.clone()).with_fetched(fetched);
     let hosted = host.host_all(chosen).await?;
     let names: Vec<String> = hosted.iter().map(|adapter| adapter.name.clone()).collect();
     let stop = StopHandle::default();
@@ -132,6 +157,7 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
         transparency: Some(view),
         loader: Some(Arc::new(host)),
         standings: Some(Arc::new(standings(context, selling.as_deref()))),
+        on_demand,
     };
     if context.printer.is_watched() {
         let currency = selling.as_ref().map(|it| it.sales.currency.clone());
@@ -412,11 +438,8 @@ fn newest(context: &CommandContext) -> Result<ChosenAdapter, Failure> {
 
 /// Model ids consist of letters, digits and `-_.`; any other character of a project's name becomes
 /// `-`.
-pub(super) fn as_model_id(name: &str) -> String {
-    let fits = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
-    name.chars()
-        .map(|letter| if fits(letter) { letter } else { '-' })
-        .collect()
+pub(in crate::commands) fn as_model_id(name: &str) -> String {
+    model_id(name)
 }
 
 fn named(text: &str) -> Result<NamedFolder, Failure> {

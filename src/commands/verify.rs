@@ -71,14 +71,7 @@ fn work(
     LookedUpRelease { registry, log }: LookedUpRelease,
 ) -> Result<ExitStatus, Failure> {
     let dir = named_paths::folder(context, &request.package, "a package")?;
-    let policy = match &request.policy {
-        None => VerificationPolicy::default(),
-        Some(file) => read_policy(context, file)?,
-    };
-    let model_keys = match request.keys.as_slice() {
-        [] => policy.model_keys.clone(),
-        files => read_keys(context, files)?,
-    };
+    let (policy, model_keys) = accepted_signers(context, request.policy.as_deref(), &request.keys)?;
     let expected = ExpectedRelease {
         domain: expected_domain(context)?,
         publishers: policy.publishers.clone(),
@@ -109,6 +102,24 @@ pub(super) struct ExpectedRelease {
     pub registry: Option<RegistryReport>,
     /// Why the transparency log does not prove the release; `None` if it was not asked for.
     pub log: Option<Result<(), String>>,
+}
+
+/// A policy, and the digests of the keys that may have made `model.sig`: those in the files, or the
+/// policy's.
+pub(super) fn accepted_signers(
+    context: &CommandContext,
+    policy: Option<&Path>,
+    keys: &[PathBuf],
+) -> Result<(VerificationPolicy, Vec<Digest>), Failure> {
+    let policy = match policy {
+        None => VerificationPolicy::default(),
+        Some(file) => read_policy(context, file)?,
+    };
+    let model_keys = match keys {
+        [] => policy.model_keys.clone(),
+        files => read_keys(context, files)?,
+    };
+    Ok((policy, model_keys))
 }
 
 fn read_policy(context: &CommandContext, file: &Path) -> Result<VerificationPolicy, Failure> {
@@ -226,7 +237,7 @@ pub(super) fn refused(dir: &Path, report: &PackageVerification) -> Failure {
 }
 
 /// The chain that the user named; by default a signature for any chain is accepted.
-fn expected_domain(context: &CommandContext) -> Result<Option<SigningDomain>, Failure> {
+pub(super) fn expected_domain(context: &CommandContext) -> Result<Option<SigningDomain>, Failure> {
     if context.settings.project.network.is_default() {
         return Ok(None);
     }

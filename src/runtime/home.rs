@@ -43,6 +43,11 @@ impl AppDirs {
         self.cache.join("models")
     }
 
+    /// The packages that were pulled.
+    pub fn packages(&self) -> PathBuf {
+        self.data.join("store")
+    }
+
     /// Encrypted keys.
     pub fn keystores(&self) -> PathBuf {
         self.data.join("keystores")

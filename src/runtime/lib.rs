@@ -13,6 +13,7 @@ pub mod paid_serving;
 pub mod profile;
 pub mod provenance;
 pub mod published_log;
+pub mod registry_packages;
 pub mod resource_probe;
 pub mod rewards;
 pub mod running_server;

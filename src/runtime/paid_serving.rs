@@ -122,7 +122,8 @@ pub struct UnclaimedCharge {
     pub amount: Amount,
 }
 
-/// The newest release of exactly these weights on the home chain, if the journal has one.
+/// The newest release of exactly these weights on the home chain, if the journal has one: registered
+/// from here, or served here before.
 ///
 /// # Errors
 ///
@@ -138,7 +139,9 @@ pub fn release_of_weights(
     let fits = |it: &&ReleaseDeployment| {
         it.weights_sha256 == weights && it.chain_id == home.chain_id && it.registry == registry
     };
-    Ok(state.deployments.iter().rev().find(fits).cloned())
+    let known = state.deployments.iter().rev();
+    let mut known = known.chain(state.served_releases.iter().rev());
+    Ok(known.find(fits).cloned())
 }
 
 impl ServingPlan {
@@ -444,20 +447,30 @@ impl PaidServing {
         self.plan.terms.prices
     }
 
-    /// Offers calls of one more adapter; returns its recipients on the home chain. Where another
+    /// Offers calls of one more adapter; returns its recipients on the home chain. `registered` is its
+    /// release if somebody else registered it; otherwise it must be known to the journal. Where another
     /// chain has no splitter of it yet, the server creates it, in the order of its other transactions.
     ///
     /// # Errors
     ///
     /// The adapter is not registered or is served by another account, a chain cannot be reached, or
     /// the splitter cannot be created there.
-    pub async fn offer(&self, one: &ChosenAdapter) -> Result<SplitRead, Failure> {
+    pub async fn offer(
+        &self,
+        one: &ChosenAdapter,
+        registered: Option<ReleaseDeployment>,
+    ) -> Result<SplitRead, Failure> {
         let chosen = std::slice::from_ref(one);
-        let release = release_of_weights(
-            &self.plan.rewards.state.read(),
-            &self.plan.home().network,
-            one,
-        )?;
+        let release = match registered {
+            Some(release) => {
+                self.record_served(&release).await?;
+                Some(release)
+            }
+            None => {
+                let state = self.plan.rewards.state.read();
+                release_of_weights(&state, &self.plan.home().network, one)?
+            }
+        };
         let payees = self.plan.payees(chosen, &[release]).await?;
         self.plan.check_payees(chosen, &payees)?;
         let payee = payees.get(&one.adapter.digest);
@@ -489,6 +502,24 @@ impl PaidServing {
             token: paid.terms.token.clone(),
         });
         tokens.collect()
+    }
+
+    /// Records a release of somebody else, once.
+    async fn record_served(&self, release: &ReleaseDeployment) -> Result<(), Failure> {
+        let is_known = {
+            let state = self.plan.rewards.state.read();
+            state.deployments.contains(release) || state.served_releases.contains(release)
+        };
+        if !is_known {
+            let served = Event::ReleaseServed(Box::new(release.clone()));
+            self.plan.journal.append(served).await?;
+        }
+        Ok(())
+    }
+
+    /// The home chain.
+    pub fn home_chain(&self) -> &Chain {
+        self.plan.home()
     }
 
     /// Ids of the chains on which calls are paid.

@@ -30,6 +30,7 @@ use openlora_core::{
 use openlora_journal::Journal;
 use openlora_ledger::{
     PoolAllotment, ReceiverKey, StatedContributions, TxKey,
+    event::ReleaseDeployment,
     publication::{
         AnchoredBatch, FORMAT, LogCatalogue, PoolContributions, PublishedCall, batch_file,
     },
@@ -477,7 +478,8 @@ impl RewardPublisher {
         done: &mut RewardRound,
     ) -> Result<(), Failure> {
         let release = reading.release_of(pool.key);
-        let Some(release) = release.filter(|it| it.publisher.parse() == Ok(pool.operator)) else {
+        let is_operators = |it: &&ReleaseDeployment| it.publisher.parse() == Ok(pool.operator);
+        let Some(release) = release.filter(|it| reading.is_own(it)).filter(is_operators) else {
             return Ok(());
         };
         if !pool.is_open() {

@@ -613,6 +613,7 @@ fn a_registration_by_somebody_else_with_another_split_is_told() {
         account: thief,
         server: thief,
         price: 0,
+        uri: String::new(),
     };
     let all = Share {
         recipient: thief.into(),

@@ -296,6 +296,7 @@ fn digests_equal_those_that_the_contract_computes() {
         account: own,
         server: own,
         price: 1_000,
+        uri: "oci://registry.example/ada/tone@sha256:00".into(),
     };
     let made = registration(&goods, &shares, &place);
     let deadline = U256::from(1_900_000_000_u64);

@@ -4,8 +4,8 @@ use schemars::{Schema, schema_for};
 
 use openlora::commands::{
     attribution, audit, bench, call, channel, claim, config, dash, data, demo, deploy, devnet,
-    doctor, earnings, export, init, log, model_key, package, printer::ErrorEnvelope, proxy,
-    receipts, run, serve, settle, train, wallet, withdraw,
+    doctor, earnings, export, init, log, model_key, package, printer::ErrorEnvelope, proxy, pull,
+    push, receipts, run, serve, settle, train, wallet, withdraw,
 };
 use openlora_market::SearchReport;
 use openlora_package::verify;
@@ -83,6 +83,8 @@ pub const SCHEMAS: &[ResultSchema] = &[
     ("config-get", || schema_for!(config::ConfigValue)),
     ("config-path", || schema_for!(config::ConfigPaths)),
     ("package", || schema_for!(package::PackageReport)),
+    ("push", || schema_for!(push::PushReport)),
+    ("pull", || schema_for!(pull::PullReport)),
     ("deploy", || schema_for!(deploy::DeployReport)),
     ("deploy-dry-run", || schema_for!(deploy::DeployProposal)),
     ("deploy-contracts", || schema_for!(deploy::ContractsReport)),

@@ -300,6 +300,7 @@ pub async fn start_bounded(
         transparency: None,
         loader: None,
         standings: None,
+        on_demand: None,
     };
     let server = Server::new(bound, goods, journal.clone(), limits, stop.clone())
         .await

@@ -1,1 +1,45 @@
-//! Where packages come from and go to: registries, hubs, folders, and the store.
+//! Where packages come from and go to: registries, the Hub, web folders, folders, and the store of a
+//! home.
+//!
+//! What comes from elsewhere is bounded, compared with its manifest while it comes, and verified
+//! before it is in the store. This crate does not know chains, accounts or the terminal: the caller
+//! says which manifest it expects, and what a package must satisfy.
+//!
+//! ```
+//! use openlora_distribution::PackageLocation;
+//!
+//! let location: PackageLocation = "oci://ghcr.io/ada/tone:1.0.0".parse()?;
+//! assert!(location.is_remote() && location.is_movable());
+//! assert_eq!(location.to_string(), "oci://ghcr.io/ada/tone:1.0.0");
+//! assert!("http://example.org/tone".parse::<PackageLocation>().is_err());
+//! # Ok::<(), openlora_distribution::LocationProblem>(())
+//! ```
+
+mod archive;
+mod credentials;
+mod error;
+mod http;
+mod layout;
+mod limits;
+mod location;
+mod modelpack;
+mod origin;
+mod pull;
+mod push;
+mod registry;
+mod source;
+mod store;
+
+pub use credentials::{CredentialSources, RegistryLogin};
+pub use error::{DistributionError, failed_checks};
+pub use http::HttpFetcher;
+pub use layout::copy_package;
+pub use limits::PullLimits;
+pub use location::{LocationProblem, PackageLocation, RegistryReference, RegistryVersion};
+pub use modelpack::{ARTIFACT_TYPE, PackageArtifact, PackageLayer};
+pub use pull::{
+    FoundManifest, PackageCheckFn, PackageFetcher, ProgressFn, PullProgress, PullRequest,
+    PulledPackage,
+};
+pub use push::PushedPackage;
+pub use store::{LockedPlace, PackageStore};

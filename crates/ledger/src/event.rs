@@ -108,6 +108,8 @@ pub enum Event {
     Deployed(Box<ReleaseDeployment>),
     /// A release has an identity in a registry of agents (ERC-8004).
     AgentRegistered(Box<AgentRegistration>),
+    /// A release that somebody else registered is served here.
+    ReleaseServed(Box<ReleaseDeployment>),
     /// A payer's channel is used for the first time.
     ChannelOpened(Box<ChannelOpened>),
     /// The current on-chain state of a channel.

@@ -35,6 +35,9 @@ pub struct LedgerState {
     /// Identities in registries of agents, oldest first; each appears once, as it was set last.
     #[serde(default)]
     pub agents: Vec<AgentRegistration>,
+    /// Releases of others that were served here, in the same form.
+    #[serde(default)]
+    pub served_releases: Vec<ReleaseDeployment>,
     /// Authorised, charged and observed amounts.
     pub ledger: Ledger,
     /// What happened on the chains.
@@ -122,22 +125,16 @@ impl LedgerState {
             Event::TransactionConfirmed { tx, .. } => self.unsettled.retain(|it| it.tx != *tx),
             Event::Deployed(deployment) => self.deploy(deployment),
             Event::AgentRegistered(agent) => agent.store_in(&mut self.agents),
+            Event::Deployed(deployment) => add_release(&mut self.deployments, deployment),
+            Event::ReleaseServed(release) => add_release(&mut self.served_releases, release),
             // Transactions of a replaced chain have no meaning on another.
             Event::ChainEnded { chain_id } => {
                 self.unsettled.retain(|it| it.chain_id != *chain_id);
                 self.deployments.retain(|it| it.chain_id != *chain_id);
+                self.served_releases.retain(|it| it.chain_id != *chain_id);
             }
             _ => {}
         }
-    }
-
-    fn deploy(&mut self, new: &ReleaseDeployment) {
-        let place = |it: &ReleaseDeployment| {
-            let registry = (it.chain_id, it.registry.clone());
-            (registry, it.adapter_id.clone(), it.version)
-        };
-        self.deployments.retain(|known| place(known) != place(new));
-        self.deployments.push(new.clone());
     }
 
     /// Whether the outcome of a transaction is unknown.
@@ -172,4 +169,14 @@ impl CurrentState {
         let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
         state.apply(record)
     }
+}
+
+/// Adds a release; each version of an adapter appears once.
+fn add_release(releases: &mut Vec<ReleaseDeployment>, new: &ReleaseDeployment) {
+    let place = |it: &ReleaseDeployment| {
+        let registry = (it.chain_id, it.registry.clone());
+        (registry, it.adapter_id.clone(), it.version)
+    };
+    releases.retain(|known| place(known) != place(new));
+    releases.push(new.clone());
 }

@@ -22,3 +22,4 @@ pub mod agent;
 pub mod deploy;
 pub mod eip712;
 pub mod explore;
+pub mod lookup;

@@ -13,6 +13,7 @@ use super::{
     gate::QueueGate,
     meter::CallMeter,
     metrics::ServerMetrics,
+    on_demand::OnDemandAdapters,
     payment::{Currency, SalesConfig},
     quotes::QuoteCounter,
     refused_payments::RefusedPayments,
@@ -72,6 +73,8 @@ pub struct AppParts {
     pub loader: Option<Arc<dyn AdapterLoader>>,
     /// Absent if pages show no sums.
     pub standings: Option<Arc<dyn StandingsSource>>,
+    /// Adapters that are fetched when they are first called; absent if none are.
+    pub on_demand: Option<OnDemandAdapters>,
     /// Adapters are loaded and unloaded one at a time.
     pub loading: tokio::sync::Mutex<()>,
 }

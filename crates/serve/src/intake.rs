@@ -14,6 +14,7 @@ use super::{
     connections::Connection,
     fingerprint::RequestFingerprint,
     gate::draining,
+    on_demand_loading::find_or_fetch,
     payment,
     request_id::RequestId,
     wire::{fields::BodyFields, problems::BodyProblems},
@@ -97,11 +98,10 @@ impl CallIntake {
             None => unnamed(&app.adapters),
             Some(_) => None,
         };
-        let adapter = match unnamed {
-            Some(adapter) => Ok(adapter),
-            None => fields
-                .required_string("model")
-                .and_then(|name| app.adapters.find(name)),
+        let adapter = match (unnamed, fields.required_string("model")) {
+            (Some(adapter), _) => Ok(adapter),
+            (None, Ok(name)) => find_or_fetch(app, name).await,
+            (None, Err(refusal)) => Err(refusal),
         };
         let adapter = adapter.map_err(|refusal| problems(&fields).with_model(refusal))?;
         let static_shares = fields.is_word("attribution", "static").map_err(|refusal| {

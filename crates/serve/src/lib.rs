@@ -26,6 +26,7 @@
 //!     transparency: None,
 //!     loader: None,
 //!     standings: None,
+//!     on_demand: None,
 //! };
 //! let journal = Journal::open("journal.sqlite".as_ref())?;
 //! let stop = StopHandle::default();
@@ -38,6 +39,7 @@
 
 mod abandoned;
 pub mod access;
+mod adapter_changes;
 pub mod adapter_loader;
 pub mod adapter_profile;
 pub mod adapter_registry;
@@ -64,6 +66,8 @@ mod intake;
 mod listing;
 pub mod meter;
 pub mod metrics;
+pub mod on_demand;
+mod on_demand_loading;
 pub mod origins;
 mod page;
 pub mod payment;

@@ -42,6 +42,7 @@ use super::{
     guarded_stream::{GuardedStream, LastRequest},
     meter::CallMeter,
     metrics::ServerMetrics,
+    on_demand::OnDemandAdapters,
     payment::SalesConfig,
     quotes::QuoteCounter,
     refused_payments::RefusedPayments,
@@ -157,6 +158,8 @@ pub struct ServeInputs {
     pub loader: Option<Arc<dyn AdapterLoader>>,
     /// Absent if pages show no sums.
     pub standings: Option<Arc<dyn StandingsSource>>,
+    /// Fetches adapters when they are first called; absent if none are.
+    pub on_demand: Option<OnDemandAdapters>,
 }
 
 /// A server about to run.
@@ -221,6 +224,7 @@ impl Server {
             transparency: inputs.transparency,
             loader: inputs.loader,
             standings: inputs.standings,
+            on_demand: inputs.on_demand,
             loading: tokio::sync::Mutex::default(),
         });
         Ok(Self {

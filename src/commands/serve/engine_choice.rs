@@ -163,6 +163,22 @@ impl ChosenEngine {
         Ok(Self::new(kind, quant, limits))
     }
 
+    /// Checks that adapters which are fetched later share the base in memory.
+    ///
+    /// # Errors
+    ///
+    /// The engine copies the base for each.
+    pub fn require_shared_base(&self) -> Result<(), Failure> {
+        match self.kind {
+            EngineKind::Native => Ok(()),
+            EngineKind::Mistralrs => {
+                let message = "--from-registry needs the native engine: mistral.rs keeps a copy of \
+                               the base per adapter";
+                Err(Failure::new(ExitClass::Usage, message).with_hint("add --engine native"))
+            }
+        }
+    }
+
     /// The native engine with weights of this form, for one call after the other.
     pub fn native(quant: Quant) -> Self {
         let limits = CallLimits {

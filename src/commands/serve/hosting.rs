@@ -10,6 +10,7 @@ use super::{
     adapter_in,
     engine_choice::{ChosenEngine, EngineKind},
     folder::NamedFolder,
+    from_registry::FetchedReleases,
 };
 use crate::commands::{CommandContext, notices, project};
 use openlora_core::error::Failure;
@@ -31,6 +32,7 @@ pub(super) struct AdapterHost {
     /// Absent if calls are free.
     selling: Option<Arc<PaidServing>>,
     sketch_bases: SketchBases,
+    fetched: FetchedReleases,
 }
 
 impl AdapterHost {
@@ -46,7 +48,13 @@ impl AdapterHost {
             engine,
             selling,
             sketch_bases: SketchBases::default(),
+            fetched: FetchedReleases::default(),
         }
+    }
+
+    /// With the releases that are fetched while the server runs.
+    pub fn with_fetched(self, fetched: FetchedReleases) -> Self {
+        Self { fetched, ..self }
     }
 
     /// The adapters that a server starts with.
@@ -126,7 +134,12 @@ impl AdapterHost {
             &sources,
             &listener,
         )?;
-        let prices = self.selling.as_ref().map(|it| it.prices());
+        let prices = self.selling.as_ref().map(|selling| {
+            let prices = selling.prices();
+            let asked = self.fetched.get(&adapter.dir);
+            let decimals = selling.sales.currency.decimals;
+            asked.map_or(prices, |it| it.prices(prices, decimals))
+        });
         Ok(ServedAdapter {
             name,
             version,
@@ -167,7 +180,11 @@ impl AdapterLoader for AdapterHost {
             None => self.engine(&one).await?,
         };
         let split = match &self.selling {
-            Some(selling) => Some(selling.offer(&one).await?),
+            Some(selling) => {
+                let registered = self.fetched.get(&one.adapter.dir);
+                let registered = registered.map(|it| it.deployment);
+                Some(selling.offer(&one, registered).await?)
+            }
             None => None,
         };
         let ready = tokio::task::block_in_place(|| self.served(one, engine, split.as_ref()))?;

@@ -21,7 +21,12 @@ const LIMITS: &[(&str, Option<&str>)] = &[
     ("deploy.max_fee", None),
     ("proxy.max_price", Some("call.ask_above")),
     ("proxy.per_key", None),
+    ("pull.max_file", None),
+    ("pull.max_package", None),
     ("serve.gas_budget", None),
+    ("serve.registry_adapters", None),
+    ("serve.registry_daily", None),
+    ("serve.registry_pulls", None),
 ];
 
 /// Settings that a project file may set only if the user has not.

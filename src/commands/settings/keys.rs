@@ -152,6 +152,12 @@ settings! {
             "seconds until a transaction that is not mined offers more";
     }
 
+    /// What `pull` may bring.
+    pull: PullSettings {
+        max_file: u64 = integer(1, LARGE), Some("8589934592"), "largest file of a package in bytes";
+        max_package: u64 = integer(1, LARGE), Some("17179869184"), "largest package in bytes";
+    }
+
     /// Which account signs.
     wallet: WalletSettings {
         account: Option<String> = SettingKind::Text, None, "account that signs; the only one when unset";
@@ -247,6 +253,16 @@ settings! {
             "calls that the native engine answers at once for one adapter; 1 with --local and 8 otherwise when unset";
         adapter_memory: Option<u64> = integer(1, LARGE), None,
             "memory in bytes for adapters of the native engine; the least recently called ones leave it until they are called; no limit when unset";
+        from_registry: Option<String> = SettingKind::Text, None,
+            "fetch what the registry registers when it is first called: `network` for the network's registry, or its address; only the user's own settings and the flag count";
+        registry_publishers: Vec<String> = SettingKind::List, None,
+            "accounts whose adapters are fetched from the registry; all when unset";
+        registry_adapters: usize = integer(1, 65_536), Some("64"),
+            "adapters from the registry that stay loaded; the least recently called one gives way";
+        registry_pulls: usize = integer(1, 64), Some("2"),
+            "adapters that are fetched from the registry at the same time";
+        registry_daily: u64 = integer(1, LARGE), Some("17179869184"),
+            "bytes that calls may have fetched from the registry's publishers in a day (UTC)";
         max_concurrent: Option<usize> = integer(1, 4096), None,
             "calls generating at once; 4 with mistral.rs and 32 with the native engine when unset";
         attribution_queue: usize = integer(1, LARGE), Some("16384"),

@@ -23,6 +23,8 @@ pub struct RewardState {
     chain_id: u64,
     pub facts: ChainFacts,
     releases: Vec<ReleaseDeployment>,
+    /// Releases of others that are served here.
+    served: Vec<ReleaseDeployment>,
 }
 
 impl RewardState {
@@ -31,18 +33,24 @@ impl RewardState {
             chain_id,
             facts: state.facts.clone(),
             releases: state.deployments.clone(),
+            served: state.served_releases.clone(),
         }
     }
 
     /// The latest release with a splitter, which has the same address on every chain.
     fn release(&self, splitter: Address) -> Option<&ReleaseDeployment> {
-        let mut releases = self.releases.iter().rev();
+        let mut releases = self.releases.iter().rev().chain(self.served.iter().rev());
         releases.find(|it| it.splitter.parse() == Ok(splitter))
     }
 
-    /// Ids of the adapters released from here.
+    /// Whether this home registered a release.
+    pub fn is_own(&self, release: &ReleaseDeployment) -> bool {
+        self.releases.contains(release)
+    }
+
+    /// Ids of the adapters released from here or served here.
     pub fn adapters(&self) -> BTreeSet<String> {
-        let here = self.releases.iter();
+        let here = self.releases.iter().chain(&self.served);
         let here = here.filter(|it| it.chain_id == self.chain_id);
         here.map(|it| it.adapter_id.clone()).collect()
     }

@@ -435,6 +435,7 @@ async fn serve(
         transparency: None,
         loader: None,
         standings: None,
+        on_demand: None,
     };
     let bound = BoundSocket::new("127.0.0.1", 0).await.unwrap();
     let stop = StopHandle::default();

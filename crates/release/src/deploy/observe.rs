@@ -32,6 +32,8 @@ pub struct DeployOptions {
     pub remembered: Vec<U256>,
     /// Per 1 000 generated tokens, in base units of a token with six decimals.
     pub price: u128,
+    /// Where the package can be fetched; empty if nowhere.
+    pub uri: String,
 }
 
 impl DeployContext {
@@ -55,6 +57,7 @@ impl DeployContext {
             account,
             server: options.server.unwrap_or(account),
             price: options.price,
+            uri: options.uri.clone(),
         })
     }
 }

@@ -163,7 +163,7 @@ impl DeployPlan {
 }
 
 /// Addresses and options.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeployContext {
     pub registry: Address,
     pub pool_factory: Address,
@@ -171,6 +171,8 @@ pub struct DeployContext {
     pub server: Address,
     /// Per 1 000 generated tokens, in base units of a token with six decimals.
     pub price: u128,
+    /// Where the package can be fetched; empty if nowhere.
+    pub uri: String,
 }
 
 fn ppm(ppm: u64) -> u32 {
@@ -337,28 +339,31 @@ fn create_pool(
     }
 }
 
-/// Releases of this version do not state price and download location.
-fn release(params: &ReleaseParams, price: u128) -> Release {
+fn release(params: &ReleaseParams, place: &DeployContext) -> Release {
     Release {
         manifestSha256: params.manifest_sha256,
         baseRoot: params.base_root,
         datasetsRoot: params.datasets_root,
-        price,
-        uri: String::new(),
+        price: place.price,
+        uri: place.uri.clone(),
     }
 }
 
 fn release_arguments(
     params: &ReleaseParams,
     shares: &[Share],
-    price: u128,
+    place: &DeployContext,
 ) -> Vec<(&'static str, CallValue)> {
+    let uri = match place.uri.as_str() {
+        "" => "none",
+        uri => uri,
+    };
     vec![
         ("manifestSha256", CallValue::text(params.manifest_sha256)),
         ("baseRoot", CallValue::text(params.base_root)),
         ("datasetsRoot", CallValue::text(params.datasets_root)),
-        ("price", CallValue::Price(price)),
-        ("uri", CallValue::text("none")),
+        ("price", CallValue::Price(place.price)),
+        ("uri", CallValue::text(uri)),
         ("shares", CallValue::Shares(shares.to_vec())),
     ]
 }
@@ -372,7 +377,7 @@ pub fn registration(
     Registration {
         weightsHash: params.weights_sha256,
         royaltyBps: 0,
-        release: release(params, place.price),
+        release: release(params, place),
         shares: shares.to_vec(),
         servers: vec![place.server.into()],
     }
@@ -384,7 +389,7 @@ fn register(params: &ReleaseParams, shares: &[Share], place: &DeployContext) -> 
         ("weightsHash", CallValue::text(params.weights_sha256)),
         ("royaltyBps", CallValue::text(0)),
     ];
-    arguments.extend(release_arguments(params, shares, place.price));
+    arguments.extend(release_arguments(params, shares, place));
     arguments.push(("servers", CallValue::text(place.server)));
     DeployStep {
         to: place.registry,
@@ -409,11 +414,11 @@ fn publish(
 ) -> DeployStep {
     let call = Registry::publishVersionCall {
         id,
-        next: release(params, place.price),
+        next: release(params, place),
         shares: shares.to_vec(),
     };
     let mut arguments = vec![("id", CallValue::Text(shown_id(id)))];
-    arguments.extend(release_arguments(params, shares, place.price));
+    arguments.extend(release_arguments(params, shares, place));
     let (mut name, mut data) = ("publishVersion", Bytes::from(call.abi_encode()));
     if !has_server {
         let data_of_both = vec![data, set_server(id, place.server)];

@@ -11,8 +11,7 @@ use serde_json::{Value, json};
 
 use super::AppState;
 use crate::{
-    adapter_loader::LoadOutcome,
-    adapter_registry::ServedAdapter,
+    adapter_changes::{put_adapter, remove_adapter},
     api_error::ApiError,
     body,
     gate::draining,
@@ -23,7 +22,6 @@ use crate::{
 };
 use openlora_core::error::{ExitClass, Failure};
 use openlora_journal::JournalError;
-use openlora_ledger::event::Event;
 
 /// Largest body in bytes.
 const LARGEST: usize = 64 * 1024;
@@ -86,47 +84,6 @@ async fn load_named(app: &AppState, name: &str, path: PathBuf) -> Result<Json<Va
     let outcome = put_adapter(app, adapter).await;
     answer["outcome"] = json!(outcome.map_err(|error| unwritable(&error))?);
     Ok(Json(answer))
-}
-
-/// Serves a loaded adapter from now on.
-///
-/// # Errors
-///
-/// The journal cannot be written; then nothing has changed.
-async fn put_adapter(app: &AppState, adapter: ServedAdapter) -> Result<LoadOutcome, JournalError> {
-    let before = app.adapters.find(&adapter.name).ok();
-    let outcome = match &before {
-        None => LoadOutcome::Loaded,
-        Some(before) if before.digest == adapter.digest => LoadOutcome::Unchanged,
-        Some(_) => LoadOutcome::Replaced,
-    };
-    if outcome != LoadOutcome::Unchanged {
-        let loaded = Event::AdapterLoaded {
-            name: adapter.name.clone(),
-            adapter_digest: adapter.digest.clone(),
-            base_digest: adapter.base_digest.clone(),
-        };
-        app.journal.append(loaded).await?;
-    }
-    // Before any call of it can be counted.
-    app.attributions.add(&adapter);
-    app.adapters.put(adapter);
-    Ok(outcome)
-}
-
-/// Serves an adapter no longer. Its engine ends with the last call that uses it.
-///
-/// # Errors
-///
-/// The journal cannot be written; then nothing has changed.
-async fn remove_adapter(app: &AppState, adapter: &ServedAdapter) -> Result<(), JournalError> {
-    let unloaded = Event::AdapterUnloaded {
-        name: adapter.name.clone(),
-        adapter_digest: adapter.digest.clone(),
-    };
-    app.journal.append(unloaded).await?;
-    app.adapters.remove(&adapter.name);
-    Ok(())
 }
 
 async fn read(app: &AppState, request: Request) -> Result<BodyFields, ApiError> {

@@ -7,7 +7,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::AppState;
-use crate::api_error::ApiError;
+use crate::{api_error::ApiError, on_demand_loading::find_or_fetch};
 
 pub async fn list(State(app): State<AppState>) -> Json<Value> {
     let data: Vec<Value> = app
@@ -23,5 +23,6 @@ pub async fn get_model(
     State(app): State<AppState>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
-    Ok(Json(app.adapters.find(&id)?.to_json(app.currency())))
+    let adapter = find_or_fetch(&app, &id).await?;
+    Ok(Json(adapter.to_json(app.currency())))
 }

@@ -105,6 +105,7 @@ async fn loading() -> (TestServer, Arc<AtomicUsize>) {
         transparency: None,
         loader: Some(Arc::new(shelf)),
         standings: None,
+        on_demand: None,
     };
     let bound = BoundSocket::new("127.0.0.1", 0).await.unwrap();
     let (stop, journal) = (StopHandle::default(), test_journal());

@@ -207,6 +207,7 @@ async fn start(setup: Setup<'_>) -> TestServer {
         transparency: None,
         loader: None,
         standings: None,
+        on_demand: None,
     };
     let bound = BoundSocket::new("127.0.0.1", 0).await.unwrap();
     let stop = StopHandle::default();

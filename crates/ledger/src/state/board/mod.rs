@@ -148,6 +148,12 @@ impl Board {
                 self.deployment = Some(ReleaseDeployment::clone(deployment));
             }
             Event::AgentRegistered(agent) => agent.store_in(&mut self.agents),
+            Event::ReleaseServed(release) => {
+                if let Ok(splitter) = release.splitter.parse() {
+                    let id = release.adapter_id.clone();
+                    self.adapter_ids.insert(splitter, id);
+                }
+            }
             _ => self.fold_chain(record),
         }
     }

@@ -1,0 +1,26 @@
+//! The tests of this crate; each module is a suite.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
+
+mod archive;
+mod fake_host;
+mod location;
+mod places;
+mod registry;
+mod web;
+
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "../../../../tests/support/golden.rs"]
+mod golden;
+
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "../../../../tests/support/packages.rs"]
+mod packages;
+
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "../../../../tests/support/paths.rs"]
+mod paths;

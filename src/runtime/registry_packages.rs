@@ -1,0 +1,362 @@
+//! Packages that a chain registers: finds one by its name or id, fetches it from where its release
+//! says, and holds it against the chain.
+//!
+//! A registry has no names: a name is read in the manifests that it registers. They are looked at
+//! once each, in bounds, because anyone can register anything.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use futures::{StreamExt, stream};
+
+use openlora_chain::{
+    provider::Chain,
+    registry::{AdapterId, parse_id, shown_id},
+};
+use openlora_core::{
+    Address,
+    error::{ExitClass, Explain},
+};
+use openlora_distribution::{
+    DistributionError, PackageCheckFn, PackageFetcher, PackageLocation, PackageStore, ProgressFn,
+    PullLimits, PullRequest, PulledPackage,
+};
+use openlora_package::{Manifest, manifest::Digest};
+use openlora_release::{
+    deploy::DeployError,
+    lookup::{RegisteredRelease, ReleaseIndex, is_paused},
+};
+
+/// Manifests that one search for a name looks at, those that are known not counted.
+const LOOKUPS: usize = 256;
+
+/// Manifests that are fetched at the same time, the patience for each, and its largest size.
+const PARALLEL: usize = 8;
+const PATIENCE: Duration = Duration::from_secs(10);
+const LARGEST: u64 = 1 << 20;
+
+/// How long what the chain registers is taken for current.
+const CURRENT: Duration = Duration::from_secs(10);
+
+/// How long a manifest that could not be read is not asked for again.
+const UNREADABLE: Duration = Duration::from_secs(600);
+
+/// A model of a registry, as a caller names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RegistryModel {
+    Id(AdapterId),
+    Name(String),
+}
+
+impl From<&str> for RegistryModel {
+    fn from(text: &str) -> Self {
+        parse_id(text).map_or_else(|| Self::Name(text.to_owned()), Self::Id)
+    }
+}
+
+impl std::fmt::Display for RegistryModel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Id(id) => f.write_str(&shown_id(*id)),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+/// Why a registered package is not here.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryPackageError {
+    #[error("no release of the registry {registry} is named `{model}`{unread}")]
+    NotRegistered {
+        registry: Address,
+        model: String,
+        unread: String,
+    },
+    #[error("{} adapters of the registry {registry} are named `{model}`: {}", ids.len(), ids.join(", "))]
+    Ambiguous {
+        registry: Address,
+        model: String,
+        ids: Vec<String>,
+    },
+    #[error("the adapter {id} is paused by its owner")]
+    Paused { id: String },
+    #[error("the publisher of {id}, {publisher}, is not among those that are allowed")]
+    Publisher { id: String, publisher: Address },
+    #[error("the release of {id} does not say where its package is")]
+    NoPlace { id: String },
+    #[error("the release of {id} says that its package is at {place}, which {reason}")]
+    BadPlace {
+        id: String,
+        place: String,
+        reason: String,
+    },
+    #[error(transparent)]
+    Chain(#[from] DeployError),
+    #[error(transparent)]
+    Distribution(#[from] DistributionError),
+}
+
+impl Explain for RegistryPackageError {
+    fn class(&self) -> ExitClass {
+        match self {
+            Self::Chain(error) => error.class(),
+            Self::Distribution(error) => error.class(),
+            Self::Publisher { .. } => ExitClass::Verification,
+            _ => ExitClass::BadInput,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Chain(error) => return error.hint(),
+            Self::Distribution(error) => return error.hint(),
+            Self::NotRegistered { .. } => "`openlora explore` lists what is registered",
+            Self::Ambiguous { .. } => "name the one that you mean by its id",
+            Self::NoPlace { .. } | Self::BadPlace { .. } => {
+                "its publisher can push it and deploy its next version with `openlora deploy --uri`"
+            }
+            Self::Paused { .. } | Self::Publisher { .. } => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
+/// What a registry registers, and how it is fetched.
+pub struct RegistryPackages {
+    pub chain: Chain,
+    pub fetcher: PackageFetcher,
+    pub store: PackageStore,
+    pub limits: PullLimits,
+    /// Accounts whose adapters are fetched; all if empty.
+    pub publishers: Vec<Address>,
+    index: tokio::sync::Mutex<CurrentIndex>,
+    unreadable: Mutex<BTreeMap<Digest, Instant>>,
+}
+
+#[derive(Default)]
+struct CurrentIndex {
+    index: ReleaseIndex,
+    read_at: Option<Instant>,
+}
+
+impl RegistryPackages {
+    pub fn new(
+        chain: Chain,
+        fetcher: PackageFetcher,
+        store: PackageStore,
+        limits: PullLimits,
+        publishers: Vec<Address>,
+    ) -> Self {
+        Self {
+            chain,
+            fetcher,
+            store,
+            limits,
+            publishers,
+            index: tokio::sync::Mutex::default(),
+            unreadable: Mutex::default(),
+        }
+    }
+
+    fn registry(&self) -> Address {
+        self.chain.network.contracts.registry.unwrap_or_default()
+    }
+
+    /// The newest release of a model.
+    ///
+    /// # Errors
+    ///
+    /// No adapter is registered under that name, or several are; it is paused, or its publisher is
+    /// not allowed.
+    pub async fn find(
+        &self,
+        model: &RegistryModel,
+    ) -> Result<RegisteredRelease, RegistryPackageError> {
+        let releases = self.releases().await?;
+        let release = match model {
+            RegistryModel::Id(id) => {
+                let found = releases.into_iter().find(|it| it.adapter_id == *id);
+                found.ok_or_else(|| self.not_registered(model, 0))?
+            }
+            RegistryModel::Name(name) => self.find_named(model, name, releases).await?,
+        };
+        let (id, publisher) = (shown_id(release.adapter_id), release.publisher);
+        if !self.is_allowed(&release) {
+            return Err(RegistryPackageError::Publisher { id, publisher });
+        }
+        let paused = is_paused(&self.chain, release.adapter_id).await;
+        match paused.map_err(DeployError::from)? {
+            true => Err(RegistryPackageError::Paused { id }),
+            false => Ok(release),
+        }
+    }
+
+    fn is_allowed(&self, release: &RegisteredRelease) -> bool {
+        self.publishers.is_empty() || self.publishers.contains(&release.publisher)
+    }
+
+    fn not_registered(&self, model: &RegistryModel, unread: usize) -> RegistryPackageError {
+        RegistryPackageError::NotRegistered {
+            registry: self.registry(),
+            model: model.to_string(),
+            unread: match unread {
+                0 => String::new(),
+                some => format!("; {some} manifests could not be read"),
+            },
+        }
+    }
+
+    async fn releases(&self) -> Result<Vec<RegisteredRelease>, RegistryPackageError> {
+        let mut current = self.index.lock().await;
+        if current.read_at.is_none_or(|at| at.elapsed() > CURRENT) {
+            current.index.refresh(&self.chain).await?;
+            current.read_at = Some(Instant::now());
+        }
+        Ok(current.index.releases().cloned().collect())
+    }
+
+    async fn find_named(
+        &self,
+        model: &RegistryModel,
+        name: &str,
+        releases: Vec<RegisteredRelease>,
+    ) -> Result<RegisteredRelease, RegistryPackageError> {
+        let candidates = releases.into_iter();
+        let candidates: Vec<RegisteredRelease> =
+            candidates.filter(|it| self.is_allowed(it)).collect();
+        self.read_unknown(&candidates).await;
+        let (mut same, mut unread) = (Vec::new(), 0);
+        for release in candidates {
+            match self.store.manifest(release.manifest_sha256) {
+                Some(manifest) if is_named(&manifest, name) => same.push(release),
+                Some(_) => {}
+                None => unread += 1,
+            }
+        }
+        match same.len() {
+            0 => Err(self.not_registered(model, unread)),
+            1 => Ok(same.remove(0)),
+            _ => Err(RegistryPackageError::Ambiguous {
+                registry: self.registry(),
+                model: model.to_string(),
+                ids: same.iter().map(|it| shown_id(it.adapter_id)).collect(),
+            }),
+        }
+    }
+
+    /// Fetches the manifests that were never looked at, of which only the names are used.
+    async fn read_unknown(&self, releases: &[RegisteredRelease]) {
+        let unknown = releases.iter().filter(|release| {
+            let digest = release.manifest_sha256;
+            self.store.manifest(digest).is_none() && !self.is_unreadable(digest)
+        });
+        // Owned, because a closure over borrowed items would not be general enough for a task.
+        let unknown: Vec<RegisteredRelease> = unknown.take(LOOKUPS).cloned().collect();
+        let reading = unknown
+            .into_iter()
+            .map(|release| self.read_manifest(release));
+        let failed: Vec<Option<Digest>> = stream::iter(reading)
+            .buffer_unordered(PARALLEL)
+            .collect()
+            .await;
+        let mut unreadable = self
+            .unreadable
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        unreadable.retain(|_, at| at.elapsed() < UNREADABLE);
+        unreadable.extend(failed.into_iter().flatten().map(|it| (it, Instant::now())));
+    }
+
+    /// Looks at a manifest; returns its digest if that failed.
+    async fn read_manifest(&self, release: RegisteredRelease) -> Option<Digest> {
+        let digest = release.manifest_sha256;
+        let Ok(location) = self.location(&release) else {
+            return Some(digest);
+        };
+        let reading = self
+            .fetcher
+            .find_manifest(&self.store, &location, Some(digest), LARGEST);
+        let read = tokio::time::timeout(PATIENCE, reading).await;
+        (!matches!(read, Ok(Ok(_)))).then_some(digest)
+    }
+
+    fn is_unreadable(&self, digest: Digest) -> bool {
+        let unreadable = self
+            .unreadable
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let at = unreadable.get(&digest);
+        at.is_some_and(|at| at.elapsed() < UNREADABLE)
+    }
+
+    /// Where a release says that its package is. What a chain says never leads to a file or a service
+    /// of this machine, except on a development chain.
+    ///
+    /// # Errors
+    ///
+    /// It says nothing, or names a place that only its publisher's machine has.
+    pub fn location(
+        &self,
+        release: &RegisteredRelease,
+    ) -> Result<PackageLocation, RegistryPackageError> {
+        let id = shown_id(release.adapter_id);
+        if release.uri.is_empty() {
+            return Err(RegistryPackageError::NoPlace { id });
+        }
+        let bad = |reason: String| RegistryPackageError::BadPlace {
+            id: id.clone(),
+            place: release.uri.chars().take(200).collect(),
+            reason,
+        };
+        let location: Result<PackageLocation, _> = release.uri.parse();
+        let location = location.map_err(|problem| bad(format!("is none: {}", problem.reason)))?;
+        if !location.is_remote() {
+            return Err(bad("other machines cannot read".to_owned()));
+        }
+        if location.is_on_this_machine() && !self.chain.network.is_local() {
+            return Err(bad("is this machine".to_owned()));
+        }
+        Ok(location)
+    }
+
+    /// Fetches the package of a release into the store. `check` holds it against the chain.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be fetched, is another package than the chain registers, or does not verify.
+    pub async fn pull(
+        &self,
+        release: &RegisteredRelease,
+        limits: PullLimits,
+        check: PackageCheckFn<'_>,
+        progress: ProgressFn<'_>,
+    ) -> Result<PulledPackage, RegistryPackageError> {
+        let location = self.location(release)?;
+        let request = PullRequest {
+            location: &location,
+            expected: Some(release.manifest_sha256),
+            limits,
+            update: false,
+        };
+        Ok(self
+            .fetcher
+            .pull(&self.store, &request, check, progress)
+            .await?)
+    }
+}
+
+/// Whether a manifest has a name, as it is or as the id of a model.
+fn is_named(manifest: &Manifest, name: &str) -> bool {
+    manifest.name == name || model_id(&manifest.name) == name
+}
+
+/// Model ids consist of letters, digits and `-_.`; any other character of a name becomes `-`.
+pub fn model_id(name: &str) -> String {
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    name.chars()
+        .map(|letter| if fits(letter) { letter } else { '-' })
+        .collect()
+}
