@@ -114,6 +114,7 @@ async fn pull_from_place(
         publishers: policy.publishers.clone(),
         model_keys,
         registry: None,
+        log: None,
     };
     let store = distribution::store(context);
     let fetcher = distribution::fetcher(context)?;

@@ -52,6 +52,7 @@ pub async fn run(
         publishers: policy.publishers.clone(),
         model_keys,
         registry: None,
+        log: None,
     };
     let report = distribution::check(context, &dir, &policy, &expected)?;
     if !report.ok {

@@ -123,7 +123,6 @@ impl LedgerState {
             Event::Attributed(it) if it.amounts.is_some() => self.attributed += 1,
             Event::TransactionIntended(intent) => self.unsettled.push(TxIntent::clone(intent)),
             Event::TransactionConfirmed { tx, .. } => self.unsettled.retain(|it| it.tx != *tx),
-            Event::Deployed(deployment) => self.deploy(deployment),
             Event::AgentRegistered(agent) => agent.store_in(&mut self.agents),
             Event::Deployed(deployment) => add_release(&mut self.deployments, deployment),
             Event::ReleaseServed(release) => add_release(&mut self.served_releases, release),
