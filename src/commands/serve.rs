@@ -47,7 +47,7 @@ use openlora_runtime::{
 };
 use openlora_serve::{
     BoundSocket, ConnectionLimits, ROUTES, RouteAudience, ServeError, ServeInputs, ServeLimits,
-    ServedAdapter, Server, StopHandle, attribution::AttributionConfig,
+    ServedAdapter, Server, StopHandle, attribution::AttributionConfig, on_demand::OnDemandAdapters,
 };
 
 /// The request of `serve` besides settings.
@@ -69,6 +69,12 @@ pub struct ServeRequest {
     pub password_file: Option<PathBuf>,
 }
 
+impl ServeRequest {
+    fn names_no_adapter(&self) -> bool {
+        self.adapters.is_empty() && self.folder.is_none()
+    }
+}
+
 /// The first line of `serve --json`, printed once calls are answered.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ServerReady<'a> {
@@ -83,6 +89,21 @@ pub struct ServerReady<'a> {
 fn standings(context: &CommandContext, selling: Option<&PaidServing>) -> JournalStandings {
     let tokens = selling.map_or_else(Vec::new, PaidServing::tokens);
     JournalStandings::new(context.dirs.journal(), tokens)
+}
+
+/// Where adapters come from that are fetched when they are first called.
+async fn adapters_on_demand(
+    context: &CommandContext,
+    engine: &ChosenEngine,
+    selling: Option<&PaidServing>,
+    fetched: &FetchedReleases,
+) -> Result<OnDemandAdapters, Failure> {
+    engine.require_shared_base()?;
+    let chain = match selling {
+        Some(selling) => selling.home_chain().clone(),
+        None => from_registry::free_chain(context).await?,
+    };
+    RegistryFinder::open(context, chain, fetched.clone())
 }
 
 /// Serves until SIGINT or SIGTERM, then drains.
@@ -106,7 +127,7 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     let transparency = open_log(context).await?;
     let view = transparency.view(&context.dirs)?;
     let from_registry = from_registry::is_wanted(context, &network::chosen(context)?)?;
-    let chosen = match from_registry && request.adapters.is_empty() && request.folder.is_none() {
+    let chosen = match from_registry && request.names_no_adapter() {
         true => Vec::new(),
         false => choose(context, &request.adapters, request.folder.as_deref())?,
     };
@@ -134,14 +155,7 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     let fetched = FetchedReleases::default();
     let on_demand = match from_registry {
         false => None,
-        true => {
-            engine.require_shared_base()?;
-            let chain = match &selling {
-                Some(selling) => selling.home_chain().clone(),
-                None => from_registry::free_chain(context).await?,
-            };
-            Some(RegistryFinder::open(context, chain, fetched.clone())?)
-        }
+        true => Some(adapters_on_demand(context, &engine, selling.as_deref(), &fetched).await?),
     };
     engine_choice::warn_of_unused(context, engine.kind);
     let limits = limits(context, &engine);
