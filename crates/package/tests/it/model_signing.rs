@@ -106,8 +106,11 @@ fn a_key_has_one_spelling_and_one_digest() {
     assert_eq!(public.to_pem(), PEM);
     assert_eq!(public.digest(), Digest::hash_bytes(PEM.as_bytes()));
     assert_eq!(ModelPublicKey::from_pem(PEM), Ok(public));
+    let explained = format!("Curve: P-256\n\n{PEM}\nof the publisher\n");
+    assert_eq!(ModelPublicKey::from_pem(&explained), Ok(public));
     let said = |text: &str| ModelPublicKey::from_pem(text).unwrap_err();
     assert_eq!(said("key"), ModelKeyProblem::Pem);
+    assert_eq!(said(&PEM.repeat(2)), ModelKeyProblem::Pem);
     assert_eq!(
         said(&PEM.replace("PUBLIC", "PRIVATE")),
         ModelKeyProblem::Pem
