@@ -61,7 +61,7 @@ fn a_package_is_exported_after_it_was_verified() {
     assert_eq!(
         written.stdout,
         "export        peft\nfiles         LICENSE, README.md, adapter_config.json, \
-         adapter_model.safetensors\nsize          6365 bytes\n"
+         adapter_model.safetensors\nsize          6398 bytes\n"
     );
     for name in [
         "adapter_config.json",
