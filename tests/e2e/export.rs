@@ -41,7 +41,7 @@ fn llama_cpp_reads_exported_adapters_of_every_family() {
     for (base, adapter, said) in [
         ("llama", "llama.all-linear", "adapter llama lora 12.0 14"),
         ("llama", "llama.rslora", "adapter llama lora 24.0 14"),
-        ("llama", "llama.patterns", "adapter llama lora 12.0 14"),
+        ("llama", "llama.patterns", "adapter llama lora 12.0 6"),
         ("mistral", "mistral.qv", "adapter llama lora 12.0 4"),
         ("qwen2", "qwen2.all-linear", "adapter qwen2 lora 12.0 14"),
         ("qwen3", "qwen3.all-linear", "adapter qwen3 lora 12.0 14"),
@@ -61,7 +61,7 @@ fn a_package_is_exported_after_it_was_verified() {
     assert_eq!(
         written.stdout,
         "export        peft\nfiles         LICENSE, README.md, adapter_config.json, \
-         adapter_model.safetensors\nsize          6365 bytes\n"
+         adapter_model.safetensors\nsize          6398 bytes\n"
     );
     for name in [
         "adapter_config.json",

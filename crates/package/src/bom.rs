@@ -4,6 +4,8 @@
 //! the package's files are components with their digests. Specification:
 //! <https://cyclonedx.org/docs/1.5/json/>.
 
+use std::str::FromStr;
+
 use cyclonedx_bom::{
     external_models::{
         date_time::DateTime,
@@ -261,7 +263,7 @@ fn base(base: &ManifestBase) -> Component {
     }
     // Only a base from the Hub has a revision.
     let revision = base.revision.as_deref();
-    let purl = revision.and_then(|it| Purl::new("huggingface", &base.id, it).ok());
+    let purl = revision.and_then(|it| Purl::from_str(&purl_of_hub(&base.id, it)).ok());
     let facts = [
         ("openlora:base:architecture", base.architecture.clone()),
         ("openlora:base:format", base.format.clone()),
@@ -288,6 +290,11 @@ fn base(base: &ManifestBase) -> Component {
         components: Some(Components(files)),
         ..component(Classification::MachineLearningModel, &base.id)
     }
+}
+
+/// The owner of a repository is the namespace (purl-spec, type huggingface).
+fn purl_of_hub(id: &str, commit: &str) -> String {
+    format!("pkg:huggingface/{id}@{}", commit.to_lowercase())
 }
 
 fn dataset_reference(data: &ManifestDataset) -> String {

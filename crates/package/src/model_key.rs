@@ -44,12 +44,13 @@ impl ModelPublicKey {
         uncompressed.map(Self).ok_or(ModelKeyProblem::Kind)
     }
 
+    /// From a text with one block, before and after which there may be explanations (RFC 7468).
     pub fn from_pem(text: &str) -> Result<Self, ModelKeyProblem> {
-        let inner = text
-            .trim()
-            .strip_prefix(PEM_BEGIN)
-            .and_then(|rest| rest.strip_suffix(PEM_END))
-            .ok_or(ModelKeyProblem::Pem)?;
+        let (_, rest) = text.split_once(PEM_BEGIN).ok_or(ModelKeyProblem::Pem)?;
+        let (inner, after) = rest.split_once(PEM_END).ok_or(ModelKeyProblem::Pem)?;
+        if after.contains(PEM_BEGIN) {
+            return Err(ModelKeyProblem::Pem);
+        }
         let digits: String = inner.split_ascii_whitespace().collect();
         Self::from_der(&STANDARD.decode(digits).map_err(|_| ModelKeyProblem::Pem)?)
     }

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use openlora_package::{
     BOM_FILE, MANIFEST_FILE, Manifest, PROVENANCE_FILE,
-    build::{PackageParts, draft},
+    build::{PackageMetadata, PackageParts, draft},
     manifest::Digest,
     verify::CheckStatus,
     whole::WholeNumber,
@@ -22,14 +22,20 @@ fn document(dir: &Path, name: &str) -> Value {
 
 /// The package with a document that its publisher changed and listed: its digest is right.
 fn with_document(home: &Path, name: &str, change: impl Fn(&mut Value)) -> Option<String> {
-    let mut draft = drafted(&about()).unwrap();
+    let mut draft = drafted(&unsigned()).unwrap();
     let mut value: Value = serde_json::from_slice(&draft.files[name]).unwrap();
     change(&mut value);
     let bytes = serde_json_canonicalizer::to_vec(&value).unwrap();
     list(&mut draft.manifest, name, &bytes);
     draft.files.insert(name.to_owned(), bytes);
-    draft.manifest.trainer.evm_address = None;
     refusal(&write(home, &draft, None).unwrap().dir)
+}
+
+fn unsigned() -> PackageMetadata {
+    PackageMetadata {
+        publisher: None,
+        ..about()
+    }
 }
 
 fn list(manifest: &mut Manifest, name: &str, bytes: &[u8]) {
@@ -240,20 +246,19 @@ fn documents_that_contradict_the_manifest_fail() {
 fn an_imported_adapter_cannot_state_how_it_was_made() {
     let home = TempDir::new().unwrap();
     let mut imported = draft(&PackageParts {
-        about: &about(),
+        about: &unsigned(),
         adapter: &adapter(),
         base: &base_facts(),
         run: None,
     })
     .unwrap();
     assert!(!imported.files.contains_key(PROVENANCE_FILE));
-    let trained = drafted(&about()).unwrap();
+    let trained = drafted(&unsigned()).unwrap();
     let listed = trained.manifest.files.iter();
     let entry = listed.clone().find(|file| file.path == PROVENANCE_FILE);
     imported.manifest.files.push(entry.unwrap().clone());
     let bytes = trained.files[PROVENANCE_FILE].clone();
     imported.files.insert(PROVENANCE_FILE.to_owned(), bytes);
-    imported.manifest.trainer.evm_address = None;
     let dir = write(&home.path().join("p"), &imported, None).unwrap().dir;
     assert_eq!(
         refusal(&dir).as_deref(),
@@ -267,12 +272,11 @@ fn an_imported_adapter_cannot_state_how_it_was_made() {
 #[test]
 fn a_package_of_an_older_version_has_no_such_documents() {
     let home = TempDir::new().unwrap();
-    let mut older = drafted(&about()).unwrap();
+    let mut older = drafted(&unsigned()).unwrap();
     for name in [BOM_FILE, PROVENANCE_FILE] {
         older.files.remove(name);
         older.manifest.files.retain(|file| file.path != name);
     }
-    older.manifest.trainer.evm_address = None;
     let dir = write(&home.path().join("p"), &older, None).unwrap().dir;
     assert_eq!(refusal(&dir), None);
 }

@@ -106,8 +106,11 @@ fn a_key_has_one_spelling_and_one_digest() {
     assert_eq!(public.to_pem(), PEM);
     assert_eq!(public.digest(), Digest::hash_bytes(PEM.as_bytes()));
     assert_eq!(ModelPublicKey::from_pem(PEM), Ok(public));
+    let explained = format!("Curve: P-256\n\n{PEM}\nof the publisher\n");
+    assert_eq!(ModelPublicKey::from_pem(&explained), Ok(public));
     let said = |text: &str| ModelPublicKey::from_pem(text).unwrap_err();
     assert_eq!(said("key"), ModelKeyProblem::Pem);
+    assert_eq!(said(&PEM.repeat(2)), ModelKeyProblem::Pem);
     assert_eq!(
         said(&PEM.replace("PUBLIC", "PRIVATE")),
         ModelKeyProblem::Pem
@@ -400,6 +403,22 @@ fn a_key_counts_only_if_it_is_named_and_trusted() {
         found(&dir, &[other, key()]),
         (CheckStatus::Pass, String::new())
     );
+    // Signers of earlier versions put the key itself into the bundle.
+    let path = dir.join("model.sig");
+    let text = fs::read_to_string(&path).unwrap();
+    let hint = format!("\"hint\":\"{}\"", key());
+    let der: String = PEM.lines().filter(|line| !line.starts_with('-')).collect();
+    let raw = format!("\"rawBytes\":\"{der}\",\"keyDetails\":\"PKIX_ECDSA_P256_SHA_256\"");
+    assert!(text.contains(&hint));
+    fs::write(&path, text.replace(&hint, &raw)).unwrap();
+    assert_eq!(found(&dir, &[key()]), (CheckStatus::Pass, String::new()));
+    fs::write(&path, text.replace(&hint, &format!("{hint},{raw}"))).unwrap();
+    let report = checked(&dir).checks.remove(0);
+    let both = format!(
+        "{}: `verificationMaterial.publicKey`: expected either `hint` or `rawBytes`, found both",
+        path.display()
+    );
+    assert_eq!(report.reason, Some(both));
 }
 
 /// A bundle of this account over the files of `dir`, spelt as other signers do.
