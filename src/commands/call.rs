@@ -63,7 +63,13 @@ pub async fn run(context: &CommandContext, request: CallRequest) -> Result<ExitS
     }
     let prompt = read_prompt(&request.prompt)?;
     let client = ServerClient::new(context, request.url.as_deref())?;
-    let models = client.models().await?;
+    let mut models = client.models().await?;
+    if let Some(name) = &request.adapter
+        && models.iter().all(|model| text_at(model, "id") != name)
+    {
+        // The server may fetch it from a registry.
+        models.extend(client.model(name).await?);
+    }
     let model = choose(&models, request.adapter.as_deref())?;
     match request.kind.unwrap_or_else(|| trained_for(model)) {
         CallTask::Chat => chat(context, &client, &request, model, &prompt).await?,
