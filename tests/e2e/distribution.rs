@@ -454,6 +454,22 @@ fn guest(chain: &Chain) -> TempDir {
 }
 
 #[test]
+fn a_project_file_has_no_packages_fetched() {
+    let home = TempDir::new().unwrap();
+    let project = home.path().join("openlora.toml");
+    fs::write(&project, "[serve]\nfrom_registry = \"network\"\n").unwrap();
+    let serve = ["serve", "--local", "--free", "--port", "0"];
+    openlora(home.path()).args(serve).run().fails(
+        3,
+        &format!(
+            "error: {}: `serve.from_registry` of a project file lets callers have packages \
+             fetched\nhint: if you mean it, add --from-registry\n",
+            project.display()
+        ),
+    );
+}
+
+#[test]
 fn a_stranger_serves_from_the_registry_and_the_publisher_is_paid() {
     let chain = Chain::embedded();
     let desk = Desk::at(chain.url());
