@@ -70,7 +70,13 @@ pub async fn run(context: &CommandContext, request: CallRequest) -> Result<ExitS
         return call_registered(context, &request, &reference, &prompt).await;
     }
     let client = ServerClient::new(context, request.url.as_deref())?;
-    let models = client.models().await?;
+    let mut models = client.models().await?;
+    if let Some(name) = &request.adapter
+        && models.iter().all(|model| text_at(model, "id") != name)
+    {
+        // The server may fetch it from a registry.
+        models.extend(client.model(name).await?);
+    }
     let model = choose(&models, request.adapter.as_deref())?;
     call_model(context, &client, &request, model, &prompt).await
 }

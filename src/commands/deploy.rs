@@ -34,7 +34,7 @@ use openlora_core::{
 };
 use openlora_distribution::{DistributionError, PackageLocation};
 use openlora_ledger::event::ReleaseDeployment;
-use openlora_package::{Package, manifest::LARGEST, release::SigningDomain};
+use openlora_package::{Package, release::SigningDomain};
 use openlora_release::agent::plan_agent;
 use openlora_release::deploy::{
     CallValue, DeployContext, DeployError, DeployOptions, DeployPlan, DeployStep, FeeQuote,
@@ -258,7 +258,8 @@ async fn place_of_download(
     }
     let fetcher = distribution::fetcher(context)?;
     let expected = Some(package.manifest_sha256);
-    let found = fetcher.find_manifest(&store, &location, expected, LARGEST);
+    let limits = distribution::limits(context);
+    let found = fetcher.find_manifest(&store, &location, expected, limits);
     found.await?;
     Ok(location.to_string())
 }

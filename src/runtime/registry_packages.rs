@@ -273,12 +273,19 @@ impl RegistryPackages {
     /// Looks at a manifest; returns its digest if that failed.
     async fn read_manifest(&self, release: RegisteredRelease) -> Option<Digest> {
         let digest = release.manifest_sha256;
-        let Ok(location) = self.location(&release) else {
+        let location = self.location(&release).ok();
+        // A whole archive would have to be fetched for a name.
+        let is_archive = |it: &PackageLocation| matches!(it, PackageLocation::Archive(_));
+        let Some(location) = location.filter(|it| !is_archive(it)) else {
             return Some(digest);
+        };
+        let limits = PullLimits {
+            file: LARGEST,
+            ..self.limits
         };
         let reading = self
             .fetcher
-            .find_manifest(&self.store, &location, Some(digest), LARGEST);
+            .find_manifest(&self.store, &location, Some(digest), limits);
         let read = tokio::time::timeout(PATIENCE, reading).await;
         (!matches!(read, Ok(Ok(_)))).then_some(digest)
     }

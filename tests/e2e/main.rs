@@ -30,6 +30,7 @@ mod devnet_http;
 mod devnet_peers;
 mod devnet_process;
 mod devnet_support;
+mod distribution;
 mod docs;
 mod earlier;
 mod engine_choice;

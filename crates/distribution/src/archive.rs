@@ -119,7 +119,7 @@ pub(crate) fn unpack(
         let size = entry.header().entry_size().map_err(broken)?;
         left = left.checked_sub(size).ok_or(DistributionError::TooLarge {
             what: place.to_owned(),
-            found: limits.unpacked().saturating_add(size),
+            found: (limits.unpacked() - left).saturating_add(size),
             limit: limits.unpacked(),
         })?;
         let kind = entry.header().entry_type();

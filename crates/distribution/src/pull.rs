@@ -152,7 +152,7 @@ impl PackageFetcher {
         store: &PackageStore,
         location: &PackageLocation,
         expected: Option<Digest>,
-        limit: u64,
+        limits: PullLimits,
     ) -> Result<FoundManifest, DistributionError> {
         let key = archive_key(&location.to_string());
         let is_archive = matches!(location, PackageLocation::Archive(_));
@@ -160,7 +160,8 @@ impl PackageFetcher {
             true => Some(store.lock(&key).await?),
             false => None,
         };
-        let source = self.open(location, store, PullLimits::default()).await?;
+        let source = self.open(location, store, limits).await?;
+        let limit = limits.file.min(LARGEST);
         let found = manifest_of(&source, &location.to_string(), expected, limit).await?;
         store.keep_manifest(&found.bytes)?;
         Ok(found)

@@ -164,7 +164,7 @@ pub(crate) fn not_fetched(name: &str, failure: &Failure) -> ApiError {
     let message = format!("The model '{name}' cannot be served: {}.", failure.message);
     match failure.class {
         ExitClass::BadInput | ExitClass::Verification | ExitClass::Usage => {
-            ApiError::new(StatusCode::CONFLICT, "adapter_refused", message).with_param("model")
+            ApiError::new(StatusCode::CONFLICT, "model_refused", message).with_param("model")
         }
         ExitClass::Network => ApiError::unavailable("adapter_not_loaded", message),
         _ => {

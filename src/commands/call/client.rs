@@ -105,6 +105,29 @@ impl ServerClient {
         }
     }
 
+    /// An adapter by its name; none if the server neither has nor fetches it.
+    ///
+    /// # Errors
+    ///
+    /// The server knows the name, and says why it does not serve it.
+    pub async fn model(&self, name: &str) -> Result<Option<Value>, Failure> {
+        if !is_id(name) {
+            return Ok(None);
+        }
+        let sent = self.http.get(self.url(&format!("/v1/models/{name}")));
+        let response = sent
+            .send()
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        match response.status() {
+            StatusCode::OK => self.json(response).await.map(Some),
+            StatusCode::CONFLICT | StatusCode::SERVICE_UNAVAILABLE => {
+                self.accept(Ok(response)).await.map(|_| None)
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// The server's receipt of a call; other sellers issue none.
     pub async fn receipt(&self, id: &str) -> Result<Option<PublishedReceipt>, Failure> {
         // The id comes from the server and must not lead to another path than receipts.

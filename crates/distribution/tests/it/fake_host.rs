@@ -172,14 +172,22 @@ fn send(page: &mut Page, range: Option<&str>) -> Response<Body> {
         Some(broken) if broken.times > 0 => {
             broken.times -= 1;
             let sent = rest.slice(..broken.after.min(rest.len()));
-            Body::from_stream(stream::iter([
-                Ok(sent),
-                Err(std::io::Error::other("the line was cut")),
-            ]))
+            Body::from_stream(stream::unfold(Some(sent), cut_line))
         }
         _ => Body::from(rest),
     };
     response.body(body).unwrap()
+}
+
+/// Sends the bytes, lets the server flush them, and breaks off.
+async fn cut_line(sent: Option<Bytes>) -> Option<(std::io::Result<Bytes>, Option<Bytes>)> {
+    match sent {
+        Some(sent) => Some((Ok(sent), None)),
+        None => {
+            tokio::task::yield_now().await;
+            Some((Err(std::io::Error::other("the line was cut")), None))
+        }
+    }
 }
 
 /// The files below a folder, by name.

@@ -14,7 +14,7 @@ use openlora_ledger::{PriceList, event::Event};
 use openlora_model::dataset::Task;
 use openlora_serve::{
     AdapterLoader, AdapterProfile, BoundSocket, ServeInputs, ServedAdapter, Server, StopHandle,
-    attribution::AttributionConfig,
+    attribution::AttributionConfig, on_demand::OnDemandAdapters,
 };
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -90,6 +90,13 @@ impl AdapterLoader for Shelf {
 
 /// A server that loads from a [`Shelf`], and the number of engines made by it.
 async fn loading() -> (TestServer, Arc<AtomicUsize>) {
+    loading_and_fetching(None).await
+}
+
+/// The same, which fetches what is not loaded.
+pub async fn loading_and_fetching(
+    on_demand: Option<OnDemandAdapters>,
+) -> (TestServer, Arc<AtomicUsize>) {
     let (steps, begun) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
     let engines = Arc::new(AtomicUsize::new(0));
     let shelf = Shelf {
@@ -105,7 +112,7 @@ async fn loading() -> (TestServer, Arc<AtomicUsize>) {
         transparency: None,
         loader: Some(Arc::new(shelf)),
         standings: None,
-        on_demand: None,
+        on_demand,
     };
     let bound = BoundSocket::new("127.0.0.1", 0).await.unwrap();
     let (stop, journal) = (StopHandle::default(), test_journal());
@@ -136,7 +143,7 @@ fn loaded(name: &str, kind: &str, outcome: &str) -> (u16, Value) {
     (200, answer)
 }
 
-async fn names(server: &TestServer) -> Vec<String> {
+pub async fn names(server: &TestServer) -> Vec<String> {
     let models = server.get("/v1/models").await.json();
     let models = models["data"].as_array().unwrap().iter();
     models
@@ -145,7 +152,7 @@ async fn names(server: &TestServer) -> Vec<String> {
 }
 
 /// What an adapter answers with one word.
-async fn said(server: &TestServer, name: &str) -> Value {
+pub async fn said(server: &TestServer, name: &str) -> Value {
     let body = with(chat(name, "x"), json!({ "max_tokens": 1 }));
     let answer = server.post(CHAT, &body).await.json();
     answer["choices"][0]["message"]["content"].clone()

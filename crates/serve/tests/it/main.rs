@@ -11,6 +11,7 @@ mod adapters;
 mod computation;
 mod gate;
 mod logprobs;
+mod on_demand;
 mod origins;
 mod pages;
 mod proofs;
