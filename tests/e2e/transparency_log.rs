@@ -190,7 +190,9 @@ fn published_files(url: &str, size: &str) {
     let forever = some("public, max-age=31536000, immutable");
     let expected = (200, some("application/octet-stream"), forever);
     for kind in ["0", "entries"] {
-        assert_eq!(get(&format!("tile/{kind}/000.p/{size}")), expected);
+        for width in ["1", size] {
+            assert_eq!(get(&format!("tile/{kind}/000.p/{width}")), expected);
+        }
     }
     for none in [
         "tile/0/001",

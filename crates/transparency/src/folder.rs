@@ -61,7 +61,7 @@ impl TileFolder {
         verifier.open(&note)
     }
 
-    /// The bytes of a tile. One that was completed since stands for its beginning.
+    /// The bytes of a tile. One that has grown since stands for its beginning.
     ///
     /// # Errors
     ///
@@ -73,8 +73,24 @@ impl TileFolder {
         if path.is_full() {
             return Ok(None);
         }
-        let full = self.exact_tile(path.full())?;
-        Ok(full.and_then(|bytes| beginning(path, bytes)))
+        let grown = match self.exact_tile(path.full())? {
+            Some(full) => Some(full),
+            None => match self.wider(path) {
+                Some(wider) => self.exact_tile(wider)?,
+                None => None,
+            },
+        };
+        Ok(grown.and_then(|bytes| beginning(path, bytes)))
+    }
+
+    /// The narrowest partial tile in the same place that is wider.
+    fn wider(&self, path: TilePath) -> Option<TilePath> {
+        let mut folder = self.dir.join(path.full().to_string()).into_os_string();
+        folder.push(".p");
+        let entries = fs::read_dir(folder).ok()?.filter_map(Result::ok);
+        let widths = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let width = widths.filter(|width| *width > path.width).min()?;
+        Some(TilePath { width, ..path })
     }
 
     fn exact_tile(&self, path: TilePath) -> Result<Option<Vec<u8>>, TlogError> {
@@ -232,7 +248,7 @@ pub(crate) fn agree(entries: &[Vec<u8>], leaves: &[Hash]) -> bool {
     entries.len() == leaves.len() && hashes.zip(leaves).all(|(found, leaf)| found == *leaf)
 }
 
-/// The first part of a full tile.
+/// The first part of a wider tile.
 fn beginning(path: TilePath, mut full: Vec<u8>) -> Option<Vec<u8>> {
     let length = match path.kind {
         TileKind::Hashes(_) => usize::from(path.width) * HASH_BYTES,

@@ -103,7 +103,16 @@ fn partial_tiles_go_when_the_full_one_is_there() {
     let exists = |path: &str| tiles.dir().join(path).exists();
     drop(open(path, "log", &mut Numbered::new(200)).unwrap());
     drop(open(path, "log", &mut Numbered::new(255)).unwrap());
-    assert!(exists("tile/0/000.p/200") && exists("tile/entries/000.p/255"));
+    let leaves = |width| TilePath {
+        kind: TileKind::Hashes(0),
+        index: 0,
+        width,
+    };
+    let some = tiles.tile(leaves(200)).unwrap().unwrap();
+    std::fs::remove_file(tiles.dir().join("tile/0/000.p/200")).unwrap();
+    assert_eq!(tiles.tile(leaves(200)).unwrap().unwrap(), some);
+    drop(open(path, "log", &mut Numbered::new(200)).unwrap_err());
+    assert!(exists("tile/0/000.p/255") && exists("tile/entries/000.p/200"));
     drop(open(path, "log", &mut Numbered::new(257)).unwrap());
     assert!(exists("tile/0/000") && exists("tile/entries/000") && exists("tile/1/000.p/1"));
     assert!(!exists("tile/0/000.p") && !exists("tile/entries/000.p"));
