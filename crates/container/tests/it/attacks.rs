@@ -57,7 +57,7 @@ fn nothing_outside_of_the_view_is_read_or_written() {
         ("read=/etc/shadow", "error 2"),
         ("read=/root/.bashrc", "error 2"),
         ("write=/run/openlora/file", "error 13"),
-        ("link=/run/openlora/link", "error 1"),
+        ("link=/run/openlora/link", "error 13"),
         ("write=/proc/sys/kernel/core_pattern", "error 30"),
         ("write=/proc/self/oom_score_adj", "error 30"),
         ("read=/proc/sys/kernel/core_pattern", "error 13"),
