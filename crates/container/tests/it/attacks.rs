@@ -61,7 +61,6 @@ fn nothing_outside_of_the_view_is_read_or_written() {
         ("write=/proc/sys/kernel/core_pattern", "error 30"),
         ("write=/proc/self/oom_score_adj", "error 30"),
         ("read=/proc/sys/kernel/core_pattern", "error 13"),
-        ("read=/proc/kcore", "error 13"),
         ("list=/proc", "error 13"),
         ("read=/dev/null", "done"),
         ("write=/tmp/file", "done"),
