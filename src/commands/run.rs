@@ -152,6 +152,9 @@ async fn serve(
 /// Lines of the container's errors that a failure quotes.
 const LAST_WORDS: usize = 4;
 
+/// 128 and `SIGKILL`.
+const KILLED: i32 = 137;
+
 fn ended(
     exit: JailExit,
     memory: ContainerError,
@@ -163,6 +166,12 @@ fn ended(
             ..
         } => Err(memory.into()),
         JailExit { code: 0, .. } => Ok(ExitStatus::Success),
+        // A runtime does not say why.
+        JailExit { code: KILLED, .. } => {
+            let message = "the program in the container was killed";
+            Err(Failure::new(ExitClass::Environment, message)
+                .with_hint("that happens at its limit of memory: give it more with --memory"))
+        }
         JailExit { code, .. } => {
             let said = last_words.join("\n");
             let message = match said.is_empty() {

@@ -16,6 +16,7 @@ mod bench;
 mod beside_server;
 mod call;
 mod chain_identity;
+mod containers;
 mod dash;
 mod dataset_commands;
 mod deploy;

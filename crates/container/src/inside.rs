@@ -61,9 +61,14 @@ pub(crate) struct FailedStep {
 
 impl FailedStep {
     pub fn new(step: &'static str, error: &impl ToString) -> Self {
+        let text = error.to_string();
+        let reason = match text.find(" (os error") {
+            Some(end) => text[..end].to_lowercase(),
+            None => text,
+        };
         Self {
             step,
-            reason: error.to_string(),
+            reason,
             limit: None,
         }
     }

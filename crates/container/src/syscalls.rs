@@ -71,6 +71,7 @@ pub fn permitted_calls() -> Vec<PermittedCall> {
         SYS_fstatfs SYS_lseek SYS_faccessat SYS_faccessat2 SYS_pipe2 SYS_dup SYS_dup3 SYS_fcntl
         SYS_flock SYS_fsync SYS_fdatasync SYS_ftruncate SYS_fallocate SYS_getdents64 SYS_getcwd
         SYS_chdir SYS_fchdir SYS_renameat SYS_renameat2 SYS_mkdirat SYS_unlinkat SYS_linkat
+        SYS_symlinkat
         SYS_readlinkat SYS_fchmod SYS_fchmodat SYS_utimensat SYS_umask SYS_copy_file_range
         SYS_sendfile SYS_fadvise64 SYS_sync_file_range
         // Waiting.
@@ -100,7 +101,7 @@ pub fn permitted_calls() -> Vec<PermittedCall> {
     #[cfg(target_arch = "x86_64")]
     all.extend(calls!(
         SYS_open SYS_stat SYS_lstat SYS_access SYS_poll SYS_select SYS_pipe SYS_dup2 SYS_rename
-        SYS_mkdir SYS_rmdir SYS_unlink SYS_link SYS_readlink SYS_chmod SYS_epoll_create
+        SYS_mkdir SYS_rmdir SYS_unlink SYS_link SYS_symlink SYS_readlink SYS_chmod SYS_epoll_create
         SYS_epoll_wait SYS_eventfd SYS_time SYS_alarm SYS_getpgrp SYS_arch_prctl
     ));
     all.extend(tested_calls());

@@ -122,7 +122,7 @@ fn a_limit_that_cannot_be_enforced_is_an_error() {
     assert_eq!(error.class(), ExitClass::Environment);
     assert_eq!(
         error.to_string(),
-        "cannot start the jail: limit open files: Operation not permitted (os error 1)"
+        "cannot start the jail: limit open files: operation not permitted"
     );
     assert_eq!(
         error.hint().unwrap(),
