@@ -21,7 +21,7 @@ use openlora_ledger::TOKENS;
 
 /// What the pages say of an adapter.
 #[derive(Clone, Debug, Serialize)]
-pub struct AdapterFacts {
+pub struct AdapterPageFacts {
     pub name: String,
     /// The path of its page.
     pub page: String,
@@ -128,7 +128,7 @@ pub struct AgentLine {
     pub agent_id: String,
 }
 
-impl AdapterFacts {
+impl AdapterPageFacts {
     /// The facts of an adapter; without its standing, what needs the journal is left out.
     pub fn new(
         server: &ServerFacts,
