@@ -1,10 +1,10 @@
-// Opens the server's pages in an installed Chromium: `page.mjs CHROMIUM URL ADAPTER FOLDER`. Prints
-// what was requested, what the pages show and what went wrong as one line of JSON, and puts pictures
-// of the pages into the folder.
+// Opens the server's pages in an installed Chromium: `page.mjs CHROMIUM URL ADAPTER FOLDER
+// [TEXT]`. Prints what was requested, what the pages show and what went wrong as one line of JSON, and
+// puts pictures of the pages into the folder. TEXT is what the adapter is called with.
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
-const [executablePath, url, adapter, folder] = process.argv.slice(2);
+const [executablePath, url, adapter, folder, text = "hello <b>you</b>"] = process.argv.slice(2);
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
 const seen = { requests: [], dialogs: [], problems: [] };
 
@@ -41,7 +41,7 @@ await page.locator('label[for="in-curl"]').click();
 
 let answer = null;
 if (await page.locator("#form").count()) {
-  await page.locator("#text").fill("hello <b>you</b>");
+  await page.locator("#text").fill(text);
   await page.locator("#form button").click();
   await page.waitForFunction(() => document.getElementById("state").textContent.length > 1);
   answer = {

@@ -21,7 +21,7 @@ use openlora_ledger::TOKENS;
 
 /// What the pages say of an adapter.
 #[derive(Clone, Debug, Serialize)]
-pub struct AdapterFacts {
+pub struct AdapterPageFacts {
     pub name: String,
     /// The path of its page.
     pub page: String,
@@ -128,7 +128,7 @@ pub struct AgentLine {
     pub agent_id: String,
 }
 
-impl AdapterFacts {
+impl AdapterPageFacts {
     /// The facts of an adapter; without its standing, what needs the journal is left out.
     pub fn new(
         server: &ServerFacts,
@@ -152,7 +152,7 @@ impl AdapterFacts {
             labels: adapter.labels().to_vec(),
             title: profile.title.clone(),
             release: profile.release.clone(),
-            base: adapter.base_id.clone(),
+            base: public_base(&adapter.base_id).to_owned(),
             context_tokens: adapter.engine.limits().context_tokens,
             engine: adapter.identity.engine.clone(),
             weights: adapter.identity.weights.clone(),
@@ -178,6 +178,13 @@ impl AdapterFacts {
             path: adapter.usual_path(),
         }
     }
+}
+
+/// The name of a base for strangers: of a folder of this machine, only its last part.
+fn public_base(id: &str) -> &str {
+    let is_path = id.starts_with(['/', '.', '~']);
+    let last = id.trim_end_matches('/').rsplit('/').next();
+    last.filter(|_| is_path).unwrap_or(id)
 }
 
 /// Prices that are zero are not named, besides where all are.

@@ -18,7 +18,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use minijinja::{AutoEscape, Environment, context};
 use sha2::{Digest, Sha256};
 
-pub use facts::AdapterFacts;
+pub use facts::AdapterPageFacts;
 pub use server_facts::ServerFacts;
 
 const STYLE: &str = include_str!("style.css");
@@ -64,12 +64,12 @@ fn environment() -> Result<Environment<'static>, minijinja::Error> {
 }
 
 /// The page of a server.
-pub fn home(server: &ServerFacts, adapters: &[AdapterFacts]) -> Response {
+pub fn home(server: &ServerFacts, adapters: &[AdapterPageFacts]) -> Response {
     page("home", &context! { server => server, adapters => adapters })
 }
 
 /// The page of an adapter.
-pub fn adapter(server: &ServerFacts, adapter: &AdapterFacts) -> Response {
+pub fn adapter(server: &ServerFacts, adapter: &AdapterPageFacts) -> Response {
     let facts = context! { server => server, adapter => adapter };
     page("adapter", &facts)
 }

@@ -14,7 +14,7 @@ use super::{AppState, edge};
 use crate::{
     adapter_registry::ServedAdapter,
     api_error::ApiError,
-    page::{self, AdapterFacts, ServerFacts},
+    page::{self, AdapterPageFacts, ServerFacts},
     standings::AdapterStanding,
 };
 
@@ -42,7 +42,7 @@ pub async fn adapter(
     if page::is_wanted(&headers) {
         return Ok(page::adapter(&server, &facts));
     }
-    let facts = AdapterFacts {
+    let facts = AdapterPageFacts {
         snippets: Vec::new(),
         ..facts
     };
@@ -69,9 +69,13 @@ impl AppState {
         }
     }
 
-    async fn adapter_facts(&self, server: &ServerFacts, adapter: &ServedAdapter) -> AdapterFacts {
+    async fn adapter_facts(
+        &self,
+        server: &ServerFacts,
+        adapter: &ServedAdapter,
+    ) -> AdapterPageFacts {
         let standing = self.standing(adapter).await;
-        AdapterFacts::new(server, adapter, self.currency(), standing.as_ref())
+        AdapterPageFacts::new(server, adapter, self.currency(), standing.as_ref())
     }
 
     /// What the journal says of an adapter; `None` if nobody folds it, or it cannot be read now.
