@@ -28,6 +28,10 @@ pub(crate) struct SequenceRows<'a> {
     pub wants_logits: bool,
 }
 
+/// Factors that are asked for during one product, in bytes: what is left of a cache that cores share.
+/// More would be gone again before it is used.
+const MOST_AHEAD: usize = 8 << 20;
+
 /// A page that should be written to is shared: a defect of the scheduler.
 #[derive(Debug, thiserror::Error)]
 #[error("the page of position {position} is shared")]
@@ -203,7 +207,13 @@ impl Pass<'_> {
             let adapters = self.adapted.iter();
             adapters.flat_map(|it| it.adapter.branches(*layer, *part))
         });
-        branches.map(|placed| &placed.branch).collect()
+        let mut bytes = 0;
+        let branches = branches.map(|placed| &placed.branch);
+        let fits = |branch: &&LoraBranch| {
+            bytes += branch.bytes();
+            bytes <= MOST_AHEAD
+        };
+        branches.take_while(fits).collect()
     }
 
     fn attend(

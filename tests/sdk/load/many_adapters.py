@@ -12,6 +12,7 @@ Needs `eth-account`, and nothing else on the machine where times and memory are 
 import argparse
 import asyncio
 import contextlib
+import http.client
 import json
 import os
 import pathlib
@@ -64,6 +65,7 @@ SETTINGS = {
     "OPENLORA_SERVE_WITHDRAW_DELAY": "900",
 }
 DEPOSIT = 5_000_000
+HELD = "openlora_held_answers_bytes "
 # How long the right moment for a kill is waited for, in seconds.
 PATIENCE = 60
 # Calls that run, by the indexes that keep their events unique.
@@ -135,7 +137,7 @@ class Server:
 
     def __init__(self, home, log):
         self.home, self.log, self.port = home, log, 0
-        # Resident memory in MiB by seconds since the start, of each start.
+        # By seconds since the start, of each start: resident memory, and that of held answers, in MiB.
         self.memory = []
 
     def start(self):
@@ -182,8 +184,20 @@ class Server:
                     line = next((line for line in status if line.startswith("VmRSS")), None)
             except OSError:
                 line = None
-            if line:
-                self.memory[-1].append((time.monotonic() - self.began, int(line.split()[1]) / 1024))
+            held = await asyncio.to_thread(self.held)
+            if line and held is not None:
+                self.memory[-1].append((time.monotonic() - self.began, int(line.split()[1]) / 1024, held))
+
+    def held(self):
+        """Memory in MiB of answers that are held for repeats, which is bounded; none if the server is away."""
+        token = (self.home.folder / "home/data/operator.token").read_text().strip()
+        asked = urllib.request.Request(self.url + "/metrics", headers={"Authorization": f"Bearer {token}"})
+        try:
+            with OPENER.open(asked, timeout=10) as answer:
+                lines = answer.read().decode().splitlines()
+        except (OSError, http.client.HTTPException):
+            return None
+        return next(int(line.split()[1]) / 2**20 for line in lines if line.startswith(HELD))
 
     def get(self, path):
         try:
