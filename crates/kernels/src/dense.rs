@@ -119,11 +119,14 @@ impl LaneKernel for DenseKernel<'_, '_, '_> {
                 let depth = start..(start + longest).min(product.depth);
                 let lines = &mut lines[..depth.len()];
                 product.arrange::<L>(panel, depth.clone(), lines);
-                let block = PanelBlock {
+                let block = DenseBlock {
                     lines,
                     inputs: &product.rows[depth.start..],
                     stride: product.row_stride,
                     column: index * PANEL,
+                    vectors: (product.outputs - panel * PANEL)
+                        .div_ceil(LANES)
+                        .min(VECTORS),
                     adding: product.adding || start > 0,
                 };
                 block.multiply::<L>(&mut rows);
@@ -204,35 +207,30 @@ impl DenseProduct<'_> {
 
 /// A panel at some depth, rows of activations there, and where their products go.
 #[derive(Clone, Copy)]
-struct PanelBlock<'a> {
+struct DenseBlock<'a> {
     lines: &'a [PanelLine],
     /// From the block's depth of the first row on.
     inputs: &'a [f32],
     stride: usize,
     /// First column of the output.
     column: usize,
+    /// Those of the panel that hold outputs.
+    vectors: usize,
     adding: bool,
 }
 
-impl PanelBlock<'_> {
+impl DenseBlock<'_> {
     #[inline(always)]
     fn multiply<L: Lanes>(self, out: &mut [&mut [f32]]) {
-        let mut row = 0;
         if L::WIDE {
-            while row + 8 <= out.len() {
-                self.tile::<L, 8, VECTORS>(row, 0, out);
-                row += 8;
-            }
-            while row + 4 <= out.len() {
-                self.tile::<L, 4, VECTORS>(row, 0, out);
-                row += 4;
-            }
-            while row < out.len() {
-                self.tile::<L, 1, VECTORS>(row, 0, out);
-                row += 1;
+            match self.vectors {
+                1 => self.wide_tiles::<L, 1>(out),
+                2 => self.wide_tiles::<L, 2>(out),
+                _ => self.wide_tiles::<L, VECTORS>(out),
             }
             return;
         }
+        let mut row = 0;
         while row + 6 <= out.len() {
             self.narrow_tiles::<L, 6>(row, out);
             row += 6;
@@ -244,8 +242,25 @@ impl PanelBlock<'_> {
     }
 
     #[inline(always)]
+    fn wide_tiles<L: Lanes, const V: usize>(self, out: &mut [&mut [f32]]) {
+        let mut row = 0;
+        while row + 8 <= out.len() {
+            self.tile::<L, 8, V>(row, 0, out);
+            row += 8;
+        }
+        while row + 4 <= out.len() {
+            self.tile::<L, 4, V>(row, 0, out);
+            row += 4;
+        }
+        while row < out.len() {
+            self.tile::<L, 1, V>(row, 0, out);
+            row += 1;
+        }
+    }
+
+    #[inline(always)]
     fn narrow_tiles<L: Lanes, const R: usize>(self, row: usize, out: &mut [&mut [f32]]) {
-        for vector in 0..VECTORS {
+        for vector in 0..self.vectors {
             self.tile::<L, R, 1>(row, vector, out);
         }
     }
@@ -278,8 +293,7 @@ impl PanelBlock<'_> {
             }
         }
         for (sums, out) in sums.iter().zip(&mut out[first..]) {
-            let columns = out.get_mut(self.column + vector * LANES..);
-            let columns = columns.unwrap_or_default().chunks_mut(LANES);
+            let columns = out[self.column + vector * LANES..].chunks_mut(LANES);
             for (sum, to) in sums.iter().zip(columns) {
                 let sum = match self.adding {
                     true => sum.add(L::load_part(to, 0.0)),
