@@ -164,6 +164,8 @@ pub enum CliCommand {
     Search(SearchArgs),
     /// Answer in OpenAI's form on this machine, and pay for the calls within a budget
     Proxy(ProxyArgs),
+    /// Offer adapters to an agent as tools that pay for their calls (MCP on standard input and output)
+    Mcp(McpArgs),
     /// Open, list, fill and empty the channels that calls are paid from
     #[command(subcommand)]
     Channel(ChannelCommand),
@@ -1059,6 +1061,21 @@ pub struct ProxyArgs {
     pub payer: PayerArgs,
 }
 
+#[derive(Debug, Args)]
+pub struct McpArgs {
+    /// Server of plain model names; they are looked up in the registry when left out
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// Most that all calls and deposits of this home may take in a day (UTC), in token units
+    #[arg(long, value_name = "AMOUNT")]
+    pub budget: Option<String>,
+    /// Most that one call may cost, in token units
+    #[arg(long, value_name = "AMOUNT")]
+    pub max_price: Option<String>,
+    #[command(flatten)]
+    pub payer: PayerArgs,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SchemeArg {
     Auto,
@@ -1524,6 +1541,11 @@ impl CliCommand {
                 SettingFlag("proxy.listen", "--listen", args.listen.as_deref()),
                 SettingFlag("proxy.max_price", "--max-price", args.max_price.as_deref()),
                 SettingFlag("proxy.per_key", "--per-key", args.per_key.as_deref()),
+                SettingFlag("proxy.server", "--url", args.url.as_deref()),
+            ]),
+            Self::Mcp(args) => overrides([
+                SettingFlag("call.budget", "--budget", args.budget.as_deref()),
+                SettingFlag("proxy.max_price", "--max-price", args.max_price.as_deref()),
                 SettingFlag("proxy.server", "--url", args.url.as_deref()),
             ]),
             Self::Run(args) => {

@@ -32,6 +32,7 @@ mod guard;
 pub mod init;
 pub mod log;
 mod market;
+pub mod mcp;
 pub mod model_key;
 mod money;
 pub mod named_paths;
@@ -140,6 +141,7 @@ pub async fn dispatch(
         CliCommand::Call(args) => call::run(context, (*args).into()).await,
         CliCommand::Search(args) => search::run(context, args.into()).await,
         CliCommand::Proxy(args) => proxy::run(context, args.into()).await,
+        CliCommand::Mcp(args) => mcp::run(context, args.payer.into()).await,
         CliCommand::Channel(command) => run_channel(context, command).await,
         CliCommand::Receipts(ReceiptsCommand::Show {
             id,

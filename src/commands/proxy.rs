@@ -63,13 +63,10 @@ pub async fn run(context: &CommandContext, request: ProxyRequest) -> Result<Exit
     }
     let address = listen_address(context)?;
     let network = network::chosen(context)?;
-    let token = money::token(&network)?;
-    let keys = caller_keys(context, token)?;
+    let keys = caller_keys(context, money::token(&network)?)?;
     check_exposure(context, address.ip(), &request, &keys)?;
-    let server = default_server(context)?;
-    let access = market::open(context).await?;
-    let payer = payer::open(context, &request.payer).await?;
-    fill(context, &payer).await?;
+    let opened = open(context, &request.payer, keys).await?;
+    let payer = opened.buyer.payer();
     let listener = ProxyListener::bind(address.ip(), address.port()).await?;
     let ready = ProxyReady {
         base_url: format!("http://{}/v1", shown(listener.address)),
@@ -77,22 +74,8 @@ pub async fn run(context: &CommandContext, request: ProxyRequest) -> Result<Exit
         payer: payer.account.address().to_string(),
         budget: payer.budget,
     };
-    let limits = limits(context, &payer)?;
     let budget = payer.money(payer.budget);
-    let inputs = ProxyInputs {
-        buyer: Buyer::new(payer, limits, access.http.clone()),
-        catalog: access.catalog,
-        http: access.http,
-        server,
-        keys,
-    };
-    let stop = CancellationToken::new();
-    let stopper = stop.clone();
-    let mut signals = StopSignals::install()?;
-    tokio::spawn(async move {
-        signals.next().await;
-        stopper.cancel();
-    });
+    let stop = stopped_by_signals()?;
     let printer = &context.printer;
     printer.note(format!(
         "paying for calls from {} on `{}`, at most {budget} a day; Ctrl-C stops",
@@ -102,8 +85,40 @@ pub async fn run(context: &CommandContext, request: ProxyRequest) -> Result<Exit
     if printer.is_json() {
         printer.json(&ready);
     }
-    listener.run(inputs, stop).await?;
+    listener.run(opened, stop).await?;
     Ok(ExitStatus::Success)
+}
+
+/// What buys calls with this home's money.
+pub(super) async fn open(
+    context: &CommandContext,
+    request: &PayerRequest,
+    keys: CallerKeys,
+) -> Result<ProxyInputs, Failure> {
+    let server = default_server(context)?;
+    let access = market::open(context).await?;
+    let payer = payer::open(context, request).await?;
+    fill(context, &payer).await?;
+    let limits = limits(context, &payer)?;
+    Ok(ProxyInputs {
+        buyer: Buyer::new(payer, limits, access.http.clone()),
+        catalog: access.catalog,
+        http: access.http,
+        server,
+        keys,
+    })
+}
+
+/// Cancelled by SIGINT and SIGTERM.
+pub(super) fn stopped_by_signals() -> Result<CancellationToken, Failure> {
+    let stop = CancellationToken::new();
+    let stopper = stop.clone();
+    let mut signals = StopSignals::install()?;
+    tokio::spawn(async move {
+        signals.next().await;
+        stopper.cancel();
+    });
+    Ok(stop)
 }
 
 /// On a development chain, missing funds are minted.

@@ -64,6 +64,11 @@ pub enum MarketError {
     Client(String),
     #[error("{endpoint} does not list resources: {}", clean_line(problem))]
     Discovery { endpoint: String, problem: String },
+    #[error(
+        "the agent on standard input does not speak MCP: {}",
+        clean_line(problem)
+    )]
+    Agent { problem: String },
     #[error("cannot listen on {address}: {problem}")]
     Listen { address: String, problem: String },
 }
@@ -75,7 +80,9 @@ impl Explain for MarketError {
             Self::ServerUrl { .. } | Self::UnknownName { .. } | Self::AmbiguousName { .. } => {
                 ExitClass::Usage
             }
-            Self::UnknownAdapter { .. } | Self::Paused { .. } => ExitClass::BadInput,
+            Self::UnknownAdapter { .. } | Self::Paused { .. } | Self::Agent { .. } => {
+                ExitClass::BadInput
+            }
             Self::NoServer { .. } | Self::ServersDown { .. } | Self::Discovery { .. } => {
                 ExitClass::Network
             }
@@ -100,6 +107,7 @@ impl Explain for MarketError {
             Self::ForeignSplitter { .. } => {
                 "nothing was paid; a call there would pay somebody else than the release says"
             }
+            Self::Agent { .. } => "an agent starts it by itself: see `openlora mcp --help`",
             Self::Listen { .. } => "choose another port with --listen 127.0.0.1:0",
             Self::ServerUrl { .. } | Self::Paused { .. } | Self::Client(_) => return None,
             Self::Discovery { .. } => "leave it out of `search.discovery`, or try again later",

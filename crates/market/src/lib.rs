@@ -1,5 +1,5 @@
-//! How adapters are found and bought: the servers of a registered adapter, search, and the proxy
-//! that pays for programs that know no payments.
+//! How adapters are found and bought: the servers of a registered adapter, search, the proxy that pays
+//! for programs that know no payments, and adapters as tools of agents.
 //!
 //! The registry says which accounts may serve an adapter and which splitter is paid, and the
 //! directory says where those accounts are reached. Whatever else a server states is checked against
@@ -29,7 +29,10 @@ pub use discovery::{DiscoveredResource, discovered};
 pub use error::MarketError;
 pub use http::{MarketHttp, ServerAddress};
 pub use probe::{ProbedModel, ProbedServer};
-pub use proxy::{CallerKey, CallerKeys, PROXY_ROUTES, ProxyInputs, ProxyListener, ProxyRoute};
+pub use proxy::{
+    CallerKey, CallerKeys, PROXY_ROUTES, ProxyInputs, ProxyListener, ProxyRoute,
+    serve_tools_on_stdio,
+};
 pub use purchase::{
     BoughtAnswer, Buyer, ChargeStatement, DemandedCall, PurchaseError, PurchaseLimits,
     UnsettledCall,

@@ -64,10 +64,15 @@ impl ProxyError {
         self
     }
 
+    /// The message without secrets.
+    pub fn public_message(&self) -> String {
+        redact::scrub(&self.message).into_owned()
+    }
+
     /// The envelope as JSON, also used inside event streams.
     pub fn envelope(&self) -> Value {
         json!({ "error": {
-            "message": redact::scrub(&self.message),
+            "message": self.public_message(),
             "type": self.kind,
             "param": self.param,
             "code": self.code,

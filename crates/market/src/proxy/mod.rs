@@ -7,6 +7,7 @@ mod event_lines;
 mod gatekeeper;
 mod model_names;
 mod relay;
+mod tools;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -39,11 +40,14 @@ use openlora_core::error::describe_io;
 use openlora_payments::payer::CallerAllowance;
 
 pub use caller_keys::{CallerKey, CallerKeys};
+pub use tools::serve_tools_on_stdio;
 
 /// The largest request body, in bytes.
 const LARGEST_BODY: usize = 16 << 20;
 /// The most calls at the same time.
 const MOST_CALLS: usize = 512;
+/// Where agents find the adapters as tools.
+const TOOLS_PATH: &str = "/mcp";
 /// How often calls without a known outcome are asked about.
 const SETTLE_EVERY: Duration = Duration::from_secs(60);
 
@@ -126,6 +130,60 @@ struct ProxyParts {
     calls: Arc<Semaphore>,
 }
 
+impl ProxyParts {
+    fn new(inputs: ProxyInputs) -> Self {
+        Self {
+            buyer: inputs.buyer,
+            names: ModelNames::new(inputs.catalog, inputs.http, inputs.server),
+            keys: inputs.keys,
+            calls: Arc::new(Semaphore::new(MOST_CALLS)),
+        }
+    }
+
+    /// Buys a call from the first server that can be reached, and passes its answer on.
+    async fn buy(
+        &self,
+        path: &'static str,
+        mut body: Value,
+        caller: Option<CallerAllowance>,
+    ) -> Result<Response, ProxyError> {
+        let Ok(_turn) = Arc::clone(&self.calls).try_acquire_owned() else {
+            let message = format!("{MOST_CALLS} calls are running; try again in a moment.");
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            let busy = ProxyError::new(status, "too_many_calls", message);
+            return Err(ProxyError {
+                retry: true,
+                ..busy
+            });
+        };
+        let name = body["model"].as_str().map(str::to_owned);
+        let name = name.ok_or_else(|| {
+            let message = "The request names no model.";
+            ProxyError::invalid("missing_model", Some("model"), message)
+        })?;
+        let mut last = None;
+        for route in self.names.routes(&name).await? {
+            body["model"] = json!(route.model);
+            let call = DemandedCall {
+                path,
+                body: body.to_string(),
+                caller: caller.clone(),
+            };
+            match self.buyer.buy(&route, &call).await {
+                Ok(bought) => return pass_on(bought).await,
+                Err(error) if error.is_servers_own() => {
+                    if matches!(error, PurchaseError::Unreachable { .. }) {
+                        self.names.forget(&name);
+                    }
+                    last = Some(error);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(last.map_or_else(|| no_model(&name), ProxyError::from))
+    }
+}
+
 /// A bound socket, before anything is answered.
 #[derive(Debug)]
 pub struct ProxyListener {
@@ -158,7 +216,7 @@ impl ProxyListener {
         stop: CancellationToken,
     ) -> Result<(), MarketError> {
         let settling = tokio::spawn(settle_now_and_then(Arc::clone(&inputs.buyer)));
-        let router = router(inputs);
+        let router = router(inputs, stop.clone());
         // Each event of a stream leaves at once.
         let listener = self.listener.tap_io(|stream| {
             let _ = stream.set_nodelay(true);
@@ -183,18 +241,14 @@ async fn settle_now_and_then(buyer: Arc<Buyer>) {
     }
 }
 
-fn router(inputs: ProxyInputs) -> Router {
-    let state = ProxyState(Arc::new(ProxyParts {
-        buyer: inputs.buyer,
-        names: ModelNames::new(inputs.catalog, inputs.http, inputs.server),
-        keys: inputs.keys,
-        calls: Arc::new(Semaphore::new(MOST_CALLS)),
-    }));
+fn router(inputs: ProxyInputs, stop: CancellationToken) -> Router {
+    let state = ProxyState(Arc::new(ProxyParts::new(inputs)));
     let mut router = Router::new();
     for route in PROXY_ROUTES {
         router = router.route(route.path, (route.mount)());
     }
     router
+        .route_service(TOOLS_PATH, tools::http_service(Arc::clone(&state.0), stop))
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(state.clone(), pass))
@@ -256,49 +310,14 @@ fn no_model(name: &str) -> ProxyError {
     }
 }
 
-/// Buys a call from the first server that can be reached, and passes its answer on.
 async fn buy(
     State(state): State<ProxyState>,
     path: &'static str,
     request: Request,
 ) -> Result<Response, ProxyError> {
-    let parts = &state.0;
-    let Ok(_turn) = Arc::clone(&parts.calls).try_acquire_owned() else {
-        let message = format!("{MOST_CALLS} calls are running; try again in a moment.");
-        let status = StatusCode::TOO_MANY_REQUESTS;
-        let busy = ProxyError::new(status, "too_many_calls", message);
-        return Err(ProxyError {
-            retry: true,
-            ..busy
-        });
-    };
     let caller = request.extensions().get::<CallerAllowance>().cloned();
-    let mut body = read_body(request).await?;
-    let name = body["model"].as_str().map(str::to_owned);
-    let name = name.ok_or_else(|| {
-        let message = "The request names no model.";
-        ProxyError::invalid("missing_model", Some("model"), message)
-    })?;
-    let mut last = None;
-    for route in parts.names.routes(&name).await? {
-        body["model"] = json!(route.model);
-        let call = DemandedCall {
-            path,
-            body: body.to_string(),
-            caller: caller.clone(),
-        };
-        match parts.buyer.buy(&route, &call).await {
-            Ok(bought) => return pass_on(bought).await,
-            Err(error) if error.is_servers_own() => {
-                if matches!(error, PurchaseError::Unreachable { .. }) {
-                    parts.names.forget(&name);
-                }
-                last = Some(error);
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(last.map_or_else(|| no_model(&name), ProxyError::from))
+    let body = read_body(request).await?;
+    state.0.buy(path, body, caller).await
 }
 
 async fn read_body(request: Request) -> Result<Value, ProxyError> {
