@@ -238,6 +238,42 @@ fn unmodified_sdks_buy_two_adapters_through_the_proxy() {
 }
 
 #[test]
+fn agents_buy_with_tools_within_the_budget() {
+    let python = python("mcp");
+    let chain = Chain::embedded();
+    let creator = Creator::new(&chain, "tone", "own");
+    let server = creator.serve();
+    let dir = buyer(&chain);
+    let tone = model("tone");
+    let said = |kind: &str, target: &str| {
+        run(Command::new(&python)
+            .arg(suite("mcp").join("suite.py"))
+            .args([tone.as_str(), kind, target])
+            .env("NO_PROXY", "127.0.0.1"))
+    };
+    let tools = |more: &[&str]| {
+        let mcp = openlora(dir.path())
+            .args(["mcp"])
+            .args(more.iter().copied());
+        command(mcp).to_string()
+    };
+    let poor = tools(&["--budget", "0.0001"]);
+    assert_eq!(said("poor", &poor), "ok over_budget\n");
+    assert_eq!(receipts(dir.path()), Vec::<Value>::new());
+    let expected = "ok listed\nok asked\nok refused\n";
+    assert_eq!(said("stdio", &tools(&[])), expected);
+    assert_eq!(receipts(dir.path()).len(), 2);
+    let proxy = PayingProxy::start(dir.path(), &[]);
+    let url = proxy.live.url.replace("/v1", "/mcp");
+    assert_eq!(said("url", &url), expected);
+    assert_eq!(proxy.live.drain().0, 0);
+    let listed = receipts(dir.path());
+    assert_eq!(listed.len(), 4);
+    assert!(listed.iter().all(|it| it["state"] == "paid"), "{listed:#?}");
+    server.drain();
+}
+
+#[test]
 fn the_budget_of_a_day_and_of_a_key_hold() {
     let chain = Chain::embedded();
     let creator = Creator::new(&chain, "tone", "own");
