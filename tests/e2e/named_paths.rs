@@ -40,6 +40,11 @@ const NAMED: &[NamedPath] = &[
     ),
     named("claim --log PATH", FOLDER, "a copy of a published log"),
     named("eval PATH", FOLDER, "an adapter or a run"),
+    named(
+        "export PATH --format peft --out exported",
+        FOLDER,
+        "an adapter or a run",
+    ),
     named("chat --adapter x=PATH", FOLDER, "an adapter or a run"),
     named(
         "serve --local --free --port 0 --adapter x=PATH",

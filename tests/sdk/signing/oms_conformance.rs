@@ -22,19 +22,28 @@ const GIT: &[&str] = &[".git", ".gitattributes", ".github", ".gitignore"];
 /// Before the number of a private key on P-256, in SEC 1 and in PKCS 8 (RFC 5915).
 const PRIVATE: &[u8] = &[0x02, 0x01, 0x01, 0x04, 0x20];
 
-struct PemSigner(SigningKey);
+struct PemSigner {
+    key: SigningKey,
+    public: ModelPublicKey,
+}
+
+impl PemSigner {
+    fn new(number: &[u8]) -> Result<Self, String> {
+        let key = SigningKey::from_slice(number).map_err(|error| error.to_string())?;
+        let point = key.verifying_key().to_encoded_point(false);
+        let public = ModelPublicKey::from_point(point.as_bytes());
+        let public = public.map_err(|problem| problem.to_string())?;
+        Ok(Self { key, public })
+    }
+}
 
 impl ModelSigner for PemSigner {
     fn public_key(&self) -> ModelPublicKey {
-        let point = self.0.verifying_key().to_encoded_point(false);
-        match ModelPublicKey::from_point(point.as_bytes()) {
-            Ok(key) => key,
-            Err(_) => unreachable!("a point of a key on P-256"),
-        }
+        self.public
     }
 
     fn sign(&self, message: &[u8]) -> Vec<u8> {
-        let signature: Signature = self.0.sign(message);
+        let signature: Signature = self.key.sign(message);
         signature.to_der().as_bytes().to_vec()
     }
 }
@@ -99,13 +108,13 @@ fn sign(options: &Options) -> Result<(), String> {
     let at = der.windows(PRIVATE.len()).position(|it| it == PRIVATE);
     let number = at.and_then(|at| der.get(at + PRIVATE.len()..at + PRIVATE.len() + 32));
     let number = number.ok_or("not a private key on P-256")?;
-    let key = SigningKey::from_slice(number).map_err(|error| error.to_string())?;
+    let signer = PemSigner::new(number)?;
     let files = held(options, &BTreeSet::new())?;
     if files.is_empty() {
         return Err("no file is left to sign".to_owned());
     }
     let name = options.model.file_name().unwrap_or_default();
-    let bundle = sign_files(&name.to_string_lossy(), &files, &PemSigner(key));
+    let bundle = sign_files(&name.to_string_lossy(), &files, &signer);
     let bundle = bundle.map_err(|problem| problem.to_string())?;
     fs::write(&options.bundle, bundle).map_err(|error| error.to_string())
 }
