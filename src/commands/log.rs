@@ -317,7 +317,10 @@ async fn proof_of_receipt(
         Failure::new(ExitClass::Network, message).with_hint("ask again in a second")
     })?;
     let proof = TlogProof::parse(&logged.proof)?;
-    proven(&proof, &log.verifier)?;
+    let tree = proven(&proof, &log.verifier)?.checkpoint.head();
+    // The log may have grown since it was opened; what it shows now must contain the proof's tree.
+    let now = OpenLog::other(context, place, log.verifier.clone()).await?;
+    consistent(&now, tree, now.checkpoint.head()).await?;
     Ok(proof)
 }
 

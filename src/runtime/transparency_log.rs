@@ -9,7 +9,7 @@ use super::home::AppDirs;
 use openlora_core::error::{ExitClass, Failure};
 use openlora_journal::Journal;
 use openlora_transparency::{
-    CheckpointKey, JournalEntries, TileLogWriter, TlogError, TransparencyView, catch_up,
+    CheckpointKey, JournalEntries, TileFolder, TileLogWriter, TlogError, TransparencyView, catch_up,
 };
 
 /// Records that follow one another within this time share a checkpoint.
@@ -86,11 +86,15 @@ impl HomeTransparencyLog {
     fn open_now(dirs: &AppDirs, origin: Option<&str>) -> Result<Self, TlogError> {
         let mut source = JournalEntries::open(&dirs.journal())?;
         let path = dirs.transparency_key();
+        let log = dirs.transparency_log();
         let key = match existing_key(dirs)? {
             Some(key) => key,
+            None if TileFolder::at(&log).is_there() => {
+                return Err(TlogError::LostKey { log, path });
+            }
             None => CheckpointKey::create(&path, origin)?,
         };
-        let mut writer = TileLogWriter::open(&dirs.transparency_log(), key, &mut source)?;
+        let mut writer = TileLogWriter::open(&log, key, &mut source)?;
         catch_up(&mut writer, &mut source)?;
         Ok(Self { writer, source })
     }

@@ -47,19 +47,31 @@ pub fn replace_file_from(
     sync_folder(parent(path))
 }
 
-/// Files that are replaced one after the other and become durable together.
+/// Files that are replaced together: their syncs run at the same time, which many file systems
+/// commit as one.
 #[derive(Debug, Default)]
 pub struct FileBatch {
+    drafts: Vec<BatchDraft>,
     folders: BTreeSet<PathBuf>,
 }
 
+#[derive(Debug)]
+struct BatchDraft {
+    file: tempfile::NamedTempFile,
+    path: PathBuf,
+}
+
+/// Syncs that wait at the same time.
+const SYNCS: usize = 8;
+
 impl FileBatch {
-    /// Replaces `path` with `bytes`, or creates it. Until [`Self::sync`], a power failure may bring
-    /// the old content back.
+    /// Writes what is to replace `path`. Until [`Self::sync`], the old content stays.
     pub fn replace(&mut self, path: &Path, bytes: &[u8], readers: FileAccess) -> io::Result<()> {
-        let draft = file_draft(parent(path), bytes, readers)?;
-        draft.persist(path).map_err(|error| error.error)?;
-        self.add_folder(parent(path));
+        let mut file = new_draft(parent(path), readers)?;
+        file.write_all(bytes)?;
+        let path = path.to_owned();
+        self.add_folder(parent(&path));
+        self.drafts.push(BatchDraft { file, path });
         Ok(())
     }
 
@@ -68,11 +80,29 @@ impl FileBatch {
         self.folders.insert(folder.to_owned());
     }
 
+    /// Replaces the files, each in one step. On an error, some of them may be replaced.
     pub fn sync(self) -> io::Result<()> {
-        self.folders
-            .iter()
-            .try_for_each(|folder| sync_folder(folder))
+        at_once(&self.drafts, |draft| draft.file.as_file().sync_all())?;
+        for BatchDraft { file, path } in self.drafts {
+            file.persist(path).map_err(|error| error.error)?;
+        }
+        let folders: Vec<PathBuf> = self.folders.into_iter().collect();
+        at_once(&folders, |folder| sync_folder(folder))
     }
+}
+
+fn at_once<T: Sync>(items: &[T], work: impl Fn(&T) -> io::Result<()> + Sync) -> io::Result<()> {
+    let share = items.len().div_ceil(SYNCS).max(1);
+    std::thread::scope(|scope| {
+        let parts = items.chunks(share);
+        let running: Vec<_> = parts
+            .map(|part| scope.spawn(|| part.iter().try_for_each(&work)))
+            .collect();
+        running.into_iter().try_for_each(|thread| {
+            let stopped = |_| Err(io::Error::other("a sync stopped"));
+            thread.join().unwrap_or_else(stopped)
+        })
+    })
 }
 
 /// Creates a file that only its owner can read.
@@ -90,12 +120,16 @@ fn file_draft(
     bytes: &[u8],
     readers: FileAccess,
 ) -> io::Result<tempfile::NamedTempFile> {
-    let mut draft = tempfile::Builder::new()
-        .permissions(Permissions::from_mode(readers.mode()))
-        .tempfile_in(staging)?;
+    let mut draft = new_draft(staging, readers)?;
     draft.write_all(bytes)?;
     draft.as_file().sync_all()?;
     Ok(draft)
+}
+
+fn new_draft(staging: &Path, readers: FileAccess) -> io::Result<tempfile::NamedTempFile> {
+    tempfile::Builder::new()
+        .permissions(Permissions::from_mode(readers.mode()))
+        .tempfile_in(staging)
 }
 
 const DRAFT: &str = ".openlora-draft-";

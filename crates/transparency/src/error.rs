@@ -13,6 +13,8 @@ pub enum TlogError {
     Missing { path: PathBuf },
     #[error("there is no log key at {}", path.display())]
     NoKey { path: PathBuf },
+    #[error("the transparency log {} has a checkpoint, and its key {} is gone", log.display(), path.display())]
+    LostKey { log: PathBuf, path: PathBuf },
     #[error("the disk that holds {} is full", path.display())]
     Full { path: PathBuf },
     #[error("cannot {deed} {}: {detail}", path.display())]
@@ -117,6 +119,7 @@ impl Explain for TlogError {
             Self::InUse { .. }
             | Self::Missing { .. }
             | Self::NoKey { .. }
+            | Self::LostKey { .. }
             | Self::Full { .. }
             | Self::Io { .. } => ExitClass::Environment,
             Self::Malformed { .. } => ExitClass::BadInput,
@@ -132,6 +135,10 @@ impl Explain for TlogError {
             Self::InUse { .. } => "stop that process first; reading the log needs no writer",
             Self::Missing { .. } => {
                 "`openlora serve` and `openlora log head` make it from the journal"
+            }
+            Self::LostKey { .. } => {
+                "restore the key from a backup; a log that begins anew in place of this one has \
+                 another key, which its readers refuse"
             }
             Self::NoKey { .. } => "`openlora serve` and `openlora log head` make one",
             Self::Full { .. } => {

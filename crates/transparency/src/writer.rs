@@ -26,6 +26,9 @@ use openlora_core::{
 };
 use tlog_tiles::record_hash;
 
+/// Tiles that are open at a time while they are synced together.
+const OPEN_FILES: usize = 128;
+
 /// Entries that are read at a time when tiles are made again.
 const PAGE: usize = 4096;
 
@@ -248,7 +251,15 @@ fn count(source: &mut dyn EntrySource, most: u64) -> Result<u64, TlogError> {
 /// a file.
 fn write_tiles<'a>(dir: &Path, tiles: impl Iterator<Item = &'a NewTile>) -> Result<(), TlogError> {
     let (mut batch, mut folders) = (FileBatch::default(), BTreeSet::new());
-    for tile in tiles {
+    let synced = |batch: FileBatch| {
+        batch
+            .sync()
+            .map_err(|error| TlogError::io("sync", dir, &error))
+    };
+    for (place, tile) in tiles.enumerate() {
+        if place % OPEN_FILES == OPEN_FILES - 1 {
+            synced(std::mem::take(&mut batch))?;
+        }
         let path = dir.join(tile.path.to_string());
         let folder = atomic::parent(&path);
         if folders.insert(folder.to_owned()) {
@@ -263,9 +274,7 @@ fn write_tiles<'a>(dir: &Path, tiles: impl Iterator<Item = &'a NewTile>) -> Resu
             .replace(&path, &tile.bytes, FileAccess::Owner)
             .map_err(|error| TlogError::io("write", &path, &error))?;
     }
-    batch
-        .sync()
-        .map_err(|error| TlogError::io("sync", dir, &error))
+    synced(batch)
 }
 
 /// Partial tiles may go once the full one is there. A leftover only costs space.

@@ -13,7 +13,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use openlora_core::atomic::{self, FileAccess, FolderDraft};
+use openlora_core::atomic::{self, FileAccess, FileBatch, FolderDraft};
 use openlora_model::adapter;
 
 use crate::waiting::wait_for;
@@ -357,6 +357,22 @@ fn a_name_that_is_taken_stays() {
     assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
     assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_batch_replaces_each_of_its_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+    fs::write(&one, "old").unwrap();
+    let mut batch = FileBatch::default();
+    batch.replace(&one, b"new", FileAccess::Owner).unwrap();
+    batch.replace(&two, b"second", FileAccess::Owner).unwrap();
+    batch.add_folder(dir.path());
+    batch.sync().unwrap();
+    assert_eq!(fs::read(&one).unwrap(), b"new");
+    assert_eq!(fs::read(&two).unwrap(), b"second");
+    let names = fs::read_dir(dir.path()).unwrap();
+    assert_eq!(names.count(), 2);
 }
 
 #[test]
