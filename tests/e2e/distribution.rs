@@ -432,14 +432,20 @@ fn web_of(dir: &Path) -> (String, std::thread::JoinHandle<()>) {
     (url, serving)
 }
 
-/// A home with an account of its own that knows the chain.
-fn guest(chain: &Chain) -> TempDir {
+/// A home that knows the chain, and pays with an account of the development chain.
+fn visitor(chain: &Chain) -> TempDir {
     let home = TempDir::new().unwrap();
     fs::write(
         home.path().join("openlora.toml"),
         format!("[network.local]\nrpc = \"{}\"\n", chain.url()),
     )
     .unwrap();
+    home
+}
+
+/// The same with an account of its own.
+fn guest(chain: &Chain) -> TempDir {
+    let home = visitor(chain);
     fs::write(home.path().join("pw"), "correct horse battery\n").unwrap();
     let new = [
         "wallet",
@@ -474,7 +480,7 @@ fn a_stranger_serves_from_the_registry_and_the_publisher_is_paid() {
     let chain = Chain::embedded();
     let desk = Desk::at(chain.url());
     let (url, _serving) = web_of(&desk.path().join("first"));
-    let (stranger, buyer) = (guest(&chain), guest(&chain));
+    let (stranger, buyer) = (guest(&chain), visitor(&chain));
     let address = openlora(stranger.path()).args(["wallet", "address"]).run();
     let address = address.succeeds().stdout.trim().to_owned();
     let deploy = ["deploy", "first", "--uri", &url, "--server", &address];
@@ -489,7 +495,6 @@ fn a_stranger_serves_from_the_registry_and_the_publisher_is_paid() {
     assert_eq!(server.ready["adapters"], json!([]));
     let call = |adapter: &str| {
         openlora(buyer.path())
-            .env("OPENLORA_PASSWORD_FILE", "pw")
             .args(["--json", "-q", "-y", "call", "hello", "--max-tokens", "8"])
             .args(["--adapter", adapter, "--url", &server.url])
             .run()
