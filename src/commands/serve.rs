@@ -478,9 +478,13 @@ fn announce(
     let network = selling.map_or("local".to_owned(), |it| it.networks.join(","));
     let printer = &context.printer;
     let first = names.first().map_or("NAME", String::as_str);
+    let mut served = names.to_vec();
+    if context.settings.serve.from_registry.is_some() {
+        served.push("what the registry registers".to_owned());
+    }
     printer.note(format!(
         "serving {} at {url}, {}; Ctrl-C drains",
-        names.join(", "),
+        served.join(", "),
         selling.map_or("free of charge".to_owned(), |_| format!(
             "paid on {network}"
         ))
