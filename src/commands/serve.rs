@@ -86,7 +86,7 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     let journal = journal::open(&context.dirs.journal())?;
     // After the journal: of two servers of one home, only one may create tokens.
     let access = server_access::open(context, request.rotate_tokens)?;
-    let from_registry = from_registry::is_wanted(context, &network::chosen(context)?)?;
+    let from_registry = from_registry::is_wanted(context)?;
     let chosen = match from_registry && request.adapters.is_empty() && request.folder.is_none() {
         true => Vec::new(),
         false => choose(context, &request.adapters, request.folder.as_deref())?,
