@@ -126,7 +126,7 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     let access = server_access::open(context, request.rotate_tokens)?;
     let transparency = open_log(context).await?;
     let view = transparency.view(&context.dirs)?;
-    let from_registry = from_registry::is_wanted(context, &network::chosen(context)?)?;
+    let from_registry = from_registry::is_wanted(context)?;
     let chosen = match from_registry && request.names_no_adapter() {
         true => Vec::new(),
         false => choose(context, &request.adapters, request.folder.as_deref())?,
@@ -549,9 +549,13 @@ fn announce(context: &CommandContext, url: &str, names: &[String], selling: Opti
     let network = selling.map_or("local".to_owned(), |it| it.networks.join(","));
     let printer = &context.printer;
     let first = names.first().map_or("NAME", String::as_str);
+    let mut served = names.to_vec();
+    if context.settings.serve.from_registry.is_some() {
+        served.push("what the registry registers".to_owned());
+    }
     printer.note(format!(
         "serving {} at {url}, {}; Ctrl-C drains",
-        names.join(", "),
+        served.join(", "),
         selling.map_or("free of charge".to_owned(), |_| format!(
             "paid on {network}"
         ))

@@ -116,7 +116,7 @@ impl Explain for RegistryPackageError {
             Self::NotRegistered { .. } => "`openlora explore` lists what is registered",
             Self::Ambiguous { .. } => "name the one that you mean by its id",
             Self::NoPlace { .. } | Self::BadPlace { .. } => {
-                "its publisher can push it and deploy its next version with `openlora deploy --uri`"
+                "its publisher can push it, and name the place with `openlora deploy --uri LOCATION`"
             }
             Self::Paused { .. } | Self::Publisher { .. } => return None,
         };

@@ -78,7 +78,10 @@ impl DebianTools {
 
     fn command(&self, name: &str) -> Command {
         let libraries = ["usr/lib", "lib"].map(|dir| {
-            let folder = self.root.join(dir).join("x86_64-linux-gnu");
+            let folder = self
+                .root
+                .join(dir)
+                .join(format!("{}-linux-gnu", std::env::consts::ARCH));
             folder.display().to_string()
         });
         let mut command = Command::new(self.root.join("usr/bin").join(name));
@@ -335,7 +338,7 @@ fn a_package_that_the_chain_does_not_register_is_not_stored() {
     let (url, _ranges) = web_of(&published);
     desk.json(&["deploy", "first", "--uri", &url]);
     let (url_of_second, _ranges) = web_of(&desk.path().join("second"));
-    let other = desk.run(&["deploy", "second", "--uri", &url]);
+    let other = desk.run(&["-q", "deploy", "second", "--uri", &url]);
     let digest = |name: &str| {
         let package = openlora_package::read(&desk.path().join(name)).unwrap();
         package.manifest_sha256.to_string()
@@ -349,7 +352,7 @@ fn a_package_that_the_chain_does_not_register_is_not_stored() {
             digest("second")
         ),
     );
-    desk.run(&["deploy", "second", "--uri", "dir:second"])
+    desk.run(&["-q", "deploy", "second", "--uri", "dir:second"])
         .fails(
             2,
             "error: --uri dir:second: other machines cannot read this place\nhint: push it first: \
@@ -403,8 +406,11 @@ fn a_package_that_the_chain_does_not_register_is_not_stored() {
             expected.unwrap()
         )
     );
-    let store = fs::read_dir(guest.path().join("home/data/store")).unwrap();
-    let names = store.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let store = fs::read_dir(guest.path().join("home/data/store"));
+    let names = store
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
     assert!(!names.into_iter().any(|name| name.starts_with("sha256-")));
 }
 
@@ -432,14 +438,20 @@ fn web_of(dir: &Path) -> (String, std::thread::JoinHandle<()>) {
     (url, serving)
 }
 
-/// A home with an account of its own that knows the chain.
-fn guest(chain: &Chain) -> TempDir {
+/// A home that knows the chain, and pays with an account of the development chain.
+fn visitor(chain: &Chain) -> TempDir {
     let home = TempDir::new().unwrap();
     fs::write(
         home.path().join("openlora.toml"),
         format!("[network.local]\nrpc = \"{}\"\n", chain.url()),
     )
     .unwrap();
+    home
+}
+
+/// The same with an account of its own.
+fn guest(chain: &Chain) -> TempDir {
+    let home = visitor(chain);
     fs::write(home.path().join("pw"), "correct horse battery\n").unwrap();
     let new = [
         "wallet",
@@ -474,7 +486,7 @@ fn a_stranger_serves_from_the_registry_and_the_publisher_is_paid() {
     let chain = Chain::embedded();
     let desk = Desk::at(chain.url());
     let (url, _serving) = web_of(&desk.path().join("first"));
-    let (stranger, buyer) = (guest(&chain), guest(&chain));
+    let (stranger, buyer) = (guest(&chain), visitor(&chain));
     let address = openlora(stranger.path()).args(["wallet", "address"]).run();
     let address = address.succeeds().stdout.trim().to_owned();
     let deploy = ["deploy", "first", "--uri", &url, "--server", &address];
@@ -489,7 +501,6 @@ fn a_stranger_serves_from_the_registry_and_the_publisher_is_paid() {
     assert_eq!(server.ready["adapters"], json!([]));
     let call = |adapter: &str| {
         openlora(buyer.path())
-            .env("OPENLORA_PASSWORD_FILE", "pw")
             .args(["--json", "-q", "-y", "call", "hello", "--max-tokens", "8"])
             .args(["--adapter", adapter, "--url", &server.url])
             .run()

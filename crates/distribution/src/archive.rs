@@ -10,7 +10,10 @@ use flate2::read::GzDecoder;
 use reqwest::{StatusCode, Url, header::ETAG};
 use tar::EntryType;
 
-use openlora_core::atomic::{self, FileAccess, remove_folder, replace_file};
+use openlora_core::{
+    atomic::{self, FileAccess, remove_folder, replace_file},
+    private::files,
+};
 use openlora_package::{MANIFEST_FILE, check_path};
 
 use super::{
@@ -32,7 +35,7 @@ pub(crate) async fn fetch_archive(
     folder: &Path,
     limits: PullLimits,
 ) -> Result<PathBuf, DistributionError> {
-    fs::create_dir_all(folder).map_err(DistributionError::io("make", folder))?;
+    files::new_folder(folder).map_err(DistributionError::io("make", folder))?;
     let archive = folder.join("archive.tar.gz");
     download(fetcher, url, &archive, limits).await?;
     let unpacked = folder.join("unpacked");
@@ -78,8 +81,11 @@ async fn download(
     }
     let write = || DistributionError::io("write", target);
     let opened = match goes_on {
-        true => fs::OpenOptions::new().append(true).open(target),
-        false => File::create(target),
+        true => files::open(File::options().append(true), target),
+        false => files::open(
+            File::options().create(true).write(true).truncate(true),
+            target,
+        ),
     };
     let mut file = opened.map_err(write())?;
     let mut found = if goes_on { length } else { 0 };
@@ -107,7 +113,7 @@ pub(crate) fn unpack(
     let wrong = |reason: String| DistributionError::malformed(place, "the archive", reason);
     let broken = |error: io::Error| wrong(error.to_string());
     let file = File::open(archive).map_err(DistributionError::io("read", archive))?;
-    fs::create_dir_all(target).map_err(DistributionError::io("make", target))?;
+    files::new_folder(target).map_err(DistributionError::io("make", target))?;
     let mut tar = tar::Archive::new(GzDecoder::new(file));
     let mut left = limits.unpacked();
     // Names in extended headers would be read without a bound, and no package needs them.
@@ -148,8 +154,8 @@ pub(crate) fn unpack(
 }
 
 fn write_entry(entry: &mut impl Read, path: &Path) -> io::Result<()> {
-    fs::create_dir_all(atomic::parent(path))?;
-    let mut file = File::create_new(path)?;
+    files::new_folder(atomic::parent(path))?;
+    let mut file = files::open(File::options().create_new(true).write(true), path)?;
     let mut bytes = vec![0; CHUNK];
     loop {
         match entry.read(&mut bytes)? {

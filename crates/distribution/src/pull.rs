@@ -11,7 +11,10 @@ use std::{
 use reqwest::Url;
 use sha2::{Digest as _, Sha256};
 
-use openlora_core::atomic::{self, FileAccess, replace_file};
+use openlora_core::{
+    atomic::{self, FileAccess, replace_file},
+    private::files,
+};
 use openlora_package::{
     ENVELOPE_FILE, MANIFEST_FILE, MODEL_SIGNATURE_FILE, Manifest, PackageError,
     manifest::{Digest, LARGEST, PackageFile},
@@ -349,7 +352,7 @@ impl RunningPull<'_> {
             return Ok(PulledPackage { oci, ..package });
         }
         let dir = self.store.partial_files(&key);
-        fs::create_dir_all(&dir).map_err(DistributionError::io("make", &dir))?;
+        files::new_folder(&dir).map_err(DistributionError::io("make", &dir))?;
         let fetched = self.fetch_all(&dir, progress).await?;
         let report = check(&dir)?;
         if !report.ok {
@@ -380,7 +383,7 @@ impl RunningPull<'_> {
         for file in &self.found.manifest.files {
             let path = dir.join(&file.path);
             let folder = atomic::parent(&path);
-            fs::create_dir_all(folder).map_err(DistributionError::io("make", folder))?;
+            files::new_folder(folder).map_err(DistributionError::io("make", folder))?;
             let (before, total) = (done, self.total);
             let tell = move |of_file: u64| {
                 let done = before + of_file;
@@ -398,7 +401,7 @@ impl RunningPull<'_> {
         let mut fetched = self.found.bytes.len() as u64;
         let put = |name: &str, bytes: &[u8]| {
             let path = dir.join(name);
-            let written = replace_file(&path, bytes, FileAccess::Everyone);
+            let written = replace_file(&path, bytes, FileAccess::Owner);
             written.map_err(DistributionError::io("write", path))
         };
         put(MANIFEST_FILE, &self.found.bytes)?;
@@ -532,7 +535,7 @@ impl<'a> PartialFile<'a> {
             return Err(self.wrong_size(self.length));
         }
         let mut options = OpenOptions::new();
-        let opened = options.create(true).append(true).open(self.path);
+        let opened = files::open(options.create(true).append(true), self.path);
         let mut target = opened.map_err(write())?;
         if self.length < size {
             let opened = source.open(self.file, self.length).await;

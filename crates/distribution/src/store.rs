@@ -20,7 +20,10 @@ use std::{
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
-use openlora_core::atomic::{self, FileAccess, remove_folder, replace_file};
+use openlora_core::{
+    atomic::{self, FileAccess, remove_folder, replace_file},
+    private::files,
+};
 use openlora_package::{Manifest, manifest::Digest};
 
 use super::error::DistributionError;
@@ -100,7 +103,7 @@ impl PackageStore {
     /// Waits until no other process or task writes `key`.
     pub(crate) async fn lock(&self, key: &str) -> Result<StoreLock, DistributionError> {
         let folder = self.root.join("locks");
-        fs::create_dir_all(&folder).map_err(DistributionError::io("make", &folder))?;
+        files::new_folder(&folder).map_err(DistributionError::io("make", &folder))?;
         let path = folder.join(key);
         let waiting = tokio::task::spawn_blocking(move || lock_file(&path));
         let locked = waiting.await;
@@ -113,15 +116,15 @@ impl PackageStore {
         key: &str,
         manifest: Digest,
     ) -> Result<PathBuf, DistributionError> {
-        let (files, target) = (self.partial_files(key), self.package_dir(manifest));
-        seal(&files).map_err(DistributionError::io("write", &files))?;
+        let (staged, target) = (self.partial_files(key), self.package_dir(manifest));
+        seal(&staged).map_err(DistributionError::io("write", &staged))?;
         if target.exists() {
             // It was damaged.
             let aside = self.partial(key).join("damaged");
             remove_folder(&aside).map_err(DistributionError::io("remove", &aside))?;
             fs::rename(&target, &aside).map_err(DistributionError::io("replace", &target))?;
         }
-        fs::rename(&files, &target)
+        fs::rename(&staged, &target)
             .and_then(|()| File::open(&self.root)?.sync_all())
             .map_err(DistributionError::io("write", &target))?;
         self.discard(key)?;
@@ -164,8 +167,8 @@ impl PackageStore {
     pub(crate) fn keep_manifest(&self, bytes: &[u8]) -> Result<(), DistributionError> {
         let path = self.manifest_file(Digest::hash_bytes(bytes));
         let folder = atomic::parent(&path);
-        fs::create_dir_all(folder)
-            .and_then(|()| replace_file(&path, bytes, FileAccess::Everyone))
+        files::new_folder(folder)
+            .and_then(|()| replace_file(&path, bytes, FileAccess::Owner))
             .map_err(DistributionError::io("write", &path))
     }
 
@@ -244,14 +247,14 @@ impl PackageStore {
         let path = self.locations_file();
         let bytes = serde_json::to_vec_pretty(&file)
             .map_err(|error| DistributionError::malformed(path.display(), "the file", error))?;
-        replace_file(&path, &bytes, FileAccess::Everyone)
+        replace_file(&path, &bytes, FileAccess::Owner)
             .map_err(DistributionError::io("write", &path))
     }
 }
 
 fn lock_file(path: &Path) -> Result<StoreLock, DistributionError> {
     let mut options = OpenOptions::new();
-    let opened = options.create(true).truncate(false).write(true).open(path);
+    let opened = files::open(options.create(true).truncate(false).write(true), path);
     let file = opened.map_err(DistributionError::io("open", path))?;
     flock(&file, FlockOperation::LockExclusive)
         .map_err(|errno| DistributionError::io("lock", path)(errno.into()))?;
@@ -265,9 +268,9 @@ fn seal(folder: &Path) -> std::io::Result<()> {
         if entry.file_type()?.is_dir() {
             seal(&entry.path())?;
         } else {
-            fs::set_permissions(entry.path(), Permissions::from_mode(0o444))?;
+            fs::set_permissions(entry.path(), Permissions::from_mode(0o400))?;
         }
     }
-    fs::set_permissions(folder, Permissions::from_mode(0o755))?;
+    fs::set_permissions(folder, Permissions::from_mode(0o700))?;
     File::open(folder)?.sync_all()
 }

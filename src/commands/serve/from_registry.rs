@@ -12,7 +12,7 @@ use std::{
 };
 
 use crate::commands::{CommandContext, distribution, network, verify::ExpectedRelease};
-use openlora_chain::{network::Network, provider::Chain};
+use openlora_chain::provider::Chain;
 use openlora_core::{
     Address, Amount,
     error::{ExitClass, Failure},
@@ -80,7 +80,7 @@ impl FetchedRelease {
 /// # Errors
 ///
 /// A project file asks for it, or the address is not the network's registry.
-pub(super) fn is_wanted(context: &CommandContext, network: &Network) -> Result<bool, Failure> {
+pub(super) fn is_wanted(context: &CommandContext) -> Result<bool, Failure> {
     let settings = &context.settings;
     let Some(text) = &settings.serve.from_registry else {
         return Ok(false);
@@ -97,6 +97,7 @@ pub(super) fn is_wanted(context: &CommandContext, network: &Network) -> Result<b
     if text == NETWORK {
         return Ok(true);
     }
+    let network = network::chosen(context)?;
     let registry = network.contracts.registry;
     match text.parse::<Address>() {
         Ok(address) if Some(address) == registry => Ok(true),

@@ -15,6 +15,7 @@ use openlora_serve::LoadOutcome;
 const KEPT: &[&str] = &[
     "base.id",
     "serve.engine",
+    "serve.from_registry",
     "serve.host",
     "serve.parallel",
     "serve.port",

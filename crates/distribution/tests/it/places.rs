@@ -34,7 +34,7 @@ async fn a_folder_becomes_a_package_of_the_store() {
     );
     for file in files(&pulled.dir) {
         let mode = fs::metadata(pulled.dir.join(file)).unwrap().permissions();
-        assert_eq!(mode.mode() & 0o777, 0o444);
+        assert_eq!(mode.mode() & 0o777, 0o400);
     }
     let total: u64 = contents(&package).values().map(|it| it.len() as u64).sum();
     assert_eq!(pulled.fetched, total);
