@@ -174,8 +174,8 @@ pub(crate) fn make_mount_points(spec: &JailSpec) -> Result<(), ContainerError> {
         if let Some(folder) = folder {
             std::fs::create_dir_all(folder).map_err(ContainerError::io("create", folder))?;
         }
-        if !is_folder && !inside.exists() {
-            std::fs::write(&inside, b"").map_err(ContainerError::io("create", &inside))?;
+        if !is_folder {
+            crate::sys::mount_point(&inside).map_err(ContainerError::io("create", &inside))?;
         }
     }
     Ok(())

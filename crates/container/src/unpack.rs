@@ -321,7 +321,11 @@ fn write_entry(entry: &mut impl Read, target: &Path, mode: u32) -> io::Result<()
     if let Some(parent) = target.parent() {
         fs::create_dir_all(parent)?;
     }
-    let mut file = fs::File::create(target)?;
+    // A second entry of that name is refused.
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(target)?;
     io::copy(entry, &mut file)?;
     let mode = if mode & 0o100 == 0 { 0o644 } else { 0o755 };
     file.set_permissions(fs::Permissions::from_mode(mode))
