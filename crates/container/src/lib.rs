@@ -20,6 +20,7 @@ mod access;
 pub mod cgroup;
 pub mod elf;
 mod error;
+pub mod folders;
 pub mod image;
 #[cfg(target_os = "linux")]
 pub mod inside;

@@ -16,7 +16,9 @@ use serde_json::{Value, json};
 use crate::{
     ContainerError, HOME,
     cgroup::{CgroupVersion, GroupedLimit},
-    elf, image,
+    elf,
+    folders::open_folder,
+    image,
     inside::{GroupFiles, JailedProgram, LimitPlan, own_namespaces, report_and_start, send},
     jail::{JailSpec, JailedProcess, make_mount_points},
     limits::{CONTAINER_USER, LimitName},
@@ -114,9 +116,8 @@ fn begin(
     trial: bool,
 ) -> Result<JailedProcess, ContainerError> {
     make_mount_points(spec)?;
-    for folder in ["sys", "launcher"] {
-        let folder = spec.root.join(folder);
-        fs::create_dir_all(&folder).map_err(ContainerError::io("create", &folder))?;
+    for folder in ["/sys", LAUNCHER] {
+        open_folder(&spec.root, Path::new(folder)).map_err(ContainerError::io("create", folder))?;
     }
     let id = crate::jail::group_name();
     let place = spec.root.with_file_name(&id);
