@@ -31,6 +31,7 @@ pub mod limits;
 #[cfg(target_os = "linux")]
 pub mod oci_runtime;
 pub mod report;
+pub mod runtime_choice;
 #[cfg(target_os = "linux")]
 mod runtime_container;
 #[cfg(target_os = "linux")]

@@ -10,7 +10,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::ContainerRequest;
+use super::{ContainerRequest, server_arguments};
 use crate::commands::{CommandContext, named_paths, serve::as_model_id, verify};
 use openlora_container::{
     BASE, PACKAGE, PROGRAM, SOCKET, SOCKET_DIR, elf,
@@ -47,21 +47,6 @@ pub(super) struct ContainerParts {
     /// Digest of the image's manifest.
     pub image: Option<String>,
     _files: TempDir,
-}
-
-/// The arguments of the server inside.
-pub(in crate::commands) fn server_arguments(adapter: &str) -> Vec<String> {
-    let adapter = format!("{adapter}={PACKAGE}");
-    let fixed = [
-        "serve",
-        "--local",
-        "--free",
-        "--socket",
-        SOCKET,
-        "--adapter",
-    ];
-    let fixed = fixed.into_iter().map(str::to_owned);
-    fixed.chain([adapter]).collect()
 }
 
 pub(super) fn gather(
