@@ -14,7 +14,7 @@ use crate::commands::{
 };
 use openlora_container::{
     limits::{CpuShare, LimitName, MemorySize},
-    started::ContainerRuntime,
+    runtime_choice::ContainerRuntime,
 };
 
 /// Train a LoRA adapter, register it on a chain, serve it, count every call.

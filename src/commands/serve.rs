@@ -334,12 +334,7 @@ async fn bind(context: &CommandContext, request: &ServeRequest) -> Result<BoundS
     Ok(BoundSocket::new(&host.to_string(), context.settings.serve.port).await?)
 }
 
-/// The address of the settings.
-///
-/// # Errors
-///
-/// It is none, or a project file opens the server to other machines.
-pub(super) fn host(context: &CommandContext) -> Result<IpAddr, Failure> {
+fn host(context: &CommandContext) -> Result<IpAddr, Failure> {
     let text = &context.settings.serve.host;
     if text.eq_ignore_ascii_case("localhost") {
         return Ok(Ipv4Addr::LOCALHOST.into());
@@ -365,12 +360,7 @@ pub(super) fn host(context: &CommandContext) -> Result<IpAddr, Failure> {
     )
 }
 
-/// Refuses an address that other machines can reach, unless that is meant.
-///
-/// # Errors
-///
-/// It can be reached, and `expose` is not set.
-pub(super) fn check_exposure(
+fn check_exposure(
     context: &CommandContext,
     host: IpAddr,
     free: bool,

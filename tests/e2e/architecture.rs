@@ -331,6 +331,8 @@ const THIRD_PARTIES: &[(&str, &[&str])] = &[
         "rustix",
         &["crates/core/src/atomic.rs", "crates/core/src/disk.rs"],
     ),
+    ("landlock", &["crates/container/"]),
+    ("seccompiler", &["crates/container/"]),
     ("ratatui", &["src/tui/"]),
     ("crossterm", &["src/tui/"]),
 ];

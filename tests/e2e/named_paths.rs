@@ -27,6 +27,8 @@ const fn named(line: &'static str, kind: &'static str, expected: &'static str) -
 const NAMED: &[NamedPath] = &[
     named("verify PATH", FOLDER, "a package"),
     named("deploy PATH", FOLDER, "a package"),
+    #[cfg(target_os = "linux")]
+    named("run --port 0 PATH", FOLDER, "an image layout or a package"),
     named("explore --verify PATH", FOLDER, "a package"),
     named(
         "audit tone --log http://127.0.0.1:9 --package PATH",

@@ -11,7 +11,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{LimitName, ResourceLimits};
+use crate::{
+    limits::{LimitName, ResourceLimits},
+    sys,
+};
 
 /// Which interface a controller has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,10 +66,10 @@ impl GroupedLimit {
     fn write(&self, limits: &ResourceLimits) -> std::io::Result<()> {
         if (self.version, self.limit) == (CgroupVersion::V1, LimitName::Cpus) {
             let period = self.folder.join("cpu.cfs_period_us");
-            fs::write(period, PERIOD.to_string())?;
+            sys::write_setting(&period, &PERIOD.to_string())?;
         }
         let file = self.folder.join(self.file());
-        fs::write(&file, self.value(limits))?;
+        sys::write_setting(&file, &self.value(limits))?;
         if self.limit == LimitName::Memory {
             self.without_swap(limits);
         }
@@ -83,7 +86,7 @@ impl GroupedLimit {
             CgroupVersion::V1 => ("memory.memsw.limit_in_bytes", limits.memory.0.to_string()),
         };
         // Absent on machines that do not count swap.
-        let _ = fs::write(self.folder.join(file), value);
+        let _ = sys::write_setting(&self.folder.join(file), &value);
     }
 }
 
@@ -307,7 +310,7 @@ fn delegated(own: &Path, controller: &str, name: &str, top: &Path) -> Result<Pat
         let has = || made.join(limit).exists();
         if !has() {
             let file = above.join("cgroup.subtree_control");
-            if let Err(error) = fs::write(&file, format!("+{controller}")) {
+            if let Err(error) = sys::write_setting(&file, &format!("+{controller}")) {
                 reason = format!("{}: {error}", file.display());
             }
         }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use flate2::{Compression, GzBuilder};
-use openlora_core::atomic::{self, FolderDraft};
+use openlora_core::atomic;
 use openlora_package::{ENVELOPE_FILE, MANIFEST_FILE, MODEL_SIGNATURE_FILE, Package};
 
 use crate::{
@@ -109,13 +109,7 @@ pub fn write_image(dir: &Path, parts: &ImageParts<'_>) -> Result<WrittenImage, C
     layers.push(package_layer(parts.package)?);
     let parent = atomic::parent(dir);
     fs::create_dir_all(parent).map_err(ContainerError::io("create", parent))?;
-    let staging = FolderDraft::in_folder(parent).map_err(ContainerError::io("write in", parent))?;
-    let mut written = write_layout(staging.path(), parts, &program, &layers)?;
-    staging
-        .open_to_everyone()
-        .and_then(|()| staging.replace(dir))
-        .map_err(ContainerError::io("write", dir))?;
-    written.dir = dir.to_owned();
+    let mut written = write_layout(dir, parts, &program, &layers)?;
     written.libraries = libraries.into_iter().map(|(_, source)| source).collect();
     Ok(written)
 }
@@ -263,7 +257,7 @@ fn write_layout(
     program: &ElfProgram,
     layers: &[LayerFiles],
 ) -> Result<WrittenImage, ContainerError> {
-    let writer = LayoutWriter::new(dir)?;
+    let writer = LayoutWriter::new(atomic::parent(dir))?;
     let created = timestamp(parts.created);
     let mut blobs: Vec<BlobDescriptor> = Vec::new();
     let mut diff_ids = Vec::new();
@@ -320,11 +314,12 @@ fn write_layout(
     named.platform = Some(platform);
     let version = parts.package.manifest.version.clone();
     named.annotations.insert(REF_NAME.to_owned(), version);
-    writer.finish(&ImageIndex {
+    let index = ImageIndex {
         schema_version: 2,
         media_type: INDEX_TYPE.to_owned(),
         manifests: vec![named],
-    })?;
+    };
+    writer.finish(&index, dir)?;
     Ok(WrittenImage {
         dir: dir.to_owned(),
         digest,

@@ -22,10 +22,12 @@ pub use helper::run_helper;
 use crate::{
     ContainerError,
     cgroup::ResourceGroup,
+    folders::open_folder,
     inside::{JailedProgram, LimitPlan, own_namespaces},
     limits::{LimitName, ResourceLimits},
     report::{LimitsReport, StartMessage},
     runtime_container::RuntimeContainer,
+    sys,
 };
 
 /// The first argument of the program as the jail's helper.
@@ -158,25 +160,20 @@ pub(crate) fn group_name() -> String {
 }
 
 pub(crate) fn make_mount_points(spec: &JailSpec) -> Result<(), ContainerError> {
-    let folders = ["/proc", "/dev", "/tmp", crate::HOME].map(PathBuf::from);
-    for folder in &folders {
-        let inside = view::below(&spec.root, folder);
-        std::fs::create_dir_all(&inside).map_err(ContainerError::io("create", &inside))?;
+    let make = |inside: &Path| {
+        open_folder(&spec.root, inside).map_err(ContainerError::io("create", inside))
+    };
+    for folder in ["/proc", "/dev", "/tmp", crate::HOME] {
+        make(Path::new(folder))?;
     }
     for bind in &spec.binds {
-        let inside = view::below(&spec.root, &bind.target);
-        let is_folder = bind.source.is_dir();
-        let folder = if is_folder {
-            Some(inside.as_path())
-        } else {
-            inside.parent()
-        };
-        if let Some(folder) = folder {
-            std::fs::create_dir_all(folder).map_err(ContainerError::io("create", folder))?;
+        if bind.source.is_dir() {
+            make(&bind.target)?;
+            continue;
         }
-        if !is_folder && !inside.exists() {
-            std::fs::write(&inside, b"").map_err(ContainerError::io("create", &inside))?;
-        }
+        let folder = make(bind.target.parent().unwrap_or(Path::new("/")))?;
+        let file = folder.join(bind.target.file_name().unwrap_or_default());
+        sys::mount_point(&file).map_err(ContainerError::io("create", &file))?;
     }
     Ok(())
 }
@@ -295,7 +292,7 @@ impl JailedProcess {
             return container.signal("TERM");
         }
         if let Ok(id) = libc::pid_t::try_from(self.child.id()) {
-            crate::sys::kill(id, libc::SIGTERM);
+            sys::kill(id, libc::SIGTERM);
         }
     }
 

@@ -4,11 +4,10 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
-    io::Write,
     path::{Path, PathBuf},
 };
 
+use openlora_core::atomic::FolderDraft;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -117,25 +116,25 @@ pub(crate) fn blob_path(layout: &Path, digest: &str) -> Option<PathBuf> {
     (hex.len() == 64 && hex.bytes().all(is_hex)).then(|| layout.join("blobs/sha256").join(hex))
 }
 
-/// Writes a layout into a folder of its own.
+/// Writes a layout, which is in place once it is complete.
 pub(crate) struct LayoutWriter {
-    dir: PathBuf,
+    draft: FolderDraft,
 }
 
 impl LayoutWriter {
-    /// Begins in an empty folder.
-    pub fn new(dir: &Path) -> Result<Self, ContainerError> {
-        let blobs = dir.join("blobs/sha256");
-        fs::create_dir_all(&blobs).map_err(ContainerError::io("create", &blobs))?;
-        Ok(Self {
-            dir: dir.to_owned(),
-        })
+    /// Begins in a draft beside the place of the layout.
+    pub fn new(parent: &Path) -> Result<Self, ContainerError> {
+        let draft = FolderDraft::in_folder(parent);
+        let draft = draft.map_err(ContainerError::io("write in", parent))?;
+        Ok(Self { draft })
     }
 
     pub fn blob(&self, media_type: &str, bytes: &[u8]) -> Result<BlobDescriptor, ContainerError> {
         let digest = digest_of(bytes);
-        if let Some(path) = blob_path(&self.dir, &digest) {
-            write(&path, bytes)?;
+        // Equal layers are one blob.
+        let path = blob_path(self.draft.path(), &digest).filter(|it| !it.exists());
+        if let Some(path) = path {
+            self.write(&path, bytes)?;
         }
         Ok(BlobDescriptor {
             media_type: media_type.to_owned(),
@@ -154,24 +153,26 @@ impl LayoutWriter {
         self.blob(media_type, &json(value)?)
     }
 
-    pub fn finish(self, index: &ImageIndex) -> Result<(), ContainerError> {
-        write(&self.dir.join("index.json"), &json(index)?)?;
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), ContainerError> {
+        let written = self.draft.write(path, bytes);
+        written.map_err(ContainerError::io("write", path))
+    }
+
+    /// Moves the layout to `dir`.
+    pub fn finish(self, index: &ImageIndex, dir: &Path) -> Result<(), ContainerError> {
+        self.write(Path::new("index.json"), &json(index)?)?;
         let version = LayoutVersion {
             image_layout_version: VERSION.to_owned(),
         };
-        write(&self.dir.join("oci-layout"), &json(&version)?)
+        self.write(Path::new("oci-layout"), &json(&version)?)?;
+        let moved = self.draft.open_to_everyone();
+        moved
+            .and_then(|()| self.draft.replace(dir))
+            .map_err(ContainerError::io("write", dir))
     }
 }
 
 fn json(value: &impl Serialize) -> Result<Vec<u8>, ContainerError> {
     let encoded = serde_json::to_vec(value);
     encoded.map_err(|error| ContainerError::io("encode", "the image")(error.into()))
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<(), ContainerError> {
-    let written = fs::File::create(path).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    written.map_err(ContainerError::io("write", path))
 }

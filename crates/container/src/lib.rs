@@ -20,6 +20,7 @@ mod access;
 pub mod cgroup;
 pub mod elf;
 mod error;
+pub mod folders;
 pub mod image;
 #[cfg(target_os = "linux")]
 pub mod inside;
@@ -30,6 +31,7 @@ pub mod limits;
 #[cfg(target_os = "linux")]
 pub mod oci_runtime;
 pub mod report;
+pub mod runtime_choice;
 #[cfg(target_os = "linux")]
 mod runtime_container;
 #[cfg(target_os = "linux")]

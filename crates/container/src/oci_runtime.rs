@@ -9,13 +9,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use openlora_core::atomic;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
     ContainerError, HOME,
     cgroup::{CgroupVersion, GroupedLimit},
-    elf, image,
+    elf,
+    folders::open_folder,
+    image,
     inside::{GroupFiles, JailedProgram, LimitPlan, own_namespaces, report_and_start, send},
     jail::{JailSpec, JailedProcess, make_mount_points},
     limits::{CONTAINER_USER, LimitName},
@@ -113,14 +116,12 @@ fn begin(
     trial: bool,
 ) -> Result<JailedProcess, ContainerError> {
     make_mount_points(spec)?;
-    for folder in ["sys", "launcher"] {
-        let folder = spec.root.join(folder);
-        fs::create_dir_all(&folder).map_err(ContainerError::io("create", &folder))?;
+    for folder in ["/sys", LAUNCHER] {
+        open_folder(&spec.root, Path::new(folder)).map_err(ContainerError::io("create", folder))?;
     }
     let id = crate::jail::group_name();
     let place = spec.root.with_file_name(&id);
-    let state = place.join("state");
-    fs::create_dir_all(&state).map_err(ContainerError::io("create", &state))?;
+    fs::create_dir(&place).map_err(ContainerError::io("create", &place))?;
     let order = InsideOrder {
         plan: LimitPlan {
             limits: spec.limits,
@@ -136,17 +137,13 @@ fn begin(
     let launcher = Launcher::of(helper)?;
     let config = config(spec, &launcher, &order).to_string();
     let file = place.join("config.json");
-    fs::write(&file, config).map_err(ContainerError::io("write", &file))?;
+    atomic::create_file(&file, config.as_bytes()).map_err(ContainerError::io("write", &file))?;
     let container = RuntimeContainer {
         runtime: runtime.to_owned(),
-        state,
         id,
     };
     let mut command = container.command();
-    command
-        .args(["run", "--bundle"])
-        .arg(&place)
-        .arg(&container.id);
+    command.args(["run", "-b"]).arg(&place).arg(&container.id);
     JailedProcess::of_runtime(command, container, spec)
 }
 
@@ -171,7 +168,6 @@ impl Launcher {
             }
             let loader = loader.file_name().unwrap_or_default().to_string_lossy();
             arguments.push(inside(&loader));
-            arguments.extend(["--library-path".to_owned(), LAUNCHER.to_owned()]);
         }
         arguments.push(inside("openlora"));
         Ok(Self { files, arguments })
@@ -197,7 +193,8 @@ fn config(spec: &JailSpec, launcher: &Launcher, order: &str) -> Value {
             "terminal": false,
             "user": { "uid": user, "gid": user },
             "args": arguments,
-            "env": ["PATH=/usr/bin"],
+            // For its loader; the server gets an environment of its own.
+            "env": ["PATH=/usr/bin", format!("LD_LIBRARY_PATH={LAUNCHER}")],
             "cwd": "/",
             "capabilities": {
                 "bounding": none, "effective": none, "inheritable": none,

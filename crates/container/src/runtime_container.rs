@@ -9,15 +9,13 @@ use std::{
 #[derive(Debug)]
 pub struct RuntimeContainer {
     pub runtime: PathBuf,
-    /// The runtime's own state.
-    pub state: PathBuf,
     pub id: String,
 }
 
 impl RuntimeContainer {
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.runtime);
-        command.arg("--root").arg(&self.state).stdin(Stdio::null());
+        command.stdin(Stdio::null());
         command
     }
 
@@ -29,9 +27,6 @@ impl RuntimeContainer {
 
 impl Drop for RuntimeContainer {
     fn drop(&mut self) {
-        let _ = self
-            .command()
-            .args(["delete", "--force", &self.id])
-            .output();
+        let _ = self.command().args(["delete", "-f", &self.id]).output();
     }
 }

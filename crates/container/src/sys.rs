@@ -5,7 +5,8 @@
 
 use std::{
     ffi::CString,
-    io,
+    fs,
+    io::{self, Write},
     os::{
         fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
         unix::ffi::OsStrExt,
@@ -14,6 +15,25 @@ use std::{
 };
 
 use libc::{c_int, c_long, c_ulong};
+
+/// Writes into a file of the kernel, which is there.
+pub fn write_setting(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).open(path)?;
+    // One write: the kernel takes each for itself.
+    file.write_all(text.as_bytes())
+}
+
+/// Creates an empty file to mount on, if there is none.
+pub fn mount_point(path: &Path) -> io::Result<()> {
+    let made = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path);
+    match made {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
 
 /// A path as the kernel takes it.
 fn c_path(path: &Path) -> io::Result<CString> {

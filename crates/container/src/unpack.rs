@@ -16,6 +16,7 @@ use openlora_core::error::describe_decoding;
 
 use crate::{
     ContainerError,
+    folders::open_folder,
     layout::{
         BlobDescriptor, CONFIG_TYPE, ImageConfig, ImageIndex, ImageManifest, LAYER_TYPE,
         LayoutVersion, MANIFEST_TYPE, VERSION, blob_path, digest_of,
@@ -289,10 +290,11 @@ fn unpack_entries(archive: &mut impl Read, root: &Path) -> Result<(), String> {
         let target = inside(root, &path).ok_or_else(|| format!("{shown:?} leads outside"))?;
         let kind = entry.header().entry_type();
         let done = if kind.is_dir() {
-            fs::create_dir_all(&target)
+            open_folder(root, &path).map(drop)
         } else if kind.is_file() {
             let mode = entry.header().mode().unwrap_or(0);
-            write_entry(&mut entry, &target, mode)
+            let parent = path.parent().unwrap_or(Path::new(""));
+            open_folder(root, parent).and_then(|_| write_entry(&mut entry, &target, mode))
         } else {
             return Err(format!("{shown:?} is neither a file nor a folder"));
         };
@@ -318,10 +320,11 @@ fn inside(root: &Path, path: &Path) -> Option<PathBuf> {
 
 /// A file that everyone may read, and run if its owner may.
 fn write_entry(entry: &mut impl Read, target: &Path, mode: u32) -> io::Result<()> {
-    if let Some(parent) = target.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    let mut file = fs::File::create(target)?;
+    // A second entry of that name is refused.
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(target)?;
     io::copy(entry, &mut file)?;
     let mode = if mode & 0o100 == 0 { 0o644 } else { 0o755 };
     file.set_permissions(fs::Permissions::from_mode(mode))

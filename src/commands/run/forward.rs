@@ -1,7 +1,7 @@
 //! Takes calls on a port or a socket of this machine and passes them to the socket of a container.
 
 use std::{
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -27,7 +27,7 @@ pub(super) enum CallListener {
 }
 
 impl CallListener {
-    /// Binds `socket`, or else the address of the settings.
+    /// Binds `socket`, or else the port of the settings, on this machine only.
     pub async fn bind(context: &CommandContext, socket: Option<&Path>) -> Result<Self, Failure> {
         if let Some(path) = socket {
             let path = named_paths::absolute(context, path);
@@ -38,10 +38,8 @@ impl CallListener {
             })?;
             return Ok(Self::Local(bound, path));
         }
-        let host = serve::host(context)?;
-        serve::check_exposure(context, host, true, false)?;
         let port = context.settings.serve.port;
-        let place = SocketAddr::new(host, port);
+        let place = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let failed = |source| ServeError::Bind {
             place: place.to_string(),
             port,

@@ -10,10 +10,12 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::ContainerRequest;
+use super::{ContainerRequest, server_arguments};
 use crate::commands::{CommandContext, named_paths, serve::as_model_id, verify};
 use openlora_container::{
-    BASE, PACKAGE, PROGRAM, SOCKET, SOCKET_DIR, elf, image,
+    BASE, PACKAGE, PROGRAM, SOCKET, SOCKET_DIR, elf,
+    folders::open_folder,
+    image,
     inside::JailedProgram,
     jail::{BindMount, JailSpec},
     limits::{CONTAINER_USER, ResourceLimits},
@@ -47,21 +49,6 @@ pub(super) struct ContainerParts {
     _files: TempDir,
 }
 
-/// The arguments of the server inside.
-pub(in crate::commands) fn server_arguments(adapter: &str) -> Vec<String> {
-    let adapter = format!("{adapter}={PACKAGE}");
-    let fixed = [
-        "serve",
-        "--local",
-        "--free",
-        "--socket",
-        SOCKET,
-        "--adapter",
-    ];
-    let fixed = fixed.into_iter().map(str::to_owned);
-    fixed.chain([adapter]).collect()
-}
-
 pub(super) fn gather(
     context: &CommandContext,
     request: &ContainerRequest,
@@ -75,12 +62,9 @@ pub(super) fn gather(
         .prefix("container-")
         .tempdir_in(cache)
         .map_err(failed)?;
-    let (root, sockets) = (staging.path().join("root"), staging.path().join("socket"));
+    let folder = |name| open_folder(staging.path(), Path::new(name)).map_err(failed);
+    let (root, sockets) = (folder("root")?, folder("socket")?);
     let own = std::env::current_exe().map_err(failed)?;
-    for folder in [&root, &sockets] {
-        fs::create_dir(folder).map_err(failed)?;
-        open_folder(folder)?;
-    }
     share(&sockets)?;
     let mut binds = vec![BindMount {
         source: sockets.clone(),
@@ -93,7 +77,7 @@ pub(super) fn gather(
         (Some(unpacked.digest), program_arguments(&target, entry)?)
     } else {
         let package = openlora_package::read(&target)?;
-        copy_package(&package, &root.join(&PACKAGE[1..]))?;
+        copy_package(&package, &root)?;
         binds.extend(program_binds(&own)?);
         (None, server_arguments(&as_model_id(&package.manifest.name)))
     };
@@ -168,7 +152,8 @@ fn program_binds(own: &Path) -> Result<Vec<BindMount>, Failure> {
 
 /// The files of a package that is checked where it lies afterwards, so that nothing can change in
 /// between.
-fn copy_package(package: &Package, to: &Path) -> Result<(), Failure> {
+fn copy_package(package: &Package, root: &Path) -> Result<(), Failure> {
+    let to = root.join(&PACKAGE[1..]);
     let signatures = [ENVELOPE_FILE, MODEL_SIGNATURE_FILE];
     let present = signatures
         .into_iter()
@@ -177,9 +162,8 @@ fn copy_package(package: &Package, to: &Path) -> Result<(), Failure> {
     for name in named.chain([MANIFEST_FILE]).chain(present) {
         let (source, target) = (package.dir.join(name), to.join(name));
         let failed = |error| Failure::io("copy", &source, &error);
-        if let Some(parent) = target.parent() {
-            fs::create_dir_all(parent).map_err(failed)?;
-        }
+        let parent = Path::new(name).parent().unwrap_or(Path::new(""));
+        open_folder(root, &Path::new(PACKAGE).join(parent)).map_err(failed)?;
         fs::copy(&source, &target).map_err(failed)?;
         fs::set_permissions(&target, fs::Permissions::from_mode(0o644)).map_err(failed)?;
     }
@@ -214,11 +198,6 @@ fn base(
         writable: false,
     };
     Ok(Some((bind, target)))
-}
-
-fn open_folder(folder: &Path) -> Result<(), Failure> {
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))
-        .map_err(|error| Failure::io("open", folder, &error))
 }
 
 /// Gives the folder of the socket to the user of the inside, if this one may.

@@ -62,7 +62,13 @@ mod attacks {
     pub fn attempt(attack: &str) -> String {
         let (name, rest) = attack.split_once('=').unwrap_or((attack, ""));
         match name {
-            "write" => outcome(fs::write(rest, b"written")),
+            "write" => outcome(
+                fs::OpenOptions::new()
+                    .write(true)
+                    .create(true)
+                    .truncate(true)
+                    .open(rest),
+            ),
             "read" => outcome(fs::read(rest)),
             "list" => match fs::read_dir(rest) {
                 Ok(entries) => {

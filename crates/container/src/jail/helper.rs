@@ -41,7 +41,7 @@ fn prepare() -> Result<i32, FailedStep> {
     let order = read_order()?;
     for group in &order.groups {
         // 0 is the process that writes.
-        fs::write(group.join("cgroup.procs"), "0")
+        sys::write_setting(&group.join("cgroup.procs"), "0")
             .map_err(|error| FailedStep::new("join the control group", &error))?;
     }
     let users = UserMapping::choose();
@@ -123,7 +123,7 @@ impl UserMapping {
             Self::Own { user, group } => {
                 sys::unshare(NAMESPACES).map_err(refused)?;
                 let map = |file: &str, text: String| {
-                    fs::write(Path::new("/proc/self").join(file), text)
+                    sys::write_setting(&Path::new("/proc/self").join(file), &text)
                         .map_err(|error| FailedStep::new("map users", &error))
                 };
                 map("setgroups", "deny".to_owned())?;
@@ -153,7 +153,8 @@ impl Mapper {
                 drop(go);
                 let mut signal = [0];
                 let text = format!("0 0 1\n{CONTAINER_USER} {CONTAINER_USER} 1\n");
-                let map = |file| fs::write(format!("/proc/{parent}/{file}"), &text);
+                let folder = format!("/proc/{parent}");
+                let map = |file| sys::write_setting(&Path::new(&folder).join(file), &text);
                 let done = wait
                     .read_exact(&mut signal)
                     .and_then(|()| map("uid_map"))

@@ -1,10 +1,7 @@
 //! What the inside sees: a read-only root with bind mounts, its own `/proc`, a few devices and
 //! temporary memory.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use super::BindMount;
 use crate::{
@@ -98,7 +95,7 @@ fn devices(folder: &Path) -> std::io::Result<()> {
     )?;
     for name in DEVICES {
         let target = folder.join(name);
-        fs::write(&target, b"")?;
+        sys::mount_point(&target)?;
         bind(&Path::new("/dev").join(name), &target)?;
     }
     Ok(())

@@ -14,7 +14,7 @@ use openlora_container::{
     unpack::{own_architecture, unpack},
 };
 
-use crate::support::{image, package, probe};
+use crate::support::{debian, image, package, probe};
 
 const LARGEST: u64 = 1 << 30;
 
@@ -150,31 +150,13 @@ fn what_is_no_program_for_linux_is_refused() {
     );
 }
 
-/// A program of a Debian package, unpacked and not installed.
-fn debian(folder: &Path, package: &str, program: &str) -> PathBuf {
-    let run = |command: &mut Command| {
-        let done = command.current_dir(folder).output();
-        let done = done.unwrap_or_else(|error| {
-            panic!("{error}: this test needs apt-get and dpkg-deb of Debian")
-        });
-        let said = String::from_utf8_lossy(&done.stderr).into_owned();
-        assert!(done.status.success(), "{said}");
-    };
-    run(Command::new("apt-get").args(["download", package]));
-    let mut archives = fs::read_dir(folder).unwrap().map(|it| it.unwrap().path());
-    let archive = archives
-        .find(|it| it.extension().is_some_and(|it| it == "deb"))
-        .unwrap();
-    run(Command::new("dpkg-deb").arg("-x").arg(archive).arg("."));
-    folder.join(program)
-}
-
 #[test]
 fn umoci_unpacks_the_image_to_the_same_files() {
     let dir = tempfile::tempdir().unwrap();
     let written = image(dir.path());
     let tools = tempfile::tempdir().unwrap();
-    let umoci = debian(tools.path(), "umoci", "usr/bin/umoci");
+    debian(tools.path(), &["umoci"]);
+    let umoci = tools.path().join("usr/bin/umoci");
     let bundle = dir.path().join("bundle");
     let done = Command::new(umoci)
         .args(["unpack", "--rootless", "--image"])

@@ -11,6 +11,7 @@
 mod attacks;
 mod image;
 mod limits;
+mod runtimes;
 mod support;
 mod unpack_bad;
 

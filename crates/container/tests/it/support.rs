@@ -6,6 +6,7 @@ use std::{
     io::Read,
     os::unix::fs::{PermissionsExt, chown},
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use openlora_container::{
@@ -163,4 +164,24 @@ pub fn image(dir: &Path) -> WrittenImage {
         labels: BTreeMap::from([("name".to_owned(), "tone".to_owned())]),
     };
     write_image(&dir.join("image"), &parts).unwrap()
+}
+
+/// Unpacks Debian packages below a folder, without installing them.
+pub fn debian(folder: &Path, packages: &[&str]) {
+    let run = |command: &mut Command| {
+        let done = command.current_dir(folder).output();
+        let done = done.unwrap_or_else(|error| {
+            panic!("{error}: this test needs apt-get and dpkg-deb of Debian")
+        });
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(done.status.success(), "{said}");
+    };
+    run(Command::new("apt-get").arg("download").args(packages));
+    let files = fs::read_dir(folder).unwrap().map(|it| it.unwrap().path());
+    let is_archive = |it: &PathBuf| it.extension().is_some_and(|it| it == "deb");
+    let archives: Vec<PathBuf> = files.filter(is_archive).collect();
+    assert_eq!(archives.len(), packages.len());
+    for archive in archives {
+        run(Command::new("dpkg-deb").arg("-x").arg(archive).arg("."));
+    }
 }
