@@ -124,6 +124,7 @@ impl LedgerState {
             Event::AgentRegistered(agent) => agent.store_in(&mut self.agents),
             // Transactions of a replaced chain have no meaning on another.
             Event::ChainEnded { chain_id } => {
+                self.agents.retain(|it| it.chain_id != *chain_id);
                 self.unsettled.retain(|it| it.chain_id != *chain_id);
                 self.deployments.retain(|it| it.chain_id != *chain_id);
             }
