@@ -59,6 +59,9 @@ struct StandingsState {
     board: Board,
     /// When it was brought up to date last.
     at: Option<Instant>,
+    /// What was computed since then, so that requests for pages cost no more than one computation
+    /// of each adapter a second.
+    known: BTreeMap<String, AdapterStanding>,
 }
 
 impl JournalStandings {
@@ -81,6 +84,7 @@ impl JournalStandings {
             }
             board::catch_up(&self.journal, &mut journal, &mut state.board, |_| {})?;
         }
+        state.known.clear();
         state.at = Some(Instant::now());
         Ok(())
     }
@@ -103,7 +107,23 @@ impl StandingsSource for JournalStandings {
         if let Err(error) = self.renew(&mut state) {
             tracing::warn!(%error, "a page shows sums that are not up to date");
         }
-        let board = &state.board;
+        let key = format!("{adapter} {}", weights_sha256.unwrap_or_default());
+        if let Some(known) = state.known.get(&key) {
+            return known.clone();
+        }
+        let standing = self.computed(&state.board, adapter, weights_sha256);
+        state.known.insert(key, standing.clone());
+        standing
+    }
+}
+
+impl JournalStandings {
+    fn computed(
+        &self,
+        board: &Board,
+        adapter: &str,
+        weights_sha256: Option<&str>,
+    ) -> AdapterStanding {
         let mut calls_of: BTreeMap<Address, u64> = BTreeMap::new();
         for (key, sum) in board.earnings.calls() {
             if key.adapter == adapter {

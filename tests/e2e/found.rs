@@ -312,7 +312,7 @@ fn an_agent_needs_a_registry_and_an_address() {
     refused.fails(
         5,
         "error: the network `local` has no registry of agents at \
-         0x00000000000000000000000000000000000000B2\n\
+         0x00000000000000000000000000000000000000b2\n\
          hint: name another as `identity_registry` under `[network.local]`; a development chain of an \
          earlier version has none until `openlora devnet reset`\n",
     );

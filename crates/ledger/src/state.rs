@@ -128,6 +128,7 @@ impl LedgerState {
             Event::ReleaseServed(release) => add_release(&mut self.served_releases, release),
             // Transactions of a replaced chain have no meaning on another.
             Event::ChainEnded { chain_id } => {
+                self.agents.retain(|it| it.chain_id != *chain_id);
                 self.unsettled.retain(|it| it.chain_id != *chain_id);
                 self.deployments.retain(|it| it.chain_id != *chain_id);
                 self.served_releases.retain(|it| it.chain_id != *chain_id);

@@ -113,22 +113,6 @@ const fn clearing(
 
 /// Every route of the server.
 pub const ROUTES: &[ApiRoute] = &[
-    open("/", "what is served here, as a page for people", || {
-        get(page::home)
-    }),
-    open(
-        "/adapters/{*name}",
-        "one adapter, as a page for people or as JSON",
-        || get(page::adapter),
-    ),
-    open(
-        "/.well-known/agent-registration.json",
-        "the registration file of an adapter (ERC-8004)",
-        || get(registration::file),
-    ),
-    open("/icon.svg", "the icon of pages and listings", || {
-        get(page::icon)
-    }),
     metered("/v1/chat/completions", "chat, whole or streamed", || {
         post(completions::chat).get(refund::terms)
     }),
@@ -170,6 +154,22 @@ pub const ROUTES: &[ApiRoute] = &[
         "tiles and entries of the transparency log",
         || get(transparency::tile),
     ),
+    open("/", "what is served here, as a page for people", || {
+        get(page::home)
+    }),
+    open(
+        "/adapters/{*id}",
+        "one adapter, as a page for people or as JSON",
+        || get(page::adapter),
+    ),
+    open(
+        "/.well-known/agent-registration.json",
+        "the registration file of an adapter (ERC-8004)",
+        || get(registration::file),
+    ),
+    open("/icon.svg", "the icon of pages and listings", || {
+        get(page::icon)
+    }),
     operator("/events", "the journal as server-sent events", || {
         get(events::follow)
     }),

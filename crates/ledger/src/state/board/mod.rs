@@ -189,6 +189,10 @@ impl Board {
                 });
             }
             Event::Reorganised { txs, .. } => self.claims.undo(txs),
+            Event::ChainEnded { chain_id } => {
+                self.agents.retain(|it| it.chain_id != *chain_id);
+                self.releases.retain(|_, it| it.chain_id != *chain_id);
+            }
             _ => {}
         }
     }
