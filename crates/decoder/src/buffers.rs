@@ -27,7 +27,8 @@ impl BufferPool {
     pub fn take(self: &Arc<Self>, len: usize) -> PooledBuffer {
         let mut idle = self.idle();
         let buffers = idle.buffers.iter().enumerate();
-        let fitting = buffers.filter(|(_, (_, it))| it.len() >= len && it.len() / 2 <= len);
+        // A large one for little takes less memory than one more.
+        let fitting = buffers.filter(|(_, (_, it))| it.len() >= len);
         let best = fitting.min_by_key(|(_, (_, it))| it.len());
         let values = match best.map(|(at, _)| at) {
             Some(at) => idle.buffers.swap_remove(at).1,
