@@ -329,7 +329,11 @@ const THIRD_PARTIES: &[(&str, &[&str])] = &[
     ("linux_keyutils", &["src/wallet/"]),
     (
         "rustix",
-        &["crates/core/src/atomic.rs", "crates/core/src/disk.rs"],
+        &[
+            "crates/core/src/atomic.rs",
+            "crates/core/src/disk.rs",
+            "crates/distribution/src/store.rs",
+        ],
     ),
     ("landlock", &["crates/container/"]),
     ("seccompiler", &["crates/container/"]),

@@ -178,14 +178,7 @@ impl FolderDraft {
     /// step and the old one is removed. Where the file system cannot exchange, the old folder is
     /// renamed first, and [`recover_folder`] restores it after a crash between the two steps.
     pub fn replace(self, dir: &Path) -> io::Result<()> {
-        sync_tree(&self.path)?;
-        recover_folder(dir)?;
-        match exchange(&self.path, dir) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => fs::rename(&self.path, dir)?,
-            Err(error) if cannot_exchange(&error) => rename_in_two_steps(&self.path, dir)?,
-            exchanged => exchanged?,
-        }
-        sync_folder(parent(dir))
+        replace_folder(&self.path, dir)
     }
 }
 
@@ -194,6 +187,19 @@ impl Drop for FolderDraft {
         // The unfinished draft, or the content it replaced. A leftover only costs space.
         let _ = remove_folder(&self.path);
     }
+}
+
+/// Moves the folder `fresh` to `dir`, in the steps of [`FolderDraft::replace`], but keeps what it
+/// replaced: where the names can be exchanged, that is under `fresh` afterwards.
+pub fn replace_folder(fresh: &Path, dir: &Path) -> io::Result<()> {
+    sync_tree(fresh)?;
+    recover_folder(dir)?;
+    match exchange(fresh, dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::rename(fresh, dir)?,
+        Err(error) if cannot_exchange(&error) => rename_in_two_steps(fresh, dir)?,
+        exchanged => exchanged?,
+    }
+    sync_folder(parent(dir))
 }
 
 /// Exchanges two names in one step.

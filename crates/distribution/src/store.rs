@@ -21,7 +21,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use openlora_core::{
-    atomic::{self, FileAccess, remove_folder, replace_file},
+    atomic::{self, FileAccess, remove_folder, replace_file, replace_folder},
     private::files,
 };
 use openlora_package::{Manifest, manifest::Digest};
@@ -118,15 +118,8 @@ impl PackageStore {
     ) -> Result<PathBuf, DistributionError> {
         let (staged, target) = (self.partial_files(key), self.package_dir(manifest));
         seal(&staged).map_err(DistributionError::io("write", &staged))?;
-        if target.exists() {
-            // It was damaged.
-            let aside = self.partial(key).join("damaged");
-            remove_folder(&aside).map_err(DistributionError::io("remove", &aside))?;
-            fs::rename(&target, &aside).map_err(DistributionError::io("replace", &target))?;
-        }
-        fs::rename(&staged, &target)
-            .and_then(|()| File::open(&self.root)?.sync_all())
-            .map_err(DistributionError::io("write", &target))?;
+        // A package that was there is damaged, and goes with the unfinished pull.
+        replace_folder(&staged, &target).map_err(DistributionError::io("write", &target))?;
         self.discard(key)?;
         Ok(target)
     }
