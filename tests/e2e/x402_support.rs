@@ -36,7 +36,9 @@ use openlora_payments::{
         },
     },
 };
-use openlora_ports::{CallListing, OfferedCall, PaymentDemand, PaymentGateway, PaymentGuard, Presenter};
+use openlora_ports::{
+    CallListing, OfferedCall, PaymentDemand, PaymentGateway, PaymentGuard, Presenter,
+};
 use serde_json::{Value, json};
 
 use crate::{
