@@ -1087,7 +1087,7 @@ async fn dropping_the_stream_stops_generation() {
     // Beside another answer it would be two rows for each token.
     let rows = engines.steps() - before;
     assert!((3..6).contains(&rows), "{rows} rows for 3 tokens");
-    assert!(engines.steps() < 60_000, "{}", engines.steps());
+    assert!(engines.steps() < 10_000, "{}", engines.steps());
 }
 
 #[tokio::test(flavor = "multi_thread")]
