@@ -92,7 +92,7 @@ impl From<PackageArgs> for PackageRequest {
             adapter: args.adapter,
             out: args.out,
             unsigned: args.unsigned,
-            image: args.image,
+            image: args.image.map(Option::unwrap_or_default),
             binary: args.binary,
             password_file: args.password.password_file,
         }

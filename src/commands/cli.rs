@@ -498,8 +498,8 @@ pub struct PackageArgs {
     #[arg(long, conflicts_with = "account")]
     pub unsigned: bool,
     /// Write a container image too, an OCI layout; beside the package when no folder is given
-    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "")]
-    pub image: Option<PathBuf>,
+    #[arg(long, value_name = "DIR")]
+    pub image: Option<Option<PathBuf>>,
     /// Program for the image; this one when left out
     #[arg(long, value_name = "FILE", requires = "image")]
     pub binary: Option<PathBuf>,

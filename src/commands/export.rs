@@ -191,7 +191,7 @@ fn print_report(context: &CommandContext, report: &ExportReport) {
     let hint = match report.format {
         AdapterFormat::Peft => "load it with PeftModel.from_pretrained(base, DIR)",
         AdapterFormat::Merged => "load it with AutoModelForCausalLM.from_pretrained(DIR)",
-        AdapterFormat::Gguf => "load it with llama-cli --model BASE.gguf --lora FILE",
+        AdapterFormat::Gguf => "load it with `llama-cli --model BASE.gguf --lora FILE`",
     };
     printer.hint(hint);
 }

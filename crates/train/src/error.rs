@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::rows::DatasetRole;
+use super::dataset_role::DatasetRole;
 use openlora_core::error::{ExitClass, Explain, Failure, describe_io};
 use openlora_decoder::DecoderError;
 use openlora_model::{

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::{
     config::TrainConfig,
+    dataset_role::DatasetRole,
     error::TrainError,
-    rows::{DatasetRole, TrainRows},
+    rows::TrainRows,
     run::lock::{LockedBase, LockedDigests, RunLock},
 };
 use openlora_decoder::{Decoder, compute_device};

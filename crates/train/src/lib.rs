@@ -26,6 +26,7 @@
 pub mod adamw;
 pub mod chart;
 pub mod config;
+mod dataset_role;
 mod error;
 pub mod estimate;
 pub mod evaluate;
@@ -45,11 +46,12 @@ pub mod step;
 pub mod watchdog;
 
 pub use config::TrainConfig;
+pub use dataset_role::DatasetRole;
 pub use error::TrainError;
 pub use event::{RunStarted, TrainEvent, TrainFlow, TrainStep, ValidationPass};
 pub use export::load_with_adapter;
 pub use inputs::{TrainInputs, ValidationOptions};
-pub use rows::{DatasetRole, TrainRows, ragged};
+pub use rows::{TrainRows, ragged};
 pub use run::{NewestRun, RunDir};
 pub use schedule::{RateCurve, RateSchedule};
 pub use session::{RunOutcome, RunStart, TrainListener, train};

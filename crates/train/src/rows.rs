@@ -1,8 +1,8 @@
 //! Encoded rows and their batches.
 
-use std::{fmt, ops::Range};
+use std::ops::Range;
 
-use super::error::TrainError;
+use super::{dataset_role::DatasetRole, error::TrainError};
 use openlora_decoder::TokenBatch;
 use openlora_model::{
     dataset::{
@@ -12,24 +12,6 @@ use openlora_model::{
     },
     text::TextCodec,
 };
-
-/// What the rows of a dataset are for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DatasetRole {
-    Training,
-    Validation,
-    HeldOut,
-}
-
-impl fmt::Display for DatasetRole {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Training => "training",
-            Self::Validation => "validation",
-            Self::HeldOut => "held-out",
-        })
-    }
-}
 
 /// Encoded training rows; `sources[i]` is the source of row `i`, `origins[i]` its position in the
 /// dataset, which the parts of a divided row share.

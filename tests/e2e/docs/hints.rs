@@ -150,7 +150,7 @@ fn every_option_named_in_a_text_exists() {
     options(&Cli::command(), &mut known);
     let named = Regex::new(r#"(?:^|[\s(`'"])--([a-z][a-z-]*)"#).unwrap();
     // Command lines of other programs.
-    let foreign = Regex::new("`(?:cargo|llama-gguf-split|ollama) [^`]*`").unwrap();
+    let foreign = Regex::new("`(?:cargo|llama-cli|llama-gguf-split|ollama) [^`]*`").unwrap();
     let mut unknown = Vec::new();
     for Text { place, text } in program_texts() {
         if text.contains("cargo ") {

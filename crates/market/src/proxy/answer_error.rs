@@ -87,7 +87,7 @@ impl IntoResponse for ProxyError {
         let headers = response.headers_mut();
         headers.insert(SHOULD_RETRY, HeaderValue::from_static(retry));
         if self.status == StatusCode::UNAUTHORIZED {
-            let scheme = HeaderValue::from_static("Bearer realm=\"openlora proxy\"");
+            let scheme = HeaderValue::from_static("Bearer realm=\"openlora\"");
             headers.insert(header::WWW_AUTHENTICATE, scheme);
         }
         response

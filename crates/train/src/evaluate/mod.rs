@@ -10,8 +10,9 @@ use serde::Serialize;
 
 use self::scores::LabelScores;
 use super::{
+    dataset_role::DatasetRole,
     error::TrainError,
-    rows::{DatasetRole, TrainRows, ragged},
+    rows::{TrainRows, ragged},
 };
 use openlora_decoder::Decoder;
 use openlora_model::{
