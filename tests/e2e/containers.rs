@@ -191,7 +191,8 @@ fn what_is_no_limit_and_no_image_is_refused() {
         .fails(
             3,
             &format!(
-                "error: {}: it has no openlora.json, so it is not a package\n",
+                "error: {}: it has no openlora.json, so it is not a package\n\
+                 hint: do not use it; ask its publisher for the package again\n",
                 place.display()
             ),
         );

@@ -773,6 +773,7 @@ fn nobody_is_paid_at_a_placeholder_or_a_published_account_for_real_money() {
         let domain = SigningDomain::for_registry(31_337, Some(registry));
         let mut draft = crate::packages::drafted(&own_about("1.0.0")).unwrap();
         change(&mut draft.manifest);
+        draft.derive_documents().unwrap();
         let place = desk.path().join(name);
         openlora_package::write(&place, &draft, Some((&domain, &AccountSigner(&signer)))).unwrap();
     };

@@ -121,12 +121,31 @@ pub fn draft(parts: &PackageParts<'_>) -> Result<PackageDraft, PackageError> {
             .unwrap_or_else(|| card::NO_LICENSE.to_owned()),
         usage_log: about.usage_log.clone(),
     };
-    let mut files = contents(parts, &manifest)?;
+    let files = contents(parts, &manifest)?;
     manifest.files = described_files(&files);
     manifest.check().map_err(stated_problem)?;
-    files.extend(derived_documents(&manifest).map_err(stated_problem)?);
-    manifest.files = described_files(&files);
-    Ok(PackageDraft { manifest, files })
+    let mut draft = PackageDraft { manifest, files };
+    draft.derive_documents()?;
+    Ok(draft)
+}
+
+impl PackageDraft {
+    /// Derives the documents that restate the manifest, and lists the files. Call this after a change
+    /// of the manifest.
+    ///
+    /// # Errors
+    ///
+    /// A document cannot state what the manifest says.
+    pub fn derive_documents(&mut self) -> Result<(), PackageError> {
+        for name in [BOM_FILE, PROVENANCE_FILE] {
+            self.files.remove(name);
+        }
+        self.manifest.files = described_files(&self.files);
+        let documents = derived_documents(&self.manifest).map_err(stated_problem)?;
+        self.files.extend(documents);
+        self.manifest.files = described_files(&self.files);
+        Ok(())
+    }
 }
 
 fn stated_problem(problem: ManifestProblem) -> PackageError {

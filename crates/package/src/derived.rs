@@ -29,7 +29,8 @@ pub const PROVENANCE_FILE: &str = "provenance.slsa.json";
 pub(super) fn derived_documents(
     manifest: &Manifest,
 ) -> Result<BTreeMap<String, Vec<u8>>, ManifestProblem> {
-    let plain = without_derived(manifest);
+    // As others read it: numbers in canonical form.
+    let plain: Manifest = parse_canonical(&canonical(&without_derived(manifest))?)?;
     let mut documents = BTreeMap::new();
     for name in [BOM_FILE, PROVENANCE_FILE] {
         if let Some(document) = derive(name, &plain)? {

@@ -65,6 +65,8 @@ impl TileLogWriter {
         let Some(checkpoint) = found else {
             let edge = TreeEdge::default();
             let checkpoint = key.sign(0, edge.root())?;
+            // Readers can tell an empty log from none.
+            write_checkpoint(dir, &checkpoint)?;
             return Ok(Self {
                 dir: dir.to_owned(),
                 key,
@@ -135,15 +137,19 @@ impl TileLogWriter {
         let partial = partial.filter(|tile| !unchanged.contains(&tile.path));
         write_tiles(&self.dir, full.iter().chain(&partial.collect::<Vec<_>>()))?;
         let checkpoint = self.key.sign(edge.size, edge.root())?;
-        let path = self.dir.join(CHECKPOINT_FILE);
-        atomic::replace_file(&path, checkpoint.note.as_bytes(), FileAccess::Owner)
-            .map_err(|error| TlogError::io("write", &path, &error))?;
+        write_checkpoint(&self.dir, &checkpoint)?;
         (self.edge, self.checkpoint) = (edge, checkpoint);
         for tile in &full {
             remove_partial(&self.dir, tile.path);
         }
         Ok(&self.checkpoint)
     }
+}
+
+fn write_checkpoint(dir: &Path, checkpoint: &SignedCheckpoint) -> Result<(), TlogError> {
+    let path = dir.join(CHECKPOINT_FILE);
+    atomic::replace_file(&path, checkpoint.note.as_bytes(), FileAccess::Owner)
+        .map_err(|error| TlogError::io("write", &path, &error))
 }
 
 /// The edge of the checkpoint's tree, if its tiles are there and lead to its root.
