@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs};
 
 use serde::{Deserialize, Serialize};
 
-use openlora_core::calendar::moment;
+use openlora_core::{calendar::moment, error::describe_decoding};
 use openlora_package::{
     ENVELOPE_FILE, MANIFEST_FILE, MODEL_SIGNATURE_FILE, Package, check_paths, hash,
     manifest::Digest,
@@ -324,7 +324,7 @@ fn referrer(subject: &[u8], layer: &PackageLayer) -> Result<Vec<u8>, Distributio
 pub fn package_layers(place: &str, bytes: &[u8]) -> Result<Vec<PackageLayer>, DistributionError> {
     let wrong = |reason: String| DistributionError::malformed(place, "the OCI manifest", reason);
     let manifest: OciManifest =
-        serde_json::from_slice(bytes).map_err(|error| wrong(error.to_string()))?;
+        serde_json::from_slice(bytes).map_err(|error| wrong(describe_decoding(&error)))?;
     let found = manifest.artifact_type.unwrap_or_default();
     if found != ARTIFACT_TYPE {
         return Err(wrong(format!(

@@ -21,6 +21,7 @@ use super::{
     origin::OriginSecret,
     registry::RegistryClient,
 };
+use openlora_core::error::describe_decoding;
 use openlora_package::{
     ENVELOPE_FILE, MANIFEST_FILE, MODEL_SIGNATURE_FILE, Manifest,
     manifest::{Digest, LARGEST, PackageFile},
@@ -356,7 +357,7 @@ async fn referring_signature(
     let bytes = client.manifest(&RegistryVersion::Pinned(digest)).await?;
     let malformed = |reason: String| DistributionError::malformed(place, "the referrer", reason);
     let manifest: OciManifest =
-        serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
+        serde_json::from_slice(&bytes).map_err(|error| malformed(describe_decoding(&error)))?;
     let layer = manifest.layers.first();
     let layer = layer.and_then(|it| Some((digest_of_name(&it.digest)?, it.size)));
     let (sha256, size) = layer.ok_or_else(|| malformed("it has no layer".to_owned()))?;

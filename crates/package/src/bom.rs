@@ -35,6 +35,7 @@ use super::{
     manifest::{Digest, Manifest, ManifestBase, ManifestDataset, canonical},
     timestamp::rfc3339,
 };
+use openlora_core::error::describe_decoding;
 
 /// The bill's reference to the adapter.
 const ADAPTER: &str = "adapter";
@@ -73,7 +74,7 @@ pub(super) fn bill_of_materials(manifest: &Manifest) -> Result<Value, ManifestPr
     bom.output_as_json_v1_5(&mut bytes)
         .map_err(|error| not_json(error.to_string()))?;
     let mut value: Value =
-        serde_json::from_slice(&bytes).map_err(|error| not_json(error.to_string()))?;
+        serde_json::from_slice(&bytes).map_err(|error| not_json(describe_decoding(&error)))?;
     refer_to_datasets(&mut value, manifest);
     Ok(value)
 }
