@@ -17,7 +17,7 @@ use openlora_core::{
     Address, Amount,
     error::{ExitClass, Failure},
 };
-use openlora_distribution::PullLimits;
+use openlora_distribution::{HttpFetcher, PullLimits};
 use openlora_ledger::{PriceList, event::ReleaseDeployment};
 use openlora_package::policy::VerificationPolicy;
 use openlora_release::lookup::{RegisteredRelease, registered_release};
@@ -142,9 +142,14 @@ impl RegistryFinder {
                 Failure::new(ExitClass::Usage, message)
             })
         });
+        let mut fetcher = distribution::fetcher(context)?;
+        // Anyone may register a place, and any caller may have it fetched.
+        if !chain.network.is_local() {
+            fetcher.http = HttpFetcher::for_strangers(context.offline)?;
+        }
         let packages = RegistryPackages::new(
             chain,
-            distribution::fetcher(context)?,
+            fetcher,
             distribution::store(context),
             distribution::limits(context),
             publishers.collect::<Result<_, _>>()?,
