@@ -178,7 +178,10 @@ impl RegistryFinder {
         let expected: ExpectedRelease =
             distribution::registered(&self.packages.chain, release).await?;
         let policy = VerificationPolicy::default();
-        let most = AtomicU64::new(0);
+        let spent = RunningFetch {
+            budget: &self.budget,
+            most: AtomicU64::new(0),
+        };
         let limits = PullLimits {
             total: limits.total.min(left),
             ..limits
@@ -190,11 +193,11 @@ impl RegistryFinder {
                 limits,
                 &|dir| distribution::check(&self.context, dir, &policy, &expected),
                 &|progress| {
-                    most.fetch_max(progress.done, Ordering::Relaxed);
+                    spent.most.fetch_max(progress.done, Ordering::Relaxed);
                 },
             )
             .await;
-        self.budget.spend(today(), most.into_inner());
+        drop(spent);
         let dir = pulled?.dir;
         let package = tokio::task::block_in_place(|| openlora_package::read(&dir))?;
         let deployment = registered_release(&self.packages.chain, &package, release).await?;
@@ -227,6 +230,18 @@ impl AdapterFinder for RegistryFinder {
 struct DailyBytes {
     most: u64,
     spent: Mutex<SpentBytes>,
+}
+
+/// The bytes of a fetch, which count when it ends, also if it is given up.
+struct RunningFetch<'a> {
+    budget: &'a DailyBytes,
+    most: AtomicU64,
+}
+
+impl Drop for RunningFetch<'_> {
+    fn drop(&mut self) {
+        self.budget.spend(today(), *self.most.get_mut());
+    }
 }
 
 #[derive(Default)]
