@@ -355,7 +355,8 @@ impl RegistryClient {
                 .map_err(|error| DistributionError::malformed(shown(&url), "the index", error))?,
             None => OciIndex::default(),
         };
-        if index.manifests.contains(&referrer) {
+        let mut known = index.manifests.iter();
+        if known.any(|it| it.digest == referrer.digest) {
             return Ok(());
         }
         index.manifests.push(referrer);
