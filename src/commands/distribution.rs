@@ -121,6 +121,9 @@ impl TransferReport {
     }
 
     pub fn update(&self, progress: PullProgress) {
+        if progress.total == 0 {
+            return;
+        }
         let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
         let total = progress.total.div_ceil(KILOBYTE);
         let report = report.get_or_insert_with(|| self.printer.progress(self.what, total));

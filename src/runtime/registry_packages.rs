@@ -24,7 +24,7 @@ use openlora_distribution::{
     DistributionError, PackageCheckFn, PackageFetcher, PackageLocation, PackageStore, ProgressFn,
     PullLimits, PullRequest, PulledPackage,
 };
-use openlora_package::{Manifest, manifest::Digest};
+use openlora_package::manifest::Digest;
 use openlora_release::{
     deploy::DeployError,
     lookup::{RegisteredRelease, ReleaseIndex, is_paused},
@@ -134,6 +134,8 @@ pub struct RegistryPackages {
     pub publishers: Vec<Address>,
     index: tokio::sync::Mutex<CurrentIndex>,
     unreadable: Mutex<BTreeMap<Digest, Instant>>,
+    /// The names in manifests that were looked at, so that a call for an unknown name reads no files.
+    names: Mutex<BTreeMap<Digest, String>>,
 }
 
 #[derive(Default)]
@@ -158,6 +160,7 @@ impl RegistryPackages {
             publishers,
             index: tokio::sync::Mutex::default(),
             unreadable: Mutex::default(),
+            names: Mutex::default(),
         }
     }
 
@@ -230,8 +233,8 @@ impl RegistryPackages {
         self.read_unknown(&candidates).await;
         let (mut same, mut unread) = (Vec::new(), 0);
         for release in candidates {
-            match self.store.manifest(release.manifest_sha256) {
-                Some(manifest) if is_named(&manifest, name) => same.push(release),
+            match self.name_of(release.manifest_sha256) {
+                Some(own) if is_named(&own, name) => same.push(release),
                 Some(_) => {}
                 None => unread += 1,
             }
@@ -247,11 +250,22 @@ impl RegistryPackages {
         }
     }
 
+    /// The name in a manifest that was looked at.
+    fn name_of(&self, digest: Digest) -> Option<String> {
+        let names = || self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(name) = names().get(&digest) {
+            return Some(name.clone());
+        }
+        let name = self.store.manifest(digest)?.name;
+        names().insert(digest, name.clone());
+        Some(name)
+    }
+
     /// Fetches the manifests that were never looked at, of which only the names are used.
     async fn read_unknown(&self, releases: &[RegisteredRelease]) {
         let unknown = releases.iter().filter(|release| {
             let digest = release.manifest_sha256;
-            self.store.manifest(digest).is_none() && !self.is_unreadable(digest)
+            self.name_of(digest).is_none() && !self.is_unreadable(digest)
         });
         // Owned, because a closure over borrowed items would not be general enough for a task.
         let unknown: Vec<RegisteredRelease> = unknown.take(LOOKUPS).cloned().collect();
@@ -355,9 +369,9 @@ impl RegistryPackages {
     }
 }
 
-/// Whether a manifest has a name, as it is or as the id of a model.
-fn is_named(manifest: &Manifest, name: &str) -> bool {
-    manifest.name == name || model_id(&manifest.name) == name
+/// Whether a manifest's own name is a name, as it is or as the id of a model.
+fn is_named(own: &str, name: &str) -> bool {
+    own == name || model_id(own) == name
 }
 
 /// Model ids consist of letters, digits and `-_.`; any other character of a name becomes `-`.

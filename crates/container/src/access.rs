@@ -26,14 +26,10 @@ const READ: &[&str] = &[
     "/proc/meminfo",
     "/proc/stat",
     "/sys/fs/cgroup",
-];
-const DEVICES: &[&str] = &[
-    "/dev/null",
+    // Mapped shared by a program that may write to it, it is memory without a limit.
     "/dev/zero",
-    "/dev/full",
-    "/dev/random",
-    "/dev/urandom",
 ];
+const DEVICES: &[&str] = &["/dev/null", "/dev/full", "/dev/random", "/dev/urandom"];
 /// Temporary memory.
 const SCRATCH: &[&str] = &["/tmp", super::HOME];
 

@@ -157,6 +157,11 @@ pub fn libraries(
             program.needed.join(", ")
         ),
     };
+    // It is run here, and a file from elsewhere could name any program as its loader.
+    let name = loader.file_name().unwrap_or_default().to_string_lossy();
+    if !loader.is_absolute() || !name.starts_with("ld") {
+        return Err(missing(format!("{} is no loader", loader.display())));
+    }
     let listed = Command::new(loader)
         .arg("--list")
         .arg(path)

@@ -435,7 +435,7 @@ const DONE: &str = "done";
 fn attempts(filtered: bool) -> Vec<DeniedAttempt> {
     let long = libc::c_long::from;
     let core_pattern = Path::new("/proc/sys/kernel/core_pattern");
-    let write_only = [long(libc::O_WRONLY), 0, 0];
+    let write_only = [long(libc::O_WRONLY | libc::O_CLOEXEC), 0, 0];
     let mut tried = vec![
         ("write to /", LimitName::ReadOnlyRoot, write("/written")),
         (
@@ -479,19 +479,37 @@ const FILTERED: &[(&str, LimitName, libc::c_long, [i32; 5])] = &[
         "IPv4 socket",
         LimitName::Network,
         libc::SYS_socket,
-        [libc::AF_INET, libc::SOCK_STREAM, 0, 0, 0],
+        [
+            libc::AF_INET,
+            libc::SOCK_STREAM | libc::SOCK_CLOEXEC,
+            0,
+            0,
+            0,
+        ],
     ),
     (
         "IPv6 socket",
         LimitName::Network,
         libc::SYS_socket,
-        [libc::AF_INET6, libc::SOCK_DGRAM, 0, 0, 0],
+        [
+            libc::AF_INET6,
+            libc::SOCK_DGRAM | libc::SOCK_CLOEXEC,
+            0,
+            0,
+            0,
+        ],
     ),
     (
         "netlink socket",
         LimitName::Network,
         libc::SYS_socket,
-        [libc::AF_NETLINK, libc::SOCK_RAW, 0, 0, 0],
+        [
+            libc::AF_NETLINK,
+            libc::SOCK_RAW | libc::SOCK_CLOEXEC,
+            0,
+            0,
+            0,
+        ],
     ),
     (
         "unshare",

@@ -380,7 +380,7 @@ pub fn is_read_only(path: &Path) -> io::Result<bool> {
 }
 
 /// A system call as an attacker makes it: the name of its error, `None` if it worked. A descriptor
-/// that it opens is closed.
+/// that it opens stays open: the flags among the arguments must have the program's start close it.
 ///
 /// The arguments are numbers or null pointers, or paths through [`attempt_with_path`], so that a
 /// call that works changes nothing in this process's memory.

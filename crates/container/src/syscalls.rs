@@ -113,13 +113,13 @@ fn tested_calls() -> Vec<PermittedCall> {
     let family = is(0, word(libc::AF_UNIX));
     let shared = u64::from(libc::MAP_SHARED.cast_unsigned());
     let anonymous = word(libc::MAP_ANONYMOUS);
+    let growing = word(libc::MAP_GROWSDOWN);
     let threads = word(libc::CLONE_THREAD | libc::CLONE_VM);
     let processes = [
         libc::PR_SET_NAME,
         libc::PR_GET_NAME,
         libc::PR_SET_DUMPABLE,
         libc::PR_GET_DUMPABLE,
-        libc::PR_SET_PDEATHSIG,
         libc::PR_SET_VMA,
         libc::PR_SET_NO_NEW_PRIVS,
         libc::PR_GET_NO_NEW_PRIVS,
@@ -136,11 +136,15 @@ fn tested_calls() -> Vec<PermittedCall> {
         tested("socket", libc::SYS_socket, vec![family.clone()]),
         tested("socketpair", libc::SYS_socketpair, vec![family]),
         tested("clone", libc::SYS_clone, vec![bits(0, threads, threads)]),
-        // Shared memory without a file would escape the limit on a process's data.
+        // Shared memory without a file would escape the limit on a process's data, and so would
+        // mappings that grow as a stack does.
         tested(
             "mmap",
             libc::SYS_mmap,
-            vec![bits(3, anonymous, 0), bits(3, shared, 0)],
+            vec![
+                bits(3, anonymous | growing, 0),
+                bits(3, shared | growing, 0),
+            ],
         ),
         tested(
             "prctl",

@@ -2,9 +2,10 @@
 //! compared, only files and folders are unpacked, and nothing leaves the folder.
 
 use std::{
+    ffi::OsString,
     fs,
     io::{self, Read},
-    os::unix::fs::PermissionsExt,
+    os::unix::{ffi::OsStringExt, fs::PermissionsExt},
     path::{Component, Path, PathBuf},
 };
 
@@ -28,6 +29,9 @@ const LARGEST_DOCUMENT: u64 = 4 << 20;
 
 /// Most entries of a layer.
 const MOST_ENTRIES: usize = 20_000;
+
+/// Longest path in a layer, in bytes.
+const LONGEST_PATH: u64 = 4096;
 
 /// An image whose layers are in a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -277,15 +281,24 @@ impl<R: Read> Read for HashedReader<R> {
 fn unpack_entries(archive: &mut impl Read, root: &Path) -> Result<(), String> {
     let mut archive = tar::Archive::new(archive);
     let entries = archive.entries().map_err(|error| error.to_string())?;
-    for (number, entry) in entries.enumerate() {
+    let mut long_path = None;
+    // Long paths are read here, because the archive's reader would read them without a bound.
+    for (number, entry) in entries.raw(true).enumerate() {
         if number >= MOST_ENTRIES {
             return Err(format!("more than {MOST_ENTRIES} entries"));
         }
         let mut entry = entry.map_err(|error| error.to_string())?;
-        let path = entry
-            .path()
-            .map_err(|error| error.to_string())?
-            .into_owned();
+        if entry.header().entry_type().is_gnu_longname() {
+            long_path = Some(path_of(&mut entry)?);
+            continue;
+        }
+        let path = match long_path.take() {
+            Some(path) => path,
+            None => entry
+                .path()
+                .map_err(|error| error.to_string())?
+                .into_owned(),
+        };
         let shown = path.display().to_string();
         let target = inside(root, &path).ok_or_else(|| format!("{shown:?} leads outside"))?;
         let kind = entry.header().entry_type();
@@ -301,6 +314,22 @@ fn unpack_entries(archive: &mut impl Read, root: &Path) -> Result<(), String> {
         done.map_err(|error| format!("{shown:?}: {error}"))?;
     }
     Ok(())
+}
+
+/// The path that an entry of its own holds for the next one (GNU tar), with or without a final NUL.
+fn path_of(entry: &mut impl Read) -> Result<PathBuf, String> {
+    let mut bytes = Vec::new();
+    entry
+        .take(LONGEST_PATH + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > LONGEST_PATH {
+        return Err(format!("a path is longer than {LONGEST_PATH} bytes"));
+    }
+    if bytes.last() == Some(&0) {
+        bytes.pop();
+    }
+    Ok(PathBuf::from(OsString::from_vec(bytes)))
 }
 
 /// A path below the root. There are no links there, because none is unpacked.

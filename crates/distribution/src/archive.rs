@@ -28,16 +28,18 @@ const ENTRIES: usize = 10_000;
 /// Bytes that are copied at once.
 const CHUNK: usize = 1 << 16;
 
-/// Downloads an archive to `folder` and unpacks it there. Returns the folder that holds the package.
+/// Downloads an archive to `folder` and unpacks it there; `tell` is called with the bytes that are here.
+/// Returns the folder that holds the package.
 pub(crate) async fn fetch_archive(
     fetcher: &HttpFetcher,
     url: &Url,
     folder: &Path,
     limits: PullLimits,
+    tell: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<PathBuf, DistributionError> {
     files::new_folder(folder).map_err(DistributionError::io("make", folder))?;
     let archive = folder.join("archive.tar.gz");
-    download(fetcher, url, &archive, limits).await?;
+    download(fetcher, url, &archive, limits, tell).await?;
     let unpacked = folder.join("unpacked");
     remove_folder(&unpacked).map_err(DistributionError::io("remove", &unpacked))?;
     let place = shown(url);
@@ -55,6 +57,7 @@ async fn download(
     url: &Url,
     target: &Path,
     limits: PullLimits,
+    tell: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<(), DistributionError> {
     let state_file = target.with_extension("etag");
     let state = fs::read_to_string(&state_file).ok();
@@ -99,6 +102,7 @@ async fn download(
             });
         }
         file.write_all(&chunk).map_err(write())?;
+        tell(found);
     }
     file.sync_all().map_err(write())
 }

@@ -1,10 +1,15 @@
 //! HTTP with strangers: bounded answers, patience, and redirects that are followed by hand, so that
 //! no secret goes to another host and nothing leads from the network to this machine.
 
-use std::time::Duration;
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use reqwest::{
     Client, Method, RequestBuilder, Response, StatusCode, Url,
+    dns::{Addrs, Name, Resolve, Resolving},
     header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, LOCATION, RANGE},
     redirect::Policy,
 };
@@ -13,7 +18,10 @@ use super::{
     error::DistributionError,
     origin::{OriginSecret, is_loopback_host},
 };
-use openlora_core::private::{foreign_text::clean_line, redact};
+use openlora_core::{
+    outward::is_outward,
+    private::{foreign_text::clean_line, redact},
+};
 
 /// Patience for a connection, and for the next piece of an answer.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -33,6 +41,8 @@ pub struct HttpFetcher {
     local: Client,
     /// Only this machine may be asked.
     offline: bool,
+    /// Addresses of the own network may not be asked.
+    outward: bool,
 }
 
 /// A request that can be sent again to where it is redirected.
@@ -51,6 +61,19 @@ impl HttpFetcher {
     ///
     /// The system has no usable certificates.
     pub fn new(offline: bool) -> Result<Self, DistributionError> {
+        Self::build(offline, false)
+    }
+
+    /// For places that strangers have a server fetch: nothing of the own network is asked.
+    ///
+    /// # Errors
+    ///
+    /// The system has no usable certificates.
+    pub fn for_strangers(offline: bool) -> Result<Self, DistributionError> {
+        Self::build(offline, true)
+    }
+
+    fn build(offline: bool, outward: bool) -> Result<Self, DistributionError> {
         let builder = || {
             Client::builder()
                 .connect_timeout(CONNECT)
@@ -62,10 +85,15 @@ impl HttpFetcher {
             place: "HTTP".to_owned(),
             reason: error.to_string(),
         };
+        let client = match outward {
+            true => builder().dns_resolver(Arc::new(OutwardNames)),
+            false => builder(),
+        };
         Ok(Self {
-            client: builder().build().map_err(failed)?,
+            client: client.build().map_err(failed)?,
             local: builder().no_proxy().build().map_err(failed)?,
             offline,
+            outward,
         })
     }
 
@@ -78,11 +106,18 @@ impl HttpFetcher {
     ///
     /// # Errors
     ///
-    /// It is another machine, and the program is to stay offline; or without encryption.
+    /// It is another machine, and the program is to stay offline; an address of the own network that a
+    /// stranger names; or without encryption.
     pub(crate) fn admit(&self, url: &Url) -> Result<(), DistributionError> {
         let is_local = is_loopback_host(url);
         if self.offline && !is_local {
             return Err(DistributionError::Offline { place: shown(url) });
+        }
+        if self.outward && (is_local || is_inward(url)) {
+            return Err(DistributionError::Redirect {
+                place: shown(url),
+                reason: "it is an address of the own network".to_owned(),
+            });
         }
         match url.scheme() {
             "https" => Ok(()),
@@ -164,6 +199,29 @@ impl HttpFetcher {
             return Err(refuse(format!("it redirects to {to}, expected https://")));
         }
         Ok(next)
+    }
+}
+
+/// Whether the host of a URL is an address, and one of the own network.
+fn is_inward(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host.parse::<IpAddr>().is_ok_and(|ip| !is_outward(ip))
+}
+
+/// Resolves names to addresses outside the own network only.
+struct OutwardNames;
+
+impl Resolve for OutwardNames {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let outward: Vec<SocketAddr> = found.filter(|it| is_outward(it.ip())).collect();
+            if outward.is_empty() {
+                let problem = "the name has no address outside the own network";
+                return Err(problem.into());
+            }
+            Ok(Box::new(outward.into_iter()) as Addrs)
+        })
     }
 }
 

@@ -77,6 +77,14 @@ fn blob(dir: &Path, digest: Digest) -> PathBuf {
 
 fn read_small(path: &Path) -> Result<Vec<u8>, DistributionError> {
     let meta = fs::symlink_metadata(path).map_err(DistributionError::io("read", path))?;
+    if !meta.is_file() {
+        let reason = "expected a plain file, no link";
+        return Err(DistributionError::malformed(
+            path.display(),
+            "the file",
+            reason,
+        ));
+    }
     let found = meta.len();
     if found > LARGEST_OCI {
         return Err(DistributionError::TooLarge {

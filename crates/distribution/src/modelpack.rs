@@ -47,6 +47,9 @@ pub struct OciDescriptor {
     pub artifact_type: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub annotations: BTreeMap<String, String>,
+    /// What others state, such as the platform of an image.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, serde_json::Value>,
 }
 
 /// An OCI manifest, as far as it is read here.
@@ -73,6 +76,9 @@ pub struct OciIndex {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub media_type: Option<String>,
     pub manifests: Vec<OciDescriptor>,
+    /// What others state, such as annotations.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, serde_json::Value>,
 }
 
 impl Default for OciIndex {
@@ -81,6 +87,7 @@ impl Default for OciIndex {
             schema_version: 2,
             media_type: Some(INDEX_TYPE.to_owned()),
             manifests: Vec::new(),
+            other: BTreeMap::new(),
         }
     }
 }
@@ -166,6 +173,7 @@ fn descriptor(media_type: &str, digest: Digest, size: u64) -> OciDescriptor {
         size,
         artifact_type: None,
         annotations: BTreeMap::new(),
+        other: BTreeMap::new(),
     }
 }
 

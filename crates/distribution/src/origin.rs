@@ -7,7 +7,11 @@ use reqwest::{Url, header::HeaderValue};
 /// Whether the host of a URL is this machine.
 pub fn is_loopback_host(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let is_loopback = |ip: IpAddr| ip.is_loopback();
+    // The unspecified address leads here, too.
+    let is_loopback = |ip: IpAddr| {
+        let ip = ip.to_canonical();
+        ip.is_loopback() || ip.is_unspecified()
+    };
     host == "localhost" || host.parse().is_ok_and(is_loopback)
 }
 

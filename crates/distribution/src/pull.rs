@@ -39,6 +39,10 @@ use super::{
 /// Attempts without progress after which a broken download is given up.
 const ATTEMPTS: u32 = 4;
 
+/// Bytes that an attempt must bring to count as progress. Less would let a server have a download
+/// begin anew for hours.
+const PROGRESS: u64 = 1 << 16;
+
 /// The pause before the next attempt, times its number.
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -66,6 +70,7 @@ pub struct PullRequest<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PullProgress {
     pub done: u64,
+    /// 0 where it is not known: of an archive.
     pub total: u64,
 }
 
@@ -103,6 +108,7 @@ impl PackageFetcher {
         location: &PackageLocation,
         store: &PackageStore,
         limits: PullLimits,
+        progress: ProgressFn<'_>,
     ) -> Result<PackageSource, DistributionError> {
         let place = location.to_string();
         match location {
@@ -129,7 +135,8 @@ impl PackageFetcher {
             PackageLocation::Archive(url) => {
                 let url = parsed(url)?;
                 let folder = store.partial(&archive_key(&place));
-                let root = fetch_archive(&self.http, &url, &folder, limits).await?;
+                let tell = |done: u64| progress(PullProgress { done, total: 0 });
+                let root = fetch_archive(&self.http, &url, &folder, limits, &tell).await?;
                 Ok(PackageSource::Folder(root))
             }
         }
@@ -163,7 +170,7 @@ impl PackageFetcher {
             true => Some(store.lock(&key).await?),
             false => None,
         };
-        let source = self.open(location, store, limits).await?;
+        let source = self.open(location, store, limits, &|_| {}).await?;
         let limit = limits.file.min(LARGEST);
         let found = manifest_of(&source, &location.to_string(), expected, limit).await?;
         store.keep_manifest(&found.bytes)?;
@@ -198,7 +205,9 @@ impl PackageFetcher {
             true => Some(store.lock(&key).await?),
             false => None,
         };
-        let source = self.open(request.location, store, request.limits).await?;
+        let source = self
+            .open(request.location, store, request.limits, progress)
+            .await?;
         let found = manifest_of(&source, &place, request.expected, LARGEST).await?;
         check_lock(&place, request, locked, found.sha256)?;
         let total = request.limits.check(&found.manifest)?;
@@ -439,7 +448,8 @@ impl RunningPull<'_> {
             match result {
                 Ok(()) => return Ok(fetched),
                 Err(error) if error.is_transient() => {
-                    failures = if came > 0 { 1 } else { failures + 1 };
+                    let goes_on = came >= PROGRESS && !part.restarted;
+                    failures = if goes_on { 1 } else { failures + 1 };
                     if failures >= ATTEMPTS {
                         return Err(error);
                     }
@@ -473,6 +483,8 @@ struct PartialFile<'a> {
     place: &'a str,
     hasher: Sha256,
     length: u64,
+    /// Whether the place sent the file from its beginning, although a part was here.
+    restarted: bool,
 }
 
 impl<'a> PartialFile<'a> {
@@ -487,6 +499,7 @@ impl<'a> PartialFile<'a> {
             place,
             hasher: Sha256::new(),
             length: 0,
+            restarted: false,
         };
         let mut there = match fs::File::open(path) {
             Ok(there) => there,
@@ -546,6 +559,7 @@ impl<'a> PartialFile<'a> {
             if rest.from != self.length {
                 target.set_len(0).map_err(write())?;
                 (self.hasher, self.length) = (Sha256::new(), 0);
+                self.restarted = true;
             }
             while let Some(bytes) = rest.next().await? {
                 let length = self.length + bytes.len() as u64;

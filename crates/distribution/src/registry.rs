@@ -349,9 +349,14 @@ impl RegistryClient {
         let tag = referrers_tag(subject);
         let url = self.url(&format!("manifests/{tag}"))?;
         let found = self.bytes(&url, Some(INDEX_TYPE), LARGEST_OCI).await?;
-        let found = found.and_then(|bytes| serde_json::from_slice::<OciIndex>(&bytes).ok());
-        let mut index = found.unwrap_or_default();
-        if index.manifests.contains(&referrer) {
+        // What others refer to stays, so an index that cannot be read is not replaced.
+        let mut index: OciIndex = match found {
+            Some(bytes) => serde_json::from_slice(&bytes)
+                .map_err(|error| DistributionError::malformed(shown(&url), "the index", error))?,
+            None => OciIndex::default(),
+        };
+        let mut known = index.manifests.iter();
+        if known.any(|it| it.digest == referrer.digest) {
             return Ok(());
         }
         index.manifests.push(referrer);

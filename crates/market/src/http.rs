@@ -2,7 +2,7 @@
 //! strangers state do not lead into the buyer's own network, unless the chain is a development chain.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
@@ -14,7 +14,7 @@ use reqwest::{
 use serde_json::Value;
 
 use crate::error::MarketError;
-use openlora_core::private::redact;
+use openlora_core::{outward::is_outward, private::redact};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -205,37 +205,4 @@ impl Resolve for OutwardResolver {
             Ok(Box::new(outward.into_iter()) as Addrs)
         })
     }
-}
-
-/// Whether an address is outside private, local and reserved ranges (RFC 6890).
-fn is_outward(ip: IpAddr) -> bool {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => is_outward_v4(ip),
-        IpAddr::V6(ip) => {
-            let first = ip.segments()[0];
-            !(ip.is_loopback()
-                || ip.is_unspecified()
-                || ip.is_multicast()
-                || first & 0xfe00 == 0xfc00
-                || first & 0xffc0 == 0xfe80
-                // Addresses that stand for IPv4 ones: NAT64 and 6to4.
-                || (first == 0x64 && ip.segments()[1] == 0xff9b)
-                || first == 0x2002)
-        }
-    }
-}
-
-fn is_outward_v4(ip: Ipv4Addr) -> bool {
-    let [first, second, third, _] = ip.octets();
-    !(ip.is_private()
-        || ip.is_loopback()
-        || ip.is_link_local()
-        || ip.is_broadcast()
-        || ip.is_documentation()
-        || ip.is_multicast()
-        || first == 0
-        || first >= 240
-        || (first == 100 && (64..128).contains(&second))
-        || (first == 192 && second == 0 && third == 0)
-        || (first == 198 && (18..20).contains(&second)))
 }

@@ -110,6 +110,8 @@ impl OnDemandAdapters {
     pub(crate) fn begin(&self, name: &str) -> Result<DemandStep, ApiError> {
         let mut demand = self.demand();
         demand.refused.retain(|_, past| past.at.elapsed() < REFUSED);
+        // A fetch that broke off without an outcome is not on the way.
+        demand.running.retain(|_, it| it.has_changed().is_ok());
         if let Some(past) = demand.refused.get(name) {
             return Err(past.refusal.clone());
         }

@@ -1,6 +1,6 @@
 //! The adapter of a call: one that is served, or one that is fetched for it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     adapter_changes::{put_adapter, remove_adapter},
@@ -11,6 +11,9 @@ use super::{
     on_demand::{DemandStep, FetchOutcome, OnDemandAdapters, is_model_name, not_fetched},
 };
 use openlora_core::error::Failure;
+
+/// Time for one fetch.
+const LONGEST_FETCH: Duration = Duration::from_secs(15 * 60);
 
 /// The adapter of that name. If it may be fetched, the call waits for it; the fetch goes on if the
 /// caller leaves.
@@ -62,7 +65,10 @@ async fn fetch(app: &AppState, name: &str, unknown: ApiError) -> FetchOutcome {
     };
     let failed = |failure: Failure| not_fetched(name, &failure);
     let _turn = on_demand.permits.acquire().await.map_err(|_| draining())?;
-    let folder = on_demand.finder.fetch(name).await.map_err(failed)?;
+    // A place that answers byte by byte must not keep others waiting. What came stays for next time.
+    let folder = tokio::time::timeout(LONGEST_FETCH, on_demand.finder.fetch(name)).await;
+    let folder = folder.map_err(|_| not_fetched(name, &too_slow()))?;
+    let folder = folder.map_err(failed)?;
     let Some(folder) = folder else {
         return Err(unknown);
     };
@@ -101,6 +107,13 @@ async fn drop_surplus(
 fn on_the_way(name: &str) -> ApiError {
     let message = format!("The model '{name}' is being fetched; try again in a moment.");
     ApiError::unavailable("adapter_loading", message).retry_after(5)
+}
+
+fn too_slow() -> Failure {
+    Failure::new(
+        openlora_core::error::ExitClass::Network,
+        "its place is too slow",
+    )
 }
 
 fn broken_off() -> Failure {

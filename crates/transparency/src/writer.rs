@@ -184,11 +184,29 @@ fn read_edge(folder: &TileFolder, checkpoint: &SignedCheckpoint) -> Result<TreeE
     }
 }
 
-/// Writes all tiles of the checkpoint's tree again.
+/// Writes all tiles of the checkpoint's tree again. Nothing is written until the source is known to
+/// have the tree: tiles of another one would take the place of those that are still good.
 fn rebuild(
     dir: &Path,
     checkpoint: &SignedCheckpoint,
     source: &mut dyn EntrySource,
+) -> Result<TreeEdge, TlogError> {
+    let edge = replay(checkpoint, source, |_| Ok(()))?;
+    if edge.root() != checkpoint.root {
+        return Err(TlogError::JournalDiffers {
+            sequence: checkpoint.size,
+        });
+    }
+    let edge = replay(checkpoint, source, |full| write_tiles(dir, full.iter()))?;
+    write_tiles(dir, edge.partial_tiles().iter())?;
+    Ok(edge)
+}
+
+/// The edge of a tree of the checkpoint's size from the source; `write` receives the full tiles.
+fn replay(
+    checkpoint: &SignedCheckpoint,
+    source: &mut dyn EntrySource,
+    mut write: impl FnMut(&[NewTile]) -> Result<(), TlogError>,
 ) -> Result<TreeEdge, TlogError> {
     let mut edge = TreeEdge::default();
     while edge.size < checkpoint.size {
@@ -202,14 +220,8 @@ fn rebuild(
         }
         let mut full = Vec::new();
         entries.iter().for_each(|entry| edge.push(entry, &mut full));
-        write_tiles(dir, full.iter())?;
+        write(&full)?;
     }
-    if edge.root() != checkpoint.root {
-        return Err(TlogError::JournalDiffers {
-            sequence: checkpoint.size,
-        });
-    }
-    write_tiles(dir, edge.partial_tiles().iter())?;
     Ok(edge)
 }
 

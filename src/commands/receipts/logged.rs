@@ -157,8 +157,9 @@ async fn contains(
 ) -> Result<(), Failure> {
     let source = TileSource::server(server, context.offline)?;
     let seen = SeenCheckpoints::at(&context.dirs.seen_checkpoints());
-    seen.pin(server.trim_end_matches('/'), &found.verifier)?;
     let now = source.checkpoint(&found.verifier).await?;
+    // Only a key that the server's log is signed with: a receipt could name any.
+    seen.pin(server.trim_end_matches('/'), &found.verifier)?;
     source.accept(&seen, &found.verifier, &now).await?;
     let plan = ProofPlan::Consistency {
         from: found.checkpoint.size,

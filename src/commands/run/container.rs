@@ -1,6 +1,6 @@
 //! A container from its start to its end.
 
-use std::{io::BufRead, sync::Arc};
+use std::{io::BufRead, sync::Arc, time::Duration};
 
 use tokio::sync::mpsc;
 
@@ -79,15 +79,25 @@ async fn serve(
     let socket = Arc::new(parts.socket.clone());
     let calls = tokio::spawn(forward(listener, socket));
     let mut last_words = Vec::new();
-    let mut is_ready = false;
-    loop {
+    let (mut is_ready, mut is_open, mut is_stopping) = (false, true, false);
+    let exit = loop {
         let line = tokio::select! {
-            line = written.recv() => line.unwrap_or(ContainerLine::End),
+            line = written.recv(), if is_open => line.unwrap_or(ContainerLine::End),
             () = signals.next() => {
-                printer.note("stopping the container");
+                if is_stopping {
+                    printer.note("the container is killed");
+                    return Ok(ExitStatus::Success);
+                }
+                printer.note("stopping the container; again to hurry");
                 started.process.terminate();
+                is_stopping = true;
                 continue;
             }
+            // A program can close its output and run on.
+            () = tokio::time::sleep(GLANCE), if !is_open => match started.process.try_wait()? {
+                Some(exit) => break exit,
+                None => continue,
+            },
         };
         match line {
             // Its first line says that calls are answered.
@@ -102,14 +112,15 @@ async fn serve(
                 let more = last_words.len().saturating_sub(LAST_WORDS);
                 last_words.drain(..more);
             }
-            ContainerLine::End => break,
+            ContainerLine::End => is_open = false,
         }
-    }
+    };
     calls.abort();
-    let memory = started.process.memory_error();
-    let exit = tokio::task::block_in_place(|| started.process.wait())?;
-    ended(exit, memory, &last_words)
+    ended(exit, started.process.memory_error(), &last_words)
 }
+
+/// How often a container without output is looked at.
+const GLANCE: Duration = Duration::from_millis(20);
 
 /// Lines of the container's errors that a failure quotes.
 const LAST_WORDS: usize = 4;

@@ -4,6 +4,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use tokio::{
@@ -19,6 +20,9 @@ use openlora_serve::ServeError;
 
 /// Connections that are passed on at the same time.
 const CONNECTIONS: usize = 256;
+
+/// The pause after a connection could not be taken, because descriptors are short, say.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Where calls arrive.
 pub(super) enum CallListener {
@@ -77,20 +81,24 @@ pub(super) async fn forward(listener: CallListener, socket: Arc<PathBuf>) {
         let socket = Arc::clone(&socket);
         match &listener {
             CallListener::Tcp(listener, _) => {
-                if let Ok((client, _)) = listener.accept().await {
-                    tokio::spawn(async move {
-                        connect(client, &socket).await;
-                        drop(place);
-                    });
-                }
+                let Ok((client, _)) = listener.accept().await else {
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                };
+                tokio::spawn(async move {
+                    connect(client, &socket).await;
+                    drop(place);
+                });
             }
             CallListener::Local(listener, _) => {
-                if let Ok((client, _)) = listener.accept().await {
-                    tokio::spawn(async move {
-                        connect(client, &socket).await;
-                        drop(place);
-                    });
-                }
+                let Ok((client, _)) = listener.accept().await else {
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                };
+                tokio::spawn(async move {
+                    connect(client, &socket).await;
+                    drop(place);
+                });
             }
         }
     }

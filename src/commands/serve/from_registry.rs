@@ -17,7 +17,7 @@ use openlora_core::{
     Address, Amount,
     error::{ExitClass, Failure},
 };
-use openlora_distribution::PullLimits;
+use openlora_distribution::{HttpFetcher, PullLimits};
 use openlora_ledger::{PriceList, event::ReleaseDeployment};
 use openlora_package::policy::VerificationPolicy;
 use openlora_release::lookup::{RegisteredRelease, registered_release};
@@ -142,9 +142,14 @@ impl RegistryFinder {
                 Failure::new(ExitClass::Usage, message)
             })
         });
+        let mut fetcher = distribution::fetcher(context)?;
+        // Anyone may register a place, and any caller may have it fetched.
+        if !chain.network.is_local() {
+            fetcher.http = HttpFetcher::for_strangers(context.offline)?;
+        }
         let packages = RegistryPackages::new(
             chain,
-            distribution::fetcher(context)?,
+            fetcher,
             distribution::store(context),
             distribution::limits(context),
             publishers.collect::<Result<_, _>>()?,
@@ -173,7 +178,10 @@ impl RegistryFinder {
         let expected: ExpectedRelease =
             distribution::registered(&self.packages.chain, release).await?;
         let policy = VerificationPolicy::default();
-        let most = AtomicU64::new(0);
+        let spent = RunningFetch {
+            budget: &self.budget,
+            most: AtomicU64::new(0),
+        };
         let limits = PullLimits {
             total: limits.total.min(left),
             ..limits
@@ -185,11 +193,11 @@ impl RegistryFinder {
                 limits,
                 &|dir| distribution::check(&self.context, dir, &policy, &expected),
                 &|progress| {
-                    most.fetch_max(progress.done, Ordering::Relaxed);
+                    spent.most.fetch_max(progress.done, Ordering::Relaxed);
                 },
             )
             .await;
-        self.budget.spend(today(), most.into_inner());
+        drop(spent);
         let dir = pulled?.dir;
         let package = tokio::task::block_in_place(|| openlora_package::read(&dir))?;
         let deployment = registered_release(&self.packages.chain, &package, release).await?;
@@ -222,6 +230,18 @@ impl AdapterFinder for RegistryFinder {
 struct DailyBytes {
     most: u64,
     spent: Mutex<SpentBytes>,
+}
+
+/// The bytes of a fetch, which count when it ends, also if it is given up.
+struct RunningFetch<'a> {
+    budget: &'a DailyBytes,
+    most: AtomicU64,
+}
+
+impl Drop for RunningFetch<'_> {
+    fn drop(&mut self) {
+        self.budget.spend(today(), *self.most.get_mut());
+    }
 }
 
 #[derive(Default)]

@@ -232,6 +232,9 @@ fn become_program(order: &HelperOrder, users: &UserMapping) -> Result<(), Failed
     }
 }
 
+/// The usual size of the first thread's stack, in bytes.
+const STACK: u64 = 8 << 20;
+
 /// The limits of a process; they stand in for control groups where there are none.
 fn limit_process(order: &HelperOrder, processors: &[usize]) -> Result<(), FailedStep> {
     let plan = &order.plan;
@@ -259,6 +262,10 @@ fn limit_process(order: &HelperOrder, processors: &[usize]) -> Result<(), Failed
     if !grouped(LimitName::Memory) {
         let bytes = limits.memory.0;
         set("limit memory", LimitName::Memory, libc::RLIMIT_DATA, bytes)?;
+        // The stack is no data. Without a limit of its own, a program could raise the soft one and
+        // have all the memory it likes there.
+        let stack = sys::limit_of(libc::RLIMIT_STACK).map_or(STACK, |it| it.min(STACK));
+        set("limit memory", LimitName::Memory, libc::RLIMIT_STACK, stack)?;
     }
     if !grouped(LimitName::Pids) {
         let count = u64::from(limits.pids);

@@ -42,6 +42,7 @@ fn system_calls_that_lead_out_are_denied() {
         ("setuid", "error 1"),
         ("affinity", "error 1"),
         ("shared=1", "error 1"),
+        ("growing=1", "error 1"),
         ("run=/usr/bin/openlora", "error 1"),
         ("thread", "done"),
     ]);
@@ -63,6 +64,7 @@ fn nothing_outside_of_the_view_is_read_or_written() {
         ("read=/proc/sys/kernel/core_pattern", "error 13"),
         ("list=/proc", "error 13"),
         ("read=/dev/null", "done"),
+        ("write=/dev/zero", "error 13"),
         ("write=/tmp/file", "done"),
         ("write=/home/openlora/file", "done"),
     ]);

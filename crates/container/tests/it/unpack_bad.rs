@@ -117,6 +117,37 @@ fn links_and_special_files_are_refused() {
     }
 }
 
+/// An entry whose path is in an entry before it, as GNU tar writes long ones.
+fn long_entry(path: &[u8]) -> Vec<u8> {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(EntryType::GNULongName);
+    header.set_size(path.len() as u64);
+    header.set_cksum();
+    let mut archive = Builder::new(Vec::new());
+    archive.append(&header, path).unwrap();
+    let mut header = Header::new_gnu();
+    header.set_entry_type(EntryType::Regular);
+    header.set_mode(0o644);
+    header.set_size(0);
+    header.set_cksum();
+    archive.append(&header, std::io::empty()).unwrap();
+    archive.into_inner().unwrap()
+}
+
+#[test]
+fn long_paths_are_bounded_and_stay_inside() {
+    let too_long = long_entry(&vec![b'a'; 1 << 20]);
+    assert_eq!(
+        refused(|layout| with_layer(layout, &too_long)),
+        "a path is longer than 4096 bytes"
+    );
+    let outside = long_entry(b"../escaped\0");
+    assert_eq!(
+        refused(|layout| with_layer(layout, &outside)),
+        "\"../escaped\" leads outside"
+    );
+}
+
 #[test]
 fn an_archive_that_unpacks_to_too_much_is_refused() {
     let dir = tempfile::tempdir().unwrap();

@@ -90,7 +90,11 @@ mod attacks {
             "thread" => outcome(std::thread::Builder::new().spawn(|| ()).map(|it| it.join())),
             "threads" => threads(rest.parse().unwrap_or(0)),
             "allocate" => allocate(rest.parse().unwrap_or(0)),
-            "shared" => shared(rest.parse().unwrap_or(0)),
+            "shared" => mapped(rest.parse().unwrap_or(0), libc::MAP_SHARED),
+            "growing" => mapped(
+                rest.parse().unwrap_or(0),
+                libc::MAP_PRIVATE | libc::MAP_GROWSDOWN,
+            ),
             "files" => files(rest.parse().unwrap_or(0)),
             "wait" => wait(rest),
             "status" => status(rest),
@@ -152,14 +156,15 @@ mod attacks {
         "done".to_owned()
     }
 
-    fn shared(megabytes: usize) -> String {
+    /// Memory without a file.
+    fn mapped(megabytes: usize, flags: libc::c_int) -> String {
         // SAFETY: a new mapping that nothing refers to; it is not used.
         let place = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
                 megabytes << 20,
                 libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED | libc::MAP_ANONYMOUS,
+                flags | libc::MAP_ANONYMOUS,
                 -1,
                 0,
             )

@@ -45,6 +45,27 @@ async fn a_folder_becomes_a_package_of_the_store() {
 }
 
 #[tokio::test]
+async fn what_others_state_in_a_layout_stays() {
+    let place = Place::new();
+    let layout = place.folder.path().join("layout");
+    let at = |tag: &str| format!("oci-layout:{}:{tag}", layout.display());
+    push(&place, &place.package(), &at("1")).await;
+    let file = layout.join("index.json");
+    let read = || -> serde_json::Value {
+        serde_json::from_slice(&fs::read(layout.join("index.json")).unwrap()).unwrap()
+    };
+    let mut index = read();
+    index["annotations"] = serde_json::json!({ "of": "others" });
+    index["manifests"][0]["platform"] = serde_json::json!({ "os": "linux" });
+    fs::write(file, serde_json::to_vec(&index).unwrap()).unwrap();
+    push(&place, &place.package(), &at("2")).await;
+    let after = read();
+    assert_eq!(after["annotations"], index["annotations"]);
+    assert_eq!(after["manifests"][0], index["manifests"][0]);
+    assert_eq!(after["manifests"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn a_damaged_package_of_the_store_is_replaced() {
     let place = Place::new();
     let location = format!("dir:{}", place.package().display());

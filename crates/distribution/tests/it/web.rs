@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use openlora_core::error::ExitClass;
-use openlora_distribution::PullLimits;
+use openlora_distribution::{HttpFetcher, PullLimits};
 use openlora_package::manifest::Digest;
 
 use crate::{
@@ -229,6 +229,23 @@ async fn redirects_without_encryption_or_end_are_refused() {
         let message = format!("{url}/{name}/openlora.json: {reason}");
         assert_eq!(refused, (message, ExitClass::Verification));
     }
+}
+
+#[tokio::test]
+async fn places_of_strangers_are_not_in_the_own_network() {
+    let mut place = Place::new();
+    place.fetcher.http = HttpFetcher::for_strangers(false).unwrap();
+    let (host, url) = published(&place).await;
+    for url in [
+        url.as_str(),
+        "https://10.0.0.1/tone",
+        "https://[fd00::1]/tone",
+    ] {
+        let refused = place.refused(place.pull(url).await);
+        let message = format!("{url}/openlora.json: it is an address of the own network");
+        assert_eq!(refused, (message, ExitClass::Verification));
+    }
+    assert!(host.seen().is_empty());
 }
 
 #[tokio::test]

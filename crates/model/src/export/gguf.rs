@@ -114,16 +114,18 @@ fn alpha_for(module: &AdapterModule) -> f32 {
     (module.scale * module.rank as f64) as f32
 }
 
-/// The largest alpha of all modules; llama.cpp does not scale by an alpha of 0.
+/// The largest alpha of all modules. llama.cpp takes an alpha of 0 for a scale of 1, so where all are 0,
+/// it is 1, and the factors become 0.
 fn common_alpha(modules: &[AdapterModule]) -> f32 {
     let alphas = modules.iter().map(alpha_for);
-    alphas.fold(0.0, |largest: f32, alpha| {
+    let largest = alphas.fold(0.0, |largest: f32, alpha| {
         if alpha.abs() > largest.abs() {
             alpha
         } else {
             largest
         }
-    })
+    });
+    if largest == 0.0 { 1.0 } else { largest }
 }
 
 /// A and B of a module as the file stores them. Rows of the queries and keys of some families are in

@@ -243,6 +243,20 @@ fn documents_that_contradict_the_manifest_fail() {
 }
 
 #[test]
+fn a_document_that_is_far_too_long_is_not_read() {
+    let home = TempDir::new().unwrap();
+    let reason = with_document(home.path(), BOM_FILE, |bom| {
+        bom["more"] = "x".repeat(1 << 20).into();
+    });
+    let reason = reason.unwrap();
+    assert!(
+        reason.contains("bom.cdx.json: it has ")
+            && reason.contains(" bytes, but the manifest gives "),
+        "{reason}"
+    );
+}
+
+#[test]
 fn an_imported_adapter_cannot_state_how_it_was_made() {
     let home = TempDir::new().unwrap();
     let mut imported = draft(&PackageParts {

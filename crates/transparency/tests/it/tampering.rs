@@ -28,6 +28,25 @@ fn files(dir: &Path) -> Vec<String> {
 }
 
 #[test]
+fn a_damaged_log_is_not_made_again_from_another_source() {
+    let dir = tempdir().unwrap();
+    let path = dir.path();
+    drop(open(path, "log", &mut Numbered::new(300)).unwrap());
+    let tiles = folder(path, "log");
+    fs::remove_file(tiles.dir().join("tile/0/001.p/44")).unwrap();
+    let full = tiles.dir().join("tile/entries/000");
+    let before = fs::read(&full).unwrap();
+    let mut other = Numbered {
+        count: 300,
+        word: "other",
+    };
+    let refused = TileLogWriter::open(tiles.dir(), key(path), &mut other).unwrap_err();
+    assert_eq!(refused, TlogError::JournalDiffers { sequence: 300 });
+    assert_eq!(fs::read(&full).unwrap(), before);
+    open(path, "log", &mut Numbered::new(300)).unwrap();
+}
+
+#[test]
 fn a_flipped_byte_is_found_wherever_it_is() {
     let dir = tempdir().unwrap();
     let path = dir.path();
