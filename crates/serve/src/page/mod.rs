@@ -101,7 +101,9 @@ fn document(status: StatusCode, text: String) -> Response {
         (header::CACHE_CONTROL, "no-store"),
         (header::VARY, "accept"),
     ];
-    headers.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
+    for (name, value) in fixed {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
     if let Ok(policy) = HeaderValue::from_str(&POLICY) {
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }

@@ -252,11 +252,8 @@ fn guarded(app: &AppState, route: &'static ApiRoute) -> MethodRouter<AppState> {
         .layer(middleware::from_fn(permit))
 }
 
-/// 405; the router adds the `Allow` header. The root has a page, and is no route of the API.
+/// 405; the router adds the `Allow` header.
 fn wrong_method(route: &ApiRoute, request: &Request) -> ApiError {
-    if route.path == "/" {
-        return edge::unknown_path(request);
-    }
     let message = format!(
         "{} {} is not possible: this path answers {}.",
         request.method(),

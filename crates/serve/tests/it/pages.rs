@@ -180,7 +180,7 @@ async fn programs_get_at_the_root_what_they_always_got() {
         );
     }
     let answer = server.post("/", &json!({})).await;
-    assert_eq!(answer.status, 404, "{}", answer.text);
+    assert_eq!(answer.status, 405, "{}", answer.text);
     let answer = server.get("/v2").await;
     assert_eq!(answer.json()["error"]["code"], "unknown_url");
     server.drain().await;

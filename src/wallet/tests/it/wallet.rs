@@ -70,9 +70,13 @@ fn development_accounts_sign_on_local_networks_only() {
 #[test]
 fn presets_have_sound_addresses_and_no_contracts() {
     for preset in PRESETS {
-        let network = Network::resolve(preset.name, &NetworkOptions::default()).unwrap();
+        let mut network = Network::resolve(preset.name, &NetworkOptions::default()).unwrap();
         let token = network.token.map(|token| token.address.to_string());
         assert_eq!(token.as_deref(), preset.usdc);
+        // The registry of agents is not openlora's.
+        let agents = network.contracts.identity_registry.take();
+        let agents = agents.map(|address| address.to_string());
+        assert_eq!(agents.as_deref(), preset.identity_registry);
         assert_eq!(network.contracts, Default::default());
     }
 }
