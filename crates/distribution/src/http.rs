@@ -1,10 +1,15 @@
 //! HTTP with strangers: bounded answers, patience, and redirects that are followed by hand, so that
 //! no secret goes to another host and nothing leads from the network to this machine.
 
-use std::time::Duration;
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use reqwest::{
-    Client, Method, RequestBuilder, Response, StatusCode, Url,
+    Client, ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url,
+    dns::{Addrs, Name, Resolve, Resolving},
     header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, LOCATION, RANGE},
     redirect::Policy,
 };
@@ -13,7 +18,7 @@ use super::{
     error::DistributionError,
     origin::{OriginSecret, is_loopback_host},
 };
-use openlora_core::private::{foreign_text::clean_line, redact};
+use openlora_core::private::{foreign_text::clean_line, internet::is_of_internet, redact};
 
 /// Patience for a connection, and for the next piece of an answer.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -33,6 +38,61 @@ pub struct HttpFetcher {
     local: Client,
     /// Only this machine may be asked.
     offline: bool,
+    /// Where strangers name the places: only hosts of the internet are asked.
+    strangers: Option<InternetOnly>,
+}
+
+/// Asks hosts of the internet, and one that the user has named.
+#[derive(Clone, Debug)]
+struct InternetOnly {
+    client: Client,
+    trusted: Option<String>,
+}
+
+impl InternetOnly {
+    fn trusts(&self, url: &Url) -> bool {
+        self.trusted.is_some() && self.trusted.as_deref() == url.host_str()
+    }
+
+    /// Whether a host can be asked as far as its name tells; names are resolved later.
+    fn admits(&self, url: &Url) -> bool {
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        let is_inward = |ip: IpAddr| !is_of_internet(ip);
+        self.trusts(url) || !(is_loopback_host(url) || host.parse().is_ok_and(is_inward))
+    }
+}
+
+/// Resolves names to addresses of the internet only.
+struct InternetResolver;
+
+impl Resolve for InternetResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let outward: Vec<SocketAddr> = found.filter(|it| is_of_internet(it.ip())).collect();
+            if outward.is_empty() {
+                return Err("the name has no address outside the own network".into());
+            }
+            Ok(Box::new(outward.into_iter()) as Addrs)
+        })
+    }
+}
+
+fn client_builder() -> ClientBuilder {
+    Client::builder()
+        .connect_timeout(CONNECT)
+        .read_timeout(PAUSE)
+        .redirect(Policy::none())
+        .user_agent(concat!("openlora/", env!("CARGO_PKG_VERSION")))
+}
+
+fn built(builder: ClientBuilder) -> Result<Client, DistributionError> {
+    builder
+        .build()
+        .map_err(|error| DistributionError::Unreachable {
+            place: "HTTP".to_owned(),
+            reason: error.to_string(),
+        })
 }
 
 /// A request that can be sent again to where it is redirected.
@@ -51,21 +111,30 @@ impl HttpFetcher {
     ///
     /// The system has no usable certificates.
     pub fn new(offline: bool) -> Result<Self, DistributionError> {
-        let builder = || {
-            Client::builder()
-                .connect_timeout(CONNECT)
-                .read_timeout(PAUSE)
-                .redirect(Policy::none())
-                .user_agent(concat!("openlora/", env!("CARGO_PKG_VERSION")))
-        };
-        let failed = |error: reqwest::Error| DistributionError::Unreachable {
-            place: "HTTP".to_owned(),
-            reason: error.to_string(),
-        };
         Ok(Self {
-            client: builder().build().map_err(failed)?,
-            local: builder().no_proxy().build().map_err(failed)?,
+            client: built(client_builder())?,
+            local: built(client_builder().no_proxy())?,
             offline,
+            strangers: None,
+        })
+    }
+
+    /// The same for places that strangers name: it asks no host of the own network, whatever a name
+    /// resolves to and wherever a redirect leads, besides the host of `trusted`.
+    ///
+    /// # Errors
+    ///
+    /// The system has no usable certificates.
+    pub fn for_strangers(&self, trusted: &str) -> Result<Self, DistributionError> {
+        let host = Url::parse(trusted).ok();
+        let host = host.and_then(|url| url.host_str().map(str::to_owned));
+        let resolver = Arc::new(InternetResolver);
+        Ok(Self {
+            strangers: Some(InternetOnly {
+                client: built(client_builder().dns_resolver(resolver))?,
+                trusted: host,
+            }),
+            ..self.clone()
         })
     }
 
@@ -84,6 +153,12 @@ impl HttpFetcher {
         if self.offline && !is_local {
             return Err(DistributionError::Offline { place: shown(url) });
         }
+        if self.strangers.as_ref().is_some_and(|it| !it.admits(url)) {
+            return Err(DistributionError::Redirect {
+                place: shown(url),
+                reason: "it is an address of the own network".to_owned(),
+            });
+        }
         match url.scheme() {
             "https" => Ok(()),
             "http" if is_local => Ok(()),
@@ -96,9 +171,10 @@ impl HttpFetcher {
 
     /// A request to a host that was admitted.
     pub(crate) fn request(&self, method: Method, url: &Url) -> RequestBuilder {
-        let client = match is_loopback_host(url) {
-            true => &self.local,
-            false => &self.client,
+        let client = match &self.strangers {
+            Some(strangers) if !strangers.trusts(url) => &strangers.client,
+            _ if is_loopback_host(url) => &self.local,
+            _ => &self.client,
         };
         client.request(method, url.clone())
     }

@@ -2,7 +2,7 @@
 //! strangers state do not lead into the buyer's own network, unless the chain is a development chain.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
@@ -14,7 +14,7 @@ use reqwest::{
 use serde_json::Value;
 
 use crate::error::MarketError;
-use openlora_core::private::redact;
+use openlora_core::private::{internet::is_of_internet, redact};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -145,7 +145,8 @@ impl MarketHttp {
         let ip = host.parse::<IpAddr>().ok();
         let is_local = host == "localhost" || ip.is_some_and(|ip| ip.is_loopback());
         if !address.by_user && !self.inward {
-            if is_local || host.ends_with(".localhost") || ip.is_some_and(|ip| !is_outward(ip)) {
+            if is_local || host.ends_with(".localhost") || ip.is_some_and(|ip| !is_of_internet(ip))
+            {
                 return Err(format!(
                     "{} is an address of the own network",
                     address.place()
@@ -197,7 +198,7 @@ impl Resolve for OutwardResolver {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let outward: Vec<SocketAddr> = found.filter(|it| is_outward(it.ip())).collect();
+            let outward: Vec<SocketAddr> = found.filter(|it| is_of_internet(it.ip())).collect();
             if outward.is_empty() {
                 let problem = "the name has no address outside the own network";
                 return Err(problem.into());
@@ -205,37 +206,4 @@ impl Resolve for OutwardResolver {
             Ok(Box::new(outward.into_iter()) as Addrs)
         })
     }
-}
-
-/// Whether an address is outside private, local and reserved ranges (RFC 6890).
-fn is_outward(ip: IpAddr) -> bool {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => is_outward_v4(ip),
-        IpAddr::V6(ip) => {
-            let first = ip.segments()[0];
-            !(ip.is_loopback()
-                || ip.is_unspecified()
-                || ip.is_multicast()
-                || first & 0xfe00 == 0xfc00
-                || first & 0xffc0 == 0xfe80
-                // Addresses that stand for IPv4 ones: NAT64 and 6to4.
-                || (first == 0x64 && ip.segments()[1] == 0xff9b)
-                || first == 0x2002)
-        }
-    }
-}
-
-fn is_outward_v4(ip: Ipv4Addr) -> bool {
-    let [first, second, third, _] = ip.octets();
-    !(ip.is_private()
-        || ip.is_loopback()
-        || ip.is_link_local()
-        || ip.is_broadcast()
-        || ip.is_documentation()
-        || ip.is_multicast()
-        || first == 0
-        || first >= 240
-        || (first == 100 && (64..128).contains(&second))
-        || (first == 192 && second == 0 && third == 0)
-        || (first == 198 && (18..20).contains(&second)))
 }

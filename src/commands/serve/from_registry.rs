@@ -148,7 +148,7 @@ impl RegistryFinder {
             distribution::store(context),
             distribution::limits(context),
             publishers.collect::<Result<_, _>>()?,
-        );
+        )?;
         let finder = Self {
             context: context.clone(),
             packages,

@@ -6,5 +6,6 @@
 
 pub mod files;
 pub mod foreign_text;
+pub mod internet;
 pub mod memory;
 pub mod redact;
