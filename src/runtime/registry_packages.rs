@@ -19,6 +19,7 @@ use openlora_chain::{
 use openlora_core::{
     Address,
     error::{ExitClass, Explain},
+    private::foreign_text::clean_line,
 };
 use openlora_distribution::{
     DistributionError, PackageCheckFn, PackageFetcher, PackageLocation, PackageStore, ProgressFn,
@@ -332,7 +333,7 @@ impl RegistryPackages {
         }
         let bad = |reason: String| RegistryPackageError::BadPlace {
             id: id.clone(),
-            place: release.uri.chars().take(200).collect(),
+            place: clean_line(&release.uri).chars().take(200).collect(),
             reason,
         };
         let location: Result<PackageLocation, _> = release.uri.parse();

@@ -3,7 +3,10 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -40,6 +43,8 @@ pub struct HttpFetcher {
     offline: bool,
     /// Where strangers name the places: only hosts of the internet are asked.
     strangers: Option<InternetOnly>,
+    /// Bytes of archives that have arrived, whatever became of them.
+    archived: Arc<AtomicU64>,
 }
 
 /// Asks hosts of the internet, and one that the user has named.
@@ -116,6 +121,7 @@ impl HttpFetcher {
             local: built(client_builder().no_proxy())?,
             offline,
             strangers: None,
+            archived: Arc::default(),
         })
     }
 
@@ -136,6 +142,16 @@ impl HttpFetcher {
             }),
             ..self.clone()
         })
+    }
+
+    /// Notes that a part of an archive has arrived.
+    pub(crate) fn count_archived(&self, bytes: usize) {
+        self.archived.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// The bytes of archives that have arrived since this was asked last, unpacked or not.
+    pub fn take_archived(&self) -> u64 {
+        self.archived.swap(0, Ordering::Relaxed)
     }
 
     /// Whether only this machine may be asked.

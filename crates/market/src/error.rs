@@ -60,6 +60,8 @@ pub enum MarketError {
         found: Vec<String>,
         expected: String,
     },
+    #[error("{place} is an address of the own network")]
+    OwnNetwork { place: String },
     #[error("cannot make an HTTP client: {0}")]
     Client(String),
     #[error("{endpoint} does not list resources: {}", clean_line(problem))]
@@ -86,7 +88,7 @@ impl Explain for MarketError {
             Self::NoServer { .. } | Self::ServersDown { .. } | Self::Discovery { .. } => {
                 ExitClass::Network
             }
-            Self::ForeignSplitter { .. } => ExitClass::Verification,
+            Self::ForeignSplitter { .. } | Self::OwnNetwork { .. } => ExitClass::Verification,
             Self::Client(_) => ExitClass::Internal,
             Self::Listen { .. } => ExitClass::Environment,
         }
@@ -106,6 +108,9 @@ impl Explain for MarketError {
             Self::ServersDown { .. } => "try again later, or name another server with --url",
             Self::ForeignSplitter { .. } => {
                 "nothing was paid; a call there would pay somebody else than the release says"
+            }
+            Self::OwnNetwork { .. } => {
+                "strangers do not lead there; if you know the server, name it with --url"
             }
             Self::Agent { .. } => "an agent starts it by itself: see `openlora mcp --help`",
             Self::Listen { .. } => "choose another port with --listen 127.0.0.1:0",

@@ -134,6 +134,17 @@ impl MarketHttp {
         })
     }
 
+    /// The client for calls at an address.
+    ///
+    /// # Errors
+    ///
+    /// A stranger states an address of the own network.
+    pub fn client_for(&self, address: &ServerAddress) -> Result<Client, MarketError> {
+        let place = || address.place();
+        let client = self.client(address).cloned();
+        client.map_err(|_| MarketError::OwnNetwork { place: place() })
+    }
+
     /// The client that may reach an address.
     ///
     /// # Errors

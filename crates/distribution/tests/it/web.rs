@@ -284,3 +284,29 @@ async fn offline_a_place_is_what_it_was() {
         "https://example.org/tone/openlora.json is not on this machine"
     );
 }
+
+#[tokio::test]
+async fn places_of_strangers_do_not_lead_into_the_own_network() {
+    let mut place = Place::new();
+    let (host, url) = published(&place).await;
+    let open = place.fetcher.http.clone();
+    place.fetcher.http = open.for_strangers("https://hub.invalid").unwrap();
+    for inward in [
+        url.as_str(),
+        "https://localhost/tone",
+        "https://10.0.0.1/tone",
+        "https://169.254.169.254/tone",
+        "https://[::ffff:192.168.0.1]/tone",
+        "https://[fd00::1]/tone",
+    ] {
+        let refused = place.pull(inward).await.unwrap_err().to_string();
+        assert!(
+            refused.ends_with(": it is an address of the own network"),
+            "{refused}"
+        );
+    }
+    // The user's own hub is asked wherever it is.
+    place.fetcher.http = open.for_strangers(&host.url).unwrap();
+    let pulled = place.pull(&url).await.unwrap();
+    assert_eq!(contents(&pulled.dir), contents(&place.package()));
+}

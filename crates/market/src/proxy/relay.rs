@@ -8,7 +8,7 @@ use axum::{
 };
 use futures::stream;
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::{answer_error::ProxyError, event_lines::EventLines};
 use crate::{
@@ -22,16 +22,19 @@ const WAITING: usize = 8;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 
-/// The answer for the caller.
+/// The answer for the caller, whose turn lasts as long as it is passed on.
 ///
 /// # Errors
 ///
 /// The server's answer is not of OpenAI's form, or was lost.
-pub async fn pass_on(bought: BoughtAnswer) -> Result<Response, ProxyError> {
+pub async fn pass_on(
+    bought: BoughtAnswer,
+    turn: OwnedSemaphorePermit,
+) -> Result<Response, ProxyError> {
     let kind = bought.response.headers().get(header::CONTENT_TYPE);
     let kind = kind.map(|kind| kind.as_bytes().to_ascii_lowercase());
     if kind.is_some_and(|kind| kind.starts_with(b"text/event-stream")) {
-        return streamed(bought).await;
+        return streamed(bought, turn).await;
     }
     whole(bought).await
 }
@@ -86,7 +89,10 @@ async fn close(open: UnsettledCall, stated: Option<ChargeStatement>, id: Option<
 }
 
 /// Waits for the first event, so that an answer of another form is an error of HTTP.
-async fn streamed(bought: BoughtAnswer) -> Result<Response, ProxyError> {
+async fn streamed(
+    bought: BoughtAnswer,
+    turn: OwnedSemaphorePermit,
+) -> Result<Response, ProxyError> {
     let BoughtAnswer {
         mut response,
         payment,
@@ -112,7 +118,10 @@ async fn streamed(bought: BoughtAnswer) -> Result<Response, ProxyError> {
         }
     };
     let (sender, receiver) = mpsc::channel(WAITING);
-    tokio::spawn(pump(response, lines, first, payment, sender));
+    tokio::spawn(async move {
+        pump(response, lines, first, payment, sender).await;
+        drop(turn);
+    });
     let body = stream::unfold(receiver, |mut receiver| async move {
         let piece: Bytes = receiver.recv().await?;
         Some((Ok::<_, std::convert::Infallible>(piece), receiver))
