@@ -6,6 +6,9 @@ use openlora_core::{
 };
 use openlora_release::deploy::DeployError;
 
+/// The most problems that a message names.
+const SHOWN: usize = 8;
+
 /// Every reason for which no server of an adapter is found.
 #[derive(Debug, thiserror::Error)]
 pub enum MarketError {
@@ -25,7 +28,7 @@ pub enum MarketError {
     #[error(
         "no server of {} answers: {}",
         clean_line(wanted),
-        clean_line(&problems.join("; "))
+        clean_line(&some_of(problems))
     )]
     ServersDown {
         wanted: String,
@@ -73,6 +76,16 @@ pub enum MarketError {
     Agent { problem: String },
     #[error("cannot listen on {address}: {problem}")]
     Listen { address: String, problem: String },
+}
+
+/// The first of the problems: there may be as many as servers, in words of strangers.
+fn some_of(problems: &[String]) -> String {
+    let first = problems.iter().take(SHOWN).cloned();
+    let first: Vec<String> = first.collect();
+    match problems.len().saturating_sub(SHOWN) {
+        0 => first.join("; "),
+        more => format!("{}; and {more} more", first.join("; ")),
+    }
 }
 
 impl Explain for MarketError {

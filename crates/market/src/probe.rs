@@ -7,7 +7,7 @@ use futures::{StreamExt, stream};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::http::{LARGEST, MarketHttp, ServerAddress, broken, json};
+use crate::http::{MarketHttp, ServerAddress, broken, json};
 use openlora_core::{Address, Amount};
 use openlora_payments::x402::wire::{PAYMENT_REQUIRED, PaymentRequired, network};
 
@@ -16,6 +16,8 @@ const MOST_MODELS: usize = 64;
 /// The longest name of a model, and the largest field that is kept of one, in bytes.
 const LONGEST_NAME: usize = 128;
 const LARGEST_FIELD: usize = 4 << 10;
+/// The largest list of models that is read, in bytes.
+const LARGEST_LIST: usize = 2 << 20;
 /// Questions to one server at the same time.
 const AT_ONCE: usize = 4;
 
@@ -93,7 +95,7 @@ pub(crate) async fn probe(
     if response.status() != StatusCode::OK {
         return Err(format!("answers {}", response.status()));
     }
-    let answer = json(response, LARGEST).await?;
+    let answer = json(response, LARGEST_LIST).await?;
     let latency = began.elapsed().as_millis();
     let listed = answer["data"].as_array().cloned().unwrap_or_default();
     let named = listed.into_iter().filter_map(|listed| {

@@ -9,6 +9,7 @@
 mod atomic;
 mod disk;
 mod frozen;
+mod internet;
 
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../../../../tests/support/files.rs"]
