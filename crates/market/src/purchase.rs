@@ -34,6 +34,9 @@ const REPEATS: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long the outcome of one unanswered call is waited for.
+const SETTLE_PATIENCE: Duration = Duration::from_secs(120);
+
 /// The largest error answer that is read, in bytes.
 const LARGEST_ERROR: usize = 1 << 20;
 
@@ -448,11 +451,15 @@ impl Buyer {
             }
             let id = attempt.order.request_id.clone();
             // What is wrong with one call does not keep the others from being settled.
-            let settled = self.settle_attempt(attempt).await.unwrap_or_else(|error| {
-                tracing::warn!(%error, request_id = id, "a call was not settled");
-                false
-            });
-            left += usize::from(!settled);
+            let settled = tokio::time::timeout(SETTLE_PATIENCE, self.settle_attempt(attempt)).await;
+            match settled {
+                Ok(Ok(true)) => continue,
+                Ok(Ok(false)) | Err(_) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, request_id = id, "a call was not settled");
+                }
+            }
+            left += 1;
         }
         Ok(left)
     }
