@@ -18,7 +18,7 @@ use openlora_core::{
     error::{ExitClass, Failure},
     private::foreign_text::clean_line,
 };
-use openlora_distribution::{PullLimits, PullProgress};
+use openlora_distribution::{PackageLocation, PullLimits, PullProgress};
 use openlora_ledger::{PriceList, event::ReleaseDeployment};
 use openlora_package::policy::VerificationPolicy;
 use openlora_release::lookup::{RegisteredRelease, registered_release};
@@ -198,12 +198,13 @@ impl RegistryFinder {
                 "the place of its package sends too slowly",
             )),
         };
-        // An archive arrives before its files are known.
-        let archived = self.packages.fetcher.http.take_archived();
-        let files = match archived {
-            0 => done.into_inner(),
-            _ => 0,
+        // The files of an archive were counted when it arrived, which may not have ended well.
+        let location = self.packages.location(release);
+        let files = match location {
+            Ok(PackageLocation::Archive(_)) => 0,
+            _ => done.into_inner(),
         };
+        let archived = self.packages.fetcher.http.take_archived();
         self.budget.spend(today(), archived.saturating_add(files));
         let dir = pulled?.dir;
         let package = tokio::task::block_in_place(|| openlora_package::read(&dir))?;

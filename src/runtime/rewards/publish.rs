@@ -48,11 +48,16 @@ impl RewardState {
         self.releases.contains(release)
     }
 
-    /// Ids of the adapters released from here or served here.
-    pub fn adapters(&self) -> BTreeSet<String> {
-        let here = self.releases.iter().chain(&self.served);
-        let here = here.filter(|it| it.chain_id == self.chain_id);
-        here.map(|it| it.adapter_id.clone()).collect()
+    /// Ids of the adapters released from here, and after them of those served here: strangers' calls
+    /// do not use up the gas of the own ones.
+    pub fn adapters(&self) -> Vec<String> {
+        let ids = |releases: &[ReleaseDeployment]| -> BTreeSet<String> {
+            let here = releases.iter().filter(|it| it.chain_id == self.chain_id);
+            here.map(|it| it.adapter_id.clone()).collect()
+        };
+        let own = ids(&self.releases);
+        let served: Vec<String> = ids(&self.served).difference(&own).cloned().collect();
+        own.into_iter().chain(served).collect()
     }
 
     /// The release whose splitter pays a pool.
