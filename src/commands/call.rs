@@ -103,14 +103,12 @@ async fn call_registered(
     reference: &AdapterReference,
     prompt: &str,
 ) -> Result<ExitStatus, Failure> {
-    let routes = market::open(context)
-        .await?
-        .catalog
-        .routes(reference)
-        .await?;
+    let access = market::open(context).await?;
+    let routes = access.catalog.routes(reference).await?;
     let mut last = None;
     for route in routes {
-        let client = ServerClient::new(context, Some(&route.server.url("")))?;
+        let http = access.http.client_for(&route.server)?;
+        let client = ServerClient::of_stranger(context, http, &route.server.url(""))?;
         let models = match client.models().await {
             Err(failure) if failure.class == ExitClass::Network => {
                 context

@@ -101,7 +101,7 @@ pub(super) async fn open(
     fill(context, &payer).await?;
     let limits = limits(context, &payer)?;
     Ok(ProxyInputs {
-        buyer: Buyer::new(payer, limits, access.http.clone()),
+        buyer: Buyer::new(payer, limits, access.http.clone(), server.clone()),
         catalog: access.catalog,
         http: access.http,
         server,

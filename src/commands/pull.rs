@@ -156,7 +156,7 @@ async fn pull_registered(
         distribution::store(context),
         distribution::limits(context),
         Vec::new(),
-    );
+    )?;
     let release = packages.find(model).await?;
     let expected = ExpectedRelease {
         publishers: policy.publishers.clone(),

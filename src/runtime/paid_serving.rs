@@ -32,7 +32,7 @@ use openlora_ledger::{
     state::LedgerState,
 };
 use openlora_model::adapter::{LoraAdapter, WEIGHTS_FILE};
-use openlora_package::hash;
+use openlora_package::{MANIFEST_FILE, hash, manifest::Digest};
 use openlora_payments::{
     settlement::{
         ChainSettlement, ClaimWorth, LedgerView, SettleError, SettleTriggers, SettlementAccounts,
@@ -123,7 +123,8 @@ pub struct UnclaimedCharge {
 }
 
 /// The newest release of exactly these weights on the home chain, if the journal has one: registered
-/// from here, or served here before.
+/// from here, or served here before with exactly this manifest. Anyone can register the weights of
+/// others under a manifest of their own, and so does not become their payee.
 ///
 /// # Errors
 ///
@@ -139,8 +140,11 @@ pub fn release_of_weights(
     let fits = |it: &&ReleaseDeployment| {
         it.weights_sha256 == weights && it.chain_id == home.chain_id && it.registry == registry
     };
+    let manifest = std::fs::read(one.adapter.dir.join(MANIFEST_FILE)).ok();
+    let manifest = manifest.map(|bytes| Digest::hash_bytes(&bytes).to_string());
+    let is_it = |it: &&ReleaseDeployment| manifest.as_ref() == Some(&it.manifest_sha256);
     let known = state.deployments.iter().rev();
-    let mut known = known.chain(state.served_releases.iter().rev());
+    let mut known = known.chain(state.served_releases.iter().rev().filter(is_it));
     Ok(known.find(fits).cloned())
 }
 
@@ -461,21 +465,26 @@ impl PaidServing {
         registered: Option<ReleaseDeployment>,
     ) -> Result<SplitRead, Failure> {
         let chosen = std::slice::from_ref(one);
+        let is_strangers = registered.is_some();
         let release = match registered {
-            Some(release) => {
-                self.record_served(&release).await?;
-                Some(release)
-            }
+            Some(release) => Some(release),
             None => {
                 let state = self.plan.rewards.state.read();
                 release_of_weights(&state, &self.plan.home().network, one)?
             }
         };
+        let served = release.clone().filter(|_| is_strangers);
         let payees = self.plan.payees(chosen, &[release]).await?;
         self.plan.check_payees(chosen, &payees)?;
         let payee = payees.get(&one.adapter.digest);
         let none = || Failure::new(ExitClass::Internal, "an adapter has no payee");
         let payee = payee.ok_or_else(none)?;
+        if is_strangers {
+            self.check_strangers(one, payee).await?;
+        }
+        if let Some(served) = served {
+            self.record_served(&served).await?;
+        }
         for ChainOperator { client, .. } in &self.operators {
             if let Some(step) = payee.missing_on(client.chain()).await? {
                 let purpose = TxPurpose {
@@ -491,6 +500,33 @@ impl PaidServing {
         self.seller
             .offer_adapter(&one.adapter.digest, payee.splitter);
         Ok(self.plan.home_split(payee))
+    }
+
+    /// What a stranger has registered takes no calls from the payee of the same weights, and spends none
+    /// of this server's gas.
+    async fn check_strangers(
+        &self,
+        one: &ChosenAdapter,
+        payee: &ReleasePayee,
+    ) -> Result<(), Failure> {
+        let known = self.seller.splitter_of(&one.adapter.digest);
+        if let Some(known) = known.filter(|known| *known != payee.splitter) {
+            let message = format!(
+                "its weights are served already, and their calls pay {known} and not {}",
+                payee.splitter
+            );
+            return Err(Failure::new(ExitClass::Verification, message));
+        }
+        for ChainOperator { client, .. } in &self.operators {
+            let chain = client.chain();
+            if payee.missing_on(chain).await?.is_some() {
+                let network = &chain.network.name;
+                let message = format!("its splitter {} is not on `{network}`", payee.splitter);
+                return Err(Failure::new(ExitClass::BadInput, message)
+                    .with_hint("whoever registered it can create it there"));
+            }
+        }
+        Ok(())
     }
 
     /// The tokens that calls are paid in.

@@ -19,6 +19,7 @@ use openlora_chain::{
 use openlora_core::{
     Address,
     error::{ExitClass, Explain},
+    private::foreign_text::clean_line,
 };
 use openlora_distribution::{
     DistributionError, PackageCheckFn, PackageFetcher, PackageLocation, PackageStore, ProgressFn,
@@ -37,6 +38,9 @@ const LOOKUPS: usize = 256;
 const PARALLEL: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(10);
 const LARGEST: u64 = 1 << 20;
+
+/// How long one search for a name looks at manifests: others wait for its turn.
+const SEARCH_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long what the chain registers is taken for current.
 const CURRENT: Duration = Duration::from_secs(10);
@@ -145,23 +149,33 @@ struct CurrentIndex {
 }
 
 impl RegistryPackages {
+    /// The packages of the chain's registry. Anyone can register a place, so none leads into the own
+    /// network, except on a development chain.
+    ///
+    /// # Errors
+    ///
+    /// No HTTP client can be made.
     pub fn new(
         chain: Chain,
         fetcher: PackageFetcher,
         store: PackageStore,
         limits: PullLimits,
         publishers: Vec<Address>,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, RegistryPackageError> {
+        let http = match chain.network.is_local() {
+            true => fetcher.http.clone(),
+            false => fetcher.http.for_strangers(&fetcher.hub)?,
+        };
+        Ok(Self {
             chain,
-            fetcher,
+            fetcher: PackageFetcher { http, ..fetcher },
             store,
             limits,
             publishers,
             index: tokio::sync::Mutex::default(),
             unreadable: Mutex::default(),
             names: Mutex::default(),
-        }
+        })
     }
 
     fn registry(&self) -> Address {
@@ -272,36 +286,40 @@ impl RegistryPackages {
         let reading = unknown
             .into_iter()
             .map(|release| self.read_manifest(release));
-        let failed: Vec<Option<Digest>> = stream::iter(reading)
-            .buffer_unordered(PARALLEL)
-            .collect()
-            .await;
-        let mut unreadable = self
-            .unreadable
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        unreadable.retain(|_, at| at.elapsed() < UNREADABLE);
-        unreadable.extend(failed.into_iter().flatten().map(|it| (it, Instant::now())));
+        let reading = stream::iter(reading).buffer_unordered(PARALLEL);
+        let reading = reading.for_each(|()| std::future::ready(()));
+        // What was not looked at in time is looked at by the next search.
+        let _ = tokio::time::timeout(SEARCH_PATIENCE, reading).await;
     }
 
-    /// Looks at a manifest; returns its digest if that failed.
-    async fn read_manifest(&self, release: RegisteredRelease) -> Option<Digest> {
+    /// Looks at a manifest, and notes if that failed.
+    async fn read_manifest(&self, release: RegisteredRelease) {
         let digest = release.manifest_sha256;
         let location = self.location(&release).ok();
         // A whole archive would have to be fetched for a name.
         let is_archive = |it: &PackageLocation| matches!(it, PackageLocation::Archive(_));
-        let Some(location) = location.filter(|it| !is_archive(it)) else {
-            return Some(digest);
+        let read = match location.filter(|it| !is_archive(it)) {
+            None => false,
+            Some(location) => {
+                let limits = PullLimits {
+                    file: LARGEST,
+                    ..self.limits
+                };
+                let reading =
+                    self.fetcher
+                        .find_manifest(&self.store, &location, Some(digest), limits);
+                let read = tokio::time::timeout(PATIENCE, reading).await;
+                matches!(read, Ok(Ok(_)))
+            }
         };
-        let limits = PullLimits {
-            file: LARGEST,
-            ..self.limits
-        };
-        let reading = self
-            .fetcher
-            .find_manifest(&self.store, &location, Some(digest), limits);
-        let read = tokio::time::timeout(PATIENCE, reading).await;
-        (!matches!(read, Ok(Ok(_)))).then_some(digest)
+        if !read {
+            let mut unreadable = self
+                .unreadable
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            unreadable.retain(|_, at| at.elapsed() < UNREADABLE);
+            unreadable.insert(digest, Instant::now());
+        }
     }
 
     fn is_unreadable(&self, digest: Digest) -> bool {
@@ -329,7 +347,7 @@ impl RegistryPackages {
         }
         let bad = |reason: String| RegistryPackageError::BadPlace {
             id: id.clone(),
-            place: release.uri.chars().take(200).collect(),
+            place: clean_line(&release.uri).chars().take(200).collect(),
             reason,
         };
         let location: Result<PackageLocation, _> = release.uri.parse();

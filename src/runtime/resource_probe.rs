@@ -6,12 +6,13 @@
 //! is read.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     time::Duration,
 };
 
 use reqwest::{Client, Method, Url, redirect::Policy};
 
+use openlora_core::private::internet::is_of_internet;
 use openlora_payments::x402::{ResourceCall, ResourceProbe, wire::PAYMENT_REQUIRED};
 
 /// How long a server may take.
@@ -80,38 +81,9 @@ impl HttpResourceProbe {
 impl ProbeReach {
     /// Whether an address may be asked.
     pub fn includes(self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        match (self, address) {
-            (Self::ThisMachine, address) => address.is_loopback(),
-            (Self::Internet, IpAddr::V4(address)) => is_global_v4(address),
-            (Self::Internet, IpAddr::V6(address)) => is_global_v6(address),
+        match self {
+            Self::ThisMachine => address.to_canonical().is_loopback(),
+            Self::Internet => is_of_internet(address),
         }
     }
-}
-
-/// The special ranges of <https://www.iana.org/assignments/iana-ipv4-special-registry>.
-fn is_global_v4(address: Ipv4Addr) -> bool {
-    let [first, second, third, _] = address.octets();
-    let is_special = address.is_private()
-        || address.is_loopback()
-        || address.is_link_local()
-        || address.is_multicast()
-        || address.is_documentation()
-        || first == 0
-        || first >= 240
-        || (first, second) == (100, 64 | (second & 0x3f))
-        || (first, second, third) == (192, 0, 0)
-        || (first, second, third) == (192, 88, 99)
-        || (first, second & 0xfe) == (198, 18);
-    !is_special
-}
-
-/// Unicast addresses of the internet, without ranges that carry addresses of version 4.
-fn is_global_v6(address: Ipv6Addr) -> bool {
-    let [first, second, ..] = address.segments();
-    // 2000::/3, without Teredo and documentation (2001:0::/32, 2001:db8::/32, 3fff::/20) and 6to4.
-    first & 0xe000 == 0x2000
-        && !(first == 0x2001 && (second == 0 || second == 0x0db8))
-        && first != 0x2002
-        && !(first == 0x3fff && second < 0x1000)
 }

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use self::publish::RewardState;
+use super::followers::now_ms;
 use openlora_attribution::LogFolder;
 use openlora_chain::{
     WalletError,
@@ -279,7 +280,7 @@ impl RewardPublisher {
         let after = reading.facts.anchored_through(self.chain_id(), adapter_id);
         let calls = reading.calls(&self.source.journal, adapter_id, after);
         let calls = calls.await?;
-        if calls.is_empty() {
+        if calls.is_empty() || reading.gathers(adapter_id, &calls, now_ms()) {
             return Ok(());
         }
         let at_hand = self.accounts.addresses();

@@ -24,7 +24,6 @@ pub mod calendar;
 pub mod disk;
 pub mod error;
 pub mod frozen;
-pub mod outward;
 pub mod private;
 pub mod units;
 pub mod word;

@@ -94,6 +94,7 @@ async fn download(
     let mut found = if goes_on { length } else { 0 };
     while let Some(chunk) = answer.chunk().await.map_err(|e| unreachable(url, &e))? {
         found += chunk.len() as u64;
+        fetcher.count_archived(chunk.len());
         if found > limits.unpacked() {
             return Err(DistributionError::TooLarge {
                 what: shown(url),

@@ -3,12 +3,15 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use reqwest::{
-    Client, Method, RequestBuilder, Response, StatusCode, Url,
+    Client, ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url,
     dns::{Addrs, Name, Resolve, Resolving},
     header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, LOCATION, RANGE},
     redirect::Policy,
@@ -18,10 +21,7 @@ use super::{
     error::DistributionError,
     origin::{OriginSecret, is_loopback_host},
 };
-use openlora_core::{
-    outward::is_outward,
-    private::{foreign_text::clean_line, redact},
-};
+use openlora_core::private::{foreign_text::clean_line, internet::is_of_internet, redact};
 
 /// Patience for a connection, and for the next piece of an answer.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -41,8 +41,63 @@ pub struct HttpFetcher {
     local: Client,
     /// Only this machine may be asked.
     offline: bool,
-    /// Addresses of the own network may not be asked.
-    outward: bool,
+    /// Where strangers name the places: only hosts of the internet are asked.
+    strangers: Option<InternetOnly>,
+    /// Bytes of archives that have arrived, whatever became of them.
+    archived: Arc<AtomicU64>,
+}
+
+/// Asks hosts of the internet, and one that the user has named.
+#[derive(Clone, Debug)]
+struct InternetOnly {
+    client: Client,
+    trusted: Option<String>,
+}
+
+impl InternetOnly {
+    fn trusts(&self, url: &Url) -> bool {
+        self.trusted.is_some() && self.trusted.as_deref() == url.host_str()
+    }
+
+    /// Whether a host can be asked as far as its name tells; names are resolved later.
+    fn admits(&self, url: &Url) -> bool {
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        let is_inward = |ip: IpAddr| !is_of_internet(ip);
+        self.trusts(url) || !(is_loopback_host(url) || host.parse().is_ok_and(is_inward))
+    }
+}
+
+/// Resolves names to addresses of the internet only.
+struct InternetResolver;
+
+impl Resolve for InternetResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let outward: Vec<SocketAddr> = found.filter(|it| is_of_internet(it.ip())).collect();
+            if outward.is_empty() {
+                return Err("the name has no address outside the own network".into());
+            }
+            Ok(Box::new(outward.into_iter()) as Addrs)
+        })
+    }
+}
+
+fn client_builder() -> ClientBuilder {
+    Client::builder()
+        .connect_timeout(CONNECT)
+        .read_timeout(PAUSE)
+        .redirect(Policy::none())
+        .user_agent(concat!("openlora/", env!("CARGO_PKG_VERSION")))
+}
+
+fn built(builder: ClientBuilder) -> Result<Client, DistributionError> {
+    builder
+        .build()
+        .map_err(|error| DistributionError::Unreachable {
+            place: "HTTP".to_owned(),
+            reason: error.to_string(),
+        })
 }
 
 /// A request that can be sent again to where it is redirected.
@@ -61,40 +116,42 @@ impl HttpFetcher {
     ///
     /// The system has no usable certificates.
     pub fn new(offline: bool) -> Result<Self, DistributionError> {
-        Self::build(offline, false)
+        Ok(Self {
+            client: built(client_builder())?,
+            local: built(client_builder().no_proxy())?,
+            offline,
+            strangers: None,
+            archived: Arc::default(),
+        })
     }
 
-    /// For places that strangers have a server fetch: nothing of the own network is asked.
+    /// The same for places that strangers name: it asks no host of the own network, whatever a name
+    /// resolves to and wherever a redirect leads, besides the host of `trusted`.
     ///
     /// # Errors
     ///
     /// The system has no usable certificates.
-    pub fn for_strangers(offline: bool) -> Result<Self, DistributionError> {
-        Self::build(offline, true)
+    pub fn for_strangers(&self, trusted: &str) -> Result<Self, DistributionError> {
+        let host = Url::parse(trusted).ok();
+        let host = host.and_then(|url| url.host_str().map(str::to_owned));
+        let resolver = Arc::new(InternetResolver);
+        Ok(Self {
+            strangers: Some(InternetOnly {
+                client: built(client_builder().dns_resolver(resolver))?,
+                trusted: host,
+            }),
+            ..self.clone()
+        })
     }
 
-    fn build(offline: bool, outward: bool) -> Result<Self, DistributionError> {
-        let builder = || {
-            Client::builder()
-                .connect_timeout(CONNECT)
-                .read_timeout(PAUSE)
-                .redirect(Policy::none())
-                .user_agent(concat!("openlora/", env!("CARGO_PKG_VERSION")))
-        };
-        let failed = |error: reqwest::Error| DistributionError::Unreachable {
-            place: "HTTP".to_owned(),
-            reason: error.to_string(),
-        };
-        let client = match outward {
-            true => builder().dns_resolver(Arc::new(OutwardNames)),
-            false => builder(),
-        };
-        Ok(Self {
-            client: client.build().map_err(failed)?,
-            local: builder().no_proxy().build().map_err(failed)?,
-            offline,
-            outward,
-        })
+    /// Notes that a part of an archive has arrived.
+    pub(crate) fn count_archived(&self, bytes: usize) {
+        self.archived.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// The bytes of archives that have arrived since this was asked last, unpacked or not.
+    pub fn take_archived(&self) -> u64 {
+        self.archived.swap(0, Ordering::Relaxed)
     }
 
     /// Whether only this machine may be asked.
@@ -106,14 +163,13 @@ impl HttpFetcher {
     ///
     /// # Errors
     ///
-    /// It is another machine, and the program is to stay offline; an address of the own network that a
-    /// stranger names; or without encryption.
+    /// It is another machine, and the program is to stay offline; or without encryption.
     pub(crate) fn admit(&self, url: &Url) -> Result<(), DistributionError> {
         let is_local = is_loopback_host(url);
         if self.offline && !is_local {
             return Err(DistributionError::Offline { place: shown(url) });
         }
-        if self.outward && (is_local || is_inward(url)) {
+        if self.strangers.as_ref().is_some_and(|it| !it.admits(url)) {
             return Err(DistributionError::Redirect {
                 place: shown(url),
                 reason: "it is an address of the own network".to_owned(),
@@ -131,9 +187,10 @@ impl HttpFetcher {
 
     /// A request to a host that was admitted.
     pub(crate) fn request(&self, method: Method, url: &Url) -> RequestBuilder {
-        let client = match is_loopback_host(url) {
-            true => &self.local,
-            false => &self.client,
+        let client = match &self.strangers {
+            Some(strangers) if !strangers.trusts(url) => &strangers.client,
+            _ if is_loopback_host(url) => &self.local,
+            _ => &self.client,
         };
         client.request(method, url.clone())
     }
@@ -199,29 +256,6 @@ impl HttpFetcher {
             return Err(refuse(format!("it redirects to {to}, expected https://")));
         }
         Ok(next)
-    }
-}
-
-/// Whether the host of a URL is an address, and one of the own network.
-fn is_inward(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host.parse::<IpAddr>().is_ok_and(|ip| !is_outward(ip))
-}
-
-/// Resolves names to addresses outside the own network only.
-struct OutwardNames;
-
-impl Resolve for OutwardNames {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let outward: Vec<SocketAddr> = found.filter(|it| is_outward(it.ip())).collect();
-            if outward.is_empty() {
-                let problem = "the name has no address outside the own network";
-                return Err(problem.into());
-            }
-            Ok(Box::new(outward.into_iter()) as Addrs)
-        })
     }
 }
 

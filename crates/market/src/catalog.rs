@@ -3,7 +3,10 @@
 //! and the servers' names and prices from their offers. An offer counts for an adapter only if it pays
 //! a splitter of one of its releases.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use futures::{StreamExt, stream};
 
@@ -20,10 +23,15 @@ use openlora_chain::{
 use openlora_core::{Address, Amount};
 use openlora_release::explore::{AdapterView, ExploreQuery, RegistryReport, registered_adapters};
 
-/// The most servers that are asked.
+/// The most servers that are asked, in all and of one adapter.
 const MOST_SERVERS: usize = 256;
+const MOST_OF_ADAPTER: usize = 16;
 /// Servers that are asked at the same time.
 const AT_ONCE: usize = 16;
+/// How long a server may take for all its answers. One that is slower keeps nobody waiting.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long all servers together may take. Those of older adapters are asked first.
+const LONGEST_SURVEY: Duration = Duration::from_secs(60);
 
 /// Whom calls of a registered adapter must pay.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -216,12 +224,16 @@ impl Catalog {
     }
 
     async fn survey_of(&self, report: &RegistryReport, filter: ModelFilter<'_>) -> MarketSurvey {
-        let stated = report.adapters.iter().flat_map(|it| &it.server_urls);
-        let urls: BTreeSet<&str> = stated.map(|it| it.url.as_str()).collect();
-        let questions = urls.into_iter().take(MOST_SERVERS);
-        let questions: Vec<_> = questions.map(|url| self.ask(url, filter)).collect();
+        // Of each adapter few, and those of older adapters first: nobody crowds the others out.
+        let adapters = report.adapters.iter();
+        let stated = adapters.flat_map(|it| it.server_urls.iter().take(MOST_OF_ADAPTER));
+        let mut known = BTreeSet::new();
+        let urls = stated.map(|it| it.url.as_str());
+        let urls = urls.filter(|url| known.insert(*url)).take(MOST_SERVERS);
+        let questions: Vec<_> = urls.map(|url| self.ask(url, filter)).collect();
         let answers: BTreeMap<String, ServerAnswer> = stream::iter(questions)
             .buffer_unordered(AT_ONCE)
+            .take_until(tokio::time::sleep(LONGEST_SURVEY))
             .collect()
             .await;
         let adapters = report.adapters.iter();
@@ -237,7 +249,9 @@ impl Catalog {
         let asked = async {
             let address = ServerAddress::stated(url).map_err(|error| error.to_string())?;
             let chain_id = self.chain.network.chain_id;
-            let found = probe(&self.http, &address, chain_id, filter).await;
+            let found = probe(&self.http, &address, chain_id, filter);
+            let found = tokio::time::timeout(PATIENCE, found).await;
+            let found = found.unwrap_or_else(|_| Err("takes too long to answer".to_owned()));
             let found = found.map_err(|problem| format!("{} {problem}", address.place()))?;
             Ok((address, found))
         };

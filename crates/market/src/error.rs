@@ -6,6 +6,9 @@ use openlora_core::{
 };
 use openlora_release::deploy::DeployError;
 
+/// The most problems that a message names.
+const SHOWN: usize = 8;
+
 /// Every reason for which no server of an adapter is found.
 #[derive(Debug, thiserror::Error)]
 pub enum MarketError {
@@ -25,7 +28,7 @@ pub enum MarketError {
     #[error(
         "no server of {} answers: {}",
         clean_line(wanted),
-        clean_line(&problems.join("; "))
+        clean_line(&some_of(problems))
     )]
     ServersDown {
         wanted: String,
@@ -60,6 +63,8 @@ pub enum MarketError {
         found: Vec<String>,
         expected: String,
     },
+    #[error("{place} is an address of the own network")]
+    OwnNetwork { place: String },
     #[error("cannot make an HTTP client: {0}")]
     Client(String),
     #[error("{endpoint} does not list resources: {}", clean_line(problem))]
@@ -71,6 +76,16 @@ pub enum MarketError {
     Agent { problem: String },
     #[error("cannot listen on {address}: {problem}")]
     Listen { address: String, problem: String },
+}
+
+/// The first of the problems: there may be as many as servers, in words of strangers.
+fn some_of(problems: &[String]) -> String {
+    let first = problems.iter().take(SHOWN).cloned();
+    let first: Vec<String> = first.collect();
+    match problems.len().saturating_sub(SHOWN) {
+        0 => first.join("; "),
+        more => format!("{}; and {more} more", first.join("; ")),
+    }
 }
 
 impl Explain for MarketError {
@@ -86,7 +101,7 @@ impl Explain for MarketError {
             Self::NoServer { .. } | Self::ServersDown { .. } | Self::Discovery { .. } => {
                 ExitClass::Network
             }
-            Self::ForeignSplitter { .. } => ExitClass::Verification,
+            Self::ForeignSplitter { .. } | Self::OwnNetwork { .. } => ExitClass::Verification,
             Self::Client(_) => ExitClass::Internal,
             Self::Listen { .. } => ExitClass::Environment,
         }
@@ -106,6 +121,9 @@ impl Explain for MarketError {
             Self::ServersDown { .. } => "try again later, or name another server with --url",
             Self::ForeignSplitter { .. } => {
                 "nothing was paid; a call there would pay somebody else than the release says"
+            }
+            Self::OwnNetwork { .. } => {
+                "strangers do not lead there; if you know the server, name it with --url"
             }
             Self::Agent { .. } => "an agent starts it by itself: see `openlora mcp --help`",
             Self::Listen { .. } => "choose another port with --listen 127.0.0.1:0",

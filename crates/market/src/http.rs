@@ -14,7 +14,7 @@ use reqwest::{
 use serde_json::Value;
 
 use crate::error::MarketError;
-use openlora_core::{outward::is_outward, private::redact};
+use openlora_core::private::{internet::is_of_internet, redact};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -134,6 +134,17 @@ impl MarketHttp {
         })
     }
 
+    /// The client for calls at an address.
+    ///
+    /// # Errors
+    ///
+    /// A stranger states an address of the own network.
+    pub fn client_for(&self, address: &ServerAddress) -> Result<Client, MarketError> {
+        let place = || address.place();
+        let client = self.client(address).cloned();
+        client.map_err(|_| MarketError::OwnNetwork { place: place() })
+    }
+
     /// The client that may reach an address.
     ///
     /// # Errors
@@ -145,7 +156,8 @@ impl MarketHttp {
         let ip = host.parse::<IpAddr>().ok();
         let is_local = host == "localhost" || ip.is_some_and(|ip| ip.is_loopback());
         if !address.by_user && !self.inward {
-            if is_local || host.ends_with(".localhost") || ip.is_some_and(|ip| !is_outward(ip)) {
+            if is_local || host.ends_with(".localhost") || ip.is_some_and(|ip| !is_of_internet(ip))
+            {
                 return Err(format!(
                     "{} is an address of the own network",
                     address.place()
@@ -197,7 +209,7 @@ impl Resolve for OutwardResolver {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let outward: Vec<SocketAddr> = found.filter(|it| is_outward(it.ip())).collect();
+            let outward: Vec<SocketAddr> = found.filter(|it| is_of_internet(it.ip())).collect();
             if outward.is_empty() {
                 let problem = "the name has no address outside the own network";
                 return Err(problem.into());

@@ -7,12 +7,17 @@ use futures::{StreamExt, stream};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::http::{LARGEST, MarketHttp, ServerAddress, broken, json};
+use crate::http::{MarketHttp, ServerAddress, broken, json};
 use openlora_core::{Address, Amount};
 use openlora_payments::x402::wire::{PAYMENT_REQUIRED, PaymentRequired, network};
 
 /// The most models of one server that are asked for.
 const MOST_MODELS: usize = 64;
+/// The longest name of a model, and the largest field that is kept of one, in bytes.
+const LONGEST_NAME: usize = 128;
+const LARGEST_FIELD: usize = 4 << 10;
+/// The largest list of models that is read, in bytes.
+const LARGEST_LIST: usize = 2 << 20;
 /// Questions to one server at the same time.
 const AT_ONCE: usize = 4;
 
@@ -45,7 +50,7 @@ pub struct ProbedServer {
 pub struct ProbedModel {
     /// The name by which the server sells it.
     pub name: String,
-    /// As the server lists it.
+    /// What the server lists of it besides its name: creation, task, parent and prices.
     pub listed: Value,
     /// Whom its offers on the chain pay.
     pub pay_to: Vec<Address>,
@@ -58,6 +63,23 @@ impl ProbedModel {
     pub fn is_classifier(&self) -> bool {
         self.listed.pointer("/task/kind").and_then(Value::as_str) == Some("classify")
     }
+}
+
+/// Whether a name can stand in a command, in a path and in what agents read.
+fn is_plain_name(name: &str) -> bool {
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || "-_.:/+".contains(letter);
+    (1..=LONGEST_NAME).contains(&name.len()) && name.chars().all(fits)
+}
+
+/// The used fields of a listed model. What a stranger fills without measure is left out.
+fn kept_fields(listed: &Value) -> Value {
+    let fields = ["created", "task", "parent", "pricing"].map(|name| (name, &listed[name]));
+    let kept = fields.into_iter().filter(|(_, value)| {
+        let is_there = !value.is_null();
+        is_there && value.to_string().len() <= LARGEST_FIELD
+    });
+    let kept = kept.map(|(name, value)| (name.to_owned(), value.clone()));
+    Value::Object(kept.collect())
 }
 
 /// Asks a server for its models, and for the offers of those that `filter` selects.
@@ -73,12 +95,13 @@ pub(crate) async fn probe(
     if response.status() != StatusCode::OK {
         return Err(format!("answers {}", response.status()));
     }
-    let answer = json(response, LARGEST).await?;
+    let answer = json(response, LARGEST_LIST).await?;
     let latency = began.elapsed().as_millis();
     let listed = answer["data"].as_array().cloned().unwrap_or_default();
     let named = listed.into_iter().filter_map(|listed| {
-        let name = listed["id"].as_str()?.to_owned();
-        filter.selects(&name).then_some((name, listed))
+        let name = listed["id"].as_str().filter(|it| is_plain_name(it))?;
+        let name = name.to_owned();
+        filter.selects(&name).then(|| (name, kept_fields(&listed)))
     });
     let chosen: Vec<(String, Value)> = named.take(MOST_MODELS).collect();
     let questions = chosen

@@ -34,6 +34,9 @@ const REPEATS: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long the outcome of one unanswered call is waited for.
+const SETTLE_PATIENCE: Duration = Duration::from_secs(120);
+
 /// The largest error answer that is read, in bytes.
 const LARGEST_ERROR: usize = 1 << 20;
 
@@ -92,18 +95,23 @@ pub enum PurchaseError {
         quote: TokenAmount,
         problem: String,
     },
+    /// The server has a payment, which it could still use, and does not answer the call.
+    #[error(transparent)]
+    AfterPayment(Box<Self>),
 }
 
 impl PurchaseError {
-    /// Whether the same call may be bought from another server: nothing was paid to this one, and
-    /// the fault is its own.
+    /// Whether the same call may be bought from another server: no payment has left for this one,
+    /// and the fault is its own.
     pub fn is_servers_own(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Foreign { .. } => true,
             Self::Refused { status, .. } => {
                 status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
             }
-            Self::Payee(_) | Self::Payer(_) | Self::Unanswered { .. } => false,
+            Self::Payee(_) | Self::Payer(_) | Self::Unanswered { .. } | Self::AfterPayment(_) => {
+                false
+            }
         }
     }
 }
@@ -118,6 +126,8 @@ pub struct Buyer {
     payer: Payer,
     limits: PurchaseLimits,
     http: MarketHttp,
+    /// The server that the user has named. All others are named by strangers.
+    own_server: Option<ServerAddress>,
     /// Ids of the calls that this process is paying for now.
     running: Mutex<HashSet<String>>,
 }
@@ -190,11 +200,18 @@ enum ServerReply {
 }
 
 impl Buyer {
-    pub fn new(payer: Payer, limits: PurchaseLimits, http: MarketHttp) -> Arc<Self> {
+    /// Buys within limits. `own_server` is the one that the user has named, if any.
+    pub fn new(
+        payer: Payer,
+        limits: PurchaseLimits,
+        http: MarketHttp,
+        own_server: Option<ServerAddress>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             payer,
             limits,
             http,
+            own_server,
             running: Mutex::default(),
         })
     }
@@ -273,7 +290,8 @@ impl Buyer {
             began: Instant::now(),
             _running: running,
         };
-        let (response, open) = open.conclude().await?;
+        let concluded = open.conclude().await;
+        let (response, open) = concluded.map_err(|it| PurchaseError::AfterPayment(Box::new(it)))?;
         Ok(BoughtAnswer {
             response,
             payment: Some(open),
@@ -428,11 +446,33 @@ impl Buyer {
         for attempt in self.payer.store.attempts()? {
             let is_ours = attempt.order.caller.is_some()
                 && attempt.chain_id == self.payer.chain.network.chain_id;
-            if is_ours && !self.settle_attempt(attempt).await? {
-                left += 1;
+            if !is_ours {
+                continue;
             }
+            let id = attempt.order.request_id.clone();
+            // What is wrong with one call does not keep the others from being settled.
+            let settled = tokio::time::timeout(SETTLE_PATIENCE, self.settle_attempt(attempt)).await;
+            match settled {
+                Ok(Ok(true)) => continue,
+                Ok(Ok(false)) | Err(_) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, request_id = id, "a call was not settled");
+                }
+            }
+            left += 1;
         }
         Ok(left)
+    }
+
+    /// Where a call was bought. What was not named by the user now is a stranger's address, whoever
+    /// named it then.
+    fn server_of(&self, attempt: &PaymentAttempt) -> Option<ServerAddress> {
+        let place = &attempt.order.seller.server;
+        let own = self.own_server.as_ref();
+        match own.filter(|own| own.place() == *place) {
+            Some(own) => Some(own.clone()),
+            None => ServerAddress::stated(place).ok(),
+        }
     }
 
     async fn settle_attempt(self: &Arc<Self>, attempt: PaymentAttempt) -> Result<bool, PayerError> {
@@ -440,7 +480,7 @@ impl Buyer {
         let Some(running) = self.start(&id) else {
             return Ok(true);
         };
-        let server = ServerAddress::by_user(&attempt.order.seller.server);
+        let server = self.server_of(&attempt);
         let sent = match self.payer.resume(attempt) {
             Ok(sent) => sent,
             // Another call uses its channel, and will decide it.
@@ -453,7 +493,7 @@ impl Buyer {
             self.payer.store.forget_attempt(&id)?;
             return Ok(true);
         }
-        let Ok(server) = server else {
+        let Some(server) = server else {
             return Ok(false);
         };
         let open = UnsettledCall {

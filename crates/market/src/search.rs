@@ -1,7 +1,7 @@
 //! Search over a registry and over lists of paid resources. What the chain says, what servers answer
 //! now and what strangers claim stand in fields of their own.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use futures::{StreamExt, stream};
 use reqwest::StatusCode;
@@ -22,6 +22,8 @@ use openlora_payments::payer::PaymentRecord;
 
 /// Adapters whose facts are completed at the same time.
 const AT_ONCE: usize = 8;
+/// How long a fact may take that a search can do without.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// The largest manifest that is read, in bytes.
 const LARGEST_MANIFEST: usize = 4 << 20;
 /// The manifest's file in a package.
@@ -249,13 +251,20 @@ async fn completed(
         smallest_call: adapter.cheapest().map(|it| it.to_string()),
         servers: servers.collect(),
         calls: calls_of(adapter),
-        repeat_payers_ppm: repeat_payers(http, adapter).await,
+        repeat_payers_ppm: in_time(repeat_payers(http, adapter)).await,
         evaluation: match release {
-            Some(release) => evaluation(http, &release.uri, &release.manifest_sha256).await,
+            Some(release) => {
+                in_time(evaluation(http, &release.uri, &release.manifest_sha256)).await
+            }
             None => None,
         },
         manifest_sha256: release.map_or_else(String::new, |it| it.manifest_sha256.clone()),
     }
+}
+
+/// A fact that a stranger's server gives in time.
+async fn in_time<T>(fact: impl Future<Output = Option<T>>) -> Option<T> {
+    tokio::time::timeout(PATIENCE, fact).await.ok().flatten()
 }
 
 /// By the log of the first server that publishes one.

@@ -64,18 +64,33 @@ impl ServerClient {
             Some(url) => parse(url)?,
             None => own(context)?,
         };
-        let local = is_local(&base);
-        if context.offline && !local {
+        let http = http(&base, context.settings.call.timeout)?;
+        Self::with_http(context, http, base)
+    }
+
+    /// A server that a stranger names, by a client that does not lead into the own network.
+    pub fn of_stranger(
+        context: &CommandContext,
+        http: reqwest::Client,
+        url: &str,
+    ) -> Result<Self, Failure> {
+        Self::with_http(context, http, parse(url)?)
+    }
+
+    fn with_http(
+        context: &CommandContext,
+        http: reqwest::Client,
+        base: Url,
+    ) -> Result<Self, Failure> {
+        if context.offline && !is_local(&base) {
             let message = format!("--offline forbids calling {base}");
             return Err(Failure::new(ExitClass::Usage, message)
                 .with_hint("leave --offline out, or call a server on this machine"));
         }
-        let longest = context.settings.call.timeout;
-        let http = http(&base, longest)?;
         Ok(Self {
             http,
             base,
-            longest,
+            longest: context.settings.call.timeout,
         })
     }
 

@@ -16,8 +16,9 @@ use openlora_chain::provider::Chain;
 use openlora_core::{
     Address, Amount,
     error::{ExitClass, Failure},
+    private::foreign_text::clean_line,
 };
-use openlora_distribution::{HttpFetcher, PullLimits};
+use openlora_distribution::{PackageLocation, PullLimits, PullProgress};
 use openlora_ledger::{PriceList, event::ReleaseDeployment};
 use openlora_package::policy::VerificationPolicy;
 use openlora_release::lookup::{RegisteredRelease, registered_release};
@@ -29,6 +30,12 @@ const NETWORK: &str = "network";
 
 /// How long a call waits for its adapter before it is asked to come again.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a fetch may take until its first bytes are in place (an archive has arrived then), and how
+/// often and by how much it goes on afterwards.
+const BEGINNING: Duration = Duration::from_secs(600);
+const WINDOW: Duration = Duration::from_secs(60);
+const SLOWEST: u64 = 1 << 20;
 
 const DAY: u64 = 24 * 3600;
 
@@ -142,18 +149,13 @@ impl RegistryFinder {
                 Failure::new(ExitClass::Usage, message)
             })
         });
-        let mut fetcher = distribution::fetcher(context)?;
-        // Anyone may register a place, and any caller may have it fetched.
-        if !chain.network.is_local() {
-            fetcher.http = HttpFetcher::for_strangers(context.offline)?;
-        }
         let packages = RegistryPackages::new(
             chain,
-            fetcher,
+            distribution::fetcher(context)?,
             distribution::store(context),
             distribution::limits(context),
             publishers.collect::<Result<_, _>>()?,
-        );
+        )?;
         let finder = Self {
             context: context.clone(),
             packages,
@@ -178,26 +180,32 @@ impl RegistryFinder {
         let expected: ExpectedRelease =
             distribution::registered(&self.packages.chain, release).await?;
         let policy = VerificationPolicy::default();
-        let spent = RunningFetch {
-            budget: &self.budget,
-            most: AtomicU64::new(0),
-        };
+        let (done, whole) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
         let limits = PullLimits {
             total: limits.total.min(left),
             ..limits
         };
-        let pulled = self
-            .packages
-            .pull(
-                release,
-                limits,
-                &|dir| distribution::check(&self.context, dir, &policy, &expected),
-                &|progress| {
-                    spent.most.fetch_max(progress.done, Ordering::Relaxed);
-                },
-            )
-            .await;
-        drop(spent);
+        let check = |dir: &Path| distribution::check(&self.context, dir, &policy, &expected);
+        let note = |progress: PullProgress| {
+            done.fetch_max(progress.done, Ordering::Relaxed);
+            whole.store(progress.total, Ordering::Relaxed);
+        };
+        let pulled = tokio::select! {
+            biased;
+            pulled = self.packages.pull(release, limits, &check, &note) => pulled.map_err(Failure::from),
+            () = stalled(&done, &whole) => Err(Failure::new(
+                ExitClass::Network,
+                "the place of its package sends too slowly",
+            )),
+        };
+        // The files of an archive were counted when it arrived, which may not have ended well.
+        let location = self.packages.location(release);
+        let files = match location {
+            Ok(PackageLocation::Archive(_)) => 0,
+            _ => done.into_inner(),
+        };
+        let archived = self.packages.fetcher.http.take_archived();
+        self.budget.spend(today(), archived.saturating_add(files));
         let dir = pulled?.dir;
         let package = tokio::task::block_in_place(|| openlora_package::read(&dir))?;
         let deployment = registered_release(&self.packages.chain, &package, release).await?;
@@ -220,9 +228,24 @@ impl AdapterFinder for RegistryFinder {
         let dir = self.bring(&release).await?;
         self.context.printer.note(format!(
             "{name}: fetched from {}, as a call asked for",
-            release.uri
+            clean_line(&release.uri)
         ));
         Ok(Some(dir))
+    }
+}
+
+/// Ends when a fetch makes too little progress: it keeps others from being fetched.
+async fn stalled(done: &AtomicU64, whole: &AtomicU64) {
+    let mut before = 0;
+    let mut window = BEGINNING;
+    loop {
+        tokio::time::sleep(window).await;
+        let now = done.load(Ordering::Relaxed);
+        let is_complete = now >= whole.load(Ordering::Relaxed);
+        if !is_complete && now < before + SLOWEST {
+            return;
+        }
+        (before, window) = (now, WINDOW);
     }
 }
 
@@ -230,18 +253,6 @@ impl AdapterFinder for RegistryFinder {
 struct DailyBytes {
     most: u64,
     spent: Mutex<SpentBytes>,
-}
-
-/// The bytes of a fetch, which count when it ends, also if it is given up.
-struct RunningFetch<'a> {
-    budget: &'a DailyBytes,
-    most: AtomicU64,
-}
-
-impl Drop for RunningFetch<'_> {
-    fn drop(&mut self) {
-        self.budget.spend(today(), *self.most.get_mut());
-    }
 }
 
 #[derive(Default)]

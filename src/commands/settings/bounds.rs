@@ -35,6 +35,9 @@ const CHOICES: &[&str] = &["wallet.account"];
 /// Lists that a project file may only shorten.
 const LISTS: &[&str] = &["search.discovery", "serve.origins", "serve.trusted_proxies"];
 
+/// Lists of those that are allowed, all when unset: a project file may only leave some out.
+const ADMISSIONS: &[&str] = &["serve.registry_publishers"];
+
 /// Settings that a project file may only move towards the first of their words.
 const GRADES: &[&str] = &["serve.facilitator"];
 
@@ -88,6 +91,7 @@ fn fits(name: &str, value: &SettingValue, allowed: &SettingValue) -> bool {
         (SettingValue::Text(word), _) if GRADES.contains(&name) => {
             graded(name, allowed).contains(&word.as_str())
         }
+        (SettingValue::List(value), _) if ADMISSIONS.contains(&name) && value.is_empty() => false,
         (SettingValue::List(value), SettingValue::List(allowed)) => {
             let is_allowed = |text| allowed.contains(text) || allowed.iter().any(|it| it == ALL);
             value.iter().all(is_allowed)
@@ -117,6 +121,11 @@ fn bound<'a>(
     }
     if CHOICES.contains(&name) || GRADES.contains(&name) {
         return own.get(name);
+    }
+    if ADMISSIONS.contains(&name) {
+        let names_some =
+            |value: &SettingValue| !matches!(value, SettingValue::List(all) if all.is_empty());
+        return own.get(name).filter(|(value, _)| names_some(value));
     }
     let (_, otherwise) = LIMITS.iter().find(|(limit, _)| *limit == name)?;
     own.get(name).or_else(|| own.get((*otherwise)?))

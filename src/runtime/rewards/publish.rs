@@ -15,6 +15,12 @@ use openlora_ledger::{
 /// Maximum calls under one root.
 pub const LARGEST: usize = 8192;
 
+/// The calls of a stranger's adapter that make a root worth its gas.
+const STRANGERS_CALLS: usize = 64;
+
+/// How long fewer of them wait, in milliseconds.
+const STRANGERS_WAIT: u64 = 24 * 60 * 60 * 1000;
+
 /// How many records are read at a time.
 const PAGE: usize = 1024;
 
@@ -48,11 +54,26 @@ impl RewardState {
         self.releases.contains(release)
     }
 
-    /// Ids of the adapters released from here or served here.
-    pub fn adapters(&self) -> BTreeSet<String> {
-        let here = self.releases.iter().chain(&self.served);
-        let here = here.filter(|it| it.chain_id == self.chain_id);
-        here.map(|it| it.adapter_id.clone()).collect()
+    /// Whether an adapter's calls are to wait for more of them before a root covers them. A stranger
+    /// can register an adapter that is served here and pay himself for its calls, so that few small
+    /// ones do not make this server pay for a transaction.
+    pub fn gathers(&self, adapter_id: &str, calls: &[PublishedCall], now_ms: u64) -> bool {
+        let is_own = self.releases.iter().any(|it| it.adapter_id == adapter_id);
+        let oldest = calls.iter().map(|it| it.time_ms).min();
+        let is_young = oldest.is_none_or(|oldest| now_ms.saturating_sub(oldest) < STRANGERS_WAIT);
+        !is_own && calls.len() < STRANGERS_CALLS && is_young
+    }
+
+    /// Ids of the adapters released from here, and after them of those served here: strangers' calls
+    /// do not use up the gas of the own ones.
+    pub fn adapters(&self) -> Vec<String> {
+        let ids = |releases: &[ReleaseDeployment]| -> BTreeSet<String> {
+            let here = releases.iter().filter(|it| it.chain_id == self.chain_id);
+            here.map(|it| it.adapter_id.clone()).collect()
+        };
+        let own = ids(&self.releases);
+        let served: Vec<String> = ids(&self.served).difference(&own).cloned().collect();
+        own.into_iter().chain(served).collect()
     }
 
     /// The release whose splitter pays a pool.

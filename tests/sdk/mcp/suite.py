@@ -47,7 +47,7 @@ async def asked(client):
     named = await client.call_tool("ask_adapter", {"adapter": model, **wish})
     for result in (own, named):
         assert not result.is_error, result
-        assert result.structured_content["usage"]["completion_tokens"] == 4, result
+        assert result.structured_content["usage"]["completion_tokens"] <= 4, result
         message = result.structured_content["choices"][0]["message"]["content"]
         assert text(result) == message, result
 

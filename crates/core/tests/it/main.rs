@@ -9,7 +9,7 @@
 mod atomic;
 mod disk;
 mod frozen;
-mod outward;
+mod internet;
 
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../../../../tests/support/files.rs"]

@@ -156,6 +156,11 @@ impl From<PurchaseError> for ProxyError {
         match error {
             PurchaseError::Payer(error) => error.into(),
             PurchaseError::Payee(error) => error.into(),
+            // Another payment for the same call could cost a second time.
+            PurchaseError::AfterPayment(error) => Self {
+                retry: false,
+                ..(*error).into()
+            },
             PurchaseError::Unreachable { .. } => {
                 let status = StatusCode::SERVICE_UNAVAILABLE;
                 ProxyError::new(status, "no_server_answers", message).retried()

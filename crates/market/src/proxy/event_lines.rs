@@ -34,16 +34,18 @@ impl EventLines {
         if self.read > LARGEST {
             return Err(format!("it has more than {LARGEST} bytes"));
         }
+        // What has arrived before has no line end, and is not searched again.
+        let mut searched = self.rest.len();
         self.rest.extend_from_slice(bytes);
         let mut passed = Vec::with_capacity(self.rest.len());
         let mut start = 0;
-        while let Some(length) = self.rest[start..].iter().position(|byte| *byte == b'\n') {
-            let end = start + length + 1;
+        while let Some(length) = self.rest[searched..].iter().position(|byte| *byte == b'\n') {
+            let end = searched + length + 1;
             let line = self.rest[start..end].to_vec();
             if self.line(&line)? {
                 passed.extend_from_slice(&line);
             }
-            start = end;
+            (start, searched) = (end, end);
         }
         self.rest.drain(..start);
         if self.rest.len() > LONGEST_LINE {

@@ -26,7 +26,10 @@ use axum::{
     serve::ListenerExt,
 };
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    net::TcpListener,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 use tokio_util::sync::CancellationToken;
 
 use self::{answer_error::ProxyError, gatekeeper::admit, model_names::ModelNames, relay::pass_on};
@@ -140,22 +143,28 @@ impl ProxyParts {
         }
     }
 
+    /// The turn of a call, until its answer has been passed on.
+    fn turn(&self) -> Result<OwnedSemaphorePermit, ProxyError> {
+        let turn = Arc::clone(&self.calls).try_acquire_owned();
+        turn.map_err(|_| {
+            let message = format!("{MOST_CALLS} calls are running; try again in a moment.");
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            let busy = ProxyError::new(status, "too_many_calls", message);
+            ProxyError {
+                retry: true,
+                ..busy
+            }
+        })
+    }
+
     /// Buys a call from the first server that can be reached, and passes its answer on.
     async fn buy(
         &self,
+        turn: OwnedSemaphorePermit,
         path: &'static str,
         mut body: Value,
         caller: Option<CallerAllowance>,
     ) -> Result<Response, ProxyError> {
-        let Ok(_turn) = Arc::clone(&self.calls).try_acquire_owned() else {
-            let message = format!("{MOST_CALLS} calls are running; try again in a moment.");
-            let status = StatusCode::TOO_MANY_REQUESTS;
-            let busy = ProxyError::new(status, "too_many_calls", message);
-            return Err(ProxyError {
-                retry: true,
-                ..busy
-            });
-        };
         let name = body["model"].as_str().map(str::to_owned);
         let name = name.ok_or_else(|| {
             let message = "The request names no model.";
@@ -170,7 +179,7 @@ impl ProxyParts {
                 caller: caller.clone(),
             };
             match self.buyer.buy(&route, &call).await {
-                Ok(bought) => return pass_on(bought).await,
+                Ok(bought) => return pass_on(bought, turn).await,
                 Err(error) if error.is_servers_own() => {
                     if matches!(error, PurchaseError::Unreachable { .. }) {
                         self.names.forget(&name);
@@ -316,8 +325,9 @@ async fn buy(
     request: Request,
 ) -> Result<Response, ProxyError> {
     let caller = request.extensions().get::<CallerAllowance>().cloned();
+    let turn = state.0.turn()?;
     let body = read_body(request).await?;
-    state.0.buy(path, body, caller).await
+    state.0.buy(turn, path, body, caller).await
 }
 
 async fn read_body(request: Request) -> Result<Value, ProxyError> {

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::answer_error::ProxyError;
@@ -31,6 +32,8 @@ pub struct ModelNames {
     /// The server of plain names.
     server: Option<ServerAddress>,
     known: Mutex<HashMap<String, (Instant, Vec<AdapterRoute>)>>,
+    /// The adapter that a name has stood for since the proxy began.
+    meant: Mutex<HashMap<String, String>>,
     listed: tokio::sync::Mutex<Option<(Instant, Vec<Value>)>>,
 }
 
@@ -41,6 +44,7 @@ impl ModelNames {
             http,
             server,
             known: Mutex::default(),
+            meant: Mutex::default(),
             listed: tokio::sync::Mutex::default(),
         }
     }
@@ -73,12 +77,41 @@ impl ModelNames {
             return Ok(routes.clone());
         }
         let routes = self.catalog.routes(&reference).await?;
+        self.check_meant(name, &routes)?;
         let mut known = self.known();
         if known.len() >= MOST_NAMES {
             known.clear();
         }
         known.insert(name.to_owned(), (Instant::now(), routes.clone()));
         Ok(routes)
+    }
+
+    /// Anyone can sell an adapter under any name. So a name stays with the adapter that it stood for,
+    /// also while that one's servers do not answer.
+    fn check_meant(&self, name: &str, routes: &[AdapterRoute]) -> Result<(), ProxyError> {
+        let mut payees = routes.iter().filter_map(|it| it.payee.as_ref());
+        let Some(found) = payees.next().map(|it| it.adapter_id.as_str()) else {
+            return Ok(());
+        };
+        let mut meant = self.meant.lock().unwrap_or_else(PoisonError::into_inner);
+        match meant.get(name) {
+            Some(before) if before != found => {
+                let message = format!(
+                    "The name `{name}` stood for the adapter {before}, and now only {found} is sold \
+                     under it. Name the one that you mean by its id."
+                );
+                Err(ProxyError::new(
+                    StatusCode::CONFLICT,
+                    "model_changed",
+                    message,
+                ))
+            }
+            None if meant.len() < MOST_NAMES => {
+                meant.insert(name.to_owned(), found.to_owned());
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Looks the name up anew next time.

@@ -1,6 +1,8 @@
 //! Passes a bought answer on: whole, or as it is streamed. A caller that goes away ends the call at
 //! the server, and its payment is settled all the same.
 
+use std::time::Duration;
+
 use axum::{
     body::{Body, Bytes},
     http::{HeaderValue, header},
@@ -8,7 +10,7 @@ use axum::{
 };
 use futures::stream;
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::{answer_error::ProxyError, event_lines::EventLines};
 use crate::{
@@ -18,20 +20,25 @@ use crate::{
 
 /// Pieces of a stream that wait for a caller who reads slowly.
 const WAITING: usize = 8;
+/// How long a caller may take nothing until it counts as gone.
+const STALLED: Duration = Duration::from_secs(300);
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 
-/// The answer for the caller.
+/// The answer for the caller, whose turn lasts as long as it is passed on.
 ///
 /// # Errors
 ///
 /// The server's answer is not of OpenAI's form, or was lost.
-pub async fn pass_on(bought: BoughtAnswer) -> Result<Response, ProxyError> {
+pub async fn pass_on(
+    bought: BoughtAnswer,
+    turn: OwnedSemaphorePermit,
+) -> Result<Response, ProxyError> {
     let kind = bought.response.headers().get(header::CONTENT_TYPE);
     let kind = kind.map(|kind| kind.as_bytes().to_ascii_lowercase());
     if kind.is_some_and(|kind| kind.starts_with(b"text/event-stream")) {
-        return streamed(bought).await;
+        return streamed(bought, turn).await;
     }
     whole(bought).await
 }
@@ -86,7 +93,10 @@ async fn close(open: UnsettledCall, stated: Option<ChargeStatement>, id: Option<
 }
 
 /// Waits for the first event, so that an answer of another form is an error of HTTP.
-async fn streamed(bought: BoughtAnswer) -> Result<Response, ProxyError> {
+async fn streamed(
+    bought: BoughtAnswer,
+    turn: OwnedSemaphorePermit,
+) -> Result<Response, ProxyError> {
     let BoughtAnswer {
         mut response,
         payment,
@@ -112,7 +122,10 @@ async fn streamed(bought: BoughtAnswer) -> Result<Response, ProxyError> {
         }
     };
     let (sender, receiver) = mpsc::channel(WAITING);
-    tokio::spawn(pump(response, lines, first, payment, sender));
+    tokio::spawn(async move {
+        pump(response, lines, first, payment, sender).await;
+        drop(turn);
+    });
     let body = stream::unfold(receiver, |mut receiver| async move {
         let piece: Bytes = receiver.recv().await?;
         Some((Ok::<_, std::convert::Infallible>(piece), receiver))
@@ -139,14 +152,14 @@ async fn pump(
     payment: Option<UnsettledCall>,
     sender: mpsc::Sender<Bytes>,
 ) {
-    let ended = match sender.send(first.into()).await {
-        Ok(()) => forward(response, &mut lines, &sender).await,
-        Err(_) => StreamEnd::CallerGone,
+    let ended = match is_sent(&sender, first.into()).await {
+        true => forward(response, &mut lines, &sender).await,
+        false => StreamEnd::CallerGone,
     };
     if let StreamEnd::Broken(problem) = &ended {
         let envelope = ProxyError::upstream(problem).envelope();
         let event = format!("data: {envelope}\n\n");
-        let _ = sender.send(event.into()).await;
+        is_sent(&sender, event.into()).await;
     }
     let Some(open) = payment else { return };
     let is_whole = matches!(ended, StreamEnd::Whole);
@@ -155,6 +168,12 @@ async fn pump(
     let whole = is_whole.then_some(sender);
     end(open, lines, is_whole).await;
     drop(whole);
+}
+
+/// Whether the caller is there for another piece.
+async fn is_sent(sender: &mpsc::Sender<Bytes>, piece: Bytes) -> bool {
+    let sent = tokio::time::timeout(STALLED, sender.send(piece)).await;
+    matches!(sent, Ok(Ok(())))
 }
 
 /// Forwards the events until the stream ends or the caller is gone, which drops the connection to
@@ -180,7 +199,7 @@ async fn forward(
             Err(problem) => return StreamEnd::Broken(problem),
             Ok(passed) if passed.is_empty() => {}
             Ok(passed) => {
-                if sender.send(passed.into()).await.is_err() {
+                if !is_sent(sender, passed.into()).await {
                     return StreamEnd::CallerGone;
                 }
             }

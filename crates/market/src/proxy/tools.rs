@@ -31,6 +31,8 @@ const MOST_TOOLS: usize = 64;
 const LONGEST_NAME: usize = 64;
 /// The tool for adapters that have none of their own.
 const ASK: &str = "ask_adapter";
+/// Who calls on standard input, in records. The name of no key has a space.
+const AGENT: &str = "an agent";
 /// The tool that lists adapters.
 const LIST: &str = "list_adapters";
 
@@ -83,8 +85,11 @@ impl AdapterTools {
         let models = self.parts.names.list().await?;
         let mut tools: Vec<AdapterTool> = Vec::new();
         for model in models.iter().filter_map(AdapterTool::for_model) {
-            // Of two adapters whose tools would have one name, the first has it.
-            if tools.len() < MOST_TOOLS && tools.iter().all(|it| it.name != model.name) {
+            // Of two adapters whose tools would have one name, the first has it. The others, and those
+            // with the name of a general tool, are asked by that.
+            let is_taken =
+                |name: &str| [ASK, LIST].contains(&name) || tools.iter().any(|it| it.name == name);
+            if tools.len() < MOST_TOOLS && !is_taken(&model.name) {
                 tools.push(model);
             }
         }
@@ -125,7 +130,8 @@ impl AdapterTools {
             true => ("/v1/classify", text_to_classify(&model, &arguments)?),
             false => ("/v1/chat/completions", chat(&model, &arguments)?),
         };
-        let answer = self.parts.buy(path, body, caller).await?;
+        let turn = self.parts.turn()?;
+        let answer = self.parts.buy(turn, path, body, caller).await?;
         let bytes = to_bytes(answer.into_body(), LARGEST).await;
         let bytes = bytes.map_err(|error| ProxyError::upstream(&error.to_string()))?;
         let answer: Value = serde_json::from_slice(&bytes)
@@ -137,14 +143,14 @@ impl AdapterTools {
     async fn classifies(&self, model: &str) -> Result<bool, ProxyError> {
         let models = self.parts.names.list().await?;
         let listed = models.iter().find(|it| it["id"] == model);
-        Ok(listed.is_some_and(|it| it["task"] == "classify"))
+        Ok(listed.is_some_and(gives_labels))
     }
 }
 
 impl AdapterTool {
     fn for_model(model: &Value) -> Option<Self> {
         let id = model["id"].as_str()?;
-        let classifies = model["task"] == "classify";
+        let classifies = gives_labels(model);
         let verb = if classifies { "classify_with" } else { "ask" };
         let plain = |letter: char| match letter.is_ascii_alphanumeric() {
             true => letter,
@@ -182,6 +188,11 @@ impl AdapterTool {
         };
         paid(self.name.clone(), self.description.clone(), schema)
     }
+}
+
+/// Whether a listed model was trained to classify.
+fn gives_labels(model: &Value) -> bool {
+    model["task"]["kind"] == "classify"
 }
 
 /// What the model's list says of the price.
@@ -393,8 +404,13 @@ pub async fn serve_tools_on_stdio(
     stop: CancellationToken,
 ) -> Result<(), MarketError> {
     let settling = tokio::spawn(settle_now_and_then(Arc::clone(&inputs.buyer)));
-    // Whoever started the program may spend as much as its user.
-    let tools = AdapterTools::new(Arc::new(ProxyParts::new(inputs)), None);
+    // Whoever started the program may spend as much as its user. Calls with a caller are settled here
+    // when their answers were never received.
+    let agent = CallerAllowance {
+        caller: AGENT.to_owned(),
+        daily: None,
+    };
+    let tools = AdapterTools::new(Arc::new(ProxyParts::new(inputs)), Some(agent));
     let problem = |problem: String| MarketError::Agent { problem };
     let served = async {
         let transport = rmcp::transport::stdio();

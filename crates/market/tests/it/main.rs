@@ -8,4 +8,5 @@
 
 mod lists;
 mod own_network;
+mod payments;
 mod references;

@@ -37,6 +37,12 @@ fn strangers_do_not_lead_into_the_own_network() {
             "http://0.0.0.0:1",
             "http://[fd00::1]",
             "http://[fe80::1]",
+            "http://[fec0::1]",
+            "http://[::127.0.0.1]:1",
+            "http://[64:ff9b::a00:1]",
+            "http://[2002:a00:1::1]",
+            "http://[2001:db8::1]",
+            "http://192.88.99.1",
             "http://2130706433",
         ] {
             let stated = ServerAddress::stated(url).unwrap();

@@ -35,6 +35,11 @@ impl X402Seller {
         self.state.offer_adapter(adapter_digest, splitter);
     }
 
+    /// Whom calls of an adapter pay; `None` if it was never offered.
+    pub fn splitter_of(&self, adapter_digest: &str) -> Option<Address> {
+        self.state.splitter_of(adapter_digest)
+    }
+
     async fn opened(
         &self,
         sale: &OfferedCall,

@@ -90,6 +90,12 @@ impl SellerState {
         pay_to.insert(adapter_digest.to_owned(), splitter);
     }
 
+    /// Whom calls of an adapter pay.
+    pub fn splitter_of(&self, adapter_digest: &str) -> Option<Address> {
+        let pay_to = self.pay_to.read().unwrap_or_else(PoisonError::into_inner);
+        pay_to.get(adapter_digest).copied()
+    }
+
     /// Whether any chain could take a payment now.
     pub fn is_fresh(&self) -> bool {
         let mut methods = self.methods.iter();

@@ -86,8 +86,9 @@ fn report(
     }
 }
 
-/// The longest list of servers whose URLs are read.
+/// The most servers whose URLs are read, in all and of one adapter.
 const MOST_SERVERS: usize = 1_024;
+const MOST_OF_ADAPTER: usize = 32;
 
 /// Adds where servers are reached. Chains from before the directory have none.
 async fn add_server_urls(
@@ -95,8 +96,11 @@ async fn add_server_urls(
     found: &mut [(U256, AdapterView)],
 ) -> Result<(), WalletError> {
     let directory = chain.network.contracts.directory.unwrap_or_default();
-    let servers = found.iter().flat_map(|(_, view)| &view.servers).cloned();
-    let servers: BTreeSet<String> = servers.collect();
+    // In the order of registration: nobody crowds the servers of older adapters out.
+    let servers = found.iter();
+    let servers = servers.flat_map(|(_, view)| view.servers.iter().take(MOST_OF_ADAPTER));
+    let mut known = BTreeSet::new();
+    let servers: Vec<String> = servers.filter(|it| known.insert(*it)).cloned().collect();
     if servers.is_empty() || !chain.has_code(directory).await? {
         return Ok(());
     }

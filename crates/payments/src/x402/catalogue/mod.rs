@@ -32,6 +32,9 @@ use openlora_ports::ListedResource;
 const MOST: usize = 1024;
 const MOST_OF_SELLER: usize = 32;
 
+/// The largest terms of a resource, as they come in the header, in bytes.
+const LARGEST_TERMS: usize = 32 << 10;
+
 /// How many servers are asked at the same time, and how many questions may wait.
 const ASKED_AT_ONCE: usize = 4;
 const MOST_WAITING: usize = 64;
@@ -215,6 +218,9 @@ fn entry_of(
     call: &ResourceCall,
     offer: &PaymentRequirements,
 ) -> Result<CatalogueEntry, String> {
+    if terms.len() > LARGEST_TERMS {
+        return Err(format!("its terms have more than {LARGEST_TERMS} bytes"));
+    }
     let terms = PaymentRequired::decode(terms).map_err(|problem| problem.to_string())?;
     let is_paid = |it: &PaymentRequirements| {
         (&it.scheme, &it.network, it.asset, it.pay_to)
