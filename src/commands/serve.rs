@@ -91,6 +91,25 @@ fn standings(context: &CommandContext, selling: Option<&PaidServing>) -> Journal
     JournalStandings::new(context.dirs.journal(), tokens)
 }
 
+/// The adapters that are there from the start; none if they are only fetched on demand.
+fn chosen_adapters(
+    context: &CommandContext,
+    request: &ServeRequest,
+    from_registry: bool,
+) -> Result<Vec<ChosenAdapter>, Failure> {
+    match from_registry && request.names_no_adapter() {
+        true => Ok(Vec::new()),
+        false => choose(context, &request.adapters, request.folder.as_deref()),
+    }
+}
+
+fn url_of_socket(bound: &BoundSocket) -> String {
+    match &bound.path {
+        Some(path) => format!("unix:{}", path.display()),
+        None => url_of(bound.address),
+    }
+}
+
 /// Where adapters come from that are fetched when they are first called.
 async fn adapters_on_demand(
     context: &CommandContext,
@@ -117,20 +136,14 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
         return hand_over(context, &request, networks.as_deref(), &server).await;
     }
     let bound = bind(context, &request).await?;
-    let url = match &bound.path {
-        Some(path) => format!("unix:{}", path.display()),
-        None => url_of(bound.address),
-    };
+    let url = url_of_socket(&bound);
     let journal = journal::open(&context.dirs.journal())?;
     // After the journal: of two servers of one home, only one may create tokens.
     let access = server_access::open(context, request.rotate_tokens)?;
     let transparency = open_log(context).await?;
     let view = transparency.view(&context.dirs)?;
     let from_registry = from_registry::is_wanted(context)?;
-    let chosen = match from_registry && request.names_no_adapter() {
-        true => Vec::new(),
-        false => choose(context, &request.adapters, request.folder.as_deref())?,
-    };
+    let chosen = chosen_adapters(context, &request, from_registry)?;
     let selling = match networks {
         None => None,
         Some(networks) => {

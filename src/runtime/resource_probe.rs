@@ -1,6 +1,6 @@
 //! Asks the servers of paid resources for their payment terms, by HTTP.
 //!
-//! Whoever pays names the URL, so it is a stranger's. Only addresses of the internet are asked, or, where
+//! The payer names the URL, so it is a stranger's. Only addresses of the internet are asked, or, where
 //! all chains are development chains, only those of this machine; the name is looked up once and the
 //! address found is the one that is asked. Redirects are not followed, and of the answer only its head
 //! is read.

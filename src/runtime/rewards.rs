@@ -621,7 +621,7 @@ impl RewardPublisher {
     }
 
     /// The transparency log's size and root as the fragment of an address: the anchor keeps the text,
-    /// and whoever fetches the address does not send it. Without a checkpoint, nothing is stated.
+    /// and clients that fetch the address do not send it. Without a checkpoint, nothing is stated.
     fn log_head(&self) -> String {
         let view = self.source.transparency.as_ref();
         match view.map(TransparencyView::checkpoint) {

@@ -106,7 +106,7 @@ impl GroupFiles {
 
 /// Limits this process for good, reads back, reports on stdout, and becomes the program.
 ///
-/// It returns only if the program does not start, with what the outside is told.
+/// It returns only if the program does not start, with the report for the outside.
 pub(crate) fn report_and_start(
     plan: &LimitPlan,
     files: &GroupFiles,
@@ -248,7 +248,7 @@ struct FoundLimit {
 
 impl LimitReader<'_> {
     fn reading(&self, limit: LimitName) -> LimitReading {
-        let FoundLimit { asked, found, by } = self.found(limit);
+        let FoundLimit { asked, found, by } = self.limit_in_force(limit);
         LimitReading {
             limit,
             in_force: asked == found,
@@ -259,7 +259,7 @@ impl LimitReader<'_> {
         }
     }
 
-    fn found(&self, limit: LimitName) -> FoundLimit {
+    fn limit_in_force(&self, limit: LimitName) -> FoundLimit {
         let limits = &self.plan.limits;
         match limit {
             LimitName::Memory => self.resource(limit, limits.memory.to_string()),

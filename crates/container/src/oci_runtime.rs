@@ -134,7 +134,7 @@ fn begin(
     };
     let order = serde_json::to_string(&order)
         .map_err(|error| ContainerError::io("encode", "the order")(error.into()))?;
-    let launcher = Launcher::of(helper)?;
+    let launcher = Launcher::for_helper(helper)?;
     let config = config(spec, &launcher, &order).to_string();
     let file = place.join("config.json");
     atomic::create_file(&file, config.as_bytes()).map_err(ContainerError::io("write", &file))?;
@@ -155,7 +155,7 @@ struct Launcher {
 }
 
 impl Launcher {
-    fn of(helper: &Path) -> Result<Self, ContainerError> {
+    fn for_helper(helper: &Path) -> Result<Self, ContainerError> {
         let bytes = fs::read(helper).map_err(ContainerError::io("read", helper))?;
         let program = elf::read(helper, &bytes)?;
         let mut files = vec![(helper.to_owned(), "openlora".to_owned())];

@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// Buffers that nobody uses at the moment.
+/// Buffers that are not in use.
 #[derive(Default)]
 pub struct BufferPool {
     idle: Mutex<IdleBuffers>,
@@ -50,7 +50,7 @@ impl BufferPool {
         idle.pass += 1;
     }
 
-    /// Frees all buffers that nobody uses.
+    /// Frees all buffers that are not in use.
     pub fn clear(&self) {
         self.idle().buffers.clear();
     }

@@ -343,7 +343,7 @@ struct BlockBackward<'b, 'p, 'a> {
 
 impl BlockBackward<'_, '_, '_> {
     /// The gradient of the block's input, if it is wanted, from that of its output. What no factor
-    /// and nobody below needs is not computed.
+    /// and no layer below needs is not computed.
     fn run(self, grad: PooledBuffer, found: &mut FactorGradients) -> Result<Option<PooledBuffer>> {
         let block = self.block();
         let [q_proj, k_proj, v_proj, ..] = &block.linears;

@@ -90,7 +90,7 @@ pub struct PulledPackage {
 pub type PackageCheckFn<'a> =
     &'a (dyn Fn(&Path) -> Result<PackageVerification, PackageError> + Send + Sync);
 
-/// Is told of each piece.
+/// Called for each piece.
 pub type ProgressFn<'a> = &'a (dyn Fn(PullProgress) + Send + Sync);
 
 /// A manifest at a place.

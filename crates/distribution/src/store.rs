@@ -130,7 +130,7 @@ impl PackageStore {
         remove_folder(&partial).map_err(DistributionError::io("remove", &partial))
     }
 
-    /// Removes pulls that nobody has finished for a week and that no process writes.
+    /// Removes pulls that are unfinished for a week and that no process writes.
     pub(crate) fn discard_stale(&self) {
         let entries = fs::read_dir(self.root.join("partial"));
         for entry in entries.into_iter().flatten().flatten() {

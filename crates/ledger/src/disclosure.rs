@@ -52,7 +52,7 @@ const PUBLIC_FACTS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// The tag of events whose kind is nobody's business.
+/// The tag of events whose kind is private.
 pub const UNDISCLOSED: &str = "undisclosed";
 
 /// What everyone may know of an event: its kind, if it is one of those that are public, and facts

@@ -28,7 +28,7 @@ const MOST_SERVERS: usize = 256;
 const MOST_OF_ADAPTER: usize = 16;
 /// Servers that are asked at the same time.
 const AT_ONCE: usize = 16;
-/// How long a server may take for all its answers. One that is slower keeps nobody waiting.
+/// How long a server may take for all its answers. A slower one delays no one.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long all servers together may take. Those of older adapters are asked first.
 const LONGEST_SURVEY: Duration = Duration::from_secs(60);
@@ -296,7 +296,7 @@ impl StrangeOffer {
 }
 
 impl MarketSurvey {
-    /// Why nobody sells an adapter of this name.
+    /// Why no server sells an adapter of this name.
     fn no_seller(self, name: &str, registry: String) -> MarketError {
         if let Some(stranger) = self.strangers.into_iter().next() {
             return stranger.refusal(&self.adapters);

@@ -464,7 +464,7 @@ impl Buyer {
         Ok(left)
     }
 
-    /// Where a call was bought. What was not named by the user now is a stranger's address, whoever
+    /// Where a call was bought. What was not named by the user now is a stranger's address, whatever
     /// named it then.
     fn server_of(&self, attempt: &PaymentAttempt) -> Option<ServerAddress> {
         let place = &attempt.order.seller.server;
@@ -682,7 +682,7 @@ impl UnsettledCall {
 
     /// Records the charge that the server states. If the statement is missing or wrong, the call
     /// counts with its full quote until a later call of the channel decides it.
-    pub async fn settle(self, stated: Option<ChargeStatement>) -> Option<FinishedPayment> {
+    pub async fn settle_charge(self, stated: Option<ChargeStatement>) -> Option<FinishedPayment> {
         let payer = &self.buyer.payer;
         let settled = match stated {
             Some(ChargeStatement::Header(text)) => payer.read_response(self.sent, &text).await,
@@ -758,7 +758,7 @@ impl UnsettledCall {
                     Some(header) => (Some(header), id_in(&text)),
                     None => statement_in(&text),
                 };
-                if self.settle(stated).await.is_none() {
+                if self.settle_charge(stated).await.is_none() {
                     return false;
                 }
                 if let Some(answer_id) = answer_id {

@@ -180,7 +180,7 @@ fn license_metadata(text: &mut String, license: &str) {
 }
 
 /// The id of a dataset that is on the Hub. Other names of datasets are files of the publisher, which
-/// nobody could look up.
+/// cannot be looked up.
 fn hub_dataset(data: &ManifestDataset) -> Option<&str> {
     let prefixes = ["https://huggingface.co/datasets/", "hf://datasets/"];
     let uri = data.uri.as_deref()?;

@@ -153,7 +153,7 @@ pub trait PaymentGateway: Send + Sync {
     /// The demand for a caller that sent no payment.
     fn terms(&self, sale: &OfferedCall) -> PaymentDemand;
 
-    /// The offers for a call, as the terms have them; empty if nobody can be paid for it now.
+    /// The offers for a call, as the terms have them; empty if no payment can be taken for it now.
     fn offers(&self, _sale: &OfferedCall) -> Vec<serde_json::Value> {
         Vec::new()
     }

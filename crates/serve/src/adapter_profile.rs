@@ -1,7 +1,7 @@
 //! What buyers may read of an adapter: the facts that its package states, in plain types.
 //!
 //! They come from a manifest that somebody else wrote. Nothing here is markup, and nothing is looked
-//! up: whoever shows a text escapes it.
+//! up: what shows a text escapes it.
 
 use openlora_core::Address;
 

@@ -1,4 +1,4 @@
-//! Entries of the log: what everyone may read of a record, and the opening for whoever the record
+//! Entries of the log: what everyone may read of a record, and the opening for those whom the record
 //! concerns.
 //!
 //! An entry is canonical JSON with a salted commitment to the record. The salt of each commitment
@@ -65,7 +65,7 @@ impl PublicEntry {
     }
 }
 
-/// What opens an entry's commitment. It shows the record to whoever holds it.
+/// What opens an entry's commitment. It shows the record to its holder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EntryOpening {

@@ -3,8 +3,8 @@
 //! The folder has the layout of C2SP tlog-tiles, the hashes are those of RFC 6962, checkpoints are
 //! signed notes (Ed25519), and proofs are `.tlog-proof` files. Entry `n` stands for the journal's
 //! record `n + 1`: an [`entry`] is a salted commitment to the disclosed form of its record, with the
-//! few facts that are public anyway. Whoever gets the opening of a commitment can check what it
-//! commits to; nobody else learns more than that a record is there.
+//! few facts that are public anyway. The holder of a commitment's opening can check what it
+//! commits to; others learn only that a record is there.
 //!
 //! The log proves that nothing changed after a checkpoint that somebody kept. It does not prove that
 //! every call was recorded. This crate knows neither HTTP nor the terminal.

@@ -31,7 +31,7 @@ impl fmt::Debug for CallerKey {
 }
 
 /// The keys of the settings. Without any, every caller that reaches the proxy is admitted, and
-/// callers are told apart by whatever key they send.
+/// callers are distinguished by the key that they send.
 #[derive(Clone, Debug, Default)]
 pub struct CallerKeys {
     pub keys: Vec<CallerKey>,

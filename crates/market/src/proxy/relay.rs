@@ -83,7 +83,7 @@ async fn finish_whole(
 async fn close(open: UnsettledCall, stated: Option<ChargeStatement>, id: Option<String>) {
     let (buyer, server) = (open.buyer(), open.server().clone());
     let request_id = open.request_id().to_owned();
-    let paid = open.settle(stated).await;
+    let paid = open.settle_charge(stated).await;
     if let Err(error) = buyer.payer().store.forget_attempt(&request_id) {
         tracing::warn!(%error, "an answered call is still listed as unanswered");
     }

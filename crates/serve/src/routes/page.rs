@@ -78,7 +78,7 @@ impl AppState {
         AdapterPageFacts::new(server, adapter, self.currency(), standing.as_ref())
     }
 
-    /// What the journal says of an adapter; `None` if nobody folds it, or it cannot be read now.
+    /// What the journal says of an adapter; `None` if there is no such view, or it cannot be read now.
     pub(super) async fn standing(&self, adapter: &ServedAdapter) -> Option<AdapterStanding> {
         let source = Arc::clone(self.standings.as_ref()?);
         let (name, weights) = (adapter.name.clone(), adapter.profile.weights_sha256.clone());

@@ -5,7 +5,7 @@
 //! entry never holds what a client sent. A settled payment only makes the catalogue ask the resource's
 //! own server for its terms; the server's answer is what is listed, and only if it offers to be paid
 //! the account that was just paid. The number of entries is bounded, in all and by seller; those that
-//! nobody paid for the longest leave first.
+//! were not paid for the longest leave first.
 
 mod declared;
 pub mod schema;
