@@ -116,6 +116,7 @@ fn every_result_fits_its_schema() {
     write_adapters(home.path());
     let server = Live::start(home.path(), 0);
     results.add("serve", &server.ready.to_string());
+    contained(&mut results, home.path());
     for adapter in ["persona", "filter"] {
         let line = format!("call hello --adapter {adapter} --url {}", server.url);
         let answered = results.run("call", home.path(), &line);
@@ -202,6 +203,8 @@ fn wallet_and_package(results: &mut Results, project: &Path) {
     );
     results.run("verify", project, "verify package");
     results.run("export", project, "export --format gguf --out adapter.gguf");
+    results.run("push", project, "push package dir:pushed");
+    results.run("pull", project, "pull dir:pushed");
     deployed(results, project);
     let url = rpc(&[
         ("eth_chainId", "0x7a69"),
@@ -261,6 +264,18 @@ fn deployed(results: &mut Results, project: &Path) {
     results.add("proxy", &proxy.ready.to_string());
     assert_eq!(proxy.drain().0, 0);
     fs::write(&file, before).unwrap();
+}
+
+/// An adapter in a container.
+fn contained(results: &mut Results, home: &Path) {
+    let base = golden("llama").display().to_string();
+    let package = format!("package --adapter persona --base {base} --unsigned --out pkg");
+    results.run("package", home, &package);
+    let limits = "--runtime builtin --memory 768MiB --cpus 1";
+    let run = format!("run pkg --base {base} --port 0 --json {limits}");
+    let run = Live::of(openlora(home).args(run.split_whitespace()));
+    results.add("run", &run.ready.to_string());
+    assert_eq!(run.drain().0, 0);
 }
 
 /// The whole story told the truth about itself.
