@@ -48,12 +48,16 @@ complete -c openlora -n "__fish_openlora_needs_command" -f -a "eval" -d 'Measure
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "attribution" -d 'Build and check the index that calls are attributed with'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "package" -d 'Write a signed package from a finished run'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "verify" -d 'Check a package: structure, digests, signature, base, data'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "export" -d 'Write an adapter for other programs: PEFT, a merged model, llama.cpp'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "push" -d 'Put a package where others can pull it'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "pull" -d 'Bring a package here from a registry, the Hub, a web folder, or where a chain says that it is'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "deploy" -d 'Register a package in the chain\'s registry, or publish its next version there'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "explore" -d 'Show what the registry knows: releases, split, servers, calls, revenue'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "earnings" -d 'Show what calls earned: today, 7 days, 30 days, all; pending, settled, withdrawable'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "dash" -d 'Show calls, attribution and money live on the terminal'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "wallet" -d 'Keep accounts in encrypted files'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "serve" -d 'Answer calls over HTTP'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "run" -d 'Run an adapter in a container that reads nothing else and reaches no network'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "chat" -d 'Talk to an adapter in this terminal, without a server'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "bench" -d 'Measure how fast this machine answers'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "settle" -d 'Claim what calls have cost, and have it sent to the splitters'
@@ -61,8 +65,12 @@ complete -c openlora -n "__fish_openlora_needs_command" -f -a "withdraw" -d 'Pay
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "claim" -d 'Fetch what contributor pools owe you, with only an address, a published log and a chain'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "audit" -d 'Compute again what a server published of an adapter\'s calls, and hold it against the chain'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "call" -d 'Send one call to a server, pay for it, and print the answer'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "search" -d 'Find adapters: price, servers, latency, calls, returning payers, evaluation'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "proxy" -d 'Answer in OpenAI\'s form on this machine, and pay for the calls within a budget'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "mcp" -d 'Offer adapters to an agent as tools that pay for their calls (MCP on standard input and output)'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "channel" -d 'Open, list, fill and empty the channels that calls are paid from'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "receipts" -d 'Show what calls have cost, and check servers\' receipts'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "log" -d 'Prove that calls are in a server\'s transparency log, and that nothing in it was changed'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "devnet" -d 'Run a development chain on this machine'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "config" -d 'Show and change settings'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
@@ -356,6 +364,8 @@ complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fis
 complete -c openlora -n "__fish_openlora_using_subcommand package" -l adapter -d 'Folder of an adapter made elsewhere, in PEFT\'s format' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand package" -l out -d 'Folder for the package; `package` inside the run when left out' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand package" -l account -d 'Account that signs; wallet.account when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand package" -l image -d 'Write a container image too, an OCI layout; beside the package when no folder is given' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand package" -l binary -d 'Program for the image; this one when left out' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand package" -l base -d 'Base model: nano, a folder, a GGUF file, or a Hub id' -r
 complete -c openlora -n "__fish_openlora_using_subcommand package" -l password-file -d 'File with the password, or - for standard input' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand package" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
@@ -377,6 +387,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand package" -s V -l versi
 complete -c openlora -n "__fish_openlora_using_subcommand verify" -l base -d 'Base model to compare with; what the package names when it is on this machine' -r
 complete -c openlora -n "__fish_openlora_using_subcommand verify" -l key -d 'Public key in PEM that must have made model.sig; repeat it for several' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand verify" -l policy -d 'File with the checks that must pass and the signers that are allowed' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand verify" -l log -d 'Transparency log with the release: a server, a folder, or the proof in a .tlog-proof file' -r
 complete -c openlora -n "__fish_openlora_using_subcommand verify" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand verify" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
 complete -c openlora -n "__fish_openlora_using_subcommand verify" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
@@ -393,9 +404,66 @@ complete -c openlora -n "__fish_openlora_using_subcommand verify" -l offline -d 
 complete -c openlora -n "__fish_openlora_using_subcommand verify" -l accessible -d 'Plain lines instead of animated output'
 complete -c openlora -n "__fish_openlora_using_subcommand verify" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand verify" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand export" -l format -d 'peft: the adapter\'s folder; merged: the base with the adapter added; gguf: an adapter file of llama.cpp' -r -f -a "peft\t''
+merged\t''
+gguf\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand export" -l out -d 'New folder, or new file for gguf' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand export" -l base -d 'Base model: nano, a folder, a GGUF file, or a Hub id; the adapter\'s own when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand export" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand export" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand export" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand export" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand export" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand export" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand export" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand export" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand export" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand export" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand export" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand export" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand export" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand push" -l key -d 'Public key in PEM that must have made model.sig; repeat it for several' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand push" -l policy -d 'File with the checks that must pass and the signers that are allowed' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand push" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand push" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand push" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand push" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand push" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand push" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand push" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand push" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand push" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand push" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand push" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand push" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand push" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand pull" -l out -d 'Copy it to this folder, too' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand pull" -l key -d 'Public key in PEM that must have made model.sig; repeat it for several' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand pull" -l policy -d 'File with the checks that must pass and the signers that are allowed' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand pull" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand pull" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand pull" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand pull" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand pull" -l update -d 'Accept that the place holds another package than when it was first pulled'
+complete -c openlora -n "__fish_openlora_using_subcommand pull" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand pull" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand pull" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand pull" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand pull" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand pull" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand pull" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand pull" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand pull" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l max-fee -d 'Most that a unit of gas may cost, in gwei' -r
 complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l server -d 'Address that may serve the adapter; the publisher when left out' -r
 complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l adapter -d 'Adapter to publish a version of; found by its name when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l uri -d 'Where others can pull the package, for the release to say; where it was pushed when left out' -r
 complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l account -d 'Account that signs and pays; wallet.account when left out' -r
 complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l password-file -d 'File with the password, or - for standard input' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
@@ -406,6 +474,7 @@ always\t''
 never\t''"
 complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l dry-run -d 'Show what would be sent and what it costs, and send nothing'
 complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l contracts -d 'Put openlora\'s contracts on the chain instead of a package'
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l agent -d 'Also register the adapter in the chain\'s registry of agents (ERC-8004)'
 complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l json -d 'Print the result as JSON; implies --no-input'
 complete -c openlora -n "__fish_openlora_using_subcommand deploy" -s q -l quiet -d 'Say less on stderr'
 complete -c openlora -n "__fish_openlora_using_subcommand deploy" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
@@ -679,9 +748,11 @@ complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_see
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l host -d 'Address to listen on' -r
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l port -d 'Port to listen on; 0 takes a free one' -r
+complete -c openlora -n "__fish_openlora_using_subcommand serve" -l socket -d 'Listen on a socket in the file system instead; calls are free' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l base -d 'Base model: nano, a folder, a GGUF file, or a Hub id' -r
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l adapter -d 'Adapter to serve; repeat it for several' -r
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l adapters -d 'Folder whose folders are adapters, packages or runs; each is served under its folder\'s name' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand serve" -l from-registry -d 'Fetch what the network\'s registry registers when it is first called' -r
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l engine -d 'What computes answers: auto, mistralrs or native' -r
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l parallel -d 'Calls that the native engine answers at once for one adapter' -r
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l quant -d 'Weights in memory: auto, f32, q8_0, q4_0 or q4k' -r
@@ -705,6 +776,29 @@ complete -c openlora -n "__fish_openlora_using_subcommand serve" -l offline -d '
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l accessible -d 'Plain lines instead of animated output'
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand run" -l base -d 'Base model on this machine, a folder or a GGUF file; the embedded one when left out' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand run" -l memory -d 'Memory of the container' -r
+complete -c openlora -n "__fish_openlora_using_subcommand run" -l cpus -d 'Processors of the container, such as 2 or 0.5; all when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand run" -l pids -d 'Processes and threads of the container' -r
+complete -c openlora -n "__fish_openlora_using_subcommand run" -l socket -d 'Take calls on this socket in the file system instead of a port' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand run" -l port -d 'Port to take calls on; 0 takes a free one' -r
+complete -c openlora -n "__fish_openlora_using_subcommand run" -l runtime -d 'What starts the container: auto, runc, crun, youki or builtin' -r
+complete -c openlora -n "__fish_openlora_using_subcommand run" -l waive -d 'Limit that may be missing if this machine cannot enforce it; repeat it for several' -r
+complete -c openlora -n "__fish_openlora_using_subcommand run" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand run" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand run" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand run" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand run" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand run" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand run" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand run" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand run" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand run" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand run" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand run" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand run" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand chat" -l adapter -d 'Adapter to talk to; the newest run\'s when left out' -r
 complete -c openlora -n "__fish_openlora_using_subcommand chat" -l base -d 'Base model: nano, a folder, a GGUF file, or a Hub id' -r
 complete -c openlora -n "__fish_openlora_using_subcommand chat" -l engine -d 'What computes answers: auto, mistralrs or native' -r
@@ -853,7 +947,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand audit" -s h -l help -d
 complete -c openlora -n "__fish_openlora_using_subcommand audit" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l again -d 'Ask again for the answer to a call that was paid and not answered, with the same payment' -r
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l url -d 'Server address; the project\'s own when left out' -r
-complete -c openlora -n "__fish_openlora_using_subcommand call" -l adapter -d 'Adapter to call; needed when the server has several' -r
+complete -c openlora -n "__fish_openlora_using_subcommand call" -l adapter -d 'Adapter to call: its name at the server; or NAME@0xREGISTRY or an adapter id, whose servers are looked up' -r
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l kind -d 'Kind of call; what the adapter was trained for when left out' -r -f -a "chat\t''
 classify\t''"
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l max-price -d 'Most that the call may cost, in token units' -r
@@ -883,6 +977,67 @@ complete -c openlora -n "__fish_openlora_using_subcommand call" -l offline -d 'N
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l accessible -d 'Plain lines instead of animated output'
 complete -c openlora -n "__fish_openlora_using_subcommand call" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand call" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand search" -l limit -d 'Most results' -r
+complete -c openlora -n "__fish_openlora_using_subcommand search" -l discovery -d 'Server or facilitator whose list of paid resources is searched too; repeat it for several' -r
+complete -c openlora -n "__fish_openlora_using_subcommand search" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand search" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand search" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand search" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand search" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand search" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand search" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand search" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand search" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand search" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand search" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand search" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand search" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand proxy" -l listen -d 'Address and port to listen on; port 0 takes a free one' -r
+complete -c openlora -n "__fish_openlora_using_subcommand proxy" -l url -d 'Server of plain model names; they are looked up in the registry when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand proxy" -l budget -d 'Most that all calls and deposits of this home may take in a day (UTC), in token units' -r
+complete -c openlora -n "__fish_openlora_using_subcommand proxy" -l per-key -d 'Most that the calls of one caller\'s key may cost in a day (UTC), in token units' -r
+complete -c openlora -n "__fish_openlora_using_subcommand proxy" -l max-price -d 'Most that one call may cost, in token units' -r
+complete -c openlora -n "__fish_openlora_using_subcommand proxy" -l new-key -d 'Make a key for a caller, print it once with its setting, and stop' -r
+complete -c openlora -n "__fish_openlora_using_subcommand proxy" -l from -d 'Account that pays; wallet.account or the only one when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand proxy" -l password-file -d 'File with the password, or - for standard input' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand proxy" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand proxy" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand proxy" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand proxy" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand proxy" -l expose -d 'Allow an address that other machines can reach; callers need keys then'
+complete -c openlora -n "__fish_openlora_using_subcommand proxy" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand proxy" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand proxy" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand proxy" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand proxy" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand proxy" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand proxy" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand proxy" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand proxy" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand mcp" -l url -d 'Server of plain model names; they are looked up in the registry when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand mcp" -l budget -d 'Most that all calls and deposits of this home may take in a day (UTC), in token units' -r
+complete -c openlora -n "__fish_openlora_using_subcommand mcp" -l max-price -d 'Most that one call may cost, in token units' -r
+complete -c openlora -n "__fish_openlora_using_subcommand mcp" -l from -d 'Account that pays; wallet.account or the only one when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand mcp" -l password-file -d 'File with the password, or - for standard input' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand mcp" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand mcp" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand mcp" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand mcp" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand mcp" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand mcp" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand mcp" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand mcp" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand mcp" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand mcp" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand mcp" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand mcp" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand mcp" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand channel; and not __fish_seen_subcommand_from open list topup refund withdraw help" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand channel; and not __fish_seen_subcommand_from open list topup refund withdraw help" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
 complete -c openlora -n "__fish_openlora_using_subcommand channel; and not __fish_seen_subcommand_from open list topup refund withdraw help" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
@@ -1032,6 +1187,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_s
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from list" -l accessible -d 'Plain lines instead of animated output'
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -l proof -d 'File for the proof that the call is in the server\'s transparency log' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -l url -d 'Server to ask; the one that was paid, or this home\'s own, when left out' -r
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
@@ -1108,6 +1264,121 @@ complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_s
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Compare a receipt with what was signed and with the chain'
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from help" -f -a "replay" -d 'Compute a call again here and compare its answer: exit 9, and where they differ, when they do'
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and not __fish_seen_subcommand_from head prove consistency verify count help" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand log; and not __fish_seen_subcommand_from head prove consistency verify count help" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand log; and not __fish_seen_subcommand_from head prove consistency verify count help" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand log; and not __fish_seen_subcommand_from head prove consistency verify count help" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand log; and not __fish_seen_subcommand_from head prove consistency verify count help" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and not __fish_seen_subcommand_from head prove consistency verify count help" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and not __fish_seen_subcommand_from head prove consistency verify count help" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and not __fish_seen_subcommand_from head prove consistency verify count help" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and not __fish_seen_subcommand_from head prove consistency verify count help" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and not __fish_seen_subcommand_from head prove consistency verify count help" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and not __fish_seen_subcommand_from head prove consistency verify count help" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and not __fish_seen_subcommand_from head prove consistency verify count help" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and not __fish_seen_subcommand_from head prove consistency verify count help" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and not __fish_seen_subcommand_from head prove consistency verify count help" -f -a "head" -d 'Show the log\'s size and root as signed; this home\'s own log is first brought up to date'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and not __fish_seen_subcommand_from head prove consistency verify count help" -f -a "prove" -d 'Prove that an entry is in the log'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and not __fish_seen_subcommand_from head prove consistency verify count help" -f -a "consistency" -d 'Prove that the log only grew between two checkpoints: exit 9 when it did not'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and not __fish_seen_subcommand_from head prove consistency verify count help" -f -a "verify" -d 'Check a proof without a network: exit 9 when it proves nothing'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and not __fish_seen_subcommand_from head prove consistency verify count help" -f -a "count" -d 'Read all entries, compare them with the signed root and count them'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and not __fish_seen_subcommand_from head prove consistency verify count help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from head" -l log -d 'Server or folder with the log; this home\'s own when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from head" -l vkey -d 'Public key of the log, or a file with it' -r
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from head" -l out -d 'File to keep the signed checkpoint in, to compare with later' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from head" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from head" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from head" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from head" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from head" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from head" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from head" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from head" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from head" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from head" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from head" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from head" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from head" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from prove" -l log -d 'Server or folder with the log; this home\'s own when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from prove" -l vkey -d 'Public key of the log, or a file with it' -r
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from prove" -l out -d 'File for the proof, NAME.tlog-proof; standard output when left out' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from prove" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from prove" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from prove" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from prove" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from prove" -l sealed -d 'Leave out what only the parties of the call know'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from prove" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from prove" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from prove" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from prove" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from prove" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from prove" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from prove" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from prove" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from prove" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from consistency" -l log -d 'Server or folder with the log; this home\'s own when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from consistency" -l vkey -d 'Public key of the log, or a file with it' -r
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from consistency" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from consistency" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from consistency" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from consistency" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from consistency" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from consistency" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from consistency" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from consistency" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from consistency" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from consistency" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from consistency" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from consistency" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from consistency" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from verify" -l vkey -d 'Public key of the log, or a file with it; this home\'s own when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from verify" -l checkpoint -d 'Checkpoint that was kept, to compare with the one in the proof' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from verify" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from verify" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from verify" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from verify" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from verify" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from verify" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from verify" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from verify" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from verify" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from verify" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from verify" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from count" -l log -d 'Server or folder with the log; this home\'s own when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from count" -l vkey -d 'Public key of the log, or a file with it' -r
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from count" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from count" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from count" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from count" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from count" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from count" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from count" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from count" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from count" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from count" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from count" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from count" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from count" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from help" -f -a "head" -d 'Show the log\'s size and root as signed; this home\'s own log is first brought up to date'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from help" -f -a "prove" -d 'Prove that an entry is in the log'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from help" -f -a "consistency" -d 'Prove that the log only grew between two checkpoints: exit 9 when it did not'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Check a proof without a network: exit 9 when it proves nothing'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from help" -f -a "count" -d 'Read all entries, compare them with the signed root and count them'
+complete -c openlora -n "__fish_openlora_using_subcommand log; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c openlora -n "__fish_openlora_using_subcommand devnet; and not __fish_seen_subcommand_from start stop status reset help" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand devnet; and not __fish_seen_subcommand_from start stop status reset help" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
 complete -c openlora -n "__fish_openlora_using_subcommand devnet; and not __fish_seen_subcommand_from start stop status reset help" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
@@ -1317,35 +1588,43 @@ complete -c openlora -n "__fish_openlora_using_subcommand man" -l offline -d 'No
 complete -c openlora -n "__fish_openlora_using_subcommand man" -l accessible -d 'Plain lines instead of animated output'
 complete -c openlora -n "__fish_openlora_using_subcommand man" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand man" -s V -l version -d 'Print version'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "demo" -d 'Run the whole story on the embedded base model, really executed'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "init" -d 'Write a new project from a template'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "doctor" -d 'Check the machine: processor, memory, disk, folders, models'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "data" -d 'Look at training data before using it'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "train" -d 'Train a LoRA adapter'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "eval" -d 'Measure an adapter against its base on labelled data'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "attribution" -d 'Build and check the index that calls are attributed with'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "package" -d 'Write a signed package from a finished run'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "verify" -d 'Check a package: structure, digests, signature, base, data'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "deploy" -d 'Register a package in the chain\'s registry, or publish its next version there'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "explore" -d 'Show what the registry knows: releases, split, servers, calls, revenue'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "earnings" -d 'Show what calls earned: today, 7 days, 30 days, all; pending, settled, withdrawable'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "dash" -d 'Show calls, attribution and money live on the terminal'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "wallet" -d 'Keep accounts in encrypted files'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "serve" -d 'Answer calls over HTTP'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "chat" -d 'Talk to an adapter in this terminal, without a server'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "bench" -d 'Measure how fast this machine answers'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "settle" -d 'Claim what calls have cost, and have it sent to the splitters'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "withdraw" -d 'Pay out your share of the splitters, and the contributor pools\''
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "claim" -d 'Fetch what contributor pools owe you, with only an address, a published log and a chain'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "audit" -d 'Compute again what a server published of an adapter\'s calls, and hold it against the chain'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "call" -d 'Send one call to a server, pay for it, and print the answer'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "channel" -d 'Open, list, fill and empty the channels that calls are paid from'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "receipts" -d 'Show what calls have cost, and check servers\' receipts'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "devnet" -d 'Run a development chain on this machine'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "config" -d 'Show and change settings'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "completions" -d 'Print a completion script for a shell'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "man" -d 'Print the manual page'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve chat bench settle withdraw claim audit call channel receipts devnet config completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "demo" -d 'Run the whole story on the embedded base model, really executed'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "init" -d 'Write a new project from a template'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "doctor" -d 'Check the machine: processor, memory, disk, folders, models'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "data" -d 'Look at training data before using it'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "train" -d 'Train a LoRA adapter'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "eval" -d 'Measure an adapter against its base on labelled data'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "attribution" -d 'Build and check the index that calls are attributed with'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "package" -d 'Write a signed package from a finished run'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "verify" -d 'Check a package: structure, digests, signature, base, data'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "export" -d 'Write an adapter for other programs: PEFT, a merged model, llama.cpp'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "push" -d 'Put a package where others can pull it'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "pull" -d 'Bring a package here from a registry, the Hub, a web folder, or where a chain says that it is'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "deploy" -d 'Register a package in the chain\'s registry, or publish its next version there'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "explore" -d 'Show what the registry knows: releases, split, servers, calls, revenue'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "earnings" -d 'Show what calls earned: today, 7 days, 30 days, all; pending, settled, withdrawable'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "dash" -d 'Show calls, attribution and money live on the terminal'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "wallet" -d 'Keep accounts in encrypted files'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "serve" -d 'Answer calls over HTTP'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "run" -d 'Run an adapter in a container that reads nothing else and reaches no network'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "chat" -d 'Talk to an adapter in this terminal, without a server'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "bench" -d 'Measure how fast this machine answers'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "settle" -d 'Claim what calls have cost, and have it sent to the splitters'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "withdraw" -d 'Pay out your share of the splitters, and the contributor pools\''
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "claim" -d 'Fetch what contributor pools owe you, with only an address, a published log and a chain'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "audit" -d 'Compute again what a server published of an adapter\'s calls, and hold it against the chain'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "call" -d 'Send one call to a server, pay for it, and print the answer'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "search" -d 'Find adapters: price, servers, latency, calls, returning payers, evaluation'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "proxy" -d 'Answer in OpenAI\'s form on this machine, and pay for the calls within a budget'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "mcp" -d 'Offer adapters to an agent as tools that pay for their calls (MCP on standard input and output)'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "channel" -d 'Open, list, fill and empty the channels that calls are paid from'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "receipts" -d 'Show what calls have cost, and check servers\' receipts'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "log" -d 'Prove that calls are in a server\'s transparency log, and that nothing in it was changed'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "devnet" -d 'Run a development chain on this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "config" -d 'Show and change settings'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "completions" -d 'Print a completion script for a shell'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "man" -d 'Print the manual page'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from data" -f -a "check" -d 'Report on formats, duplicates, label balance and lengths'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from data" -f -a "preview" -d 'Show rows as the model sees them, learned tokens coloured'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from data" -f -a "split" -d 'Divide rows into train, valid and test files, the same way every time'
@@ -1374,6 +1653,11 @@ complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from receipts" -f -a "pending" -d 'List the calls that were paid and not answered'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from receipts" -f -a "verify" -d 'Compare a receipt with what was signed and with the chain'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from receipts" -f -a "replay" -d 'Compute a call again here and compare its answer: exit 9, and where they differ, when they do'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from log" -f -a "head" -d 'Show the log\'s size and root as signed; this home\'s own log is first brought up to date'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from log" -f -a "prove" -d 'Prove that an entry is in the log'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from log" -f -a "consistency" -d 'Prove that the log only grew between two checkpoints: exit 9 when it did not'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from log" -f -a "verify" -d 'Check a proof without a network: exit 9 when it proves nothing'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from log" -f -a "count" -d 'Read all entries, compare them with the signed root and count them'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from devnet" -f -a "start" -d 'Start it, or say where it runs'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from devnet" -f -a "stop" -d 'Stop it; its state stays'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from devnet" -f -a "status" -d 'Say whether it runs, where, and how much it holds'

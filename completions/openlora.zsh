@@ -514,6 +514,8 @@ _arguments "${_arguments_options[@]}" : \
 '()--adapter=[Folder of an adapter made elsewhere, in PEFT'\''s format]:DIR:_files' \
 '--out=[Folder for the package; \`package\` inside the run when left out]:DIR:_files' \
 '--account=[Account that signs; wallet.account when left out]:NAME:_default' \
+'--image=[Write a container image too, an OCI layout; beside the package when no folder is given]::DIR:_files' \
+'--binary=[Program for the image; this one when left out]:FILE:_files' \
 '--base=[Base model\: nano, a folder, a GGUF file, or a Hub id]:PATH|ID:_default' \
 '--password-file=[File with the password, or - for standard input]:F|-:_files' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
@@ -543,6 +545,7 @@ _arguments "${_arguments_options[@]}" : \
 '--base=[Base model to compare with; what the package names when it is on this machine]:PATH|ID:_default' \
 '(--policy)*--key=[Public key in PEM that must have made model.sig; repeat it for several]:FILE:_files' \
 '--policy=[File with the checks that must pass and the signers that are allowed]:FILE:_files' \
+'--log=[Transparency log with the release\: a server, a folder, or the proof in a .tlog-proof file]:URL|DIR|FILE:_default' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
 '--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
@@ -565,11 +568,91 @@ _arguments "${_arguments_options[@]}" : \
 ':package -- Folder of the package:_files' \
 && ret=0
 ;;
+(export)
+_arguments "${_arguments_options[@]}" : \
+'--format=[peft\: the adapter'\''s folder; merged\: the base with the adapter added; gguf\: an adapter file of llama.cpp]:FORMAT:(peft merged gguf)' \
+'--out=[New folder, or new file for gguf]:PATH:_files' \
+'--base=[Base model\: nano, a folder, a GGUF file, or a Hub id; the adapter'\''s own when left out]:PATH|ID:_default' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+'::adapter -- Package, run, or folder of an adapter; the latest run when left out:_files' \
+&& ret=0
+;;
+(push)
+_arguments "${_arguments_options[@]}" : \
+'(--policy)*--key=[Public key in PEM that must have made model.sig; repeat it for several]:FILE:_files' \
+'--policy=[File with the checks that must pass and the signers that are allowed]:FILE:_files' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+':package -- Folder of the package:_files' \
+':location -- oci\://HOST/REPOSITORY\[\:TAG\], oci-layout\:DIR\[\:TAG\], or dir\:PATH:_default' \
+&& ret=0
+;;
+(pull)
+_arguments "${_arguments_options[@]}" : \
+'--out=[Copy it to this folder, too]:DIR:_files' \
+'(--policy)*--key=[Public key in PEM that must have made model.sig; repeat it for several]:FILE:_files' \
+'--policy=[File with the checks that must pass and the signers that are allowed]:FILE:_files' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--update[Accept that the place holds another package than when it was first pulled]' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+':what -- oci\://…, hf\://OWNER/NAME, https\://…, oci-layout\:DIR, dir\:PATH; or NAME@0xREGISTRY, or an adapter'\''s id:_default' \
+&& ret=0
+;;
 (deploy)
 _arguments "${_arguments_options[@]}" : \
 '--max-fee=[Most that a unit of gas may cost, in gwei]:GWEI:_default' \
 '(--contracts)--server=[Address that may serve the adapter; the publisher when left out]:ADDRESS:_default' \
 '(--contracts)--adapter=[Adapter to publish a version of; found by its name when left out]:ID:_default' \
+'(--contracts)--uri=[Where others can pull the package, for the release to say; where it was pushed when left out]:LOCATION:_default' \
 '--account=[Account that signs and pays; wallet.account when left out]:NAME:_default' \
 '--password-file=[File with the password, or - for standard input]:F|-:_files' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
@@ -578,6 +661,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[When to colour output]:WHEN:(auto always never)' \
 '--dry-run[Show what would be sent and what it costs, and send nothing]' \
 '--contracts[Put openlora'\''s contracts on the chain instead of a package]' \
+'(--contracts)--agent[Also register the adapter in the chain'\''s registry of agents (ERC-8004)]' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
 '(-v --verbose)--quiet[Say less on stderr]' \
@@ -1016,9 +1100,11 @@ esac
 _arguments "${_arguments_options[@]}" : \
 '--host=[Address to listen on]:ADDRESS:_default' \
 '--port=[Port to listen on; 0 takes a free one]:PORT:_default' \
+'(--host --port --expose)--socket=[Listen on a socket in the file system instead; calls are free]:PATH:_files' \
 '--base=[Base model\: nano, a folder, a GGUF file, or a Hub id]:PATH|ID:_default' \
 '*--adapter=[Adapter to serve; repeat it for several]:NAME=PATH:_default' \
 '--adapters=[Folder whose folders are adapters, packages or runs; each is served under its folder'\''s name]:DIR:_files' \
+'--from-registry=[Fetch what the network'\''s registry registers when it is first called]::ADDRESS:_default' \
 '--engine=[What computes answers\: auto, mistralrs or native]:NAME:_default' \
 '--parallel=[Calls that the native engine answers at once for one adapter]:N:_default' \
 '--quant=[Weights in memory\: auto, f32, q8_0, q4_0 or q4k]:NAME:_default' \
@@ -1045,6 +1131,37 @@ _arguments "${_arguments_options[@]}" : \
 '--help[Print help]' \
 '-V[Print version]' \
 '--version[Print version]' \
+&& ret=0
+;;
+(run)
+_arguments "${_arguments_options[@]}" : \
+'--base=[Base model on this machine, a folder or a GGUF file; the embedded one when left out]:PATH:_files' \
+'--memory=[Memory of the container]:SIZE:_default' \
+'--cpus=[Processors of the container, such as 2 or 0.5; all when left out]:N:_default' \
+'--pids=[Processes and threads of the container]:N:_default' \
+'(--port)--socket=[Take calls on this socket in the file system instead of a port]:PATH:_files' \
+'--port=[Port to take calls on; 0 takes a free one]:PORT:_default' \
+'--runtime=[What starts the container\: auto, runc, crun, youki or builtin]:NAME:_default' \
+'*--waive=[Limit that may be missing if this machine cannot enforce it; repeat it for several]:LIMIT:_default' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+':target -- Folder of an image layout, or of a package:_files' \
 && ret=0
 ;;
 (chat)
@@ -1279,7 +1396,7 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 '(--url --adapter --kind --max-tokens --temperature --system --stream --static-shares)--again=[Ask again for the answer to a call that was paid and not answered, with the same payment]:ID:_default' \
 '--url=[Server address; the project'\''s own when left out]:URL:_default' \
-'--adapter=[Adapter to call; needed when the server has several]:NAME:_default' \
+'--adapter=[Adapter to call\: its name at the server; or NAME@0xREGISTRY or an adapter id, whose servers are looked up]:NAME:_default' \
 '--kind=[Kind of call; what the adapter was trained for when left out]:KIND:(chat classify)' \
 '--max-price=[Most that the call may cost, in token units]:P:_default' \
 '--max-deposit=[Most that the call may put into channels, in token units; as much as it may cost when left out]:P:_default' \
@@ -1310,6 +1427,89 @@ _arguments "${_arguments_options[@]}" : \
 '-V[Print version]' \
 '--version[Print version]' \
 '::prompt -- What to say or classify; `-` reads standard input:_default' \
+&& ret=0
+;;
+(search)
+_arguments "${_arguments_options[@]}" : \
+'--limit=[Most results]:N:_default' \
+'*--discovery=[Server or facilitator whose list of paid resources is searched too; repeat it for several]:URL:_default' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+'*::text -- Words that must occur; everything when left out:_default' \
+&& ret=0
+;;
+(proxy)
+_arguments "${_arguments_options[@]}" : \
+'--listen=[Address and port to listen on; port 0 takes a free one]:HOST:PORT:_default' \
+'--url=[Server of plain model names; they are looked up in the registry when left out]:URL:_default' \
+'--budget=[Most that all calls and deposits of this home may take in a day (UTC), in token units]:AMOUNT:_default' \
+'--per-key=[Most that the calls of one caller'\''s key may cost in a day (UTC), in token units]:AMOUNT:_default' \
+'--max-price=[Most that one call may cost, in token units]:AMOUNT:_default' \
+'(--listen --expose --url)--new-key=[Make a key for a caller, print it once with its setting, and stop]:NAME:_default' \
+'--from=[Account that pays; wallet.account or the only one when left out]:WALLET:_default' \
+'--password-file=[File with the password, or - for standard input]:F|-:_files' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--expose[Allow an address that other machines can reach; callers need keys then]' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+&& ret=0
+;;
+(mcp)
+_arguments "${_arguments_options[@]}" : \
+'--url=[Server of plain model names; they are looked up in the registry when left out]:URL:_default' \
+'--budget=[Most that all calls and deposits of this home may take in a day (UTC), in token units]:AMOUNT:_default' \
+'--max-price=[Most that one call may cost, in token units]:AMOUNT:_default' \
+'--from=[Account that pays; wallet.account or the only one when left out]:WALLET:_default' \
+'--password-file=[File with the password, or - for standard input]:F|-:_files' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
 && ret=0
 ;;
 (channel)
@@ -1565,6 +1765,7 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (show)
 _arguments "${_arguments_options[@]}" : \
+'(--why)--proof=[File for the proof that the call is in the server'\''s transparency log]:FILE:_files' \
 '--url=[Server to ask; the one that was paid, or this home'\''s own, when left out]:URL:_default' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
@@ -1693,6 +1894,207 @@ _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
 (replay)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
+;;
+(log)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+":: :_openlora__subcmd__log_commands" \
+"*::: :->log" \
+&& ret=0
+
+    case $state in
+    (log)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-log-command-$line[1]:"
+        case $line[1] in
+            (head)
+_arguments "${_arguments_options[@]}" : \
+'--log=[Server or folder with the log; this home'\''s own when left out]:URL|DIR:_default' \
+'--vkey=[Public key of the log, or a file with it]:KEY|FILE:_default' \
+'--out=[File to keep the signed checkpoint in, to compare with later]:FILE:_files' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+&& ret=0
+;;
+(prove)
+_arguments "${_arguments_options[@]}" : \
+'--log=[Server or folder with the log; this home'\''s own when left out]:URL|DIR:_default' \
+'--vkey=[Public key of the log, or a file with it]:KEY|FILE:_default' \
+'--out=[File for the proof, NAME.tlog-proof; standard output when left out]:FILE:_files' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--sealed[Leave out what only the parties of the call know]' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+':id -- Request id of a call, the number of a record, or the SHA-256 of a release'\''s manifest:_default' \
+&& ret=0
+;;
+(consistency)
+_arguments "${_arguments_options[@]}" : \
+'--log=[Server or folder with the log; this home'\''s own when left out]:URL|DIR:_default' \
+'--vkey=[Public key of the log, or a file with it]:KEY|FILE:_default' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+':from -- Earlier checkpoint\: a file, the number of entries, or SIZE\:ROOT as in an anchor:_default' \
+':to -- Later checkpoint\: a file, the number of entries, or SIZE\:ROOT as in an anchor:_default' \
+&& ret=0
+;;
+(verify)
+_arguments "${_arguments_options[@]}" : \
+'--vkey=[Public key of the log, or a file with it; this home'\''s own when left out]:KEY|FILE:_default' \
+'--checkpoint=[Checkpoint that was kept, to compare with the one in the proof]:FILE:_files' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+':proof -- The .tlog-proof file:_files' \
+&& ret=0
+;;
+(count)
+_arguments "${_arguments_options[@]}" : \
+'--log=[Server or folder with the log; this home'\''s own when left out]:URL|DIR:_default' \
+'--vkey=[Public key of the log, or a file with it]:KEY|FILE:_default' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_openlora__subcmd__log__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-log-help-command-$line[1]:"
+        case $line[1] in
+            (head)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(prove)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(consistency)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(verify)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(count)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
@@ -2181,6 +2583,18 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(export)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(push)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(pull)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (deploy)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -2257,6 +2671,10 @@ esac
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(run)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (chat)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -2298,6 +2716,18 @@ _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
 (call)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(search)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(proxy)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(mcp)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
@@ -2366,6 +2796,42 @@ _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
 (replay)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+(log)
+_arguments "${_arguments_options[@]}" : \
+":: :_openlora__subcmd__help__subcmd__log_commands" \
+"*::: :->log" \
+&& ret=0
+
+    case $state in
+    (log)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-help-log-command-$line[1]:"
+        case $line[1] in
+            (head)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(prove)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(consistency)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(verify)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(count)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
@@ -2470,12 +2936,16 @@ _openlora_commands() {
 'attribution:Build and check the index that calls are attributed with' \
 'package:Write a signed package from a finished run' \
 'verify:Check a package\: structure, digests, signature, base, data' \
+'export:Write an adapter for other programs\: PEFT, a merged model, llama.cpp' \
+'push:Put a package where others can pull it' \
+'pull:Bring a package here from a registry, the Hub, a web folder, or where a chain says that it is' \
 'deploy:Register a package in the chain'\''s registry, or publish its next version there' \
 'explore:Show what the registry knows\: releases, split, servers, calls, revenue' \
 'earnings:Show what calls earned\: today, 7 days, 30 days, all; pending, settled, withdrawable' \
 'dash:Show calls, attribution and money live on the terminal' \
 'wallet:Keep accounts in encrypted files' \
 'serve:Answer calls over HTTP' \
+'run:Run an adapter in a container that reads nothing else and reaches no network' \
 'chat:Talk to an adapter in this terminal, without a server' \
 'bench:Measure how fast this machine answers' \
 'settle:Claim what calls have cost, and have it sent to the splitters' \
@@ -2483,8 +2953,12 @@ _openlora_commands() {
 'claim:Fetch what contributor pools owe you, with only an address, a published log and a chain' \
 'audit:Compute again what a server published of an adapter'\''s calls, and hold it against the chain' \
 'call:Send one call to a server, pay for it, and print the answer' \
+'search:Find adapters\: price, servers, latency, calls, returning payers, evaluation' \
+'proxy:Answer in OpenAI'\''s form on this machine, and pay for the calls within a budget' \
+'mcp:Offer adapters to an agent as tools that pay for their calls (MCP on standard input and output)' \
 'channel:Open, list, fill and empty the channels that calls are paid from' \
 'receipts:Show what calls have cost, and check servers'\'' receipts' \
+'log:Prove that calls are in a server'\''s transparency log, and that nothing in it was changed' \
 'devnet:Run a development chain on this machine' \
 'config:Show and change settings' \
 'completions:Print a completion script for a shell' \
@@ -2919,6 +3393,11 @@ _openlora__subcmd__explore_commands() {
     local commands; commands=()
     _describe -t commands 'openlora explore commands' commands "$@"
 }
+(( $+functions[_openlora__subcmd__export_commands] )) ||
+_openlora__subcmd__export_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora export commands' commands "$@"
+}
 (( $+functions[_openlora__subcmd__help_commands] )) ||
 _openlora__subcmd__help_commands() {
     local commands; commands=(
@@ -2931,12 +3410,16 @@ _openlora__subcmd__help_commands() {
 'attribution:Build and check the index that calls are attributed with' \
 'package:Write a signed package from a finished run' \
 'verify:Check a package\: structure, digests, signature, base, data' \
+'export:Write an adapter for other programs\: PEFT, a merged model, llama.cpp' \
+'push:Put a package where others can pull it' \
+'pull:Bring a package here from a registry, the Hub, a web folder, or where a chain says that it is' \
 'deploy:Register a package in the chain'\''s registry, or publish its next version there' \
 'explore:Show what the registry knows\: releases, split, servers, calls, revenue' \
 'earnings:Show what calls earned\: today, 7 days, 30 days, all; pending, settled, withdrawable' \
 'dash:Show calls, attribution and money live on the terminal' \
 'wallet:Keep accounts in encrypted files' \
 'serve:Answer calls over HTTP' \
+'run:Run an adapter in a container that reads nothing else and reaches no network' \
 'chat:Talk to an adapter in this terminal, without a server' \
 'bench:Measure how fast this machine answers' \
 'settle:Claim what calls have cost, and have it sent to the splitters' \
@@ -2944,8 +3427,12 @@ _openlora__subcmd__help_commands() {
 'claim:Fetch what contributor pools owe you, with only an address, a published log and a chain' \
 'audit:Compute again what a server published of an adapter'\''s calls, and hold it against the chain' \
 'call:Send one call to a server, pay for it, and print the answer' \
+'search:Find adapters\: price, servers, latency, calls, returning payers, evaluation' \
+'proxy:Answer in OpenAI'\''s form on this machine, and pay for the calls within a budget' \
+'mcp:Offer adapters to an agent as tools that pay for their calls (MCP on standard input and output)' \
 'channel:Open, list, fill and empty the channels that calls are paid from' \
 'receipts:Show what calls have cost, and check servers'\'' receipts' \
+'log:Prove that calls are in a server'\''s transparency log, and that nothing in it was changed' \
 'devnet:Run a development chain on this machine' \
 'config:Show and change settings' \
 'completions:Print a completion script for a shell' \
@@ -3176,6 +3663,11 @@ _openlora__subcmd__help__subcmd__explore_commands() {
     local commands; commands=()
     _describe -t commands 'openlora help explore commands' commands "$@"
 }
+(( $+functions[_openlora__subcmd__help__subcmd__export_commands] )) ||
+_openlora__subcmd__help__subcmd__export_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help export commands' commands "$@"
+}
 (( $+functions[_openlora__subcmd__help__subcmd__help_commands] )) ||
 _openlora__subcmd__help__subcmd__help_commands() {
     local commands; commands=()
@@ -3186,15 +3678,71 @@ _openlora__subcmd__help__subcmd__init_commands() {
     local commands; commands=()
     _describe -t commands 'openlora help init commands' commands "$@"
 }
+(( $+functions[_openlora__subcmd__help__subcmd__log_commands] )) ||
+_openlora__subcmd__help__subcmd__log_commands() {
+    local commands; commands=(
+'head:Show the log'\''s size and root as signed; this home'\''s own log is first brought up to date' \
+'prove:Prove that an entry is in the log' \
+'consistency:Prove that the log only grew between two checkpoints\: exit 9 when it did not' \
+'verify:Check a proof without a network\: exit 9 when it proves nothing' \
+'count:Read all entries, compare them with the signed root and count them' \
+    )
+    _describe -t commands 'openlora help log commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__log__subcmd__consistency_commands] )) ||
+_openlora__subcmd__help__subcmd__log__subcmd__consistency_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help log consistency commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__log__subcmd__count_commands] )) ||
+_openlora__subcmd__help__subcmd__log__subcmd__count_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help log count commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__log__subcmd__head_commands] )) ||
+_openlora__subcmd__help__subcmd__log__subcmd__head_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help log head commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__log__subcmd__prove_commands] )) ||
+_openlora__subcmd__help__subcmd__log__subcmd__prove_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help log prove commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__log__subcmd__verify_commands] )) ||
+_openlora__subcmd__help__subcmd__log__subcmd__verify_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help log verify commands' commands "$@"
+}
 (( $+functions[_openlora__subcmd__help__subcmd__man_commands] )) ||
 _openlora__subcmd__help__subcmd__man_commands() {
     local commands; commands=()
     _describe -t commands 'openlora help man commands' commands "$@"
 }
+(( $+functions[_openlora__subcmd__help__subcmd__mcp_commands] )) ||
+_openlora__subcmd__help__subcmd__mcp_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help mcp commands' commands "$@"
+}
 (( $+functions[_openlora__subcmd__help__subcmd__package_commands] )) ||
 _openlora__subcmd__help__subcmd__package_commands() {
     local commands; commands=()
     _describe -t commands 'openlora help package commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__proxy_commands] )) ||
+_openlora__subcmd__help__subcmd__proxy_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help proxy commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__pull_commands] )) ||
+_openlora__subcmd__help__subcmd__pull_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help pull commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__push_commands] )) ||
+_openlora__subcmd__help__subcmd__push_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help push commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__help__subcmd__receipts_commands] )) ||
 _openlora__subcmd__help__subcmd__receipts_commands() {
@@ -3231,6 +3779,16 @@ _openlora__subcmd__help__subcmd__receipts__subcmd__show_commands() {
 _openlora__subcmd__help__subcmd__receipts__subcmd__verify_commands() {
     local commands; commands=()
     _describe -t commands 'openlora help receipts verify commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__run_commands] )) ||
+_openlora__subcmd__help__subcmd__run_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help run commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__search_commands] )) ||
+_openlora__subcmd__help__subcmd__search_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help search commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__help__subcmd__serve_commands] )) ||
 _openlora__subcmd__help__subcmd__serve_commands() {
@@ -3328,15 +3886,114 @@ _openlora__subcmd__init_commands() {
     local commands; commands=()
     _describe -t commands 'openlora init commands' commands "$@"
 }
+(( $+functions[_openlora__subcmd__log_commands] )) ||
+_openlora__subcmd__log_commands() {
+    local commands; commands=(
+'head:Show the log'\''s size and root as signed; this home'\''s own log is first brought up to date' \
+'prove:Prove that an entry is in the log' \
+'consistency:Prove that the log only grew between two checkpoints\: exit 9 when it did not' \
+'verify:Check a proof without a network\: exit 9 when it proves nothing' \
+'count:Read all entries, compare them with the signed root and count them' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'openlora log commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__log__subcmd__consistency_commands] )) ||
+_openlora__subcmd__log__subcmd__consistency_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora log consistency commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__log__subcmd__count_commands] )) ||
+_openlora__subcmd__log__subcmd__count_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora log count commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__log__subcmd__head_commands] )) ||
+_openlora__subcmd__log__subcmd__head_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora log head commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__log__subcmd__help_commands] )) ||
+_openlora__subcmd__log__subcmd__help_commands() {
+    local commands; commands=(
+'head:Show the log'\''s size and root as signed; this home'\''s own log is first brought up to date' \
+'prove:Prove that an entry is in the log' \
+'consistency:Prove that the log only grew between two checkpoints\: exit 9 when it did not' \
+'verify:Check a proof without a network\: exit 9 when it proves nothing' \
+'count:Read all entries, compare them with the signed root and count them' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'openlora log help commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__log__subcmd__help__subcmd__consistency_commands] )) ||
+_openlora__subcmd__log__subcmd__help__subcmd__consistency_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora log help consistency commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__log__subcmd__help__subcmd__count_commands] )) ||
+_openlora__subcmd__log__subcmd__help__subcmd__count_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora log help count commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__log__subcmd__help__subcmd__head_commands] )) ||
+_openlora__subcmd__log__subcmd__help__subcmd__head_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora log help head commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__log__subcmd__help__subcmd__help_commands] )) ||
+_openlora__subcmd__log__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora log help help commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__log__subcmd__help__subcmd__prove_commands] )) ||
+_openlora__subcmd__log__subcmd__help__subcmd__prove_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora log help prove commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__log__subcmd__help__subcmd__verify_commands] )) ||
+_openlora__subcmd__log__subcmd__help__subcmd__verify_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora log help verify commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__log__subcmd__prove_commands] )) ||
+_openlora__subcmd__log__subcmd__prove_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora log prove commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__log__subcmd__verify_commands] )) ||
+_openlora__subcmd__log__subcmd__verify_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora log verify commands' commands "$@"
+}
 (( $+functions[_openlora__subcmd__man_commands] )) ||
 _openlora__subcmd__man_commands() {
     local commands; commands=()
     _describe -t commands 'openlora man commands' commands "$@"
 }
+(( $+functions[_openlora__subcmd__mcp_commands] )) ||
+_openlora__subcmd__mcp_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora mcp commands' commands "$@"
+}
 (( $+functions[_openlora__subcmd__package_commands] )) ||
 _openlora__subcmd__package_commands() {
     local commands; commands=()
     _describe -t commands 'openlora package commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__proxy_commands] )) ||
+_openlora__subcmd__proxy_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora proxy commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__pull_commands] )) ||
+_openlora__subcmd__pull_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora pull commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__push_commands] )) ||
+_openlora__subcmd__push_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora push commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__receipts_commands] )) ||
 _openlora__subcmd__receipts_commands() {
@@ -3416,6 +4073,16 @@ _openlora__subcmd__receipts__subcmd__show_commands() {
 _openlora__subcmd__receipts__subcmd__verify_commands() {
     local commands; commands=()
     _describe -t commands 'openlora receipts verify commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__run_commands] )) ||
+_openlora__subcmd__run_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora run commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__search_commands] )) ||
+_openlora__subcmd__search_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora search commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__serve_commands] )) ||
 _openlora__subcmd__serve_commands() {
