@@ -69,6 +69,9 @@ fn give_back() {
     if !TAKEN.swap(false, Ordering::SeqCst) {
         return;
     }
+    // First, because what is typed as soon as the other screen is there belongs to the shell, which
+    // reads whole lines.
+    let _ = disable_raw_mode();
     let mut out = io::stdout();
     let _ = execute!(
         out,
@@ -78,7 +81,6 @@ fn give_back() {
         Show
     );
     let _ = out.flush();
-    let _ = disable_raw_mode();
 }
 
 /// Restores the terminal first, so that a panic message is readable.
