@@ -278,6 +278,11 @@ fn tmux_opens_filters_expands_exports_and_is_as_before() {
     tmux(&["send-keys", "-t", "dash", "q"]);
     let after = until("before\n");
     assert!(!after.contains("EARNED"), "{after}");
+    // Typed earlier, the answer would stand behind the prompt.
+    waiting::wait_for("the shell to ask for the next command", || {
+        let text = tmux(&["capture-pane", "-p", "-t", "dash"]);
+        text.trim_end().ends_with("ready$").then_some(())
+    });
     tmux(&["send-keys", "-t", "dash", "echo after", "Enter"]);
     until("\nafter");
     tmux(&["kill-server"]);

@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use openlora_market::{MarketHttp, ServerAddress, discovered};
-use tokio::{io::AsyncWriteExt, net::TcpListener, runtime::Runtime};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    runtime::Runtime,
+};
 
 /// A list on this machine; how often it was asked cannot be seen by a buyer who does not come.
 async fn listing() -> (String, tokio::task::JoinHandle<()>) {
@@ -11,6 +15,10 @@ async fn listing() -> (String, tokio::task::JoinHandle<()>) {
     let port = listener.local_addr().unwrap().port();
     let answering = tokio::spawn(async move {
         let (mut socket, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            assert_ne!(socket.read_buf(&mut request).await.unwrap(), 0);
+        }
         let body = "{\"items\": []}";
         let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length:";
         let answer = format!("{head} {}\r\n\r\n{body}", body.len());
