@@ -617,7 +617,7 @@ _arguments "${_arguments_options[@]}" : \
 '-V[Print version]' \
 '--version[Print version]' \
 ':package -- Folder of the package:_files' \
-':location -- oci\://HOST/REPOSITORY\[\:TAG\], oci-layout\:DIR\[\:TAG\], or dir\:PATH:_default' \
+':location -- oci\://HOST/REPOSITORY\:TAG, oci-layout\:DIR\:TAG, or dir\:PATH; the tag is latest when left out:_default' \
 && ret=0
 ;;
 (pull)

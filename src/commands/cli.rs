@@ -548,7 +548,7 @@ pub struct PushArgs {
     /// Folder of the package
     #[arg(value_name = "PKG")]
     pub package: PathBuf,
-    /// oci://HOST/REPOSITORY[:TAG], oci-layout:DIR[:TAG], or dir:PATH
+    /// oci://HOST/REPOSITORY:TAG, oci-layout:DIR:TAG, or dir:PATH; the tag is latest when left out
     #[arg(value_name = "LOCATION")]
     pub location: String,
     #[command(flatten)]
