@@ -9,6 +9,7 @@ use openlora_attribution::LogFolder;
 use openlora_core::{
     Word,
     error::{ExitClass, Failure, describe_decoding},
+    private::redact,
 };
 use openlora_ledger::{
     ReceiverKey,
@@ -117,7 +118,7 @@ impl LogSource {
         let bytes = match self {
             Self::Folder(folder) => folder.read(name),
             Self::Server { url, client } => {
-                fetch(client, &format!("{url}/attribution-log/{name}")).await?
+                fetch_file(client, &format!("{url}/attribution-log/{name}"), LARGEST).await?
             }
         };
         let Some(bytes) = bytes else { return Ok(None) };
@@ -132,9 +133,16 @@ impl LogSource {
     }
 }
 
-async fn fetch(client: &reqwest::Client, url: &str) -> Result<Option<Vec<u8>>, Failure> {
+/// A file of a server's log, of at most `largest` bytes; none if the server has no such file.
+pub(super) async fn fetch_file(
+    client: &reqwest::Client,
+    url: &str,
+    largest: usize,
+) -> Result<Option<Vec<u8>>, Failure> {
+    let shown = redact::address(url);
     let broken = |error: reqwest::Error| {
-        Failure::new(ExitClass::Network, format!("{url} broke off: {error}"))
+        let error = error.without_url();
+        Failure::new(ExitClass::Network, format!("{shown} broke off: {error}"))
             .with_hint("is the server up? a copy of its log's folder does as well")
     };
     let mut answer = client.get(url).send().await.map_err(broken)?;
@@ -142,13 +150,13 @@ async fn fetch(client: &reqwest::Client, url: &str) -> Result<Option<Vec<u8>>, F
         return Ok(None);
     }
     if !answer.status().is_success() {
-        let message = format!("{url} answers {}", answer.status());
+        let message = format!("{shown} answers {}", answer.status());
         return Err(Failure::new(ExitClass::Network, message));
     }
     let mut bytes = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(broken)? {
-        if bytes.len() + chunk.len() > LARGEST {
-            let message = format!("{url} is larger than {LARGEST} bytes");
+        if bytes.len() + chunk.len() > largest {
+            let message = format!("{shown} is larger than {largest} bytes");
             return Err(Failure::new(ExitClass::BadInput, message));
         }
         bytes.extend_from_slice(&chunk);

@@ -3,7 +3,7 @@
 
 use std::{path::Path, time::Duration};
 
-use super::published_log::server_root;
+use super::published_log::{fetch_file, server_root};
 use openlora_core::{
     error::{ExitClass, Failure},
     private::redact,
@@ -96,7 +96,9 @@ impl TileSource {
     pub async fn checkpoint_note(&self) -> Result<Vec<u8>, Failure> {
         let note = match self {
             Self::Folder(folder) => folder.checkpoint_note()?,
-            Self::Server { url, client } => fetch(client, &format!("{url}/log/checkpoint")).await?,
+            Self::Server { url, client } => {
+                fetch_file(client, &format!("{url}/log/checkpoint"), LARGEST).await?
+            }
         };
         note.ok_or_else(|| self.missing("has no transparency log"))
     }
@@ -112,7 +114,9 @@ impl TileSource {
     async fn tile(&self, path: TilePath) -> Result<Vec<u8>, Failure> {
         let found = match self {
             Self::Folder(folder) => folder.tile(path)?,
-            Self::Server { url, client } => fetch(client, &format!("{url}/log/{path}")).await?,
+            Self::Server { url, client } => {
+                fetch_file(client, &format!("{url}/log/{path}"), LARGEST).await?
+            }
         };
         found.ok_or_else(|| self.missing(&format!("has no {path}")))
     }
@@ -256,30 +260,4 @@ impl RootFold {
             openlora_transparency::node_hash(left, right)
         })
     }
-}
-
-async fn fetch(client: &reqwest::Client, url: &str) -> Result<Option<Vec<u8>>, Failure> {
-    let shown = redact::address(url);
-    let broken = |error: reqwest::Error| {
-        let error = error.without_url();
-        Failure::new(ExitClass::Network, format!("{shown} broke off: {error}"))
-            .with_hint("is the server up? a copy of its log's folder does as well")
-    };
-    let mut answer = client.get(url).send().await.map_err(broken)?;
-    if answer.status() == reqwest::StatusCode::NOT_FOUND {
-        return Ok(None);
-    }
-    if !answer.status().is_success() {
-        let message = format!("{shown} answers {}", answer.status());
-        return Err(Failure::new(ExitClass::Network, message));
-    }
-    let mut bytes = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(broken)? {
-        if bytes.len() + chunk.len() > LARGEST {
-            let message = format!("{shown} is larger than {LARGEST} bytes");
-            return Err(Failure::new(ExitClass::BadInput, message));
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(Some(bytes))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures::{StreamExt, future::join_all};
+use futures::{FutureExt, StreamExt, future::join_all};
 use openlora_engine::{
     Engine, EngineError, EngineSpec, FairShareKey, GenerationStep, GenerationStream, LoadedEngine,
     ModelLoader, Prompt, Quant, SamplingParams,
@@ -232,6 +232,23 @@ async fn ends_soon(what: &str, call: GenerationStream) {
     waiting::within(what, read).await;
 }
 
+/// How many of these answers have ended.
+fn ended(calls: Vec<GenerationStream>) -> usize {
+    let has_ended = |mut call: GenerationStream| {
+        while let Some(step) = call.next().now_or_never() {
+            match step {
+                Some(step) => drop(step.unwrap()),
+                None => return true,
+            }
+        }
+        false
+    };
+    calls
+        .into_iter()
+        .filter_map(|it| has_ended(it).then_some(()))
+        .count()
+}
+
 /// A flood of calls to one adapter must not make another adapter's call wait for its end: of 40 calls
 /// of the one, four come before it at most, since the fifth would take minutes.
 #[tokio::test(flavor = "multi_thread")]
@@ -266,6 +283,8 @@ async fn adapters_take_turns() {
     let call = other.generate(text("x"), exactly(10)).await.unwrap();
     drop(held);
     ends_soon("the other adapter's answer", call).await;
+    let ended_before = ended(flood);
+    assert!(ended_before <= 4, "{ended_before} of 40 calls came first");
 }
 
 /// A payer's first call waits for one call of another payer, however many of that one's calls wait: the
@@ -288,8 +307,11 @@ async fn payers_of_an_adapter_take_turns() {
         flood.push(call_of(&engine, "busy", LONG_ANSWER).await.unwrap());
     }
     let call = call_of(&engine, "other", LENGTH).await.unwrap();
+    let before = loader.steps();
     drop(held);
     ends_soon("the other payer's answer", call).await;
+    let rows = loader.steps() - before;
+    assert!(rows < 10_000, "{rows} rows for two calls of 1000");
     drop(flood);
 
     // Calls of one payer are answered in their order.
@@ -336,6 +358,11 @@ async fn a_payer_that_was_served_more_takes_its_turn() {
     .await;
     drop(running.remove(0));
     ends_soon("the other payer's answer", call).await;
+    let ended_before = ended(running);
+    assert!(
+        ended_before <= SLOTS,
+        "{ended_before} of 24 calls came first"
+    );
 }
 
 /// Keys and values take what running calls need, and after a peak no more than a quarter of the budget.
