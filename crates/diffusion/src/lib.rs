@@ -1,0 +1,1 @@
+//! Making pictures from text: the model, its adapters, training and sampling.

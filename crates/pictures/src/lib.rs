@@ -1,0 +1,1 @@
+//! Pictures: reading and writing their files, folders of captioned pictures, drawn icons.
