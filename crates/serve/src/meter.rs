@@ -639,6 +639,7 @@ impl ReservedState {
             adapter: Arc::clone(&adapter),
             prompts,
             answers,
+            pictures: Vec::new(),
             finish,
             static_shares,
             payer: payer.map(|charge| charge.payer),
