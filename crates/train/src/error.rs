@@ -12,7 +12,7 @@ use openlora_model::{
     dataset::{DataError, choices::SameLabels, long::LongRows},
     text::ModelTextError,
 };
-use openlora_pictures::PictureError;
+use openlora_pictures::{FolderError, PictureError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
@@ -36,7 +36,9 @@ pub enum TrainError {
         error: DiffusionError,
     },
     #[error("{0}")]
-    Pictures(#[from] PictureError),
+    Folder(#[from] FolderError),
+    #[error("{0}")]
+    Picture(#[from] PictureError),
     #[error("a tensor operation failed: {0}")]
     Tensor(#[from] candle_core::Error),
     #[error("cannot {deed} {}: {}", path.display(), describe_io(source))]
@@ -140,7 +142,8 @@ impl Explain for TrainError {
             Self::Data(error) => error.class(),
             Self::Adapter(error) => error.class(),
             Self::Diffusion(error) | Self::Caption { error, .. } => error.class(),
-            Self::Pictures(error) => error.class(),
+            Self::Folder(error) => error.class(),
+            Self::Picture(error) => error.class(),
             Self::NotSaved { cause, .. } => cause.class(),
             Self::Tensor(_) => ExitClass::Internal,
             Self::Io { .. } => ExitClass::Environment,
@@ -172,7 +175,8 @@ impl Explain for TrainError {
             Self::Data(error) => error.hint(),
             Self::Adapter(error) => error.hint(),
             Self::Diffusion(error) | Self::Caption { error, .. } => error.hint(),
-            Self::Pictures(error) => error.hint(),
+            Self::Folder(error) => error.hint(),
+            Self::Picture(error) => error.hint(),
             Self::Tensor(_) => None,
             Self::Io { deed, path, source } => Failure::io(deed, path, source).hint,
             Self::NotSaved {

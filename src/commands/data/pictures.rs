@@ -18,9 +18,10 @@ use openlora_model::dataset::{
     duplicates::{DuplicateRow, RowPlace},
     statistics::SourceFigures,
 };
+use openlora_pictures::folder::FolderWarning;
 use openlora_train::{
     TrainError,
-    pictures::{CaptionCache, PictureDataset, PictureInspection, PictureModel, PictureRow},
+    pictures::{CaptionCache, PictureDataset, PictureInspection, PictureModel},
 };
 
 /// Maximum errors listed.
@@ -81,7 +82,7 @@ pub fn check(
         ok: errors.is_empty(),
         task: Some(Task::Image),
         duplicates: duplicates(&parts),
-        warnings: warnings(context, &parts, model.side()),
+        warnings: warnings(context, &parts),
         parts: parts.iter().map(part_report).collect(),
         errors: errors.iter().map(finding).collect(),
         more_errors,
@@ -176,45 +177,36 @@ fn duplicates(parts: &[PicturePart]) -> Vec<DuplicateRow> {
     repeats.collect()
 }
 
-/// What can be read and may still train badly.
-fn warnings(context: &CommandContext, parts: &[PicturePart], side: u32) -> Vec<DataFinding> {
-    let mut found = Vec::new();
-    let rows = || parts.iter().flat_map(|part| &part.found.rows);
-    let mut tell = |message: String, hint: &str| {
-        found.push(DataFinding {
-            message,
-            hint: Some(hint.to_owned()),
-        });
-    };
-    let small = |row: &&PictureRow| row.width.min(row.height) < side;
-    let few = rows().filter(small).count();
-    if let Some(row) = rows().find(small) {
-        let (file, width, height) = (row.path.display(), row.width, row.height);
-        tell(
-            format!(
-                "{few} pictures are smaller than the base's {side} × {side} pixels, such as {file} \
-                 of {width} × {height}"
-            ),
-            "they are scaled up, which blurs them: use larger ones",
-        );
-    }
-    let oblong = |row: &&PictureRow| row.width != row.height;
-    let cut = rows().filter(oblong).count();
-    if let Some(row) = rows().find(oblong) {
-        let (file, width, height) = (row.path.display(), row.width, row.height);
-        tell(
-            format!("{cut} pictures are not square, such as {file} of {width} × {height} pixels"),
-            "the sides that stick out are cut off: cut them yourself where that removes what matters",
-        );
-    }
+/// What can be read and may still train badly. Repeated pictures are listed apart.
+fn warnings(context: &CommandContext, parts: &[PicturePart]) -> Vec<DataFinding> {
+    let all = parts.iter().flat_map(|part| &part.found.warnings);
+    let all = all.filter(|warning| !matches!(warning, FolderWarning::SamePicture { .. }));
+    let mut found: Vec<DataFinding> = all.map(folder_finding).collect();
     let settings = &context.settings;
     if settings.train.val.is_none() && settings.eval.data.is_empty() {
-        tell(
-            "no pictures are held out".to_owned(),
-            "name a folder under eval.data, or hold some out with train.val = \"0.1\"",
-        );
+        let hint = "name a folder under eval.data, or hold some out with train.val = \"0.1\"";
+        found.push(DataFinding {
+            message: "no pictures are held out".to_owned(),
+            hint: Some(hint.to_owned()),
+        });
     }
     found
+}
+
+fn folder_finding(warning: &FolderWarning) -> DataFinding {
+    let hint = match warning {
+        FolderWarning::Cut { .. } => {
+            "cut them to squares yourself where the margins have what the caption says"
+        }
+        FolderWarning::Enlarged { .. } => "use larger pictures: enlarged ones are blurred",
+        FolderWarning::UnreadKeys { .. } => "a caption is in `text` or `caption`",
+        FolderWarning::UnreadFiles { .. } => "pictures are PNG, JPEG or WebP files",
+        FolderWarning::SamePicture { .. } => "remove one of them",
+    };
+    DataFinding {
+        message: warning.to_string(),
+        hint: Some(hint.to_owned()),
+    }
 }
 
 /// Shows pictures with their captions.

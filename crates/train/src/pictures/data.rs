@@ -1,7 +1,7 @@
 //! Pictures with captions as training data: folders that contributors name as `[[data]]`.
 //!
 //! Pictures are cut and scaled to the base's size when they are read, and only that is kept. Digests
-//! are of the pictures as they were, so that they do not depend on the base.
+//! are of the files as they are, so that they do not depend on the base.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,9 @@ use std::{
 
 use openlora_diffusion::pixels_of;
 use openlora_model::dataset::{DataSource, LockedSource};
-use openlora_pictures::{CaptionedPicture, Picture, read_folder};
+use openlora_pictures::{
+    CaptionedPicture, FolderOptions, Picture, folder::FolderWarning, read_folder,
+};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -31,8 +33,10 @@ pub struct PictureRow {
     pub height: u32,
     /// Of the base's size.
     pub picture: Picture,
-    /// SHA-256 over the pixels as they were read, hex.
+    /// SHA-256 of the file, hex.
     pub digest: String,
+    /// SHA-256 of the file's digest and the caption: identifies the row where it cannot be shown.
+    pub content_hash: [u8; 32],
 }
 
 impl PictureRow {
@@ -41,11 +45,11 @@ impl PictureRow {
         pixels_of(&self.picture.rgb)
     }
 
-    /// The row as its digests name it: a line of JSON that does not depend on file names or formats.
+    /// The row as its digests name it: a line of JSON that does not depend on file names.
     pub fn canonical_line(&self) -> String {
         let caption = serde_json::Value::from(self.caption.as_str());
         let digest = &self.digest;
-        format!("{{\"kind\":\"picture\",\"caption\":{caption},\"pixels\":\"{digest}\"}}\n")
+        format!("{{\"kind\":\"picture\",\"caption\":{caption},\"file\":\"{digest}\"}}\n")
     }
 }
 
@@ -58,6 +62,8 @@ pub struct PictureDataset {
     pub digest: String,
     /// The same for the rows of each source.
     pub source_digests: Vec<String>,
+    /// What was not read of the folders, and what may be a mistake.
+    pub warnings: Vec<FolderWarning>,
 }
 
 /// What was read of some folders, and what could not be.
@@ -73,7 +79,7 @@ pub struct PictureInspection {
 pub struct RepeatedPicture {
     pub first: usize,
     pub second: usize,
-    /// Whether the pixels are the same, and not only nearly.
+    /// Whether the files are the same, and not only the pixels nearly.
     pub exact: bool,
 }
 
@@ -99,14 +105,25 @@ impl PictureDataset {
 
     /// Reads what can be read.
     pub fn inspect(sources: &[DataSource], size: u32) -> PictureInspection {
-        let (mut rows, mut errors) = (Vec::new(), Vec::new());
+        let options = FolderOptions {
+            fit: Some(size),
+            ..FolderOptions::default()
+        };
+        let (mut rows, mut errors, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
         for (source, data) in sources.iter().enumerate() {
-            match read_folder(&data.path) {
-                Ok(found) => rows.extend(found.pictures.into_iter().map(|it| row(source, it, size))),
+            match read_folder(&data.path, &options) {
+                Ok(found) => {
+                    let read = found.rows.into_iter();
+                    rows.extend(read.map(|it| row(source, &data.path, it)));
+                    warnings.extend(found.warnings);
+                }
                 Err(error) => errors.push(error.into()),
             }
         }
-        let dataset = Self::new(sources.to_vec(), rows);
+        let dataset = Self {
+            warnings,
+            ..Self::new(sources.to_vec(), rows)
+        };
         PictureInspection { dataset, errors }
     }
 
@@ -118,6 +135,7 @@ impl PictureDataset {
             digest: digest(rows.iter()),
             sources,
             rows,
+            warnings: Vec::new(),
         }
     }
 
@@ -230,20 +248,17 @@ pub struct PictureSplit {
     pub valid: Vec<usize>,
 }
 
-fn row(source: usize, read: CaptionedPicture, size: u32) -> PictureRow {
-    let place = match read.line {
-        0 => read.path.display().to_string(),
-        line => format!("{}:{line}", read.path.display()),
-    };
+fn row(source: usize, folder: &Path, read: CaptionedPicture) -> PictureRow {
     PictureRow {
         source,
-        place,
+        place: format!("{}:{}", read.caption_file.display(), read.line),
+        path: folder.join(&read.path),
+        width: read.original_width,
+        height: read.original_height,
+        digest: hex::encode(read.digest),
+        content_hash: read.content_hash(),
         caption: read.caption,
-        path: read.path,
-        width: read.picture.width,
-        height: read.picture.height,
-        picture: read.picture.fit(size),
-        digest: read.digest,
+        picture: read.picture,
     }
 }
 

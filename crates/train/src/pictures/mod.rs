@@ -12,6 +12,7 @@ mod heldout;
 mod inputs;
 mod model;
 mod session;
+mod text;
 
 pub use captions::CaptionCache;
 pub use data::{PictureDataset, PictureInspection, PictureRow, PictureSplit, RepeatedPicture};

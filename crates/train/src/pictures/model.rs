@@ -11,7 +11,10 @@ use openlora_model::{
     adapter::{HostTensor, LoraAdapter, check_against},
 };
 
-use super::super::{config::TrainConfig, error::TrainError, run::files};
+use super::{
+    super::{config::TrainConfig, error::TrainError, run::files},
+    text::open_text_encoder,
+};
 
 /// The denoiser, and what reads captions for it.
 #[derive(Clone)]
@@ -26,7 +29,7 @@ impl PictureModel {
     /// # Errors
     ///
     /// Files that are damaged or hold something else.
-    pub fn load(base: &PictureBase, captions: Arc<dyn TextEncoder>) -> Result<Self, TrainError> {
+    pub fn load(base: &PictureBase) -> Result<Self, TrainError> {
         let config = files::read(&base.dir.join(CONFIG_FILE))?;
         let mut weights = base.weight_files()?;
         let weights = match (weights.pop(), weights.is_empty()) {
@@ -38,7 +41,7 @@ impl PictureModel {
         };
         Ok(Self {
             denoiser: Arc::new(ImageModel::read(&config, &weights)?),
-            captions,
+            captions: open_text_encoder(base)?,
         })
     }
 
