@@ -43,6 +43,7 @@ pub fn paths(adapter: &ServedAdapter) -> Vec<&'static str> {
     match &adapter.task {
         Some(Task::Classify { .. }) => vec!["/v1/classify", "/v1/chat/completions"],
         Some(Task::Chat { .. }) => vec!["/v1/chat/completions", "/v1/completions"],
+        Some(Task::Image) => vec!["/v1/images/generations"],
         Some(Task::Text) | None => vec!["/v1/completions"],
     }
 }

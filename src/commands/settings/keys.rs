@@ -44,7 +44,7 @@ const fn number(min: f64, max: f64) -> SettingKind {
     SettingKind::Number { min, max }
 }
 
-const TASKS: SettingKind = SettingKind::Choice(&["classify", "chat", "text"]);
+const TASKS: SettingKind = SettingKind::Choice(&["classify", "chat", "text", "image"]);
 const SCHEDULES: SettingKind = SettingKind::Choice(&["cosine", "linear", "constant"]);
 const LOSSES: SettingKind = SettingKind::Choice(&["completion", "all"]);
 const ON_LONG: SettingKind = SettingKind::Choice(&["error", "truncate", "drop", "split"]);
