@@ -301,6 +301,7 @@ pub async fn start_bounded(
         loader: None,
         standings: None,
         on_demand: None,
+        prompt_filter: None,
     };
     let server = Server::new(bound, goods, journal.clone(), limits, stop.clone())
         .await

@@ -36,11 +36,27 @@ pub struct PictureRecord {
     /// The first picture's seed: the caller's, or the one that the server drew. Each further picture has
     /// the next one.
     pub seed: u64,
-    /// Evaluations of the model for all pictures: for each step one, and one more under guidance.
+    /// Pictures that were delivered.
+    pub pictures: u64,
+    /// Evaluations of the model for all pictures: for each step one, and one more under guidance. Zero
+    /// where none was delivered.
     pub evaluations: u64,
-    /// SHA-256 of each picture's PNG file as the server sent it, hex. Empty where the call failed.
+    /// SHA-256 of each delivered picture's PNG file as the server sent it, hex. Receipts of calls that
+    /// were not paid have none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub digests: Vec<String>,
+}
+
+impl PictureRecord {
+    /// The same settings where no picture was delivered.
+    pub fn without_pictures(self) -> Self {
+        Self {
+            pictures: 0,
+            evaluations: 0,
+            digests: Vec::new(),
+            ..self
+        }
+    }
 }
 
 /// The settings that an answer was sampled with: the caller's, completed by the server's. Fractions
