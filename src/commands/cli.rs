@@ -868,6 +868,9 @@ pub struct ServeArgs {
     /// Fetch what the network's registry registers when it is first called
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "network")]
     pub from_registry: Option<String>,
+    /// Served content filter that reads prompts for pictures before anything is charged
+    #[arg(long, value_name = "NAME")]
+    pub prompt_filter: Option<String>,
     /// What computes answers: auto, mistralrs or native
     #[arg(long, value_name = "NAME")]
     pub engine: Option<String>,
@@ -1553,6 +1556,11 @@ impl CliCommand {
                     "serve.from_registry",
                     "--from-registry",
                     args.from_registry.as_deref(),
+                ),
+                SettingFlag(
+                    "serve.prompt_filter",
+                    "--prompt-filter",
+                    args.prompt_filter.as_deref(),
                 ),
             ]),
             Self::Proxy(args) => overrides([

@@ -38,7 +38,7 @@ use futures::Stream;
 
 pub use error::EngineError;
 pub use images::{
-    GeneratedImage, ImageEngine, ImageLimits, ImageRequest, ImageStep, ImageStream, guidance_branches,
+    GeneratedImage, ImageEngine, ImageLimits, ImageRequest,
 };
 pub use loading::{EngineIdentity, EngineSpec, LoadedEngine, ModelLoader};
 pub use quant::{Quant, QuantChoice, megabytes};

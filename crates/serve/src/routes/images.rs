@@ -11,7 +11,6 @@ use axum::{
     response::Response,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
 use super::AppState;
@@ -28,7 +27,7 @@ use crate::{
     wire::images::{PictureEnvelope, PictureOrder, SentPicture, answer},
 };
 use openlora_engine::{
-    Engine, EngineError, GeneratedImage, ImageLimits, ImageRequest, ImageStep, Prompt,
+    Engine, EngineError, GeneratedImage, ImageLimits, ImageRequest, Prompt,
 };
 use openlora_ledger::{
     CallComputation, CallWork, PictureRecord,
@@ -216,14 +215,16 @@ impl PictureRun {
             let seed = self.seed.wrapping_add(at);
             let made = self.picture(seed).await;
             let made = made.map_err(|error| ApiError::from_engine(&error))?;
+            self.call.first_token();
             files.push(PictureFile::encode(made, seed, &self.stamp));
         }
         Ok(files)
     }
 
-    async fn picture(&mut self, seed: u64) -> Result<GeneratedImage, EngineError> {
+    async fn picture(&self, seed: u64) -> Result<GeneratedImage, EngineError> {
         let Some(images) = self.engine.images() else {
-            return Err(broken_off());
+            let reason = "the model of a call for pictures makes none";
+            return Err(EngineError::Failed(reason.to_owned()));
         };
         let request = ImageRequest {
             prompt: self.order.prompt.clone(),
@@ -233,14 +234,7 @@ impl PictureRun {
             guidance: self.order.guidance,
             seed,
         };
-        let mut steps = images.generate_image(request).await?;
-        while let Some(step) = steps.next().await {
-            match step? {
-                ImageStep::Progress { .. } => self.call.first_token(),
-                ImageStep::Done(made) => return Ok(made),
-            }
-        }
-        Err(broken_off())
+        images.generate_image(request).await
     }
 }
 
@@ -250,10 +244,6 @@ fn sent(file: &PictureFile) -> SentPicture {
         seed: file.seed,
         sha256: file.sha256.clone(),
     }
-}
-
-fn broken_off() -> EngineError {
-    EngineError::Failed("the picture broke off without an end".to_owned())
 }
 
 fn too_late() -> ApiError {
