@@ -67,7 +67,7 @@ fn config() -> ImageModelConfig {
 
 /// The base, in memory.
 pub fn tiny_host() -> Arc<ImageHost> {
-    let model = ImageModel::random(config(), 5).unwrap();
+    let model = Arc::new(ImageModel::random(config(), 5).unwrap());
     Arc::new(ImageHost::new(model, Arc::new(WordEncoder), Some(64)))
 }
 

@@ -32,7 +32,7 @@ const LEAST_EFFECT: f32 = 1e-6;
 
 /// A base for pictures with the text encoder that reads its captions.
 pub struct ImageHost {
-    pub(super) model: ImageModel,
+    pub(super) model: Arc<ImageModel>,
     pub(super) encoder: Arc<dyn TextEncoder>,
     pub(super) turns: Arc<Semaphore>,
     /// Bytes of the encoder's longest token, if known.
@@ -41,7 +41,7 @@ pub struct ImageHost {
 
 impl ImageHost {
     pub fn new(
-        model: ImageModel,
+        model: Arc<ImageModel>,
         encoder: Arc<dyn TextEncoder>,
         longest_token: Option<usize>,
     ) -> Self {

@@ -12,7 +12,7 @@
 //! use openlora_image_engine::ImageHost;
 //!
 //! # async fn example(
-//! #     model: ImageModel,
+//! #     model: Arc<ImageModel>,
 //! #     encoder: Arc<dyn TextEncoder>,
 //! #     adapter: ImageAdapter,
 //! # ) -> Result<(), EngineError> {

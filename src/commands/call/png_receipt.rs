@@ -4,6 +4,10 @@
 /// The end of every PNG file: an empty chunk `IEND` with its checksum.
 const END: [u8; 12] = *b"\0\0\0\0IEND\xae\x42\x60\x82";
 
+/// Bytes of a chunk's length and of its checksum.
+const LENGTH: usize = 4;
+const CHECKSUM: usize = 4;
+
 /// The file with one more text; none if it is no PNG file, or the text cannot stand in one.
 pub fn add_png_text(png: &[u8], keyword: &str, text: &str) -> Option<Vec<u8>> {
     let head = png.strip_suffix(&END)?;
@@ -23,6 +27,21 @@ pub fn add_png_text(png: &[u8], keyword: &str, text: &str) -> Option<Vec<u8>> {
     file.extend_from_slice(&checksum(&chunk).to_be_bytes());
     file.extend_from_slice(&END);
     Some(file)
+}
+
+/// The file as it was before [`add_png_text`] with this keyword, and the text; none if it has no such
+/// text at its end.
+pub fn split_png_text(png: &[u8], keyword: &str) -> Option<(Vec<u8>, String)> {
+    let mut start = [b"iTXt", keyword.as_bytes()].concat();
+    start.extend_from_slice(&[0, 0, 0, 0, 0]);
+    let body = png.strip_suffix(&END)?;
+    let found = body.windows(start.len()).rposition(|it| it == start)?;
+    let text = body.get(found + start.len()..body.len().checked_sub(CHECKSUM)?)?;
+    let text = String::from_utf8(text.to_vec()).ok()?;
+    let mut file = body.get(..found.checked_sub(LENGTH)?)?.to_vec();
+    file.extend_from_slice(&END);
+    let again = add_png_text(&file, keyword, &text)?;
+    (again == png).then_some((file, text))
 }
 
 /// CRC-32 of a chunk's type and data (PNG, third edition, annex D).
