@@ -1,0 +1,3 @@
+//! Tests of pictures: files, folders, drawn icons.
+
+mod icons;
