@@ -1,12 +1,20 @@
 //! A base for pictures with random weights: 16×16 pixels, in patches of 8.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use openlora_diffusion::{
     CaptionEmbedding, DiffusionError, ImageAdapter, ImageAdapterConfig, ImageModel,
     ImageModelConfig, TextEncoder,
 };
+use openlora_engine::{
+    Engine, EngineError, EngineLimits, FairShareKey, GeneratedImage, GenerationStream, ImageEngine,
+    ImageLimits, ImageRequest, LabelProbabilities, Prompt, SamplingParams,
+};
 use openlora_image_engine::{DiffusionEngine, ImageHost};
+use tokio::sync::Semaphore;
 
 /// Words of a caption at most.
 pub const CAPTION: usize = 12;
@@ -84,4 +92,79 @@ pub fn tiny_adapter(seed: u64) -> ImageAdapter {
     let values = fresh.values().iter().enumerate();
     let moved = values.map(|(at, value)| value + 0.05 * ((at % 7) as f32 - 3.0));
     fresh.with_values(moved.collect()).unwrap()
+}
+
+/// The real engine, which a prompt steers: `!fail` fails but for the seed 1, `!step` waits for a permit.
+pub struct SteeredPictures {
+    inner: DiffusionEngine,
+    steps: Arc<Semaphore>,
+    begun: Arc<AtomicUsize>,
+}
+
+impl SteeredPictures {
+    /// Counts the pictures that are begun.
+    pub fn new(steps: &Arc<Semaphore>, begun: &Arc<AtomicUsize>) -> Self {
+        Self {
+            inner: tiny_engine(),
+            steps: Arc::clone(steps),
+            begun: Arc::clone(begun),
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl ImageEngine for SteeredPictures {
+    fn image_limits(&self) -> ImageLimits {
+        self.inner.image_limits()
+    }
+
+    async fn generate_image(&self, request: ImageRequest) -> Result<GeneratedImage, EngineError> {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        if request.prompt.contains("!step") {
+            self.steps.acquire().await.unwrap().forget();
+        }
+        if request.prompt.contains("!fail") && request.seed != 1 {
+            return Err(EngineError::Failed("scripted".to_owned()));
+        }
+        self.inner.generate_image(request).await
+    }
+}
+
+#[async_trait::async_trait]
+impl Engine for SteeredPictures {
+    fn limits(&self) -> EngineLimits {
+        self.inner.limits()
+    }
+
+    fn longest_token(&self) -> Option<usize> {
+        self.inner.longest_token()
+    }
+
+    async fn for_call(&self, _: &FairShareKey) -> Result<Option<Arc<dyn Engine>>, EngineError> {
+        Ok(None)
+    }
+
+    async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, EngineError> {
+        self.inner.count_prompt(prompt).await
+    }
+
+    fn images(&self) -> Option<&dyn ImageEngine> {
+        Some(self)
+    }
+
+    async fn generate(
+        &self,
+        prompt: Prompt,
+        sampling: SamplingParams,
+    ) -> Result<GenerationStream, EngineError> {
+        self.inner.generate(prompt, sampling).await
+    }
+
+    async fn classify(
+        &self,
+        prompt: Prompt,
+        labels: &[String],
+    ) -> Result<LabelProbabilities, EngineError> {
+        self.inner.classify(prompt, labels).await
+    }
 }

@@ -3,11 +3,6 @@
 use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use openlora_engine::{
-    Engine, EngineError, EngineLimits, FairShareKey, GeneratedImage, GenerationStream, ImageEngine,
-    ImageLimits, ImageRequest, LabelProbabilities, Prompt, SamplingParams,
-};
-use openlora_image_engine::DiffusionEngine;
 use openlora_ledger::event::{CallKind, Event, FinishReason, TokenUsage};
 use openlora_model::dataset::Task;
 use openlora_pictures::{ReadLimits, read_picture, read_png_texts};
@@ -22,74 +17,11 @@ use crate::{
     serve_support::{
         LIMITS, Reply, TestServer, adapters, chat, start_serving, test_journal, with,
     },
-    tiny_pictures::{CAPTION, SIDE, STEPS, tiny_engine},
+    tiny_pictures::{CAPTION, SIDE, STEPS, SteeredPictures},
     waiting,
 };
 
 const IMAGES: &str = "/v1/images/generations";
-
-/// The real engine, which a prompt steers: `!fail` fails, `!step` waits for a permit.
-struct SteeredPictures {
-    inner: DiffusionEngine,
-    steps: Arc<Semaphore>,
-}
-
-#[async_trait::async_trait]
-impl ImageEngine for SteeredPictures {
-    fn image_limits(&self) -> ImageLimits {
-        self.inner.image_limits()
-    }
-
-    async fn generate_image(&self, request: ImageRequest) -> Result<GeneratedImage, EngineError> {
-        let is_last = |seed| request.seed == seed;
-        if request.prompt.contains("!step") {
-            self.steps.acquire().await.unwrap().forget();
-        }
-        if request.prompt.contains("!fail") && !is_last(1) {
-            return Err(EngineError::Failed("scripted".to_owned()));
-        }
-        self.inner.generate_image(request).await
-    }
-}
-
-#[async_trait::async_trait]
-impl Engine for SteeredPictures {
-    fn limits(&self) -> EngineLimits {
-        self.inner.limits()
-    }
-
-    fn longest_token(&self) -> Option<usize> {
-        self.inner.longest_token()
-    }
-
-    async fn for_call(&self, _: &FairShareKey) -> Result<Option<Arc<dyn Engine>>, EngineError> {
-        Ok(None)
-    }
-
-    async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, EngineError> {
-        self.inner.count_prompt(prompt).await
-    }
-
-    fn images(&self) -> Option<&dyn ImageEngine> {
-        Some(self)
-    }
-
-    async fn generate(
-        &self,
-        prompt: Prompt,
-        sampling: SamplingParams,
-    ) -> Result<GenerationStream, EngineError> {
-        self.inner.generate(prompt, sampling).await
-    }
-
-    async fn classify(
-        &self,
-        prompt: Prompt,
-        labels: &[String],
-    ) -> Result<LabelProbabilities, EngineError> {
-        self.inner.classify(prompt, labels).await
-    }
-}
 
 /// The usual adapters and `painter`.
 fn served(steps: &Arc<Semaphore>) -> Vec<ServedAdapter> {
@@ -104,10 +36,7 @@ fn served(steps: &Arc<Semaphore>) -> Vec<ServedAdapter> {
             manifest_sha256: Some("manifest0digest".to_owned()),
             ..AdapterProfile::default()
         },
-        engine: Arc::new(SteeredPictures {
-            inner: tiny_engine(),
-            steps: Arc::clone(steps),
-        }),
+        engine: Arc::new(SteeredPictures::new(steps, &Arc::default())),
         ..persona
     });
     all
