@@ -190,19 +190,8 @@ impl ImageTrainer {
         if batch.is_empty() {
             return Err(DiffusionError::EmptyBatch);
         }
-        let draws = self.draws(batch.len());
-        let loss = self.differentiate(batch, &draws)?;
-        let (first, rest) = self.gradients.split_at_mut(1);
-        let total = &mut first[0];
-        total
-            .par_chunks_mut(SUM_CHUNK)
-            .enumerate()
-            .for_each(|(at, total)| {
-                for part in rest.iter() {
-                    add_to(total, &part[at * SUM_CHUNK..][..total.len()]);
-                }
-            });
-        let gradient = length(total);
+        let loss = self.sum_gradients(batch)?;
+        let gradient = length(&self.gradients[0]);
         if !loss.is_finite() || !gradient.is_finite() {
             return Err(DiffusionError::NotFinite {
                 steps: self.moments.steps,
@@ -214,6 +203,34 @@ impl ImageTrainer {
         };
         self.update(rate, scale);
         Ok(ImageStep { loss, gradient })
+    }
+
+    /// The mean loss and its gradient over what learns, in its flat order, at the points that the next
+    /// step draws. Takes no step.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::step`].
+    pub fn gradient(
+        &mut self,
+        batch: &[ImageExample<'_>],
+    ) -> Result<(f64, Vec<f32>), DiffusionError> {
+        let loss = self.sum_gradients(batch)?;
+        Ok((loss, self.gradients[0].clone()))
+    }
+
+    /// Leaves the gradient of the mean loss in the first part's buffer.
+    fn sum_gradients(&mut self, batch: &[ImageExample<'_>]) -> Result<f64, DiffusionError> {
+        let draws = self.draws(batch.len());
+        let loss = self.differentiate(batch, &draws)?;
+        let (first, rest) = self.gradients.split_at_mut(1);
+        let parts = first[0].par_chunks_mut(SUM_CHUNK).enumerate();
+        parts.for_each(|(at, total)| {
+            for part in rest.iter() {
+                add_to(total, &part[at * SUM_CHUNK..][..total.len()]);
+            }
+        });
+        Ok(loss)
     }
 
     fn update(&mut self, rate: f64, scale: f32) {
@@ -239,11 +256,7 @@ impl ImageTrainer {
         self.mean = Some(mean);
     }
 
-    /// The loss of a batch without a step, at the points that the next step would draw.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::step`].
+    /// The mean loss; leaves the gradients of each part of the batch in its buffer.
     fn differentiate(
         &mut self,
         batch: &[ImageExample<'_>],

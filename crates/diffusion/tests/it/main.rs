@@ -1,0 +1,3 @@
+//! Tests of the image model.
+
+mod golden;
