@@ -37,9 +37,7 @@ use std::{pin::Pin, sync::Arc};
 use futures::Stream;
 
 pub use error::EngineError;
-pub use images::{
-    GeneratedImage, ImageEngine, ImageLimits, ImageRequest,
-};
+pub use images::{GeneratedImage, ImageEngine, ImageLimits, ImageRequest};
 pub use loading::{EngineIdentity, EngineSpec, LoadedEngine, ModelLoader};
 pub use quant::{Quant, QuantChoice, megabytes};
 pub use share::FairShareKey;

@@ -75,7 +75,8 @@ fn is_plain_name(name: &str) -> bool {
 
 /// The used fields of a listed model. What a stranger fills without measure is left out.
 fn kept_fields(listed: &Value) -> Value {
-    let fields = ["created", "task", "parent", "pricing", "images"].map(|name| (name, &listed[name]));
+    let fields =
+        ["created", "task", "parent", "pricing", "images"].map(|name| (name, &listed[name]));
     let kept = fields.into_iter().filter(|(_, value)| {
         let is_there = !value.is_null();
         is_there && value.to_string().len() <= LARGEST_FIELD

@@ -198,10 +198,11 @@ impl CallIntake {
         for (at, prompt) in prompts.iter().enumerate() {
             let counted = self.adapter.engine.count_prompt(prompt).await;
             let counted = counted.map_err(|error| ApiError::from_engine(&error));
-            let fitting = counted.and_then(|tokens| match tokens.saturating_add(answer) > context {
-                true => Err(too_long(context, tokens, answer > 0)),
-                false => Ok(tokens),
-            });
+            let fitting =
+                counted.and_then(|tokens| match tokens.saturating_add(answer) > context {
+                    true => Err(too_long(context, tokens, answer > 0)),
+                    false => Ok(tokens),
+                });
             let tokens = fitting.map_err(|refusal| placed(&self.places, at, refusal))?;
             total = total.saturating_add(tokens);
         }

@@ -222,7 +222,9 @@ impl ServerMetrics {
         let made = computation.as_ref().and_then(|it| it.pictures.as_deref());
         if let Some(made) = made {
             self.pictures.get_or_create(&own).inc_by(made.pictures);
-            self.evaluations.get_or_create(&own).inc_by(made.evaluations);
+            self.evaluations
+                .get_or_create(&own)
+                .inc_by(made.evaluations);
         }
         self.seconds
             .get_or_create(&own)

@@ -6,7 +6,7 @@
 
 use openlora_engine::GeneratedImage;
 use openlora_ledger::PictureRecord;
-use openlora_pictures::{Picture, PngText, encode_png};
+use openlora_pictures::{Picture, PictureError, PngText, encode_png};
 use sha2::{Digest, Sha256};
 
 use super::adapter_registry::ServedAdapter;
@@ -64,19 +64,26 @@ pub struct PictureFile {
 }
 
 impl PictureFile {
-    pub fn encode(made: GeneratedImage, seed: u64, stamp: &PictureStamp) -> Self {
+    /// # Errors
+    ///
+    /// The engine gave another number of pixels than width and height say.
+    pub fn encode(
+        made: GeneratedImage,
+        seed: u64,
+        stamp: &PictureStamp,
+    ) -> Result<Self, PictureError> {
         let mut texts = stamp.texts.clone();
         texts.push(PngText {
             keyword: PNG_SETTINGS.to_owned(),
             text: format!("seed={seed} {}", stamp.settings),
         });
-        let png = encode_png(&made.picture, &texts);
-        Self {
+        let png = encode_png(&made.picture, &texts)?;
+        Ok(Self {
             sha256: hex::encode(Sha256::digest(&png)),
             picture: made.picture,
             png,
             seed,
             evaluations: made.evaluations,
-        }
+        })
     }
 }

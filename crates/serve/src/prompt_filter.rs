@@ -109,10 +109,5 @@ fn unread(name: &str) -> ApiError {
 
 fn refused() -> ApiError {
     let message = "The server's content filter refuses this prompt; nothing was charged.";
-    ApiError::new(
-        StatusCode::BAD_REQUEST,
-        "content_policy_violation",
-        message,
-    )
-    .with_param("prompt")
+    ApiError::new(StatusCode::BAD_REQUEST, "content_policy_violation", message).with_param("prompt")
 }

@@ -22,8 +22,8 @@ use crate::commands::{
     serve::{adapter_in, engine_choice::ChosenEngine, folder::NamedFolder, load_free},
 };
 use openlora_core::error::{ExitClass, ExitStatus, Failure};
-use openlora_image_engine::IMAGE_ARITHMETIC;
 use openlora_engine::{EngineError, GenerationStep, Prompt, Quant, SamplingParams};
+use openlora_image_engine::IMAGE_ARITHMETIC;
 use openlora_ledger::{
     CallComputation, SamplingRecord,
     event::{CallKind, FinishReason},

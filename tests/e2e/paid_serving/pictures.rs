@@ -14,11 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::shop::{Call, PRICES, Payer, Setup, Shop, cost};
-use crate::{
-    serve_support::Reply,
-    settlement_support::Market,
-    tiny_pictures::SteeredPictures,
-};
+use crate::{serve_support::Reply, settlement_support::Market, tiny_pictures::SteeredPictures};
 
 const FUNDS: u128 = 1_000_000;
 const DEPOSIT: u128 = 100_000;
@@ -100,7 +96,10 @@ fn pictures_cost_what_their_terms_say() {
     let answer = reply.json();
     let items = answer["data"].as_array().unwrap().iter();
     let digests: Vec<&Value> = items.map(|item| &item["sha256"]).collect();
-    assert_eq!(receipt["computation"]["pictures"]["digests"], json!(digests));
+    assert_eq!(
+        receipt["computation"]["pictures"]["digests"],
+        json!(digests)
+    );
     // The receipt stands for the files one after the other.
     let key = receipt["response_key"].as_str().unwrap();
     let hash = response_hash(key, files(&reply).concat()).unwrap();
@@ -203,10 +202,14 @@ fn a_picture_of_a_server_that_stopped_costs_nothing() {
     });
     let reply = reply.unwrap();
     assert_eq!(reply.status, 503, "{reply:?}");
-    let ended = it.shop.records().into_iter().find_map(|record| match record.event {
-        Event::CallMetered { finish, charge, .. } => Some((finish, charge.unwrap().amount.0)),
-        _ => None,
-    });
+    let ended = it
+        .shop
+        .records()
+        .into_iter()
+        .find_map(|record| match record.event {
+            Event::CallMetered { finish, charge, .. } => Some((finish, charge.unwrap().amount.0)),
+            _ => None,
+        });
     assert_eq!(ended, Some((FinishReason::Failed, 0)));
     assert_eq!(it.charged(&payer), 0);
     it.shop.close();

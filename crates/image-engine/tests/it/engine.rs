@@ -144,7 +144,9 @@ async fn prompts_are_counted_and_texts_refused() {
     let long = "word ".repeat(CAPTION + 5);
     let counted = engine.count_prompt(&prompt(&long)).await.unwrap();
     assert_eq!(counted, CAPTION as u64 + 5);
-    let text = engine.generate(prompt("hi"), SamplingParams::default()).await;
+    let text = engine
+        .generate(prompt("hi"), SamplingParams::default())
+        .await;
     let expected = "cannot serve tiny: it makes pictures, and answers with no text";
     assert_eq!(text.err().unwrap().to_string(), expected);
 }

@@ -335,7 +335,11 @@ fn text_to_classify(model: &str, arguments: &JsonObject) -> Result<Value, ToolFa
 }
 
 fn picture(model: &str, arguments: &JsonObject) -> Result<Value, ToolFailure> {
-    refuse(arguments, &["system", "max_tokens"], "The adapter makes pictures")?;
+    refuse(
+        arguments,
+        &["system", "max_tokens"],
+        "The adapter makes pictures",
+    )?;
     let mut body = json!({ "model": model, "prompt": required(arguments, "prompt")? });
     if let Some(seed) = arguments.get("seed") {
         let seed = seed.as_u64().ok_or_else(|| {

@@ -26,9 +26,7 @@ use crate::{
     receipt::PublishedUsage,
     wire::images::{PictureEnvelope, PictureOrder, SentPicture, answer},
 };
-use openlora_engine::{
-    Engine, EngineError, GeneratedImage, ImageLimits, ImageRequest, Prompt,
-};
+use openlora_engine::{Engine, EngineError, ImageLimits, ImageRequest, Prompt};
 use openlora_ledger::{
     CallComputation, CallWork, PictureRecord,
     event::{CallKind, FinishReason},
@@ -214,14 +212,13 @@ impl PictureRun {
         for at in 0..self.order.pictures {
             let seed = self.seed.wrapping_add(at);
             let made = self.picture(seed).await;
-            let made = made.map_err(|error| ApiError::from_engine(&error))?;
+            files.push(made.map_err(|error| ApiError::from_engine(&error))?);
             self.call.first_token();
-            files.push(PictureFile::encode(made, seed, &self.stamp));
         }
         Ok(files)
     }
 
-    async fn picture(&self, seed: u64) -> Result<GeneratedImage, EngineError> {
+    async fn picture(&self, seed: u64) -> Result<PictureFile, EngineError> {
         let Some(images) = self.engine.images() else {
             let reason = "the model of a call for pictures makes none";
             return Err(EngineError::Failed(reason.to_owned()));
@@ -234,7 +231,9 @@ impl PictureRun {
             guidance: self.order.guidance,
             seed,
         };
-        images.generate_image(request).await
+        let made = images.generate_image(request).await?;
+        let file = PictureFile::encode(made, seed, &self.stamp);
+        file.map_err(|error| EngineError::Failed(error.to_string()))
     }
 }
 

@@ -6,8 +6,7 @@ use super::{
     fields::{BodyFields, text_of, unsupported, wrong_type, wrong_value},
     problems::BodyProblems,
     sampling::{
-        HarmlessCheck, is_empty, is_false, is_zero, never, read_seed,
-        unknown_or_unsupported,
+        HarmlessCheck, is_empty, is_false, is_zero, never, read_seed, unknown_or_unsupported,
     },
 };
 use crate::{api_error::ApiError, receipt::PublishedUsage};
@@ -102,7 +101,11 @@ const UNSUPPORTED: &[(&str, HarmlessCheck, &str)] = &[
         never,
         "Use 'size', such as \"64x64\" for width and height.",
     ),
-    ("sampler", never, "The method of integration is the server's."),
+    (
+        "sampler",
+        never,
+        "The method of integration is the server's.",
+    ),
 ];
 
 const NO_SUCH_INPUT: &str = "Pictures are made from a prompt alone.";

@@ -14,9 +14,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
 use crate::{
-    serve_support::{
-        LIMITS, Reply, TestServer, adapters, chat, start_serving, test_journal, with,
-    },
+    serve_support::{LIMITS, Reply, TestServer, adapters, chat, start_serving, test_journal, with},
     tiny_pictures::{CAPTION, SIDE, STEPS, SteeredPictures},
     waiting,
 };
@@ -57,7 +55,9 @@ fn order(prompt: &str) -> Value {
 
 fn files(reply: &Reply) -> Vec<Vec<u8>> {
     let answer = reply.json();
-    let items = answer["data"].as_array().unwrap_or_else(|| panic!("{reply:?}"));
+    let items = answer["data"]
+        .as_array()
+        .unwrap_or_else(|| panic!("{reply:?}"));
     let file = |item: &Value| STANDARD.decode(item["b64_json"].as_str().unwrap()).unwrap();
     items.iter().map(file).collect()
 }
@@ -146,7 +146,10 @@ async fn a_seed_gives_the_same_file_whatever_else_is_asked() {
     assert_eq!(files(&three)[1], alone[0]);
     assert_ne!(files(&three)[0], alone[0]);
     let texts = read_png_texts(&alone[0]).unwrap();
-    let texts: Vec<_> = texts.iter().map(|it| (it.keyword.as_str(), it.text.as_str())).collect();
+    let texts: Vec<_> = texts
+        .iter()
+        .map(|it| (it.keyword.as_str(), it.text.as_str()))
+        .collect();
     let settings = format!("seed=7 size=16x16 steps={STEPS} guidance=2 sampler=euler");
     let expected = [
         (picture_files::PNG_ADAPTER, "painter0digest"),
@@ -235,51 +238,203 @@ async fn wrong_requests_are_refused_by_name_and_never_reserved() {
     let long = "word ".repeat(CAPTION + 1);
     let endless = "w".repeat(3000);
     let cases = [
-        (json!({ "n": 0 }), "invalid_value", "n", "Invalid value for 'n': expected an integer from 1 to 10, found 0."),
-        (json!({ "n": 1000 }), "invalid_value", "n", "Invalid value for 'n': expected an integer from 1 to 10, found 1000."),
-        (json!({ "n": "two" }), "invalid_type", "n", "Invalid type for 'n': expected an integer from 1 to 10, found a string."),
-        (json!({ "size": "17x16" }), "invalid_value", "size", "Invalid value for 'size': expected '16x16', the only size of this model, found '17x16'."),
-        (json!({ "size": "1024x1024" }), "invalid_value", "size", "Invalid value for 'size': expected '16x16', the only size of this model, found '1024x1024'."),
-        (json!({ "size": "big" }), "invalid_value", "size", "Invalid value for 'size': expected 'auto', or width and height such as '64x64', found 'big'."),
-        (json!({ "size": 64 }), "invalid_type", "size", "Invalid type for 'size': expected 'auto', or width and height such as '64x64', found a number."),
-        (json!({ "steps": 0 }), "invalid_value", "steps", "Invalid value for 'steps': expected an integer from 1 to 100, found 0."),
-        (json!({ "guidance": 0.5 }), "invalid_value", "guidance", "Invalid value for 'guidance': expected a number from 1 to 20, found 0.5."),
-        (json!({ "prompt": "" }), "invalid_value", "prompt", "Invalid value for 'prompt': expected a description, found an empty text."),
-        (json!({ "prompt": " \n" }), "invalid_value", "prompt", "Invalid value for 'prompt': expected a description, found an empty text."),
-        (json!({ "prompt": null }), "missing_required_parameter", "prompt", "Missing required parameter: 'prompt'."),
-        (json!({ "prompt": 7 }), "invalid_type", "prompt", "Invalid type for 'prompt': expected a string, found a number."),
-        (json!({ "prompt": ["a", "b"] }), "unsupported_parameter", "prompt", "Unsupported parameter: 'prompt'. One prompt is answered per call; ask for several pictures of it with 'n'."),
-        (json!({ "seed": "x" }), "invalid_type", "seed", "Invalid type for 'seed': expected an integer, found a string."),
-        (json!({ "response_format": "url" }), "unsupported_parameter", "response_format", "Unsupported value for 'response_format': 'url'. Pictures are not kept under a URL; ask for 'b64_json'."),
-        (json!({ "output_format": "webp" }), "invalid_value", "output_format", "Invalid value for 'output_format': expected 'png', found 'webp'."),
-        (json!({ "quality": "hd" }), "unsupported_parameter", "quality", "Unsupported parameter: 'quality'. The quality depends on 'steps' and 'guidance'."),
-        (json!({ "style": "vivid" }), "unsupported_parameter", "style", "Unsupported parameter: 'style'. The style is the adapter's own; describe others in the prompt."),
-        (json!({ "background": "transparent" }), "unsupported_parameter", "background", "Unsupported parameter: 'background'. Pictures have no transparency; describe the background in the prompt."),
-        (json!({ "stream": true }), "unsupported_parameter", "stream", "Unsupported parameter: 'stream'. Pictures are delivered whole."),
-        (json!({ "num_inference_steps": 4 }), "unsupported_parameter", "num_inference_steps", "Unsupported parameter: 'num_inference_steps'. Use 'steps'."),
-        (json!({ "setps": 4 }), "unknown_parameter", "setps", "Unknown parameter: 'setps'. Did you mean 'steps'?"),
-        (json!({ "prompt": long }), "context_length_exceeded", "", "The prompt takes 13 tokens and the model's context holds 12. Shorten the prompt."),
-        (json!({ "prompt": endless }), "context_length_exceeded", "", "The prompt takes 3000 bytes in 0 messages and the model's context holds 12 tokens of at most 64 bytes. Shorten the prompt."),
-        (json!({ "model": "persona" }), "not_an_image_model", "model", "The model 'persona' makes no pictures; use /v1/chat/completions."),
+        (
+            json!({ "n": 0 }),
+            "invalid_value",
+            "n",
+            "Invalid value for 'n': expected an integer from 1 to 10, found 0.",
+        ),
+        (
+            json!({ "n": 1000 }),
+            "invalid_value",
+            "n",
+            "Invalid value for 'n': expected an integer from 1 to 10, found 1000.",
+        ),
+        (
+            json!({ "n": "two" }),
+            "invalid_type",
+            "n",
+            "Invalid type for 'n': expected an integer from 1 to 10, found a string.",
+        ),
+        (
+            json!({ "size": "17x16" }),
+            "invalid_value",
+            "size",
+            "Invalid value for 'size': expected '16x16', the only size of this model, found '17x16'.",
+        ),
+        (
+            json!({ "size": "1024x1024" }),
+            "invalid_value",
+            "size",
+            "Invalid value for 'size': expected '16x16', the only size of this model, found '1024x1024'.",
+        ),
+        (
+            json!({ "size": "big" }),
+            "invalid_value",
+            "size",
+            "Invalid value for 'size': expected 'auto', or width and height such as '64x64', found 'big'.",
+        ),
+        (
+            json!({ "size": 64 }),
+            "invalid_type",
+            "size",
+            "Invalid type for 'size': expected 'auto', or width and height such as '64x64', found a number.",
+        ),
+        (
+            json!({ "steps": 0 }),
+            "invalid_value",
+            "steps",
+            "Invalid value for 'steps': expected an integer from 1 to 100, found 0.",
+        ),
+        (
+            json!({ "guidance": 0.5 }),
+            "invalid_value",
+            "guidance",
+            "Invalid value for 'guidance': expected a number from 1 to 20, found 0.5.",
+        ),
+        (
+            json!({ "prompt": "" }),
+            "invalid_value",
+            "prompt",
+            "Invalid value for 'prompt': expected a description, found an empty text.",
+        ),
+        (
+            json!({ "prompt": " \n" }),
+            "invalid_value",
+            "prompt",
+            "Invalid value for 'prompt': expected a description, found an empty text.",
+        ),
+        (
+            json!({ "prompt": null }),
+            "missing_required_parameter",
+            "prompt",
+            "Missing required parameter: 'prompt'.",
+        ),
+        (
+            json!({ "prompt": 7 }),
+            "invalid_type",
+            "prompt",
+            "Invalid type for 'prompt': expected a string, found a number.",
+        ),
+        (
+            json!({ "prompt": ["a", "b"] }),
+            "unsupported_parameter",
+            "prompt",
+            "Unsupported parameter: 'prompt'. One prompt is answered per call; ask for several pictures of it with 'n'.",
+        ),
+        (
+            json!({ "seed": "x" }),
+            "invalid_type",
+            "seed",
+            "Invalid type for 'seed': expected an integer, found a string.",
+        ),
+        (
+            json!({ "response_format": "url" }),
+            "unsupported_parameter",
+            "response_format",
+            "Unsupported value for 'response_format': 'url'. Pictures are not kept under a URL; ask for 'b64_json'.",
+        ),
+        (
+            json!({ "output_format": "webp" }),
+            "invalid_value",
+            "output_format",
+            "Invalid value for 'output_format': expected 'png', found 'webp'.",
+        ),
+        (
+            json!({ "quality": "hd" }),
+            "unsupported_parameter",
+            "quality",
+            "Unsupported parameter: 'quality'. The quality depends on 'steps' and 'guidance'.",
+        ),
+        (
+            json!({ "style": "vivid" }),
+            "unsupported_parameter",
+            "style",
+            "Unsupported parameter: 'style'. The style is the adapter's own; describe others in the prompt.",
+        ),
+        (
+            json!({ "background": "transparent" }),
+            "unsupported_parameter",
+            "background",
+            "Unsupported parameter: 'background'. Pictures have no transparency; describe the background in the prompt.",
+        ),
+        (
+            json!({ "stream": true }),
+            "unsupported_parameter",
+            "stream",
+            "Unsupported parameter: 'stream'. Pictures are delivered whole.",
+        ),
+        (
+            json!({ "num_inference_steps": 4 }),
+            "unsupported_parameter",
+            "num_inference_steps",
+            "Unsupported parameter: 'num_inference_steps'. Use 'steps'.",
+        ),
+        (
+            json!({ "setps": 4 }),
+            "unknown_parameter",
+            "setps",
+            "Unknown parameter: 'setps'. Did you mean 'steps'?",
+        ),
+        (
+            json!({ "prompt": long }),
+            "context_length_exceeded",
+            "",
+            "The prompt takes 13 tokens and the model's context holds 12. Shorten the prompt.",
+        ),
+        (
+            json!({ "prompt": endless }),
+            "context_length_exceeded",
+            "",
+            "The prompt takes 3000 bytes in 0 messages and the model's context holds 12 tokens of at most 64 bytes. Shorten the prompt.",
+        ),
+        (
+            json!({ "model": "persona" }),
+            "not_an_image_model",
+            "model",
+            "The model 'persona' makes no pictures; use /v1/chat/completions.",
+        ),
     ];
     for (wrong, code, param, message) in cases {
         let body = with(order("a red circle"), wrong.clone());
         let reply = server.post(IMAGES, &body).await;
-        let param = if param.is_empty() { Value::Null } else { json!(param) };
+        let param = if param.is_empty() {
+            Value::Null
+        } else {
+            json!(param)
+        };
         let expected = json!({ "error": {
             "message": message, "type": "invalid_request_error", "param": param, "code": code,
         } });
         assert_eq!((reply.status, reply.json()), (400, expected), "{wrong}");
     }
     let texts = [
-        ("/v1/chat/completions", chat("painter", "hi"), "not_a_text_model", "The model 'painter' makes pictures; use /v1/images/generations."),
-        ("/v1/completions", order("hi"), "not_a_text_model", "The model 'painter' makes pictures; use /v1/images/generations."),
-        ("/v1/classify", json!({ "model": "painter", "input": "hi" }), "not_a_classifier", "The model 'painter' is not a classifier; use /v1/images/generations."),
+        (
+            "/v1/chat/completions",
+            chat("painter", "hi"),
+            "not_a_text_model",
+            "The model 'painter' makes pictures; use /v1/images/generations.",
+        ),
+        (
+            "/v1/completions",
+            order("hi"),
+            "not_a_text_model",
+            "The model 'painter' makes pictures; use /v1/images/generations.",
+        ),
+        (
+            "/v1/classify",
+            json!({ "model": "painter", "input": "hi" }),
+            "not_a_classifier",
+            "The model 'painter' is not a classifier; use /v1/images/generations.",
+        ),
     ];
     for (path, body, code, message) in texts {
         let reply = server.post(path, &body).await;
         let error = &reply.json()["error"];
-        assert_eq!((error["code"].as_str(), error["message"].as_str()), (Some(code), Some(message)));
+        assert_eq!(
+            (error["code"].as_str(), error["message"].as_str()),
+            (Some(code), Some(message))
+        );
     }
     assert_eq!(server.records().await.len(), before);
     server.drain().await;
@@ -297,7 +452,9 @@ async fn neutral_values_of_pictures_are_accepted() {
         json!({ "moderation": "auto", "stream": false, "partial_images": 0, "style": null }),
         json!({ "steps": STEPS, "guidance": 2.0, "negative_prompt": "" }),
     ] {
-        let reply = server.post(IMAGES, &with(order("a red circle"), neutral.clone())).await;
+        let reply = server
+            .post(IMAGES, &with(order("a red circle"), neutral.clone()))
+            .await;
         assert_eq!(reply.status, 200, "{neutral} {}", reply.text);
         assert_eq!(files(&reply), plain, "{neutral}");
     }
@@ -340,7 +497,10 @@ async fn a_filter_refuses_prompts_before_anything_runs() {
     assert_eq!((reply.status, reply.json()), (400, expected));
     assert_eq!(server.records().await.len(), before);
     // Only the named labels are refused.
-    assert_eq!(server.post(IMAGES, &order("a spam poster")).await.status, 200);
+    assert_eq!(
+        server.post(IMAGES, &order("a spam poster")).await.status,
+        200
+    );
     assert_eq!(server.post(IMAGES, &order("allowed")).await.status, 200);
     server.drain().await;
 }
@@ -352,18 +512,34 @@ async fn a_filter_must_be_served_and_have_its_labels() {
         labels: labels.iter().map(|it| (*it).to_owned()).collect(),
     };
     let cases = [
-        (of("nobody", &[]), "expected a served adapter, found `nobody`"),
+        (
+            of("nobody", &[]),
+            "expected a served adapter, found `nobody`",
+        ),
         (of("persona", &[]), "expected a classifier, found `persona`"),
-        (of("filter", &["theft"]), "expected labels of it (allowed, spam, scam), found `theft`, found `filter`"),
-        (of("mood", &[]), "expected the labels to refuse, because none of its own marks harmless text, found `mood`"),
+        (
+            of("filter", &["theft"]),
+            "expected labels of it (allowed, spam, scam), found `theft`, found `filter`",
+        ),
+        (
+            of("mood", &[]),
+            "expected the labels to refuse, because none of its own marks harmless text, found `mood`",
+        ),
     ];
     for (filter, expected) in cases {
         let refused = start_with_filter(Some(filter)).await.err().unwrap();
-        assert_eq!(refused.to_string(), format!("`serve.prompt_filter` is wrong: {expected}"));
+        assert_eq!(
+            refused.to_string(),
+            format!("`serve.prompt_filter` is wrong: {expected}")
+        );
     }
     let every = start_with_filter(Some(of("filter", &[]))).await.unwrap();
     for (prompt, status) in [("spam", 400), ("scam", 400), ("allowed", 200)] {
-        assert_eq!(every.post(IMAGES, &order(prompt)).await.status, status, "{prompt}");
+        assert_eq!(
+            every.post(IMAGES, &order(prompt)).await.status,
+            status,
+            "{prompt}"
+        );
     }
     every.drain().await;
 }

@@ -3,7 +3,7 @@
 use super::{ReplayPlan, answer_check, count_check, failed, malformed, other_form};
 use crate::commands::{call::PictureResult, receipts::ReceiptCheck};
 use openlora_core::error::{ExitClass, Failure};
-use openlora_engine::{ImageRequest, Prompt};
+use openlora_engine::{EngineError, ImageRequest, Prompt};
 use openlora_ledger::PictureRecord;
 use openlora_package::verify::CheckStatus;
 use openlora_serve::{
@@ -26,8 +26,7 @@ impl ReplayPlan {
         fields: &BodyFields,
         given: &[PictureResult],
     ) -> Result<ReplayedPictures, Failure> {
-        let (Some(images), Some(record)) =
-            (adapter.engine.images(), &self.computation.pictures)
+        let (Some(images), Some(record)) = (adapter.engine.images(), &self.computation.pictures)
         else {
             return Err(other_form(self.receipt.kind, "pictures"));
         };
@@ -54,7 +53,8 @@ impl ReplayPlan {
                 seed,
             };
             let made = images.generate_image(request).await.map_err(failed)?;
-            files.push(PictureFile::encode(made, seed, &stamp));
+            let file = PictureFile::encode(made, seed, &stamp);
+            files.push(file.map_err(|error| failed(EngineError::Failed(error.to_string())))?);
         }
         let is_made = |it: &PictureResult| files.iter().any(|file| file.sha256 == it.sha256);
         let evaluations = files.iter().map(|file| file.evaluations).sum();
