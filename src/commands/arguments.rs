@@ -120,6 +120,7 @@ impl From<ExportArgs> for ExportRequest {
                 AdapterFormatArg::Peft => AdapterFormat::Peft,
                 AdapterFormatArg::Merged => AdapterFormat::Merged,
                 AdapterFormatArg::Gguf => AdapterFormat::Gguf,
+                AdapterFormatArg::Diffusers => AdapterFormat::Diffusers,
             },
             out: args.out,
         }

@@ -575,7 +575,7 @@ pub struct ExportArgs {
     /// Package, run, or folder of an adapter; the latest run when left out
     #[arg(value_name = "PKG|RUN")]
     pub adapter: Option<PathBuf>,
-    /// peft: the adapter's folder; merged: the base with the adapter added; gguf: an adapter file of llama.cpp
+    /// peft: the adapter's folder; merged: the base with the adapter added; gguf: an adapter file of llama.cpp; diffusers: the adapter file of diffusers, for pictures
     #[arg(long, value_name = "FORMAT")]
     pub format: AdapterFormatArg,
     /// New folder, or new file for gguf
@@ -591,6 +591,7 @@ pub enum AdapterFormatArg {
     Peft,
     Merged,
     Gguf,
+    Diffusers,
 }
 
 #[derive(Debug, Args)]
