@@ -48,6 +48,7 @@ use openlora_runtime::{
 use openlora_serve::{
     BoundSocket, ConnectionLimits, ROUTES, RouteAudience, ServeError, ServeInputs, ServeLimits,
     ServedAdapter, Server, StopHandle, attribution::AttributionConfig, on_demand::OnDemandAdapters,
+    prompt_filter::PromptFilter,
 };
 
 /// The request of `serve` besides settings.
@@ -101,6 +102,14 @@ fn chosen_adapters(
         true => Ok(Vec::new()),
         false => choose(context, &request.adapters, request.folder.as_deref()),
     }
+}
+
+/// The filter of prompts for pictures, if the settings name one.
+fn prompt_filter(context: &CommandContext) -> Option<PromptFilter> {
+    let settings = &context.settings.serve;
+    let adapter = settings.prompt_filter.clone()?;
+    let labels = settings.prompt_filter_labels.clone();
+    Some(PromptFilter { adapter, labels })
 }
 
 fn url_of_socket(bound: &BoundSocket) -> String {
@@ -185,6 +194,7 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
         loader: Some(Arc::new(host)),
         standings: Some(Arc::new(standings(context, selling.as_deref()))),
         on_demand,
+        prompt_filter: prompt_filter(context),
     };
     if context.printer.is_watched() {
         let currency = selling.as_ref().map(|it| it.sales.currency.clone());

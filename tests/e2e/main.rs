@@ -150,5 +150,9 @@ mod support;
 mod tiny;
 
 #[allow(dead_code, reason = "other tests use more of it")]
+#[path = "../support/tiny_pictures.rs"]
+mod tiny_pictures;
+
+#[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../support/waiting.rs"]
 mod waiting;

@@ -3,6 +3,7 @@
 
 mod compare;
 mod given;
+mod pictures;
 
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,7 @@ use crate::commands::{
 };
 use openlora_core::error::{ExitClass, ExitStatus, Failure};
 use openlora_engine::{EngineError, GenerationStep, Prompt, Quant, SamplingParams};
+use openlora_image_engine::IMAGE_ARITHMETIC;
 use openlora_ledger::{
     CallComputation, SamplingRecord,
     event::{CallKind, FinishReason},
@@ -86,13 +88,19 @@ pub async fn run(context: &CommandContext, request: ReplayRequest) -> Result<Exi
     let plan = ReplayPlan::from_receipt(receipt)?;
     let fields = body_fields(context, &request, &answer, &plan.receipt)?;
     let adapter = plan.load(context, request.adapter.as_deref()).await?;
+    let mut files = Vec::new();
     let (mut checks, difference) = match &answer.said {
         AdapterAnswer::Text { text } => plan.replay_text(&adapter, &fields, text).await?,
         AdapterAnswer::Labels { labels, .. } => {
             plan.replay_labels(&adapter, &fields, labels).await?
         }
+        AdapterAnswer::Pictures { pictures } => {
+            let made = plan.replay_pictures(&adapter, &fields, pictures).await?;
+            files = made.bytes;
+            (made.checks, None)
+        }
     };
-    checks.push(plan.hash_check(&answer));
+    checks.push(plan.hash_check(&answer, &files));
     let report = ReplayReport {
         ok: checks.iter().all(|check| check.status != CheckStatus::Fail),
         id: plan.receipt.id,
@@ -140,10 +148,14 @@ impl ReplayPlan {
                 "its receipt does not state how it was computed".to_owned(),
             ));
         };
-        if computation.engine != ARITHMETIC {
+        let arithmetic = match receipt.kind {
+            CallKind::Image => IMAGE_ARITHMETIC,
+            _ => ARITHMETIC,
+        };
+        if computation.engine != arithmetic {
             let engine = &computation.engine;
             return Err(refuse(format!(
-                "{engine} answered it, and this program computes {ARITHMETIC}"
+                "{engine} answered it, and this program computes {arithmetic}"
             )));
         }
         let is_empty = receipt.usage.completion_tokens == 0 && receipt.finish != FinishReason::Stop;
@@ -152,7 +164,7 @@ impl ReplayPlan {
         }
         if matches!(receipt.kind, CallKind::Moderation | CallKind::Embedding) {
             return Err(refuse(
-                "only chats, completions and classifications are compared".to_owned(),
+                "only chats, completions, classifications and pictures are compared".to_owned(),
             ));
         }
         if let Some(sampling) = &computation.sampling
@@ -336,15 +348,15 @@ impl ReplayPlan {
     }
 
     /// Whether the receipt's hash, if it can be opened, is that of a text.
-    fn stands_for(&self, text: &str) -> bool {
+    fn stands_for(&self, text: impl AsRef<[u8]>) -> bool {
         let key = self.receipt.response_key.as_deref();
         let hash = key.and_then(|key| response_hash(key, text));
         hash.as_ref() == Some(&self.receipt.response_hash)
     }
 
     /// Whether the receipt commits to this answer. The reader of a stream that broke off may have
-    /// less than the receipt stands for.
-    fn hash_check(&self, answer: &GivenAnswer) -> ReceiptCheck {
+    /// less than the receipt stands for. Of pictures, `files` are those that were made again.
+    fn hash_check(&self, answer: &GivenAnswer, files: &[u8]) -> ReceiptCheck {
         let name = "receipt";
         let check = |status, reason: Option<&str>| ReceiptCheck {
             name,
@@ -368,8 +380,9 @@ impl ReplayPlan {
                 let lines = labels
                     .iter()
                     .map(|label| format!("{}\n", label.probability));
-                self.stands_for(&lines.collect::<String>())
+                self.stands_for(lines.collect::<String>())
             }
+            AdapterAnswer::Pictures { .. } => self.stands_for(files),
         };
         match fits {
             true => check(CheckStatus::Pass, None),
@@ -431,7 +444,11 @@ fn count_check(name: &'static str, stated: u64, found: u64) -> ReceiptCheck {
     let (status, reason) = match stated == found {
         true => (CheckStatus::Pass, None),
         false => {
-            let reason = format!("{found} tokens, the receipt states {stated}");
+            let what = match name {
+                "evaluations" => name,
+                _ => "tokens",
+            };
+            let reason = format!("{found} {what}, the receipt states {stated}");
             (CheckStatus::Fail, Some(reason))
         }
     };
