@@ -463,5 +463,6 @@ fn answer(said: &AdapterAnswer) -> String {
             let probability = best.map_or(0.0, |it| it.probability);
             format!("{label} ({:.1} %)", probability * 100.0)
         }
+        AdapterAnswer::Pictures { pictures } => counted(pictures.len() as u64, "picture"),
     }
 }
