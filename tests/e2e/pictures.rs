@@ -13,7 +13,7 @@ use openlora_chain::{balance::amount, registry::DevelopmentToken};
 use openlora_diffusion::{ImageAdapter, ImageAdapterConfig, ImageModel};
 use openlora_model::{
     BaseRequest, PictureBase,
-    adapter::{HostTensor, TaskCard, WriteRequest, write},
+    adapter::{TaskCard, WriteRequest, write},
     dataset::Task,
     nano::PICO,
     open_picture_base,
@@ -59,18 +59,11 @@ pub fn write_painter(dir: &Path, name: &str) {
         alpha: 2.0,
         ..ImageAdapterConfig::default()
     };
-    let adapter = ImageAdapter::random(&model, &wanted, 3).unwrap();
-    let mut tensors = std::collections::BTreeMap::new();
-    for place in adapter.places() {
-        let name = |factor: &str| format!("base_model.model.{}.{factor}.weight", place.path);
-        let a = &adapter.values()[place.a.clone()];
-        // Fresh factors B are zero and would change nothing.
-        let b: Vec<f32> = place.b.clone().map(|at| ((at % 5) as f32 - 2.0) * 1e-2).collect();
-        let shape = [place.rank, place.inputs];
-        tensors.insert(name("lora_A"), HostTensor::from_f32(&shape, a));
-        let shape = [place.outputs, place.rank];
-        tensors.insert(name("lora_B"), HostTensor::from_f32(&shape, &b));
-    }
+    let fresh = ImageAdapter::random(&model, &wanted, 3).unwrap();
+    // Fresh factors B are zero and would change nothing.
+    let moved = |(at, value): (usize, &f32)| value + ((at % 5) as f32 - 2.0) * 1e-2;
+    let moved = fresh.values().iter().enumerate().map(moved).collect();
+    let adapter = fresh.with_values(moved).unwrap();
     let request = WriteRequest {
         base_model: base.id.clone(),
         revision: None,
@@ -81,8 +74,8 @@ pub fn write_painter(dir: &Path, name: &str) {
         dora: false,
         rank_pattern: Vec::new(),
         alpha_pattern: Vec::new(),
-        target_modules: adapter.places().iter().map(|it| it.path.clone()).collect(),
-        tensors,
+        target_modules: adapter.target_modules(),
+        tensors: adapter.peft_tensors(),
         task: Some(TaskCard {
             name: name.to_owned(),
             task: Task::Image,

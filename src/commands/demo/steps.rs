@@ -24,6 +24,7 @@ use openlora_core::error::{ExitClass, Failure};
 use openlora_journal::Journal;
 use openlora_ledger::state::{ApplyOutcome, LedgerState};
 use openlora_release::explore::AdapterView;
+use openlora_tui::figures::counted;
 
 /// A created project with checked data.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
