@@ -1,9 +1,6 @@
 //! Pictures of a call: their options, the files that they are written to, and what is shown of them.
 
-use std::{
-    io::IsTerminal,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
@@ -20,7 +17,7 @@ use openlora_core::{
     error::{ExitClass, Failure},
 };
 use openlora_package::manifest::Digest;
-use openlora_pictures::{Picture, ReadLimits, read_picture, terminal};
+use openlora_pictures::{Picture, ReadLimits, read_picture};
 use openlora_serve::PublishedUsage;
 
 /// The path of the route.
@@ -203,9 +200,6 @@ impl ReceivedPicture {
 
     fn show(&self, context: &CommandContext, result: &PictureResult) {
         let printer = &context.printer;
-        if std::io::stdout().is_terminal() && !printer.is_accessible() {
-            printer.picture(&terminal::render(&self.picture));
-        }
         let Some(path) = &result.path else { return };
         let path = named_paths::shown(&context.settings, path);
         let seed = self.seed.map_or(String::new(), |it| format!(", seed {it}"));

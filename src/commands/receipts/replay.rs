@@ -18,8 +18,11 @@ use super::{ReceiptCheck, print_checks};
 use crate::commands::{
     CommandContext,
     call::{AdapterAnswer, LabelProbability},
-    project,
-    serve::{adapter_in, engine_choice::ChosenEngine, folder::NamedFolder, load_free},
+    picture_project, project,
+    serve::{
+        PictureShelf, ServedBases, TextBase, adapter_in, engine_choice::ChosenEngine,
+        folder::NamedFolder, load_free, makes_pictures,
+    },
 };
 use openlora_core::error::{ExitClass, ExitStatus, Failure};
 use openlora_engine::{EngineError, GenerationStep, Prompt, Quant, SamplingParams};
@@ -28,7 +31,7 @@ use openlora_ledger::{
     CallComputation, SamplingRecord,
     event::{CallKind, FinishReason},
 };
-use openlora_model::{BaseModel, adapter};
+use openlora_model::adapter;
 use openlora_native::ARITHMETIC;
 use openlora_package::verify::CheckStatus;
 use openlora_runtime::paid_serving::ChosenAdapter;
@@ -205,10 +208,26 @@ impl ReplayPlan {
         let card = chosen.adapter.task.as_ref();
         let id = card.map(|card| card.base_id.as_str());
         let id = id.filter(|_| context.settings.base.id.is_default());
-        let base = tokio::task::block_in_place(|| project::base(context, id))?;
-        self.check_digests(&chosen, &base)?;
-        let engine = ChosenEngine::native(self.quant);
-        let loaded = load_free(context, engine, base, vec![chosen]).await?;
+        let bases = match makes_pictures(&chosen.adapter) {
+            true => {
+                let open = tokio::task::block_in_place(|| picture_project::open(context, id))?;
+                self.check_digests(&chosen, &open.base.id, &open.base.digest)?;
+                ServedBases {
+                    text: None,
+                    pictures: Some(PictureShelf::new(open)),
+                }
+            }
+            false => {
+                let base = tokio::task::block_in_place(|| project::base(context, id))?;
+                self.check_digests(&chosen, &base.id, &base.digest)?;
+                let engine = ChosenEngine::native(self.quant);
+                ServedBases {
+                    text: Some(TextBase { base, engine }),
+                    pictures: None,
+                }
+            }
+        };
+        let loaded = load_free(context, bases, vec![chosen]).await?;
         let none = || Failure::new(ExitClass::Internal, "no adapter was loaded");
         loaded.into_iter().next().ok_or_else(none)
     }
@@ -235,7 +254,12 @@ impl ReplayPlan {
         })
     }
 
-    fn check_digests(&self, chosen: &ChosenAdapter, base: &BaseModel) -> Result<(), Failure> {
+    fn check_digests(
+        &self,
+        chosen: &ChosenAdapter,
+        base_id: &str,
+        base_digest: &str,
+    ) -> Result<(), Failure> {
         let differs = |what: String, expected: &str, found: &str| {
             let message = format!("{what} has digest {found}, the receipt names {expected}");
             Failure::new(ExitClass::BadInput, message)
@@ -245,9 +269,9 @@ impl ReplayPlan {
             let what = format!("the adapter {}", chosen.adapter.dir.display());
             return Err(differs(what, expected, found));
         }
-        let (expected, found) = (&self.computation.base_digest, &base.digest);
+        let (expected, found) = (&self.computation.base_digest, base_digest);
         if expected != found {
-            return Err(differs(format!("the base {}", base.id), expected, found)
+            return Err(differs(format!("the base {base_id}"), expected, found)
                 .with_hint("choose the base that the server runs: --base DIR|ID"));
         }
         Ok(())
