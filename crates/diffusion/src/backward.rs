@@ -126,24 +126,37 @@ impl<'p, 'a, 'g> BackwardPass<'p, 'a, 'g> {
 
     /// The gradients of a linear layer; that of its input is written to `of_x`.
     fn linear(&mut self, module: usize, x: &[f32], grad: &[f32], of_x: Option<&mut [f32]>) {
-        if let Some(of_x) = of_x {
-            of_x.fill(0.0);
-            self.add_linear(module, x, grad, Some(of_x));
-        } else {
-            self.add_linear(module, x, grad, None);
-        }
+        let inputs = self.network.model.layout().modules[module].inputs;
+        self.any_linear(module, x, grad, of_x.map(|of_x| Target::new(of_x, inputs)));
     }
 
     /// As [`Self::linear`], added to `of_x`.
-    fn add_linear(&mut self, module: usize, x: &[f32], grad: &[f32], mut of_x: Option<&mut [f32]>) {
+    fn add_linear(&mut self, module: usize, x: &[f32], grad: &[f32], of_x: &mut [f32]) {
+        let inputs = self.network.model.layout().modules[module].inputs;
+        self.any_linear(module, x, grad, Some(Target::adding(of_x, inputs)));
+    }
+
+    fn any_linear(&mut self, module: usize, x: &[f32], grad: &[f32], of_x: Option<Target<'_>>) {
         let model = self.network.model;
         let shape = &model.layout().modules[module];
         let rows = x.len() / shape.inputs;
         let weight = &model.values()[shape.weight.clone()];
-        if let Some(of_x) = &mut of_x {
-            let target = Target::adding(of_x, shape.inputs);
+        let of_x = of_x.map(|target| {
+            let Target {
+                values,
+                stride,
+                outputs,
+                adding,
+            } = target;
+            let target = Target {
+                values: &mut *values,
+                stride,
+                outputs,
+                adding,
+            };
             times(Rows::new(grad, shape.outputs), weight, target);
-        }
+            values
+        });
         if let Learning::Model(grads) = &mut self.learning {
             let of_weight = &mut grads[shape.weight.clone()];
             add_outer(grad, x, rows, of_weight, &mut self.turned);
@@ -238,7 +251,7 @@ impl<'p, 'a, 'g> BackwardPass<'p, 'a, 'g> {
         swiglu_backward(&mut stream.gate, &mut stream.up, &of_wide);
         let mut of_fed = vec![0.0; stream.fed.len()];
         self.linear(gate, &stream.fed, &stream.gate, Some(&mut of_fed));
-        self.add_linear(up, &stream.fed, &stream.up, Some(&mut of_fed));
+        self.add_linear(up, &stream.fed, &stream.up, &mut of_fed);
         norm_backward(
             &stream.middle,
             &model.values()[places.feed_norm.clone()],

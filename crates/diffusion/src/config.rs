@@ -33,6 +33,9 @@ pub struct ImageModelConfig {
     pub noise_scale: f64,
     /// Least 1 − t by which a difference is divided to give a velocity.
     pub time_floor: f64,
+    /// Least 1 − t by whose square the training's loss is divided. A larger one than `time_floor`
+    /// gives the end of the path less weight.
+    pub loss_floor: f64,
     /// Mean and deviation of the logit of t in training.
     pub time_mean: f64,
     pub time_deviation: f64,
@@ -62,10 +65,11 @@ impl ImageModelConfig {
             bottleneck: 64,
             prompt_length: 48,
             padded: false,
-            noise_scale: 1.0,
-            time_floor: 0.05,
-            time_mean: -0.8,
-            time_deviation: 1.0,
+            noise_scale: 4.0,
+            time_floor: 0.01,
+            loss_floor: 0.2,
+            time_mean: -0.4,
+            time_deviation: 1.4,
             default_steps: 24,
             default_guidance: 2.5,
             text_encoder: "nano".to_owned(),
@@ -89,6 +93,7 @@ impl ImageModelConfig {
             padded: true,
             noise_scale: 2.0,
             time_floor: 0.05,
+            loss_floor: 0.05,
             time_mean: -0.8,
             time_deviation: 0.8,
             default_steps: 100,
@@ -159,6 +164,7 @@ impl ImageModelConfig {
             "padded": self.padded,
             "noise_scale": self.noise_scale,
             "time_floor": self.time_floor,
+            "loss_floor": self.loss_floor,
             "t_lognorm_mu": self.time_mean,
             "t_lognorm_sigma": self.time_deviation,
             "n_T": self.default_steps,
@@ -208,6 +214,7 @@ impl ImageModelConfig {
             ("mlp_ratio", self.mlp_ratio),
             ("noise_scale", self.noise_scale),
             ("time_floor", self.time_floor),
+            ("loss_floor", self.loss_floor),
             ("t_lognorm_sigma", self.time_deviation),
         ];
         for (key, value) in reals {
@@ -245,6 +252,7 @@ const KNOWN: &[&str] = &[
     "padded",
     "noise_scale",
     "time_floor",
+    "loss_floor",
     "t_lognorm_mu",
     "t_lognorm_sigma",
     "n_T",
@@ -273,6 +281,7 @@ impl ConfigReader {
         let width = self.size("hidden_size")?;
         self.expect("txt_hidden_size", &json!(width))?;
         let published = ImageModelConfig::minit2i_b16();
+        let time_floor = self.real("time_floor", published.time_floor)?;
         Ok(ImageModelConfig {
             image_size: self.size("image_size")?,
             patch_size: self.size("patch_size")?,
@@ -291,7 +300,8 @@ impl ConfigReader {
                 Some(_) => return Err(problem("expected true or false", "padded")),
             },
             noise_scale: self.real("noise_scale", published.noise_scale)?,
-            time_floor: self.real("time_floor", published.time_floor)?,
+            time_floor,
+            loss_floor: self.real("loss_floor", time_floor)?,
             time_mean: self.real("t_lognorm_mu", published.time_mean)?,
             time_deviation: self.real("t_lognorm_sigma", published.time_deviation)?,
             default_steps: self.size("n_T")?,

@@ -138,7 +138,7 @@ impl FlowBatch<'_> {
 
 /// A difference of pictures squared becomes one of velocities by this factor.
 pub fn loss_weight(config: &ImageModelConfig, time: f32) -> f32 {
-    let left = (1.0 - time).max(config.time_floor as f32);
+    let left = (1.0 - time).max(config.loss_floor as f32);
     1.0 / (left * left)
 }
 

@@ -16,13 +16,16 @@ mod flow;
 mod layout;
 mod measure;
 mod model;
+mod nano_text;
 mod noise;
 mod numeric;
 mod ops;
 mod optimizer;
 mod pass;
+mod peft;
 mod sample;
 mod tables;
+mod text_encoder;
 mod train;
 
 pub use adapter::{AdapterPlace, ImageAdapter, ImageAdapterConfig, ModuleFactors};
@@ -33,9 +36,12 @@ pub use flow::{FlowMeasure, TimeNoise, example_gradients, pixels_of};
 pub use measure::example_losses;
 pub use layout::{LinearModule, ModelLayout, ParameterPlace};
 pub use model::{CONFIG_FILE, ImageModel, WEIGHTS_FILE};
+pub use nano_text::LlamaStates;
 pub use optimizer::ImageAdamW;
+pub use peft::DIFFUSERS_FILE;
 pub use sample::{
     FlowSampler, MAX_GUIDANCE, MAX_STEPS, SampleRequest, branches, sample, sample_cost,
     sample_pixels,
 };
+pub use text_encoder::{NanoTextEncoder, T5TextEncoder};
 pub use train::{ImageExample, ImageStep, ImageTrainOptions, ImageTrainer};

@@ -276,30 +276,48 @@ impl<'a> Network<'a> {
 
     /// y ← x·Wᵀ + bias + scale·(x·Aᵀ)·Bᵀ.
     pub fn linear(&self, module: usize, x: &[f32], y: &mut [f32]) {
-        y.fill(0.0);
-        self.add_linear(module, x, y);
+        let outputs = self.model.layout().modules[module].outputs;
+        self.product(module, x, Target::new(y, outputs));
+        self.add_rest(module, x, y);
     }
 
     /// As [`Self::linear`], added to `y`.
     pub fn add_linear(&self, module: usize, x: &[f32], y: &mut [f32]) {
+        let outputs = self.model.layout().modules[module].outputs;
+        self.product(module, x, Target::adding(y, outputs));
+        self.add_rest(module, x, y);
+    }
+
+    fn product(&self, module: usize, x: &[f32], y: Target<'_>) {
         let shape = &self.model.layout().modules[module];
         let weight = &self.values()[shape.weight.clone()];
-        let rows = Rows::new(x, shape.inputs);
-        times_transposed(rows, weight, Target::adding(y, shape.outputs));
+        times_transposed(Rows::new(x, shape.inputs), weight, y);
+    }
+
+    /// Adds the bias and what the factors give.
+    fn add_rest(&self, module: usize, x: &[f32], y: &mut [f32]) {
+        let shape = &self.model.layout().modules[module];
         if let Some(bias) = &shape.bias {
             add_bias(y, &self.values()[bias.clone()]);
         }
-        let Some(adapter) = self.adapter else { return };
-        let Some(place) = adapter.place(module) else {
+        let Some(place) = self.adapter.and_then(|adapter| adapter.place(module)) else {
             return;
         };
+        let factors = self.adapter.map_or(&[][..], ImageAdapter::values);
         let mut low = vec![0.0; x.len() / shape.inputs * place.rank];
-        let a = &adapter.values()[place.a.clone()];
-        times_transposed(rows, a, Target::new(&mut low, place.rank));
+        let target = Target::new(&mut low, place.rank);
+        times_transposed(
+            Rows::new(x, shape.inputs),
+            &factors[place.a.clone()],
+            target,
+        );
         low.iter_mut().for_each(|x| *x *= place.scale);
-        let b = &adapter.values()[place.b.clone()];
         let target = Target::adding(y, shape.outputs);
-        times_transposed(Rows::new(&low, place.rank), b, target);
+        times_transposed(
+            Rows::new(&low, place.rank),
+            &factors[place.b.clone()],
+            target,
+        );
     }
 }
 

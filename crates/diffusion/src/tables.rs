@@ -20,6 +20,14 @@ impl Angles {
         Self { half, cos, sin }
     }
 
+    /// Of positions in a row: value i of a head of 2 `half` turns by position / θ^(i / half).
+    pub fn in_order(positions: usize, half: usize, theta: f64) -> Self {
+        let angles = (0..positions).flat_map(|position| {
+            (0..half).map(move |at| position as f64 * frequency(at, half, theta))
+        });
+        Self::new(half, angles)
+    }
+
     /// Turns a head at a position: value i with value i + half.
     pub fn turn(&self, position: usize, head: &mut [f32]) {
         let at = position * self.half..(position + 1) * self.half;
@@ -59,8 +67,6 @@ pub struct PositionTables {
 impl PositionTables {
     pub fn new(config: &ImageModelConfig) -> Self {
         let (half, side) = (config.head_dim / 2, config.side());
-        let text = (0..config.prompt_length)
-            .flat_map(|position| (0..half).map(move |at| position as f64 * frequency(at, half)));
         // The first half of the angles follows the row, the second the column.
         let axis = half / 2;
         let image = (0..side * side).flat_map(|patch| {
@@ -70,20 +76,20 @@ impl PositionTables {
                 } else {
                     patch % side
                 };
-                position as f64 * frequency(at % axis, axis)
+                position as f64 * frequency(at % axis, axis, THETA)
             })
         });
         Self {
-            text: Angles::new(half, text),
+            text: Angles::in_order(config.prompt_length, half, THETA),
             image: Angles::new(half, image),
             embedding: embedding(config.width, side),
         }
     }
 }
 
-fn frequency(at: usize, count: usize) -> f64 {
+fn frequency(at: usize, count: usize, theta: f64) -> f64 {
     // Angles of MiniT2I are computed in f32 from frequencies in f32.
-    f64::from(libm::pow(THETA, -(at as f64) / count as f64) as f32)
+    f64::from(libm::pow(theta, -(at as f64) / count as f64) as f32)
 }
 
 /// Sines and cosines of the column, then of the row.
@@ -92,7 +98,7 @@ fn embedding(width: usize, side: usize) -> Vec<f32> {
     let mut values = Vec::with_capacity(side * side * width);
     for patch in 0..side * side {
         for position in [patch % side, patch / side] {
-            let angle = |at: usize| position as f64 * frequency(at, quarter);
+            let angle = |at: usize| position as f64 * frequency(at, quarter, THETA);
             values.extend((0..quarter).map(|at| libm::sin(angle(at)) as f32));
             values.extend((0..quarter).map(|at| libm::cos(angle(at)) as f32));
         }

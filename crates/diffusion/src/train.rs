@@ -357,24 +357,24 @@ impl ImageTrainer {
         let steps = steps.and_then(|steps| steps.parse().ok());
         let steps = steps.ok_or_else(|| state_problem("the number of steps is missing"))?;
         let file = SafeTensors::deserialize(state).map_err(problem)?;
-        let read = |name: &str, to: &mut [f32]| {
+        let read = |name: &str| {
             let view = file.tensor(name).map_err(problem)?;
-            if view.shape() != [to.len()] || view.dtype() != Dtype::F32 {
+            let expected = self.decays.len();
+            if view.shape() != [expected] || view.dtype() != Dtype::F32 {
                 return Err(DiffusionError::Shape {
                     name: name.to_owned(),
-                    expected: vec![to.len()],
+                    expected: vec![expected],
                     found: view.shape().to_vec(),
                 });
             }
-            decode_floats(view.dtype(), view.data(), to);
-            Ok(())
+            let mut values = vec![0.0; expected];
+            decode_floats(view.dtype(), view.data(), &mut values);
+            Ok(values)
         };
-        read("first", &mut self.moments.first)?;
-        read("second", &mut self.moments.second)?;
-        if let Some(mean) = &mut self.mean {
-            read("mean", mean)?;
-        }
-        read("values", self.values_mut())?;
+        let (first, second, values) = (read("first")?, read("second")?, read("values")?);
+        let mean = self.mean.is_some().then(|| read("mean")).transpose()?;
+        self.values_mut().copy_from_slice(&values);
+        (self.moments.first, self.moments.second, self.mean) = (first, second, mean);
         self.moments.steps = steps;
         Ok(())
     }

@@ -45,6 +45,7 @@ MODELS = {
         padded=False,
         noise_scale=1.3,
         time_floor=0.1,
+        loss_floor=0.4,
         t_lognorm_mu=-0.5,
         t_lognorm_sigma=1.1,
         guidance=3.0,
@@ -275,6 +276,7 @@ class Flow:
         self.size = cfg["image_size"]
         self.scale = cfg.get("noise_scale", 2.0)
         self.floor = cfg.get("time_floor", 0.05)
+        self.loss_floor = cfg.get("loss_floor", self.floor)
         self.mean = cfg.get("t_lognorm_mu", -0.8)
         self.deviation = cfg.get("t_lognorm_sigma", 0.8)
 
@@ -289,7 +291,7 @@ class Flow:
         return self.net(time * picture + (1.0 - time) * noise, caption)
 
     def loss(self, picture, caption, time, noise):
-        left = max(1.0 - float(time), self.floor)
+        left = max(1.0 - float(time), self.loss_floor)
         return (((self.predicted(picture, caption, time, noise) - picture) / left) ** 2).mean()
 
     def stratified(self, seed, count):
