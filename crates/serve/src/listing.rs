@@ -165,6 +165,15 @@ fn example(adapter: &ServedAdapter, path: &str) -> Option<RouteExample> {
                 "labels": labelled(adapter),
             }),
         }),
+        "/v1/images/generations" => Some(RouteExample {
+            body: body_of("prompt", json!("A red circle")),
+            schema: schema_of("prompt", text.clone(), &["model", "prompt"]),
+            answer: json!({
+                "model": name,
+                "data": [{ "b64_json": "iVBORw0KGgo…" }],
+                "output_format": "png",
+            }),
+        }),
         "/v1/moderations" => Some(RouteExample {
             body: body_of("input", json!("A text")),
             schema: schema_of("input", text.clone(), &["input"]),

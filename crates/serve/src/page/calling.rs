@@ -67,7 +67,12 @@ fn curl(server: &ServerFacts, adapter: &ServedAdapter) -> String {
 
 fn command(server: &ServerFacts, adapter: &ServedAdapter) -> String {
     let (name, url) = (quoted(&adapter.name), quoted(&server.url));
-    format!("openlora call 'Hello' --adapter {name} --url {url}")
+    match &adapter.task {
+        Some(Task::Image) => {
+            format!("openlora call 'A red circle' -o picture.png --adapter {name} --url {url}")
+        }
+        _ => format!("openlora call 'Hello' --adapter {name} --url {url}"),
+    }
 }
 
 /// The answer's text in both languages' common notation.
