@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     ServeError, adapter_profile::AdapterProfile, api_error::ApiError, payment::Currency,
-    similar::closest, wire::images::MOST_PICTURES,
+    similar::closest,
 };
 use openlora_attribution::Provenance;
 use openlora_engine::{Engine, EngineIdentity, ImageLimits, Prompt, SamplingParams};
@@ -19,6 +19,9 @@ use openlora_model::{dataset::Task, text::ChatMessage};
 
 /// Temperature if neither the caller nor the adapter's task sets one, as in OpenAI's API.
 const DEFAULT_TEMPERATURE: f64 = 1.0;
+
+/// Most pictures in one call, as in OpenAI's API.
+pub const MOST_PICTURES: u64 = 10;
 
 /// An adapter on its engine.
 pub struct ServedAdapter {

@@ -163,9 +163,9 @@ impl AppState {
         intake: &CallIntake,
         payer: &FairShareKey,
     ) -> Result<(), ApiError> {
-        match &intake.screened {
-            Some(prompt) => self.screen(prompt, payer).await,
-            None => Ok(()),
+        match (&self.prompt_filter, &intake.screened) {
+            (Some(filter), Some(prompt)) => filter.screen(&self.adapters, prompt, payer).await,
+            _ => Ok(()),
         }
     }
 

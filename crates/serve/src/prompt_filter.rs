@@ -8,7 +8,6 @@ use axum::http::StatusCode;
 use super::{
     adapter_registry::{AdapterRegistry, ServedAdapter},
     api_error::ApiError,
-    app::AppState,
     error::ServeError,
     wire::inputs::{best, harmless_label},
 };
@@ -61,22 +60,27 @@ impl PromptFilter {
     }
 }
 
-impl AppState {
-    /// Refuses a prompt for a picture that the filter does not let pass. Without a filter, every
-    /// prompt passes.
-    pub(crate) async fn screen(&self, prompt: &str, payer: &FairShareKey) -> Result<(), ApiError> {
-        let Some(filter) = &self.prompt_filter else {
-            return Ok(());
-        };
+impl PromptFilter {
+    /// Refuses a prompt for a picture that does not pass.
+    ///
+    /// # Errors
+    ///
+    /// It has one of the labels, or the filter does not answer.
+    pub(crate) async fn screen(
+        &self,
+        adapters: &AdapterRegistry,
+        prompt: &str,
+        payer: &FairShareKey,
+    ) -> Result<(), ApiError> {
         // The operator may have unloaded it: prompts must not pass unread.
-        let served = self.adapters.find(&filter.adapter);
-        let adapter = served.map_err(|_| unread(&filter.adapter))?;
+        let served = adapters.find(&self.adapter);
+        let adapter = served.map_err(|_| unread(&self.adapter))?;
         let Some(task @ Task::Classify { labels, .. }) = &adapter.task else {
-            return Err(unread(&filter.adapter));
+            return Err(unread(&self.adapter));
         };
         let found = label_of(&adapter, task, labels, prompt, payer).await?;
         match labels.get(found) {
-            Some(label) if !filter.labels.contains(label) => Ok(()),
+            Some(label) if !self.labels.contains(label) => Ok(()),
             _ => Err(refused()),
         }
     }

@@ -133,11 +133,12 @@ impl AdapterHost {
             adapter,
         } = one;
         let origin = self.origin(&adapter, split)?;
+        let pictures = makes_pictures(&adapter);
         let prices = self.selling.as_ref().map(|selling| {
             let prices = selling.prices();
             let asked = self.fetched.get(&adapter.dir);
             let decimals = selling.sales.currency.decimals;
-            asked.map_or(prices, |it| it.prices(prices, decimals))
+            asked.map_or(prices, |it| it.prices(prices, decimals, pictures))
         });
         Ok(ServedAdapter {
             name,

@@ -45,7 +45,7 @@ pub async fn generate(State(app): State<AppState>, request: Request) -> Result<R
     let prompt = Prompt::Text(order.prompt.clone());
     let prompts = std::slice::from_ref(&prompt);
     let prompt_tokens = intake.count(&app, prompts).await?;
-    intake.screened = app.prompt_filter.as_ref().map(|_| order.prompt.clone());
+    intake.screened = Some(order.prompt.clone());
     let work = CallWork::Images {
         pictures: order.pictures,
     };

@@ -9,14 +9,11 @@ use super::{
         HarmlessCheck, is_empty, is_false, is_zero, never, read_seed, unknown_or_unsupported,
     },
 };
-use crate::{api_error::ApiError, receipt::PublishedUsage};
+use crate::{adapter_registry::MOST_PICTURES, api_error::ApiError, receipt::PublishedUsage};
 use openlora_engine::ImageLimits;
 
 /// The path of the route.
 pub const IMAGES_PATH: &str = "/v1/images/generations";
-
-/// Most pictures in one call, as in OpenAI's API.
-pub const MOST_PICTURES: u64 = 10;
 
 /// The size that leaves the choice to the model.
 const AUTO: &str = "auto";
