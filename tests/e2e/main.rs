@@ -152,3 +152,6 @@ mod tiny;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../support/waiting.rs"]
 mod waiting;
+
+#[path = "../support/wrapped_engine.rs"]
+mod wrapped_engine;

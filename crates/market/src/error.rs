@@ -92,12 +92,11 @@ impl Explain for MarketError {
     fn class(&self) -> ExitClass {
         match self {
             Self::Registry(error) => error.class(),
-            Self::ServerUrl { .. } | Self::UnknownName { .. } | Self::AmbiguousName { .. } => {
-                ExitClass::Usage
-            }
-            Self::UnknownAdapter { .. } | Self::Paused { .. } | Self::Agent { .. } => {
-                ExitClass::BadInput
-            }
+            Self::ServerUrl { .. }
+            | Self::UnknownAdapter { .. }
+            | Self::UnknownName { .. }
+            | Self::AmbiguousName { .. } => ExitClass::Usage,
+            Self::Paused { .. } | Self::Agent { .. } => ExitClass::BadInput,
             Self::NoServer { .. } | Self::ServersDown { .. } | Self::Discovery { .. } => {
                 ExitClass::Network
             }

@@ -47,7 +47,7 @@ use openlora_payments::{
 };
 use openlora_ports::{PaymentGateway, Settler};
 use openlora_serve::{
-    BoundSocket, ServeInputs, ServeLimits, Server, StopHandle,
+    AddressAllowances, BoundSocket, ServeInputs, ServeLimits, Server, StopHandle,
     access::AccessRules,
     attribution::AttributionConfig,
     payment::{Currency, SalesConfig},
@@ -112,6 +112,8 @@ pub struct Setup {
     pub cashier: AroundCashier,
     pub engine: AroundEngine,
     pub access: AccessRules,
+    /// What each address may do without paying.
+    pub unpaid: AddressAllowances,
 }
 
 impl Setup {
@@ -140,6 +142,7 @@ impl Setup {
             cashier: Box::new(|cashier| cashier),
             engine: Box::new(|engine| engine),
             access: access(),
+            unpaid: AddressAllowances::default(),
         }
     }
 
@@ -232,8 +235,15 @@ impl Shop {
             let (desk, stop) = (Arc::clone(desk), watched.clone());
             watchers.spawn(async move { desk.watch(stop).await });
         }
-        let (server, router) =
-            serve(journal, sales, setup.limits, setup.access, &setup.engine).await;
+        let (server, router) = serve(
+            journal,
+            sales,
+            setup.limits,
+            setup.access,
+            setup.unpaid,
+            &setup.engine,
+        )
+        .await;
         Self {
             server,
             router,
@@ -419,6 +429,7 @@ async fn serve(
     sales: SalesConfig,
     limits: ServeLimits,
     access: AccessRules,
+    unpaid: AddressAllowances,
     layer: &AroundEngine,
 ) -> (TestServer, Router) {
     let (steps, begun) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -440,7 +451,7 @@ async fn serve(
     let bound = BoundSocket::new("127.0.0.1", 0).await.unwrap();
     let stop = StopHandle::default();
     let server = Server::new(bound, goods, journal.clone(), limits, stop.clone());
-    let server = server.await.unwrap();
+    let server = server.await.unwrap().with_allowances(unpaid);
     let router = server.router();
     let server = TestServer {
         address: server.address(),

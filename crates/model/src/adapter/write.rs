@@ -16,7 +16,10 @@ use super::{
     tensors::{FactorDtype, HostTensor},
 };
 use crate::ModulePattern;
-use openlora_core::atomic::{self, FolderDraft};
+use openlora_core::{
+    atomic::{self, FolderDraft},
+    error::FileError,
+};
 
 /// The PEFT release whose configuration keys are written.
 const PEFT_VERSION: &str = "0.21.2";
@@ -73,14 +76,13 @@ pub fn write(dir: &Path, request: &WriteRequest) -> Result<WrittenAdapter, Adapt
         })?;
         files.push((TASK_FILE, bytes));
     }
-    let io = |deed, path: PathBuf| move |source| AdapterError::Io { deed, path, source };
     let parent = atomic::parent(dir);
-    let draft = FolderDraft::in_folder(parent).map_err(io("create", dir.to_owned()))?;
+    let draft = FolderDraft::in_folder(parent).map_err(FileError::at("create", dir))?;
     for (name, bytes) in &files {
         let written = draft.write(name, bytes);
-        written.map_err(io("write", dir.join(name)))?;
+        written.map_err(FileError::at("write", dir.join(name)))?;
     }
-    draft.replace(dir).map_err(io("write", dir.to_owned()))?;
+    draft.replace(dir).map_err(FileError::at("write", dir))?;
     Ok(WrittenAdapter {
         dir: dir.to_owned(),
         digest: digest(&config, &weights),
@@ -93,11 +95,7 @@ pub fn write(dir: &Path, request: &WriteRequest) -> Result<WrittenAdapter, Adapt
 ///
 /// A directory with other content, or one that cannot be written.
 pub fn check_place(dir: &Path) -> Result<(), AdapterError> {
-    atomic::probe(dir).map_err(|source| AdapterError::Io {
-        deed: "write",
-        path: dir.to_owned(),
-        source,
-    })?;
+    atomic::probe(dir).map_err(FileError::at("write", dir))?;
     check_replaceable(dir)
 }
 
@@ -198,15 +196,11 @@ fn weights_bytes(dir: &Path, request: &WriteRequest) -> Result<Vec<u8>, AdapterE
 
 /// Only an adapter directory, an empty directory or nothing is replaced.
 fn check_replaceable(dir: &Path) -> Result<(), AdapterError> {
-    let io = |source| AdapterError::Io {
-        deed: "read",
-        path: dir.to_owned(),
-        source,
-    };
+    let io = |error| FileError::at("read", dir)(error);
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(io(error)),
+        Err(error) => return Err(io(error).into()),
     };
     let mut foreign = Vec::new();
     for entry in entries {

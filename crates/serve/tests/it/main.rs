@@ -31,3 +31,6 @@ mod serve_support;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../../../../tests/support/waiting.rs"]
 mod waiting;
+
+#[path = "../../../../tests/support/wrapped_engine.rs"]
+mod wrapped_engine;
