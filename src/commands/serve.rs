@@ -164,7 +164,7 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
             .saturating_add(context.settings.serve.registry_adapters),
         false => chosen.len(),
     };
-    let engine = ChosenEngine::choose(context, &base.config, expected, parallel)?;
+    let engine = ChosenEngine::choose(context, &base.config, &chosen, expected, parallel)?;
     let fetched = FetchedReleases::default();
     let on_demand = match from_registry {
         false => None,
@@ -237,7 +237,7 @@ pub(super) async fn load_one(
 ) -> Result<ServedAdapter, Failure> {
     let chosen = choose(context, wanted, None)?;
     let base = tokio::task::block_in_place(|| project::base(context, base_id(context, &chosen)))?;
-    let engine = ChosenEngine::choose(context, &base.config, chosen.len(), 1)?;
+    let engine = ChosenEngine::choose(context, &base.config, &chosen, chosen.len(), 1)?;
     let loaded = load_free(context, engine, base, chosen).await?;
     let none = || Failure::new(ExitClass::Internal, "no adapter was loaded");
     loaded.into_iter().next().ok_or_else(none)

@@ -37,7 +37,7 @@ pub enum AdapterError {
     #[error("adapter {}: {problem}", dir.display())]
     Base { dir: PathBuf, problem: BaseProblem },
     #[error(
-        "adapter {}: DoRA rescales every row of the base; the engines add scale * B * A to a base \
+        "adapter {}: DoRA rescales every row of the base; this engine adds scale * B * A to a base \
          and nothing else",
         dir.display()
     )]
@@ -225,8 +225,8 @@ impl Explain for AdapterError {
                     .into(),
             ),
             Self::NotPlain { .. } => Some(
-                "merge the adapter into its base with PEFT's merge_and_unload and serve the result \
-                 as a base, or train without train.dora"
+                "serve it with --engine native, or merge it into its base with `openlora export \
+                 --format merged` and serve the result as a base"
                     .into(),
             ),
             Self::Config { problem, .. } => problem.hint(),
