@@ -7,13 +7,13 @@ use openlora::commands::{
 };
 use openlora_core::{
     Address, Amount, Word,
-    error::{ExitClass, Failure, FileError, describe_decoding},
+    error::{ExitClass, Failure, describe_decoding},
 };
 use openlora_ledger::{
     CallCharge, PaymentScheme,
     event::{CallKind, Event, EventRecord, FinishReason, TokenUsage},
 };
-use openlora_model::{ModelError, adapter::AdapterError, export::AdapterExportError};
+use openlora_model::{FileError, ModelError, adapter::AdapterError, export::AdapterExportError};
 use openlora_package::PackageError;
 use openlora_payments::payer::PayerError;
 use openlora_serve::payment::Currency;

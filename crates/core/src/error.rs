@@ -4,10 +4,7 @@
 //! error belongs to and what the user can do next. Commands turn errors into a [`Failure`], which
 //! `main` prints once. This module does not know the terminal.
 
-use std::{
-    fmt, io,
-    path::{Path, PathBuf},
-};
+use std::fmt;
 
 /// Why the process stops, as the exit code that scripts rely on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,63 +131,25 @@ impl Failure {
     }
 
     /// Wraps an I/O error with the path and the operation that failed.
-    pub fn io(deed: &str, path: &Path, error: &io::Error) -> Self {
+    pub fn io(deed: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         let failure = Self::new(
             ExitClass::Environment,
             format!("cannot {deed} {}: {}", path.display(), describe_io(error)),
         );
-        match io_hint(deed, error) {
-            Some(hint) => failure.with_hint(hint),
-            None => failure,
+        match error.kind() {
+            std::io::ErrorKind::StorageFull => {
+                failure.with_hint("free some space on that disk, then run the same command again")
+            }
+            std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
+                failure.with_hint("choose a writable folder, or set OPENLORA_HOME to one")
+            }
+            _ => failure,
         }
-    }
-}
-
-/// What to do next about an I/O error, if that is known.
-fn io_hint(deed: &str, error: &io::Error) -> Option<&'static str> {
-    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
-    match error.kind() {
-        StorageFull => Some("free some space on that disk, then run the same command again"),
-        PermissionDenied if deed.starts_with("read") => {
-            Some("check the permissions of that path, or choose another one")
-        }
-        PermissionDenied | ReadOnlyFilesystem => {
-            Some("choose a writable folder, or set OPENLORA_HOME to one")
-        }
-        _ => None,
-    }
-}
-
-/// An operation on a file or folder that failed; typed errors hold it as a variant.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot {deed} {}: {}", path.display(), describe_io(source))]
-pub struct FileError {
-    /// The operation in a few words, for example "read" or "write in".
-    pub deed: &'static str,
-    pub path: PathBuf,
-    pub source: io::Error,
-}
-
-impl FileError {
-    /// Adds the operation and the path to an I/O error.
-    pub fn at(deed: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
-        let path = path.into();
-        move |source| Self { deed, path, source }
-    }
-}
-
-impl Explain for FileError {
-    fn class(&self) -> ExitClass {
-        ExitClass::Environment
-    }
-
-    fn hint(&self) -> Option<String> {
-        io_hint(self.deed, &self.source).map(str::to_owned)
     }
 }
 
 /// The system's description of an I/O error without Rust's `(os error N)` suffix.
-pub fn describe_io(error: &io::Error) -> String {
+pub fn describe_io(error: &std::io::Error) -> String {
     let text = error.to_string();
     match text.find(" (os error") {
         Some(end) => text[..end].to_lowercase(),

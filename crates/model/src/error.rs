@@ -5,7 +5,8 @@ mod gguf;
 use std::path::{Path, PathBuf};
 
 pub use self::gguf::GgufProblem;
-use openlora_core::error::{ExitClass, Explain, FileError};
+use super::file_error::FileError;
+use openlora_core::error::{ExitClass, Explain};
 
 /// The model families that the decoder supports, as listed in messages.
 pub const SUPPORTED: &str = "llama, mistral, qwen2 and qwen3";

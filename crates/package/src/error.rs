@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use super::{digest::Digest, paths::PathProblem, release::SignatureProblem};
 use openlora_core::{
     Address, AddressProblem,
-    error::{ExitClass, Explain, FileError},
+    error::{ExitClass, Explain},
     exact_percent,
 };
 use openlora_ledger::SplitProblem;
-use openlora_model::{ModelError, adapter::AdapterError};
+use openlora_model::{FileError, ModelError, adapter::AdapterError};
 
 /// Errors of writing and reading a package.
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,8 @@
 
 use std::path::PathBuf;
 
-use openlora_core::error::{ExitClass, Explain, FileError};
+use crate::FileError;
+use openlora_core::error::{ExitClass, Explain};
 
 /// Errors of reading, checking and writing an adapter.
 #[derive(Debug, thiserror::Error)]

@@ -15,7 +15,8 @@ use super::{
     factors::{self, AdapterModule, PairingProblem},
     tensors::{HostTensor, parse_shared},
 };
-use openlora_core::{atomic, error::FileError};
+use crate::FileError;
+use openlora_core::atomic;
 
 pub const CONFIG_FILE: &str = "adapter_config.json";
 pub const WEIGHTS_FILE: &str = "adapter_model.safetensors";

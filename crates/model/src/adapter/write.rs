@@ -15,11 +15,8 @@ use super::{
     read::{CONFIG_FILE, WEIGHTS_FILE, decode, digest},
     tensors::{FactorDtype, HostTensor},
 };
-use crate::ModulePattern;
-use openlora_core::{
-    atomic::{self, FolderDraft},
-    error::FileError,
-};
+use crate::{FileError, ModulePattern};
+use openlora_core::atomic::{self, FolderDraft};
 
 /// The PEFT release whose configuration keys are written.
 const PEFT_VERSION: &str = "0.21.2";

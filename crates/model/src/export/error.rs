@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{ModelError, WeightError, adapter::AdapterError};
-use openlora_core::error::{ExitClass, Explain, FileError};
+use crate::{FileError, ModelError, WeightError, adapter::AdapterError};
+use openlora_core::error::{ExitClass, Explain};
 
 /// Errors of writing an adapter in another form.
 #[derive(Debug, thiserror::Error)]
