@@ -681,3 +681,19 @@ fn an_adapter_that_is_unknown_here_is_wrong_usage_and_starts_no_chain() {
     );
     assert_eq!(chain_bytes(&dir), 0);
 }
+
+#[test]
+fn a_name_in_a_registry_that_is_no_address_is_refused_before_a_chain_is_started() {
+    let home = TempDir::new().unwrap();
+    let dir = home.path();
+    let refused = "error: `tone@0x1234` names no registry: expected 0x and 40 hexadecimal digits behind \
+                   the @, found `0x1234`\n\
+                   hint: `openlora explore` shows the registry\n";
+    let call = ["call", "hello", "--adapter", "tone@0x1234"];
+    openlora(dir).args(call).run().fails(2, refused);
+    openlora(dir)
+        .args(["pull", "tone@0x1234"])
+        .run()
+        .fails(2, refused);
+    assert_eq!(chain_bytes(dir), 0);
+}
