@@ -1,0 +1,4 @@
+//! Tests of the image model.
+
+mod golden;
+mod same_bits;
