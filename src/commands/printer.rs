@@ -131,6 +131,11 @@ impl Printer {
         self.write_stdout(&format!("{}\n", clean_text(text)));
     }
 
+    /// A picture for the terminal: escape sequences that this program has composed.
+    pub fn picture(&self, drawn: &str) {
+        self.write_stdout(drawn);
+    }
+
     /// A piece of such a text without a line end, shown at once (streamed answers).
     pub fn piece(&self, text: &str) {
         self.write_stdout(&clean_text(text));

@@ -197,8 +197,8 @@ impl<'p, 'a, 'g> BackwardPass<'p, 'a, 'g> {
         &mut self,
         block: &BlockBackward<'_>,
         trace: &mut BlockTrace,
-        of_text: &mut Vec<f32>,
-        of_image: &mut Vec<f32>,
+        of_text: &mut [f32],
+        of_image: &mut [f32],
     ) {
         let [text_places, image_places] = block.streams;
         let text_len = trace.text.input.len();

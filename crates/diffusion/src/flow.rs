@@ -137,7 +137,7 @@ impl FlowBatch<'_> {
 }
 
 /// A difference of pictures squared becomes one of velocities by this factor.
-fn loss_weight(config: &ImageModelConfig, time: f32) -> f32 {
+pub fn loss_weight(config: &ImageModelConfig, time: f32) -> f32 {
     let left = (1.0 - time).max(config.loss_floor as f32);
     1.0 / (left * left)
 }

@@ -44,6 +44,7 @@ use super::{
     metrics::ServerMetrics,
     on_demand::OnDemandAdapters,
     payment::SalesConfig,
+    prompt_filter::PromptFilter,
     quotes::QuoteCounter,
     refused_payments::RefusedPayments,
     routes::router,
@@ -160,6 +161,8 @@ pub struct ServeInputs {
     pub standings: Option<Arc<dyn StandingsSource>>,
     /// Fetches adapters when they are first called; absent if none are.
     pub on_demand: Option<OnDemandAdapters>,
+    /// Reads prompts for pictures before they are answered; absent if none are refused.
+    pub prompt_filter: Option<PromptFilter>,
 }
 
 /// A server about to run.
@@ -180,6 +183,8 @@ impl Server {
         stop: StopHandle,
     ) -> Result<Self, ServeError> {
         let adapters = AdapterRegistry::new(inputs.adapters)?;
+        let prompt_filter = inputs.prompt_filter.map(|filter| filter.check(&adapters));
+        let prompt_filter = prompt_filter.transpose()?;
         let bounds = GateLimits {
             concurrent: limits.max_concurrent,
             parallel: limits.parallel,
@@ -225,6 +230,7 @@ impl Server {
             loader: inputs.loader,
             standings: inputs.standings,
             on_demand: inputs.on_demand,
+            prompt_filter,
             loading: tokio::sync::Mutex::default(),
         });
         Ok(Self {

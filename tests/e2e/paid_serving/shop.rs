@@ -51,6 +51,7 @@ use openlora_serve::{
     access::AccessRules,
     attribution::AttributionConfig,
     payment::{Currency, SalesConfig},
+    prompt_filter::PromptFilter,
 };
 use openlora_wallet::WalletAccount;
 use serde_json::{Value, json};
@@ -74,7 +75,7 @@ pub const PRICES: PriceList = PriceList {
     prompt: Amount(10_000),
     completion: Amount(100_000),
     classification: Amount(500),
-    image: Amount::ZERO,
+    image: Amount(2_000),
     minimum: Amount::ZERO,
 };
 pub const LIMITS: ServeLimits = ServeLimits {
@@ -111,6 +112,7 @@ pub struct Setup {
     pub worth: ClaimWorth,
     pub cashier: AroundCashier,
     pub engine: AroundEngine,
+    pub prompt_filter: Option<PromptFilter>,
     pub access: AccessRules,
 }
 
@@ -139,6 +141,7 @@ impl Setup {
             worth: ClaimWorth::default(),
             cashier: Box::new(|cashier| cashier),
             engine: Box::new(|engine| engine),
+            prompt_filter: None,
             access: access(),
         }
     }
@@ -232,8 +235,15 @@ impl Shop {
             let (desk, stop) = (Arc::clone(desk), watched.clone());
             watchers.spawn(async move { desk.watch(stop).await });
         }
-        let (server, router) =
-            serve(journal, sales, setup.limits, setup.access, &setup.engine).await;
+        let filter = setup.prompt_filter;
+        let (server, router) = serve(
+            journal,
+            sales,
+            (setup.limits, filter),
+            setup.access,
+            &setup.engine,
+        )
+        .await;
         Self {
             server,
             router,
@@ -417,7 +427,7 @@ fn counter(
 async fn serve(
     journal: Journal,
     sales: SalesConfig,
-    limits: ServeLimits,
+    (limits, prompt_filter): (ServeLimits, Option<PromptFilter>),
     access: AccessRules,
     layer: &AroundEngine,
 ) -> (TestServer, Router) {
@@ -436,6 +446,7 @@ async fn serve(
         loader: None,
         standings: None,
         on_demand: None,
+        prompt_filter,
     };
     let bound = BoundSocket::new("127.0.0.1", 0).await.unwrap();
     let stop = StopHandle::default();
