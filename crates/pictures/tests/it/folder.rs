@@ -3,8 +3,10 @@
 use std::{fs, path::Path};
 
 use openlora_core::error::{ExitClass, Explain};
+use openlora_pictures::folder::{CaptionLength, unfamiliar_captions};
 use openlora_pictures::{
-    CaptionedFolder, FolderError, FolderOptions, encode_png, icons::IconScene, read_folder,
+    CaptionedFolder, FolderError, FolderOptions, PngText, encode_png, icons::IconScene,
+    read_folder, read_folder_with,
 };
 
 /// A folder that is removed at the end of a test.
@@ -36,7 +38,7 @@ impl TestFolder {
     }
 
     fn read(&self) -> Result<CaptionedFolder, FolderError> {
-        read_folder(self.path(), &FolderOptions::default())
+        read_folder(self.path())
     }
 
     /// The message without the folder's own path, and the hint.
@@ -80,9 +82,9 @@ fn metadata_and_pictures_are_read_in_the_order_of_the_lines() {
     folder.write("README.md", "about").write(".DS_Store", "x");
     let found = folder.read().unwrap();
     let rows: Vec<_> = found
-        .rows
+        .pictures
         .iter()
-        .map(|row| (row.path.as_str(), row.line, row.caption.as_str()))
+        .map(|row| (row.name.as_str(), row.line, row.caption.as_str()))
         .collect();
     assert_eq!(
         rows,
@@ -92,7 +94,7 @@ fn metadata_and_pictures_are_read_in_the_order_of_the_lines() {
             ("a.png", 4, "a fish"),
         ]
     );
-    assert_eq!(found.rows[1].picture, IconScene::from_seed(2).draw(32));
+    assert_eq!(found.pictures[1].picture, IconScene::from_seed(2).draw(32));
     let warnings: Vec<String> = found.warnings.iter().map(ToString::to_string).collect();
     let metadata = folder.path().join("metadata.jsonl");
     let unread = format!("{}: `license` not read", metadata.display());
@@ -115,32 +117,74 @@ fn captions_may_be_beside_their_pictures() {
     folder.write("LICENSE.txt", "CC0");
     let found = folder.read().unwrap();
     let rows: Vec<_> = found
-        .rows
+        .pictures
         .iter()
-        .map(|row| (row.path.as_str(), row.caption.as_str()))
+        .map(|row| (row.name.as_str(), row.caption.as_str()))
         .collect();
     assert_eq!(rows, [("a.PNG", "a fish"), ("b.png", "a red star")]);
-    assert_eq!(found.rows[0].caption_file, folder.path().join("a.txt"));
+    assert_eq!(found.pictures[0].caption_file, folder.path().join("a.txt"));
 }
 
 #[test]
-fn digests_identify_files_and_rows() {
+fn digests_are_of_pixels() {
     let folder = TestFolder::new();
     folder
         .picture("a.png", 1)
         .picture("b.png", 1)
         .picture("c.png", 2);
+    // The same pixels in another file.
+    let text = PngText {
+        keyword: "Comment".to_owned(),
+        text: "again".to_owned(),
+    };
+    let again = encode_png(&IconScene::from_seed(1).draw(32), &[text]).unwrap();
+    folder.write("b.png", again);
     folder.metadata(&[
         r#"{"file_name": "a.png", "text": "a star"}"#,
         r#"{"file_name": "b.png", "text": "a moon"}"#,
         r#"{"file_name": "c.png", "text": "a star"}"#,
     ]);
     let found = folder.read().unwrap();
-    assert_eq!(found.rows[0].digest, found.rows[1].digest);
-    assert_ne!(found.rows[0].content_hash(), found.rows[1].content_hash());
-    assert_ne!(found.rows[0].content_hash(), found.rows[2].content_hash());
+    let [a, b, c] = &found.pictures[..] else {
+        panic!("{found:?}")
+    };
+    assert_eq!(a.digest, b.digest);
+    assert_ne!(a.digest, c.digest);
+    let metadata = folder.path().join("metadata.jsonl");
+    assert_eq!(b.place(), format!("{}:2", metadata.display()));
     let warning = "a.png and b.png are the same picture with different captions";
     assert_eq!(found.warnings[0].to_string(), warning);
+}
+
+#[test]
+fn captions_in_other_languages_are_warned_of() {
+    // Bytes and tokens of nano's tokenizer.
+    let caption = |place, [bytes, tokens]: [usize; 2]| CaptionLength {
+        place,
+        bytes,
+        tokens,
+    };
+    let english = [
+        caption("m:1", [18, 5]),  // a red star on blue
+        caption("m:2", [63, 24]), // draw a purple triangle below an orange diamond on a pink ground
+        caption("m:3", [75, 26]), // watercolour painting of a medieval castle, misty mountains, …
+        caption("m:4", [9, 9]),   // too short to tell
+    ];
+    assert_eq!(unfamiliar_captions(&english), None);
+    let german = caption("m:5", [32, 16]); // ein roter Stern auf blauem Grund
+    assert_eq!(
+        unfamiliar_captions(&[&english[..], &english[..], &[german]].concat()),
+        None
+    );
+    let warning = unfamiliar_captions(&[german, german, english[0]]).unwrap();
+    let expected = "m:5 and 1 more: words that the base model hardly knows: its tokenizer makes a \
+                    token of each 2.0 bytes, and of each 3 in English; write captions in English";
+    assert_eq!(warning.to_string(), expected);
+    let russian = caption("m:6", [52, 52]);
+    let many = [&english[..], &english[..], &[russian]].concat();
+    let found = unfamiliar_captions(&many).unwrap().to_string();
+    assert!(found.starts_with("m:6: words"), "{found}");
+    assert_eq!(unfamiliar_captions(&[]), None);
 }
 
 #[test]
@@ -159,10 +203,10 @@ fn pictures_are_fitted_and_what_that_loses_is_said() {
         fit: Some(24),
         ..FolderOptions::default()
     };
-    let found = read_folder(folder.path(), &options).unwrap();
+    let found = read_folder_with(folder.path(), &options).unwrap();
     assert!(
         found
-            .rows
+            .pictures
             .iter()
             .all(|row| (row.picture.width, row.picture.height) == (24, 24))
     );
@@ -462,7 +506,7 @@ fn folders_that_are_none_are_refused() {
         folder.message(),
         "FOLDER: no pictures, expected PNG, JPEG or WebP files"
     );
-    let read = |path: &Path| read_folder(path, &FolderOptions::default()).expect_err("refused");
+    let read = |path: &Path| read_folder(path).expect_err("refused");
     let missing = folder.path().join("missing");
     assert!(matches!(read(&missing), FolderError::Missing { .. }));
     folder.write("file", "x");
@@ -476,7 +520,7 @@ fn folders_that_are_none_are_refused() {
         max_pictures: 1,
         ..FolderOptions::default()
     };
-    let found = read_folder(folder.path(), &options).expect_err("refused");
+    let found = read_folder_with(folder.path(), &options).expect_err("refused");
     assert!(matches!(
         found,
         FolderError::TooMany {
