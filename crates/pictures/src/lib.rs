@@ -15,6 +15,8 @@
 
 pub mod folder;
 pub mod icons;
+pub mod judge;
+pub mod terminal;
 
 mod error;
 mod kind;
@@ -23,7 +25,9 @@ mod reading;
 mod writing;
 
 pub use error::PictureError;
-pub use folder::{CaptionedFolder, CaptionedPicture, FolderError, FolderOptions, read_folder};
+pub use folder::{
+    CaptionedFolder, CaptionedPicture, FolderError, FolderOptions, read_folder, read_folder_with,
+};
 pub use kind::PictureKind;
 pub use picture::Picture;
 pub use reading::{PngText, ReadLimits, read_named_picture, read_picture, read_png_texts};

@@ -41,27 +41,39 @@ impl Picture {
         if size == 0 || side == 0 {
             return Self::filled(size, size, [255; 3]);
         }
-        let spans: Vec<AreaSpan> = (0..size).map(|at| AreaSpan::of(at, size, side)).collect();
-        let mut rgb = Vec::with_capacity(size as usize * size as usize * 3);
-        for row in &spans {
-            for column in &spans {
-                let mean = self.area_mean(*column, *row, left, top);
-                rgb.extend_from_slice(&mean);
+        let columns = AreaSpan::all(size, side, left);
+        self.resampled(&columns, &AreaSpan::all(size, side, top))
+    }
+
+    /// The whole picture scaled to other sides, each new pixel the mean of the area that it covers.
+    pub fn scale(&self, width: u32, height: u32) -> Self {
+        if width == 0 || height == 0 || self.rgb.is_empty() {
+            return Self::filled(width, height, [255; 3]);
+        }
+        let columns = AreaSpan::all(width, self.width, 0);
+        self.resampled(&columns, &AreaSpan::all(height, self.height, 0))
+    }
+
+    fn resampled(&self, columns: &[AreaSpan], rows: &[AreaSpan]) -> Self {
+        let mut rgb = Vec::with_capacity(columns.len() * rows.len() * 3);
+        for row in rows {
+            for column in columns {
+                rgb.extend_from_slice(&self.area_mean(*column, *row));
             }
         }
         Self {
-            width: size,
-            height: size,
+            width: columns.len() as u32,
+            height: rows.len() as u32,
             rgb,
         }
     }
 
-    fn area_mean(&self, column: AreaSpan, row: AreaSpan, left: u32, top: u32) -> [u8; 3] {
+    fn area_mean(&self, column: AreaSpan, row: AreaSpan) -> [u8; 3] {
         let (mut sums, mut weights) = ([0u128; 3], 0u128);
         for y in row.first..=row.last {
             for x in column.first..=column.last {
                 let weight = u128::from(row.overlap(y)) * u128::from(column.overlap(x));
-                let pixel = self.pixel(left + x, top + y);
+                let pixel = self.pixel(column.before + x, row.before + y);
                 for (sum, value) in sums.iter_mut().zip(pixel) {
                     *sum += weight * u128::from(value);
                 }
@@ -81,10 +93,19 @@ struct AreaSpan {
     size: u64,
     first: u32,
     last: u32,
+    /// Pixels that are cut off before it.
+    before: u32,
 }
 
 impl AreaSpan {
-    fn of(at: u32, size: u32, side: u32) -> Self {
+    /// The spans of `size` new pixels over `side` old ones, after some that are cut off.
+    fn all(size: u32, side: u32, before: u32) -> Vec<Self> {
+        (0..size)
+            .map(|at| Self::of(at, size, side, before))
+            .collect()
+    }
+
+    fn of(at: u32, size: u32, side: u32, before: u32) -> Self {
         let start = u64::from(at) * u64::from(side);
         let end = start + u64::from(side);
         let size = u64::from(size);
@@ -94,6 +115,7 @@ impl AreaSpan {
             size,
             first: (start / size) as u32,
             last: ((end - 1) / size) as u32,
+            before,
         }
     }
 

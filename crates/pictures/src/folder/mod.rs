@@ -65,7 +65,7 @@ pub struct CaptionedFolder {
     /// As it was named.
     pub path: PathBuf,
     /// In the order of `metadata.jsonl`, or of the file names; at least one.
-    pub rows: Vec<CaptionedPicture>,
+    pub pictures: Vec<CaptionedPicture>,
     /// What was not read, and what may be a mistake.
     pub warnings: Vec<FolderWarning>,
 }
@@ -73,8 +73,10 @@ pub struct CaptionedFolder {
 /// A picture and its caption.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CaptionedPicture {
+    /// The picture's file.
+    pub path: PathBuf,
     /// Within the folder, with `/` between parts.
-    pub path: String,
+    pub name: String,
     /// The file that has the caption.
     pub caption_file: PathBuf,
     /// The line of the caption in that file, from 1.
@@ -83,7 +85,8 @@ pub struct CaptionedPicture {
     pub caption: String,
     /// Cut and scaled, if the options say so.
     pub picture: Picture,
-    /// SHA-256 of the file.
+    /// SHA-256 of width and height as little-endian 32-bit numbers and of the pixels as they were read:
+    /// the same for every format that keeps them.
     pub digest: [u8; 32],
     /// Before it was cut, upright, in pixels.
     pub original_width: u32,
@@ -94,27 +97,35 @@ pub struct CaptionedPicture {
 }
 
 impl CaptionedPicture {
-    /// SHA-256 of the file's digest and the caption: identifies the row where it cannot be shown.
-    pub fn content_hash(&self) -> [u8; 32] {
-        let mut hash = Sha256::new();
-        hash.update(self.digest);
-        hash.update(self.caption.as_bytes());
-        hash.finalize().into()
+    /// Where the caption is, for people: `path:line`.
+    pub fn place(&self) -> String {
+        format!("{}:{}", self.caption_file.display(), self.line)
     }
 }
 
 impl CaptionedFolder {
     /// Counts, sizes and lengths for people.
     pub fn report(&self) -> FolderReport {
-        report::of(&self.rows)
+        report::of(&self.pictures)
     }
+}
+
+/// [`read_folder_with`] the limits that suit most folders, each picture as it is.
+///
+/// # Errors
+/// As there.
+pub fn read_folder(dir: &Path) -> Result<CaptionedFolder, FolderError> {
+    read_folder_with(dir, &FolderOptions::default())
 }
 
 /// Reads a folder of captioned pictures completely.
 ///
 /// # Errors
 /// At the first picture or caption that is missing, broken, named twice or outside of the folder.
-pub fn read_folder(dir: &Path, options: &FolderOptions) -> Result<CaptionedFolder, FolderError> {
+pub fn read_folder_with(
+    dir: &Path,
+    options: &FolderOptions,
+) -> Result<CaptionedFolder, FolderError> {
     let files = FolderFiles::list(dir)?;
     let count = files.pictures.len();
     if count == 0 {
@@ -130,19 +141,23 @@ pub fn read_folder(dir: &Path, options: &FolderOptions) -> Result<CaptionedFolde
         });
     }
     let captions = captions::read(dir, &files)?;
-    let rows = captions
+    let pictures = captions
         .captions
         .into_iter()
         .map(|caption| read_row(dir, caption, options))
         .collect::<Result<Vec<_>, FolderError>>()?;
     let mut warnings = captions.warnings;
-    warnings.extend(report::same_pictures(&rows));
-    warnings.extend(options.fit.and_then(|_| report::cut(&rows)));
-    warnings.extend(options.fit.and_then(|size| report::enlarged(&rows, size)));
+    warnings.extend(report::same_pictures(&pictures));
+    warnings.extend(options.fit.and_then(|_| report::cut(&pictures)));
+    warnings.extend(
+        options
+            .fit
+            .and_then(|size| report::enlarged(&pictures, size)),
+    );
     warnings.extend(report::unread_files(&files.others));
     Ok(CaptionedFolder {
         path: dir.to_owned(),
-        rows,
+        pictures,
         warnings,
     })
 }
@@ -166,8 +181,9 @@ fn read_row(
     let bytes = fs::read(&path).map_err(unreadable(&path))?;
     let picture = read_named_picture(&path, &bytes, &options.limits).map_err(in_picture(&path))?;
     let (original_width, original_height) = (picture.width, picture.height);
+    let digest = pixel_digest(&picture);
     Ok(CaptionedPicture {
-        path: caption.picture,
+        name: caption.picture,
         caption_file: caption.file,
         line: caption.line,
         caption: caption.text,
@@ -175,11 +191,20 @@ fn read_row(
             Some(size) => picture.fit(size),
             None => picture,
         },
-        digest: Sha256::digest(&bytes).into(),
+        digest,
         original_width,
         original_height,
         bytes: bytes.len() as u64,
+        path,
     })
+}
+
+fn pixel_digest(picture: &Picture) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(picture.width.to_le_bytes());
+    hash.update(picture.height.to_le_bytes());
+    hash.update(&picture.rgb);
+    hash.finalize().into()
 }
 
 /// Names in order, with where each occurs first.

@@ -35,7 +35,7 @@ pub enum FolderWarning {
     UnreadKeys { path: PathBuf, keys: Vec<String> },
     /// Files that are no pictures and no captions.
     UnreadFiles { first: String, others: usize },
-    /// The same bytes under two names.
+    /// The same pixels under two names.
     SamePicture {
         first: String,
         second: String,
@@ -170,8 +170,8 @@ pub(super) fn same_pictures(rows: &[CaptionedPicture]) -> Option<FolderWarning> 
     }
     let (first, second) = repeated.first()?;
     Some(FolderWarning::SamePicture {
-        first: first.path.clone(),
-        second: second.path.clone(),
+        first: first.name.clone(),
+        second: second.name.clone(),
         others: repeated.len() - 1,
         other_caption: first.caption != second.caption,
     })
@@ -185,7 +185,7 @@ pub(super) fn cut(rows: &[CaptionedPicture]) -> Option<FolderWarning> {
     };
     let cut: Vec<&CaptionedPicture> = rows.iter().filter(|row| lost(row) > 0).collect();
     Some(FolderWarning::Cut {
-        first: cut.first()?.path.clone(),
+        first: cut.first()?.name.clone(),
         others: cut.len() - 1,
         most: cut.iter().map(|row| lost(row)).max()?,
     })
@@ -197,7 +197,7 @@ pub(super) fn enlarged(rows: &[CaptionedPicture], size: u32) -> Option<FolderWar
         .filter(|row| row.original_width.min(row.original_height) < size)
         .collect();
     Some(FolderWarning::Enlarged {
-        first: small.first()?.path.clone(),
+        first: small.first()?.name.clone(),
         others: small.len() - 1,
         size,
     })

@@ -8,7 +8,7 @@
 mod attributes;
 mod canvas;
 mod caption;
-mod chance;
+pub(crate) mod chance;
 mod forms;
 mod parse;
 mod render;
@@ -20,7 +20,7 @@ pub use attributes::{Attribute, AttributeKind};
 pub use scene::{
     IconScene, IconSplit, Landscape, PairOfIcons, SceneContent, SeveralIcons, SingleIcon,
 };
-pub use style::IconStyle;
+pub use style::{IconStyle, StyledCaption};
 pub use words::{
     IconAxis, IconColour, IconExtra, IconObject, IconPosition, IconSetting, IconShape, IconSize,
     IconTexture,

@@ -12,6 +12,7 @@ use crate::picture::Picture;
 
 const DARK: Tint = [24.0, 24.0, 30.0];
 const LIGHT: Tint = [255.0, 255.0, 255.0];
+const TEAL: Tint = [0.0, 160.0, 172.0];
 const WOOD: Tint = [104.0, 60.0, 28.0];
 /// Patterns on grounds repeat at this distance.
 const PERIOD: f32 = 8.0;
@@ -44,7 +45,8 @@ pub(super) fn draw(scene: &IconScene, size: u32, style: IconStyle) -> Picture {
     let unit = canvas.unit();
     canvas.recolour(|point, _| style.ground(point, ground.colour(point, unit), unit));
     for mark in &marks {
-        style.paint(&mut canvas, mark);
+        let behind = ground.colour(mark.placed.centre, unit);
+        style.paint(&mut canvas, mark, behind);
     }
     if style == IconStyle::Framed {
         canvas.recolour(|point, colour| {
@@ -116,7 +118,7 @@ impl IconStyle {
         }
     }
 
-    fn paint(self, canvas: &mut Canvas, mark: &Mark) {
+    fn paint(self, canvas: &mut Canvas, mark: &Mark, ground: Tint) {
         let unit = canvas.unit();
         if self == Self::Shaded {
             let mut shadow = mark.placed;
@@ -127,10 +129,7 @@ impl IconStyle {
             let soft = |distance: f32| (0.5 - distance / 3.0).clamp(0.0, 1.0) * 0.5;
             canvas.cover(shadow, 2.0, soft, |_, _| DARK);
         }
-        let line = match brightness(mark.colour) < 60.0 {
-            true => mixed(mark.colour, LIGHT, 0.75),
-            false => DARK,
-        };
+        let line = line_colour(brightness(mark.colour), brightness(ground));
         let margin: f32 = match self {
             Self::Outlined => 1.4,
             Self::Echoed => 4.2,
@@ -155,7 +154,7 @@ impl IconStyle {
                         true => mixed(surface, DARK, 0.18),
                         false => pale,
                     };
-                    mixed(mark.colour, pale, share_inside(distance + 2.2, unit))
+                    mixed(mark.colour, pale, share_inside(distance + 1.4, unit))
                 }
                 Self::Shaded => {
                     let down = ((point.y - middle) / mark.placed.radius).clamp(-1.0, 1.0);
@@ -165,6 +164,16 @@ impl IconStyle {
                 _ => surface,
             }
         });
+    }
+}
+
+/// A line that can be seen on a shape and on the ground of these brightnesses.
+fn line_colour(shape: f32, ground: f32) -> Tint {
+    let (darker, lighter) = (shape.min(ground), shape.max(ground));
+    match () {
+        () if darker > 70.0 => DARK,
+        () if lighter < 190.0 => LIGHT,
+        () => TEAL,
     }
 }
 

@@ -4,7 +4,8 @@ use std::{fs, path::Path};
 
 use openlora_core::error::{ExitClass, Explain};
 use openlora_pictures::{
-    CaptionedFolder, FolderError, FolderOptions, encode_png, icons::IconScene, read_folder,
+    CaptionedFolder, FolderError, FolderOptions, PngText, encode_png, icons::IconScene,
+    read_folder, read_folder_with,
 };
 
 /// A folder that is removed at the end of a test.
@@ -36,7 +37,7 @@ impl TestFolder {
     }
 
     fn read(&self) -> Result<CaptionedFolder, FolderError> {
-        read_folder(self.path(), &FolderOptions::default())
+        read_folder(self.path())
     }
 
     /// The message without the folder's own path, and the hint.
@@ -80,9 +81,9 @@ fn metadata_and_pictures_are_read_in_the_order_of_the_lines() {
     folder.write("README.md", "about").write(".DS_Store", "x");
     let found = folder.read().unwrap();
     let rows: Vec<_> = found
-        .rows
+        .pictures
         .iter()
-        .map(|row| (row.path.as_str(), row.line, row.caption.as_str()))
+        .map(|row| (row.name.as_str(), row.line, row.caption.as_str()))
         .collect();
     assert_eq!(
         rows,
@@ -92,7 +93,7 @@ fn metadata_and_pictures_are_read_in_the_order_of_the_lines() {
             ("a.png", 4, "a fish"),
         ]
     );
-    assert_eq!(found.rows[1].picture, IconScene::from_seed(2).draw(32));
+    assert_eq!(found.pictures[1].picture, IconScene::from_seed(2).draw(32));
     let warnings: Vec<String> = found.warnings.iter().map(ToString::to_string).collect();
     let metadata = folder.path().join("metadata.jsonl");
     let unread = format!("{}: `license` not read", metadata.display());
@@ -115,30 +116,41 @@ fn captions_may_be_beside_their_pictures() {
     folder.write("LICENSE.txt", "CC0");
     let found = folder.read().unwrap();
     let rows: Vec<_> = found
-        .rows
+        .pictures
         .iter()
-        .map(|row| (row.path.as_str(), row.caption.as_str()))
+        .map(|row| (row.name.as_str(), row.caption.as_str()))
         .collect();
     assert_eq!(rows, [("a.PNG", "a fish"), ("b.png", "a red star")]);
-    assert_eq!(found.rows[0].caption_file, folder.path().join("a.txt"));
+    assert_eq!(found.pictures[0].caption_file, folder.path().join("a.txt"));
 }
 
 #[test]
-fn digests_identify_files_and_rows() {
+fn digests_are_of_pixels() {
     let folder = TestFolder::new();
     folder
         .picture("a.png", 1)
         .picture("b.png", 1)
         .picture("c.png", 2);
+    // The same pixels in another file.
+    let text = PngText {
+        keyword: "Comment".to_owned(),
+        text: "again".to_owned(),
+    };
+    let again = encode_png(&IconScene::from_seed(1).draw(32), &[text]).unwrap();
+    folder.write("b.png", again);
     folder.metadata(&[
         r#"{"file_name": "a.png", "text": "a star"}"#,
         r#"{"file_name": "b.png", "text": "a moon"}"#,
         r#"{"file_name": "c.png", "text": "a star"}"#,
     ]);
     let found = folder.read().unwrap();
-    assert_eq!(found.rows[0].digest, found.rows[1].digest);
-    assert_ne!(found.rows[0].content_hash(), found.rows[1].content_hash());
-    assert_ne!(found.rows[0].content_hash(), found.rows[2].content_hash());
+    let [a, b, c] = &found.pictures[..] else {
+        panic!("{found:?}")
+    };
+    assert_eq!(a.digest, b.digest);
+    assert_ne!(a.digest, c.digest);
+    let metadata = folder.path().join("metadata.jsonl");
+    assert_eq!(b.place(), format!("{}:2", metadata.display()));
     let warning = "a.png and b.png are the same picture with different captions";
     assert_eq!(found.warnings[0].to_string(), warning);
 }
@@ -159,10 +171,10 @@ fn pictures_are_fitted_and_what_that_loses_is_said() {
         fit: Some(24),
         ..FolderOptions::default()
     };
-    let found = read_folder(folder.path(), &options).unwrap();
+    let found = read_folder_with(folder.path(), &options).unwrap();
     assert!(
         found
-            .rows
+            .pictures
             .iter()
             .all(|row| (row.picture.width, row.picture.height) == (24, 24))
     );
@@ -462,7 +474,7 @@ fn folders_that_are_none_are_refused() {
         folder.message(),
         "FOLDER: no pictures, expected PNG, JPEG or WebP files"
     );
-    let read = |path: &Path| read_folder(path, &FolderOptions::default()).expect_err("refused");
+    let read = |path: &Path| read_folder(path).expect_err("refused");
     let missing = folder.path().join("missing");
     assert!(matches!(read(&missing), FolderError::Missing { .. }));
     folder.write("file", "x");
@@ -476,7 +488,7 @@ fn folders_that_are_none_are_refused() {
         max_pictures: 1,
         ..FolderOptions::default()
     };
-    let found = read_folder(folder.path(), &options).expect_err("refused");
+    let found = read_folder_with(folder.path(), &options).expect_err("refused");
     assert!(matches!(
         found,
         FolderError::TooMany {

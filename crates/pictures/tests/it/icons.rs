@@ -51,6 +51,24 @@ fn what_is_no_caption_is_not_read_as_one() {
 }
 
 #[test]
+fn styles_are_named_after_captions() {
+    for (at, style) in IconStyle::ALL.iter().enumerate() {
+        let scene = IconScene::from_seed(at as u64);
+        for variant in 0..WORDINGS {
+            let caption = scene.caption(variant);
+            let styled = style.added_to(&caption);
+            let found = IconStyle::taken_from(&styled);
+            assert_eq!((found.caption, found.style), (caption.as_str(), *style));
+        }
+    }
+    let found = IconStyle::taken_from("a red star on blue, in ink.");
+    assert_eq!(
+        (found.caption, found.style),
+        ("a red star on blue", IconStyle::Outlined)
+    );
+}
+
+#[test]
 fn one_caption_in_ten_is_never_learned_from() {
     let mut unseen = 0;
     for seed in 0..5_000 {

@@ -8,5 +8,8 @@
 
 mod folder;
 mod icons;
+mod judge;
 mod reading;
+mod template;
+mod terminal;
 mod writing;
