@@ -43,7 +43,7 @@ pub(in crate::commands) struct PictureShelf {
 
 /// What a server is started for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ServerDemand {
+pub(in crate::commands) struct ServerDemand {
     /// Further adapters are fetched when they are called.
     pub from_registry: bool,
     /// Only this machine calls it.
@@ -161,7 +161,7 @@ impl ServedBases {
 
 /// How many calls run at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct CallsAtOnce {
+pub(in crate::commands) struct CallsAtOnce {
     pub all: usize,
     pub of_adapter: usize,
 }
