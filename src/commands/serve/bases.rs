@@ -85,7 +85,8 @@ impl ServedBases {
                 };
                 let expected = texts.len().saturating_add(more);
                 let parallel = engine_choice::parallel(context, demand.local);
-                let engine = ChosenEngine::choose(context, &base.config, expected, parallel)?;
+                let engine =
+                    ChosenEngine::choose(context, &base.config, chosen, expected, parallel)?;
                 engine_choice::warn_of_unused(context, engine.kind);
                 Some(TextBase { base, engine })
             }
@@ -94,8 +95,7 @@ impl ServedBases {
             true => None,
             false => {
                 let id = base_id(context, &pictures, true);
-                let open =
-                    tokio::task::block_in_place(|| picture_project::open(context, id))?;
+                let open = tokio::task::block_in_place(|| picture_project::open(context, id))?;
                 Some(PictureShelf::new(open))
             }
         };
@@ -193,7 +193,11 @@ impl PictureShelf {
         let model = &open.model;
         let codec = TextCodec::open(&open.base.text_dir).ok();
         let longest = codec.map(|codec| codec.longest_token());
-        let host = ImageHost::new(Arc::clone(&model.denoiser), Arc::clone(&model.captions), longest);
+        let host = ImageHost::new(
+            Arc::clone(&model.denoiser),
+            Arc::clone(&model.captions),
+            longest,
+        );
         Self {
             host: Arc::new(host),
             open,
