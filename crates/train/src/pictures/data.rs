@@ -11,7 +11,7 @@ use std::{
 use openlora_diffusion::pixels_of;
 use openlora_model::dataset::{DataSource, LockedSource};
 use openlora_pictures::{
-    CaptionedPicture, FolderOptions, Picture, folder::FolderWarning, read_folder,
+    CaptionedPicture, FolderOptions, Picture, folder::FolderWarning, read_folder_with,
 };
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -111,9 +111,9 @@ impl PictureDataset {
         };
         let (mut rows, mut errors, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
         for (source, data) in sources.iter().enumerate() {
-            match read_folder(&data.path, &options) {
+            match read_folder_with(&data.path, &options) {
                 Ok(found) => {
-                    let read = found.rows.into_iter();
+                    let read = found.pictures.into_iter();
                     rows.extend(read.map(|it| row(source, &data.path, it)));
                     warnings.extend(found.warnings);
                 }
@@ -256,7 +256,11 @@ fn row(source: usize, folder: &Path, read: CaptionedPicture) -> PictureRow {
         width: read.original_width,
         height: read.original_height,
         digest: hex::encode(read.digest),
-        content_hash: read.content_hash(),
+        content_hash: Sha256::new()
+            .chain_update(read.digest)
+            .chain_update(&read.caption)
+            .finalize()
+            .into(),
         caption: read.caption,
         picture: read.picture,
     }
