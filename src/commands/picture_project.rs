@@ -24,6 +24,7 @@ const TEXT_ONLY: &[&str] = &[
     "train.loss",
     "train.precision",
     "train.checkpoint_activations",
+    "attribution.method",
 ];
 
 /// Whether a training on these data makes pictures: `project.task` says so, or is unset and all data

@@ -199,10 +199,14 @@ fn on_pictures(
     RunResult::with_metrics(metrics.unwrap_or_default()).write(&outcome.run)?;
     let run = RunDir::find(&project::runs(context), outcome.run.to_str())?;
     tell_repeats(&context.printer, &RunLock::read(&run.lock())?);
+    let attribution = match context.settings.attribution.enabled {
+        true => Some(attribution::picture_index(context, inputs, &run)?),
+        false => None,
+    };
     let summary = TrainSummary {
         outcome,
         eval: eval.map(HeldOutReport::Pictures),
-        attribution: None,
+        attribution,
     };
     report(context, summary, Some(&inputs.model));
     Ok(ExitStatus::Success)
