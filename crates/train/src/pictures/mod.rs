@@ -16,7 +16,7 @@ mod text;
 
 pub use captions::CaptionCache;
 pub use data::{PictureDataset, PictureInspection, PictureRow, PictureSplit, RepeatedPicture};
-pub use evaluate::{PictureEvalReport, PictureFigures};
+pub use evaluate::{MadePictures, PictureEvalReport, PictureFigures};
 pub use estimate::{PictureRunEstimate, estimate_on_pictures};
 pub use heldout::HeldOutPictures;
 pub use inputs::PictureTrainInputs;

@@ -16,7 +16,9 @@ use openlora_model::{
     dataset::{DataSource, Task},
     open_picture_base,
 };
-use openlora_pictures::{Picture, ReadLimits, encode_png, read_picture};
+use openlora_pictures::{
+    Picture, ReadLimits, encode_png, judge::PictureJudge, read_picture,
+};
 use openlora_train::{
     RunDir, RunOutcome, RunStart, TrainConfig, TrainError, TrainEvent, TrainFlow,
     pictures::{
@@ -263,7 +265,7 @@ fn held_out_pictures_become_likelier() {
     let (_, validation) = inputs.parts().unwrap();
     let held_out = HeldOutPictures::new(&inputs.model, &validation).unwrap();
     let report = held_out
-        .compare(&inputs.model, &factors, &mut |_, _| ())
+        .compare(&inputs.model, &factors, None, &mut |_| ())
         .unwrap();
     let gain = report.gain.unwrap();
     assert!(gain > 0.3, "the loss fell by {gain} of the base's");
@@ -277,12 +279,45 @@ fn held_out_pictures_become_likelier() {
     adapter::verify_base(&read, &inputs.base.digest).unwrap();
     let factors = inputs.model.adapter(&inputs.base, &read).unwrap();
     let again = held_out
-        .evaluate(&inputs.model, Some(&factors), &mut |_, _| ())
+        .evaluate(&inputs.model, Some(&factors), None, &mut |_| ())
         .unwrap();
     assert_eq!(again, report.adapter);
     let samples = fs::read(outcome.adapter.join(SAMPLES_FILE)).unwrap();
     let samples = read_picture(&samples, &ReadLimits::default()).unwrap();
     assert_eq!((samples.width, samples.height), (4 * 20 - 4, 2 * 20 - 4));
+}
+
+#[test]
+fn a_judge_looks_at_pictures_for_captions_that_it_knows() {
+    let place = Place::new();
+    place.folder(
+        "known",
+        &[
+            (drawn(0, 0, 0), "a red star".to_owned()),
+            (drawn(1, 1, 0), "zig zag".to_owned()),
+            (drawn(1, 2, 0), "blue star, in ink".to_owned()),
+        ],
+    );
+    let inputs = place.inputs(|_| ());
+    let judge = PictureJudge::embedded().unwrap();
+    let held_out = HeldOutPictures::new(&inputs.model, &place.dataset(&["known"])).unwrap();
+    assert_eq!((held_out.work(None), held_out.work(Some(&judge))), (3, 5));
+    let mut units = Vec::new();
+    let mut count = |done| units.push(done);
+    let figures = held_out
+        .evaluate(&inputs.model, None, Some(&judge), &mut count)
+        .unwrap();
+    assert_eq!(units.last(), Some(&5));
+    let made = figures.made.unwrap();
+    assert_eq!((made.pictures, made.styled), (2, 1));
+    assert!(made.attributes >= 4, "shape and colour of each: {made:?}");
+    assert!((0.0..=1.0).contains(&made.right), "{made:?}");
+    assert!(made.in_style.is_some() && made.right_by_kind.contains_key("colour"));
+    let unknown = HeldOutPictures::new(&inputs.model, &place.dataset(&["ada"])).unwrap();
+    let figures = unknown
+        .evaluate(&inputs.model, None, Some(&judge), &mut |_| ())
+        .unwrap();
+    assert_eq!(figures.made, None, "no caption of these is known");
 }
 
 #[test]
