@@ -1,6 +1,6 @@
 //! `xtask base CORPUS OUT`: trains the embedded base from a folder of JSONL files; see
 //! `scripts/build-nano`. `xtask pico NANO OUT`: trains the embedded image model, whose captions the base
-//! in the folder NANO reads; see `scripts/build-pico`.
+//! in the folder NANO reads, and `xtask judge OUT` the judge of its pictures; see `scripts/build-pico`.
 
 use std::{
     fs,
@@ -11,6 +11,7 @@ use std::{
 
 use openlora_core::atomic::{self, FileAccess};
 use openlora_diffusion::{CONFIG_FILE, NanoTextEncoder, WEIGHTS_FILE};
+use openlora_pictures::judge::{JUDGE_FILE, JudgeTraining, train_judge};
 use openlora_train::TrainError;
 use sha2::{Digest, Sha256};
 use xtask::{
@@ -23,15 +24,14 @@ const REPORTED: u64 = 50;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [task, source, out] = &arguments[..] else {
-        return usage();
-    };
-    let built = match task.as_str() {
-        "base" => {
-            let build = BaseBuild::nano(source.into(), out.into());
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let built = match arguments[..] {
+        ["base", corpus, out] => {
+            let build = BaseBuild::nano(corpus.into(), out.into());
             build_base(&build).map_err(|error| error.to_string())
         }
-        "pico" => build_pico(source.as_ref(), out.as_ref()),
+        ["pico", nano, out] => build_pico(nano.as_ref(), out.as_ref()),
+        ["judge", out] => build_judge(out.as_ref()),
         _ => return usage(),
     };
     match built {
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
 fn usage() -> ExitCode {
     say(
         &mut io::stderr(),
-        "usage: xtask base CORPUS OUT, or xtask pico NANO OUT",
+        "usage: xtask base CORPUS OUT, xtask pico NANO OUT, or xtask judge OUT",
     );
     ExitCode::from(2)
 }
@@ -126,6 +126,25 @@ fn build_pico(nano: &Path, out: &Path) -> Result<(), String> {
             "loss          {loss:.4}\npictures      {pictures}\nweights       sha256 {digest}"
         ),
     );
+    Ok(())
+}
+
+fn build_judge(out: &Path) -> Result<(), String> {
+    let mut stderr = io::stderr();
+    let weights = train_judge(&JudgeTraining::default(), &mut |step, loss| {
+        if (step as u64).is_multiple_of(REPORTED) {
+            say(&mut stderr, &format!("step {step}: loss {loss:.4}"));
+        }
+    });
+    let weights = weights
+        .to_safetensors()
+        .map_err(|error| error.to_string())?;
+    fs::create_dir_all(out).map_err(|error| format!("create {}: {error}", out.display()))?;
+    let path = out.join(JUDGE_FILE);
+    atomic::replace_file(&path, &weights, FileAccess::Everyone)
+        .map_err(|error| format!("write {}: {error}", path.display()))?;
+    let digest = hex::encode(Sha256::digest(&weights));
+    say(&mut io::stdout(), &format!("weights       sha256 {digest}"));
     Ok(())
 }
 

@@ -20,7 +20,7 @@ use std::{
 use sha2::{Digest, Sha256};
 
 pub use error::{CaptionFault, FolderError};
-pub use report::{FolderReport, FolderWarning};
+pub use report::{CaptionLength, FolderReport, FolderWarning, unfamiliar_captions};
 
 use self::{
     captions::NamedCaption,

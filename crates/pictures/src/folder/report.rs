@@ -43,6 +43,14 @@ pub enum FolderWarning {
         /// Whether the captions of the first two differ.
         other_caption: bool,
     },
+    /// Captions in words, a language or a script that the base model's tokenizer hardly knows.
+    Unfamiliar {
+        /// Of the first one.
+        place: String,
+        others: usize,
+        /// Bytes of text for each ten tokens, over all such captions.
+        bytes_of_ten_tokens: usize,
+    },
     /// Pictures that lose their margins when they are cut to squares.
     Cut {
         first: String,
@@ -86,6 +94,19 @@ impl fmt::Display for FolderWarning {
                     0 => Ok(()),
                     _ => write!(f, "; {others} more are repeated"),
                 }
+            }
+            Self::Unfamiliar {
+                place,
+                others,
+                bytes_of_ten_tokens: bytes,
+            } => {
+                let shown = with_others(place, *others);
+                let (whole, tenth) = (bytes / 10, bytes % 10);
+                write!(
+                    f,
+                    "{shown}: words that the base model hardly knows: its tokenizer makes a token of \
+                     each {whole}.{tenth} bytes, and of each 3 in English; write captions in English"
+                )
             }
             Self::Cut {
                 first,
@@ -139,6 +160,53 @@ pub(super) fn of(rows: &[CaptionedPicture]) -> FolderReport {
             .filter(|row| row.original_width != row.original_height)
             .count(),
     }
+}
+
+/// A caption's length in bytes and in tokens of the base model's tokenizer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CaptionLength<'a> {
+    /// `path:line`.
+    pub place: &'a str,
+    /// Of the caption in UTF-8.
+    pub bytes: usize,
+    /// Without those that the tokenizer adds at the start and the end.
+    pub tokens: usize,
+}
+
+impl CaptionLength<'_> {
+    /// Shorter captions say nothing of their language.
+    const LEAST_BYTES: usize = 12;
+
+    /// Fewer than 2.1 bytes a token: other languages in Latin script, or worse. English has about
+    /// three, with rare names two and a half.
+    fn is_unfamiliar(self) -> bool {
+        self.bytes >= Self::LEAST_BYTES && self.bytes * 10 < self.tokens * 21
+    }
+
+    /// Fewer than 1.4 bytes a token: nearly each byte is a token of its own.
+    fn is_foreign(self) -> bool {
+        self.bytes >= Self::LEAST_BYTES && self.bytes * 10 < self.tokens * 14
+    }
+}
+
+/// Warns if a fifth of the captions is in words that the tokenizer hardly knows, or any caption in a
+/// script that it does not know at all.
+pub fn unfamiliar_captions(captions: &[CaptionLength<'_>]) -> Option<FolderWarning> {
+    let unfamiliar: Vec<&CaptionLength<'_>> = captions
+        .iter()
+        .filter(|caption| caption.is_unfamiliar())
+        .collect();
+    let any_foreign = unfamiliar.iter().any(|caption| caption.is_foreign());
+    if unfamiliar.len() * 5 < captions.len() && !any_foreign {
+        return None;
+    }
+    let bytes: usize = unfamiliar.iter().map(|caption| caption.bytes).sum();
+    let tokens: usize = unfamiliar.iter().map(|caption| caption.tokens).sum();
+    Some(FolderWarning::Unfamiliar {
+        place: unfamiliar.first()?.place.to_owned(),
+        others: unfamiliar.len() - 1,
+        bytes_of_ten_tokens: (bytes * 10).checked_div(tokens)?,
+    })
 }
 
 pub(super) fn unread_keys(path: &Path, keys: &[String]) -> Option<FolderWarning> {

@@ -144,6 +144,7 @@ impl IconStyle {
             }
         };
         let middle = mark.placed.centre.y;
+        let reach = mark.placed.form.reach() * mark.placed.radius;
         canvas.cover(mark.placed, margin, opacity, |point, distance| {
             let surface = mark.surface(point, unit);
             match self {
@@ -157,7 +158,7 @@ impl IconStyle {
                     mixed(mark.colour, pale, share_inside(distance + 1.4, unit))
                 }
                 Self::Shaded => {
-                    let down = ((point.y - middle) / mark.placed.radius).clamp(-1.0, 1.0);
+                    let down = ((point.y - middle) / reach).clamp(-1.0, 1.0);
                     let lit = mixed(surface, LIGHT, (-0.35 * down).max(0.0));
                     mixed(lit, DARK, (0.35 * down).max(0.0))
                 }

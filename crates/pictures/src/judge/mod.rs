@@ -19,6 +19,9 @@ pub use weights::{JudgeError, JudgeWeights};
 
 use network::Activations;
 
+/// The file of the weights, beside those of the image model that is judged.
+pub const JUDGE_FILE: &str = "judge.safetensors";
+
 /// Pictures are judged at this side, in pixels.
 pub const JUDGED_SIZE: u32 = 64;
 

@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use openlora_core::error::{ExitClass, Explain};
+use openlora_pictures::folder::{CaptionLength, unfamiliar_captions};
 use openlora_pictures::{
     CaptionedFolder, FolderError, FolderOptions, PngText, encode_png, icons::IconScene,
     read_folder, read_folder_with,
@@ -153,6 +154,37 @@ fn digests_are_of_pixels() {
     assert_eq!(b.place(), format!("{}:2", metadata.display()));
     let warning = "a.png and b.png are the same picture with different captions";
     assert_eq!(found.warnings[0].to_string(), warning);
+}
+
+#[test]
+fn captions_in_other_languages_are_warned_of() {
+    // Bytes and tokens of nano's tokenizer.
+    let caption = |place, [bytes, tokens]: [usize; 2]| CaptionLength {
+        place,
+        bytes,
+        tokens,
+    };
+    let english = [
+        caption("m:1", [18, 5]),  // a red star on blue
+        caption("m:2", [63, 24]), // draw a purple triangle below an orange diamond on a pink ground
+        caption("m:3", [75, 26]), // watercolour painting of a medieval castle, misty mountains, …
+        caption("m:4", [9, 9]),   // too short to tell
+    ];
+    assert_eq!(unfamiliar_captions(&english), None);
+    let german = caption("m:5", [32, 16]); // ein roter Stern auf blauem Grund
+    assert_eq!(
+        unfamiliar_captions(&[&english[..], &english[..], &[german]].concat()),
+        None
+    );
+    let warning = unfamiliar_captions(&[german, german, english[0]]).unwrap();
+    let expected = "m:5 and 1 more: words that the base model hardly knows: its tokenizer makes a \
+                    token of each 2.0 bytes, and of each 3 in English; write captions in English";
+    assert_eq!(warning.to_string(), expected);
+    let russian = caption("m:6", [52, 52]);
+    let many = [&english[..], &english[..], &[russian]].concat();
+    let found = unfamiliar_captions(&many).unwrap().to_string();
+    assert!(found.starts_with("m:6: words"), "{found}");
+    assert_eq!(unfamiliar_captions(&[]), None);
 }
 
 #[test]
