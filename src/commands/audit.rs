@@ -117,8 +117,8 @@ pub async fn run(context: &CommandContext, request: AuditRequest) -> Result<Exit
         let index = named_paths::existing(context, index, "a run's attribution folder")?;
         provenance = provenance::with_index(provenance, &index)?;
     }
-    let network = network::reached(context).await?;
     let adapter = number(context, &request.adapter)?;
+    let network = network::reached(context).await?;
     let chain = Chain::connect(&network).await?;
     let of_package = against_releases(&chain, adapter, &package).await?;
     let of_package = of_package.ok_or_else(|| unregistered(&network, adapter))?;
@@ -149,7 +149,7 @@ fn unregistered(network: &Network, adapter: AdapterId) -> Failure {
         network.name,
         shown_id(adapter)
     );
-    Failure::new(ExitClass::BadInput, message)
+    Failure::new(ExitClass::Usage, message)
         .with_hint("list the adapters that it has: openlora explore")
 }
 
@@ -157,7 +157,7 @@ fn unregistered(network: &Network, adapter: AdapterId) -> Failure {
 fn number(context: &CommandContext, text: &str) -> Result<AdapterId, Failure> {
     explore::known_id(context, text)?.ok_or_else(|| {
         let message = format!("no adapter `{text}` was deployed from here");
-        Failure::new(ExitClass::BadInput, message).with_hint("name it by its id: 0x and 64 digits")
+        Failure::new(ExitClass::Usage, message).with_hint("name it by its id: 0x and 64 digits")
     })
 }
 

@@ -130,7 +130,7 @@ impl BenchSubject {
         streams: usize,
     ) -> Result<Self, Failure> {
         let count = chosen.len().max(1);
-        let engine = ChosenEngine::choose(context, &base.config, count, streams)?;
+        let engine = ChosenEngine::choose(context, &base.config, &chosen, count, streams)?;
         if chosen.is_empty() {
             let spec = EngineSpec {
                 name: base.id.clone(),

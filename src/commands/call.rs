@@ -71,6 +71,9 @@ pub async fn run(context: &CommandContext, request: CallRequest) -> Result<ExitS
         return again(context, &request, id).await;
     }
     let prompt = read_prompt(&request.prompt)?;
+    if let (None, Some(text)) = (&request.url, &request.adapter) {
+        market::check_registry(text)?;
+    }
     let named = request.adapter.as_deref().map(AdapterReference::parse);
     if let (None, Some(reference)) = (&request.url, named.filter(AdapterReference::is_registered)) {
         return call_registered(context, &request, &reference, &prompt).await;

@@ -4,13 +4,29 @@
 use super::{CommandContext, network};
 use openlora_chain::provider::Chain;
 use openlora_core::error::{ExitClass, Failure};
-use openlora_market::{Catalog, MarketHttp};
+use openlora_market::{AdapterReference, Catalog, MarketHttp};
 
 /// Looks adapters and servers up.
 pub struct MarketAccess {
     pub catalog: Catalog,
     pub http: MarketHttp,
     pub chain: Chain,
+}
+
+/// Checks that a text which is written as `NAME@0xREGISTRY` names a registry.
+///
+/// # Errors
+///
+/// What stands for the registry is no address.
+pub fn check_registry(text: &str) -> Result<(), Failure> {
+    let Some(registry) = AdapterReference::wrong_registry(text) else {
+        return Ok(());
+    };
+    let message = format!(
+        "`{text}` names no registry: expected 0x and 40 hexadecimal digits behind the @, found \
+         `{registry}`"
+    );
+    Err(Failure::new(ExitClass::Usage, message).with_hint("`openlora explore` shows the registry"))
 }
 
 /// The network's registry, reachable.

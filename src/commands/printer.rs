@@ -131,9 +131,12 @@ impl Printer {
         self.write_stdout(&format!("{}\n", clean_text(text)));
     }
 
-    /// A picture for the terminal: escape sequences that this program has composed.
-    pub fn picture(&self, drawn: &str) {
-        self.write_stdout(drawn);
+    /// A picture for the terminal: escape sequences that this program has composed from pixels.
+    pub fn picture(&self, drawn: &[u8]) {
+        exit_on_broken_pipe(self.beside_bar(|| {
+            let mut out = std::io::stdout().lock();
+            out.write_all(drawn).and_then(|()| out.flush())
+        }));
     }
 
     /// A piece of such a text without a line end, shown at once (streamed answers).

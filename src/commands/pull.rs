@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{
     CommandContext,
     distribution::{self, TransferReport},
-    named_paths, network,
+    market, named_paths, network,
     verify::{self, ExpectedRelease},
 };
 use openlora_chain::{
@@ -67,6 +67,7 @@ pub async fn run(
         named_paths::new_folder(context, dir, expected)
     });
     let out = out.transpose()?;
+    market::check_registry(&request.what)?;
     let (package, location, adapter_id) = match registered_model(&request.what) {
         Some((model, registry)) => pull_registered(context, &request, &model, registry).await?,
         None => pull_from_place(context, &request).await?,

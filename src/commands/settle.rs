@@ -7,7 +7,7 @@ use super::{
     money::format_network_sum,
     network,
     treasury::{
-        ReceiverAmount, SettlementContext, TreasuryRequest, claim_worth, hint_claimer,
+        self, ReceiverAmount, SettlementContext, TreasuryRequest, claim_worth, hint_claimer,
         print_rewards, refuse_server_flags,
     },
 };
@@ -47,6 +47,9 @@ pub async fn run(
         refuse_server_flags(context, &server)?;
         return each(context, server.ask("/operator/settle").await?);
     }
+    if let Some(network) = treasury::without_business(context)? {
+        return print_nothing(context, &request, &network);
+    }
     let mut treasury = SettlementContext::open(context, &request).await?;
     let chain = &treasury.operator.chain;
     let worth = claim_worth(context, treasury.network())?;
@@ -77,6 +80,30 @@ pub async fn run(
         .settle_and_reward()
         .await?;
     print_report(context, &network, &settled)?;
+    Ok(ExitStatus::Success)
+}
+
+/// The result where no chain has to be asked.
+fn print_nothing(
+    context: &CommandContext,
+    request: &TreasuryRequest,
+    network: &Network,
+) -> Result<ExitStatus, Failure> {
+    match request.dry_run && context.printer.is_json() {
+        true => context.printer.json(&SettleForecast {
+            network: network.name.clone(),
+            chain_id: network.chain_id,
+            claims: Vec::new(),
+            settles: Vec::new(),
+            left_out: Vec::new(),
+            deferred: Vec::new(),
+        }),
+        false => {
+            let (round, rewards) = (SettleRound::default(), RewardRound::default());
+            let nothing = SettleReport::from_round(network, &round, rewards);
+            print_report(context, network, &nothing)?;
+        }
+    }
     Ok(ExitStatus::Success)
 }
 

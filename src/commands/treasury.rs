@@ -8,14 +8,16 @@ use serde::Serialize;
 use super::{
     CommandContext,
     money::{amount, coin, format_network_sum, token},
+    network,
     server_access::public_url,
-    signer::{HomeAccounts, OtherSigners},
-    tx_context::TxContext,
+    signer::{HomeAccounts, LockedSigner, OtherSigners},
+    tx_context::{self, TxContext},
 };
 use crate::commands::settings::SettingOrigin;
 use openlora_attribution::LogFolder;
 use openlora_chain::network::Network;
 use openlora_core::{Address, Amount, error::Failure};
+use openlora_journal::Journal;
 use openlora_ledger::{Ledger, ReceiverKey};
 use openlora_payments::settlement::{ClaimWorth, SettlementOptions, SettlementRecords};
 use openlora_runtime::{
@@ -48,6 +50,25 @@ pub fn refuse_server_flags(
         }
     }
     Ok(())
+}
+
+/// The network of a home in which nothing was paid or attributed and no transaction is open: no chain
+/// has to be reached, and none is started.
+///
+/// # Errors
+///
+/// The journal cannot be read, or the settings name no network, account or limit.
+pub fn without_business(context: &CommandContext) -> Result<Option<Network>, Failure> {
+    let state = Journal::state_at(&context.dirs.journal())?;
+    let ledger = &state.ledger;
+    let is_paid = !(ledger.channels.is_empty() && ledger.receivers.is_empty());
+    if is_paid || state.attributed > 0 || !state.unsettled.is_empty() {
+        return Ok(None);
+    }
+    tx_context::limits(context)?;
+    let network = network::chosen(context)?;
+    LockedSigner::choose(context, &network)?;
+    Ok(Some(network))
 }
 
 /// The claims that are worth their gas. Coins of a development chain have no value.

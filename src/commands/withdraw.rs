@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{
     CommandContext, network,
     treasury::{
-        HomeShares, ReceiverAmount, SettlementContext, TreasuryRequest, print_rewards,
+        self, HomeShares, ReceiverAmount, SettlementContext, TreasuryRequest, print_rewards,
         refuse_server_flags,
     },
 };
@@ -59,6 +59,9 @@ pub async fn run(
         refuse_server_flags(context, &server)?;
         return each(context, server.ask("/operator/withdraw").await?);
     }
+    if let Some(network) = treasury::without_business(context)? {
+        return print_nothing(context, &request, &network);
+    }
     let mut treasury = SettlementContext::open(context, &request).await?;
     if to.is_some() {
         // Another account of the wallet is paid elsewhere only if it is named itself.
@@ -86,6 +89,27 @@ pub async fn run(
         .withdraw_and_reward(to)
         .await?;
     print_report(context, &network, &withdrawal)?;
+    Ok(ExitStatus::Success)
+}
+
+/// The result where no chain has to be asked.
+fn print_nothing(
+    context: &CommandContext,
+    request: &TreasuryRequest,
+    network: &Network,
+) -> Result<ExitStatus, Failure> {
+    match request.dry_run && context.printer.is_json() {
+        true => context.printer.json(&WithdrawForecast {
+            network: network.name.clone(),
+            chain_id: network.chain_id,
+            releases: Vec::new(),
+            waiting: Vec::new(),
+        }),
+        false => {
+            let nothing = WithdrawReport::from_moved(network, &[], RewardRound::default());
+            print_report(context, network, &nothing)?;
+        }
+    }
     Ok(ExitStatus::Success)
 }
 

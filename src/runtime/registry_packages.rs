@@ -109,6 +109,7 @@ impl Explain for RegistryPackageError {
             Self::Chain(error) => error.class(),
             Self::Distribution(error) => error.class(),
             Self::Publisher { .. } => ExitClass::Verification,
+            Self::NotRegistered { .. } | Self::Ambiguous { .. } => ExitClass::Usage,
             _ => ExitClass::BadInput,
         }
     }

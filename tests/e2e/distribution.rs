@@ -380,11 +380,11 @@ fn a_package_that_the_chain_does_not_register_is_not_stored() {
     let id = pulled["adapter_id"].as_str().unwrap();
     assert_eq!(json_of(pull(id))["fetched"], 0);
     pull(&format!("other@{registry}")).fails(
-        3,
+        2,
         &format!(
             "{}\n",
             json!({
-                "code": "bad_input",
+                "code": "usage",
                 "message": format!("no release of the registry {registry} is named `other`"),
                 "hint": "`openlora explore` lists what is registered",
             })

@@ -203,6 +203,35 @@ async fn the_server_says_which_engine_answers_and_both_say_the_same() {
     assert!(said.iter().all(|text| *text == said[0]), "{said:?}");
 }
 
+/// The only engine that scales the rows is taken by itself; the other one is refused by name.
+#[tokio::test]
+async fn a_dora_adapter_is_served_by_the_native_engine() {
+    let dir = tempfile::tempdir().unwrap();
+    write_adapters(dir.path());
+    for file in ["adapter_config.json", "adapter_model.safetensors"] {
+        std::fs::copy(
+            golden("llama.dora").join(file),
+            dir.path().join("persona").join(file),
+        )
+        .unwrap();
+    }
+    let args = ["--local", "--adapter", "persona=persona"];
+    let server = live(dir.path(), &args);
+    let (text, computation) = answer(&server, "persona", "one").await;
+    assert_eq!(computation["engine"], "native/1");
+    assert!(!text.as_str().unwrap().is_empty());
+    let (code, _, stderr) = server.drain();
+    assert_eq!(code, 0, "{stderr}");
+    let reason = "mistral.rs cannot run this: it has no DoRA, and persona is a DoRA adapter";
+    let note = format!("engine: native ({reason})");
+    assert_eq!(stderr.lines().next(), Some(&*note));
+    let forced = serve(dir.path(), &args).args(["--engine", "mistralrs"]);
+    forced.run().fails(
+        3,
+        &format!("error: {reason}\nhint: leave the choice to openlora: --engine auto\n"),
+    );
+}
+
 #[test]
 fn mistral_rs_answers_one_call_at_a_time_whatever_is_set() {
     let dir = tempfile::tempdir().unwrap();

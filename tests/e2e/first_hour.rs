@@ -1,22 +1,29 @@
 //! What a new user meets first: no project, a typing mistake, a base URL, commands to paste.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, io::ErrorKind, path::Path, process::Command};
 
 use openlora::commands::{
     demo::StartedDemo, init::TEMPLATES, serve::log::call_line, shell::quoted,
 };
-use openlora_core::{Address, Amount, Word, error::describe_decoding};
+use openlora_core::{
+    Address, Amount, Word,
+    error::{ExitClass, Failure, describe_decoding},
+};
 use openlora_ledger::{
     CallCharge, PaymentScheme,
     event::{CallKind, Event, EventRecord, FinishReason, TokenUsage},
 };
+use openlora_model::{FileError, ModelError, adapter::AdapterError, export::AdapterExportError};
+use openlora_package::PackageError;
 use openlora_payments::payer::PayerError;
 use openlora_serve::payment::Currency;
 use regex::Regex;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
     live::{Live, golden, write_adapters},
+    packages::packaged,
     paths::repository,
     support::openlora,
     terminal::{at_a_terminal, line},
@@ -594,4 +601,99 @@ fn a_server_s_reason_code_comes_with_its_sentence() {
         refused("sold_out"),
         "http://shop refused the payment: reason code sold_out"
     );
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_reported_alike_by_all_readers_and_writers() {
+    let path = Path::new("/data/adapter");
+    for kind in [
+        ErrorKind::StorageFull,
+        ErrorKind::PermissionDenied,
+        ErrorKind::ReadOnlyFilesystem,
+        ErrorKind::TimedOut,
+    ] {
+        for deed in ["read", "write"] {
+            let file = || FileError::at(deed, path)(kind.into());
+            let expected = Failure::io(deed, path, &kind.into());
+            assert_eq!(expected.class, ExitClass::Environment);
+            assert_eq!(expected.hint.is_some(), kind != ErrorKind::TimedOut);
+            for found in [
+                Failure::from(file()),
+                PackageError::from(file()).into(),
+                AdapterExportError::from(file()).into(),
+                AdapterError::from(file()).into(),
+                ModelError::from(file()).into(),
+            ] {
+                assert_eq!(found, expected);
+            }
+        }
+    }
+}
+
+/// The size of a home's development chain, which never started if it is 0.
+fn chain_bytes(dir: &Path) -> u64 {
+    let status = openlora(dir).args(["--json", "devnet", "status"]).run();
+    let status: Value = serde_json::from_str(&status.succeeds().stdout).unwrap();
+    assert_eq!(status["running"], false);
+    status["bytes"].as_u64().unwrap()
+}
+
+#[test]
+fn a_home_without_business_settles_nothing_and_starts_no_chain() {
+    let home = TempDir::new().unwrap();
+    let dir = home.path();
+    for (verb, nothing) in [
+        ("settle", "there is nothing to settle\n"),
+        ("withdraw", "there is nothing to withdraw\n"),
+    ] {
+        for more in [&[][..], &["--dry-run"]] {
+            let run = openlora(dir).args([verb]).args(more.iter().copied()).run();
+            let run = run.succeeds();
+            assert_eq!((run.stdout.as_str(), run.stderr.as_str()), (nothing, ""));
+            let json = openlora(dir).args(["--json", verb]);
+            let report = json.args(more.iter().copied()).run().succeeds();
+            let report: Value = serde_json::from_str(&report.stdout).unwrap();
+            let lists = report.as_object().unwrap().values();
+            assert!(
+                lists.filter_map(Value::as_array).all(Vec::is_empty),
+                "{report}"
+            );
+            assert_eq!(report["network"], "local");
+        }
+    }
+    assert_eq!(chain_bytes(dir), 0);
+    // What was written wrongly is refused, though it would not be used.
+    let wrong = openlora(dir).args(["settle", "--account", "me"]).run();
+    assert_eq!(wrong.code, 8, "{wrong:?}");
+}
+
+#[test]
+fn an_adapter_that_is_unknown_here_is_wrong_usage_and_starts_no_chain() {
+    let home = TempDir::new().unwrap();
+    let dir = home.path().canonicalize().unwrap();
+    packaged(&dir);
+    fs::create_dir(dir.join("log")).unwrap();
+    let audit = ["audit", "tone", "--log", "log", "--package", "package"];
+    openlora(&dir).args(audit).run().fails(
+        2,
+        "error: no adapter `tone` was deployed from here\n\
+         hint: name it by its id: 0x and 64 digits\n",
+    );
+    assert_eq!(chain_bytes(&dir), 0);
+}
+
+#[test]
+fn a_name_in_a_registry_that_is_no_address_is_refused_before_a_chain_is_started() {
+    let home = TempDir::new().unwrap();
+    let dir = home.path();
+    let refused = "error: `tone@0x1234` names no registry: expected 0x and 40 hexadecimal digits behind \
+                   the @, found `0x1234`\n\
+                   hint: `openlora explore` shows the registry\n";
+    let call = ["call", "hello", "--adapter", "tone@0x1234"];
+    openlora(dir).args(call).run().fails(2, refused);
+    openlora(dir)
+        .args(["pull", "tone@0x1234"])
+        .run()
+        .fails(2, refused);
+    assert_eq!(chain_bytes(dir), 0);
 }

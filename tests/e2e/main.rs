@@ -157,3 +157,6 @@ mod tiny_pictures;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../support/waiting.rs"]
 mod waiting;
+
+#[path = "../support/wrapped_engine.rs"]
+mod wrapped_engine;

@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     deploy_support::contract,
-    devnet_support::{Devnet, FIRST, signal},
+    devnet_support::{Devnet, FIRST, Rpc},
     live::{Live, golden, write_adapters},
     sdk::{javascript, python, run, suite},
     support::{Run, openlora},
@@ -95,8 +95,21 @@ fn served() -> (tempfile::TempDir, Live) {
     write_painter(home.path(), "painter");
     let base = golden("llama").display().to_string();
     let args = [
-        "serve", "--port", "0", "--base", &base, "--quant", "f32", "--local", "--free", "--json",
-        "--adapter", "painter=painter", "--adapter", "persona=persona", "--adapter",
+        "serve",
+        "--port",
+        "0",
+        "--base",
+        &base,
+        "--quant",
+        "f32",
+        "--local",
+        "--free",
+        "--json",
+        "--adapter",
+        "painter=painter",
+        "--adapter",
+        "persona=persona",
+        "--adapter",
         "filter=filter",
     ];
     let live = Live::of(openlora(home.path()).args(args));
@@ -104,7 +117,16 @@ fn served() -> (tempfile::TempDir, Live) {
 }
 
 fn call(dir: &Path, url: &str, args: &[&str]) -> Run {
-    let call = ["call", "a red circle", "--adapter", "painter", "--url", url, "--steps", STEPS];
+    let call = [
+        "call",
+        "a red circle",
+        "--adapter",
+        "painter",
+        "--url",
+        url,
+        "--steps",
+        STEPS,
+    ];
     openlora(dir).args(call).args(args.iter().copied()).run()
 }
 
@@ -129,7 +151,14 @@ fn call_writes_pictures_and_replay_makes_them_again() {
     let picture = read_picture(&file, &ReadLimits::default()).unwrap();
     assert_eq!((picture.width, picture.height), (64, 64));
     let texts = read_png_texts(&file).unwrap();
-    let text = |keyword: &str| texts.iter().find(|it| it.keyword == keyword).unwrap().text.clone();
+    let text = |keyword: &str| {
+        texts
+            .iter()
+            .find(|it| it.keyword == keyword)
+            .unwrap()
+            .text
+            .clone()
+    };
     assert_eq!(text("openlora:receipt"), id);
     let settings = "seed=7 size=64x64 steps=2 guidance=2.5 sampler=euler";
     assert_eq!(text("openlora:settings"), settings);
@@ -138,19 +167,35 @@ fn call_writes_pictures_and_replay_makes_them_again() {
     let files = files_of(&answer);
     let sent = &answer["pictures"][1];
     assert_eq!(sent["sha256"], hex::encode(Sha256::digest(&files[1])));
-    assert_eq!(read_picture(&files[1], &ReadLimits::default()).unwrap(), picture);
+    assert_eq!(
+        read_picture(&files[1], &ReadLimits::default()).unwrap(),
+        picture
+    );
     let usage = &answer["usage"];
-    assert_eq!((&usage["pictures"], &usage["evaluations"]), (&json!(2), &json!(8)));
+    assert_eq!(
+        (&usage["pictures"], &usage["evaluations"]),
+        (&json!(2), &json!(8))
+    );
     fs::write(dir.join("answer.json"), answer.to_string()).unwrap();
     let receipt = answer["id"].as_str().unwrap();
     let replay = [
-        "receipts", "replay", receipt, "--answer", "answer.json", "--adapter", "painter", "--json",
+        "receipts",
+        "replay",
+        receipt,
+        "--answer",
+        "answer.json",
+        "--adapter",
+        "painter",
+        "--json",
     ];
     let report = json_of(openlora(dir).args(replay).run());
     assert_eq!(report["ok"], true, "{report}");
     // Several files have numbers.
     let said = call(dir, url, &["-o", "many.png", "-n", "2", "--seed", "6"]).succeeds();
-    assert_eq!(said.stdout, "many-1.png  64x64, seed 6\nmany-2.png  64x64, seed 7\n");
+    assert_eq!(
+        said.stdout,
+        "many-1.png  64x64, seed 6\nmany-2.png  64x64, seed 7\n"
+    );
     assert_eq!(server.drain().0, 0);
 }
 
@@ -170,7 +215,10 @@ fn wrong_orders_are_refused_before_they_are_sent() {
     wrote(
         call(dir, url, &["-o", "folder"]),
         3,
-        &format!("error: {}: a folder, expected a file to write\n", at("folder")),
+        &format!(
+            "error: {}: a folder, expected a file to write\n",
+            at("folder")
+        ),
     );
     wrote(
         call(dir, url, &["-o", "none/a.png"]),
@@ -202,7 +250,10 @@ fn wrong_orders_are_refused_before_they_are_sent() {
          pictures with --kind image\n",
     );
     wrote(
-        openlora(dir).args(persona).args(["--kind", "image", "-o", "a.png"]).run(),
+        openlora(dir)
+            .args(persona)
+            .args(["--kind", "image", "-o", "a.png"])
+            .run(),
         3,
         "error: the server refused: The model 'persona' makes no pictures; use \
          /v1/chat/completions.\n",
@@ -293,7 +344,10 @@ impl PaidPictures {
         write_painter(dir.path(), "painter");
         let package = ["package", "painter", "--out", "pkg"];
         openlora(dir.path()).args(package).run().succeeds();
-        openlora(dir.path()).args(["deploy", "pkg"]).run().succeeds();
+        openlora(dir.path())
+            .args(["deploy", "pkg"])
+            .run()
+            .succeeds();
         let mut market = Self {
             dir,
             devnet,
@@ -304,7 +358,15 @@ impl PaidPictures {
     }
 
     fn serve(&mut self) {
-        let args = ["serve", "--port", "0", "--local", "--json", "--adapter", "painter=pkg"];
+        let args = [
+            "serve",
+            "--port",
+            "0",
+            "--local",
+            "--json",
+            "--adapter",
+            "painter=pkg",
+        ];
         self.server = Some(Live::of(openlora(self.dir.path()).args(args)));
     }
 
@@ -345,7 +407,11 @@ fn stock_clients_pay_for_pictures() {
             Value::String(text) => text.parse::<u64>().unwrap(),
             value => value.as_u64().unwrap(),
         };
-        assert_eq!((number(&said["quoted"]), number(&said["charged"])), (6000, 6000), "{said}");
+        assert_eq!(
+            (number(&said["quoted"]), number(&said["charged"])),
+            (6000, 6000),
+            "{said}"
+        );
     }
 }
 
@@ -355,21 +421,45 @@ fn call_pays_for_pictures_and_keeps_their_receipt() {
     let answer = json_of(market.call(&["--json", "-n", "2", "--max-price", "0.01"]));
     assert_eq!(answer["paid"], "6000");
     let record = &answer["receipt"]["computation"]["pictures"];
-    let sent: Vec<&Value> = answer["pictures"].as_array().unwrap().iter().map(|it| &it["sha256"]).collect();
+    let sent: Vec<&Value> = answer["pictures"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| &it["sha256"])
+        .collect();
     assert_eq!(record["digests"], json!(sent));
     let id = answer["id"].as_str().unwrap();
     let dir = market.dir.path();
     fs::write(dir.join("answer.json"), answer.to_string()).unwrap();
     let replay = [
-        "receipts", "replay", id, "--answer", "answer.json", "--adapter", "pkg", "--json",
+        "receipts",
+        "replay",
+        id,
+        "--answer",
+        "answer.json",
+        "--adapter",
+        "pkg",
+        "--json",
     ];
     let report = json_of(openlora(dir).args(replay).run());
-    let status: Vec<&Value> = report["checks"].as_array().unwrap().iter().map(|it| &it["status"]).collect();
+    let status: Vec<&Value> = report["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| &it["status"])
+        .collect();
     assert_eq!(status, ["pass"; 5], "{report}");
     let verified = openlora(dir).args(["receipts", "verify", id, "--url", market.url()]);
     verified.run().succeeds();
-    let said = market.call(&["-o", "paid.png", "--max-price", "0.01"]).succeeds();
-    assert!(said.stderr.contains("1 picture, 4 evaluations, paid 0.003 "), "{}", said.stderr);
+    let said = market
+        .call(&["-o", "paid.png", "--max-price", "0.01"])
+        .succeeds();
+    assert!(
+        said.stderr
+            .contains("1 picture, 4 evaluations, paid 0.003 "),
+        "{}",
+        said.stderr
+    );
     // What is refused before the payment costs nothing.
     let before = market.earned();
     fs::create_dir(dir.join("folder")).unwrap();
@@ -378,20 +468,76 @@ fn call_pays_for_pictures_and_keeps_their_receipt() {
     assert_eq!(market.earned(), before);
 }
 
+/// The proxy pays for pictures as for texts, and agents get them as image content.
+#[test]
+fn the_proxy_passes_pictures_on() {
+    let market = PaidPictures::open();
+    let dir = market.dir.path();
+    let args = [
+        "--json",
+        "proxy",
+        "--listen",
+        "127.0.0.1:0",
+        "--max-price",
+        "1",
+        "--url",
+        market.url(),
+    ];
+    let proxy = Live::named(openlora(dir).args(args), "base_url");
+    let order = json!({ "model": "painter", "prompt": "a red circle", "seed": 5, "n": 2 });
+    let client = Rpc::new(proxy.url.trim_end_matches("/v1"));
+    let headers = [("content-type", "application/json")];
+    let (status, said) = client.http(
+        "POST",
+        "/v1/images/generations",
+        &headers,
+        &order.to_string(),
+    );
+    assert_eq!(status, 200, "{said}");
+    let answer: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(answer["usage"]["pictures"], 2);
+    let url = proxy.url.replace("/v1", "/mcp");
+    let said = run(Command::new(python("mcp"))
+        .arg(suite("mcp").join("pictures.py"))
+        .args(["painter", &url])
+        .env("NO_PROXY", "127.0.0.1"));
+    assert_eq!(said, "ok listed\nok drawn\nok refused\n");
+    assert_eq!(proxy.drain().0, 0);
+}
+
 /// A server that is killed during a picture has charged nothing for it, and its answer is not lost to
 /// the payer: the same payment buys the picture from the next server.
 #[test]
 fn a_killed_server_charges_no_picture_that_it_did_not_deliver() {
     let mut market = PaidPictures::open();
     // A first call opens the channel, so that only the picture takes time in the next one.
-    market.call(&["-o", "first.png", "--max-price", "0.01"]).succeeds();
+    market
+        .call(&["-o", "first.png", "--max-price", "0.01"])
+        .succeeds();
     let journal = market.dir.path().join("home/data");
     let long = [
-        "call", "a red circle", "--adapter", "painter", "--url", market.url(), "--steps", "100",
-        "-n", "10", "-o", "long.png", "--max-price", "1", "--json",
+        "call",
+        "a red circle",
+        "--adapter",
+        "painter",
+        "--url",
+        market.url(),
+        "--steps",
+        "100",
+        "-n",
+        "10",
+        "-o",
+        "long.png",
+        "--max-price",
+        "1",
+        "--json",
     ];
     let mut buyer = openlora(market.dir.path()).args(long).into_command();
-    let buyer = buyer.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let buyer = buyer
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let reserved = || calls(&journal, "call_reserved") == 2;
     waiting::wait_until("the reservation", reserved);
     market.server.take().unwrap().kill();
@@ -403,7 +549,10 @@ fn a_killed_server_charges_no_picture_that_it_did_not_deliver() {
     // The open call is counted when the next server starts, for nothing.
     waiting::wait_until("the count", || calls(&journal, "call_metered") == 2);
     let all = market.earned()["tokens"][0]["all"].clone();
-    assert_eq!((&all["calls"], &all["charged"]), (&json!(2), &json!("3000")));
+    assert_eq!(
+        (&all["calls"], &all["charged"]),
+        (&json!(2), &json!("3000"))
+    );
 }
 
 /// How many events of a type a journal has.

@@ -1,11 +1,19 @@
 //! `receipts replay`: a call computed again on this machine, and what cannot be.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
+use openlora_engine::{EngineSpec, ModelLoader, Quant};
+use openlora_model::{BaseModel, adapter};
+use openlora_native::{CpuPath, NativeLoader, NativeSettings};
+use openlora_serve::{
+    BoundSocket, ServeInputs, ServedAdapter, Server, StopHandle, attribution::AttributionConfig,
+};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use crate::{
     live::{Live, golden, serve_args, write_adapters},
+    serve_support::{LIMITS, TestServer, access, adapters, operator_client, test_journal},
     support::{Invocation, Run, openlora},
 };
 
@@ -112,6 +120,93 @@ fn an_answer_is_computed_again_from_its_receipt() {
         serde_json::from_str::<Value>(&run.stdout).unwrap(),
         expected
     );
+}
+
+/// The adapters of `dir` on kernels that another processor would run.
+async fn served_by(dir: &Path, path: CpuPath, quant: Quant) -> TestServer {
+    let base = BaseModel::open_dir("llama", &golden("llama")).unwrap();
+    let loader = NativeLoader::new(NativeSettings {
+        path: Some(path),
+        ..NativeSettings::default()
+    });
+    let (steps, begun) = (Arc::new(Semaphore::new(0)), Arc::default());
+    let mut served = Vec::new();
+    for standing in adapters(&steps, &begun).into_iter().take(2) {
+        let adapter = adapter::read(&dir.join(&standing.name)).unwrap();
+        let spec = EngineSpec {
+            name: standing.name.clone(),
+            base: &base,
+            adapter: Some(&adapter),
+            quant,
+        };
+        let loaded = loader.load(spec).await.unwrap();
+        served.push(ServedAdapter {
+            digest: adapter.digest.clone(),
+            base_id: base.id.clone(),
+            base_digest: base.digest.clone(),
+            task: adapter.task.map(|card| card.task),
+            identity: loaded.identity(),
+            engine: loaded.engine,
+            ..standing
+        });
+    }
+    let inputs = ServeInputs {
+        adapters: served,
+        sales: None,
+        attribution: AttributionConfig::default(),
+        access: access(),
+        transparency: None,
+        loader: None,
+        standings: None,
+        on_demand: None,
+    };
+    let bound = BoundSocket::new("127.0.0.1", 0).await.unwrap();
+    let (stop, journal) = (StopHandle::default(), test_journal());
+    let server = Server::new(bound, inputs, journal.clone(), LIMITS, stop.clone());
+    let server = server.await.unwrap();
+    TestServer {
+        address: server.address(),
+        journal,
+        stop,
+        steps,
+        begun,
+        running: tokio::spawn(server.run()),
+        client: operator_client(),
+    }
+}
+
+/// The program computes with the fastest kernels of this machine what other kernels have answered.
+#[test]
+fn an_answer_of_another_processor_is_computed_again() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path();
+    write_adapters(dir);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let paths = CpuPath::ALL.into_iter().filter(|path| path.is_supported());
+    for (path, quant) in paths.flat_map(|path| [Quant::F32, Quant::Q8_0].map(|it| (path, it))) {
+        let server = runtime.block_on(served_by(dir, path, quant));
+        for (adapter, expected) in [
+            ("persona", EQUAL.to_owned()),
+            ("filter", EQUAL.replace("ok      finish\n", "")),
+        ] {
+            // A classification has no temperature.
+            let sampled = (adapter == "persona").then_some(["--temperature", "0.9"]);
+            let answer = openlora(dir)
+                .args(["--json", "call", "hello there", "--url", &server.url("")])
+                .args(["--adapter", adapter])
+                .args(sampled.into_iter().flatten())
+                .run()
+                .succeeds();
+            std::fs::write(dir.join("answer.json"), &answer.stdout).unwrap();
+            let answer: Value = serde_json::from_str(&answer.stdout).unwrap();
+            let weights = &answer["receipt"]["computation"]["weights"];
+            assert_eq!(*weights, quant.to_string());
+            let run = replay(dir, &text(&answer, "id"), "answer.json");
+            let run = run.args(["--adapter", adapter]).run().succeeds();
+            assert_eq!(run.stdout, expected, "{path} {quant}");
+        }
+        runtime.block_on(server.drain());
+    }
 }
 
 #[test]

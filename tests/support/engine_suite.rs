@@ -685,12 +685,6 @@ async fn adapters_that_cannot_work_are_refused() {
     let error = engines.load(spec(&other)).await.err().unwrap();
     let message = format!("cannot serve mine: {}", failure.message);
     assert_eq!(told(error), (message, None, failure.hint));
-
-    let dora = adapter::read(&golden("llama.dora")).unwrap();
-    let failure = Failure::from(adapter::require_plain(&dora).unwrap_err());
-    let error = engines.load(spec(&dora)).await.err().unwrap();
-    let message = format!("cannot serve mine: {}", failure.message);
-    assert_eq!(told(error), (message, None, failure.hint));
 }
 
 #[tokio::test(flavor = "multi_thread")]

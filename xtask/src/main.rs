@@ -96,7 +96,7 @@ fn build_base(build: &BaseBuild) -> Result<(), TrainError> {
 fn build_pico(nano: &Path, out: &Path) -> Result<(), String> {
     let mut stderr = io::stderr();
     let encoder = NanoTextEncoder::open(nano).map_err(|error| error.to_string())?;
-    let mut report = |PicoStep { step, loss, speed }| {
+    let mut report = |PicoStep { step, loss, speed }: PicoStep, _: &_| {
         if step.is_multiple_of(REPORTED) {
             let line = format!("step {step}: loss {loss:.4}, {speed:.0} pictures/s");
             say(&mut stderr, &line);

@@ -29,9 +29,9 @@ impl PicoBuild {
     pub fn pico() -> Self {
         Self {
             config: ImageModelConfig::pico(),
-            steps: 4000,
+            steps: 8000,
             batch: 16,
-            rate: 1e-3,
+            rate: 2e-3,
             seed: 7,
         }
     }
@@ -47,7 +47,7 @@ impl PicoBuild {
         ImageTrainOptions {
             seed: self.seed,
             optimizer: ImageAdamW {
-                beta2: 0.95,
+                beta2: 0.98,
                 ..ImageAdamW::default()
             },
             caption_dropout: 0.1,
@@ -60,7 +60,7 @@ impl PicoBuild {
 /// Steps over which the learning rate rises.
 const WARMUP: f64 = 100.0;
 /// The part of the run at whose end the learning rate falls.
-const FALLING: f64 = 0.4;
+const FALLING: f64 = 0.5;
 /// The last learning rate as a part of the highest.
 const FLOOR: f64 = 0.02;
 
@@ -84,7 +84,7 @@ pub struct PicoResult {
     pub pictures: u64,
 }
 
-/// Trains the model.
+/// Trains the model; the listener also sees its state.
 ///
 /// # Errors
 ///
@@ -92,7 +92,7 @@ pub struct PicoResult {
 pub fn train_pico(
     build: &PicoBuild,
     encoder: &dyn TextEncoder,
-    listener: &mut dyn FnMut(PicoStep),
+    listener: &mut dyn FnMut(PicoStep, &ImageTrainer),
 ) -> Result<PicoResult, DiffusionError> {
     let model = ImageModel::random(build.config.clone(), build.seed)?;
     let mut trainer = ImageTrainer::of_model(model, build.options());
@@ -112,7 +112,7 @@ pub fn train_pico(
         }
         let step = done + 1;
         let speed = (step * build.batch) as f64 / began.elapsed().as_secs_f64().max(1e-9);
-        listener(PicoStep { step, loss, speed });
+        listener(PicoStep { step, loss, speed }, &trainer);
     }
     Ok(PicoResult {
         model: trainer.mean_model().into_owned().rounded(),

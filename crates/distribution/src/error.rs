@@ -184,7 +184,7 @@ impl Explain for DistributionError {
                 "free some space on that disk, then run the same command again"
             }
             Self::Unreachable { .. } => {
-                "run the same command again: what is here is not fetched twice"
+                "check the address, or run the same command again: what has arrived is not sent twice"
             }
             Self::Moved { .. } => "if its publisher told you so, take the new one with --update",
             Self::TooLarge { .. } => "raise `pull.max_file` or `pull.max_package` if you trust it",

@@ -309,7 +309,11 @@ pub(crate) fn unreachable(url: &Url, error: &reqwest::Error) -> DistributionErro
     let what = if error.is_timeout() {
         "no answer in time".to_owned()
     } else {
-        cause.to_string()
+        let text = cause.to_string();
+        match text.split_once(" (os error") {
+            Some((words, _)) => words.to_lowercase(),
+            None => text,
+        }
     };
     DistributionError::Unreachable {
         place: shown(url),

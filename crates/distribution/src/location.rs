@@ -4,7 +4,7 @@
 
 use std::{
     fmt,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     str::FromStr,
 };
 
@@ -280,12 +280,26 @@ impl PackageLocation {
     #[must_use]
     pub fn in_folder(self, dir: &Path) -> Self {
         match self {
-            Self::Folder(path) => Self::Folder(dir.join(path)),
+            Self::Folder(path) => Self::Folder(without_parents(&dir.join(path))),
             Self::Layout { dir: path, tag } => Self::Layout {
-                dir: dir.join(path),
+                dir: without_parents(&dir.join(path)),
                 tag,
             },
             remote => remote,
         }
     }
+}
+
+/// A path that does not lead up again: a place is known by its path, and is shown to people. One whose
+/// parent does not exist stays as it is.
+fn without_parents(path: &Path) -> PathBuf {
+    if !path.components().any(|it| it == Component::ParentDir) {
+        return path.to_owned();
+    }
+    let of_parent = || {
+        let parent = path.parent()?.canonicalize().ok()?;
+        Some(parent.join(path.file_name()?))
+    };
+    let found = path.canonicalize().ok().or_else(of_parent);
+    found.unwrap_or_else(|| path.to_owned())
 }

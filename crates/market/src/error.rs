@@ -34,10 +34,7 @@ pub enum MarketError {
         wanted: String,
         problems: Vec<String>,
     },
-    #[error(
-        "none of {asked} servers in the registry {registry} sells an adapter named {}",
-        clean_line(name)
-    )]
+    #[error("{}", unknown_name(name, registry, *asked))]
     UnknownName {
         name: String,
         registry: String,
@@ -78,6 +75,19 @@ pub enum MarketError {
     Listen { address: String, problem: String },
 }
 
+fn unknown_name(name: &str, registry: &str, asked: usize) -> String {
+    let name = clean_line(name);
+    match asked {
+        0 => format!(
+            "no server in the registry {registry} states where it is reached, so none sells an \
+             adapter named {name}"
+        ),
+        _ => format!(
+            "none of {asked} servers in the registry {registry} sells an adapter named {name}"
+        ),
+    }
+}
+
 /// The first of the problems: there may be as many as servers, in words of strangers.
 fn some_of(problems: &[String]) -> String {
     let first = problems.iter().take(SHOWN).cloned();
@@ -92,12 +102,11 @@ impl Explain for MarketError {
     fn class(&self) -> ExitClass {
         match self {
             Self::Registry(error) => error.class(),
-            Self::ServerUrl { .. } | Self::UnknownName { .. } | Self::AmbiguousName { .. } => {
-                ExitClass::Usage
-            }
-            Self::UnknownAdapter { .. } | Self::Paused { .. } | Self::Agent { .. } => {
-                ExitClass::BadInput
-            }
+            Self::ServerUrl { .. }
+            | Self::UnknownAdapter { .. }
+            | Self::UnknownName { .. }
+            | Self::AmbiguousName { .. } => ExitClass::Usage,
+            Self::Paused { .. } | Self::Agent { .. } => ExitClass::BadInput,
             Self::NoServer { .. } | Self::ServersDown { .. } | Self::Discovery { .. } => {
                 ExitClass::Network
             }
@@ -109,15 +118,15 @@ impl Explain for MarketError {
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Registry(error) => return error.hint(),
-            Self::UnknownAdapter { .. } | Self::UnknownName { .. } => {
-                "`openlora search` lists what can be bought"
-            }
-            Self::AmbiguousName { .. } => "name one by its id: --adapter 0x…",
-            Self::NoServer { .. } => {
+            Self::NoServer { .. } | Self::UnknownName { asked: 0, .. } => {
                 "a server states it when its operator has set `serve.public_url`; if you know the \
                  address, name it with --url"
             }
+            Self::Registry(DeployError::NoAdapter { .. })
+            | Self::UnknownAdapter { .. }
+            | Self::UnknownName { .. } => "`openlora search` lists what can be bought",
+            Self::Registry(error) => return error.hint(),
+            Self::AmbiguousName { .. } => "name one by its id: --adapter 0x…",
             Self::ServersDown { .. } => "try again later, or name another server with --url",
             Self::ForeignSplitter { .. } => {
                 "nothing was paid; a call there would pay somebody else than the release says"

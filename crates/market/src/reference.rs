@@ -43,6 +43,13 @@ impl AdapterReference {
         }
     }
 
+    /// What stands for the registry in `NAME@0x…` and is no address.
+    pub fn wrong_registry(text: &str) -> Option<&str> {
+        let (_, registry) = text.rsplit_once('@')?;
+        let is_wrong = registry.starts_with("0x") && registry.parse::<Address>().is_err();
+        is_wrong.then_some(registry)
+    }
+
     /// Whether the servers are looked up in a registry.
     pub fn is_registered(&self) -> bool {
         !matches!(self, Self::Plain(_))

@@ -5,19 +5,16 @@ mod gguf;
 use std::path::{Path, PathBuf};
 
 pub use self::gguf::GgufProblem;
-use openlora_core::error::{ExitClass, Explain, describe_io};
+use super::file_error::FileError;
+use openlora_core::error::{ExitClass, Explain};
 
 /// The model families that the decoder supports, as listed in messages.
 pub const SUPPORTED: &str = "llama, mistral, qwen2 and qwen3";
 
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
-    #[error("cannot {deed} {}: {}", path.display(), describe_io(source))]
-    Io {
-        deed: &'static str,
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     #[error("{}: not valid JSON: {reason}", path.display())]
     Json { path: PathBuf, reason: String },
     #[error("{}: {key} is {found}; expected {expected}", path.display())]
@@ -136,8 +133,8 @@ impl HubProblem {
 impl ModelError {
     /// An I/O error at a path.
     pub fn io(deed: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.into();
-        move |source| Self::Io { deed, path, source }
+        let file = FileError::at(deed, path);
+        move |source| Self::File(file(source))
     }
 
     /// A problem of the GGUF file at a path.
@@ -152,7 +149,7 @@ impl ModelError {
 impl Explain for ModelError {
     fn class(&self) -> ExitClass {
         match self {
-            Self::Io { .. } => ExitClass::Environment,
+            Self::File(error) => error.class(),
             Self::Hub { problem, .. } => problem.class(),
             Self::Gguf { problem, .. } => problem.class(),
             _ => ExitClass::BadInput,
@@ -161,6 +158,7 @@ impl Explain for ModelError {
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
+            Self::File(error) => return error.hint(),
             Self::Hub {
                 id,
                 endpoint,

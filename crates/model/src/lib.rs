@@ -28,6 +28,7 @@ pub mod export;
 mod base;
 mod config;
 mod error;
+mod file_error;
 pub mod gguf;
 pub mod hub;
 mod lora_config;
@@ -45,6 +46,7 @@ pub use base::{
 };
 pub use config::{ModelConfig, ModelFamily, RopeScaling};
 pub use error::{GgufProblem, HubProblem, ModelError};
+pub use file_error::FileError;
 pub use hub::DownloadProgress;
 pub use lora_config::{LoraConfig, ModuleLora, ModulePattern, PatternError, is_target};
 pub use picture_base::{PICTURE_ARCHITECTURE, PictureBase, PictureBaseFile};

@@ -85,7 +85,7 @@ impl FactorSource {
                 found.digest
             ));
         }
-        NativeAdapter::pack(&base.config, &found, base.format).map_err(|error| error.to_string())
+        NativeAdapter::pack(base, &found).map_err(|error| error.to_string())
     }
 }
 

@@ -7,8 +7,8 @@ use std::{ops::Range, sync::Arc};
 
 use openlora_kernels::{
     AttentionRows, ColumnsRef, Cpu, HeadColumns, KvPage, LoraBranch, LoraRows, MatmulInput,
-    PAGE_TOKENS, add_bias, add_lora, add_rows, attention, matmul, matmul_ahead, rms_norm,
-    rms_norm_heads, silu_mul,
+    PAGE_TOKENS, ScaledRows, add_bias, add_lora, add_rows, attention, matmul, matmul_ahead,
+    rms_norm, rms_norm_heads, scale_rows, silu_mul,
 };
 
 use super::{
@@ -156,7 +156,8 @@ impl Pass<'_> {
         rms_norm(self.cpu, x, weight, self.base.config.norm_eps as f32, out);
     }
 
-    /// `out` = `x` times the part's matrix, plus its bias and each row's branches.
+    /// `out` = `x` times the part's matrix, plus its bias and each row's branches, scaled where a row's
+    /// adapter says so.
     fn linear(
         &self,
         layer: usize,
@@ -189,6 +190,23 @@ impl Pass<'_> {
         if !entries.is_empty() {
             let x = ColumnsRef::all(x, columns);
             add_lora(self.cpu, &entries, x, out, outputs);
+        }
+        let scaled: Vec<ScaledRows<'_>> = self
+            .adapted
+            .iter()
+            .flat_map(|it| {
+                let branches = it.adapter.branches(layer, part).iter();
+                branches.filter_map(|placed| {
+                    Some(ScaledRows {
+                        rows: it.rows.clone(),
+                        factors: placed.factors.as_deref()?,
+                        column: placed.column,
+                    })
+                })
+            })
+            .collect();
+        if !scaled.is_empty() {
+            scale_rows(self.cpu, &scaled, linear.bias.as_deref(), out, outputs);
         }
     }
 

@@ -116,8 +116,7 @@ impl NativeLoader {
             reason,
             hint,
         };
-        adapter::require_plain(adapter)
-            .and_then(|()| adapter::check_against(adapter, &model::modules(config)))
+        adapter::check_against(adapter, &model::modules(config))
             .map_err(|error| refused(error.to_string(), error.hint()))?;
         if let Some(owner) = host.find(Some(&adapter.digest)) {
             if let Some(source) = &owner.source {
@@ -126,7 +125,7 @@ impl NativeLoader {
             return Ok(owner);
         }
         let (base, source) = (Arc::clone(&host.base), adapter.clone());
-        let pack = move || NativeAdapter::pack(&base.config, &source, base.format);
+        let pack = move || NativeAdapter::pack(&base, &source);
         let packed = tokio::task::spawn_blocking(pack).await;
         let packed = packed.map_err(|error| EngineError::Load {
             name: name.to_owned(),

@@ -3,12 +3,9 @@
 use std::collections::HashMap;
 
 use openlora_kernels::{BranchShape, FactorPrecision, KernelError, LoraBranch, WeightFormat};
-use openlora_model::{
-    ModelConfig,
-    adapter::{AdapterModule, FactorDtype, HostTensor, LoraAdapter},
-};
+use openlora_model::adapter::{AdapterModule, FactorDtype, HostTensor, LoraAdapter, dora_factors};
 
-use super::base::{BlockPart, ModulePlace, module_places};
+use super::base::{BlockPart, ModulePlace, NativeBase, module_places};
 
 /// Why an adapter cannot be packed.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +21,8 @@ pub enum FactorError {
 pub(crate) struct PlacedBranch {
     pub column: usize,
     pub branch: LoraBranch,
+    /// What DoRA scales the outputs by; none if the adapter has no norms.
+    pub factors: Option<Vec<f32>>,
 }
 
 /// The branches of an adapter over a base, each with its own rank and scale.
@@ -37,34 +36,37 @@ impl NativeAdapter {
     /// Packs `adapter`, which must have been checked against the base.
     ///
     /// Beside exact weights, factors are exact: f32, or bf16 if the file holds that. Beside quantised
-    /// weights they are bf16, whose rounding is far below that of the weights.
+    /// weights they are bf16, whose rounding is far below that of the weights. Where DoRA takes the
+    /// norms of weights, those of the quantised ones are taken.
     ///
     /// # Errors
     ///
     /// A module that the base lacks, and a rank above 256.
-    pub fn pack(
-        config: &ModelConfig,
-        adapter: &LoraAdapter,
-        format: WeightFormat,
-    ) -> Result<Self, FactorError> {
-        let places: HashMap<String, ModulePlace> = module_places(config)
+    pub fn pack(base: &NativeBase, adapter: &LoraAdapter) -> Result<Self, FactorError> {
+        let places: HashMap<String, ModulePlace> = module_places(&base.config)
             .into_iter()
             .map(|place| (place.path.clone(), place))
             .collect();
         let mut branches: Vec<[Vec<PlacedBranch>; 4]> = Vec::new();
-        branches.resize_with(config.layers, Default::default);
+        branches.resize_with(base.config.layers, Default::default);
         for module in &adapter.modules {
             let unknown = || FactorError::UnknownModule {
                 module: module.path.clone(),
             };
             let place = places.get(&module.path).ok_or_else(unknown)?;
-            let branch = pack(adapter, module, format).map_err(|source| FactorError::Module {
+            let packed = pack(adapter, module, base.format);
+            let branch = packed.map_err(|source| FactorError::Module {
                 module: module.path.clone(),
                 source,
             })?;
+            let matrix = &base.blocks[place.layer].parts[place.part as usize].matrix;
+            let factors = dora_factors(adapter, module, |output, row| {
+                matrix.read_row(place.column + output, row);
+            });
             branches[place.layer][place.part as usize].push(PlacedBranch {
                 column: place.column,
                 branch,
+                factors,
             });
         }
         Ok(Self { branches })
@@ -73,11 +75,18 @@ impl NativeAdapter {
     /// Memory that the packed factors take.
     pub fn bytes(&self) -> usize {
         let parts = self.branches.iter().flatten().flatten();
-        parts.map(|placed| placed.branch.bytes()).sum()
+        parts.map(PlacedBranch::bytes).sum()
     }
 
     pub(crate) fn branches(&self, layer: usize, part: BlockPart) -> &[PlacedBranch] {
         &self.branches[layer][part as usize]
+    }
+}
+
+impl PlacedBranch {
+    fn bytes(&self) -> usize {
+        let factors = self.factors.as_deref().map_or(0, size_of_val);
+        self.branch.bytes() + factors
     }
 }
 

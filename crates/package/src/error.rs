@@ -6,21 +6,17 @@ use std::path::PathBuf;
 use super::{digest::Digest, paths::PathProblem, release::SignatureProblem};
 use openlora_core::{
     Address, AddressProblem,
-    error::{ExitClass, Explain, describe_io},
+    error::{ExitClass, Explain},
     exact_percent,
 };
 use openlora_ledger::SplitProblem;
-use openlora_model::{ModelError, adapter::AdapterError};
+use openlora_model::{FileError, ModelError, adapter::AdapterError};
 
 /// Errors of writing and reading a package.
 #[derive(Debug, thiserror::Error)]
 pub enum PackageError {
-    #[error("cannot {deed} {}: {}", path.display(), describe_io(source))]
-    Io {
-        deed: &'static str,
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     #[error(transparent)]
     Adapter(#[from] AdapterError),
     #[error(transparent)]
@@ -159,15 +155,15 @@ impl PackageError {
         deed: &'static str,
         path: impl Into<PathBuf>,
     ) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.into();
-        move |source| Self::Io { deed, path, source }
+        let file = FileError::at(deed, path);
+        move |source| Self::File(file(source))
     }
 }
 
 impl Explain for PackageError {
     fn class(&self) -> ExitClass {
         match self {
-            Self::Io { .. } => ExitClass::Environment,
+            Self::File(error) => error.class(),
             Self::Adapter(error) => error.class(),
             Self::Model(error) => error.class(),
             Self::Signature(_) | Self::OtherPublisher { .. } | Self::OtherModelKey { .. } => {
@@ -179,11 +175,9 @@ impl Explain for PackageError {
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
+            Self::File(error) => return error.hint(),
             Self::Adapter(error) => return error.hint(),
             Self::Model(error) => return error.hint(),
-            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
-                "free some space on that disk, then run the same command again".to_owned()
-            }
             Self::Manifest { .. } | Self::Structure { .. } => {
                 "do not use it; ask its publisher for the package again".to_owned()
             }

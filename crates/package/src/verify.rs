@@ -107,7 +107,7 @@ pub fn verify(
 ) -> Result<(PackageVerification, Option<Package>), PackageError> {
     let package = match read(dir) {
         Ok(package) => package,
-        Err(error @ PackageError::Io { .. }) => return Err(error),
+        Err(error @ PackageError::File(_)) => return Err(error),
         Err(error) => return Ok((report(broken(&error)), None)),
     };
     let evidence = gather(&package);

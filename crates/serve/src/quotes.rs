@@ -10,7 +10,7 @@ use std::{
 use axum::http::StatusCode;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::{api_error::ApiError, client::ClientAddress};
+use super::{allowances::AddressAllowances, api_error::ApiError, client::ClientAddress};
 
 /// How many token counts are kept, so that the paid repeat of a quoted request is not counted
 /// again.
@@ -19,10 +19,6 @@ const REMEMBERED: usize = 8192;
 /// How many requests may wait for their count, in total and per address.
 const MOST_WAITING: usize = 128;
 const MOST_WAITING_PER_ADDRESS: usize = 16;
-
-/// What an address may send without payment: bytes in one burst, and bytes per second.
-const ALLOWANCE: i64 = 8 << 20;
-const ALLOWANCE_PER_SECOND: i64 = 1 << 20;
 
 /// The allowance that a request uses besides its bytes.
 const PER_REQUEST: i64 = 4096;
@@ -46,6 +42,7 @@ struct QuoteCache {
 
 #[derive(Debug, Default)]
 struct QuoteCallers {
+    limits: AddressAllowances,
     allowances: HashMap<ClientAddress, ByteAllowance>,
     waiting: BTreeMap<ClientAddress, usize>,
     all_waiting: usize,
@@ -81,6 +78,11 @@ impl QuoteCounter {
         }
     }
 
+    /// Sets other allowances of unpaid bytes.
+    pub fn limit(&self, limits: AddressAllowances) {
+        lock(&self.callers).limits = limits;
+    }
+
     /// The tokens of a request that was counted before.
     pub fn known(&self, hash: &str) -> Option<u64> {
         lock(&self.known).tokens.get(hash).copied()
@@ -104,20 +106,23 @@ impl QuoteCounter {
         let Some(address) = address else {
             return Ok(());
         };
-        let cost = i64::try_from(bytes).unwrap_or(i64::MAX).min(ALLOWANCE) + PER_REQUEST;
         let mut callers = lock(&self.callers);
+        let limits = callers.limits;
+        let burst = i64::from(limits.unpaid_bytes);
+        let cost = i64::try_from(bytes).unwrap_or(i64::MAX).min(burst) + PER_REQUEST;
         callers.forget();
         let fresh = ByteAllowance {
-            left: ALLOWANCE,
+            left: burst,
             at: Instant::now(),
         };
         let allowance = callers.allowances.entry(address).or_insert(fresh);
-        allowance.refill();
+        allowance.refill(limits);
         if allowance.left > 0 {
             allowance.left -= cost;
             return Ok(());
         }
-        let seconds = allowance.left.unsigned_abs() / ALLOWANCE_PER_SECOND.unsigned_abs() + 1;
+        let per_second = u64::from(limits.unpaid_bytes_per_second.max(1));
+        let seconds = allowance.left.unsigned_abs() / per_second + 1;
         let message = "Too much was sent from this address without payment; try again later.";
         let status = StatusCode::TOO_MANY_REQUESTS;
         Err(ApiError::new(status, "unpaid_limit", message).retry_after(seconds))
@@ -158,12 +163,14 @@ impl QuoteCallers {
         if self.allowances.len() < MOST_ADDRESSES {
             return;
         }
+        let limits = self.limits;
+        let burst = i64::from(limits.unpaid_bytes);
         self.allowances.retain(|_, it| {
-            it.refill();
-            it.left < ALLOWANCE
+            it.refill(limits);
+            it.left < burst
         });
         if self.allowances.len() >= MOST_ADDRESSES {
-            self.allowances.retain(|_, it| it.left < ALLOWANCE / 2);
+            self.allowances.retain(|_, it| it.left < burst / 2);
         }
         if self.allowances.len() >= MOST_ADDRESSES {
             self.allowances.clear();
@@ -172,12 +179,13 @@ impl QuoteCallers {
 }
 
 impl ByteAllowance {
-    fn refill(&mut self) {
+    fn refill(&mut self, limits: AddressAllowances) {
         let now = Instant::now();
         let past = i64::try_from(now.duration_since(self.at).as_millis()).unwrap_or(i64::MAX);
-        let more = past.saturating_mul(ALLOWANCE_PER_SECOND) / 1000;
+        let more = past.saturating_mul(i64::from(limits.unpaid_bytes_per_second)) / 1000;
         if more > 0 {
-            self.left = self.left.saturating_add(more).min(ALLOWANCE);
+            let burst = i64::from(limits.unpaid_bytes);
+            self.left = self.left.saturating_add(more).min(burst);
             self.at = now;
         }
     }

@@ -31,6 +31,7 @@ use super::{
     access::AccessRules,
     adapter_loader::AdapterLoader,
     adapter_registry::{AdapterRegistry, ServedAdapter},
+    allowances::AddressAllowances,
     api_error::ApiError,
     app::{AppParts, AppState, ServeLimits, StopHandle},
     attribution::{AttributionConfig, AttributionService},
@@ -243,6 +244,13 @@ impl Server {
     /// Sets other limits on connections.
     pub fn with_connections(mut self, limits: ConnectionLimits) -> Self {
         self.connections = limits;
+        self
+    }
+
+    /// Sets other allowances of each address.
+    pub fn with_allowances(self, allowances: AddressAllowances) -> Self {
+        self.app.quotes.limit(allowances);
+        self.app.refused.limit(allowances);
         self
     }
 

@@ -1,9 +1,13 @@
 //! Pictures of a call: their options, the files that they are written to, and what is shown of them.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::IsTerminal,
+    path::{Path, PathBuf},
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
+use terminal_size::{Width, terminal_size};
 
 use super::{
     CallRequest,
@@ -17,7 +21,7 @@ use openlora_core::{
     error::{ExitClass, Failure},
 };
 use openlora_package::manifest::Digest;
-use openlora_pictures::{Picture, ReadLimits, read_picture};
+use openlora_pictures::{Picture, ReadLimits, read_picture, terminal::TerminalDisplay};
 use openlora_serve::PublishedUsage;
 
 /// The path of the route.
@@ -200,11 +204,31 @@ impl ReceivedPicture {
 
     fn show(&self, context: &CommandContext, result: &PictureResult) {
         let printer = &context.printer;
+        if let Some(drawn) = self.drawn(context) {
+            printer.picture(&drawn);
+        }
         let Some(path) = &result.path else { return };
         let path = named_paths::shown(&context.settings, path);
         let seed = self.seed.map_or(String::new(), |it| format!(", seed {it}"));
         let size = format!("{}x{}", result.width, result.height);
         printer.line(format!("{}  {size}{seed}", path.display()));
+    }
+}
+
+/// Cells of a picture on a terminal, at most.
+const SHOWN_COLUMNS: u16 = 32;
+
+impl ReceivedPicture {
+    /// The picture for the terminal on standard output, if that is one which can show it.
+    fn drawn(&self, context: &CommandContext) -> Option<Vec<u8>> {
+        if !std::io::stdout().is_terminal() || context.printer.is_accessible() {
+            return None;
+        }
+        let display = TerminalDisplay::detect(&|name| std::env::var(name).ok())?;
+        let (Width(width), _) = terminal_size()?;
+        display
+            .render(&self.picture, width.min(SHOWN_COLUMNS))
+            .ok()
     }
 }
 

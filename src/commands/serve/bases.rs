@@ -43,7 +43,7 @@ pub(in crate::commands) struct PictureShelf {
 
 /// What a server is started for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ServerDemand {
+pub(in crate::commands) struct ServerDemand {
     /// Further adapters are fetched when they are called.
     pub from_registry: bool,
     /// Only this machine calls it.
@@ -85,7 +85,8 @@ impl ServedBases {
                 };
                 let expected = texts.len().saturating_add(more);
                 let parallel = engine_choice::parallel(context, demand.local);
-                let engine = ChosenEngine::choose(context, &base.config, expected, parallel)?;
+                let engine =
+                    ChosenEngine::choose(context, &base.config, chosen, expected, parallel)?;
                 engine_choice::warn_of_unused(context, engine.kind);
                 Some(TextBase { base, engine })
             }
@@ -94,8 +95,7 @@ impl ServedBases {
             true => None,
             false => {
                 let id = base_id(context, &pictures, true);
-                let open =
-                    tokio::task::block_in_place(|| picture_project::open(context, id))?;
+                let open = tokio::task::block_in_place(|| picture_project::open(context, id))?;
                 Some(PictureShelf::new(open))
             }
         };
@@ -161,7 +161,7 @@ impl ServedBases {
 
 /// How many calls run at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct CallsAtOnce {
+pub(in crate::commands) struct CallsAtOnce {
     pub all: usize,
     pub of_adapter: usize,
 }
@@ -193,7 +193,11 @@ impl PictureShelf {
         let model = &open.model;
         let codec = TextCodec::open(&open.base.text_dir).ok();
         let longest = codec.map(|codec| codec.longest_token());
-        let host = ImageHost::new(Arc::clone(&model.denoiser), Arc::clone(&model.captions), longest);
+        let host = ImageHost::new(
+            Arc::clone(&model.denoiser),
+            Arc::clone(&model.captions),
+            longest,
+        );
         Self {
             host: Arc::new(host),
             open,

@@ -8,6 +8,7 @@ use openlora_engine::{ModelLoader, Quant};
 use openlora_mistral::MistralLoader;
 use openlora_model::ModelConfig;
 use openlora_native::{NativeLoader, NativeSettings};
+use openlora_runtime::paid_serving::ChosenAdapter;
 
 /// Calls that the native engine answers at once for one adapter, unless the server is only for this
 /// machine.
@@ -43,7 +44,7 @@ pub struct EngineFacts {
     /// Calls of one adapter that are to be answered at once.
     pub parallel: usize,
     pub quant: Quant,
-    /// Why mistral.rs cannot run the base.
+    /// Why mistral.rs cannot run the base or an adapter.
     pub obstacle: Option<String>,
     /// This binary computes on a GPU, which only mistral.rs uses.
     pub gpu: bool,
@@ -127,26 +128,27 @@ struct CallLimits {
 }
 
 impl ChosenEngine {
-    /// The engine for so many adapters over a base, of which each answers up to `parallel` calls at
-    /// once. Says which one it is.
+    /// The engine for `adapters`, and others up to `expected` in all, over a base, of which each
+    /// answers up to `parallel` calls at once. Says which one it is.
     ///
     /// # Errors
     ///
-    /// The engine that is asked for cannot run the base.
+    /// The engine that is asked for cannot run the base or an adapter.
     pub fn choose(
         context: &CommandContext,
         config: &ModelConfig,
-        adapters: usize,
+        adapters: &[ChosenAdapter],
+        expected: usize,
         parallel: usize,
     ) -> Result<Self, Failure> {
         let settings = &context.settings.serve;
         let usage = |reason: String| Failure::new(ExitClass::Usage, reason);
         let quant: Quant = settings.quant.parse().map_err(usage)?;
         let facts = EngineFacts {
-            adapters,
+            adapters: expected,
             parallel,
             quant,
-            obstacle: openlora_mistral::unsupported_reason(config),
+            obstacle: openlora_mistral::unsupported_reason(config).or_else(|| dora(adapters)),
             gpu: openlora_mistral::computes_on_gpu(),
         };
         let (kind, reason) = choose(settings.engine, &facts).map_err(|reason| {
@@ -220,6 +222,15 @@ impl ChosenEngine {
             }
         }
     }
+}
+
+/// Why mistral.rs cannot run one of the adapters.
+fn dora(adapters: &[ChosenAdapter]) -> Option<String> {
+    let dora = adapters.iter().find(|it| it.adapter.config.use_dora)?;
+    Some(format!(
+        "it has no DoRA, and {} is a DoRA adapter",
+        dora.name
+    ))
 }
 
 /// `serve.parallel`, or its default for a server that is only for this machine or for others too.

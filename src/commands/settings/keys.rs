@@ -181,7 +181,7 @@ settings! {
         dropout: f64 = number(0.0, 0.99), Some("0.0"), "dropout before the LoRA factors";
         rslora: bool = SettingKind::Boolean, Some("false"), "scale by alpha/sqrt(rank) instead";
         dora: bool = SettingKind::Boolean, Some("false"),
-            "learn the norms of the weights' rows too (DoRA); the engines cannot serve such an adapter";
+            "learn the norms of the weights' rows too (DoRA); only the native engine serves such an adapter";
         rank_pattern: Vec<String> = SettingKind::List, None,
             "modules with a rank of their own, such as `q_proj=16`; patterns as in PEFT";
         alpha_pattern: Vec<String> = SettingKind::List, None,

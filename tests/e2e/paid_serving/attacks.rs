@@ -5,9 +5,7 @@ use std::sync::Arc;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::future::join_all;
 use openlora_core::{Amount, units::in_units};
-use openlora_engine::{
-    Engine, EngineError, EngineLimits, GenerationStream, LabelProbabilities, Prompt, SamplingParams,
-};
+use openlora_engine::{Engine, EngineError, GenerationStream, Prompt, SamplingParams};
 use openlora_ledger::event::{Event, FinishReason, TokenUsage};
 use openlora_payments::x402::Reason;
 use rand::{Rng, SeedableRng};
@@ -22,6 +20,7 @@ use crate::{
     serve_support::{Reply, reply, with},
     settlement_support::Market,
     waiting,
+    wrapped_engine::{EngineChange, wrapped},
     x402_support::{OTHER_SPLITTER, decoded, header, state},
 };
 
@@ -562,7 +561,7 @@ fn an_exact_payment_whose_call_failed_buys_that_call_alone() {
         assert_eq!(shop.send(&named, Some(&payment)).status, 500);
     }
     let setup = Setup {
-        engine: Box::new(|engine| Arc::new(Mended(engine))),
+        engine: Box::new(|engine| wrapped(engine, Arc::new(Mended))),
         ..reopened(&market, shop)
     };
     let shop = Shop::open(&market.runtime, setup);
@@ -605,7 +604,7 @@ fn a_voucher_whose_call_failed_is_good_for_that_call_alone() {
     let told = &offer["extra"]["channelState"]["chargedCumulativeAmount"];
     assert_eq!(*told, json!(Amount(COST + 1)));
     let setup = Setup {
-        engine: Box::new(|engine| Arc::new(Mended(engine))),
+        engine: Box::new(|engine| wrapped(engine, Arc::new(Mended))),
         ..reopened(&market, shop)
     };
     let shop = Shop::open(&market.runtime, setup);
@@ -621,39 +620,24 @@ fn a_voucher_whose_call_failed_is_good_for_that_call_alone() {
     shop.close();
 }
 
-/// An engine that does not fail any more.
-struct Mended(Arc<dyn Engine>);
+/// Answers that do not fail any more.
+struct Mended;
 
 #[async_trait::async_trait]
-impl Engine for Mended {
-    fn limits(&self) -> EngineLimits {
-        self.0.limits()
-    }
-
-    async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, EngineError> {
-        self.0.count_prompt(prompt).await
-    }
-
+impl EngineChange for Mended {
     async fn generate(
         &self,
+        inner: &dyn Engine,
         prompt: Prompt,
         sampling: SamplingParams,
     ) -> Result<GenerationStream, EngineError> {
         let Prompt::Chat(mut messages) = prompt else {
-            return self.0.generate(prompt, sampling).await;
+            return inner.generate(prompt, sampling).await;
         };
         for message in &mut messages {
             message.content = message.content.replace("!fail=0", "!end=3");
         }
-        self.0.generate(Prompt::Chat(messages), sampling).await
-    }
-
-    async fn classify(
-        &self,
-        prompt: Prompt,
-        labels: &[String],
-    ) -> Result<LabelProbabilities, EngineError> {
-        self.0.classify(prompt, labels).await
+        inner.generate(Prompt::Chat(messages), sampling).await
     }
 }
 

@@ -16,9 +16,7 @@ use std::{
 
 use futures::StreamExt;
 use openlora_chain::network::{Network, NetworkOptions};
-use openlora_engine::{
-    Engine, EngineError, EngineLimits, GenerationStream, LabelProbabilities, Prompt, SamplingParams,
-};
+use openlora_engine::{Engine, EngineError, GenerationStream, Prompt, SamplingParams};
 use openlora_journal::{
     AppendOutcome, JournalEntry, JournalError, JournalHead, JournalStore, SqliteStore, StoreReader,
 };
@@ -32,6 +30,7 @@ use crate::{
     deploy_support::{Act, Proxy},
     settlement_support::Market,
     waiting,
+    wrapped_engine::{EngineChange, wrapped},
 };
 
 const JOURNAL: &str = "OPENLORA_TEST_PAID_JOURNAL";
@@ -262,41 +261,25 @@ impl Drop for DiesLast {
 }
 
 struct DeadlyEngine {
-    engine: Arc<dyn Engine>,
     point: Arc<str>,
 }
 
 #[async_trait::async_trait]
-impl Engine for DeadlyEngine {
-    fn limits(&self) -> EngineLimits {
-        self.engine.limits()
-    }
-
-    async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, EngineError> {
-        self.engine.count_prompt(prompt).await
-    }
-
+impl EngineChange for DeadlyEngine {
     async fn generate(
         &self,
+        inner: &dyn Engine,
         prompt: Prompt,
         sampling: SamplingParams,
     ) -> Result<GenerationStream, EngineError> {
         dies(&self.point, "generate");
-        let generation = self.engine.generate(prompt, sampling).await?;
+        let generation = inner.generate(prompt, sampling).await?;
         let point = Arc::clone(&self.point);
         let generation = generation.enumerate().map(move |(index, step)| {
             dies(&point, &format!("token {index}"));
             step
         });
         Ok(generation.boxed())
-    }
-
-    async fn classify(
-        &self,
-        prompt: Prompt,
-        labels: &[String],
-    ) -> Result<LabelProbabilities, EngineError> {
-        self.engine.classify(prompt, labels).await
     }
 }
 
@@ -328,9 +311,9 @@ fn child_sells_until_it_dies() {
             let point = Arc::clone(&at_till);
             Arc::new(DeadlyCashier { cashier, point })
         }),
-        engine: Box::new(move |engine| -> Arc<dyn Engine> {
+        engine: Box::new(move |engine| {
             let point = Arc::clone(&at_engine);
-            Arc::new(DeadlyEngine { engine, point })
+            wrapped(engine, Arc::new(DeadlyEngine { point }))
         }),
         ..Setup::over(Box::new(store), network, splitter)
     };

@@ -4,11 +4,10 @@ use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
 use axum::{body::Body, http::Request, response::Response};
 use openlora_core::Word;
-use openlora_engine::{
-    Engine, EngineError, EngineLimits, GenerationStream, LabelProbabilities, Prompt, SamplingParams,
-};
+use openlora_engine::{Engine, EngineError, LabelProbabilities, Prompt};
 use openlora_ledger::event::{Event, EventRecord, FinishReason, TokenUsage};
 use openlora_ports::{OfferedCall, PaymentDemand, PaymentGateway, PaymentGuard, RefundAnswer};
+use openlora_serve::AddressAllowances;
 use serde_json::json;
 use tokio::{io::AsyncWriteExt, net::TcpStream, sync::Semaphore};
 use tower::ServiceExt;
@@ -16,41 +15,26 @@ use tower::ServiceExt;
 use super::shop::{CHAIN, COST, Call, Payer, QUOTE, Setup, Shop, charges, cost, offer};
 use crate::settlement_support::Market;
 use crate::waiting;
+use crate::wrapped_engine::{EngineChange, wrapped};
 use crate::x402_support::header;
 
-/// Classifies once it is let; says when it was asked.
+/// Classifications wait for a permit, and report that they were asked for.
 struct Gated {
-    engine: Arc<dyn Engine>,
-    asked: Arc<Semaphore>,
-    let_go: Arc<Semaphore>,
+    asked: Semaphore,
+    let_go: Semaphore,
 }
 
 #[async_trait::async_trait]
-impl Engine for Gated {
-    fn limits(&self) -> EngineLimits {
-        self.engine.limits()
-    }
-
-    async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, EngineError> {
-        self.engine.count_prompt(prompt).await
-    }
-
-    async fn generate(
-        &self,
-        prompt: Prompt,
-        sampling: SamplingParams,
-    ) -> Result<GenerationStream, EngineError> {
-        self.engine.generate(prompt, sampling).await
-    }
-
+impl EngineChange for Gated {
     async fn classify(
         &self,
+        inner: &dyn Engine,
         prompt: Prompt,
         labels: &[String],
     ) -> Result<LabelProbabilities, EngineError> {
         self.asked.add_permits(1);
         self.let_go.acquire().await.unwrap().forget();
-        self.engine.classify(prompt, labels).await
+        inner.classify(prompt, labels).await
     }
 }
 
@@ -60,16 +44,13 @@ const TEXT: u128 = 500;
 #[test]
 fn classifications_that_were_hung_up_on_are_charged_and_kept() {
     let market = Market::embedded();
-    let (asked, let_go) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-    let (on_asked, on_let_go) = (Arc::clone(&asked), Arc::clone(&let_go));
+    let gated = Arc::new(Gated {
+        asked: Semaphore::new(0),
+        let_go: Semaphore::new(0),
+    });
+    let change = Arc::clone(&gated);
     let setup = Setup {
-        engine: Box::new(move |engine| {
-            Arc::new(Gated {
-                engine,
-                asked: Arc::clone(&on_asked),
-                let_go: Arc::clone(&on_let_go),
-            })
-        }),
+        engine: Box::new(move |engine| wrapped(engine, Arc::clone(&change) as _)),
         ..Setup::of(&market)
     };
     let shop = Shop::open(&market.runtime, setup);
@@ -89,10 +70,10 @@ fn classifications_that_were_hung_up_on_are_charged_and_kept() {
         let (_, finish) = shop.wait(async {
             let request = call.request(&shop.server.client, &shop.server.url(""), Some(&payment));
             let running = tokio::spawn(request.send());
-            asked.acquire().await.unwrap().forget();
+            gated.asked.acquire().await.unwrap().forget();
             running.abort();
             assert!(running.await.is_err());
-            let_go.add_permits(1);
+            gated.let_go.add_permits(1);
             shop.server.metered_nth(number + 1).await
         });
         assert_eq!(finish, FinishReason::Stop);
@@ -392,7 +373,15 @@ fn a_refund_whose_asker_hangs_up_leaves_no_call_unpaid() {
 #[test]
 fn unpaid_requests_use_up_an_allowance_and_payers_go_on() {
     let market = Market::embedded();
-    let shop = Shop::of(&market);
+    let setup = Setup {
+        // As good as nothing comes back, however long the requests take.
+        unpaid: AddressAllowances {
+            unpaid_bytes_per_second: 1,
+            ..AddressAllowances::default()
+        },
+        ..Setup::of(&market)
+    };
+    let shop = Shop::open(&market.runtime, setup);
     let payer = Payer::new(&market, 1, 10_000);
     let call = Call::usual();
     let first = shop.payment(&call, &payer.deposit(QUOTE, 2_000));

@@ -90,8 +90,8 @@ fn pictures_cost_what_their_terms_say() {
     assert_eq!((files(&reply).len(), cost(&reply)), (3, price));
     assert_eq!(it.charged(&payer), price);
     let id = reply.json()["id"].as_str().unwrap().to_owned();
-    let receipt = it.shop.server.get(&format!("/v1/receipts/{id}"));
-    let receipt = it.shop.wait(receipt).json();
+    let path = format!("/v1/receipts/{id}");
+    let receipt = it.shop.wait(it.shop.server.get(&path)).json();
     assert_eq!(receipt["paid"], price.to_string());
     let answer = reply.json();
     let items = answer["data"].as_array().unwrap().iter();

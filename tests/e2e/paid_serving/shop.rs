@@ -47,7 +47,7 @@ use openlora_payments::{
 };
 use openlora_ports::{PaymentGateway, Settler};
 use openlora_serve::{
-    BoundSocket, ServeInputs, ServeLimits, Server, StopHandle,
+    AddressAllowances, BoundSocket, ServeInputs, ServeLimits, Server, StopHandle,
     access::AccessRules,
     attribution::AttributionConfig,
     payment::{Currency, SalesConfig},
@@ -114,6 +114,8 @@ pub struct Setup {
     pub engine: AroundEngine,
     pub prompt_filter: Option<PromptFilter>,
     pub access: AccessRules,
+    /// What each address may do without paying.
+    pub unpaid: AddressAllowances,
 }
 
 impl Setup {
@@ -143,6 +145,7 @@ impl Setup {
             engine: Box::new(|engine| engine),
             prompt_filter: None,
             access: access(),
+            unpaid: AddressAllowances::default(),
         }
     }
 
@@ -235,12 +238,13 @@ impl Shop {
             let (desk, stop) = (Arc::clone(desk), watched.clone());
             watchers.spawn(async move { desk.watch(stop).await });
         }
-        let filter = setup.prompt_filter;
         let (server, router) = serve(
             journal,
             sales,
-            (setup.limits, filter),
+            setup.limits,
+            setup.prompt_filter,
             setup.access,
+            setup.unpaid,
             &setup.engine,
         )
         .await;
@@ -427,8 +431,10 @@ fn counter(
 async fn serve(
     journal: Journal,
     sales: SalesConfig,
-    (limits, prompt_filter): (ServeLimits, Option<PromptFilter>),
+    limits: ServeLimits,
+    prompt_filter: Option<PromptFilter>,
     access: AccessRules,
+    unpaid: AddressAllowances,
     layer: &AroundEngine,
 ) -> (TestServer, Router) {
     let (steps, begun) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -451,7 +457,7 @@ async fn serve(
     let bound = BoundSocket::new("127.0.0.1", 0).await.unwrap();
     let stop = StopHandle::default();
     let server = Server::new(bound, goods, journal.clone(), limits, stop.clone());
-    let server = server.await.unwrap();
+    let server = server.await.unwrap().with_allowances(unpaid);
     let router = server.router();
     let server = TestServer {
         address: server.address(),

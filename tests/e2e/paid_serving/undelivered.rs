@@ -9,8 +9,7 @@ use std::sync::{
 
 use futures::StreamExt;
 use openlora_engine::{
-    Engine, EngineError, EngineLimits, EngineSpec, FairShareKey, GenerationStream,
-    LabelProbabilities, ModelLoader, Prompt, Quant, SamplingParams,
+    Engine, EngineError, EngineSpec, GenerationStream, ModelLoader, Prompt, Quant, SamplingParams,
 };
 use openlora_ledger::event::{Event, FinishReason};
 use openlora_mistral::MistralLoader;
@@ -26,6 +25,7 @@ use crate::{
     serve_support::{OPERATOR, Reply, chat, reply, with},
     settlement_support::Market,
     waiting,
+    wrapped_engine::{EngineChange, wrapped},
 };
 
 const FUNDS: u128 = 1_000_000;
@@ -33,12 +33,7 @@ const FUNDS: u128 = 1_000_000;
 /// The adapters that `persona` and `filter` stand for.
 const FACTORS: [&str; 2] = ["llama.all-linear", "llama.rslora"];
 
-/// A real engine whose answers each wait for a permit.
-struct PausedEngine {
-    engine: Arc<dyn Engine>,
-    pause: Arc<EnginePause>,
-}
-
+/// Each answer waits for a permit.
 struct EnginePause {
     permits: Semaphore,
     /// Answers that came to it.
@@ -46,80 +41,42 @@ struct EnginePause {
 }
 
 #[async_trait::async_trait]
-impl Engine for PausedEngine {
-    fn limits(&self) -> EngineLimits {
-        self.engine.limits()
-    }
-
-    async fn for_call(&self, payer: &FairShareKey) -> Result<Option<Arc<dyn Engine>>, EngineError> {
-        let own = self.engine.for_call(payer).await?;
-        let engine = own.unwrap_or_else(|| Arc::clone(&self.engine));
-        let pause = Arc::clone(&self.pause);
-        Ok(Some(Arc::new(Self { engine, pause })))
-    }
-
-    async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, EngineError> {
-        self.engine.count_prompt(prompt).await
-    }
-
+impl EngineChange for EnginePause {
     async fn generate(
         &self,
+        inner: &dyn Engine,
         prompt: Prompt,
         sampling: SamplingParams,
     ) -> Result<GenerationStream, EngineError> {
-        self.pause.begun.fetch_add(1, Ordering::SeqCst);
-        self.pause.permits.acquire().await.unwrap().forget();
-        self.engine.generate(prompt, sampling).await
-    }
-
-    async fn classify(
-        &self,
-        prompt: Prompt,
-        labels: &[String],
-    ) -> Result<LabelProbabilities, EngineError> {
-        self.engine.classify(prompt, labels).await
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        self.permits.acquire().await.unwrap().forget();
+        inner.generate(prompt, sampling).await
     }
 }
 
-/// A real engine whose answers end after some tokens as the native engine's do when the system gives no
-/// memory for their keys and values.
-struct StarvedEngine {
-    engine: Arc<dyn Engine>,
+/// Answers end after some tokens as the native engine's do when the system gives no memory for their
+/// keys and values.
+struct LittleMemory {
     /// Tokens that still find memory.
-    tokens: Arc<AtomicUsize>,
+    tokens: AtomicUsize,
 }
 
 #[async_trait::async_trait]
-impl Engine for StarvedEngine {
-    fn limits(&self) -> EngineLimits {
-        self.engine.limits()
-    }
-
-    async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, EngineError> {
-        self.engine.count_prompt(prompt).await
-    }
-
+impl EngineChange for LittleMemory {
     async fn generate(
         &self,
+        inner: &dyn Engine,
         prompt: Prompt,
         sampling: SamplingParams,
     ) -> Result<GenerationStream, EngineError> {
         let tokens = self.tokens.load(Ordering::SeqCst);
-        let answer = self.engine.generate(prompt, sampling).await?;
+        let answer = inner.generate(prompt, sampling).await?;
         let starved = EngineError::Busy {
             name: "persona".to_owned(),
             reason: "there is no memory for the keys and values of its tokens".to_owned(),
         };
         let end = futures::stream::once(async { Err(starved) });
         Ok(Box::pin(answer.take(tokens).chain(end)))
-    }
-
-    async fn classify(
-        &self,
-        prompt: Prompt,
-        labels: &[String],
-    ) -> Result<LabelProbabilities, EngineError> {
-        self.engine.classify(prompt, labels).await
     }
 }
 
@@ -159,10 +116,7 @@ impl RealShop {
             engine: Box::new(move |words| -> Arc<dyn Engine> {
                 // `mood` is nobody's.
                 match engines.get(made.fetch_add(1, Ordering::SeqCst)) {
-                    Some(engine) => Arc::new(PausedEngine {
-                        engine: Arc::clone(engine),
-                        pause: Arc::clone(&paused),
-                    }),
+                    Some(engine) => wrapped(Arc::clone(engine), Arc::clone(&paused) as _),
                     None => words,
                 }
             }),
@@ -373,15 +327,12 @@ fn an_answer_without_memory_for_keys_and_values_costs_what_was_delivered() {
         quant: Quant::F32,
     };
     let loaded = market.runtime.block_on(loader.load(spec)).unwrap();
-    let tokens = Arc::new(AtomicUsize::new(0));
-    let left = Arc::clone(&tokens);
+    let memory = Arc::new(LittleMemory {
+        tokens: AtomicUsize::new(0),
+    });
+    let change = Arc::clone(&memory);
     let setup = Setup {
-        engine: Box::new(move |_| -> Arc<dyn Engine> {
-            Arc::new(StarvedEngine {
-                engine: Arc::clone(&loaded.engine),
-                tokens: Arc::clone(&left),
-            })
-        }),
+        engine: Box::new(move |_| wrapped(Arc::clone(&loaded.engine), Arc::clone(&change) as _)),
         ..Setup::of(&market)
     };
     let shop = Shop::open(&market.runtime, setup);
@@ -403,7 +354,7 @@ fn an_answer_without_memory_for_keys_and_values_costs_what_was_delivered() {
     // Whether the answer is a stream, and the tokens before the memory ends.
     let cases = [(&usual, 0), (&usual, 2), (&streamed, 0), (&streamed, 2)];
     for (number, (call, delivered)) in cases.into_iter().enumerate() {
-        tokens.store(delivered, Ordering::SeqCst);
+        memory.tokens.store(delivered, Ordering::SeqCst);
         let payer = Payer::new(&market, number as u64 + 1, FUNDS);
         let offers = shop.required(call);
         let quote = offers["accepts"][0]["amount"].as_str().unwrap();

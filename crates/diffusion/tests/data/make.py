@@ -9,10 +9,14 @@ import struct
 from pathlib import Path
 
 import numpy as np
+import peft
+import tokenizers
 import torch
 import torch.nn.functional as F
+import transformers
 from safetensors.torch import save_file
 from torch import nn
+from transformers import LlamaModel, T5Config, T5EncoderModel
 
 HERE = Path(__file__).parent
 M32, M64 = (1 << 32) - 1, (1 << 64) - 1
@@ -421,6 +425,8 @@ def make(name, cfg):
             out[f"{measure}.{key}"] = torch.zeros_like(factor) if factor.grad is None else factor.grad
             factor.grad = None
     out["sample.adapted"] = flow.sample(captions[3], 23, 4, 2.0, heun=False)
+    if name == "pico":
+        make_peft(name, factors)
     adapted, _ = ten_losses(flow, examples, list(factors.values()), 1e-2)
     expected = {
         "lengths": lengths,
@@ -435,8 +441,80 @@ def make(name, cfg):
     (folder / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
 
 
+def make_peft(name, factors):
+    """The factors in an adapter folder that PEFT itself wrote."""
+    net = Net(MODELS[name])
+    root = nn.Module()
+    root.model = nn.Module()
+    root.model.net = net
+    targets = sorted({key[len("base_model.model.") : -len(".lora_A.weight")] for key in factors})
+    config = peft.LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=targets)
+    model = peft.get_peft_model(root, config)
+    peft.set_peft_model_state_dict(model, {key: value.detach() for key, value in factors.items()})
+    model.peft_config["default"].target_modules = targets
+    model.save_pretrained(HERE / name / "peft")
+    (HERE / name / "peft" / "README.md").unlink(missing_ok=True)
+
+
+def make_t5():
+    """A tiny T5 encoder with a tokenizer of a few words."""
+    torch.manual_seed(8)
+    folder = HERE / "t5"
+    folder.mkdir(exist_ok=True)
+    words = {word: at for at, word in enumerate(["<pad>", "</s>", "<unk>", "a", "red", "star", "on", "blue"])}
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    tokenizer.post_processor = tokenizers.processors.TemplateProcessing(
+        single="$A </s>", special_tokens=[("</s>", 1)]
+    )
+    tokenizer.save(str(folder / "tokenizer.json"))
+    config = T5Config(
+        vocab_size=len(words),
+        d_model=14,
+        d_kv=6,
+        d_ff=20,
+        num_layers=2,
+        num_heads=3,
+        feed_forward_proj="gated-gelu",
+        tie_word_embeddings=False,
+    )
+    model = T5EncoderModel(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.randn_like(parameter) * 0.3)
+    model.save_pretrained(folder)
+    text = "a red star on a blue"
+    ids = tokenizer.encode(text).ids
+    # As the published pipeline calls it: filled up, with a mask.
+    filled = torch.tensor([ids + [0] * 4])
+    mask = torch.tensor([[1] * len(ids) + [0] * 4])
+    with torch.no_grad():
+        states = model(input_ids=filled, attention_mask=mask).last_hidden_state[0, : len(ids)]
+    save_file({"states": states.contiguous()}, folder / "expected.safetensors")
+    (folder / "expected.json").write_text(json.dumps({"text": text, "ids": ids}) + "\n")
+
+
+def make_nano():
+    """The hidden states of the embedded base for a caption."""
+    base = HERE.parents[3] / "assets" / "nano"
+    model = LlamaModel.from_pretrained(base, dtype=torch.float32, attn_implementation="eager").eval()
+    text = "a large striped red star in the top left on blue"
+    ids = tokenizers.Tokenizer.from_file(str(base / "tokenizer.json")).encode(text).ids
+    with torch.no_grad():
+        states = model(torch.tensor([ids]), output_hidden_states=True)
+    parts = [states.hidden_states[0][0], states.last_hidden_state[0]]
+    parts = [part / torch.sqrt((part * part).mean(-1, keepdim=True) + 1e-5) for part in parts]
+    folder = HERE / "nano"
+    folder.mkdir(exist_ok=True)
+    save_file({"states": torch.cat(parts, dim=-1).contiguous()}, folder / "expected.safetensors")
+    (folder / "expected.json").write_text(json.dumps({"text": text, "ids": ids}) + "\n")
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     for model_name, settings in MODELS.items():
         make(model_name, settings)
-    (HERE / "versions.json").write_text(json.dumps({"torch": torch.__version__}) + "\n")
+    make_t5()
+    make_nano()
+    versions = {module.__name__: module.__version__ for module in (torch, peft, transformers, tokenizers)}
+    (HERE / "versions.json").write_text(json.dumps(versions) + "\n")

@@ -122,7 +122,9 @@ impl GoldenModel {
         let expected = &self.tensors[name];
         assert_eq!(found.len(), expected.len(), "{name}");
         let pairs = found.iter().zip(expected);
-        let squares: f32 = pairs.map(|(found, expected)| (found - expected).powi(2)).sum();
+        let squares: f32 = pairs
+            .map(|(found, expected)| (found - expected).powi(2))
+            .sum();
         let difference = (squares / found.len() as f32).sqrt();
         assert!(difference <= TOLERANCE, "{name} differs by {difference}");
     }

@@ -119,3 +119,27 @@ fn what_is_no_place_is_refused_with_a_reason() {
         assert_eq!(parse(text), Err(reason.to_owned()), "{text}");
     }
 }
+
+#[test]
+fn a_place_on_this_machine_does_not_lead_up_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().canonicalize().unwrap();
+    std::fs::create_dir(root.join("project")).unwrap();
+    std::fs::create_dir(root.join("shelf")).unwrap();
+    let shown = |text: &str| {
+        let location: PackageLocation = text.parse().unwrap();
+        location.in_folder(&root.join("project")).to_string()
+    };
+    let root = root.display();
+    assert_eq!(shown("dir:../shelf"), format!("dir:{root}/shelf"));
+    assert_eq!(shown("../new"), format!("dir:{root}/new"));
+    assert_eq!(
+        shown("oci-layout:../shelf:1.0.0"),
+        format!("oci-layout:{root}/shelf:1.0.0")
+    );
+    // What leads through a folder that is not there stays as it was written.
+    assert_eq!(
+        shown("dir:../none/../x"),
+        format!("dir:{root}/project/../none/../x")
+    );
+}

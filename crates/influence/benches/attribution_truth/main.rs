@@ -3,7 +3,8 @@
 //! Builds worlds of known structure, retrains on random halves and without each contributor, and
 //! compares what that does to answers with what each method says. The retrainings are kept in
 //! `--cache DIR`, so that methods can be compared again at once, and what they say beside them.
-//! `--real DIR` adds worlds of texts that people wrote, from the sets in that folder.
+//! `--real DIR` adds worlds of texts that people wrote, from the sets in that folder. `--sweep` tries
+//! other checkpoints, widths and dampings, `--sweep-pairs` only other uses of shared pairs.
 
 #![allow(
     clippy::expect_used,
@@ -66,7 +67,10 @@ fn main() {
         },
         cache: option("--cache").map(PathBuf::from),
         real: option("--real").map(PathBuf::from),
-        sweep: std::env::args().any(|argument| argument == "--sweep"),
+        sweep: sweep::SCOPES
+            .into_iter()
+            .find(|(flag, _)| std::env::args().any(|argument| argument == *flag))
+            .map(|(_, scope)| scope),
     };
     let wanted = option("--world");
     let home = tempfile::tempdir().expect("a folder is made");

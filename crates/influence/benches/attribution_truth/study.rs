@@ -5,7 +5,7 @@ use std::{collections::HashMap, fs, path::PathBuf};
 use openlora_attribution::{
     AttributionIndex,
     queue::CallTokens,
-    shares::{Contributor, ShareEvidence, ShareTable, divide_call},
+    shares::{Contributor, ShareEvidence, ShareOutcome, ShareTable, divide_call},
 };
 use openlora_decoder::Decoder;
 use openlora_influence::{
@@ -20,7 +20,7 @@ use serde_json::{Map, Value, json};
 use super::{
     figures::shares,
     retrain::{Effort, Query, Recipe, Trained, Truth, answer},
-    sweep::sweep,
+    sweep::{SweepScope, sweep},
     worlds::{Size, World, world},
 };
 
@@ -33,8 +33,8 @@ pub struct Plan {
     pub cache: Option<PathBuf>,
     /// The folder of real data.
     pub real: Option<PathBuf>,
-    /// Whether other dampings, widths and checkpoints are tried too.
-    pub sweep: bool,
+    /// Which other choices are tried too.
+    pub sweep: Option<SweepScope>,
 }
 
 /// No projection.
@@ -89,8 +89,8 @@ pub fn study(
         let text = serde_json::to_string(&said).expect("numbers become text");
         fs::write(dir.join(format!("{name}.said.json")), text).expect("the cache is written");
     }
-    if plan.sweep {
-        report.insert("sweep".into(), json!(sweep(&lab, tell)));
+    if let Some(scope) = plan.sweep {
+        report.insert("sweep".into(), json!(sweep(&lab, scope, tell)));
     }
     Value::Object(report)
 }
@@ -284,6 +284,40 @@ pub struct Witness {
 impl Witness {
     /// What a server makes of these scores and the answer's spans.
     fn shares(&self, query: &Query, scores: &[i128]) -> Vec<f64> {
+        self.listed(&self.outcome(query, scores))
+    }
+
+    fn listed(&self, outcome: &ShareOutcome) -> Vec<f64> {
+        let mut shares = vec![0.0; self.parties.len()];
+        for share in &outcome.shares {
+            shares[share.contributor] = f64::from(share.ppm) / 1e6;
+        }
+        shares
+    }
+
+    /// The shares of `divided`, with the weight of evidence, if any, that `strength` has.
+    pub fn shares_with_strength(
+        &self,
+        query: &Query,
+        divided: &[i128],
+        strength: &[i128],
+    ) -> Vec<f64> {
+        let weight = |outcome: &ShareOutcome| f64::from(outcome.evidence_ppm) / 1e6;
+        let (divided, strength) = (self.outcome(query, divided), self.outcome(query, strength));
+        let (own, wanted) = (weight(&divided), weight(&strength));
+        if own == 0.0 || wanted == 0.0 {
+            return self.listed(&strength);
+        }
+        // The static shares are equal in every world.
+        let rest = 1.0 / self.parties.len() as f64;
+        let blended = self.listed(&divided).into_iter();
+        let evidence = blended.map(|share| (share - (1.0 - own) * rest) / own);
+        evidence
+            .map(|share| share * wanted + (1.0 - wanted) * rest)
+            .collect()
+    }
+
+    fn outcome(&self, query: &Query, scores: &[i128]) -> ShareOutcome {
         let evidence = ShareEvidence {
             examples: self.index.examples(),
             scores,
@@ -295,11 +329,7 @@ impl Witness {
             contributors: &self.parties,
             payer: None,
         };
-        let mut shares = vec![0.0; self.parties.len()];
-        for share in divide_call(&table, Ok(&evidence)).shares {
-            shares[share.contributor] = f64::from(share.ppm) / 1e6;
-        }
-        shares
+        divide_call(&table, Ok(&evidence))
     }
 }
 

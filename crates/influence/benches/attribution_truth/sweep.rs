@@ -1,6 +1,6 @@
 //! What each choice of the method is worth: checkpoints, width, damping, shared pairs.
 
-use openlora_influence::{Curvature, DAMPING, WIDTH, limit, precondition};
+use openlora_influence::{Curvature, DAMPING, PairOverlap, WIDTH, limit, precondition};
 use openlora_train::run::checkpoint::MILESTONES;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -16,14 +16,42 @@ struct Choice {
     checkpoints: &'static [f64],
     width: usize,
     damping: f64,
-    pairs: bool,
+    pairs: PairUse,
 }
+
+/// What shared pairs do to scores.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum PairUse {
+    None,
+    /// They weigh what exceeds the noise.
+    Excess,
+    /// They weigh whole scores, and so the noise too.
+    Whole,
+    /// They weigh whole scores, of which the shares are made. The weight of evidence in the shares is
+    /// that of gradients alone.
+    Division,
+}
+
+/// Which choices are tried.
+#[derive(Clone, Copy, Debug)]
+pub enum SweepScope {
+    All,
+    Pairs,
+}
+
+/// By the flags of the command line.
+#[allow(dead_code, reason = "the test that includes this has no command line")]
+pub const SCOPES: [(&str, SweepScope); 2] = [
+    ("--sweep", SweepScope::All),
+    ("--sweep-pairs", SweepScope::Pairs),
+];
 
 const PAID: Choice = Choice {
     checkpoints: &MILESTONES,
     width: WIDTH,
     damping: DAMPING,
-    pairs: true,
+    pairs: PairUse::Excess,
 };
 
 const DAMPINGS: [f64; 6] = [0.003, 0.01, 0.03, 0.1, 0.3, 1.0];
@@ -39,9 +67,19 @@ const SETS: [&[f64]; 8] = [
     &[0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0],
 ];
 
-/// Each choice without shared pairs and with them.
-fn choices() -> Vec<Choice> {
-    let mut found = vec![PAID];
+/// The uses of shared pairs, and each other choice without shared pairs and with them.
+fn choices(scope: SweepScope) -> Vec<Choice> {
+    let paid = [
+        PairUse::None,
+        PairUse::Excess,
+        PairUse::Whole,
+        PairUse::Division,
+    ];
+    let mut tried: Vec<Choice> = paid.map(|pairs| Choice { pairs, ..PAID }).into();
+    if let SweepScope::Pairs = scope {
+        return tried;
+    }
+    let mut found = Vec::new();
     found.extend(DAMPINGS.map(|damping| Choice { damping, ..PAID }));
     found.extend(WIDTHS.map(|width| Choice { width, ..PAID }));
     for checkpoints in SETS {
@@ -57,24 +95,28 @@ fn choices() -> Vec<Choice> {
     let both = |choice| {
         [
             Choice {
-                pairs: false,
+                pairs: PairUse::None,
                 ..choice
             },
             choice,
         ]
     };
-    found.into_iter().flat_map(both).collect()
+    tried.extend(found.into_iter().flat_map(both));
+    tried
 }
 
 /// The largest score, in integers.
 const LARGEST: f64 = (1u128 << 80) as f64;
 
 /// The figures of every choice. Shares are those of a server; gradients are not quantised.
-pub fn sweep(lab: &Lab<'_>, tell: &mut dyn FnMut(&str)) -> Vec<Value> {
-    let choices = choices();
+pub fn sweep(lab: &Lab<'_>, scope: SweepScope, tell: &mut dyn FnMut(&str)) -> Vec<Value> {
+    let choices = choices(scope);
     let mut scores =
         vec![vec![vec![0.0; lab.world.rows.len()]; lab.truth.queries.len()]; choices.len()];
-    let widths: Vec<usize> = WIDTHS.into_iter().chain([WIDTH]).collect();
+    let widths: Vec<usize> = match scope {
+        SweepScope::All => WIDTHS.into_iter().chain([WIDTH]).collect(),
+        SweepScope::Pairs => vec![WIDTH],
+    };
     kept(lab, &widths, &mut |width, gradients| {
         for (choice, scores) in choices.iter().zip(&mut scores) {
             if choice.width == width && choice.checkpoints.contains(&gradients.share) {
@@ -84,28 +126,62 @@ pub fn sweep(lab: &Lab<'_>, tell: &mut dyn FnMut(&str)) -> Vec<Value> {
     });
     let witness = lab.ours();
     let judged = choices.iter().zip(scores).map(|(choice, scores)| {
-        let queries = lab.truth.queries.iter().zip(&scores);
-        let weighed = queries.map(|(query, scores)| {
-            let most = scores
-                .iter()
-                .fold(0f64, |most, score| most.max(score.abs()));
-            let whole = |score: &f64| (score / most.max(f64::MIN_POSITIVE) * LARGEST) as i128;
-            let mut scores: Vec<i128> = scores.iter().map(whole).collect();
-            if choice.pairs {
-                let pairs = witness.file.pairs(&query.prompt, &query.answer);
-                witness
-                    .file
-                    .weigh(&pairs, &mut scores)
-                    .expect("the examples are the index's");
-            }
-            scores
-        });
-        let said = lab.said(&witness, &weighed.collect::<Vec<_>>());
+        let gradients: Vec<Vec<i128>> = scores.iter().map(|it| whole_scores(it)).collect();
+        let queries = lab.truth.queries.iter().zip(&gradients);
+        let weighed: Vec<Vec<i128>> = queries
+            .map(|(query, gradients)| {
+                let mut scores = gradients.clone();
+                let pairs = || witness.file.pairs(&query.prompt, &query.answer);
+                match choice.pairs {
+                    PairUse::None => {}
+                    PairUse::Excess => witness
+                        .file
+                        .weigh(&pairs(), &mut scores)
+                        .expect("the examples are the index's"),
+                    PairUse::Whole | PairUse::Division => weigh_whole(&pairs(), &mut scores),
+                }
+                scores
+            })
+            .collect();
+        let mut said = lab.said(&witness, &weighed);
+        if let PairUse::Division = choice.pairs {
+            let both = weighed.iter().zip(&gradients);
+            let queries = lab.truth.queries.iter().zip(both);
+            said.shares = queries
+                .map(|(query, (weighed, gradients))| {
+                    witness.shares_with_strength(query, weighed, gradients)
+                })
+                .collect();
+        }
         let figures = lab.truth.figures(&said.scores, &said.shares);
         tell(&format!("{choice:?}: {figures:?}"));
         json!({ "choice": choice, "figures": figures })
     });
     judged.collect()
+}
+
+/// Scores in integers, the largest as [`LARGEST`].
+fn whole_scores(scores: &[f64]) -> Vec<i128> {
+    let sizes = scores.iter().map(|score| score.abs());
+    let most = sizes.fold(f64::MIN_POSITIVE, f64::max);
+    let whole = |score: &f64| (score / most * LARGEST) as i128;
+    scores.iter().map(whole).collect()
+}
+
+/// What an example without shared pairs keeps of its score, in units of [`PairOverlap::WHOLE`], as
+/// for what exceeds the noise.
+const FLOOR: i128 = 3_277;
+
+/// Multiplies every score with its factor.
+fn weigh_whole(pairs: &PairOverlap, scores: &mut [i128]) {
+    let mut factors = vec![FLOOR; scores.len()];
+    for (example, weight) in pairs.weights() {
+        factors[*example as usize] += i128::from(*weight);
+    }
+    let whole = FLOOR + i128::from(PairOverlap::WHOLE);
+    for (score, factor) in scores.iter_mut().zip(factors) {
+        *score = *score * factor / whole;
+    }
 }
 
 /// Adds a checkpoint's scores `[queries][examples]`.

@@ -8,6 +8,7 @@
 
 mod attention;
 mod dense;
+mod dora;
 mod golden;
 mod lora;
 mod pointwise;

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::{error::MarketError, purchase::PurchaseError};
 use openlora_core::{error::Explain, private::redact};
 use openlora_payments::payer::PayerError;
+use openlora_release::deploy::DeployError;
 
 /// Tells the OpenAI SDKs whether a retry can succeed.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
@@ -111,6 +112,7 @@ impl From<MarketError> for ProxyError {
     fn from(error: MarketError) -> Self {
         let (status, code) = match &error {
             MarketError::UnknownAdapter { .. }
+            | MarketError::Registry(DeployError::NoAdapter { .. })
             | MarketError::Paused { .. }
             | MarketError::UnknownName { .. }
             | MarketError::AmbiguousName { .. } => (StatusCode::NOT_FOUND, "model_not_found"),

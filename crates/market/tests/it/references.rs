@@ -48,3 +48,17 @@ fn a_name_a_registry_and_an_id_are_told_apart() {
         assert_eq!(AdapterReference::parse(&text), expected, "{text}");
     }
 }
+
+#[test]
+fn a_registry_that_is_no_address_is_named() {
+    let sound = "a@0xDd063ddA08055ee1744E4b6d8987Fc806fB84261";
+    for (text, wrong) in [
+        ("a", None),
+        ("a@b", None),
+        (sound, None),
+        ("a@0x1234", Some("0x1234")),
+        ("a@b@0x", Some("0x")),
+    ] {
+        assert_eq!(AdapterReference::wrong_registry(text), wrong, "{text}");
+    }
+}

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use openlora_core::error::Failure;
 use openlora_engine::{ModelLoader, Quant};
 use openlora_mistral::{MachineLimits, MistralLoader, resolve_quant};
-use openlora_model::ModelConfig;
+use openlora_model::{ModelConfig, adapter};
 
 use crate::{
     engine_suite::{greedy, load, refusal, text, told, try_load},
@@ -35,6 +36,15 @@ async fn biases_that_it_leaves_out_are_refused() {
     let message = "cannot serve llama-rope3: its biases are not those that this engine knows for \
                    llama";
     assert_eq!(told(error), (message.to_owned(), None, None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dora_is_refused_by_name() {
+    let dora = adapter::read(&golden("llama.dora")).unwrap();
+    let failure = Failure::from(adapter::require_plain(&dora).unwrap_err());
+    let error = try_load(&loader(), "llama", Some("dora"), Quant::F32).await;
+    let message = format!("cannot serve dora: {}", failure.message);
+    assert_eq!(told(error.err().unwrap()), (message, None, failure.hint));
 }
 
 #[tokio::test(flavor = "multi_thread")]

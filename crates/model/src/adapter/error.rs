@@ -3,17 +3,14 @@
 
 use std::path::PathBuf;
 
-use openlora_core::error::{ExitClass, Explain, describe_io};
+use crate::FileError;
+use openlora_core::error::{ExitClass, Explain};
 
 /// Errors of reading, checking and writing an adapter.
 #[derive(Debug, thiserror::Error)]
 pub enum AdapterError {
-    #[error("cannot {deed} {}: {}", path.display(), describe_io(source))]
-    Io {
-        deed: &'static str,
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     #[error("{} is not an adapter directory: it has no {file}", dir.display())]
     Missing { dir: PathBuf, file: &'static str },
     #[error(
@@ -41,7 +38,7 @@ pub enum AdapterError {
     #[error("adapter {}: {problem}", dir.display())]
     Base { dir: PathBuf, problem: BaseProblem },
     #[error(
-        "adapter {}: DoRA rescales every row of the base; the engines add scale * B * A to a base \
+        "adapter {}: DoRA rescales every row of the base; this engine adds scale * B * A to a base \
          and nothing else",
         dir.display()
     )]
@@ -210,14 +207,14 @@ pub enum BaseProblem {
 impl Explain for AdapterError {
     fn class(&self) -> ExitClass {
         match self {
-            Self::Io { .. } => ExitClass::Environment,
+            Self::File(error) => error.class(),
             _ => ExitClass::BadInput,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Io { source, .. } => io_hint(source),
+            Self::File(error) => error.hint(),
             Self::Missing { .. } => Some(
                 "name the folder that holds adapter_config.json and adapter_model.safetensors, \
                  such as runs/<id>/adapter"
@@ -229,8 +226,8 @@ impl Explain for AdapterError {
                     .into(),
             ),
             Self::NotPlain { .. } => Some(
-                "merge the adapter into its base with PEFT's merge_and_unload and serve the result \
-                 as a base, or train without train.dora"
+                "serve it with --engine native, or merge it into its base with `openlora export \
+                 --format merged` and serve the result as a base"
                     .into(),
             ),
             Self::Config { problem, .. } => problem.hint(),
@@ -244,18 +241,6 @@ impl Explain for AdapterError {
             Self::Base { problem, .. } => problem.hint(),
             Self::Occupied { .. } => Some("choose another folder with --out".into()),
         }
-    }
-}
-
-fn io_hint(source: &std::io::Error) -> Option<String> {
-    match source.kind() {
-        std::io::ErrorKind::StorageFull => {
-            Some("free some space on that disk, then run the same command again".into())
-        }
-        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
-            Some("check the permissions of that path, or choose another folder".into())
-        }
-        _ => None,
     }
 }
 

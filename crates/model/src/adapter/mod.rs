@@ -7,6 +7,7 @@
 mod card;
 mod check;
 mod config;
+pub(crate) mod dora;
 mod error;
 mod factors;
 mod normalise;
@@ -17,6 +18,7 @@ mod write;
 pub use card::{SAMPLES_FILE, TASK_FILE, TaskCard};
 pub use check::{check_against, require_plain, verify_base};
 pub use config::{PeftConfig, TargetModules};
+pub use dora::dora_factors;
 pub use error::{AdapterError, BaseProblem, ConfigProblem, FactorProblem, WeightsProblem};
 pub use factors::AdapterModule;
 pub use normalise::{NormalisedAdapter, normalise};

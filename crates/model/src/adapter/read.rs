@@ -15,6 +15,7 @@ use super::{
     factors::{self, AdapterModule, PairingProblem},
     tensors::{HostTensor, parse_shared},
 };
+use crate::FileError;
 use openlora_core::atomic;
 
 pub const CONFIG_FILE: &str = "adapter_config.json";
@@ -44,11 +45,7 @@ pub struct LoraAdapter {
 /// Anything that plain LoRA factors on linear layers cannot represent, and an adapter that changes
 /// nothing.
 pub fn read(dir: &Path) -> Result<LoraAdapter, AdapterError> {
-    atomic::recover_folder(dir).map_err(|source| AdapterError::Io {
-        deed: "recover",
-        path: dir.to_owned(),
-        source,
-    })?;
+    atomic::recover_folder(dir).map_err(FileError::at("recover", dir))?;
     let config_bytes = read_file(dir, CONFIG_FILE)?;
     let weights_bytes = Bytes::from(read_file(dir, WEIGHTS_FILE)?);
     let (digest, decoded) = rayon::join(
@@ -116,11 +113,7 @@ fn read_file(dir: &Path, file: &'static str) -> Result<Vec<u8>, AdapterError> {
     match regular_file(&path).and_then(|()| std::fs::read(&path)) {
         Ok(bytes) => Ok(bytes),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(absent(dir, file)),
-        Err(source) => Err(AdapterError::Io {
-            deed: "read",
-            path,
-            source,
-        }),
+        Err(error) => Err(FileError::at("read", path)(error).into()),
     }
 }
 
@@ -152,10 +145,6 @@ fn read_card(dir: &Path) -> Result<Option<TaskCard>, AdapterError> {
             .map(Some)
             .map_err(|problem| AdapterError::Card { path, problem }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(AdapterError::Io {
-            deed: "read",
-            path,
-            source,
-        }),
+        Err(error) => Err(FileError::at("read", path)(error).into()),
     }
 }

@@ -15,14 +15,20 @@ use super::{
     read::{CONFIG_FILE, WEIGHTS_FILE, decode, digest},
     tensors::{FactorDtype, HostTensor},
 };
-use crate::{ModulePattern, dataset::Task};
+use crate::{FileError, ModulePattern, dataset::Task};
 use openlora_core::atomic::{self, FolderDraft};
 
 /// The PEFT release whose configuration keys are written.
 const PEFT_VERSION: &str = "0.21.2";
 
 /// Files that an adapter directory may hold and that writing replaces.
-const OURS: &[&str] = &[CONFIG_FILE, WEIGHTS_FILE, TASK_FILE, SAMPLES_FILE, "README.md"];
+const OURS: &[&str] = &[
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    TASK_FILE,
+    SAMPLES_FILE,
+    "README.md",
+];
 
 /// An adapter to be written.
 #[derive(Clone, Debug)]
@@ -78,14 +84,13 @@ pub fn write(dir: &Path, request: &WriteRequest) -> Result<WrittenAdapter, Adapt
     if let Some(samples) = &request.samples {
         files.push((SAMPLES_FILE, samples.clone()));
     }
-    let io = |deed, path: PathBuf| move |source| AdapterError::Io { deed, path, source };
     let parent = atomic::parent(dir);
-    let draft = FolderDraft::in_folder(parent).map_err(io("create", dir.to_owned()))?;
+    let draft = FolderDraft::in_folder(parent).map_err(FileError::at("create", dir))?;
     for (name, bytes) in &files {
         let written = draft.write(name, bytes);
-        written.map_err(io("write", dir.join(name)))?;
+        written.map_err(FileError::at("write", dir.join(name)))?;
     }
-    draft.replace(dir).map_err(io("write", dir.to_owned()))?;
+    draft.replace(dir).map_err(FileError::at("write", dir))?;
     Ok(WrittenAdapter {
         dir: dir.to_owned(),
         digest: digest(&config, &weights),
@@ -98,11 +103,7 @@ pub fn write(dir: &Path, request: &WriteRequest) -> Result<WrittenAdapter, Adapt
 ///
 /// A directory with other content, or one that cannot be written.
 pub fn check_place(dir: &Path) -> Result<(), AdapterError> {
-    atomic::probe(dir).map_err(|source| AdapterError::Io {
-        deed: "write",
-        path: dir.to_owned(),
-        source,
-    })?;
+    atomic::probe(dir).map_err(FileError::at("write", dir))?;
     check_replaceable(dir)
 }
 
@@ -209,15 +210,11 @@ fn weights_bytes(dir: &Path, request: &WriteRequest) -> Result<Vec<u8>, AdapterE
 
 /// Only an adapter directory, an empty directory or nothing is replaced.
 fn check_replaceable(dir: &Path) -> Result<(), AdapterError> {
-    let io = |source| AdapterError::Io {
-        deed: "read",
-        path: dir.to_owned(),
-        source,
-    };
+    let io = |error| FileError::at("read", dir)(error);
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(io(error)),
+        Err(error) => return Err(io(error).into()),
     };
     let mut foreign = Vec::new();
     for entry in entries {

@@ -2,18 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{ModelError, WeightError, adapter::AdapterError};
-use openlora_core::error::{ExitClass, Explain, describe_io};
+use crate::{FileError, ModelError, WeightError, adapter::AdapterError};
+use openlora_core::error::{ExitClass, Explain};
 
 /// Errors of writing an adapter in another form.
 #[derive(Debug, thiserror::Error)]
 pub enum AdapterExportError {
-    #[error("cannot {deed} {}: {}", path.display(), describe_io(source))]
-    Io {
-        deed: &'static str,
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     #[error(transparent)]
     Adapter(#[from] AdapterError),
     #[error(transparent)]
@@ -54,15 +50,15 @@ pub enum AdapterExportError {
 
 impl AdapterExportError {
     pub(super) fn io(deed: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Io { deed, path, source }
+        let file = FileError::at(deed, path);
+        move |source| Self::File(file(source))
     }
 }
 
 impl Explain for AdapterExportError {
     fn class(&self) -> ExitClass {
         match self {
-            Self::Io { .. } => ExitClass::Environment,
+            Self::File(error) => error.class(),
             Self::Adapter(error) => error.class(),
             Self::Model(error) => error.class(),
             Self::Weights(error) => error.class(),
@@ -77,13 +73,10 @@ impl Explain for AdapterExportError {
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
+            Self::File(error) => return error.hint(),
             Self::Adapter(error) => return error.hint(),
             Self::Model(error) => return error.hint(),
             Self::Weights(error) => return error.hint(),
-            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
-                "free some space on that disk, then run the same command again"
-            }
-            Self::Io { .. } => return None,
             Self::Exists { .. } => "choose another path with --out",
             Self::GgufDora { .. } => {
                 "export it with --format merged and convert the result, or train without train.dora"

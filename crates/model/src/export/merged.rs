@@ -17,7 +17,11 @@ use safetensors::tensor::{Dtype, TensorInfo};
 use super::{AdapterExportError, WrittenExport, copy, finish_folder, new_folder};
 use crate::{
     BaseModel, WeightFiles,
-    adapter::{AdapterModule, HostTensor, LoraAdapter, check_against, verify_base},
+    adapter::{
+        AdapterModule, HostTensor, LoraAdapter, check_against,
+        dora::{add_branch, scale_to},
+        verify_base,
+    },
     modules,
     shapes::TensorShape,
     weight_files::INDEX,
@@ -137,9 +141,12 @@ impl WeightMerge<'_> {
         rows.zip(factors)
             .enumerate()
             .for_each(|(at, (row, factors))| {
-                add_row(row, factors, &a, scale);
+                add_branch(row, factors, &a, scale);
                 if let Some(magnitudes) = &magnitudes {
-                    scale_row(row, magnitudes[at]);
+                    let factor = scale_to(row, magnitudes[at]);
+                    for value in row {
+                        *value = (f64::from(*value) * factor) as f32;
+                    }
                 }
             });
         let (bytes, is_finite) = encoded(&values, info.dtype);
@@ -155,31 +162,6 @@ impl WeightMerge<'_> {
                 },
             }),
         }
-    }
-}
-
-/// Adds `scale · factors · A` to a row of a weight; `a` has as many columns as the row.
-fn add_row(row: &mut [f32], factors: &[f32], a: &[f32], scale: f32) {
-    let mut delta = vec![0.0f32; row.len()];
-    for (factor, line) in factors.iter().zip(a.chunks_exact(row.len())) {
-        for (sum, element) in delta.iter_mut().zip(line) {
-            *sum += factor * element;
-        }
-    }
-    for (value, sum) in row.iter_mut().zip(&delta) {
-        *value += scale * sum;
-    }
-}
-
-/// Scales a row to a norm, as DoRA does.
-fn scale_row(row: &mut [f32], magnitude: f32) {
-    let squares = row
-        .iter()
-        .map(|value| f64::from(*value) * f64::from(*value));
-    let norm = squares.sum::<f64>().sqrt();
-    let factor = f64::from(magnitude) / norm;
-    for value in row {
-        *value = (f64::from(*value) * factor) as f32;
     }
 }
 

@@ -5,10 +5,19 @@ use std::sync::Arc;
 use futures::StreamExt;
 use openlora_decoder::{Decoder, TokenBatch};
 use openlora_engine::{Engine, EngineSpec, GenerationStep, ModelLoader, Quant};
-use openlora_model::{BaseModel, WeightPrecision, nano::unpack_nano, text::TextCodec};
+use openlora_model::{
+    BaseModel, WeightPrecision,
+    adapter::{self, HostTensor, LoraAdapter},
+    export::write_merged,
+    nano::unpack_nano,
+    text::TextCodec,
+};
 use openlora_native::{NativeLoader, NativeSettings};
 
-use crate::engine_suite::{greedy, load, logprobs_agree, text, told, try_load};
+use crate::{
+    engine_suite::{agrees, greedy, load, logprobs_agree, text, told, try_load},
+    golden::dir as golden,
+};
 
 /// The engine that the common suite runs on.
 pub mod under_test {
@@ -34,6 +43,66 @@ async fn biases_scaling_and_windows_are_those_of_the_decoder() {
     // A window hides what is before it, and leaves the context as long as it is.
     let engine = load(&engines, "mistral-window", None).await;
     assert_eq!(engine.limits().context_tokens, 128);
+}
+
+/// PEFT's text and the decoder's log-probabilities, beside other adapters; and in 8 bits nearly the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn dora_scales_the_outputs_as_peft_does() {
+    let engines = loader();
+    let [_plain, _other] = [
+        load(&engines, "llama", None).await,
+        load(&engines, "llama", Some("all-linear")).await,
+    ];
+    agrees(&engines, "llama", Some("dora")).await;
+    agrees(&engines, "llama", Some("all-linear")).await;
+    logprobs_agree(&engines, "llama", Some("dora"), "the quick brown fox").await;
+    let exact = load(&engines, "llama", Some("dora")).await;
+    let rounded = try_load(&engines, "llama", Some("dora"), Quant::Q8_0).await;
+    let rounded = rounded.unwrap().engine;
+    let first = async |engine| greedy_tokens(engine, "the quick brown fox", 1).await[0];
+    let (exact, rounded) = (first(&exact).await, first(&rounded).await);
+    assert_eq!(exact.0, rounded.0);
+    assert!((exact.1 - rounded.1).abs() < 0.05, "{exact:?} {rounded:?}");
+}
+
+/// Biases are not scaled: the engine answers as on a base that the adapter was merged into.
+#[tokio::test(flavor = "multi_thread")]
+async fn dora_leaves_biases_as_they_are() {
+    let engines = loader();
+    let base = BaseModel::open_dir("qwen2", &golden("qwen2")).unwrap();
+    let mut dora = adapter::read(&golden("qwen2.all-linear")).unwrap();
+    dora.config.use_dora = true;
+    dora.digest = "d".repeat(64);
+    for module in dora.modules.clone() {
+        let norms: Vec<f32> = (0..module.out_dim)
+            .map(|output| 0.5 + (output * 7 % 11) as f32 / 8.0)
+            .collect();
+        let norms = HostTensor::from_f32(&[module.out_dim], &norms);
+        dora.tensors.insert(module.magnitude_name(), norms);
+    }
+    let load = async |base: &BaseModel, adapter: Option<&LoraAdapter>| {
+        let spec = EngineSpec {
+            name: "dora".to_owned(),
+            base,
+            adapter,
+            quant: Quant::F32,
+        };
+        engines.load(spec).await.unwrap().engine
+    };
+    let found = greedy_tokens(&load(&base, Some(&dora)).await, "She said that", 8).await;
+    let folder = tempfile::tempdir().unwrap();
+    let merged = folder.path().join("merged");
+    write_merged(&dora, &base, &merged, &mut |_| {}).unwrap();
+    let merged = BaseModel::open_dir("merged", &merged).unwrap();
+    let expected = greedy_tokens(&load(&merged, None).await, "She said that", 8).await;
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(&expected) {
+        assert_eq!(found.0, expected.0);
+        assert!(
+            (found.1 - expected.1).abs() < 1e-4,
+            "{found:?} {expected:?}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

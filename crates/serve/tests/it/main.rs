@@ -36,3 +36,5 @@ mod waiting;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../../../../tests/support/tiny_pictures.rs"]
 mod tiny_pictures;
+#[path = "../../../../tests/support/wrapped_engine.rs"]
+mod wrapped_engine;

@@ -16,9 +16,7 @@ use openlora_attribution::{
     shares::{ClusterExample, Contributor, ShareFallback, SharedSpan},
 };
 use openlora_core::{Address, Amount, Word};
-use openlora_engine::{
-    Engine, EngineError, EngineLimits, GenerationStream, LabelProbabilities, Prompt, SamplingParams,
-};
+use openlora_engine::{Engine, Prompt};
 use openlora_journal::{Journal, UniqueKey};
 use openlora_ledger::{
     CallCharge, PaymentScheme,
@@ -37,21 +35,23 @@ use crate::serve_support::{
     LIMITS, TestServer, access, adapters, chat, operator_client, test_journal, with,
 };
 use crate::waiting::{self, PATIENCE};
+use crate::wrapped_engine::{EngineChange, wrapped};
 
-/// The engine of the other tests, with a token per letter.
-struct Spelling(Arc<dyn Engine>);
+/// A token per letter.
+struct Spelling;
 
 fn letters(text: &str) -> Vec<u32> {
     text.bytes().map(u32::from).collect()
 }
 
-#[async_trait::async_trait]
-impl Engine for Spelling {
-    fn limits(&self) -> EngineLimits {
-        self.0.limits()
-    }
-
-    fn tokens(&self, prompt: &Prompt, answer: &str, ended: bool) -> Option<(Vec<u32>, Vec<u32>)> {
+impl EngineChange for Spelling {
+    fn tokens(
+        &self,
+        _: &dyn Engine,
+        prompt: &Prompt,
+        answer: &str,
+        ended: bool,
+    ) -> Option<(Vec<u32>, Vec<u32>)> {
         let asked = match prompt {
             Prompt::Text(text) => letters(text),
             Prompt::Chat(messages) => letters(&messages.last()?.content),
@@ -59,26 +59,6 @@ impl Engine for Spelling {
         let mut answer = letters(answer);
         answer.extend(ended.then_some(0));
         Some((asked, answer))
-    }
-
-    async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, EngineError> {
-        self.0.count_prompt(prompt).await
-    }
-
-    async fn generate(
-        &self,
-        prompt: Prompt,
-        sampling: SamplingParams,
-    ) -> Result<GenerationStream, EngineError> {
-        self.0.generate(prompt, sampling).await
-    }
-
-    async fn classify(
-        &self,
-        prompt: Prompt,
-        labels: &[String],
-    ) -> Result<LabelProbabilities, EngineError> {
-        self.0.classify(prompt, labels).await
     }
 }
 
@@ -185,7 +165,7 @@ async fn start(setup: Setup<'_>) -> TestServer {
     let (steps, begun) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
     let mut adapters = adapters(&steps, &begun);
     for adapter in &mut adapters {
-        adapter.engine = Arc::new(Spelling(Arc::clone(&adapter.engine)));
+        adapter.engine = wrapped(Arc::clone(&adapter.engine), Arc::new(Spelling));
         adapter.provenance = Provenance {
             contributors: vec![party(1), party(2)],
             index: setup

@@ -64,7 +64,7 @@ fn small_plan(queries: usize, subsets: usize, contributor_seeds: u64) -> Plan {
         },
         cache: None,
         real: None,
-        sweep: false,
+        sweep: None,
     }
 }
 

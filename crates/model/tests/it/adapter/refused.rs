@@ -513,8 +513,8 @@ fn magnitudes_are_there_exactly_if_the_configuration_says_so() {
     assert_eq!(read.tensors[&name].to_f32(), [1.5, 1.5]);
     assert_eq!(
         said(&adapter::normalise(&read).unwrap_err(), dir.path()),
-        "adapter DIR: DoRA rescales every row of the base; the engines add scale * B * A to a base and \
-         nothing else\nhint: merge the adapter into its base with PEFT's merge_and_unload and serve \
-         the result as a base, or train without train.dora"
+        "adapter DIR: DoRA rescales every row of the base; this engine adds scale * B * A to a base and \
+         nothing else\nhint: serve it with --engine native, or merge it into its base with `openlora \
+         export --format merged` and serve the result as a base"
     );
 }
