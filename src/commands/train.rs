@@ -25,6 +25,7 @@ use openlora_core::{
 use openlora_decoder::Decoder;
 use openlora_influence::BuiltIndex;
 use openlora_model::{adapter, dataset::ColumnNames};
+use openlora_pictures::folder::FolderWarning;
 use openlora_train::{
     RunDir, RunOutcome, RunStart, TrainEvent, TrainFlow,
     estimate::{RunEstimate, estimate},
@@ -185,6 +186,12 @@ fn on_pictures(
         let planned = estimate_on_pictures(inputs)?;
         show_estimate(context, PlannedTraining::Pictures(planned));
         return Ok(ExitStatus::Success);
+    }
+    for warning in &inputs.dataset.warnings {
+        // How many pictures repeat others is told of the whole data.
+        if !matches!(warning, FolderWarning::SamePicture { .. }) {
+            context.printer.warn(warning.to_string());
+        }
     }
     let held_out = picture_project::held_out(context, &[], inputs.model.side())?;
     let set = held_out.map(|held_out| HeldOutPictures::new(&inputs.model, &held_out));

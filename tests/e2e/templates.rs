@@ -14,7 +14,7 @@ use std::{
 
 use openlora::commands::settings::keys;
 use openlora_model::dataset::{self, DataSource, Dataset, Task, TaskOptions, TrainingExample};
-use openlora_pictures::{FolderOptions, read_folder};
+use openlora_pictures::read_folder;
 use regex::Regex;
 use serde_json::Value;
 
@@ -60,8 +60,8 @@ fn load(project: &str, files: &[String]) -> Dataset {
 
 /// The captions of a folder of pictures.
 fn read_pictures(folder: &Path) -> Vec<String> {
-    let read = read_folder(folder, &FolderOptions::default()).unwrap();
-    read.rows.into_iter().map(|row| row.caption).collect()
+    let read = read_folder(folder).unwrap();
+    read.pictures.into_iter().map(|row| row.caption).collect()
 }
 
 /// The (text, label) rows of a labelled file of any of the three formats.

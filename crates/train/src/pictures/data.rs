@@ -1,7 +1,7 @@
 //! Pictures with captions as training data: folders that contributors name as `[[data]]`.
 //!
 //! Pictures are cut and scaled to the base's size when they are read, and only that is kept. Digests
-//! are of the files as they are, so that they do not depend on the base.
+//! are of the pixels as they were read, so that they depend neither on the base nor on file formats.
 
 use std::{
     collections::HashMap,
@@ -11,7 +11,7 @@ use std::{
 use openlora_diffusion::pixels_of;
 use openlora_model::dataset::{DataSource, LockedSource};
 use openlora_pictures::{
-    CaptionedPicture, FolderOptions, Picture, folder::FolderWarning, read_folder,
+    CaptionedPicture, FolderOptions, Picture, folder::FolderWarning, read_folder_with,
 };
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -33,10 +33,8 @@ pub struct PictureRow {
     pub height: u32,
     /// Of the base's size.
     pub picture: Picture,
-    /// SHA-256 of the file, hex.
+    /// SHA-256 of the size and the pixels as they were read, hex.
     pub digest: String,
-    /// SHA-256 of the file's digest and the caption: identifies the row where it cannot be shown.
-    pub content_hash: [u8; 32],
 }
 
 impl PictureRow {
@@ -45,11 +43,11 @@ impl PictureRow {
         pixels_of(&self.picture.rgb)
     }
 
-    /// The row as its digests name it: a line of JSON that does not depend on file names.
+    /// The row as its digests name it: a line of JSON that does not depend on files.
     pub fn canonical_line(&self) -> String {
         let caption = serde_json::Value::from(self.caption.as_str());
         let digest = &self.digest;
-        format!("{{\"kind\":\"picture\",\"caption\":{caption},\"file\":\"{digest}\"}}\n")
+        format!("{{\"kind\":\"picture\",\"caption\":{caption},\"pixels\":\"{digest}\"}}\n")
     }
 }
 
@@ -79,7 +77,7 @@ pub struct PictureInspection {
 pub struct RepeatedPicture {
     pub first: usize,
     pub second: usize,
-    /// Whether the files are the same, and not only the pixels nearly.
+    /// Whether the pixels are the same, and not only nearly.
     pub exact: bool,
 }
 
@@ -111,10 +109,9 @@ impl PictureDataset {
         };
         let (mut rows, mut errors, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
         for (source, data) in sources.iter().enumerate() {
-            match read_folder(&data.path, &options) {
+            match read_folder_with(&data.path, &options) {
                 Ok(found) => {
-                    let read = found.rows.into_iter();
-                    rows.extend(read.map(|it| row(source, &data.path, it)));
+                    rows.extend(found.pictures.into_iter().map(|it| row(source, it)));
                     warnings.extend(found.warnings);
                 }
                 Err(error) => errors.push(error.into()),
@@ -248,15 +245,14 @@ pub struct PictureSplit {
     pub valid: Vec<usize>,
 }
 
-fn row(source: usize, folder: &Path, read: CaptionedPicture) -> PictureRow {
+fn row(source: usize, read: CaptionedPicture) -> PictureRow {
     PictureRow {
         source,
-        place: format!("{}:{}", read.caption_file.display(), read.line),
-        path: folder.join(&read.path),
+        place: read.place(),
+        path: read.path.clone(),
         width: read.original_width,
         height: read.original_height,
         digest: hex::encode(read.digest),
-        content_hash: read.content_hash(),
         caption: read.caption,
         picture: read.picture,
     }
