@@ -48,7 +48,11 @@ fn work(context: &CommandContext, request: &EvalRequest) -> Result<ExitStatus, F
     let settings = &context.settings;
     let folder = folder(context, request.adapter.as_deref())?;
     let adapter = adapter::read(&folder)?;
-    if adapter.task.as_ref().is_some_and(|card| card.task == Task::Image) {
+    if adapter
+        .task
+        .as_ref()
+        .is_some_and(|card| card.task == Task::Image)
+    {
         return on_pictures(context, request, &adapter);
     }
     let columns = project::columns(settings, false)?;
@@ -111,11 +115,16 @@ fn on_pictures(
     let least = context.settings.eval.min_gain;
     let with_base = request.vs_base || least.is_some();
     let judge = PictureJudge::embedded().map_err(|error| {
-        Failure::new(ExitClass::Internal, format!("the judge of pictures: {error}"))
+        Failure::new(
+            ExitClass::Internal,
+            format!("the judge of pictures: {error}"),
+        )
     })?;
     let judge = Some(&judge);
     let models = if with_base { 2 } else { 1 };
-    let mut progress = context.printer.progress("evaluating", models * set.work(judge));
+    let mut progress = context
+        .printer
+        .progress("evaluating", models * set.work(judge));
     let mut count = |done| progress.update(done, "");
     let report = match with_base {
         true => set.compare(model, &factors, judge, &mut count)?,

@@ -312,7 +312,10 @@ impl TrainProgress<'_> {
             TrainEvent::Started(sizes) => {
                 let data = match self.patches {
                     Some(_) => format!("{} pictures", sizes.rows),
-                    None => format!("{} rows ({} tokens an epoch)", sizes.rows, sizes.epoch_tokens),
+                    None => format!(
+                        "{} rows ({} tokens an epoch)",
+                        sizes.rows, sizes.epoch_tokens
+                    ),
                 };
                 self.printer.note(format!(
                     "training {} parameters on {data}, {} steps",
@@ -385,7 +388,11 @@ fn report(context: &CommandContext, summary: TrainSummary, pictures: Option<&Pic
     let patches = pictures.map_or(1, |model| model.denoiser.config().patches() as u64);
     printer.line(format!(
         "{:<13} {} in {seconds:.1} s ({:.0}/s), peak memory {} MB",
-        if pictures.is_some() { "pictures" } else { "tokens" },
+        if pictures.is_some() {
+            "pictures"
+        } else {
+            "tokens"
+        },
         tokens / patches,
         tokens_per_second / patches as f64,
         summary.outcome.peak_memory_bytes / 1_000_000

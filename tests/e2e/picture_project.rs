@@ -78,7 +78,12 @@ fn a_template_becomes_a_verified_package_of_pictures() {
     let parts = checked["parts"].as_array().unwrap();
     let rows: Vec<(&str, u64)> = parts
         .iter()
-        .map(|part| (part["name"].as_str().unwrap(), part["rows"].as_u64().unwrap()))
+        .map(|part| {
+            (
+                part["name"].as_str().unwrap(),
+                part["rows"].as_u64().unwrap(),
+            )
+        })
         .collect();
     assert_eq!(rows, [("train", 144), ("valid", 12), ("test", 24)]);
     assert_eq!(parts[0]["pictures"]["smallest_side"], 64);
@@ -88,7 +93,10 @@ fn a_template_becomes_a_verified_package_of_pictures() {
     assert_eq!(shown[0]["file"], "data/inkwell_press/02.png");
     assert_eq!(shown[0]["contributor"], "Inkwell Press");
     let planned = project.json(&["train", "--plan"]);
-    assert_eq!((&planned["pictures"], &planned["side"]), (&144.into(), &64.into()));
+    assert_eq!(
+        (&planned["pictures"], &planned["side"]),
+        (&144.into(), &64.into())
+    );
     assert_eq!(planned["steps"], 144);
     let trained = project.train();
     assert_eq!(trained["steps"], 6);
@@ -99,7 +107,10 @@ fn a_template_becomes_a_verified_package_of_pictures() {
     let evaluated = project.json(&["eval", "--vs", "base"]);
     assert_eq!(evaluated["loss"], trained["eval"]["loss"]);
     let made = &evaluated["base"]["made"];
-    assert_eq!((&made["pictures"], &made["styled"]), (&24.into(), &24.into()));
+    assert_eq!(
+        (&made["pictures"], &made["styled"]),
+        (&24.into(), &24.into())
+    );
     let package = project.json(&["package", "--unsigned"]);
     let package = PathBuf::from(package["package"].as_str().unwrap());
     let folder = package.to_str().unwrap();
@@ -116,7 +127,10 @@ fn a_template_becomes_a_verified_package_of_pictures() {
     assert_eq!(manifest["base"]["architecture"], "minit2i");
     assert_eq!(manifest["contributors"].as_array().unwrap().len(), 3);
     let stated = manifest["training"]["hyperparameters"].as_object().unwrap();
-    assert!(stated.contains_key("rank") && !stated.contains_key("max_len"), "{stated:?}");
+    assert!(
+        stated.contains_key("rank") && !stated.contains_key("max_len"),
+        "{stated:?}"
+    );
     let samples = fs::read(package.join("samples.png")).unwrap();
     let samples = read_picture(&samples, &ReadLimits::default()).unwrap();
     assert_eq!((samples.width, samples.height), (4 * 68 - 4, 2 * 68 - 4));
@@ -126,7 +140,10 @@ fn a_template_becomes_a_verified_package_of_pictures() {
     let verified = project.run(&["verify", folder, "--json"]);
     let report: Value = serde_json::from_str(&verified.stdout).unwrap();
     assert_eq!(report["ok"], false, "{report}");
-    assert!(verified.stdout.contains("data/inkwell_press has sha256"), "{report}");
+    assert!(
+        verified.stdout.contains("data/inkwell_press has sha256"),
+        "{report}"
+    );
 }
 
 fn change_a_pixel(path: &Path) {
@@ -151,7 +168,8 @@ fn python_reads_what_is_exported_for_diffusers() {
     for format in ["gguf", "merged"] {
         let refused = project.run(&["export", "--format", format, "--out", "other"]);
         assert_eq!(refused.code, 3, "{}", refused.stderr);
-        let reason = format!("{format} is a form for bases that write text\nhint: use peft or diffusers");
+        let reason =
+            format!("{format} is a form for bases that write text\nhint: use peft or diffusers");
         assert!(refused.stderr.contains(&reason), "{}", refused.stderr);
     }
 }
@@ -172,7 +190,11 @@ fn an_interrupted_training_on_pictures_is_resumed() {
     let mut said = String::new();
     while !said.starts_with("step 2: saved ") {
         said.clear();
-        assert_ne!(errors.read_line(&mut said).unwrap(), 0, "the training ended early");
+        assert_ne!(
+            errors.read_line(&mut said).unwrap(),
+            0,
+            "the training ended early"
+        );
     }
     signal(child.id(), "INT");
     let mut rest = String::new();
@@ -219,7 +241,9 @@ fn what_only_text_has_is_refused_by_name() {
     );
     let split = project.run(&["data", "split", "--out", "parts"]);
     assert!(
-        split.stderr.starts_with("error: `data split` divides files of text, and the data are folders"),
+        split
+            .stderr
+            .starts_with("error: `data split` divides files of text, and the data are folders"),
         "{}",
         split.stderr
     );
@@ -243,8 +267,14 @@ fn damaged_folders_are_named_by_file_and_line() {
         .map(|error| error["message"].as_str().unwrap())
         .collect();
     assert_eq!(errors.len(), 2, "{errors:?}");
-    assert!(errors[0].starts_with("data/inkwell_press/03.png: "), "{errors:?}");
-    assert!(errors[1].starts_with("data/lantern_works/metadata.jsonl:1: "), "{errors:?}");
+    assert!(
+        errors[0].starts_with("data/inkwell_press/03.png: "),
+        "{errors:?}"
+    );
+    assert!(
+        errors[1].starts_with("data/lantern_works/metadata.jsonl:1: "),
+        "{errors:?}"
+    );
     let trained = project.run(&["train"]);
     assert_eq!(trained.code, 3);
     assert!(trained.stderr.contains("03.png"), "{}", trained.stderr);

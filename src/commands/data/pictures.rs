@@ -65,8 +65,10 @@ pub fn check(
     }
     let (mut parts, mut errors) = (Vec::new(), Vec::new());
     for (name, sources) in wanted {
-        let PictureInspection { dataset, errors: found } =
-            PictureDataset::inspect(&sources, model.side());
+        let PictureInspection {
+            dataset,
+            errors: found,
+        } = PictureDataset::inspect(&sources, model.side());
         errors.extend(found);
         let captions = read_captions(&model, &dataset);
         errors.extend(captions.errors);
@@ -172,7 +174,11 @@ fn sources(data: &PictureDataset) -> Vec<SourceFigures> {
 
 /// Pictures that repeat an earlier one of any part.
 fn duplicates(parts: &[PicturePart]) -> Vec<DuplicateRow> {
-    let rows = || parts.iter().flat_map(|part| part.found.rows.iter().map(move |row| (part, row)));
+    let rows = || {
+        parts
+            .iter()
+            .flat_map(|part| part.found.rows.iter().map(move |row| (part, row)))
+    };
     let place = |at: usize| {
         let found = rows().nth(at);
         found.map(|(part, row)| RowPlace {

@@ -27,7 +27,10 @@ const DECIMALS: u8 = 6;
 const CAPTIONS: &[(&str, &str)] = &[
     ("a red star on blue, in ink", "star.png"),
     ("three green circles on white, with dots", "circles.png"),
-    ("a yellow boat at night under the moon, with shadows", "boat.png"),
+    (
+        "a yellow boat at night under the moon, with shadows",
+        "boat.png",
+    ),
     ("a purple heart on orange, in ink", "heart.png"),
 ];
 
@@ -116,7 +119,16 @@ impl DemoScript<'_> {
         for (caption, file) in CAPTIONS {
             let out = self.program.dir().join(file);
             let out = out.to_string_lossy();
-            let args = ["call", caption, "--adapter", TEMPLATE, "--url", url, "-o", &out];
+            let args = [
+                "call",
+                caption,
+                "--adapter",
+                TEMPLATE,
+                "--url",
+                url,
+                "-o",
+                &out,
+            ];
             self.print_command_of(&buyer.program, &args);
             let answer: CallResult = buyer.program.read(project, &args).await?;
             let picture = picture_of(caption, &answer)?;

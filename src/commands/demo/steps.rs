@@ -164,13 +164,31 @@ impl DemoScript<'_> {
             ("classify", POSTS[2]),
             ("chat", POSTS[1]),
         ] {
-            let args = ["call", post, "--adapter", TEMPLATE, "--kind", kind, "--url", &url];
+            let args = [
+                "call",
+                post,
+                "--adapter",
+                TEMPLATE,
+                "--kind",
+                kind,
+                "--url",
+                &url,
+            ];
             let answer = self.call(&project, &buyer, &args).await?;
             report.calls.push(called(kind, &answer)?);
             log.answers.push(answer);
         }
         // Paid by a transfer of its own, for comparison.
-        let args = ["call", POSTS[0], "--adapter", TEMPLATE, "--url", &url, "--scheme", "exact"];
+        let args = [
+            "call",
+            POSTS[0],
+            "--adapter",
+            TEMPLATE,
+            "--url",
+            &url,
+            "--scheme",
+            "exact",
+        ];
         log.answers.push(self.call(&project, &buyer, &args).await?);
         let sold = self.buy_pictures(&project, &buyer, &url, painter, &mut log);
         report.pictures = Some(sold.await?);
@@ -335,7 +353,14 @@ impl DemoScript<'_> {
         let text = format!("{TEMPLATE}={text}");
         let pictures = format!("{}={pictures}", pictures::TEMPLATE);
         let args = [
-            "serve", "--local", "--port", "0", "--adapter", &text, "--adapter", &pictures,
+            "serve",
+            "--local",
+            "--port",
+            "0",
+            "--adapter",
+            &text,
+            "--adapter",
+            &pictures,
         ];
         self.step(7, "One server sells both", &[]);
         self.print_shell_line(&format!("cd ../{TEMPLATE}"));

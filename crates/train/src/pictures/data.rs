@@ -218,7 +218,12 @@ impl PictureDataset {
         let clusters = self.clusters();
         let sources = self.sources.iter().enumerate();
         let locked = sources.map(|(index, source)| {
-            let rows = || self.rows.iter().enumerate().filter(move |(_, row)| row.source == index);
+            let rows = || {
+                self.rows
+                    .iter()
+                    .enumerate()
+                    .filter(move |(_, row)| row.source == index)
+            };
             let distinct = rows().filter(|(at, _)| clusters[*at] == *at).count();
             let bytes: usize = rows().map(|(_, row)| row.canonical_line().len()).sum();
             let path = source.path.strip_prefix(root).unwrap_or(&source.path);
@@ -279,7 +284,8 @@ fn grid(picture: &Picture) -> Vec<i16> {
     let mut means = Vec::with_capacity(GRID * GRID * 3);
     for row in 0..GRID {
         for column in 0..GRID {
-            let rows = row * height / GRID..((row + 1) * height / GRID).max(row * height / GRID + 1);
+            let rows =
+                row * height / GRID..((row + 1) * height / GRID).max(row * height / GRID + 1);
             let first = column * width / GRID;
             let columns = first..((column + 1) * width / GRID).max(first + 1);
             let (mut sums, mut count) = ([0u32; 3], 0);

@@ -105,7 +105,10 @@ pub fn sample_sheet(
             pictures.push((row, column, picture));
         }
     }
-    Ok(encode_png(&sheet(&pictures, count, model.side() as usize), &[])?)
+    Ok(encode_png(
+        &sheet(&pictures, count, model.side() as usize),
+        &[],
+    )?)
 }
 
 /// Pictures at their rows and columns, on white.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use openlora_diffusion::{
-    CONFIG_FILE, CaptionEmbedding, ImageAdapter, ImageAdapterConfig, ImageModel, TextEncoder,
+    CONFIG_FILE, CaptionEmbedding, DiffusionError, ImageAdapter, ImageAdapterConfig, ImageModel,
+    TextEncoder,
 };
 use openlora_model::{
     PictureBase,
@@ -35,7 +36,7 @@ impl PictureModel {
             (Some(file), true) => files::read(file.as_path())?,
             _ => {
                 let reason = "the weights are in several files; expected one".to_owned();
-                return Err(openlora_diffusion::DiffusionError::Weights { reason }.into());
+                return Err(DiffusionError::Weights { reason }.into());
             }
         };
         Ok(Self {
@@ -54,8 +55,13 @@ impl PictureModel {
     /// # Errors
     ///
     /// A caption without tokens, or with too many.
-    pub fn caption(&self, text: &str) -> Result<CaptionEmbedding, TrainError> {
-        Ok(self.captions.encode(text)?)
+    pub fn caption(&self, text: &str) -> Result<CaptionEmbedding, DiffusionError> {
+        let read = self.captions.encode(text)?;
+        let (found, most) = (read.tokens(), self.denoiser.config().prompt_length);
+        match found > most {
+            true => Err(DiffusionError::CaptionTooLong { found, most }),
+            false => Ok(read),
+        }
     }
 
     /// Fresh factors for these settings.
