@@ -35,6 +35,8 @@ pub struct PictureRow {
     pub picture: Picture,
     /// SHA-256 of the size and the pixels as they were read, hex.
     pub digest: String,
+    /// SHA-256 of that digest and the caption: identifies the row where it cannot be shown.
+    pub content_hash: [u8; 32],
 }
 
 impl PictureRow {
@@ -258,6 +260,11 @@ fn row(source: usize, read: CaptionedPicture) -> PictureRow {
         width: read.original_width,
         height: read.original_height,
         digest: hex::encode(read.digest),
+        content_hash: Sha256::new()
+            .chain_update(read.digest)
+            .chain_update(&read.caption)
+            .finalize()
+            .into(),
         caption: read.caption,
         picture: read.picture,
     }
