@@ -3,7 +3,7 @@
 use super::{
     audit::AuditRequest,
     bench::BenchRequest,
-    call::{self, CallRequest},
+    call::{self, CallRequest, pictures::PictureOptions},
     channel::{ChannelRequest, OpenRequest},
     chat::ConversationRequest,
     claim::{ClaimRequest, PoolAction},
@@ -120,6 +120,7 @@ impl From<ExportArgs> for ExportRequest {
                 AdapterFormatArg::Peft => AdapterFormat::Peft,
                 AdapterFormatArg::Merged => AdapterFormat::Merged,
                 AdapterFormatArg::Gguf => AdapterFormat::Gguf,
+                AdapterFormatArg::Diffusers => AdapterFormat::Diffusers,
             },
             out: args.out,
         }
@@ -310,12 +311,21 @@ impl From<CallArgs> for CallRequest {
             kind: args.kind.map(|kind| match kind {
                 CallKindArg::Chat => call::CallTask::Chat,
                 CallKindArg::Classify => call::CallTask::Classify,
+                CallKindArg::Image => call::CallTask::Image,
             }),
             max_price: args.max_price,
             max_deposit: args.max_deposit,
             max_tokens: args.max_tokens,
             temperature: args.temperature,
             system: args.system,
+            pictures: PictureOptions {
+                out: args.out,
+                pictures: args.pictures,
+                size: args.size,
+                steps: args.steps,
+                guidance: args.guidance,
+                seed: args.seed,
+            },
             stream: args.stream,
             static_shares: args.static_shares,
             scheme: match args.scheme {

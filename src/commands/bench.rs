@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     CommandContext, project,
-    serve::{self, engine_choice::ChosenEngine},
+    serve::{self, ServedBases, TextBase, engine_choice::ChosenEngine, makes_pictures},
 };
 use openlora_core::error::{ExitClass, ExitStatus, Failure};
 use openlora_engine::{Engine, EngineSpec};
@@ -108,7 +108,18 @@ fn choose(context: &CommandContext, request: &BenchRequest) -> Result<Vec<Chosen
     if !named && RunDir::newest_metrics(&project::runs(context)).is_none() {
         return Ok(Vec::new());
     }
-    serve::choose(context, &request.adapters, request.folder.as_deref())
+    let chosen = serve::choose(context, &request.adapters, request.folder.as_deref())?;
+    match chosen.iter().find(|one| makes_pictures(&one.adapter)) {
+        None => Ok(chosen),
+        Some(one) => {
+            let message = format!(
+                "{} makes pictures, expected adapters for text: tokens are measured",
+                one.name
+            );
+            Err(Failure::new(ExitClass::BadInput, message)
+                .with_hint("name adapters for text: --adapter NAME=PATH"))
+        }
+    }
 }
 
 impl BenchSubject {
@@ -136,7 +147,14 @@ impl BenchSubject {
                 engines: vec![loaded.engine],
             });
         }
-        let loaded = serve::load_free(context, engine, base.clone(), chosen).await?;
+        let bases = ServedBases {
+            text: Some(TextBase {
+                base: base.clone(),
+                engine,
+            }),
+            pictures: None,
+        };
+        let loaded = serve::load_free(context, bases, chosen).await?;
         let identity = loaded.first().map(|one| one.identity.clone());
         let none = || Failure::new(ExitClass::Internal, "no adapter was loaded");
         let identity = identity.ok_or_else(none)?;

@@ -4,6 +4,8 @@ mod answer;
 pub(super) mod client;
 pub(super) mod limits;
 mod pay;
+pub mod pictures;
+pub mod png_receipt;
 mod stream;
 
 use std::io::{IsTerminal, Read};
@@ -11,7 +13,7 @@ use std::io::{IsTerminal, Read};
 use serde_json::{Value, json};
 
 use super::{CommandContext, market, payer::PayerRequest};
-pub use answer::{AdapterAnswer, CallResult, LabelProbability, SentRequest};
+pub use answer::{AdapterAnswer, CallResult, LabelProbability, PictureResult, SentRequest};
 use client::{CallParams, ServerClient, text_at};
 use openlora_core::{
     error::{ExitClass, ExitStatus, Failure},
@@ -19,14 +21,17 @@ use openlora_core::{
 };
 use openlora_market::{AdapterReference, RegisteredPayee};
 use openlora_payments::payer::{PayerStore, SchemeChoice};
-use openlora_serve::{PublishedReceipt, similar::closest};
+use openlora_serve::{PublishedReceipt, PublishedUsage, similar::closest};
+use openlora_tui::figures::counted;
 use pay::{PaidResponse, buy, resume};
+use pictures::{IMAGES, PictureFiles, PictureOptions};
 
 /// The kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallTask {
     Chat,
     Classify,
+    Image,
 }
 
 /// The request of `call` besides settings.
@@ -47,6 +52,7 @@ pub struct CallRequest {
     pub max_tokens: Option<u32>,
     pub temperature: Option<f64>,
     pub system: Option<String>,
+    pub pictures: PictureOptions,
     /// Print the answer while it is streamed, as on a terminal.
     pub stream: bool,
     /// Ask for static shares: the server computes and publishes no sketch of the call.
@@ -94,6 +100,7 @@ async fn call_model(
     match request.kind.unwrap_or_else(|| trained_for(model)) {
         CallTask::Chat => chat(context, client, request, model, prompt).await?,
         CallTask::Classify => classify(context, client, request, model, prompt).await?,
+        CallTask::Image => image(context, client, request, model, prompt).await?,
     }
     Ok(ExitStatus::Success)
 }
@@ -147,10 +154,15 @@ async fn again(
     let attempt = PayerStore::open(&context.dirs.data)?.attempt_named(id)?;
     let client = ServerClient::new(context, Some(&attempt.order.seller.server))?;
     let body: Value = serde_json::from_str(&attempt.order.body).unwrap_or_default();
-    let form = OutputFormat {
-        stream: body["stream"].as_bool().unwrap_or_default(),
-        labels: attempt.order.path == CLASSIFY,
+    let form = match attempt.order.path.as_str() {
+        CLASSIFY => OutputFormat::Labels,
+        IMAGES => OutputFormat::Pictures(PictureFiles::check(context, request)?),
+        _ if body["stream"].as_bool().unwrap_or_default() => OutputFormat::Stream,
+        _ => OutputFormat::Text,
     };
+    if !matches!(form, OutputFormat::Pictures(_)) {
+        request.pictures.refuse("a call for text or labels")?;
+    }
     let sent = SentRequest {
         path: attempt.order.path.clone(),
         body,
@@ -234,6 +246,7 @@ fn choose<'a>(models: &'a [Value], wanted: Option<&str>) -> Result<&'a Value, Fa
 fn trained_for(model: &Value) -> CallTask {
     match model.pointer("/task/kind").and_then(Value::as_str) {
         Some("classify") => CallTask::Classify,
+        Some("image") => CallTask::Image,
         _ => CallTask::Chat,
     }
 }
@@ -245,6 +258,7 @@ async fn chat(
     model: &Value,
     prompt: &str,
 ) -> Result<(), Failure> {
+    request.pictures.refuse("a chat")?;
     let mut messages = Vec::new();
     if let Some(system) = &request.system {
         messages.push(json!({ "role": "system", "content": system }));
@@ -272,9 +286,9 @@ async fn chat(
         body: body.to_string(),
     };
     let bought = buy(context, client, request, &wanted).await?;
-    let form = OutputFormat {
-        stream,
-        labels: false,
+    let form = match stream {
+        true => OutputFormat::Stream,
+        false => OutputFormat::Text,
     };
     let path = wanted.path;
     let counter = CallSession {
@@ -293,17 +307,8 @@ async fn classify(
     model: &Value,
     prompt: &str,
 ) -> Result<(), Failure> {
-    let chat_only = [
-        ("--system", request.system.is_some()),
-        ("--max-tokens", request.max_tokens.is_some()),
-        ("--temperature", request.temperature.is_some()),
-    ];
-    if let Some((flag, _)) = chat_only.iter().find(|(_, given)| *given) {
-        let message = format!("{flag} has no meaning in a classification");
-        return Err(Failure::new(ExitClass::Usage, message).with_hint(format!(
-            "leave {flag} out, or ask for a chat with --kind chat"
-        )));
-    }
+    refuse_chat_options(request, "a classification")?;
+    request.pictures.refuse("a classification")?;
     let mut body = json!({ "model": model["id"], "input": prompt });
     if request.static_shares {
         body["attribution"] = json!("static");
@@ -314,10 +319,6 @@ async fn classify(
         body: body.to_string(),
     };
     let bought = buy(context, client, request, &wanted).await?;
-    let form = OutputFormat {
-        stream: false,
-        labels: true,
-    };
     let path = wanted.path;
     let counter = CallSession {
         context,
@@ -325,16 +326,61 @@ async fn classify(
         request,
         sent: SentRequest { path, body },
     };
-    counter.take(bought, form).await
+    counter.take(bought, OutputFormat::Labels).await
+}
+
+async fn image(
+    context: &CommandContext,
+    client: &ServerClient,
+    request: &CallRequest,
+    model: &Value,
+    prompt: &str,
+) -> Result<(), Failure> {
+    refuse_chat_options(request, "a picture")?;
+    let files = PictureFiles::check(context, request)?;
+    let mut body = request.pictures.body(model, prompt);
+    if request.static_shares {
+        body["attribution"] = json!("static");
+    }
+    let wanted = CallParams {
+        adapter: text_at(model, "id").to_owned(),
+        path: IMAGES.to_owned(),
+        body: body.to_string(),
+    };
+    let bought = buy(context, client, request, &wanted).await?;
+    let path = wanted.path;
+    let counter = CallSession {
+        context,
+        client,
+        request,
+        sent: SentRequest { path, body },
+    };
+    counter.take(bought, OutputFormat::Pictures(files)).await
+}
+
+fn refuse_chat_options(request: &CallRequest, what: &str) -> Result<(), Failure> {
+    let chat_only = [
+        ("--system", request.system.is_some()),
+        ("--max-tokens", request.max_tokens.is_some()),
+        ("--temperature", request.temperature.is_some()),
+    ];
+    let Some((flag, _)) = chat_only.iter().find(|(_, given)| *given) else {
+        return Ok(());
+    };
+    let message = format!("{flag} has no meaning in {what}");
+    Err(Failure::new(ExitClass::Usage, message).with_hint(format!(
+        "leave {flag} out, or ask for a chat with --kind chat"
+    )))
 }
 
 const CLASSIFY: &str = "/v1/classify";
 
 /// How an answer is delivered.
-#[derive(Clone, Copy)]
-struct OutputFormat {
-    stream: bool,
-    labels: bool,
+enum OutputFormat {
+    Text,
+    Stream,
+    Labels,
+    Pictures(PictureFiles),
 }
 
 /// A completely received answer.
@@ -358,10 +404,11 @@ impl CallSession<'_> {
         let mut screen = stream::StreamScreen::default();
         loop {
             let PaidResponse { response, account } = bought;
-            let told = match form {
-                OutputFormat { labels: true, .. } => self.labels(response).await,
-                OutputFormat { stream: true, .. } => self.streamed(response, &mut screen).await,
-                OutputFormat { .. } => self.text(response).await,
+            let told = match &form {
+                OutputFormat::Labels => self.labels(response).await,
+                OutputFormat::Stream => self.streamed(response, &mut screen).await,
+                OutputFormat::Text => self.text(response).await,
+                OutputFormat::Pictures(files) => self.pictures(response, files).await,
             };
             match told {
                 Ok(told) => return self.close(account, told).await,
@@ -427,6 +474,21 @@ impl CallSession<'_> {
         })
     }
 
+    async fn pictures(
+        &self,
+        response: reqwest::Response,
+        files: &PictureFiles,
+    ) -> Result<CompleteAnswer, Failure> {
+        let payment = pay::ChargeSource::in_header(&response);
+        let answer = self.client.json(response).await?;
+        let pictures = files.take(self.context, self.client, &answer)?;
+        Ok(CompleteAnswer {
+            answer,
+            payment,
+            said: AdapterAnswer::Pictures { pictures },
+        })
+    }
+
     /// Concludes the payment, stores the receipt, and prints the JSON result or the closing note.
     async fn close(
         self,
@@ -471,7 +533,7 @@ impl CallSession<'_> {
         };
         let usage = match &receipt {
             Some(receipt) => receipt.usage,
-            None => client.typed(&answer["usage"])?,
+            None => pictures::stated_usage(client, &answer["usage"])?,
         };
         if context.printer.is_json() {
             context.printer.json(&CallResult {
@@ -488,11 +550,25 @@ impl CallSession<'_> {
                 true => format!(", receipt {}", clean_line(&id)),
                 false => String::new(),
             };
-            context.printer.note(format!(
-                "{} + {} tokens, paid {shown}{kept}",
-                usage.prompt_tokens, usage.completion_tokens
-            ));
+            context
+                .printer
+                .note(format!("{}, paid {shown}{kept}", work_of(&usage)));
         }
         closed.map_or(Ok(()), |closed| closed.shown_to_caller())
+    }
+}
+
+/// What was counted, in words.
+pub(super) fn work_of(usage: &PublishedUsage) -> String {
+    let tokens = usage.prompt_tokens;
+    match usage.pictures {
+        Some(pictures) => {
+            let evaluations = usage.evaluations.map_or(String::new(), |it| {
+                format!(", {}", counted(it, "evaluation"))
+            });
+            let pictures = counted(pictures, "picture");
+            format!("{tokens} prompt tokens, {pictures}{evaluations}")
+        }
+        None => format!("{tokens} + {} tokens", usage.completion_tokens),
     }
 }

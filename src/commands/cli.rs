@@ -575,7 +575,7 @@ pub struct ExportArgs {
     /// Package, run, or folder of an adapter; the latest run when left out
     #[arg(value_name = "PKG|RUN")]
     pub adapter: Option<PathBuf>,
-    /// peft: the adapter's folder; merged: the base with the adapter added; gguf: an adapter file of llama.cpp
+    /// peft: the adapter's folder; merged: the base with the adapter added; gguf: an adapter file of llama.cpp; diffusers: the adapter file of diffusers, for pictures
     #[arg(long, value_name = "FORMAT")]
     pub format: AdapterFormatArg,
     /// New folder, or new file for gguf
@@ -591,6 +591,7 @@ pub enum AdapterFormatArg {
     Peft,
     Merged,
     Gguf,
+    Diffusers,
 }
 
 #[derive(Debug, Args)]
@@ -868,6 +869,9 @@ pub struct ServeArgs {
     /// Fetch what the network's registry registers when it is first called
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "network")]
     pub from_registry: Option<String>,
+    /// Served content filter that reads prompts for pictures before anything is charged
+    #[arg(long, value_name = "NAME")]
+    pub prompt_filter: Option<String>,
     /// What computes answers: auto, mistralrs or native
     #[arg(long, value_name = "NAME")]
     pub engine: Option<String>,
@@ -973,13 +977,13 @@ pub struct ChatArgs {
 
 #[derive(Debug, Args)]
 pub struct CallArgs {
-    /// What to say or classify; `-` reads standard input
+    /// What to say, classify or draw; `-` reads standard input
     #[arg(required_unless_present = "again")]
     pub prompt: Option<String>,
     /// Ask again for the answer to a call that was paid and not answered, with the same payment
     #[arg(long, value_name = "ID", conflicts_with_all = [
         "prompt", "url", "adapter", "kind", "max_tokens", "temperature", "system", "stream",
-        "static_shares",
+        "static_shares", "pictures", "size", "steps", "guidance", "seed",
     ])]
     pub again: Option<String>,
     /// Server address; the project's own when left out
@@ -1008,6 +1012,24 @@ pub struct CallArgs {
     /// System message
     #[arg(long, value_name = "TEXT")]
     pub system: Option<String>,
+    /// File for a picture; several pictures have numbers before its extension
+    #[arg(short = 'o', long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Number of pictures
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub pictures: Option<u32>,
+    /// Width and height of a picture in pixels, such as 64x64
+    #[arg(long, value_name = "WxH")]
+    pub size: Option<String>,
+    /// Integration steps of a picture
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub steps: Option<u32>,
+    /// Weight of the prompt in a picture; 1 is none and takes half the work
+    #[arg(long, value_name = "F", value_parser = number)]
+    pub guidance: Option<f64>,
+    /// Seed of a picture: the same one gives the same picture
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
     /// Show the answer while it comes, as a terminal does anyway
     #[arg(long)]
     pub stream: bool,
@@ -1260,6 +1282,7 @@ pub struct ReplayArgs {
 pub enum CallKindArg {
     Chat,
     Classify,
+    Image,
 }
 
 #[derive(Debug, Subcommand)]
@@ -1534,6 +1557,11 @@ impl CliCommand {
                     "serve.from_registry",
                     "--from-registry",
                     args.from_registry.as_deref(),
+                ),
+                SettingFlag(
+                    "serve.prompt_filter",
+                    "--prompt-filter",
+                    args.prompt_filter.as_deref(),
                 ),
             ]),
             Self::Proxy(args) => overrides([

@@ -1,6 +1,7 @@
 //! `data check`, `preview` and `split`: inspection and preparation of training data.
 
 mod check;
+mod pictures;
 mod report;
 mod split;
 
@@ -10,10 +11,11 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
 pub use check::check;
+pub use pictures::PicturePreview;
 pub use report::DataReport as CheckReport;
 pub use split::{SplitReport, SplitRequest, split};
 
-use super::{CommandContext, named_paths, project};
+use super::{CommandContext, named_paths, picture_project, project};
 use crate::commands::settings::Settings;
 use openlora_core::{
     error::{ExitClass, ExitStatus, Failure},
@@ -43,6 +45,14 @@ pub struct PreviewRequest {
     pub rows: usize,
 }
 
+/// A shown row, of text or of a picture.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[serde(untagged)]
+pub enum ShownRow {
+    Text(RowPreview),
+    Picture(PicturePreview),
+}
+
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct RowPreview {
     row: usize,
@@ -58,11 +68,15 @@ pub struct RowPreview {
 
 /// Shows rows as the model sees them.
 pub fn preview(context: &CommandContext, request: &PreviewRequest) -> Result<ExitStatus, Failure> {
-    let dataset = dataset::load(&sources(context, &request.files)?)?;
+    let sources = sources(context, &request.files)?;
+    if picture_project::makes_pictures(&context.settings, &sources) {
+        return pictures::preview(context, &sources, request);
+    }
+    let dataset = dataset::load(&sources)?;
     let options = encode_options(&context.settings)?;
     tell_unlearned(context, &dataset, options.loss);
     let task = Task::resolve(&dataset, &project::task_wish(&context.settings))?;
-    let chosen = chosen(&dataset, request)?;
+    let chosen = chosen(dataset.rows.len(), request)?;
     let codec = open_codec(context)?;
     let rows = PreviewedRows {
         options,
@@ -129,10 +143,9 @@ impl PreviewedRows {
 
 /// Positions of the rows to show.
 fn chosen(
-    dataset: &Dataset,
+    last: usize,
     request: &PreviewRequest,
 ) -> Result<std::ops::RangeInclusive<usize>, Failure> {
-    let last = dataset.rows.len();
     match request.row {
         None => Ok(1..=request.rows.min(last)),
         Some(row) if (1..=last).contains(&row) => Ok(row..=row),

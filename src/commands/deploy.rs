@@ -34,7 +34,7 @@ use openlora_core::{
 };
 use openlora_distribution::{DistributionError, PackageLocation};
 use openlora_ledger::event::ReleaseDeployment;
-use openlora_package::{Package, release::SigningDomain};
+use openlora_package::{Manifest, Package, release::SigningDomain};
 use openlora_release::agent::plan_agent;
 use openlora_release::deploy::{
     CallValue, DeployContext, DeployError, DeployOptions, DeployPlan, DeployStep, FeeQuote,
@@ -150,7 +150,7 @@ pub async fn run(context: &CommandContext, request: DeployRequest) -> Result<Exi
     }
     let options = DeployOptions {
         remembered: remembered(&tx_context, &params),
-        price: price(context, &tx_context.chain).await?,
+        price: price(context, &tx_context.chain, &package.manifest).await?,
         ..wish
     };
     let options = DeployOptions {
@@ -264,13 +264,22 @@ async fn place_of_download(
     Ok(location.to_string())
 }
 
-/// The price of 1 000 generated tokens for the registry. It is zero only if the settings say zero:
+/// The price of 1 000 generated tokens, or of a picture, for the registry. It is zero only if the settings say zero:
 /// a missing token or a differing number of decimals must not make the calls free.
-async fn price(context: &CommandContext, chain: &Chain) -> Result<u128, Failure> {
+async fn price(
+    context: &CommandContext,
+    chain: &Chain,
+    manifest: &Manifest,
+) -> Result<u128, Failure> {
     /// Decimals of the registry's price.
     const DECIMALS: u8 = 6;
     let network = &chain.network;
-    let setting = &context.settings.pricing.completion;
+    let pricing = &context.settings.pricing;
+    let makes_pictures = manifest.base.makes_pictures();
+    let setting = match makes_pictures {
+        true => &pricing.image,
+        false => &pricing.completion,
+    };
     let is_free = from_units(&setting.value, u8::MAX) == Some(0);
     if network.token.is_none() && is_free {
         return Ok(0);
@@ -280,7 +289,11 @@ async fn price(context: &CommandContext, chain: &Chain) -> Result<u128, Failure>
         Failure { message, ..failure }
     })?;
     check_decimals(chain, token).await?;
-    let Amount(price) = prices(context, token)?.completion;
+    let all = prices(context, token)?;
+    let Amount(price) = match makes_pictures {
+        true => all.image,
+        false => all.completion,
+    };
     let times = 10u128.checked_pow(u32::from(token.decimals.abs_diff(DECIMALS)));
     let stated = times.and_then(|times| match token.decimals < DECIMALS {
         true => price.checked_mul(times),

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use super::{
     CommandContext,
     data::{tell_long, tell_unlearned},
-    figures, project,
+    figures, picture_project, project,
 };
 use crate::commands::settings::Settings;
 use openlora_core::error::{ExitClass, ExitStatus, Failure};
 use openlora_model::{
-    adapter,
+    adapter::{self, LoraAdapter},
     dataset::{DataError, RowFault, Task, encode::EncodeOptions},
     text::TextCodec,
 };
@@ -19,6 +19,7 @@ use openlora_train::{
     TrainConfig, TrainError,
     evaluate::{EvalFigures, EvalReport, EvalSet},
     load_with_adapter,
+    pictures::{HeldOutPictures, PictureEvalReport},
 };
 
 /// The command-line request besides settings.
@@ -46,6 +47,9 @@ fn work(context: &CommandContext, request: &EvalRequest) -> Result<ExitStatus, F
     let settings = &context.settings;
     let folder = folder(context, request.adapter.as_deref())?;
     let adapter = adapter::read(&folder)?;
+    if adapter.task.as_ref().is_some_and(|card| card.task == Task::Image) {
+        return on_pictures(context, request, &adapter);
+    }
     let columns = project::columns(settings, false)?;
     let Some(rows) = project::held_out(context, &request.data, &columns)? else {
         return Err(TrainError::EvalNeeds {
@@ -76,6 +80,48 @@ fn work(context: &CommandContext, request: &EvalRequest) -> Result<ExitStatus, F
     progress.finish();
     print_report(context, &report);
     require_gain(&report, least)
+}
+
+/// Measures an adapter that makes pictures.
+fn on_pictures(
+    context: &CommandContext,
+    request: &EvalRequest,
+    adapter: &LoraAdapter,
+) -> Result<ExitStatus, Failure> {
+    picture_project::refuse_text_settings(context)?;
+    let opened = picture_project::open(context, None)?;
+    adapter::verify_base(adapter, &opened.base.digest)?;
+    let model = &opened.model;
+    let held_out = picture_project::held_out(context, &request.data, model.side())?;
+    let Some(held_out) = held_out else {
+        return Err(TrainError::EvalNeeds {
+            what: "held-out pictures",
+        }
+        .into());
+    };
+    let set = HeldOutPictures::new(model, &held_out)?;
+    if set.is_empty() {
+        return Err(TrainError::EvalNeeds {
+            what: "at least one picture",
+        }
+        .into());
+    }
+    let factors = model.adapter(&opened.base, adapter)?;
+    let least = context.settings.eval.min_gain;
+    let with_base = request.vs_base || least.is_some();
+    let models = if with_base { 2 } else { 1 };
+    let mut progress = context.printer.progress("evaluating", models * set.len() as u64);
+    let mut count = |done: u64, _| progress.update(done, "");
+    let report = match with_base {
+        true => set.compare(model, &factors, &mut count)?,
+        false => PictureEvalReport::new(set.evaluate(model, Some(&factors), &mut count)?, None),
+    };
+    progress.finish();
+    match context.printer.is_json() {
+        true => context.printer.json(&report),
+        false => figures::print_pictures(&context.printer, &report),
+    }
+    require(report.gain, least, "the loss falls by a part of")
 }
 
 /// Rows are encoded as those of the training were, as far as that is known and the command line does
@@ -148,16 +194,20 @@ fn print_report(context: &CommandContext, report: &EvalReport) {
 }
 
 fn require_gain(report: &EvalReport, least: Option<f64>) -> Result<ExitStatus, Failure> {
-    let (Some(gain), Some(least)) = (report.gain, least) else {
+    let what = match report.adapter {
+        EvalFigures::Labels(_) => "accuracy gains",
+        EvalFigures::Text(_) => "nats per token: the adapter saves",
+    };
+    require(report.gain, least, what)
+}
+
+fn require(gain: Option<f64>, least: Option<f64>, what: &str) -> Result<ExitStatus, Failure> {
+    let (Some(gain), Some(least)) = (gain, least) else {
         return Ok(ExitStatus::Success);
     };
     if gain >= least {
         return Ok(ExitStatus::Success);
     }
-    let what = match report.adapter {
-        EvalFigures::Labels(_) => "accuracy gains",
-        EvalFigures::Text(_) => "nats per token: the adapter saves",
-    };
     let message = format!("{what} {gain:.4} over the base, at least {least:.4} was demanded");
     Err(Failure::new(ExitClass::Gate, message)
         .with_hint("train longer, add data, or lower --min-gain"))

@@ -251,7 +251,7 @@ fn show_adapter(printer: &Printer, adapter: &AdapterView, symbol: &str) {
         printer.line(format!("served at     {place}"));
     }
     for release in &adapter.releases {
-        show_release(printer, release, symbol);
+        show_release(printer, release, adapter.task.as_deref(), symbol);
     }
     // The anchor contract checks the order of roots, not their content.
     for anchored in &adapter.anchored {
@@ -275,7 +275,15 @@ fn places(adapter: &AdapterView) -> Vec<&str> {
     places
 }
 
-fn show_release(printer: &Printer, release: &ReleaseView, symbol: &str) {
+/// What a registered price is for.
+pub(super) fn priced_work(task: Option<&str>) -> &'static str {
+    match task {
+        Some("image") => "a picture",
+        _ => "1000 generated tokens",
+    }
+}
+
+fn show_release(printer: &Printer, release: &ReleaseView, task: Option<&str>, symbol: &str) {
     printer.line(format!(
         "version {:<5} {}, manifest sha256 {}",
         release.version,
@@ -283,8 +291,9 @@ fn show_release(printer: &Printer, release: &ReleaseView, symbol: &str) {
         release.manifest_sha256
     ));
     printer.line(format!(
-        "  price       {} {symbol} for 1000 generated tokens",
-        shown_amount(&release.price, 6)
+        "  price       {} {symbol} for {}",
+        shown_amount(&release.price, 6),
+        priced_work(task)
     ));
     printer.line(format!("  splitter    {}", release.splitter));
     for share in &release.shares {

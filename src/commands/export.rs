@@ -12,8 +12,10 @@ use openlora_core::{
 use openlora_model::{
     BaseModel,
     adapter::{self, LoraAdapter},
+    dataset::Task,
     export::{
-        AdapterExportError, GgufAdapterNames, WrittenExport, write_gguf, write_merged, write_peft,
+        AdapterExportError, GgufAdapterNames, WrittenExport, write_diffusers, write_gguf,
+        write_merged, write_peft,
     },
 };
 use openlora_package::{BaseFacts, MANIFEST_FILE, Manifest};
@@ -37,6 +39,26 @@ pub enum AdapterFormat {
     Merged,
     /// An adapter file of llama.cpp.
     Gguf,
+    /// The adapter file of diffusers, for adapters that make pictures.
+    Diffusers,
+}
+
+impl AdapterFormat {
+    /// Refuses a form that only adapters for text have.
+    fn require_form_of(self, adapter: &LoraAdapter) -> Result<(), AdapterExportError> {
+        let form = match self {
+            Self::Peft | Self::Diffusers => return Ok(()),
+            Self::Merged => "merged",
+            Self::Gguf => "gguf",
+        };
+        match adapter.task.as_ref().map(|card| &card.task) {
+            Some(Task::Image) => Err(AdapterExportError::PicturesOnly {
+                dir: adapter.dir.clone(),
+                form,
+            }),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What `--json` prints.
@@ -48,7 +70,7 @@ pub struct ExportReport {
     files: Vec<String>,
     /// Size of all of them.
     bytes: u64,
-    /// The base that was used; absent for `peft`, which needs none.
+    /// The base that was used; absent for `peft` and `diffusers`, which need none.
     base: Option<String>,
 }
 
@@ -65,6 +87,7 @@ pub async fn run(context: &CommandContext, request: ExportRequest) -> Result<Exi
 fn work(context: &CommandContext, request: &ExportRequest) -> Result<ExportReport, Failure> {
     let source = ExportSource::open(context, request.adapter.as_deref())?;
     let out = named_paths::absolute(context, &request.out);
+    request.format.require_form_of(&source.adapter)?;
     let (written, base) = match request.format {
         AdapterFormat::Peft => {
             source.require_usable(None)?;
@@ -85,6 +108,10 @@ fn work(context: &CommandContext, request: &ExportRequest) -> Result<ExportRepor
             };
             let written = write_gguf(&source.adapter, &base, &names, &out)?;
             (written, Some(base.id))
+        }
+        AdapterFormat::Diffusers => {
+            source.require_usable(None)?;
+            (write_diffusers(&source.adapter, &out)?, None)
         }
     };
     Ok(ExportReport {
@@ -192,6 +219,7 @@ fn print_report(context: &CommandContext, report: &ExportReport) {
         AdapterFormat::Peft => "load it with PeftModel.from_pretrained(base, DIR)",
         AdapterFormat::Merged => "load it with AutoModelForCausalLM.from_pretrained(DIR)",
         AdapterFormat::Gguf => "load it with `llama-cli --model BASE.gguf --lora FILE`",
+        AdapterFormat::Diffusers => "load it with pipeline.load_lora_weights(DIR)",
     };
     printer.hint(hint);
 }

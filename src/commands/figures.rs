@@ -3,7 +3,10 @@
 use anstyle::Style;
 
 use crate::commands::printer::Printer;
-use openlora_train::evaluate::{EvalFigures, EvalReport, TextFigures, scores::LabelScores};
+use openlora_train::{
+    evaluate::{EvalFigures, EvalReport, TextFigures, scores::LabelScores},
+    pictures::{PictureEvalReport, PictureFigures},
+};
 
 const BOLD: Style = Style::new().bold();
 
@@ -21,8 +24,16 @@ pub fn print(printer: &Printer, report: &EvalReport) {
     }
 }
 
+/// Prints the figures of an adapter that makes pictures next to those of its base.
+pub fn print_pictures(printer: &Printer, report: &PictureEvalReport) {
+    let PictureEvalReport { adapter, base, .. } = report;
+    heading(printer, &format!("{} pictures", adapter.pictures), base.is_some());
+    let loss = |figures: &PictureFigures| figures.loss;
+    figure(printer, "loss", loss(adapter), base.as_ref().map(loss), 4);
+}
+
 fn labels(printer: &Printer, adapter: &LabelScores, base: Option<&LabelScores>) {
-    heading(printer, adapter.rows, base.is_some());
+    heading(printer, &format!("{} rows", adapter.rows), base.is_some());
     let row =
         |name, of: fn(&LabelScores) -> f64| figure(printer, name, of(adapter), base.map(of), 3);
     row("accuracy", |scores| scores.accuracy);
@@ -34,15 +45,14 @@ fn labels(printer: &Printer, adapter: &LabelScores, base: Option<&LabelScores>) 
 }
 
 fn text(printer: &Printer, adapter: &TextFigures, base: Option<&TextFigures>) {
-    heading(printer, adapter.rows, base.is_some());
+    heading(printer, &format!("{} rows", adapter.rows), base.is_some());
     let row =
         |name, of: fn(&TextFigures) -> f64| figure(printer, name, of(adapter), base.map(of), 3);
     row("loss", |figures| figures.loss);
     row("perplexity", |figures| figures.perplexity);
 }
 
-fn heading(printer: &Printer, rows: u64, compared: bool) {
-    let rows = format!("{rows} rows");
+fn heading(printer: &Printer, rows: &str, compared: bool) {
     let base = if compared {
         format!("{:>10}", "base")
     } else {

@@ -19,6 +19,7 @@ use openlora_core::{
     atomic::{self, FolderDraft},
     error::{ExitClass, ExitStatus, Failure},
 };
+use openlora_model::nano::PICO;
 
 /// The template and the target folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,7 +60,13 @@ pub fn run(context: &CommandContext, request: &InitRequest) -> Result<ExitStatus
         None => asked(context, request)?,
     };
     let dir = dir.unwrap_or_else(|| PathBuf::from(template.name));
-    let base = request.base.as_deref().filter(|base| *base != "nano");
+    let base = request.base.as_deref().filter(|base| *base != template.base);
+    if let (true, Some(other)) = (template.base == PICO, base) {
+        let name = template.name;
+        let message = format!("the template `{name}` is written for the base `{PICO}`, not {other}");
+        return Err(Failure::new(ExitClass::Usage, message)
+            .with_hint("leave --base out, and set base.id in its openlora.toml to another base that makes pictures"));
+    }
     let base = base
         .map(|base| SizedBase::find(context, base))
         .transpose()?;

@@ -40,6 +40,7 @@ pub mod network;
 mod notices;
 pub mod package;
 mod payer;
+mod picture_project;
 mod project;
 pub mod proxy;
 pub mod pull;

@@ -297,7 +297,7 @@ fn assemble(
     let by_flag = project::flags(settings)
         .iter()
         .any(|flag| flag == "base.id");
-    let base = project::base(context, id.as_deref().filter(|_| !by_flag))?;
+    let base = project::any_base(context, id.as_deref().filter(|_| !by_flag))?;
     let about = PackageMetadata {
         usage_log,
         ..about(settings, origin, account)?
@@ -305,7 +305,7 @@ fn assemble(
     Ok(draft(&PackageParts {
         about: &about,
         adapter: &origin.adapter,
-        base: &BaseFacts::from_base(&base)?,
+        base: &BaseFacts::from_selected(&base)?,
         run: origin.run.as_ref().map(|run| &run.facts),
     })?)
 }

@@ -131,6 +131,14 @@ impl Printer {
         self.write_stdout(&format!("{}\n", clean_text(text)));
     }
 
+    /// A picture for the terminal: escape sequences that this program has composed from pixels.
+    pub fn picture(&self, drawn: &[u8]) {
+        exit_on_broken_pipe(self.beside_bar(|| {
+            let mut out = std::io::stdout().lock();
+            out.write_all(drawn).and_then(|()| out.flush())
+        }));
+    }
+
     /// A piece of such a text without a line end, shown at once (streamed answers).
     pub fn piece(&self, text: &str) {
         self.write_stdout(&clean_text(text));

@@ -11,11 +11,12 @@ use openlora_core::{
     private::files,
 };
 use openlora_model::{
-    BaseModel, BaseProgress, BaseRequest, DownloadProgress, HubToken,
+    BaseModel, BaseProgress, BaseRequest, DownloadProgress, HubToken, PictureBase, SelectedBase,
     adapter::CONFIG_FILE,
     dataset::{ColumnNames, DataSource, Dataset, TaskOptions, load},
     gguf::ConversionProgress,
-    open_base,
+    nano::{NANO, PICO},
+    open_base, open_picture_base, select_base,
 };
 use openlora_train::{RunDir, TrainConfig, TrainError};
 
@@ -91,8 +92,30 @@ fn no_project(settings: &Settings, instead: &str) -> Failure {
     ))
 }
 
-/// Opens the base `id` (by default the configured one), and downloads it if necessary.
+/// Opens the base `id` for text (by default the configured one), and downloads it if necessary.
 pub fn base(context: &CommandContext, id: Option<&str>) -> Result<BaseModel, Failure> {
+    opened(context, id, |request, report| Ok(open_base(request, report)?))
+}
+
+/// Opens the base `id` for pictures, like [`base`].
+pub fn picture_base(context: &CommandContext, id: Option<&str>) -> Result<PictureBase, Failure> {
+    opened(context, id, |request, report| {
+        Ok(open_picture_base(request, report)?)
+    })
+}
+
+/// Opens the base `id` of either kind, like [`base`].
+pub fn any_base(context: &CommandContext, id: Option<&str>) -> Result<SelectedBase, Failure> {
+    opened(context, id, |request, report| Ok(select_base(request, report)?))
+}
+
+type BaseOpening<B> = fn(&BaseRequest, &mut dyn FnMut(BaseProgress)) -> Result<B, Failure>;
+
+fn opened<B>(
+    context: &CommandContext,
+    id: Option<&str>,
+    open: BaseOpening<B>,
+) -> Result<B, Failure> {
     let wanted = &context.settings.base;
     let request = BaseRequest {
         id: id.map_or_else(|| wanted.located(), str::to_owned),
@@ -104,15 +127,13 @@ pub fn base(context: &CommandContext, id: Option<&str>) -> Result<BaseModel, Fai
         offline: context.offline,
     };
     let mut report = BaseReport::new(context);
-    if request.id != "nano" {
+    if ![NANO, PICO].contains(&request.id.as_str()) {
         // Files downloaded into it inherit its private permissions.
         let cache = &context.dirs.cache;
         files::new_folder(cache)
             .map_err(|error| Failure::io("create the folder", cache, &error))?;
     }
-    Ok(open_base(&request, &mut |progress| {
-        report.show_progress(progress)
-    })?)
+    open(&request, &mut |progress| report.show_progress(progress))
 }
 
 /// Shows what takes long about opening a base.
@@ -277,20 +298,24 @@ pub fn held_out(
     files: &[PathBuf],
     columns: &ColumnNames,
 ) -> Result<Option<Dataset>, Failure> {
-    let settings = &context.settings;
+    let sources = held_out_sources(context, files);
+    if sources.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(load(&with_columns(sources, columns))?))
+}
+
+/// The held-out files or folders of a `--data` flag or of `eval.data`; empty if neither names one.
+pub fn held_out_sources(context: &CommandContext, files: &[PathBuf]) -> Vec<DataSource> {
     let paths: Vec<PathBuf> = if files.is_empty() {
-        settings.eval.data.clone()
+        context.settings.eval.data.clone()
     } else {
         files
             .iter()
             .map(|file| named_paths::absolute(context, file))
             .collect()
     };
-    if paths.is_empty() {
-        return Ok(None);
-    }
-    let sources = paths.into_iter().map(DataSource::of_file).collect();
-    Ok(Some(load(&with_columns(sources, columns))?))
+    paths.into_iter().map(DataSource::of_file).collect()
 }
 
 /// The `train.*` settings.

@@ -11,7 +11,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    CommandContext, call::client::ServerClient, money::KnownTokens, named_paths, network,
+    CommandContext,
+    call::{client::ServerClient, work_of},
+    money::KnownTokens,
+    named_paths, network,
     printer::Printer,
 };
 use openlora_chain::provider::Chain;
@@ -199,10 +202,7 @@ async fn show_free_call(
         client.place(),
         moment(receipt.journal.time_ms / 1000)
     ));
-    printer.line(format!(
-        "{} + {} tokens, free of charge",
-        receipt.usage.prompt_tokens, receipt.usage.completion_tokens
-    ));
+    printer.line(format!("{}, free of charge", work_of(&receipt.usage)));
     Ok(ExitStatus::Success)
 }
 

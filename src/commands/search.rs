@@ -1,6 +1,6 @@
 //! `search`: finds adapters in the registry and in lists of paid resources.
 
-use super::{CommandContext, market, printer::Printer};
+use super::{CommandContext, explore::priced_work, market, printer::Printer};
 use openlora_chain::{balance::shown_amount, network::Network};
 use openlora_core::{
     error::{ExitStatus, Failure},
@@ -100,8 +100,9 @@ fn print_adapter(printer: &Printer, network: &Network, report: &SearchReport, ro
             format!(", smallest call at most {amount} {symbol}")
         });
     printer.line(format!(
-        "  price       {} {symbol} for 1000 generated tokens{smallest}",
-        shown_amount(&row.price, 6)
+        "  price       {} {symbol} for {}{smallest}",
+        shown_amount(&row.price, 6),
+        priced_work(row.task.as_deref())
     ));
     for server in &row.servers {
         let seen = server

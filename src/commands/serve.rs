@@ -1,5 +1,6 @@
 //! `serve`: serves adapters on their base over HTTP until it is stopped.
 
+mod bases;
 pub mod engine_choice;
 pub mod folder;
 mod from_registry;
@@ -21,7 +22,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    engine_choice::ChosenEngine,
+    bases::{CallsAtOnce, ServerDemand},
     folder::{NamedFolder, named_folders},
     from_registry::{FetchedReleases, RegistryFinder},
     handover::hand_over,
@@ -35,7 +36,7 @@ use openlora_core::{
     allocator,
     error::{ExitClass, ExitStatus, Failure},
 };
-use openlora_model::{BaseModel, adapter};
+use openlora_model::adapter;
 use openlora_package::MANIFEST_FILE;
 use openlora_runtime::{
     board, journal,
@@ -48,7 +49,10 @@ use openlora_runtime::{
 use openlora_serve::{
     BoundSocket, ConnectionLimits, ROUTES, RouteAudience, ServeError, ServeInputs, ServeLimits,
     ServedAdapter, Server, StopHandle, attribution::AttributionConfig, on_demand::OnDemandAdapters,
+    prompt_filter::PromptFilter,
 };
+
+pub(in crate::commands) use bases::{PictureShelf, ServedBases, TextBase, makes_pictures};
 
 /// The request of `serve` besides settings.
 #[derive(Clone, Debug, Default)]
@@ -103,6 +107,14 @@ fn chosen_adapters(
     }
 }
 
+/// The filter of prompts for pictures, if the settings name one.
+fn prompt_filter(context: &CommandContext) -> Option<PromptFilter> {
+    let settings = &context.settings.serve;
+    let adapter = settings.prompt_filter.clone()?;
+    let labels = settings.prompt_filter_labels.clone();
+    Some(PromptFilter { adapter, labels })
+}
+
 fn url_of_socket(bound: &BoundSocket) -> String {
     match &bound.path {
         Some(path) => format!("unix:{}", path.display()),
@@ -113,11 +125,11 @@ fn url_of_socket(bound: &BoundSocket) -> String {
 /// Where adapters come from that are fetched when they are first called.
 async fn adapters_on_demand(
     context: &CommandContext,
-    engine: &ChosenEngine,
+    bases: &ServedBases,
     selling: Option<&PaidServing>,
     fetched: &FetchedReleases,
 ) -> Result<OnDemandAdapters, Failure> {
-    engine.require_shared_base()?;
+    bases.text()?.engine.require_shared_base()?;
     let chain = match selling {
         Some(selling) => selling.home_chain().clone(),
         None => from_registry::free_chain(context).await?,
@@ -156,23 +168,18 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
             Some(Arc::new(opened.await?))
         }
     };
-    let base = tokio::task::block_in_place(|| project::base(context, base_id(context, &chosen)))?;
-    let parallel = engine_choice::parallel(context, request.local);
-    let expected = match from_registry {
-        true => chosen
-            .len()
-            .saturating_add(context.settings.serve.registry_adapters),
-        false => chosen.len(),
+    let demand = ServerDemand {
+        from_registry,
+        local: request.local,
     };
-    let engine = ChosenEngine::choose(context, &base.config, &chosen, expected, parallel)?;
+    let bases = ServedBases::open(context, &chosen, demand)?;
     let fetched = FetchedReleases::default();
     let on_demand = match from_registry {
         false => None,
-        true => Some(adapters_on_demand(context, &engine, selling.as_deref(), &fetched).await?),
+        true => Some(adapters_on_demand(context, &bases, selling.as_deref(), &fetched).await?),
     };
-    engine_choice::warn_of_unused(context, engine.kind);
-    let limits = limits(context, &engine);
-    let host = AdapterHost::new(context, base, engine, selling.clone()).with_fetched(fetched);
+    let limits = limits(context, bases.calls_at_once(context));
+    let host = AdapterHost::new(context, bases, selling.clone()).with_fetched(fetched);
     let hosted = host.host_all(chosen).await?;
     let names: Vec<String> = hosted.iter().map(|adapter| adapter.name.clone()).collect();
     let stop = StopHandle::default();
@@ -185,6 +192,7 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
         loader: Some(Arc::new(host)),
         standings: Some(Arc::new(standings(context, selling.as_deref()))),
         on_demand,
+        prompt_filter: prompt_filter(context),
     };
     if context.printer.is_watched() {
         let currency = selling.as_ref().map(|it| it.sales.currency.clone());
@@ -236,25 +244,27 @@ pub(super) async fn load_one(
     wanted: &[String],
 ) -> Result<ServedAdapter, Failure> {
     let chosen = choose(context, wanted, None)?;
-    let base = tokio::task::block_in_place(|| project::base(context, base_id(context, &chosen)))?;
-    let engine = ChosenEngine::choose(context, &base.config, &chosen, chosen.len(), 1)?;
-    let loaded = load_free(context, engine, base, chosen).await?;
+    let demand = ServerDemand {
+        from_registry: false,
+        local: true,
+    };
+    let bases = ServedBases::open(context, &chosen, demand)?;
+    let loaded = load_free(context, bases, chosen).await?;
     let none = || Failure::new(ExitClass::Internal, "no adapter was loaded");
     loaded.into_iter().next().ok_or_else(none)
 }
 
-/// Adapters on their base, without prices.
+/// Adapters on their bases, without prices.
 ///
 /// # Errors
 ///
 /// One is of another base, or the engine cannot load it.
 pub(super) async fn load_free(
     context: &CommandContext,
-    engine: ChosenEngine,
-    base: BaseModel,
+    bases: ServedBases,
     chosen: Vec<ChosenAdapter>,
 ) -> Result<Vec<ServedAdapter>, Failure> {
-    AdapterHost::new(context, base, engine, None)
+    AdapterHost::new(context, bases, None)
         .host_all(chosen)
         .await
 }
@@ -519,11 +529,11 @@ pub(super) fn base_id<'a>(
         .then_some(first)
 }
 
-fn limits(context: &CommandContext, engine: &ChosenEngine) -> ServeLimits {
+fn limits(context: &CommandContext, calls: CallsAtOnce) -> ServeLimits {
     let settings = &context.settings.serve;
     ServeLimits {
-        max_concurrent: engine.concurrent,
-        parallel: engine.parallel,
+        max_concurrent: calls.all,
+        parallel: calls.of_adapter,
         queue: settings.queue,
         max_body: settings.max_body,
         max_tokens: settings.max_tokens,

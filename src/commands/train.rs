@@ -14,8 +14,8 @@ use serde::Serialize;
 use super::{
     CommandContext, attribution,
     data::{tell_long, tell_unlearned},
-    figures, named_paths, project,
-    train_inputs::inputs,
+    figures, named_paths, picture_project, project,
+    train_inputs::{RequestedTraining, picture_inputs, text_inputs},
 };
 use crate::commands::printer::{Printer, ProgressReport};
 use openlora_core::{
@@ -29,6 +29,10 @@ use openlora_train::{
     RunDir, RunOutcome, RunStart, TrainEvent, TrainFlow,
     estimate::{RunEstimate, estimate},
     evaluate::{EvalReport, EvalSet},
+    pictures::{
+        HeldOutPictures, PictureEvalReport, PictureModel, PictureRunEstimate, PictureTrainInputs,
+        estimate_on_pictures, train_on_pictures,
+    },
     run::{lock::RunLock, result::RunResult},
     train,
 };
@@ -51,10 +55,18 @@ pub struct TrainRequest {
 pub struct TrainSummary {
     #[serde(flatten)]
     outcome: RunOutcome,
-    eval: Option<EvalReport>,
+    eval: Option<HeldOutReport>,
     /// The attribution index; absent if disabled.
     #[serde(skip_serializing_if = "Option::is_none")]
     attribution: Option<BuiltIndex>,
+}
+
+/// Figures over held-out rows or pictures.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[serde(untagged)]
+pub enum HeldOutReport {
+    Text(EvalReport),
+    Pictures(PictureEvalReport),
 }
 
 /// Trains on a separate thread, so that Ctrl-C is handled.
@@ -87,7 +99,12 @@ fn work(
     let start = start(context, request)?;
     let out = second_folder(context, request, &start)?;
     check_places(&start, out.as_deref())?;
-    let inputs = inputs(context, &request.data, out.as_deref(), &start)?;
+    let requested = RequestedTraining::new(context, &request.data, &start)?;
+    if requested.makes_pictures(&context.settings) {
+        let inputs = picture_inputs(context, requested, out.as_deref())?;
+        return on_pictures(context, request, &inputs, &start, stop);
+    }
+    let inputs = text_inputs(context, requested, out.as_deref())?;
     let read = [Some(&inputs.dataset), inputs.validation.as_ref()];
     for dataset in read.into_iter().flatten() {
         tell_unlearned(context, dataset, inputs.config.loss);
@@ -123,6 +140,7 @@ fn work(
         printer: &context.printer,
         progress: None,
         stop,
+        patches: None,
     };
     let (outcome, decoder) = train(&inputs, &start, &mut |event| watch.hear(event))?;
     let eval = held_out
@@ -139,10 +157,54 @@ fn work(
         context,
         TrainSummary {
             outcome,
-            eval,
+            eval: eval.map(HeldOutReport::Text),
             attribution,
         },
+        None,
     );
+    Ok(ExitStatus::Success)
+}
+
+/// Trains an adapter that makes pictures.
+fn on_pictures(
+    context: &CommandContext,
+    request: &TrainRequest,
+    inputs: &PictureTrainInputs,
+    start: &RunStart,
+    stop: &AtomicBool,
+) -> Result<ExitStatus, Failure> {
+    if request.plan {
+        show_picture_estimate(context, &estimate_on_pictures(inputs)?);
+        return Ok(ExitStatus::Success);
+    }
+    let held_out = picture_project::held_out(context, &[], inputs.model.side())?;
+    let set = held_out.map(|held_out| HeldOutPictures::new(&inputs.model, &held_out));
+    let set = set.transpose()?;
+    let mut watch = TrainProgress {
+        context,
+        printer: &context.printer,
+        progress: None,
+        stop,
+        patches: Some(inputs.model.denoiser.config().patches() as u64),
+    };
+    let trained = train_on_pictures(inputs, start, &mut |event| watch.hear(event));
+    let (outcome, adapter) = trained?;
+    let eval = set.map(|set| {
+        let mut progress = context.printer.progress("evaluating", 2 * set.len() as u64);
+        let mut count = |done: u64, _| progress.update(done, "");
+        set.compare(&inputs.model, &adapter, &mut count)
+    });
+    let eval = eval.transpose()?;
+    let metrics = eval.as_ref().map(PictureEvalReport::metrics);
+    RunResult::with_metrics(metrics.unwrap_or_default()).write(&outcome.run)?;
+    let run = RunDir::find(&project::runs(context), outcome.run.to_str())?;
+    tell_repeats(&context.printer, &RunLock::read(&run.lock())?);
+    let summary = TrainSummary {
+        outcome,
+        eval: eval.map(HeldOutReport::Pictures),
+        attribution: None,
+    };
+    report(context, summary, Some(&inputs.model));
     Ok(ExitStatus::Success)
 }
 
@@ -224,17 +286,21 @@ struct TrainProgress<'a> {
     printer: &'a Printer,
     progress: Option<ProgressReport>,
     stop: &'a AtomicBool,
+    /// Patches of a picture, for a training on pictures.
+    patches: Option<u64>,
 }
 
 impl TrainProgress<'_> {
     fn hear(&mut self, event: TrainEvent) -> TrainFlow {
         match event {
             TrainEvent::Started(sizes) => {
+                let data = match self.patches {
+                    Some(_) => format!("{} pictures", sizes.rows),
+                    None => format!("{} rows ({} tokens an epoch)", sizes.rows, sizes.epoch_tokens),
+                };
                 self.printer.note(format!(
-                    "training {} parameters on {} rows ({} tokens an epoch), {} steps",
+                    "training {} parameters on {data}, {} steps",
                     sizes.trainable,
-                    sizes.rows,
-                    sizes.epoch_tokens,
                     sizes.steps - sizes.done
                 ));
                 tell_long(self.context, "training rows", &sizes.long_rows);
@@ -244,10 +310,11 @@ impl TrainProgress<'_> {
                 self.progress = Some(self.printer.progress("training", sizes.steps));
             }
             TrainEvent::Step(step) => {
-                let message = format!(
-                    "loss {:.4}, {:.0} tokens/s",
-                    step.loss, step.tokens_per_second
-                );
+                let (rate, unit) = match self.patches {
+                    Some(patches) => (step.tokens_per_second / patches as f64, "pictures"),
+                    None => (step.tokens_per_second, "tokens"),
+                };
+                let message = format!("loss {:.4}, {rate:.0} {unit}/s", step.loss);
                 if let Some(progress) = &mut self.progress {
                     progress.update(step.step, &message);
                 }
@@ -281,7 +348,7 @@ impl TrainProgress<'_> {
     }
 }
 
-fn report(context: &CommandContext, summary: TrainSummary) {
+fn report(context: &CommandContext, summary: TrainSummary, pictures: Option<&PictureModel>) {
     let printer = &context.printer;
     if printer.is_json() {
         printer.json(&summary);
@@ -299,18 +366,52 @@ fn report(context: &CommandContext, summary: TrainSummary) {
     let adapter = named_paths::shown(&context.settings, adapter);
     printer.line(format!("adapter       {}", adapter.display()));
     printer.line(format!("steps         {steps}, final loss {final_loss:.4}"));
+    let patches = pictures.map_or(1, |model| model.denoiser.config().patches() as u64);
     printer.line(format!(
-        "tokens        {tokens} in {seconds:.1} s ({tokens_per_second:.0}/s), peak memory {} MB",
+        "{:<13} {} in {seconds:.1} s ({:.0}/s), peak memory {} MB",
+        if pictures.is_some() { "pictures" } else { "tokens" },
+        tokens / patches,
+        tokens_per_second / patches as f64,
         summary.outcome.peak_memory_bytes / 1_000_000
     ));
     if let Some(built) = &summary.attribution {
         printer.line(format!("attribution   {}", attribution::sizes(built)));
     }
-    if let Some(eval) = &summary.eval {
-        printer.line("");
-        figures::print(printer, eval);
+    match &summary.eval {
+        Some(HeldOutReport::Text(eval)) => {
+            printer.line("");
+            figures::print(printer, eval);
+        }
+        Some(HeldOutReport::Pictures(eval)) => {
+            printer.line("");
+            figures::print_pictures(printer, eval);
+        }
+        None => {}
     }
     printer.hint("register it with `openlora deploy`, then serve it with `openlora serve --local`");
+}
+
+fn show_picture_estimate(context: &CommandContext, found: &PictureRunEstimate) {
+    let printer = &context.printer;
+    if printer.is_json() {
+        printer.json(found);
+        return;
+    }
+    printer.line(format!(
+        "pictures      {} to train on, {} to validate, {side} × {side} pixels",
+        found.pictures,
+        found.validation_pictures,
+        side = found.side
+    ));
+    printer.line(format!("steps         {}", found.steps));
+    printer.line(format!("trainable     {} parameters", found.trainable));
+    let megabytes = found.memory_bytes / 1_000_000;
+    printer.line(format!("memory        {megabytes} MB"));
+    printer.line(format!(
+        "time          {:.0} s at {:.1} pictures/s, from {} steps; {:.0} s to validate",
+        found.seconds, found.pictures_per_second, found.probed_steps, found.validation_seconds
+    ));
+    printer.hint("leave --plan out to train");
 }
 
 fn show_estimate(context: &CommandContext, found: &RunEstimate) {

@@ -22,6 +22,7 @@ use openlora_release::{
     eip712::SignerRecovery,
     explore::{ExploreQuery, RegistryReport, compare, explore},
 };
+use openlora_train::pictures::PictureDataset;
 
 /// The package to check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -268,8 +269,8 @@ fn base(
     let mut local = context.clone();
     local.offline |= wanted.is_none();
     let absent = |reason: String| format!("the base {id} is not here: {reason}");
-    let base = project::base(&local, Some(id)).map_err(|failure| absent(failure.message))?;
-    BaseFacts::from_base(&base).map_err(|error| absent(error.to_string()))
+    let base = project::any_base(&local, Some(id)).map_err(|failure| absent(failure.message))?;
+    BaseFacts::from_selected(&base).map_err(|error| absent(error.to_string()))
 }
 
 /// The names under which the run read the columns of its data.
@@ -296,6 +297,9 @@ fn rows(
     manifest: &Manifest,
 ) -> KnownFact<Digest> {
     let path = context.settings.project_dir().join(&data.id);
+    if manifest.base.makes_pictures() {
+        return folder(data, path);
+    }
     if !path.is_file() {
         return Err(format!("{} is not here", data.id));
     }
@@ -305,6 +309,16 @@ fn rows(
     };
     let read = dataset::load(&[file]).map_err(|error| error.to_string())?;
     let read = read.for_loss(loss(manifest));
+    Digest::of_hex(&read.digest).ok_or_else(|| format!("{} has no digest", data.id))
+}
+
+/// The digest of a folder of pictures. It does not depend on the size that a base scales them to.
+fn folder(data: &ManifestDataset, path: PathBuf) -> KnownFact<Digest> {
+    if !path.is_dir() {
+        return Err(format!("{} is not here", data.id));
+    }
+    let read = PictureDataset::load(&[DataSource::of_file(path)], 1);
+    let read = read.map_err(|error| error.to_string())?;
     Digest::of_hex(&read.digest).ok_or_else(|| format!("{} has no digest", data.id))
 }
 

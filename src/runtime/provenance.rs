@@ -67,14 +67,7 @@ pub fn read_provenance(
     sources: &[DataSource],
     listener: &NoticeListener,
 ) -> Result<Provenance, Failure> {
-    let mut contributors = adapter_contributors(&adapter.dir)?;
-    if let Some(split) = split {
-        take_static_shares(&mut contributors, split);
-    }
-    let mut provenance = Provenance {
-        contributors,
-        ..Provenance::default()
-    };
+    let mut provenance = static_provenance(adapter, split)?;
     let run = adapter.dir.parent().unwrap_or(&adapter.dir);
     let places = AttributionDir::of_run(run);
     if !places.index().is_file() {
@@ -97,6 +90,21 @@ pub fn read_provenance(
         }
     }
     Ok(provenance)
+}
+
+/// The contributors of an adapter with their static shares, and no index.
+pub fn static_provenance(
+    adapter: &LoraAdapter,
+    split: Option<&SplitRead>,
+) -> Result<Provenance, Failure> {
+    let mut contributors = adapter_contributors(&adapter.dir)?;
+    if let Some(split) = split {
+        take_static_shares(&mut contributors, split);
+    }
+    Ok(Provenance {
+        contributors,
+        ..Provenance::default()
+    })
 }
 
 /// Texts of the project's examples by SHA-256, of sources with a permissive licence only. Empty if

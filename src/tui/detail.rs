@@ -76,10 +76,10 @@ fn call(model: &DashModel, money: &TokenMoney, call: &BoardCall) -> Vec<DetailLi
         Field(
             "work",
             format!(
-                "{}, {} tokens in, {} out, ended with {}",
+                "{}, {} tokens in, {}, ended with {}",
                 kind_name(call.kind),
                 usage.prompt_tokens,
-                usage.completion_tokens,
+                output(call),
                 finish_name(call.finish)
             ),
         ),
@@ -103,6 +103,18 @@ fn call(model: &DashModel, money: &TokenMoney, call: &BoardCall) -> Vec<DetailLi
     lines.push(Blank);
     transactions(board, call, standing, tx, &mut lines);
     lines
+}
+
+/// What came out of the model.
+fn output(call: &BoardCall) -> String {
+    match call.made {
+        Some(made) => format!(
+            "{} out by {} evaluations",
+            figures::counted(made.pictures, "picture"),
+            made.evaluations
+        ),
+        None => format!("{} out", call.usage.completion_tokens),
+    }
 }
 
 fn took(call: &BoardCall) -> String {

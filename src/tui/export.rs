@@ -56,6 +56,8 @@ fn calls(model: &DashModel, money: &TokenMoney) -> Vec<Value> {
             "kind": kind_name(call.kind),
             "prompt_tokens": call.usage.prompt_tokens,
             "completion_tokens": call.usage.completion_tokens,
+            "pictures": call.made.map(|it| it.pictures),
+            "evaluations": call.made.map(|it| it.evaluations),
             "milliseconds": call.milliseconds,
             "finish": finish_name(call.finish),
             "payer": charge.map(|it| it.payer.to_string()),

@@ -52,6 +52,14 @@ pub fn count(number: u64) -> String {
     }
 }
 
+/// A count with its noun, such as `1 picture`.
+pub fn counted(number: u64, noun: &str) -> String {
+    match number {
+        1 => format!("1 {noun}"),
+        _ => format!("{number} {noun}s"),
+    }
+}
+
 /// Parts per million as a percentage with one decimal, rounded half up.
 pub fn percent(ppm: u64) -> String {
     let permille = (ppm + 500) / 1_000;

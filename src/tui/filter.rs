@@ -259,6 +259,7 @@ pub fn kind_name(kind: CallKind) -> &'static str {
         CallKind::Classify => "classify",
         CallKind::Moderation => "moderation",
         CallKind::Embedding => "embedding",
+        CallKind::Image => "image",
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
 use openlora_core::{Amount, in_units};
 use openlora_ledger::{
     event::{Event, EventRecord},
-    state::board::MICRO,
+    state::board::{BoardCall, MICRO},
 };
 
 /// The line for a record, after it was folded; none for records that are of little interest by
@@ -32,11 +32,10 @@ pub fn line(model: &DashModel, record: &EventRecord) -> Option<String> {
             });
             let (_, standing) = standing_words(model.board.payment_standing(call).0);
             format!(
-                "call {} {} {}+{} tokens {} ms{paid}, {standing}",
+                "call {} {} {} {} ms{paid}, {standing}",
                 call.adapter,
                 kind_name(call.kind),
-                call.usage.prompt_tokens,
-                call.usage.completion_tokens,
+                work(call),
                 call.milliseconds
             )
         }
@@ -146,4 +145,18 @@ pub fn sums(model: &DashModel) -> Vec<String> {
         text::clean(&said).into_owned()
     };
     rows.iter().map(line).collect()
+}
+
+fn work(call: &BoardCall) -> String {
+    match call.made {
+        Some(made) => format!(
+            "{} {} evaluations",
+            figures::counted(made.pictures, "picture"),
+            made.evaluations
+        ),
+        None => format!(
+            "{}+{} tokens",
+            call.usage.prompt_tokens, call.usage.completion_tokens
+        ),
+    }
 }

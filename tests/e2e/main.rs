@@ -56,6 +56,7 @@ mod paid_serving;
 mod payer_store;
 mod payment_overhead;
 mod pool_claims;
+mod pictures;
 mod proxy;
 mod purse_homes;
 mod purse_hostile;
@@ -148,6 +149,10 @@ mod support;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../support/tiny.rs"]
 mod tiny;
+
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "../support/tiny_pictures.rs"]
+mod tiny_pictures;
 
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../support/waiting.rs"]

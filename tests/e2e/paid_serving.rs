@@ -12,6 +12,7 @@ mod hostile;
 mod identity;
 mod leaving;
 mod parallel;
+mod pictures;
 mod proxies;
 mod refunds;
 pub mod shop;

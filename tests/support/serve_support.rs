@@ -33,6 +33,7 @@ use openlora_serve::{
     access::{AccessRules, AccessToken, FacilitatorAccess},
     attribution::AttributionConfig,
     origins::AllowedOrigins,
+    prompt_filter::PromptFilter,
     proxies::TrustedProxies,
 };
 use serde_json::{Value, json};
@@ -290,34 +291,75 @@ pub async fn start_bounded(
     connections: ConnectionLimits,
 ) -> TestServer {
     let (steps, begun) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
-    let stop = StopHandle::default();
-    let bound = BoundSocket::new("127.0.0.1", 0).await.unwrap();
     let goods = ServeInputs {
-        adapters: adapters(&steps, &begun),
+        access,
+        ..inputs(adapters(&steps, &begun))
+    };
+    let started = StartedParts { steps, begun };
+    let started = run_server(goods, started, limits, journal, connections).await;
+    started.unwrap()
+}
+
+/// What a server has unless a test says otherwise.
+fn inputs(adapters: Vec<ServedAdapter>) -> ServeInputs {
+    ServeInputs {
+        adapters,
         sales: None,
         attribution: AttributionConfig::default(),
-        access,
+        access: access(),
         transparency: None,
         loader: None,
         standings: None,
         on_demand: None,
+        prompt_filter: None,
+    }
+}
+
+/// A server of these adapters, which wait for permits of `steps`.
+pub async fn start_serving(
+    adapters: Vec<ServedAdapter>,
+    prompt_filter: Option<PromptFilter>,
+    limits: ServeLimits,
+    journal: Journal,
+    steps: Arc<Semaphore>,
+) -> Result<TestServer, ServeError> {
+    let goods = ServeInputs {
+        prompt_filter,
+        ..inputs(adapters)
     };
+    let begun = Arc::default();
+    let started = StartedParts { steps, begun };
+    run_server(goods, started, limits, journal, ConnectionLimits::default()).await
+}
+
+struct StartedParts {
+    steps: Arc<Semaphore>,
+    begun: Arc<AtomicUsize>,
+}
+
+async fn run_server(
+    goods: ServeInputs,
+    StartedParts { steps, begun }: StartedParts,
+    limits: ServeLimits,
+    journal: Journal,
+    connections: ConnectionLimits,
+) -> Result<TestServer, ServeError> {
+    let stop = StopHandle::default();
+    let bound = BoundSocket::new("127.0.0.1", 0).await.unwrap();
     let server = Server::new(bound, goods, journal.clone(), limits, stop.clone())
-        .await
-        .unwrap()
+        .await?
         .with_connections(connections);
     let address = server.address();
     let running = tokio::spawn(server.run());
-    let client = operator_client();
-    TestServer {
+    Ok(TestServer {
         address,
         journal,
         stop,
         steps,
         begun,
         running,
-        client,
-    }
+        client: operator_client(),
+    })
 }
 
 /// Status, headers that matter, and body of an answer.

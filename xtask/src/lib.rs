@@ -1,7 +1,7 @@
 //! Tools of this workspace that are no part of the product.
 //!
 //! [`base`] trains a small base model from text, with the tokenizer of [`bpe`]. The base that the
-//! binary embeds is built with it; so are the bases of tests.
+//! binary embeds is built with it; so are the bases of tests. [`pico`] trains the embedded image model.
 //!
 //! ```no_run
 //! use xtask::base::{BaseBuild, train_base};
@@ -14,3 +14,4 @@
 
 pub mod base;
 pub mod bpe;
+pub mod pico;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    queue::CallTokens,
+    queue::{CallPicture, CallTokens, PendingTokens},
     shares::{ClusterExample, Contributor, ShareFallback, SharedSpan},
 };
 use openlora_ledger::event::{AttributionMethod, TracedSpan};
@@ -30,19 +30,26 @@ pub trait AttributionIndex: Send + Sync {
     /// The answer's projected gradient, as text. Takes seconds for a large base model.
     fn sketch(&self, exchange: &CallTokens) -> Result<String, ShareFallback>;
 
+    /// The projected gradient of a picture that was made, as text. An index over texts has none.
+    fn sketch_picture(&self, _made: &CallPicture) -> Result<String, ShareFallback> {
+        Err(ShareFallback::Mismatch)
+    }
+
     /// Each example's score against a sketch; identical on every machine.
     fn scores(&self, sketch: &str) -> Result<Vec<i128>, ShareFallback>;
 }
 
-/// Separates the sketches of a call with several texts.
+/// Separates the sketches of a call with several texts or pictures.
 const AND: &str = ",";
 
-/// The sketches of all texts of a call.
+/// The sketches of all texts and pictures of a call.
 pub fn sketches(
     index: &dyn AttributionIndex,
-    exchanges: &[CallTokens],
+    kept: &PendingTokens,
 ) -> Result<String, ShareFallback> {
-    let each = exchanges.iter().map(|it| index.sketch(it));
+    let texts = kept.exchanges.iter().map(|it| index.sketch(it));
+    let pictures = kept.pictures.iter().map(|it| index.sketch_picture(it));
+    let each = texts.chain(pictures);
     Ok(each.collect::<Result<Vec<_>, _>>()?.join(AND))
 }
 

@@ -25,6 +25,7 @@
 //! ```
 
 mod error;
+mod images;
 mod loading;
 mod quant;
 mod record;
@@ -36,6 +37,7 @@ use std::{pin::Pin, sync::Arc};
 use futures::Stream;
 
 pub use error::EngineError;
+pub use images::{GeneratedImage, ImageEngine, ImageLimits, ImageRequest};
 pub use loading::{EngineIdentity, EngineSpec, LoadedEngine, ModelLoader};
 pub use quant::{Quant, QuantChoice, megabytes};
 pub use share::FairShareKey;
@@ -183,6 +185,12 @@ pub trait Engine: Send + Sync {
     async fn for_call(&self, payer: &FairShareKey) -> Result<Option<Arc<dyn Engine>>, EngineError> {
         let _ = payer;
         Ok(None)
+    }
+
+    /// This model as a maker of pictures; `None` if it answers with text. A prompt for a picture is
+    /// a [`Prompt::Text`], and may fill the context.
+    fn images(&self) -> Option<&dyn ImageEngine> {
+        None
     }
 
     /// Streams an answer; dropping the stream stops generation.

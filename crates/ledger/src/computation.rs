@@ -16,6 +16,47 @@ pub struct CallComputation {
     /// Absent for classifications, which sample nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sampling: Option<SamplingRecord>,
+    /// Absent for calls that made no picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pictures: Option<Box<PictureRecord>>,
+}
+
+/// The settings that the pictures of a call were made with, and which pictures came of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PictureRecord {
+    /// Size of each picture in pixels.
+    pub width: u32,
+    pub height: u32,
+    /// Integration steps of each picture.
+    pub steps: u32,
+    /// Weight of the prompt against no prompt, as a decimal text that is read back to the same bits.
+    pub guidance: String,
+    /// The method of integration, such as `euler`.
+    pub sampler: String,
+    /// The first picture's seed: the caller's, or the one that the server drew. Each further picture has
+    /// the next one.
+    pub seed: u64,
+    /// Pictures that were delivered.
+    pub pictures: u64,
+    /// Evaluations of the model for all pictures: for each step one, and one more under guidance. Zero
+    /// where none was delivered.
+    pub evaluations: u64,
+    /// SHA-256 of each delivered picture's PNG file as the server sent it, hex. Receipts of calls that
+    /// were not paid have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub digests: Vec<String>,
+}
+
+impl PictureRecord {
+    /// The same settings where no picture was delivered.
+    pub fn without_pictures(self) -> Self {
+        Self {
+            pictures: 0,
+            evaluations: 0,
+            digests: Vec::new(),
+            ..self
+        }
+    }
 }
 
 /// The settings that an answer was sampled with: the caller's, completed by the server's. Fractions

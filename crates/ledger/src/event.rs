@@ -26,6 +26,7 @@ pub enum CallKind {
     Classify,
     Moderation,
     Embedding,
+    Image,
 }
 
 /// One event.

@@ -59,7 +59,7 @@ pub use channel::{
     WITHDRAW_DELAY, WITHDRAW_SHARE,
 };
 pub use collected_sums::{CollectedSums, collected_of};
-pub use computation::{CallComputation, SamplingRecord};
+pub use computation::{CallComputation, PictureRecord, SamplingRecord};
 pub use contributions::{AttributedCall, PoolAllotment, StatedContributions};
 pub use days::{DAY_MS, DayRange};
 pub use earnings::{CallsKey, ChargedCalls, Earnings, EarningsSums, RecipientAccrual};

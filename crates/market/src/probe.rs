@@ -50,7 +50,8 @@ pub struct ProbedServer {
 pub struct ProbedModel {
     /// The name by which the server sells it.
     pub name: String,
-    /// What the server lists of it besides its name: creation, task, parent and prices.
+    /// What the server lists of it besides its name: creation, task, parent, prices
+    /// and limits of pictures.
     pub listed: Value,
     /// Whom its offers on the chain pay.
     pub pay_to: Vec<Address>,
@@ -59,9 +60,10 @@ pub struct ProbedModel {
 }
 
 impl ProbedModel {
-    /// Whether it was trained to classify.
-    pub fn is_classifier(&self) -> bool {
-        self.listed.pointer("/task/kind").and_then(Value::as_str) == Some("classify")
+    /// What it was trained for, such as `classify`; empty where its server does not say.
+    pub fn task(&self) -> &str {
+        let kind = self.listed.pointer("/task/kind").and_then(Value::as_str);
+        kind.unwrap_or_default()
     }
 }
 
@@ -73,7 +75,8 @@ fn is_plain_name(name: &str) -> bool {
 
 /// The used fields of a listed model. What a stranger fills without measure is left out.
 fn kept_fields(listed: &Value) -> Value {
-    let fields = ["created", "task", "parent", "pricing"].map(|name| (name, &listed[name]));
+    let fields =
+        ["created", "task", "parent", "pricing", "images"].map(|name| (name, &listed[name]));
     let kept = fields.into_iter().filter(|(_, value)| {
         let is_there = !value.is_null();
         is_there && value.to_string().len() <= LARGEST_FIELD
@@ -155,9 +158,16 @@ async fn offered(
 }
 
 fn smallest_call(model: &ProbedModel) -> (&'static str, Value) {
-    if model.is_classifier() {
-        let body = json!({ "model": model.name, "input": "." });
-        return ("/v1/classify", body);
+    match model.task() {
+        "classify" => {
+            let body = json!({ "model": model.name, "input": "." });
+            return ("/v1/classify", body);
+        }
+        "image" => {
+            let body = json!({ "model": model.name, "prompt": "." });
+            return ("/v1/images/generations", body);
+        }
+        _ => {}
     }
     let messages = [json!({ "role": "user", "content": "." })];
     let body = json!({ "model": model.name, "messages": messages, "max_tokens": 1 });

@@ -1,5 +1,5 @@
 //! The base model of a run: a folder with config, tokenizer and weights, and its digest. A GGUF file
-//! is converted to such a folder first.
+//! is converted to such a folder first. A base is one of text or one of pictures.
 
 use std::{
     fmt,
@@ -14,7 +14,8 @@ use super::{
     error::ModelError,
     gguf::{self, ConversionLease, ConversionProgress, GgufSource},
     hub::{self, DownloadProgress, HubRequest},
-    nano::{NANO, unpack_nano},
+    nano::{NANO, PICO, unpack_nano, unpack_pico},
+    picture_base::{DenoiserFolder, PictureBase, find_denoiser},
     shapes::parameters,
     weight_files::weight_files,
 };
@@ -24,7 +25,7 @@ const CONFIG: &str = "config.json";
 /// The requested base, and where bases are stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseRequest {
-    /// `nano`, a folder, a GGUF file, or a Hub id such as `Qwen/Qwen3-0.6B`.
+    /// `nano`, `pico`, a folder, a GGUF file, or a Hub id such as `Qwen/Qwen3-0.6B`.
     pub id: String,
     /// Hub branch, tag or commit.
     pub revision: String,
@@ -32,7 +33,7 @@ pub struct BaseRequest {
     pub endpoint: String,
     /// Cache for downloaded and converted models.
     pub models_dir: PathBuf,
-    /// The embedded base is unpacked below this folder.
+    /// The embedded bases are unpacked below this folder.
     pub nano_dir: PathBuf,
     /// Access token for gated models.
     pub token: Option<HubToken>,
@@ -64,6 +65,13 @@ pub struct BaseModel {
     pub gguf: Option<GgufSource>,
     /// Keeps that folder in the cache, for a base in GGUF.
     pub lease: Option<ConversionLease>,
+}
+
+/// An open base of either kind.
+#[derive(Clone, Debug)]
+pub enum SelectedBase {
+    Text(Box<BaseModel>),
+    Pictures(Box<PictureBase>),
 }
 
 /// Progress of opening a base.
@@ -126,22 +134,65 @@ fn digest_line(path: &Path) -> Result<String, ModelError> {
     Ok(format!("{}  {name}\n", hex::encode(sha256)))
 }
 
-/// Opens the base that `request` names: the embedded one, a folder, a GGUF file, which is converted
-/// first, or a Hub repository, which is downloaded first. Safe to call on any thread; `report`
-/// receives the progress of downloads and conversions.
+/// Opens the base for text that `request` names: the embedded one, a folder, a GGUF file, which is
+/// converted first, or a Hub repository, which is downloaded first. Safe to call on any thread;
+/// `report` receives the progress of downloads and conversions.
+///
+/// # Errors
+///
+/// There is no such base, or it is one for pictures.
 pub fn open_base(
     request: &BaseRequest,
     report: &mut dyn FnMut(BaseProgress),
 ) -> Result<BaseModel, ModelError> {
+    match select_base(request, report)? {
+        SelectedBase::Text(base) => Ok(*base),
+        SelectedBase::Pictures(base) => Err(ModelError::MakesPictures { id: base.id }),
+    }
+}
+
+/// Opens the base for pictures that `request` names, like [`open_base`].
+///
+/// # Errors
+///
+/// There is no such base, or it is one for text.
+pub fn open_picture_base(
+    request: &BaseRequest,
+    report: &mut dyn FnMut(BaseProgress),
+) -> Result<PictureBase, ModelError> {
+    match select_base(request, report)? {
+        SelectedBase::Pictures(base) => Ok(*base),
+        SelectedBase::Text(base) => Err(ModelError::MakesText { id: base.id }),
+    }
+}
+
+/// Opens the base of either kind that `request` names, like [`open_base`].
+///
+/// # Errors
+///
+/// There is no such base.
+pub fn select_base(
+    request: &BaseRequest,
+    report: &mut dyn FnMut(BaseProgress),
+) -> Result<SelectedBase, ModelError> {
+    let text = |base| Ok(SelectedBase::Text(Box::new(base)));
     if request.id == NANO {
-        return BaseModel::open_dir(NANO, &unpack_nano(&request.nano_dir)?);
+        return text(BaseModel::open_dir(NANO, &unpack_nano(&request.nano_dir)?)?);
+    }
+    if request.id == PICO {
+        let dir = unpack_pico(&request.nano_dir)?;
+        let found = find_denoiser(&dir)?.ok_or(ModelError::NotBase { dir })?;
+        return pictures(request, found, report);
     }
     let path = Path::new(&request.id);
     if path.is_dir() {
-        return open_folder(&request.id, path);
+        return match find_denoiser(path)? {
+            Some(found) => pictures(request, found, report),
+            None => text(open_folder(&request.id, path)?),
+        };
     }
     if path.exists() {
-        return open_file(request, path, report);
+        return text(open_file(request, path, report)?);
     }
     if gguf::is_named_gguf(path) {
         return Err(ModelError::NoFile {
@@ -155,22 +206,66 @@ pub fn open_base(
     }
     let mut downloads = |progress| report(BaseProgress::Download(progress));
     let snapshot = hub::fetch(&request.hub(), &mut downloads)?;
+    let revision = Some(snapshot.commit);
+    if let Some(found) = find_denoiser(&snapshot.dir)? {
+        let base = open_pictures(request, found, report)?;
+        let base = PictureBase { revision, ..base };
+        return Ok(SelectedBase::Pictures(Box::new(base)));
+    }
     let base = BaseModel::open_dir(&request.id, &snapshot.dir)?;
-    Ok(BaseModel {
-        revision: Some(snapshot.commit),
-        ..base
-    })
+    text(BaseModel { revision, ..base })
 }
 
-/// The number of weights of a base, without opening it: counted for a folder or a GGUF file, and read
+fn pictures(
+    request: &BaseRequest,
+    found: DenoiserFolder,
+    report: &mut dyn FnMut(BaseProgress),
+) -> Result<SelectedBase, ModelError> {
+    let base = open_pictures(request, found, report)?;
+    Ok(SelectedBase::Pictures(Box::new(base)))
+}
+
+/// With the model that reads captions: the one beside it, `nano`, or one of the Hub.
+fn open_pictures(
+    request: &BaseRequest,
+    found: DenoiserFolder,
+    report: &mut dyn FnMut(BaseProgress),
+) -> Result<PictureBase, ModelError> {
+    if let Some(dir) = found.text_dir() {
+        return found.open(&request.id, dir);
+    }
+    let text_id = found.text_id()?;
+    if text_id == NANO {
+        let dir = unpack_nano(&request.nano_dir)?;
+        return found.open(&request.id, dir);
+    }
+    if !is_hub_id(text_id) {
+        return Err(ModelError::BaseId {
+            found: text_id.to_owned(),
+        });
+    }
+    let reader = HubRequest {
+        id: text_id.to_owned(),
+        revision: "main".to_owned(),
+        ..request.hub()
+    };
+    let mut downloads = |progress| report(BaseProgress::Download(progress));
+    let snapshot = hub::fetch(&reader, &mut downloads)?;
+    found.open(&request.id, snapshot.dir)
+}
+
+/// The number of weights of a base for text, without opening it: counted for a folder or a GGUF file, and read
 /// from the name of a Hub id, such as 135 million for `SmolLM2-135M`. `None` if the name does not say
 /// it.
 ///
 /// # Errors
 ///
-/// `id` is no base: neither `nano`, a folder, a GGUF file nor a Hub id.
+/// `id` is no base for text: neither `nano`, a folder, a GGUF file nor a Hub id.
 pub fn base_size(id: &str) -> Result<Option<u64>, ModelError> {
     let path = Path::new(id);
+    if id == PICO || path.is_dir() && find_denoiser(path)?.is_some() {
+        return Err(ModelError::MakesPictures { id: id.to_owned() });
+    }
     if path.is_dir() && path.join(CONFIG).exists() {
         let config = ModelConfig::read(&path.join(CONFIG))?;
         return Ok(Some(parameters(&config)));

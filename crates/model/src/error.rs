@@ -34,6 +34,10 @@ pub enum ModelError {
     Pickle { path: PathBuf },
     #[error("{}: not a safetensors file: {reason}", path.display())]
     Safetensors { path: PathBuf, reason: String },
+    #[error("the base {id} makes pictures, expected one that writes text")]
+    MakesPictures { id: String },
+    #[error("the base {id} writes text, expected one that makes pictures")]
+    MakesText { id: String },
     #[error("\"{found}\" is neither \"nano\", nor a folder, nor a Hub id")]
     BaseId { found: String },
     #[error("{} is neither a folder nor a GGUF file", path.display())]
@@ -174,6 +178,12 @@ impl Explain for ModelError {
             | Self::NoFile { .. } => {
                 "use nano, the path of a GGUF file or of a folder with config.json, or an id such \
                  as Qwen/Qwen3-0.6B"
+            }
+            Self::MakesPictures { .. } => {
+                "for pictures, set project.task to image; for text, choose another base, such as nano"
+            }
+            Self::MakesText { .. } => {
+                "for pictures, set base.id to pico; for text, leave project.task = \"image\" out"
             }
             Self::Family { .. } => "choose a base of a supported family, such as Qwen/Qwen3-0.6B",
             Self::Pickle { .. } => {

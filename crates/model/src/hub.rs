@@ -5,6 +5,7 @@
 //! states them. The token is sent but never displayed.
 
 mod meter;
+mod picture_files;
 
 use std::{
     fmt,
@@ -21,7 +22,10 @@ use hf_hub::{
     },
 };
 
-use self::meter::{DownloadMeter, check_digest, discard};
+use self::{
+    meter::{DownloadMeter, check_digest, discard},
+    picture_files::PictureFolder,
+};
 use super::{
     error::{HubProblem, ModelError},
     weight_files::{INDEX, SINGLE, weight_files},
@@ -133,11 +137,15 @@ impl HubRequest {
     /// The cached snapshot of the revision, if its files are complete.
     fn cached(&self) -> Option<HubSnapshot> {
         let cache = Cache::new(self.cache_dir.clone()).repo(self.repo(&self.revision));
-        let config = REQUIRED.map(|name| cache.get(name)).into_iter().last()??;
-        let dir = config.parent()?.to_owned();
-        let complete = weight_files(&dir).ok()?.iter().all(|path| path.exists());
+        let text = || {
+            let config = REQUIRED.map(|name| cache.get(name)).into_iter().last()??;
+            let dir = config.parent()?.to_owned();
+            let complete = weight_files(&dir).ok()?.iter().all(|path| path.exists());
+            complete.then_some(dir)
+        };
+        let dir = text().or_else(|| PictureFolder::in_cache(&cache))?;
         let commit = dir.file_name()?.to_string_lossy().into_owned();
-        complete.then_some(HubSnapshot { dir, commit })
+        Some(HubSnapshot { dir, commit })
     }
 }
 
@@ -180,14 +188,10 @@ impl<'a> HubTransfer<'a> {
             let reason = format!("it names the commit \"{}\"", info.sha);
             return Err(self.request.failed(HubProblem::Transport { reason }));
         }
-        let mut dir = PathBuf::new();
-        for name in self.small_files(&info)? {
-            dir = self.file(&info.sha, &name)?;
-            dir.pop();
-        }
-        for name in self.weights(&info, &dir)? {
-            self.file(&info.sha, &name)?;
-        }
+        let dir = match PictureFolder::in_repository(&info) {
+            Some(folder) => self.pictures(&info, &folder)?,
+            None => self.text(&info)?,
+        };
         // The branch points to the commit only once all of its files are present.
         let branch = self.cache.repo(self.request.repo(&self.request.revision));
         branch
@@ -197,6 +201,35 @@ impl<'a> HubTransfer<'a> {
             dir,
             commit: info.sha,
         })
+    }
+
+    /// Fetches a base for text; returns its folder.
+    fn text(&self, info: &RepoInfo) -> Result<PathBuf, ModelError> {
+        let mut dir = PathBuf::new();
+        for name in self.small_files(info)? {
+            dir = self.file(&info.sha, &name)?;
+            dir.pop();
+        }
+        for name in self.weights(info, &dir)? {
+            self.file(&info.sha, &name)?;
+        }
+        Ok(dir)
+    }
+
+    /// Fetches a base for pictures; returns the folder of the repository.
+    fn pictures(&self, info: &RepoInfo, folder: &PictureFolder) -> Result<PathBuf, ModelError> {
+        for name in folder.small_files(info) {
+            self.file(&info.sha, &name)?;
+        }
+        let config = self.file(&info.sha, &folder.config())?;
+        let root = folder.root_of(&config);
+        for name in folder.weights(info, &root)? {
+            match has(info, &name) {
+                true => self.file(&info.sha, &name)?,
+                false => return Err(self.lacks(&name)),
+            };
+        }
+        Ok(root)
     }
 
     /// Uses a cached base if the Hub is unreachable.

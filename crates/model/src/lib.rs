@@ -33,18 +33,23 @@ pub mod gguf;
 pub mod hub;
 mod lora_config;
 pub mod nano;
+mod picture_base;
 pub mod shapes;
 pub mod text;
 pub mod unpack;
 mod weight_files;
 mod weights;
 
-pub use base::{BaseModel, BaseProgress, BaseRequest, HubToken, base_size, open_base};
+pub use base::{
+    BaseModel, BaseProgress, BaseRequest, HubToken, SelectedBase, base_size, open_base,
+    open_picture_base, select_base,
+};
 pub use config::{ModelConfig, ModelFamily, RopeScaling};
 pub use error::{GgufProblem, HubProblem, ModelError};
 pub use file_error::FileError;
 pub use hub::DownloadProgress;
 pub use lora_config::{LoraConfig, ModuleLora, ModulePattern, PatternError, is_target};
+pub use picture_base::{PICTURE_ARCHITECTURE, PictureBase, PictureBaseFile};
 pub use shapes::{ModuleShape, TensorShape, modules, parameters, tensors};
 pub use weight_files::weight_files;
 pub use weights::{WeightError, WeightFiles};

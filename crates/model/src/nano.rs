@@ -1,4 +1,4 @@
-//! The embedded base: its files in the binary, and the folder they are unpacked to.
+//! The embedded bases: their files in the binary, and the folders they are unpacked to.
 
 use std::path::{Path, PathBuf};
 
@@ -9,42 +9,59 @@ use super::{
     unpack::{EmbeddedFile, unpack},
 };
 
-/// The id of the embedded base, which needs no folder and no network.
+/// The id of the embedded base for text, which needs no folder and no network.
 pub const NANO: &str = "nano";
+/// The id of the embedded base for pictures. The hidden states of [`NANO`] are what it reads of a
+/// caption.
+pub const PICO: &str = "pico";
 
 macro_rules! embedded {
-    ($($name:literal),+ $(,)?) => {
+    ($folder:literal: $($name:literal),+ $(,)?) => {
         &[$(EmbeddedFile {
             name: $name,
             bytes: include_bytes!(concat!(
                 env!("CARGO_MANIFEST_DIR"),
-                "/../../assets/nano/",
+                "/../../assets/",
+                $folder,
+                "/",
                 $name
             )),
         }),+]
     };
 }
 
-/// Every file of the base, as Hugging Face lays it out.
+/// Every file of `pico`.
+pub const PICO_FILES: &[EmbeddedFile] = embedded!["pico": "config.json", "diffusion_pytorch_model.safetensors"];
+
+/// Every file of `nano`, as Hugging Face lays it out.
 pub const FILES: &[EmbeddedFile] = embedded![
-    "config.json",
+    "nano": "config.json",
     "generation_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
     "model.safetensors",
 ];
 
-/// Unpacks the base to a folder below `dir` and returns it; valid files are left unchanged. The
+/// Unpacks `nano` to a folder below `dir` and returns it; valid files are left unchanged. The
 /// folder is named by a hash of its content, so that binaries with different bases do not overwrite
 /// each other's.
 pub fn unpack_nano(dir: &Path) -> Result<PathBuf, ModelError> {
+    unpack_hashed(FILES, dir)
+}
+
+/// The same for `pico`, beside `nano`.
+pub fn unpack_pico(dir: &Path) -> Result<PathBuf, ModelError> {
+    unpack_hashed(PICO_FILES, dir)
+}
+
+fn unpack_hashed(files: &[EmbeddedFile], dir: &Path) -> Result<PathBuf, ModelError> {
     let mut hasher = Sha256::new();
-    for file in FILES {
+    for file in files {
         hasher.update(file.bytes);
     }
     let mut name = hex::encode(hasher.finalize());
     name.truncate(12);
     let dir = dir.join(name);
-    unpack(FILES, &dir)?;
+    unpack(files, &dir)?;
     Ok(dir)
 }

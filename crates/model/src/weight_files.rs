@@ -10,14 +10,26 @@ use openlora_core::error::describe_decoding;
 
 pub const SINGLE: &str = "model.safetensors";
 pub const INDEX: &str = "model.safetensors.index.json";
+/// What diffusers calls the weights of a denoiser.
+pub const PICTURE_SINGLE: &str = "diffusion_pytorch_model.safetensors";
+pub const PICTURE_INDEX: &str = "diffusion_pytorch_model.safetensors.index.json";
 
 /// The safetensors files that hold a folder's weights, sorted.
 pub fn weight_files(dir: &Path) -> Result<Vec<PathBuf>, ModelError> {
-    let index = dir.join(INDEX);
+    weight_files_named(dir, SINGLE, INDEX)
+}
+
+/// The same for files of other names.
+pub fn weight_files_named(
+    dir: &Path,
+    single: &str,
+    index: &str,
+) -> Result<Vec<PathBuf>, ModelError> {
+    let index = dir.join(index);
     if index.exists() {
         return indexed_files(dir, &index);
     }
-    let single = dir.join(SINGLE);
+    let single = dir.join(single);
     if single.exists() {
         return Ok(vec![single]);
     }

@@ -19,7 +19,11 @@ use safetensors::{
     tensor::{Dtype, Metadata, TensorInfo},
 };
 
-use super::{error::ModelError, shapes::TensorShape, weight_files::weight_files};
+use super::{
+    error::ModelError,
+    shapes::{ModuleShape, TensorShape},
+    weight_files::weight_files,
+};
 use openlora_core::error::{ExitClass, Explain, describe_decoding};
 
 /// Weights that do not match their config.
@@ -183,7 +187,12 @@ pub struct WeightFiles {
 
 impl WeightFiles {
     pub fn open(dir: &Path) -> Result<Self, ModelError> {
-        let shards = weight_files(dir)?
+        Self::open_files(dir, weight_files(dir)?)
+    }
+
+    /// Opens these files of a folder.
+    pub(crate) fn open_files(dir: &Path, files: Vec<PathBuf>) -> Result<Self, ModelError> {
+        let shards = files
             .into_iter()
             .map(WeightShard::open)
             .collect::<Result<Vec<_>, _>>()?;
@@ -207,6 +216,30 @@ impl WeightFiles {
 
     pub(crate) fn shards(&self) -> &[WeightShard] {
         &self.shards
+    }
+
+    /// Every tensor `NAME.weight` with two dimensions as a linear layer, sorted by path.
+    pub(crate) fn matrices(&self) -> Vec<ModuleShape> {
+        let tensors = self.shards.iter().flat_map(WeightShard::in_order);
+        let matrix = |(name, info): (String, &TensorInfo)| {
+            let path = name.strip_suffix(".weight")?.to_owned();
+            let [out_dim, in_dim] = <[usize; 2]>::try_from(info.shape.as_slice()).ok()?;
+            Some(ModuleShape {
+                path,
+                in_dim,
+                out_dim,
+            })
+        };
+        let mut all: Vec<ModuleShape> = tensors.filter_map(matrix).collect();
+        all.sort_by(|a, b| a.path.cmp(&b.path));
+        all
+    }
+
+    /// Number of values of all tensors.
+    pub(crate) fn elements(&self) -> u64 {
+        let tensors = self.shards.iter().flat_map(WeightShard::in_order);
+        let sizes = tensors.map(|(_, info)| info.shape.iter().product::<usize>() as u64);
+        sizes.sum()
     }
 
     /// Row-major values of a tensor of the expected shape.

@@ -41,8 +41,9 @@ use openlora_core::error::describe_decoding;
 const ADAPTER: &str = "adapter";
 /// The bill's reference to the base.
 const BASE: &str = "base";
-/// Adapters of bases that continue text are the only ones that are read.
-const TASK: &str = "text-generation";
+/// What adapters of a base for text do, and those of one for pictures.
+const TEXT_TASK: &str = "text-generation";
+const PICTURE_TASK: &str = "text-to-image";
 
 /// The bill for a manifest without entries for derived documents.
 pub(super) fn bill_of_materials(manifest: &Manifest) -> Result<Value, ManifestProblem> {
@@ -207,11 +208,15 @@ fn model_card(manifest: &Manifest) -> ModelCard {
         };
         pairs.push(Property::new(format!("openlora:training:{key}"), &text));
     }
+    let task = match manifest.base.makes_pictures() {
+        true => PICTURE_TASK,
+        false => TEXT_TASK,
+    };
     ModelCard {
         bom_ref: None,
         model_parameters: Some(ModelParameters {
             approach: None,
-            task: Some(TASK.to_owned()),
+            task: Some(task.to_owned()),
             architecture_family: None,
             model_architecture: manifest.base.architecture.clone(),
             datasets: None,

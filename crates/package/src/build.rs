@@ -16,7 +16,9 @@ use super::{
 use openlora_core::Address;
 use openlora_ledger::{WHOLE_PPM, apportion};
 use openlora_model::{
-    adapter::{CONFIG_FILE, LoraAdapter, TASK_FILE, WEIGHTS_FILE, check_against, verify_base},
+    adapter::{
+        CONFIG_FILE, LoraAdapter, SAMPLES_FILE, TASK_FILE, WEIGHTS_FILE, check_against, verify_base,
+    },
     dataset::LockedSource,
 };
 
@@ -76,6 +78,7 @@ const FILES: &[(&str, &str, &str)] = &[
     (CONFIG_FILE, "application/json", "config"),
     (WEIGHTS_FILE, "application/octet-stream", "weights"),
     (TASK_FILE, "application/json", "task"),
+    (SAMPLES_FILE, "image/png", "samples"),
     ("README.md", "text/markdown", "card"),
     ("LICENSE", "text/plain", "license"),
     (BOM_FILE, "application/vnd.cyclonedx+json", "bom"),
@@ -185,14 +188,14 @@ fn contents(
     manifest: &Manifest,
 ) -> Result<BTreeMap<String, Vec<u8>>, PackageError> {
     let mut files = BTreeMap::new();
-    for name in [CONFIG_FILE, WEIGHTS_FILE, TASK_FILE] {
+    for name in [CONFIG_FILE, WEIGHTS_FILE, TASK_FILE, SAMPLES_FILE] {
         let path = parts.adapter.dir.join(name);
         match std::fs::read(&path) {
             Ok(bytes) => {
                 files.insert(name.to_owned(), bytes);
             }
-            // An adapter of another program has no task card.
-            Err(error) if name == TASK_FILE && error.kind() == std::io::ErrorKind::NotFound => {}
+            // An adapter of another program has no task card, and one for text no pictures.
+            Err(error) if is_optional(name) && error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(PackageError::io("read", path)(error)),
         }
     }
@@ -204,6 +207,10 @@ fn contents(
     };
     files.insert("LICENSE".to_owned(), license);
     Ok(files)
+}
+
+fn is_optional(name: &str) -> bool {
+    [TASK_FILE, SAMPLES_FILE].contains(&name)
 }
 
 fn described(path: &str, bytes: &[u8]) -> PackageFile {

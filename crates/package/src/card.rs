@@ -6,13 +6,14 @@ use serde_json::Value;
 
 use super::manifest::{Manifest, ManifestDataset, WeightsOrigin};
 use openlora_core::private::foreign_text::is_steering;
-use openlora_model::adapter::LoraAdapter;
+use openlora_model::adapter::{LoraAdapter, SAMPLES_FILE};
 
 /// SPDX's term for an unstated licence.
 pub const NO_LICENSE: &str = "NOASSERTION";
 
-/// What the Hub calls the task of a model that continues text.
-const PIPELINE: &str = "text-generation";
+/// What the Hub calls the task of a model that continues text, and of one that makes pictures.
+const TEXT_PIPELINE: &str = "text-generation";
+const PICTURE_PIPELINE: &str = "text-to-image";
 
 /// SPDX identifiers that the Hub writes alike in lowercase.
 const HUB_LICENSES: &[&str] = &[
@@ -103,6 +104,14 @@ pub fn readme(manifest: &Manifest, adapter: &LoraAdapter) -> String {
         let _ = write!(text, ", trained to {}", task_words(card.task.name()));
     }
     text.push_str(".\n");
+    if adapter.dir.join(SAMPLES_FILE).is_file() {
+        let _ = write!(
+            text,
+            "\n![Pictures of the base alone above, and with the adapter below]({SAMPLES_FILE})\n\n\
+             Captions from held-out data, the same noise in both rows: the base alone above, with \
+             the adapter below.\n"
+        );
+    }
     data(&mut text, manifest);
     evaluation(&mut text, manifest);
     text.push_str(
@@ -117,6 +126,7 @@ fn task_words(task: &str) -> &'static str {
     match task {
         "classify" => "answer with one of its labels",
         "chat" => "answer in a conversation",
+        "image" => "make pictures from captions",
         _ => "continue text",
     }
 }
@@ -136,7 +146,7 @@ fn front_matter(text: &mut String, manifest: &Manifest) {
     let base = &manifest.base.id;
     let _ = writeln!(text, "base_model: {}", quoted(base));
     text.push_str("base_model_relation: adapter\nlibrary_name: peft\n");
-    let _ = writeln!(text, "pipeline_tag: {PIPELINE}");
+    let _ = writeln!(text, "pipeline_tag: {}", pipeline(manifest));
     license_metadata(text, &manifest.license);
     let mut datasets = manifest.datasets.iter().filter_map(hub_dataset).peekable();
     if datasets.peek().is_some() {
@@ -159,6 +169,13 @@ fn front_matter(text: &mut String, manifest: &Manifest) {
         let _ = writeln!(text, "- {}", quoted(tag));
     }
     model_index(text, manifest);
+}
+
+fn pipeline(manifest: &Manifest) -> &'static str {
+    match manifest.base.makes_pictures() {
+        true => PICTURE_PIPELINE,
+        false => TEXT_PIPELINE,
+    }
 }
 
 /// The Hub's own name of a licence, or `other` with the SPDX expression as its name.
@@ -198,9 +215,10 @@ fn model_index(text: &mut String, manifest: &Manifest) {
     }
     let _ = write!(
         text,
-        "model-index:\n- name: {}\n  results:\n  - task:\n      type: {PIPELINE}\n    \
+        "model-index:\n- name: {}\n  results:\n  - task:\n      type: {}\n    \
          dataset:\n      name: held-out rows\n      type: held-out\n    metrics:\n",
-        quoted(&manifest.name)
+        quoted(&manifest.name),
+        pipeline(manifest)
     );
     for metric in metrics {
         let _ = writeln!(
@@ -220,8 +238,12 @@ fn data(text: &mut String, manifest: &Manifest) {
         return;
     }
     text.push_str(
-        "\n## Training data\n\n| data | from | rows | licence |\n| --- | --- | --- | --- |\n",
+        match manifest.base.makes_pictures() {
+            true => "\n## Training data\n\n| data | from | pictures | licence |\n",
+            false => "\n## Training data\n\n| data | from | rows | licence |\n",
+        },
     );
+    text.push_str("| --- | --- | --- | --- |\n");
     for data in &manifest.datasets {
         let license = data.license.as_deref().unwrap_or("not stated");
         let cells = [&data.id, &data.contributor].map(|cell| escaped(cell));

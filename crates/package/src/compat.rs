@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use openlora_model::adapter::{LoraAdapter, TargetModules};
+use openlora_model::{
+    PICTURE_ARCHITECTURE,
+    adapter::{LoraAdapter, TargetModules},
+};
 
 use super::manifest::Compat;
 
@@ -23,6 +26,7 @@ const RSLORA: &str = "it scales by alpha/r, and the adapter by alpha/√r (rsLoR
 const RANKS: &str = "it scales every module by one rank, and the adapter has a rank_pattern";
 const ALPHAS: &str = "it scales every module by one alpha, and the adapter has an alpha_pattern";
 const DORA: &str = "it computes low-rank factors, and the adapter also has norms of rows (DoRA)";
+const PICTURES: &str = "it runs models that write text, and the base makes pictures";
 const PATTERN: &str = "it reads target_modules as a list, and the adapter's is a text";
 
 /// The programs of the manifest's `compat`, with every reason against each.
@@ -30,6 +34,9 @@ pub(super) fn compat(
     adapter: &LoraAdapter,
     architecture: Option<&str>,
 ) -> BTreeMap<String, Compat> {
+    if architecture == Some(PICTURE_ARCHITECTURE) {
+        return of_pictures();
+    }
     let config = &adapter.config;
     let rslora = config.use_rslora.then(|| RSLORA.to_owned());
     let ranks = (!config.rank_pattern.is_empty()).then(|| RANKS.to_owned());
@@ -59,4 +66,18 @@ pub(super) fn compat(
         (name.to_owned(), Compat { ok, reasons })
     };
     rows.map(row).into_iter().collect()
+}
+
+/// Programs for text cannot load an adapter for pictures; diffusers with PEFT can.
+fn of_pictures() -> BTreeMap<String, Compat> {
+    let none = ["mistralrs", "vllm", "lorax", "llamacpp", "ollama"].map(|name| {
+        let reasons = vec![PICTURES.to_owned()];
+        (name.to_owned(), Compat { ok: false, reasons })
+    });
+    let diffusers = Compat {
+        ok: true,
+        reasons: Vec::new(),
+    };
+    let diffusers = ("diffusers".to_owned(), diffusers);
+    none.into_iter().chain([diffusers]).collect()
 }

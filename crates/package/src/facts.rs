@@ -19,7 +19,7 @@ use super::{
     whole::WholeNumber,
 };
 use openlora_model::{
-    BaseModel, ModuleShape,
+    BaseModel, ModuleShape, PICTURE_ARCHITECTURE, PictureBase, SelectedBase,
     adapter::{FactorDtype, LoraAdapter},
     dataset::LockedSource,
     gguf::GgufSource,
@@ -57,6 +57,59 @@ impl BaseFacts {
             model,
             digest: base.digest.clone(),
             modules: modules(&base.config),
+        })
+    }
+
+    /// Hashes the files of an open base of either kind.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read.
+    pub fn from_selected(base: &SelectedBase) -> Result<Self, PackageError> {
+        match base {
+            SelectedBase::Text(base) => Self::from_base(base),
+            SelectedBase::Pictures(base) => Self::from_picture_base(base),
+        }
+    }
+
+    /// Hashes the files of a base for pictures. The weights of the model that reads captions count as
+    /// its own, and its other files as a tokenizer.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read.
+    pub fn from_picture_base(base: &PictureBase) -> Result<Self, PackageError> {
+        let (config_sha256, _) = hash(&base.dir.join("config.json"))?;
+        let (mut weights, mut tokenizer) = (Vec::new(), Vec::new());
+        for file in base.files()? {
+            let (sha256, size) = hash(&file.path)?;
+            match (file.is_weights, file.name.contains('/')) {
+                (true, _) => weights.push(WeightsFile {
+                    path: file.name,
+                    size: WholeNumber(size),
+                    sha256,
+                }),
+                (false, true) => tokenizer.push((file.name, sha256)),
+                // The denoiser's config has a field of its own.
+                (false, false) => {}
+            }
+        }
+        let card = base_card(&base.dir);
+        let tokenizer = tokenizer.iter().map(|(name, sha256)| (name.as_str(), *sha256));
+        Ok(Self {
+            model: ManifestBase {
+                id: public_id(&base.id),
+                revision: base.revision.clone(),
+                config_sha256,
+                weights,
+                tokenizer_sha256: Digest(roots::root(tokenizer).0),
+                architecture: Some(PICTURE_ARCHITECTURE.to_owned()),
+                format: None,
+                license: card.license,
+                gated: card.gated,
+            },
+            digest: base.digest.clone(),
+            modules: base.modules.clone(),
         })
     }
 }

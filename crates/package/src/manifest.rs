@@ -12,6 +12,7 @@ use super::{
     whole::WholeNumber,
 };
 use openlora_core::{Address, error::describe_decoding, exact_percent};
+use openlora_model::PICTURE_ARCHITECTURE;
 use openlora_ledger::{RevenueShare, SplitProblem, check_split};
 
 /// The role whose share is divided among the contributors.
@@ -263,6 +264,13 @@ pub(super) fn parse_canonical<'a, T: Serialize + Deserialize<'a>>(
         at => Err(ManifestProblem::NotCanonical {
             at: at.unwrap_or(expected.len().min(bytes.len())),
         }),
+    }
+}
+
+impl ManifestBase {
+    /// Whether the base makes pictures, and not text.
+    pub fn makes_pictures(&self) -> bool {
+        self.architecture.as_deref() == Some(PICTURE_ARCHITECTURE)
     }
 }
 

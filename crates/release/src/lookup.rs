@@ -28,7 +28,7 @@ pub struct RegisteredRelease {
     pub publisher: Address,
     /// Digest of `openlora.json`.
     pub manifest_sha256: Digest,
-    /// Per 1 000 generated tokens, in base units of a token with six decimals.
+    /// Per 1 000 generated tokens, or per picture, in base units of a token with six decimals.
     pub price: u128,
     /// Where the package can be fetched; empty if the publisher states nothing.
     pub uri: String,

@@ -13,12 +13,15 @@ use super::{
     similar::closest,
 };
 use openlora_attribution::Provenance;
-use openlora_engine::{Engine, EngineIdentity, Prompt, SamplingParams};
+use openlora_engine::{Engine, EngineIdentity, ImageLimits, Prompt, SamplingParams};
 use openlora_ledger::{CallComputation, PriceList, TOKENS};
 use openlora_model::{dataset::Task, text::ChatMessage};
 
 /// Temperature if neither the caller nor the adapter's task sets one, as in OpenAI's API.
 const DEFAULT_TEMPERATURE: f64 = 1.0;
+
+/// Most pictures in one call, as in OpenAI's API.
+pub const MOST_PICTURES: u64 = 10;
 
 /// An adapter on its engine.
 pub struct ServedAdapter {
@@ -94,6 +97,7 @@ impl ServedAdapter {
             weights: self.identity.weights.clone(),
             base_digest: self.base_digest.clone(),
             sampling: sampling.map(SamplingParams::to_record),
+            pictures: None,
         }
     }
 
@@ -116,7 +120,7 @@ impl ServedAdapter {
             pricing["currency"] = json!(currency.symbol);
             pricing["decimals"] = json!(currency.decimals);
         }
-        json!({
+        let mut model = json!({
             "id": self.name,
             "object": "model",
             "created": self.created,
@@ -130,8 +134,29 @@ impl ServedAdapter {
             "weights": self.identity.weights,
             "task": self.task_json(),
             "pricing": pricing,
-        })
+        });
+        if let Some(images) = self.engine.images() {
+            model["images"] = images_json(&images.image_limits());
+        }
+        model
     }
+}
+
+/// What a call for pictures may ask for, and what it gets without asking.
+fn images_json(limits: &ImageLimits) -> Value {
+    let of = |usual: Value, most: Value| json!({ "default": usual, "max": most });
+    json!({
+        "size": {
+            "default": format!("{0}x{0}", limits.usual),
+            "min_side": limits.smallest,
+            "max_side": limits.largest,
+            "multiple_of": limits.patch,
+        },
+        "n": of(json!(1), json!(MOST_PICTURES)),
+        "steps": of(json!(limits.steps), json!(limits.most_steps)),
+        "guidance": of(json!(limits.guidance), json!(limits.most_guidance)),
+        "sampler": limits.sampler,
+    })
 }
 
 /// The adapters of a server, in the order in which they were named. It changes while the server

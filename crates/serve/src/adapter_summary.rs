@@ -26,6 +26,7 @@ impl ServedAdapter {
         let does = match &self.task {
             Some(Task::Classify { labels, .. }) => classified(labels),
             Some(Task::Chat { .. }) => "Answers in a conversation.".to_owned(),
+            Some(Task::Image) => "Makes a picture from a caption.".to_owned(),
             Some(Task::Text) | None => "Continues a text.".to_owned(),
         };
         let rows: u64 = self.profile.datasets.iter().map(|it| it.records).sum();
@@ -47,6 +48,7 @@ impl ServedAdapter {
         match &self.task {
             Some(Task::Classify { .. }) => "/v1/classify",
             Some(Task::Chat { .. }) => "/v1/chat/completions",
+            Some(Task::Image) => "/v1/images/generations",
             Some(Task::Text) | None => "/v1/completions",
         }
     }

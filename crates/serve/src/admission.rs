@@ -82,6 +82,7 @@ impl AppState {
                     }
                 };
                 let engine = intake.engine_for(&intake.caller()).await?;
+                self.screen_prompt(intake, &intake.caller()).await?;
                 return Ok(OpenedCall::Run(CallTicket {
                     slot,
                     permit,
@@ -143,8 +144,9 @@ impl AppState {
         let payer = FairShareKey::from(guard.payment().limited_account().to_string());
         let adapter = &intake.adapter.name;
         let permit = self.gate.enter(adapter, &payer, work.tokens()).await?;
-        // An adapter that cannot answer takes no money.
+        // An adapter that cannot answer, and one that must not, take no money.
         let engine = intake.engine_for(&payer).await?;
+        self.screen_prompt(intake, &payer).await?;
         guard.commit().await.map_err(priced)?;
         let guard = Some(guard);
         Ok(OpenedCall::Run(CallTicket {
@@ -153,6 +155,18 @@ impl AppState {
             engine,
             guard,
         }))
+    }
+
+    /// Refuses a prompt that the filter does not let pass.
+    async fn screen_prompt(
+        &self,
+        intake: &CallIntake,
+        payer: &FairShareKey,
+    ) -> Result<(), ApiError> {
+        match (&self.prompt_filter, &intake.screened) {
+            (Some(filter), Some(prompt)) => filter.screen(&self.adapters, prompt, payer).await,
+            _ => Ok(()),
+        }
     }
 
     /// Counts a refusal that the chain may have been asked about.

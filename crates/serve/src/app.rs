@@ -15,6 +15,7 @@ use super::{
     metrics::ServerMetrics,
     on_demand::OnDemandAdapters,
     payment::{Currency, SalesConfig},
+    prompt_filter::PromptFilter,
     quotes::QuoteCounter,
     refused_payments::RefusedPayments,
     standings::StandingsSource,
@@ -75,6 +76,8 @@ pub struct AppParts {
     pub standings: Option<Arc<dyn StandingsSource>>,
     /// Adapters that are fetched when they are first called; absent if none are.
     pub on_demand: Option<OnDemandAdapters>,
+    /// Reads prompts for pictures; absent if each is answered.
+    pub prompt_filter: Option<PromptFilter>,
     /// Adapters are loaded and unloaded one at a time.
     pub loading: tokio::sync::Mutex<()>,
 }

@@ -20,6 +20,9 @@ pub enum ServeError {
     },
     #[error("two adapters are named `{name}`")]
     DuplicateAdapter { name: String },
+    /// The adapter that reads prompts for pictures cannot do so.
+    #[error("`serve.prompt_filter` is wrong: expected {expected}, found `{name}`")]
+    PromptFilter { name: String, expected: String },
     #[error(transparent)]
     Journal(#[from] JournalError),
 }
@@ -28,7 +31,7 @@ impl Explain for ServeError {
     fn class(&self) -> ExitClass {
         match self {
             Self::Bind { .. } | Self::BindLocal { .. } => ExitClass::Environment,
-            Self::DuplicateAdapter { .. } => ExitClass::Usage,
+            Self::DuplicateAdapter { .. } | Self::PromptFilter { .. } => ExitClass::Usage,
             Self::Journal(error) => error.class(),
         }
     }
@@ -40,6 +43,10 @@ impl Explain for ServeError {
             Self::DuplicateAdapter { .. } => {
                 Some("give each adapter its own name: --adapter NAME=PATH".to_owned())
             }
+            Self::PromptFilter { .. } => Some(
+                "serve a content filter too, and name it: --adapter filter=PATH --prompt-filter filter"
+                    .to_owned(),
+            ),
             Self::Journal(error) => error.hint(),
         }
     }

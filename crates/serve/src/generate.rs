@@ -133,7 +133,7 @@ pub async fn answer(
 }
 
 /// A random seed. Its 53 bits survive JSON parsers that read numbers as floats.
-fn draw_seed() -> u64 {
+pub fn draw_seed() -> u64 {
     rand::random::<u64>() >> 11
 }
 
@@ -439,7 +439,7 @@ impl UnsentTokens {
 }
 
 /// Waits until a deadline; without one, forever.
-async fn passed(deadline: Option<Instant>) {
+pub async fn passed(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
         None => std::future::pending().await,

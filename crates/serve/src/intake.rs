@@ -44,6 +44,8 @@ pub struct CallIntake {
     pub path: String,
     /// The address that was called, as clients reach it.
     pub resource: String,
+    /// A prompt that the filter reads before money is taken; `None` for all but pictures.
+    pub screened: Option<String>,
     /// Where each prompt's text is in the request, such as `input[3]`; empty for requests of one
     /// prompt, which its refusal describes.
     pub places: Vec<String>,
@@ -129,6 +131,7 @@ impl CallIntake {
             payment,
             path: parts.uri.path().to_owned(),
             resource,
+            screened: None,
             places: Vec::new(),
             address,
             connection,
@@ -189,14 +192,17 @@ impl CallIntake {
 
     async fn counted(&self, prompts: &[Prompt]) -> Result<u64, ApiError> {
         let context = self.adapter.engine.limits().context_tokens as u64;
+        // A text needs room for at least one token of its answer.
+        let answer = u64::from(self.adapter.engine.images().is_none());
         let mut total = 0_u64;
         for (at, prompt) in prompts.iter().enumerate() {
             let counted = self.adapter.engine.count_prompt(prompt).await;
             let counted = counted.map_err(|error| ApiError::from_engine(&error));
-            let fitting = counted.and_then(|tokens| match tokens >= context {
-                true => Err(too_long(context, tokens)),
-                false => Ok(tokens),
-            });
+            let fitting =
+                counted.and_then(|tokens| match tokens.saturating_add(answer) > context {
+                    true => Err(too_long(context, tokens, answer > 0)),
+                    false => Ok(tokens),
+                });
             let tokens = fitting.map_err(|refusal| placed(&self.places, at, refusal))?;
             total = total.saturating_add(tokens);
         }
@@ -220,10 +226,14 @@ pub fn placed(places: &[String], at: usize, refusal: ApiError) -> ApiError {
     }
 }
 
-fn too_long(context: u64, tokens: u64) -> ApiError {
+fn too_long(context: u64, tokens: u64, needs_room: bool) -> ApiError {
+    let room = match needs_room {
+        true => ", one of which must be left for the answer",
+        false => "",
+    };
     let message = format!(
-        "The prompt takes {tokens} tokens and the model's context holds {context}, \
-         one of which must be left for the answer. Shorten the prompt."
+        "The prompt takes {tokens} tokens and the model's context holds {context}{room}. Shorten the \
+         prompt."
     );
     context_exceeded(message)
 }

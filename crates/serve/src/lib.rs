@@ -27,6 +27,7 @@
 //!     loader: None,
 //!     standings: None,
 //!     on_demand: None,
+//!     prompt_filter: None,
 //! };
 //! let journal = Journal::open("journal.sqlite".as_ref())?;
 //! let stop = StopHandle::default();
@@ -72,6 +73,8 @@ mod on_demand_loading;
 pub mod origins;
 mod page;
 pub mod payment;
+pub mod picture_files;
+pub mod prompt_filter;
 pub mod proxies;
 mod quotes;
 mod receipt;

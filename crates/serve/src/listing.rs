@@ -43,6 +43,7 @@ pub fn paths(adapter: &ServedAdapter) -> Vec<&'static str> {
     match &adapter.task {
         Some(Task::Classify { .. }) => vec!["/v1/classify", "/v1/chat/completions"],
         Some(Task::Chat { .. }) => vec!["/v1/chat/completions", "/v1/completions"],
+        Some(Task::Image) => vec!["/v1/images/generations"],
         Some(Task::Text) | None => vec!["/v1/completions"],
     }
 }
@@ -162,6 +163,15 @@ fn example(adapter: &ServedAdapter, path: &str) -> Option<RouteExample> {
                 "model": name,
                 "label": adapter.labels().first(),
                 "labels": labelled(adapter),
+            }),
+        }),
+        "/v1/images/generations" => Some(RouteExample {
+            body: body_of("prompt", json!("A red circle")),
+            schema: schema_of("prompt", text.clone(), &["model", "prompt"]),
+            answer: json!({
+                "model": name,
+                "data": [{ "b64_json": "iVBORw0KGgo…" }],
+                "output_format": "png",
             }),
         }),
         "/v1/moderations" => Some(RouteExample {

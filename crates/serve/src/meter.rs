@@ -32,10 +32,12 @@ use super::{
     gate::Permit,
     metrics::ServerMetrics,
     payment::unpaid,
-    receipt::{self, already_metered},
+    picture_files::PictureFile,
+    receipt::{self, PublishedUsage, already_metered},
     request_id::RequestId,
     response_hash,
 };
+use openlora_attribution::queue::CallPicture;
 use openlora_core::Address;
 use openlora_engine::Prompt;
 use openlora_journal::{CachedResponse, Journal, JournalEntry, JournalError, LARGEST_ENCLOSURE};
@@ -135,6 +137,8 @@ struct ReservedState {
     prompts: Vec<Prompt>,
     /// One per prompt.
     answers: Vec<String>,
+    /// Delivered instead of answers.
+    pictures: Vec<CallPicture>,
     computation: CallComputation,
 }
 
@@ -415,6 +419,7 @@ impl MeterInner {
             guard,
             charge: None,
             answers: vec![String::new(); prompts.len()],
+            pictures: Vec::new(),
             prompts,
             computation,
         };
@@ -480,6 +485,36 @@ impl ReservedCall {
             open.answers = answers;
             self.usage.completion_tokens = tokens;
         }
+    }
+
+    /// Counts pictures that reach the caller in one piece, just before they are metered: each as one
+    /// token.
+    pub fn deliver_pictures(&mut self, prompt: &str, files: &[PictureFile]) {
+        let Some(open) = &mut self.open else { return };
+        for file in files {
+            open.delivered.update(&file.png);
+        }
+        let made = files.iter().map(|file| CallPicture {
+            caption: prompt.to_owned(),
+            width: file.picture.width,
+            height: file.picture.height,
+            rgb: file.picture.rgb.clone(),
+        });
+        open.pictures = made.collect();
+        if let Some(record) = &mut open.computation.pictures {
+            record.pictures = files.len() as u64;
+            record.evaluations = files.iter().map(|file| file.evaluations).sum();
+            record.digests = files.iter().map(|file| file.sha256.clone()).collect();
+        }
+        self.usage.completion_tokens = files.len() as u64;
+    }
+
+    /// The usage that answer and receipt state if the call ends with `finish` now.
+    pub fn published_usage(&mut self, finish: FinishReason) -> PublishedUsage {
+        let usage = self.usage(finish);
+        let open = self.open.as_ref();
+        let record = open.and_then(|open| open.computation.pictures.as_deref());
+        PublishedUsage::new(usage, record)
     }
 
     /// The usage that is counted if the call ends with `finish` now.
@@ -612,6 +647,8 @@ impl ReservedState {
             (usage, finish) = (TokenUsage::default(), FinishReason::Failed);
             charge = Some(*nothing);
             (answer, waiting) = (None, None);
+            let record = self.computation.pictures.take();
+            self.computation.pictures = record.map(|it| Box::new(it.without_pictures()));
         }
         let Self {
             inner,
@@ -629,6 +666,7 @@ impl ReservedState {
             charge: _,
             prompts,
             answers,
+            pictures,
             computation,
         } = self;
         // The model has stopped: the next call need not wait for the disk.
@@ -639,6 +677,7 @@ impl ReservedState {
             adapter: Arc::clone(&adapter),
             prompts,
             answers,
+            pictures,
             finish,
             static_shares,
             payer: payer.map(|charge| charge.payer),

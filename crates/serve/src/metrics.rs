@@ -39,6 +39,8 @@ pub struct ServerMetrics {
     calls: Family<MetricLabels, Counter>,
     prompt_tokens: Family<MetricLabels, Counter>,
     completion_tokens: Family<MetricLabels, Counter>,
+    pictures: Family<MetricLabels, Counter>,
+    evaluations: Family<MetricLabels, Counter>,
     seconds: HistogramFamily,
     first_token_seconds: HistogramFamily,
     responses: Family<MetricLabels, Counter>,
@@ -68,6 +70,8 @@ impl ServerMetrics {
             calls: Family::default(),
             prompt_tokens: Family::default(),
             completion_tokens: Family::default(),
+            pictures: Family::default(),
+            evaluations: Family::default(),
             seconds: histograms(),
             first_token_seconds: histograms(),
             responses: Family::default(),
@@ -99,6 +103,12 @@ impl ServerMetrics {
             "completion_tokens",
             "Metered completion tokens",
             self.completion_tokens.clone(),
+        );
+        own.register("pictures", "Metered pictures", self.pictures.clone());
+        own.register(
+            "picture_evaluations",
+            "Evaluations of models for metered pictures",
+            self.evaluations.clone(),
         );
         own.register_with_unit(
             "call",
@@ -191,6 +201,7 @@ impl ServerMetrics {
             finish,
             milliseconds,
             first_token_milliseconds,
+            computation,
             ..
         } = event
         else {
@@ -208,6 +219,13 @@ impl ServerMetrics {
         self.completion_tokens
             .get_or_create(&own)
             .inc_by(completion_tokens);
+        let made = computation.as_ref().and_then(|it| it.pictures.as_deref());
+        if let Some(made) = made {
+            self.pictures.get_or_create(&own).inc_by(made.pictures);
+            self.evaluations
+                .get_or_create(&own)
+                .inc_by(made.evaluations);
+        }
         self.seconds
             .get_or_create(&own)
             .observe(seconds(*milliseconds));

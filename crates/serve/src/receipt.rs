@@ -14,7 +14,7 @@ use super::{
 use openlora_core::Amount;
 use openlora_journal::{Journal, JournalError};
 use openlora_ledger::{
-    CallCharge, CallComputation, CheckedPayment,
+    CallCharge, CallComputation, CheckedPayment, PictureRecord,
     event::{CallKind, Event, EventRecord, FinishReason, TokenUsage},
 };
 use openlora_transparency::{TlogError, TransparencyView};
@@ -102,6 +102,11 @@ impl Receipt {
         self.charge.is_none() || RequestId::is_secret(&self.request_id)
     }
 
+    /// How pictures were made, if it is a call for pictures.
+    pub fn picture_record(&self) -> Option<&PictureRecord> {
+        self.computation.as_ref()?.pictures.as_deref()
+    }
+
     /// The receipt as `/v1/receipts/{id}` answers it.
     pub fn published(&self) -> PublishedReceipt {
         PublishedReceipt {
@@ -110,7 +115,7 @@ impl Receipt {
             adapter: self.adapter.clone(),
             adapter_digest: self.adapter_digest.clone(),
             kind: self.kind,
-            usage: self.usage.into(),
+            usage: PublishedUsage::new(self.usage, self.picture_record()),
             finish: self.finish,
             paid: self.charge.as_ref().map_or(Amount::ZERO, |it| it.amount),
             payment: self.charge.clone(),
@@ -188,12 +193,29 @@ pub struct LoggedReceipt {
     pub proof: String,
 }
 
-/// Tokens of a call in OpenAI's form.
+/// Tokens of a call in OpenAI's form. A picture counts as one generated token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PublishedUsage {
     pub prompt_tokens: u64,
     pub completion_tokens: u64,
     pub total_tokens: u64,
+    /// Delivered pictures; absent for calls that ask for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pictures: Option<u64>,
+    /// Evaluations of the model for these pictures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluations: Option<u64>,
+}
+
+impl PublishedUsage {
+    /// The counted tokens, and what a call for pictures delivered.
+    pub fn new(usage: TokenUsage, record: Option<&PictureRecord>) -> Self {
+        Self {
+            pictures: record.map(|record| record.pictures),
+            evaluations: record.map(|record| record.evaluations),
+            ..usage.into()
+        }
+    }
 }
 
 impl From<TokenUsage> for PublishedUsage {
@@ -202,6 +224,8 @@ impl From<TokenUsage> for PublishedUsage {
             prompt_tokens: usage.prompt_tokens,
             completion_tokens: usage.completion_tokens,
             total_tokens: usage.prompt_tokens.saturating_add(usage.completion_tokens),
+            pictures: None,
+            evaluations: None,
         }
     }
 }
@@ -225,6 +249,12 @@ async fn look(journal: &Journal, id: &RequestId) -> Result<Option<Receipt>, Jour
     let is_secret = receipt.charge.is_some() && receipt.is_addressed();
     if is_secret && receipt.computation.is_some() {
         receipt.response_key = Some(response_hash::key(journal.salt(), id));
+    }
+    if let (false, Some(computation)) = (is_secret, &mut receipt.computation)
+        && let Some(record) = &mut computation.pictures
+    {
+        // With the settings, a picture's digest tells a guessed prompt from a wrong one.
+        record.digests.clear();
     }
     receipt.attribution = JournalAttribution::read_journal(journal, id.as_str())
         .await?

@@ -1,4 +1,4 @@
-//! The hash by which a receipt commits to the text of an answer.
+//! The hash by which a receipt commits to the text of an answer, or to its pictures.
 //!
 //! Each call has a key of its own, derived from the journal's salt. Hashes are published with the
 //! log of attributed calls; without the key they tell nothing about even a short answer. A payer
@@ -22,8 +22,9 @@ pub(crate) fn hasher(salt: &[u8], id: &RequestId) -> Sha256 {
     Sha256::new().chain_update(derive(salt, id))
 }
 
-/// The hash of a receipt with this key for this text, hex; none if the key is malformed.
-pub fn response_hash(key: &str, text: &str) -> Option<String> {
+/// The hash of a receipt with this key for this text, or for the files of pictures one after the other,
+/// hex; none if the key is malformed.
+pub fn response_hash(key: &str, text: impl AsRef<[u8]>) -> Option<String> {
     let key = hex::decode(key).ok().filter(|key| key.len() == KEY)?;
     let hash = Sha256::new().chain_update(key).chain_update(text);
     Some(hex::encode(hash.finalize()))

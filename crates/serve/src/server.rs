@@ -45,6 +45,7 @@ use super::{
     metrics::ServerMetrics,
     on_demand::OnDemandAdapters,
     payment::SalesConfig,
+    prompt_filter::PromptFilter,
     quotes::QuoteCounter,
     refused_payments::RefusedPayments,
     routes::router,
@@ -161,6 +162,8 @@ pub struct ServeInputs {
     pub standings: Option<Arc<dyn StandingsSource>>,
     /// Fetches adapters when they are first called; absent if none are.
     pub on_demand: Option<OnDemandAdapters>,
+    /// Reads prompts for pictures before they are answered; absent if none are refused.
+    pub prompt_filter: Option<PromptFilter>,
 }
 
 /// A server about to run.
@@ -181,6 +184,8 @@ impl Server {
         stop: StopHandle,
     ) -> Result<Self, ServeError> {
         let adapters = AdapterRegistry::new(inputs.adapters)?;
+        let prompt_filter = inputs.prompt_filter.map(|filter| filter.check(&adapters));
+        let prompt_filter = prompt_filter.transpose()?;
         let bounds = GateLimits {
             concurrent: limits.max_concurrent,
             parallel: limits.parallel,
@@ -226,6 +231,7 @@ impl Server {
             loader: inputs.loader,
             standings: inputs.standings,
             on_demand: inputs.on_demand,
+            prompt_filter,
             loading: tokio::sync::Mutex::default(),
         });
         Ok(Self {

@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use super::dataset_role::DatasetRole;
 use openlora_core::error::{ExitClass, Explain, Failure, describe_io};
 use openlora_decoder::DecoderError;
+use openlora_diffusion::DiffusionError;
 use openlora_model::{
     ModelError, PatternError,
     adapter::AdapterError,
     dataset::{DataError, choices::SameLabels, long::LongRows},
     text::ModelTextError,
 };
+use openlora_pictures::{FolderError, PictureError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
@@ -26,6 +28,17 @@ pub enum TrainError {
     Data(#[from] DataError),
     #[error("{0}")]
     Adapter(#[from] AdapterError),
+    #[error("{0}")]
+    Diffusion(#[from] DiffusionError),
+    #[error("{place}: {error}")]
+    Caption {
+        place: String,
+        error: DiffusionError,
+    },
+    #[error("{0}")]
+    Folder(#[from] FolderError),
+    #[error("{0}")]
+    Picture(#[from] PictureError),
     #[error("a tensor operation failed: {0}")]
     Tensor(#[from] candle_core::Error),
     #[error("cannot {deed} {}: {}", path.display(), describe_io(source))]
@@ -128,6 +141,9 @@ impl Explain for TrainError {
             Self::Text(error) => error.class(),
             Self::Data(error) => error.class(),
             Self::Adapter(error) => error.class(),
+            Self::Diffusion(error) | Self::Caption { error, .. } => error.class(),
+            Self::Folder(error) => error.class(),
+            Self::Picture(error) => error.class(),
             Self::NotSaved { cause, .. } => cause.class(),
             Self::Tensor(_) => ExitClass::Internal,
             Self::Io { .. } => ExitClass::Environment,
@@ -158,6 +174,9 @@ impl Explain for TrainError {
             Self::Text(error) => error.hint(),
             Self::Data(error) => error.hint(),
             Self::Adapter(error) => error.hint(),
+            Self::Diffusion(error) | Self::Caption { error, .. } => error.hint(),
+            Self::Folder(error) => error.hint(),
+            Self::Picture(error) => error.hint(),
             Self::Tensor(_) => None,
             Self::Io { deed, path, source } => Failure::io(deed, path, source).hint,
             Self::NotSaved {

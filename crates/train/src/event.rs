@@ -15,14 +15,15 @@ pub struct TrainStep {
     pub steps: u64,
     /// From 1.
     pub epoch: u64,
-    /// Mean over the step's target tokens, in nats.
+    /// Mean over the step's target tokens, in nats; for pictures, over the squared differences of
+    /// velocities.
     pub loss: f64,
     pub lr: f64,
     /// Gradient norm before clipping.
     pub grad_norm: f64,
-    /// Target tokens in this step.
+    /// Target tokens in this step; for pictures, their patches.
     pub targets: u64,
-    /// Tokens read since the run began, prompts included.
+    /// Tokens read since the run began, prompts included; for pictures, their patches.
     pub tokens: u64,
     /// Speed of this step.
     pub tokens_per_second: f64,
@@ -32,7 +33,8 @@ pub struct TrainStep {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ValidationPass {
     pub step: u64,
-    /// Mean over all target tokens, in nats.
+    /// Mean over all target tokens, in nats; for pictures, at times and noise that are the same in
+    /// every pass.
     pub validation_loss: f64,
     /// The lowest so far.
     pub best: bool,
@@ -67,7 +69,7 @@ pub struct RunStarted {
     pub run: PathBuf,
     pub rows: usize,
     pub validation_rows: usize,
-    /// Tokens in one epoch, prompts included.
+    /// Tokens in one epoch, prompts included; for pictures, their patches.
     pub epoch_tokens: u64,
     /// Steps completed by an earlier process.
     pub done: u64,

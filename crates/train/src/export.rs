@@ -48,6 +48,7 @@ pub fn write_adapter(
             base_digest: inputs.base.digest.clone(),
             rows: Some(config.encode_options()),
         }),
+        samples: None,
     };
     write(dir, &request)?;
     Ok(())

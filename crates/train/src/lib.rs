@@ -37,6 +37,7 @@ pub mod inputs;
 pub mod machine;
 mod memory;
 pub mod order;
+pub mod pictures;
 pub mod plan;
 mod rows;
 pub mod run;

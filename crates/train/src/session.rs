@@ -51,7 +51,7 @@ pub struct RunOutcome {
     pub run: PathBuf,
     pub adapter: PathBuf,
     pub steps: u64,
-    /// Number of training tokens, prompts included.
+    /// Number of training tokens, prompts included; of pictures, their patches.
     pub tokens: u64,
     /// Time spent in steps.
     pub seconds: f64,
@@ -386,7 +386,7 @@ impl<'a> TrainSession<'a> {
 }
 
 /// The run's folder and its starting state.
-fn begin(
+pub(super) fn begin(
     start: &RunStart,
     lock: &RunLock,
     steps: u64,
@@ -409,7 +409,7 @@ fn begin(
             let Some(step) = checkpoint::newest(run)? else {
                 return Err(TrainError::NoCheckpoint { run: run.id() });
             };
-            let state = checkpoint::load(run, step)?.state;
+            let (state, _) = checkpoint::load_files(run, step)?;
             if run.adapter().is_dir() {
                 return Err(TrainError::Complete {
                     run: run.id(),
@@ -445,7 +445,7 @@ fn set_weights(
 }
 
 /// The loss curves of the steps by earlier processes.
-fn history(run: &RunDir, name: &str) -> Result<LossChart, TrainError> {
+pub(super) fn history(run: &RunDir, name: &str) -> Result<LossChart, TrainError> {
     let mut chart = LossChart {
         title: format!("{name}: loss"),
         ..LossChart::default()

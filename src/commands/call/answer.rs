@@ -1,5 +1,7 @@
 //! What `call --json` prints.
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -45,6 +47,27 @@ pub enum AdapterAnswer {
         label: String,
         labels: Vec<LabelProbability>,
     },
+    Pictures {
+        pictures: Vec<PictureResult>,
+    },
+}
+
+/// A picture of an answer.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct PictureResult {
+    /// The file that it was written to; null without `-o`.
+    pub path: Option<PathBuf>,
+    /// SHA-256 of the file as the server sent it, hex: the receipt states it. The written file has the
+    /// receipt's id besides.
+    pub sha256: String,
+    /// In pixels.
+    pub width: u32,
+    /// In pixels.
+    pub height: u32,
+    /// The same seed gives the same picture; null if the server does not tell it.
+    pub seed: Option<u64>,
+    /// The PNG file as base64; null where it was written.
+    pub b64_json: Option<String>,
 }
 
 /// The probability of one label.

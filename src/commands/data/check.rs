@@ -3,14 +3,14 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{
-    encode_options, held_out, project,
+    encode_options, held_out, pictures, project,
     report::{self, DataFinding, DataReport, PartReport},
     sources,
 };
-use crate::commands::CommandContext;
+use crate::commands::{CommandContext, picture_project};
 use openlora_core::error::{ExitClass, ExitStatus, Failure};
 use openlora_model::dataset::{
-    self, DataError, DataInspection, Dataset, Task,
+    self, DataError, DataInspection, DataSource, Dataset, Task,
     duplicates::{self, DatasetPart, DuplicateRow},
     long::{LongRows, check_divisible},
     statistics::{self, MeasuredRows, TokenLengths},
@@ -31,7 +31,11 @@ struct CheckedPart {
 
 /// Checks the named files, or all data of the project.
 pub fn check(context: &CommandContext, files: &[PathBuf]) -> Result<ExitStatus, Failure> {
-    let mut parts = read(context, files)?;
+    let own = sources(context, files)?;
+    if picture_project::makes_pictures(&context.settings, &own) {
+        return pictures::check(context, own, files.is_empty());
+    }
+    let mut parts = read(context, own, files.is_empty())?;
     let mut errors: Vec<DataError> = Vec::new();
     let mut more_errors = 0;
     for part in &mut parts {
@@ -59,13 +63,16 @@ pub fn check(context: &CommandContext, files: &[PathBuf]) -> Result<ExitStatus, 
     })
 }
 
-fn read(context: &CommandContext, files: &[PathBuf]) -> Result<Vec<CheckedPart>, Failure> {
-    let own = sources(context, files)?;
+fn read(
+    context: &CommandContext,
+    own: Vec<DataSource>,
+    with_held_out: bool,
+) -> Result<Vec<CheckedPart>, Failure> {
     if own.is_empty() {
         return Err(DataError::NoSources.into());
     }
     let mut parts = vec![("train", own)];
-    if files.is_empty() {
+    if with_held_out {
         parts.extend(held_out(&context.settings)?);
     }
     let loss = encode_options(&context.settings)?.loss;
@@ -187,5 +194,6 @@ fn part_report(part: &CheckedPart) -> PartReport {
         labels,
         lengths: part.lengths.clone(),
         long_rows: part.choices.clone(),
+        pictures: None,
     }
 }

@@ -43,6 +43,20 @@ pub struct PartReport {
     pub lengths: Option<TokenLengths>,
     /// What each value of `train.on_long` does about the rows that are too long.
     pub long_rows: Vec<LongRows>,
+    /// Of a part with pictures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pictures: Option<PictureSizes>,
+}
+
+/// Sizes of pictures and of their captions.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct PictureSizes {
+    /// The shorter side of a picture at least and at most, in pixels.
+    pub smallest_side: u32,
+    pub largest_side: u32,
+    /// Different captions.
+    pub captions: usize,
+    pub longest_caption_tokens: usize,
 }
 
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -79,6 +93,7 @@ pub fn print(context: &CommandContext, report: &DataReport) {
         source_lines(report),
         label_lines(report),
         length_lines(report),
+        picture_lines(report),
         long_row_lines(report),
         duplicate_lines(&report.duplicates),
         warning_lines(report),
@@ -158,6 +173,27 @@ fn length_lines(report: &DataReport) -> Vec<String> {
         Vec::new()
     } else {
         aligned(&cells)
+    }
+}
+
+fn picture_lines(report: &DataReport) -> Vec<String> {
+    let head = ["part", "pictures", "captions", "smallest", "largest", "longest caption"];
+    let mut cells = vec![row(head)];
+    for part in &report.parts {
+        if let Some(sizes) = &part.pictures {
+            let figures = [
+                part.rows.to_string(),
+                sizes.captions.to_string(),
+                format!("{} px", sizes.smallest_side),
+                format!("{} px", sizes.largest_side),
+                format!("{} tokens", sizes.longest_caption_tokens),
+            ];
+            cells.push([part.name.to_owned()].into_iter().chain(figures).collect());
+        }
+    }
+    match cells.len() {
+        1 => Vec::new(),
+        _ => aligned(&cells),
     }
 }
 

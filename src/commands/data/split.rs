@@ -8,7 +8,7 @@ use std::{
 use serde::Serialize;
 
 use super::{encode_options, source_of, sources, tell_unlearned};
-use crate::commands::{CommandContext, named_paths};
+use crate::commands::{CommandContext, named_paths, picture_project};
 use openlora_core::{
     atomic::{self, FileAccess},
     error::{ExitClass, ExitStatus, Failure},
@@ -51,7 +51,13 @@ type FileRows = BTreeMap<String, Vec<usize>>;
 /// file has one contributor; held-out rows are combined.
 pub fn split(context: &CommandContext, request: &SplitRequest) -> Result<ExitStatus, Failure> {
     named_paths::new_folder(context, &request.out, "a folder for the parts")?;
-    let dataset = dataset::load(&sources(context, &request.files)?)?;
+    let sources = sources(context, &request.files)?;
+    if picture_project::makes_pictures(&context.settings, &sources) {
+        let message = "`data split` divides files of text, and the data are folders of pictures";
+        return Err(Failure::new(ExitClass::Usage, message)
+            .with_hint("hold a part of each folder out while training with --val 0.1"));
+    }
+    let dataset = dataset::load(&sources)?;
     tell_unlearned(context, &dataset, encode_options(&context.settings)?.loss);
     let wish = DataSplitOptions {
         valid: request.valid,

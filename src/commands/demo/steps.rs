@@ -24,6 +24,7 @@ use openlora_core::error::{ExitClass, Failure};
 use openlora_journal::Journal;
 use openlora_ledger::state::{ApplyOutcome, LedgerState};
 use openlora_release::explore::AdapterView;
+use openlora_tui::figures::counted;
 
 /// A created project with checked data.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -463,5 +464,6 @@ fn answer(said: &AdapterAnswer) -> String {
             let probability = best.map_or(0.0, |it| it.probability);
             format!("{label} ({:.1} %)", probability * 100.0)
         }
+        AdapterAnswer::Pictures { pictures } => counted(pictures.len() as u64, "picture"),
     }
 }

@@ -1,11 +1,15 @@
 //! The embedded project templates. A test compares this table with `templates/`.
 
+use openlora_model::nano::NANO;
+
 /// A project that `init` can write.
 #[derive(Debug)]
 pub struct ProjectTemplate {
     pub name: &'static str,
     /// One line for `init --list`.
     pub about: &'static str,
+    /// The base that its settings are for.
+    pub base: &'static str,
     stored: &'static [(&'static str, &'static [u8])],
 }
 
@@ -29,9 +33,13 @@ impl ProjectTemplate {
 
 macro_rules! template {
     ($name:literal, $about:literal, [$($file:literal),* $(,)?]) => {
+        template!($name, $about, NANO, [$($file),*])
+    };
+    ($name:literal, $about:literal, $base:expr, [$($file:literal),* $(,)?]) => {
         ProjectTemplate {
             name: $name,
             about: $about,
+            base: $base,
             stored: &[$((
                 $file,
                 include_bytes!(concat!(

@@ -3,6 +3,7 @@
 
 mod compare;
 mod given;
+mod pictures;
 
 use std::path::{Path, PathBuf};
 
@@ -17,16 +18,20 @@ use super::{ReceiptCheck, print_checks};
 use crate::commands::{
     CommandContext,
     call::{AdapterAnswer, LabelProbability},
-    project,
-    serve::{adapter_in, engine_choice::ChosenEngine, folder::NamedFolder, load_free},
+    picture_project, project,
+    serve::{
+        PictureShelf, ServedBases, TextBase, adapter_in, engine_choice::ChosenEngine,
+        folder::NamedFolder, load_free, makes_pictures,
+    },
 };
 use openlora_core::error::{ExitClass, ExitStatus, Failure};
 use openlora_engine::{EngineError, GenerationStep, Prompt, Quant, SamplingParams};
+use openlora_image_engine::IMAGE_ARITHMETIC;
 use openlora_ledger::{
     CallComputation, SamplingRecord,
     event::{CallKind, FinishReason},
 };
-use openlora_model::{BaseModel, adapter};
+use openlora_model::adapter;
 use openlora_native::ARITHMETIC;
 use openlora_package::verify::CheckStatus;
 use openlora_runtime::paid_serving::ChosenAdapter;
@@ -86,13 +91,19 @@ pub async fn run(context: &CommandContext, request: ReplayRequest) -> Result<Exi
     let plan = ReplayPlan::from_receipt(receipt)?;
     let fields = body_fields(context, &request, &answer, &plan.receipt)?;
     let adapter = plan.load(context, request.adapter.as_deref()).await?;
+    let mut files = Vec::new();
     let (mut checks, difference) = match &answer.said {
         AdapterAnswer::Text { text } => plan.replay_text(&adapter, &fields, text).await?,
         AdapterAnswer::Labels { labels, .. } => {
             plan.replay_labels(&adapter, &fields, labels).await?
         }
+        AdapterAnswer::Pictures { pictures } => {
+            let made = plan.replay_pictures(&adapter, &fields, pictures).await?;
+            files = made.bytes;
+            (made.checks, None)
+        }
     };
-    checks.push(plan.hash_check(&answer));
+    checks.push(plan.hash_check(&answer, &files));
     let report = ReplayReport {
         ok: checks.iter().all(|check| check.status != CheckStatus::Fail),
         id: plan.receipt.id,
@@ -140,10 +151,14 @@ impl ReplayPlan {
                 "its receipt does not state how it was computed".to_owned(),
             ));
         };
-        if computation.engine != ARITHMETIC {
+        let arithmetic = match receipt.kind {
+            CallKind::Image => IMAGE_ARITHMETIC,
+            _ => ARITHMETIC,
+        };
+        if computation.engine != arithmetic {
             let engine = &computation.engine;
             return Err(refuse(format!(
-                "{engine} answered it, and this program computes {ARITHMETIC}"
+                "{engine} answered it, and this program computes {arithmetic}"
             )));
         }
         let is_empty = receipt.usage.completion_tokens == 0 && receipt.finish != FinishReason::Stop;
@@ -152,7 +167,7 @@ impl ReplayPlan {
         }
         if matches!(receipt.kind, CallKind::Moderation | CallKind::Embedding) {
             return Err(refuse(
-                "only chats, completions and classifications are compared".to_owned(),
+                "only chats, completions, classifications and pictures are compared".to_owned(),
             ));
         }
         if let Some(sampling) = &computation.sampling
@@ -193,10 +208,26 @@ impl ReplayPlan {
         let card = chosen.adapter.task.as_ref();
         let id = card.map(|card| card.base_id.as_str());
         let id = id.filter(|_| context.settings.base.id.is_default());
-        let base = tokio::task::block_in_place(|| project::base(context, id))?;
-        self.check_digests(&chosen, &base)?;
-        let engine = ChosenEngine::native(self.quant);
-        let loaded = load_free(context, engine, base, vec![chosen]).await?;
+        let bases = match makes_pictures(&chosen.adapter) {
+            true => {
+                let open = tokio::task::block_in_place(|| picture_project::open(context, id))?;
+                self.check_digests(&chosen, &open.base.id, &open.base.digest)?;
+                ServedBases {
+                    text: None,
+                    pictures: Some(PictureShelf::new(open)),
+                }
+            }
+            false => {
+                let base = tokio::task::block_in_place(|| project::base(context, id))?;
+                self.check_digests(&chosen, &base.id, &base.digest)?;
+                let engine = ChosenEngine::native(self.quant);
+                ServedBases {
+                    text: Some(TextBase { base, engine }),
+                    pictures: None,
+                }
+            }
+        };
+        let loaded = load_free(context, bases, vec![chosen]).await?;
         let none = || Failure::new(ExitClass::Internal, "no adapter was loaded");
         loaded.into_iter().next().ok_or_else(none)
     }
@@ -223,7 +254,12 @@ impl ReplayPlan {
         })
     }
 
-    fn check_digests(&self, chosen: &ChosenAdapter, base: &BaseModel) -> Result<(), Failure> {
+    fn check_digests(
+        &self,
+        chosen: &ChosenAdapter,
+        base_id: &str,
+        base_digest: &str,
+    ) -> Result<(), Failure> {
         let differs = |what: String, expected: &str, found: &str| {
             let message = format!("{what} has digest {found}, the receipt names {expected}");
             Failure::new(ExitClass::BadInput, message)
@@ -233,9 +269,9 @@ impl ReplayPlan {
             let what = format!("the adapter {}", chosen.adapter.dir.display());
             return Err(differs(what, expected, found));
         }
-        let (expected, found) = (&self.computation.base_digest, &base.digest);
+        let (expected, found) = (&self.computation.base_digest, base_digest);
         if expected != found {
-            return Err(differs(format!("the base {}", base.id), expected, found)
+            return Err(differs(format!("the base {base_id}"), expected, found)
                 .with_hint("choose the base that the server runs: --base DIR|ID"));
         }
         Ok(())
@@ -336,15 +372,15 @@ impl ReplayPlan {
     }
 
     /// Whether the receipt's hash, if it can be opened, is that of a text.
-    fn stands_for(&self, text: &str) -> bool {
+    fn stands_for(&self, text: impl AsRef<[u8]>) -> bool {
         let key = self.receipt.response_key.as_deref();
         let hash = key.and_then(|key| response_hash(key, text));
         hash.as_ref() == Some(&self.receipt.response_hash)
     }
 
     /// Whether the receipt commits to this answer. The reader of a stream that broke off may have
-    /// less than the receipt stands for.
-    fn hash_check(&self, answer: &GivenAnswer) -> ReceiptCheck {
+    /// less than the receipt stands for. Of pictures, `files` are those that were made again.
+    fn hash_check(&self, answer: &GivenAnswer, files: &[u8]) -> ReceiptCheck {
         let name = "receipt";
         let check = |status, reason: Option<&str>| ReceiptCheck {
             name,
@@ -368,8 +404,9 @@ impl ReplayPlan {
                 let lines = labels
                     .iter()
                     .map(|label| format!("{}\n", label.probability));
-                self.stands_for(&lines.collect::<String>())
+                self.stands_for(lines.collect::<String>())
             }
+            AdapterAnswer::Pictures { .. } => self.stands_for(files),
         };
         match fits {
             true => check(CheckStatus::Pass, None),
@@ -431,7 +468,11 @@ fn count_check(name: &'static str, stated: u64, found: u64) -> ReceiptCheck {
     let (status, reason) = match stated == found {
         true => (CheckStatus::Pass, None),
         false => {
-            let reason = format!("{found} tokens, the receipt states {stated}");
+            let what = match name {
+                "evaluations" => name,
+                _ => "tokens",
+            };
+            let reason = format!("{found} {what}, the receipt states {stated}");
             (CheckStatus::Fail, Some(reason))
         }
     };

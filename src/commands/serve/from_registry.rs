@@ -46,7 +46,7 @@ const PRICE_DECIMALS: u32 = 6;
 #[derive(Clone, Debug)]
 pub(super) struct FetchedRelease {
     pub deployment: ReleaseDeployment,
-    /// Per 1 000 generated tokens, in base units of a token with six decimals.
+    /// Per 1 000 generated tokens, or per picture, in base units of a token with six decimals.
     pub price: u128,
 }
 
@@ -67,17 +67,24 @@ impl FetchedReleases {
 }
 
 impl FetchedRelease {
-    /// The server's prices, of which generated tokens cost at least what the publisher asks.
-    pub fn prices(&self, prices: PriceList, decimals: u8) -> PriceList {
+    /// The server's prices, of which generated tokens, or pictures, cost at least what the publisher
+    /// asks.
+    pub fn prices(&self, prices: PriceList, decimals: u8, makes_pictures: bool) -> PriceList {
         let decimals = u32::from(decimals);
         let scale = 10u128.saturating_pow(decimals.abs_diff(PRICE_DECIMALS));
         let asked = match decimals < PRICE_DECIMALS {
             true => self.price.div_ceil(scale),
             false => self.price.saturating_mul(scale),
         };
-        PriceList {
-            completion: prices.completion.max(Amount(asked)),
-            ..prices
+        match makes_pictures {
+            true => PriceList {
+                image: prices.image.max(Amount(asked)),
+                ..prices
+            },
+            false => PriceList {
+                completion: prices.completion.max(Amount(asked)),
+                ..prices
+            },
         }
     }
 }

@@ -19,6 +19,7 @@ const KEPT: &[&str] = &[
     "serve.host",
     "serve.parallel",
     "serve.port",
+    "serve.prompt_filter",
     "serve.quant",
 ];
 

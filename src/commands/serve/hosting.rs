@@ -8,27 +8,28 @@ use std::{
 
 use super::{
     adapter_in,
-    engine_choice::{ChosenEngine, EngineKind},
+    bases::{PictureShelf, ServedBases, TextBase, makes_pictures},
+    engine_choice::EngineKind,
     folder::NamedFolder,
     from_registry::FetchedReleases,
 };
 use crate::commands::{CommandContext, notices, project};
+use openlora_attribution::Provenance;
 use openlora_core::error::Failure;
 use openlora_engine::{Engine, EngineIdentity, EngineSpec};
 use openlora_influence::SketchBases;
 use openlora_ledger::event::SplitRead;
-use openlora_model::{BaseModel, adapter};
+use openlora_model::adapter::LoraAdapter;
 use openlora_runtime::{
     paid_serving::{ChosenAdapter, PaidServing},
     profile, provenance,
 };
 use openlora_serve::{AdapterLoader, ServedAdapter};
 
-/// A base, and what the adapters on it have in common.
+/// The bases, and what the adapters on them have in common.
 pub(super) struct AdapterHost {
     context: CommandContext,
-    base: BaseModel,
-    engine: ChosenEngine,
+    bases: ServedBases,
     /// Absent if calls are free.
     selling: Option<Arc<PaidServing>>,
     sketch_bases: SketchBases,
@@ -38,14 +39,12 @@ pub(super) struct AdapterHost {
 impl AdapterHost {
     pub fn new(
         context: &CommandContext,
-        base: BaseModel,
-        engine: ChosenEngine,
+        bases: ServedBases,
         selling: Option<Arc<PaidServing>>,
     ) -> Self {
         Self {
             context: context.clone(),
-            base,
-            engine,
+            bases,
             selling,
             sketch_bases: SketchBases::default(),
             fetched: FetchedReleases::default(),
@@ -67,7 +66,7 @@ impl AdapterHost {
         chosen: Vec<ChosenAdapter>,
     ) -> Result<Vec<ServedAdapter>, Failure> {
         for one in &chosen {
-            adapter::verify_base(&one.adapter, &self.base.digest)?;
+            self.bases.verify(&one.adapter)?;
         }
         let mut hosted: Vec<ServedAdapter> = Vec::with_capacity(chosen.len());
         for one in chosen {
@@ -87,16 +86,25 @@ impl AdapterHost {
         adapter_in(&self.context, folder)
     }
 
-    /// An adapter of this base on the engine.
+    /// An adapter on the engine of its kind.
     async fn engine(&self, one: &ChosenAdapter) -> Result<HostedEngine, Failure> {
+        if makes_pictures(&one.adapter) {
+            let shelf = self.bases.pictures()?;
+            let engine = tokio::task::block_in_place(|| shelf.engine(&one.name, &one.adapter))?;
+            return Ok(HostedEngine {
+                engine: Arc::new(engine),
+                identity: PictureShelf::identity(),
+            });
+        }
         let (name, printer) = (&one.name, &self.context.printer);
+        let TextBase { base, engine } = self.bases.text()?;
         let spec = EngineSpec {
             name: name.clone(),
-            base: &self.base,
+            base,
             adapter: Some(&one.adapter),
-            quant: self.engine.quant,
+            quant: engine.quant,
         };
-        let loaded = self.engine.loader.load(spec).await?;
+        let loaded = engine.loader.load(spec).await?;
         let weights = &loaded.weights;
         printer.note(format!(
             "{name}: {} weights ({})",
@@ -124,37 +132,70 @@ impl AdapterHost {
             version,
             adapter,
         } = one;
-        let sources = project::sources(&self.context, &[]);
-        let listener = notices::listener(&self.context.printer);
-        let provenance = provenance::read_provenance(
-            &self.base,
-            &self.sketch_bases,
-            &adapter,
-            split,
-            &sources,
-            &listener,
-        )?;
+        let origin = self.origin(&adapter, split)?;
+        let pictures = makes_pictures(&adapter);
         let prices = self.selling.as_ref().map(|selling| {
             let prices = selling.prices();
             let asked = self.fetched.get(&adapter.dir);
             let decimals = selling.sales.currency.decimals;
-            asked.map_or(prices, |it| it.prices(prices, decimals))
+            asked.map_or(prices, |it| it.prices(prices, decimals, pictures))
         });
         Ok(ServedAdapter {
             name,
             version,
             digest: adapter.digest.clone(),
-            base_id: self.base.id.clone(),
-            base_digest: self.base.digest.clone(),
+            base_id: origin.base_id,
+            base_digest: origin.base_digest,
             task: adapter.task.as_ref().map(|card| card.task.clone()),
             temperature: self.context.settings.serve.temperature,
             created: now(),
             prices: prices.unwrap_or_default(),
-            provenance,
+            provenance: origin.provenance,
             profile: profile::read_profile(&adapter),
             identity: hosted.identity,
             engine: hosted.engine,
         })
+    }
+}
+
+impl AdapterHost {
+    /// The base of an adapter, and the contributors of its data.
+    fn origin(
+        &self,
+        adapter: &LoraAdapter,
+        split: Option<&SplitRead>,
+    ) -> Result<AdapterOrigin, Failure> {
+        if makes_pictures(adapter) {
+            let base = &self.bases.pictures()?.open.base;
+            return Ok(AdapterOrigin {
+                base_id: base.id.clone(),
+                base_digest: base.digest.clone(),
+                provenance: provenance::static_provenance(adapter, split)?,
+            });
+        }
+        let base = &self.bases.text()?.base;
+        let sources = project::sources(&self.context, &[]);
+        let listener = notices::listener(&self.context.printer);
+        let provenance = provenance::read_provenance(
+            base,
+            &self.sketch_bases,
+            adapter,
+            split,
+            &sources,
+            &listener,
+        )?;
+        Ok(AdapterOrigin {
+            base_id: base.id.clone(),
+            base_digest: base.digest.clone(),
+            provenance,
+        })
+    }
+
+    /// Whether each engine has a copy of the base, which another name for the same adapter can use.
+    fn is_copied(&self, adapter: &LoraAdapter) -> bool {
+        // The native engine finds the factors itself, and learns where their files are now.
+        let text = self.bases.text.as_ref();
+        makes_pictures(adapter) || text.is_some_and(|it| it.engine.kind == EngineKind::Mistralrs)
     }
 }
 
@@ -168,9 +209,8 @@ impl AdapterLoader for AdapterHost {
         served: &[Arc<ServedAdapter>],
     ) -> Result<ServedAdapter, Failure> {
         let one = tokio::task::block_in_place(|| self.read(name, path))?;
-        adapter::verify_base(&one.adapter, &self.base.digest)?;
-        // The native engine finds the factors itself, and learns where their files are now.
-        let is_copied = self.engine.kind == EngineKind::Mistralrs;
+        self.bases.verify(&one.adapter)?;
+        let is_copied = self.is_copied(&one.adapter);
         let same = |it: &&Arc<ServedAdapter>| is_copied && it.digest == one.adapter.digest;
         let engine = match served.iter().find(same) {
             Some(other) => HostedEngine {
@@ -194,6 +234,13 @@ impl AdapterLoader for AdapterHost {
             .note(format!("{name}: loaded from {place}, as was asked for"));
         Ok(ready)
     }
+}
+
+/// What an adapter was made from.
+struct AdapterOrigin {
+    base_id: String,
+    base_digest: String,
+    provenance: Provenance,
 }
 
 /// An engine that an adapter is on.

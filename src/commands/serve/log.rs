@@ -3,9 +3,15 @@
 use crate::commands::printer::Printer;
 use openlora_core::units::in_units;
 use openlora_journal::{Journal, JournalError};
-use openlora_ledger::event::{Event, EventRecord};
+use openlora_ledger::{
+    event::{Event, EventRecord},
+    state::board::MadePictures,
+};
 use openlora_serve::payment::Currency;
-use openlora_tui::{figures::clock, filter::kind_name};
+use openlora_tui::{
+    figures::{clock, counted},
+    filter::kind_name,
+};
 
 /// Lines that wait for the terminal.
 const WAITING: usize = 1024;
@@ -33,7 +39,7 @@ pub(super) async fn follow(
     journal.follow(next, Box::new(show)).await
 }
 
-/// Time, adapter, kind, tokens, duration and price of a call; none for other events. The text of a
+/// Time, adapter, kind, tokens or pictures, duration and price of a call; none for other events. The text of a
 /// call is not in the journal, and not here.
 pub fn call_line(record: &EventRecord, currency: Option<&Currency>) -> Option<String> {
     let Event::CallMetered {
@@ -56,11 +62,20 @@ pub fn call_line(record: &EventRecord, currency: Option<&Currency>) -> Option<St
         (Some(charge), None) => format!("{} base units", charge.amount),
         (None, _) => "free".to_owned(),
     };
+    let work = match MadePictures::from_event(&record.event) {
+        Some(made) => format!(
+            "{}, {} evaluations",
+            counted(made.pictures, "picture"),
+            made.evaluations
+        ),
+        None => format!(
+            "{} + {} tokens",
+            usage.prompt_tokens, usage.completion_tokens
+        ),
+    };
     Some(format!(
-        "{}  {adapter}  {}  {} + {} tokens  {milliseconds} ms  {paid}",
+        "{}  {adapter}  {}  {work}  {milliseconds} ms  {paid}",
         clock(record.time_ms),
         kind_name(*kind),
-        usage.prompt_tokens,
-        usage.completion_tokens
     ))
 }

@@ -30,7 +30,11 @@ const LIMITS: &[(&str, Option<&str>)] = &[
 ];
 
 /// Settings that a project file may set only if the user has not.
-const CHOICES: &[&str] = &["wallet.account"];
+const CHOICES: &[&str] = &[
+    "serve.prompt_filter",
+    "serve.prompt_filter_labels",
+    "wallet.account",
+];
 
 /// Lists that a project file may only shorten.
 const LISTS: &[&str] = &["search.discovery", "serve.origins", "serve.trusted_proxies"];

@@ -44,7 +44,7 @@ const fn number(min: f64, max: f64) -> SettingKind {
     SettingKind::Number { min, max }
 }
 
-const TASKS: SettingKind = SettingKind::Choice(&["classify", "chat", "text"]);
+const TASKS: SettingKind = SettingKind::Choice(&["classify", "chat", "text", "image"]);
 const SCHEDULES: SettingKind = SettingKind::Choice(&["cosine", "linear", "constant"]);
 const LOSSES: SettingKind = SettingKind::Choice(&["completion", "all"]);
 const ON_LONG: SettingKind = SettingKind::Choice(&["error", "truncate", "drop", "split"]);
@@ -263,6 +263,10 @@ settings! {
             "adapters that are fetched from the registry at the same time";
         registry_daily: u64 = integer(1, LARGE), Some("17179869184"),
             "bytes that calls may have fetched from the registry's publishers in a day (UTC)";
+        prompt_filter: Option<String> = SettingKind::Text, None,
+            "name of a served content filter that reads prompts for pictures before anything is charged; every prompt is answered when unset";
+        prompt_filter_labels: Vec<String> = SettingKind::List, None,
+            "labels of that filter whose prompts are refused; all but the one for harmless text when unset";
         max_concurrent: Option<usize> = integer(1, 4096), None,
             "calls generating at once; 4 with mistral.rs and 32 with the native engine when unset";
         attribution_queue: usize = integer(1, LARGE), Some("16384"),

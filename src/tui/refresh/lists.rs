@@ -120,6 +120,9 @@ pub(super) fn calls(
 fn tokens(call: &BoardCall) -> String {
     let shown = figures::count;
     let usage = call.usage;
+    if let Some(made) = call.made {
+        return format!("{}p/{}e", shown(made.pictures), shown(made.evaluations));
+    }
     format!(
         "{}/{}",
         shown(usage.prompt_tokens),

@@ -51,6 +51,7 @@ use openlora_serve::{
     access::AccessRules,
     attribution::AttributionConfig,
     payment::{Currency, SalesConfig},
+    prompt_filter::PromptFilter,
 };
 use openlora_wallet::WalletAccount;
 use serde_json::{Value, json};
@@ -74,7 +75,7 @@ pub const PRICES: PriceList = PriceList {
     prompt: Amount(10_000),
     completion: Amount(100_000),
     classification: Amount(500),
-    image: Amount::ZERO,
+    image: Amount(2_000),
     minimum: Amount::ZERO,
 };
 pub const LIMITS: ServeLimits = ServeLimits {
@@ -111,6 +112,7 @@ pub struct Setup {
     pub worth: ClaimWorth,
     pub cashier: AroundCashier,
     pub engine: AroundEngine,
+    pub prompt_filter: Option<PromptFilter>,
     pub access: AccessRules,
     /// What each address may do without paying.
     pub unpaid: AddressAllowances,
@@ -141,6 +143,7 @@ impl Setup {
             worth: ClaimWorth::default(),
             cashier: Box::new(|cashier| cashier),
             engine: Box::new(|engine| engine),
+            prompt_filter: None,
             access: access(),
             unpaid: AddressAllowances::default(),
         }
@@ -239,6 +242,7 @@ impl Shop {
             journal,
             sales,
             setup.limits,
+            setup.prompt_filter,
             setup.access,
             setup.unpaid,
             &setup.engine,
@@ -428,6 +432,7 @@ async fn serve(
     journal: Journal,
     sales: SalesConfig,
     limits: ServeLimits,
+    prompt_filter: Option<PromptFilter>,
     access: AccessRules,
     unpaid: AddressAllowances,
     layer: &AroundEngine,
@@ -447,6 +452,7 @@ async fn serve(
         loader: None,
         standings: None,
         on_demand: None,
+        prompt_filter,
     };
     let bound = BoundSocket::new("127.0.0.1", 0).await.unwrap();
     let stop = StopHandle::default();

@@ -95,7 +95,28 @@ const channel = async () => {
   return { id, balance: balance.toString(), claimed: claimed.toString() };
 };
 
+/** Two pictures, for what the terms say. */
+async function pictures() {
+  const order = {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ model: adapter, prompt: "two red circles", n: 2, seed: 3 }),
+  };
+  const images = `${url}/v1/images/generations`;
+  const unpaid = await fetch(images, order);
+  const terms = JSON.parse(Buffer.from(unpaid.headers.get("payment-required"), "base64").toString());
+  const quoted = terms.accepts.find(({ scheme }) => scheme === "batch-settlement").amount;
+  const response = await pay(images, order);
+  if (response.status !== 200) throw new Error(`pictures: ${response.status} ${await response.text()}`);
+  const { data } = await response.json();
+  const settled = decodePaymentResponseHeader(response.headers.get("PAYMENT-RESPONSE"));
+  if (!settled.success) throw new Error(JSON.stringify(settled));
+  const png = data.map(({ b64_json }) => Buffer.from(b64_json, "base64").subarray(1, 4).toString() === "PNG");
+  return { png, quoted, charged: settled.extra.chargedAmount };
+}
+
 const STEPS = {
+  pictures,
   deposit: () => several(1),
   vouchers: () => several(20),
   topup: untilTopUp,

@@ -65,7 +65,24 @@ def main():
                     return {"left": left, "charged": int(charged)}
         raise AssertionError("no price fits what a call left")
 
-    if step == "collision":
+    def pictures():
+        """Two pictures, for what the terms say."""
+        order = {"model": adapter, "prompt": "two red circles", "n": 2, "seed": 3}
+        images = f"{url}/v1/images/generations"
+        quoted = requests.post(images, json=order, timeout=60).headers["PAYMENT-REQUIRED"]
+        offers = json.loads(base64.b64decode(quoted))["accepts"]
+        amount = next(int(o["amount"]) for o in offers if o["scheme"] == "batch-settlement")
+        response = session.post(images, json=order)
+        assert response.status_code == 200, (response.status_code, response.text)
+        files = [base64.b64decode(item["b64_json"]) for item in response.json()["data"]]
+        settled = decode_payment_response_header(response.headers["PAYMENT-RESPONSE"])
+        assert settled.success, settled
+        png = [file.startswith(b"\x89PNG") for file in files]
+        return {"png": png, "quoted": amount, "charged": int(settled.extra["chargedAmount"])}
+
+    if step == "pictures":
+        result = pictures()
+    elif step == "collision":
         result = collision()
     elif step == "refund":
         settled = batch.refund(f"{route}?model={adapter}")

@@ -25,15 +25,51 @@ pub struct CallTokens {
     pub answer: Vec<u32>,
 }
 
+/// A picture that a call made, and the caption that it was made for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallPicture {
+    pub caption: String,
+    /// In pixels.
+    pub width: u32,
+    /// In pixels.
+    pub height: u32,
+    /// Row by row, 3 bytes per pixel; hex in the file.
+    #[serde(with = "pixels")]
+    pub rgb: Vec<u8>,
+}
+
+mod pixels {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(rgb: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex::encode(rgb))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        hex::decode(text).map_err(D::Error::custom)
+    }
+}
+
 /// The data of a call that its attribution needs and the journal must not contain.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingTokens {
     pub request_id: String,
     /// Several if one call classified several texts.
     pub exchanges: Vec<CallTokens>,
-    /// The payer asked for static shares, so no tokens are kept.
+    /// Of a call for pictures, which has no exchanges.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pictures: Vec<CallPicture>,
+    /// The payer asked for static shares, so neither tokens nor pictures are kept.
     #[serde(default)]
     pub static_shares: bool,
+}
+
+impl PendingTokens {
+    /// Whether the call gave neither a token nor a picture.
+    pub fn is_empty(&self) -> bool {
+        self.pictures.is_empty() && self.exchanges.iter().all(|it| it.answer.is_empty())
+    }
 }
 
 /// The folder.

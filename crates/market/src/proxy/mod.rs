@@ -79,6 +79,11 @@ pub const PROXY_ROUTES: &[ProxyRoute] = &[
     paid("/v1/moderations", "content filter in OpenAI's form", || {
         post(|state, request| buy(state, "/v1/moderations", request))
     }),
+    paid(
+        "/v1/images/generations",
+        "pictures from a prompt, in OpenAI's form",
+        || post(|state, request| buy(state, "/v1/images/generations", request)),
+    ),
     free("/v1/models", "the adapters that can be bought", || {
         get(list_models)
     }),

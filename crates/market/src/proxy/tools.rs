@@ -52,8 +52,17 @@ pub struct AdapterTools {
 struct AdapterTool {
     name: String,
     model: String,
-    classifies: bool,
+    gives: ToolOutput,
     description: String,
+}
+
+/// What an adapter's tool answers with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ToolOutput {
+    Text,
+    /// Labels with probabilities.
+    Labels,
+    Pictures,
 }
 
 /// Why a tool was not called.
@@ -107,10 +116,10 @@ impl AdapterTools {
             let models = self.parts.names.list().await?;
             return Ok(listing(&models));
         }
-        let (model, classifies) = if request.name == ASK {
+        let (model, gives) = if request.name == ASK {
             let model = required(&arguments, "adapter")?;
-            let classifies = self.classifies(&model).await?;
-            (model, classifies)
+            let gives = self.output_of(&model).await?;
+            (model, gives)
         } else {
             let tools = self.adapters().await?;
             let tool = tools.into_iter().find(|it| it.name == request.name);
@@ -118,17 +127,19 @@ impl AdapterTools {
                 let name = clean_line(&request.name);
                 ToolFailure::Argument(format!("There is no tool `{name}`; list them again."))
             })?;
-            (tool.model, tool.classifies)
+            (tool.model, tool.gives)
         };
-        let known: &[&str] = match (request.name == ASK, classifies) {
-            (true, _) => &["adapter", "prompt", "system", "max_tokens"],
-            (false, true) => &["prompt"],
-            (false, false) => &["prompt", "system", "max_tokens"],
+        let known: &[&str] = match (request.name == ASK, gives) {
+            (true, _) => &["adapter", "prompt", "system", "max_tokens", "seed"],
+            (false, ToolOutput::Labels) => &["prompt"],
+            (false, ToolOutput::Text) => &["prompt", "system", "max_tokens"],
+            (false, ToolOutput::Pictures) => &["prompt", "seed"],
         };
         check_names(&arguments, known)?;
-        let (path, body) = match classifies {
-            true => ("/v1/classify", text_to_classify(&model, &arguments)?),
-            false => ("/v1/chat/completions", chat(&model, &arguments)?),
+        let (path, body) = match gives {
+            ToolOutput::Labels => ("/v1/classify", text_to_classify(&model, &arguments)?),
+            ToolOutput::Text => ("/v1/chat/completions", chat(&model, &arguments)?),
+            ToolOutput::Pictures => ("/v1/images/generations", picture(&model, &arguments)?),
         };
         let turn = self.parts.turn()?;
         let answer = self.parts.buy(turn, path, body, caller).await?;
@@ -136,22 +147,26 @@ impl AdapterTools {
         let bytes = bytes.map_err(|error| ProxyError::upstream(&error.to_string()))?;
         let answer: Value = serde_json::from_slice(&bytes)
             .map_err(|_| ProxyError::upstream("it is no JSON object"))?;
-        Ok(answered(classifies, answer)?)
+        Ok(answered(gives, answer)?)
     }
 
-    /// Whether a model gives labels and no text. Of one that is not listed nothing is known.
-    async fn classifies(&self, model: &str) -> Result<bool, ProxyError> {
+    /// What a model gives. Of one that is not listed nothing is known, and it is asked for text.
+    async fn output_of(&self, model: &str) -> Result<ToolOutput, ProxyError> {
         let models = self.parts.names.list().await?;
         let listed = models.iter().find(|it| it["id"] == model);
-        Ok(listed.is_some_and(gives_labels))
+        Ok(listed.map_or(ToolOutput::Text, ToolOutput::of_model))
     }
 }
 
 impl AdapterTool {
     fn for_model(model: &Value) -> Option<Self> {
         let id = model["id"].as_str()?;
-        let classifies = gives_labels(model);
-        let verb = if classifies { "classify_with" } else { "ask" };
+        let gives = ToolOutput::of_model(model);
+        let (verb, what) = match gives {
+            ToolOutput::Text => ("ask", "Answers a prompt"),
+            ToolOutput::Labels => ("classify_with", "Classifies a text"),
+            ToolOutput::Pictures => ("draw_with", "Makes a picture from a description"),
+        };
         let plain = |letter: char| match letter.is_ascii_alphanumeric() {
             true => letter,
             false => '_',
@@ -159,40 +174,47 @@ impl AdapterTool {
         let (name, _) = id.split_once('@').unwrap_or((id, ""));
         let name: String = format!("{verb}_{name}").chars().map(plain).collect();
         let price = priced(&model["pricing"]);
-        let what = match classifies {
-            true => "Classifies a text",
-            false => "Answers a prompt",
-        };
         Some(Self {
             name: name.chars().take(LONGEST_NAME).collect(),
             model: id.to_owned(),
-            classifies,
+            gives,
             description: format!("{what} with the adapter {}{price}.", clean_line(id)),
         })
     }
 
     fn tool(&self) -> Tool {
-        let schema = match self.classifies {
-            true => json!({
-                "type": "object",
-                "properties": { "prompt": { "type": "string", "description": "the text" } },
-                "required": ["prompt"],
-                "additionalProperties": false,
+        let properties = match self.gives {
+            ToolOutput::Text => chat_properties(),
+            ToolOutput::Labels => json!({
+                "prompt": { "type": "string", "description": "the text" },
             }),
-            false => json!({
-                "type": "object",
-                "properties": chat_properties(),
-                "required": ["prompt"],
-                "additionalProperties": false,
+            ToolOutput::Pictures => json!({
+                "prompt": { "type": "string", "description": "what the picture shows" },
+                "seed": { "type": "integer", "minimum": 0, "description": SEED },
             }),
         };
+        let schema = json!({
+            "type": "object",
+            "properties": properties,
+            "required": ["prompt"],
+            "additionalProperties": false,
+        });
         paid(self.name.clone(), self.description.clone(), schema)
     }
 }
 
-/// Whether a listed model was trained to classify.
-fn gives_labels(model: &Value) -> bool {
-    model["task"]["kind"] == "classify"
+/// What agents read of a picture's seed.
+const SEED: &str = "the same seed gives the same picture; another one when left out";
+
+impl ToolOutput {
+    /// What a listed model was trained to give.
+    fn of_model(model: &Value) -> Self {
+        match model["task"]["kind"].as_str() {
+            Some("classify") => Self::Labels,
+            Some("image") => Self::Pictures,
+            _ => Self::Text,
+        }
+    }
 }
 
 /// What the model's list says of the price.
@@ -235,6 +257,11 @@ fn paid(name: impl Into<Cow<'static, str>>, description: String, schema: Value) 
 
 fn general_tools() -> [Tool; 2] {
     let mut properties = chat_properties();
+    properties["seed"] = json!({
+        "type": "integer",
+        "minimum": 0,
+        "description": format!("of an adapter for pictures: {SEED}"),
+    });
     properties["adapter"] = json!({
         "type": "string",
         "description": "a name of list_adapters, or NAME@0xREGISTRY",
@@ -253,7 +280,7 @@ fn general_tools() -> [Tool; 2] {
         Tool::new(LIST, about, list).with_annotations(hints),
         paid(
             ASK,
-            "Asks an adapter by name; the answer is a text, or labels with probabilities."
+            "Asks an adapter by name; the answer is a text, labels with probabilities, or a picture."
                 .to_owned(),
             ask,
         ),
@@ -281,6 +308,7 @@ fn check_names(arguments: &JsonObject, known: &[&str]) -> Result<(), ToolFailure
 }
 
 fn chat(model: &str, arguments: &JsonObject) -> Result<Value, ToolFailure> {
+    refuse(arguments, &["seed"], "The adapter answers with text")?;
     let mut messages = Vec::new();
     if arguments.contains_key("system") {
         let system = required(arguments, "system")?;
@@ -301,13 +329,37 @@ fn chat(model: &str, arguments: &JsonObject) -> Result<Value, ToolFailure> {
 }
 
 fn text_to_classify(model: &str, arguments: &JsonObject) -> Result<Value, ToolFailure> {
-    for key in ["system", "max_tokens"] {
-        if arguments.contains_key(key) {
-            let message = format!("The adapter gives labels, so it takes no `{key}`.");
-            return Err(ToolFailure::Argument(message));
+    let unknown = ["system", "max_tokens", "seed"];
+    refuse(arguments, &unknown, "The adapter gives labels")?;
+    Ok(json!({ "model": model, "input": required(arguments, "prompt")? }))
+}
+
+fn picture(model: &str, arguments: &JsonObject) -> Result<Value, ToolFailure> {
+    refuse(
+        arguments,
+        &["system", "max_tokens"],
+        "The adapter makes pictures",
+    )?;
+    let mut body = json!({ "model": model, "prompt": required(arguments, "prompt")? });
+    if let Some(seed) = arguments.get("seed") {
+        let seed = seed.as_u64().ok_or_else(|| {
+            let message = "The argument `seed` must be an integer of at least 0.";
+            ToolFailure::Argument(message.to_owned())
+        })?;
+        body["seed"] = json!(seed);
+    }
+    Ok(body)
+}
+
+/// Refuses arguments that an adapter has no use for.
+fn refuse(arguments: &JsonObject, keys: &[&str], why: &str) -> Result<(), ToolFailure> {
+    match keys.iter().find(|key| arguments.contains_key(**key)) {
+        None => Ok(()),
+        Some(key) => {
+            let message = format!("{why}, so it takes no `{key}`.");
+            Err(ToolFailure::Argument(message))
         }
     }
-    Ok(json!({ "model": model, "input": required(arguments, "prompt")? }))
 }
 
 fn listing(models: &[Value]) -> CallToolResult {
@@ -316,15 +368,37 @@ fn listing(models: &[Value]) -> CallToolResult {
     structured(json!({ "adapters": adapters }))
 }
 
-/// The answer as text and, whole, as JSON.
-fn answered(classifies: bool, answer: Value) -> Result<CallToolResult, ProxyError> {
-    if classifies {
-        return Ok(structured(answer));
+/// The answer as text or pictures, and as JSON.
+fn answered(gives: ToolOutput, answer: Value) -> Result<CallToolResult, ProxyError> {
+    match gives {
+        ToolOutput::Labels => return Ok(structured(answer)),
+        ToolOutput::Pictures => return pictures(answer),
+        ToolOutput::Text => {}
     }
     let message = &answer["choices"][0]["message"]["content"];
     let text = message.as_str().map(str::to_owned);
     let text = text.ok_or_else(|| ProxyError::upstream("it has no message"))?;
     let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
+    result.structured_content = Some(answer);
+    Ok(result)
+}
+
+/// Pictures as content of their own. The JSON beside them does not repeat their bytes.
+fn pictures(mut answer: Value) -> Result<CallToolResult, ProxyError> {
+    let none = || ProxyError::upstream("it has no picture");
+    let items = answer["data"].as_array_mut().ok_or_else(none)?;
+    let mut content = Vec::with_capacity(items.len());
+    for item in items {
+        let fields = item.as_object_mut().ok_or_else(none)?;
+        let Some(Value::String(data)) = fields.remove("b64_json") else {
+            return Err(none());
+        };
+        content.push(ContentBlock::image(data, "image/png"));
+    }
+    if content.is_empty() {
+        return Err(none());
+    }
+    let mut result = CallToolResult::success(content);
     result.structured_content = Some(answer);
     Ok(result)
 }

@@ -7,6 +7,8 @@ use openlora_core::error::describe_decoding;
 
 /// Name of the card next to the PEFT files.
 pub const TASK_FILE: &str = "openlora_task.json";
+/// Pictures of an adapter that makes pictures: those of its base above, its own below.
+pub const SAMPLES_FILE: &str = "samples.png";
 
 /// The task and the base model of the training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

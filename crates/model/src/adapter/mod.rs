@@ -15,7 +15,7 @@ mod read;
 mod tensors;
 mod write;
 
-pub use card::{TASK_FILE, TaskCard};
+pub use card::{SAMPLES_FILE, TASK_FILE, TaskCard};
 pub use check::{check_against, require_plain, verify_base};
 pub use config::{PeftConfig, TargetModules};
 pub use dora::dora_factors;

@@ -10,19 +10,25 @@ use safetensors::{Dtype as FileDtype, tensor::TensorView};
 use serde_json::{Value, json};
 
 use super::{
-    card::{TASK_FILE, TaskCard},
+    card::{SAMPLES_FILE, TASK_FILE, TaskCard},
     error::{AdapterError, WeightsProblem},
     read::{CONFIG_FILE, WEIGHTS_FILE, decode, digest},
     tensors::{FactorDtype, HostTensor},
 };
-use crate::{FileError, ModulePattern};
+use crate::{FileError, ModulePattern, dataset::Task};
 use openlora_core::atomic::{self, FolderDraft};
 
 /// The PEFT release whose configuration keys are written.
 const PEFT_VERSION: &str = "0.21.2";
 
 /// Files that an adapter directory may hold and that writing replaces.
-const OURS: &[&str] = &[CONFIG_FILE, WEIGHTS_FILE, TASK_FILE, "README.md"];
+const OURS: &[&str] = &[
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    TASK_FILE,
+    SAMPLES_FILE,
+    "README.md",
+];
 
 /// An adapter to be written.
 #[derive(Clone, Debug)]
@@ -42,6 +48,8 @@ pub struct WriteRequest {
     /// Factors by their PEFT names.
     pub tensors: BTreeMap<String, HostTensor>,
     pub task: Option<TaskCard>,
+    /// Sample pictures as a PNG file, of an adapter that makes pictures.
+    pub samples: Option<Vec<u8>>,
 }
 
 /// The result of writing.
@@ -72,6 +80,9 @@ pub fn write(dir: &Path, request: &WriteRequest) -> Result<WrittenAdapter, Adapt
             problem,
         })?;
         files.push((TASK_FILE, bytes));
+    }
+    if let Some(samples) = &request.samples {
+        files.push((SAMPLES_FILE, samples.clone()));
     }
     let parent = atomic::parent(dir);
     let draft = FolderDraft::in_folder(parent).map_err(FileError::at("create", dir))?;
@@ -136,7 +147,7 @@ fn config_bytes(request: &WriteRequest) -> Vec<u8> {
         "revision": request.revision,
         "target_modules": targets,
         "target_parameters": null,
-        "task_type": "CAUSAL_LM",
+        "task_type": task_type(request),
         "trainable_token_indices": null,
         "use_bdlora": null,
         "use_dora": request.dora,
@@ -145,6 +156,12 @@ fn config_bytes(request: &WriteRequest) -> Vec<u8> {
         "velora_config": null,
     });
     format!("{config:#}").into_bytes()
+}
+
+/// PEFT's name of what the base does; it has none for bases that make pictures.
+fn task_type(request: &WriteRequest) -> Option<&'static str> {
+    let task = request.task.as_ref().map(|card| &card.task);
+    (task != Some(&Task::Image)).then_some("CAUSAL_LM")
 }
 
 /// The patterns in their order, of which PEFT takes the first that matches.

@@ -76,7 +76,7 @@ pub enum DataError {
         column: String,
         found: Vec<String>,
     },
-    #[error("unknown task `{found}`, expected classify, chat or text")]
+    #[error("unknown task `{found}`, expected classify, chat, text or image")]
     UnknownTask { found: String },
     #[error("a classifier needs two labels or more, found {found}")]
     FewLabels { found: String },

@@ -18,12 +18,14 @@ pub enum Task {
     Chat { instruction: Option<String> },
     /// Continues a text without a chat template.
     Text,
+    /// Makes a picture from a caption.
+    Image,
 }
 
 /// The task options from settings and flags.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TaskOptions {
-    /// `classify`, `chat` or `text`; derived from the data if unset.
+    /// `classify`, `chat`, `text` or `image`; derived from the data if unset.
     pub task: Option<String>,
     /// In display order; derived from the data if empty.
     pub labels: Vec<String>,
@@ -59,6 +61,7 @@ impl Task {
             Self::Classify { .. } => "classify",
             Self::Chat { .. } => "chat",
             Self::Text => "text",
+            Self::Image => "image",
         }
     }
 
@@ -78,7 +81,7 @@ impl Task {
         match self {
             Self::Classify { instruction, .. } => Some(instruction),
             Self::Chat { instruction } => instruction.as_deref(),
-            Self::Text => None,
+            Self::Text | Self::Image => None,
         }
     }
 
@@ -90,7 +93,7 @@ impl Task {
             messages
         };
         match example {
-            _ if *self == Self::Text => None,
+            _ if matches!(self, Self::Text | Self::Image) => None,
             TrainingExample::Text { .. } => None,
             TrainingExample::Chat { messages, .. } => Some(self.instructed(messages)),
             TrainingExample::Completion { prompt, completion } => {
@@ -116,6 +119,7 @@ impl Task {
                 instruction: wanted.instruction.clone(),
             }),
             "text" => Ok(Self::Text),
+            "image" => Ok(Self::Image),
             other => Err(DataError::UnknownTask {
                 found: other.to_owned(),
             }),
@@ -145,6 +149,12 @@ impl Task {
                     hint: "chats and labels are learned with project.task = \"chat\" or \"classify\"",
                 })
             }
+            (Self::Image, other) => Err(RowFault::WrongKind {
+                found: other.kind(),
+                expected: "a picture with a caption",
+                hint: "pictures are read from folders: name one as `path` of [[data]], with captions \
+                       in its metadata.jsonl or in a .txt file beside each picture",
+            }),
             _ => Ok(()),
         }
     }

@@ -24,6 +24,22 @@ pub enum AdapterExportError {
         dir.display()
     )]
     GgufDora { dir: PathBuf },
+    #[error(
+        "adapter {}: it is for a base that writes text, and {form} is a form for bases that make pictures",
+        dir.display()
+    )]
+    TextOnly { dir: PathBuf, form: &'static str },
+    #[error(
+        "adapter {}: it is for a base that makes pictures, and {form} is a form for bases that write text",
+        dir.display()
+    )]
+    PicturesOnly { dir: PathBuf, form: &'static str },
+    #[error(
+        "adapter {}: DoRA rescales every row of the base, and the file of diffusers holds low-rank \
+         factors only",
+        dir.display()
+    )]
+    DiffusersDora { dir: PathBuf },
     #[error("{}: merging overflows {dtype} in tensor {tensor}", path.display())]
     Overflow {
         path: PathBuf,
@@ -46,9 +62,12 @@ impl Explain for AdapterExportError {
             Self::Adapter(error) => error.class(),
             Self::Model(error) => error.class(),
             Self::Weights(error) => error.class(),
-            Self::Exists { .. } | Self::GgufDora { .. } | Self::Overflow { .. } => {
-                ExitClass::BadInput
-            }
+            Self::Exists { .. }
+            | Self::GgufDora { .. }
+            | Self::DiffusersDora { .. }
+            | Self::TextOnly { .. }
+            | Self::PicturesOnly { .. }
+            | Self::Overflow { .. } => ExitClass::BadInput,
         }
     }
 
@@ -62,6 +81,9 @@ impl Explain for AdapterExportError {
             Self::GgufDora { .. } => {
                 "export it with --format merged and convert the result, or train without train.dora"
             }
+            Self::TextOnly { .. } => "use peft, merged or gguf for --format",
+            Self::PicturesOnly { .. } => "use peft or diffusers for --format",
+            Self::DiffusersDora { .. } => "export it with --format peft",
             Self::Overflow { .. } => "merge it into the same base in float32 or bfloat16",
         };
         Some(hint.to_owned())

@@ -1,9 +1,10 @@
-//! Adapters in the forms that other programs load: PEFT's folder, a base with the adapter added, and
-//! an adapter file of llama.cpp.
+//! Adapters in the forms that other programs load: PEFT's folder, a base with the adapter added, an
+//! adapter file of llama.cpp, and the file of diffusers for adapters that make pictures.
 //!
 //! Each form computes what the adapter computes over its base, or is refused with the reason. Nothing
 //! that exists is replaced.
 
+mod diffusers;
 mod error;
 mod gguf;
 mod merged;
@@ -15,6 +16,7 @@ use std::{
 };
 
 pub use self::{
+    diffusers::{DIFFUSERS_FILE, write_diffusers},
     error::AdapterExportError,
     gguf::{GgufAdapterNames, gguf_adapter, write_gguf},
     merged::{MergeProgress, write_merged},

@@ -495,7 +495,7 @@ fn rows_that_do_not_fit_the_task_are_told() {
         (
             ups(),
             wish(Some("translate"), &[]),
-            "unknown task `translate`, expected classify, chat or text",
+            "unknown task `translate`, expected classify, chat, text or image",
             None,
         ),
     ];

@@ -16,6 +16,7 @@ mod dataset_split;
 mod dataset_warnings;
 mod gguf;
 mod model_hub;
+mod picture_base;
 mod text;
 
 #[allow(dead_code, reason = "other tests use more of it")]

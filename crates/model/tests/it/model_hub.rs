@@ -117,8 +117,8 @@ async fn listen(hub: Arc<Hub>) -> SocketAddr {
     let address = listener.local_addr().unwrap();
     let routes = Router::new()
         .route("/api/models/{owner}/{name}/revision/{revision}", get(info))
-        .route("/{owner}/{name}/resolve/{revision}/{file}", get(resolve))
-        .route("/store/{file}", get(stored))
+        .route("/{owner}/{name}/resolve/{revision}/{*file}", get(resolve))
+        .route("/store/{*file}", get(stored))
         .with_state(hub);
     tokio::spawn(async move { axum::serve(listener, routes).await });
     address
@@ -605,4 +605,52 @@ fn pickles_and_empty_repositories_are_refused() {
                    only, such as model-Q8_0.gguf";
     let hint = "download one of the files from HUB/owner/model, and name it with --base";
     assert_eq!(failure, expected(ExitClass::BadInput, message, hint));
+}
+
+/// A repository as MiniT2I's: folders for the denoiser, and other sizes beside it.
+fn picture_files(with_text: bool) -> BTreeMap<String, Bytes> {
+    let mut names = vec![
+        "README.md",
+        "minit2i-b-16/transformer/config.json",
+        "minit2i-b-16/transformer/diffusion_pytorch_model.safetensors",
+        "minit2i-l-16/transformer/config.json",
+        "minit2i-l-16/transformer/diffusion_pytorch_model.safetensors",
+    ];
+    if with_text {
+        names.extend([
+            "text_encoder/config.json",
+            "text_encoder/tokenizer.json",
+            "text_encoder/model.safetensors",
+        ]);
+    }
+    let content = |name: &str| Bytes::from(format!("{name} of two bytes or more"));
+    let files = names.into_iter();
+    files.map(|name| (name.to_owned(), content(name))).collect()
+}
+
+#[test]
+fn a_base_for_pictures_is_fetched_with_its_folders() {
+    for with_text in [false, true] {
+        let files = picture_files(with_text);
+        let server = Server::start(files.clone(), Fault::None);
+        let home = home();
+        let request = server.request(home.path());
+        let snapshot = quiet(&request).unwrap();
+        for (name, bytes) in &files {
+            let found = std::fs::read(snapshot.dir.join(name)).ok();
+            // Of several sizes, the base is the first.
+            let wanted = (!name.contains("l-16")).then_some(bytes.as_ref());
+            assert_eq!(found.as_deref(), wanted, "{name}");
+        }
+        server.transfers();
+        let offline = HubRequest {
+            offline: true,
+            ..request
+        };
+        assert_eq!(quiet(&offline).unwrap(), snapshot);
+        assert_eq!(server.transfers(), Vec::<String>::new());
+        let weights = "minit2i-b-16/transformer/diffusion_pytorch_model.safetensors";
+        std::fs::remove_file(snapshot.dir.join(weights)).unwrap();
+        assert!(quiet(&offline).is_err(), "without weights it is not complete");
+    }
 }

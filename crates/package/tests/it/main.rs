@@ -12,6 +12,7 @@ mod model_signing;
 mod mutations;
 mod package;
 mod package_bad;
+mod pictures;
 mod policy;
 
 #[allow(dead_code, reason = "other tests use more of it")]

@@ -1,5 +1,5 @@
-//! The attribution work before a call is counted: its tokens are stored durably, and the spans that
-//! the answer shares with the training text are found.
+//! The attribution work before a call is counted: its tokens or pictures are stored durably, and the
+//! spans that an answer shares with the training text are found.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,7 +7,7 @@ use super::AttributionService;
 use crate::adapter_registry::ServedAdapter;
 use openlora_attribution::{
     AttributionIndex, Provenance, attribution_index, call_shares,
-    queue::{CallTokens, PendingTokens},
+    queue::{CallPicture, CallTokens, PendingTokens},
     shares,
 };
 use openlora_core::Address;
@@ -27,15 +27,18 @@ pub struct EndedCall {
     pub prompts: Vec<Prompt>,
     /// One answer per prompt that was answered.
     pub answers: Vec<String>,
+    /// What a call for pictures delivered, instead of answers.
+    pub pictures: Vec<CallPicture>,
     pub finish: FinishReason,
-    /// The payer requested no sketch, so neither tokens nor spans are kept.
+    /// The payer requested no sketch, so neither tokens, pictures nor spans are kept.
     pub static_shares: bool,
     /// The party that pays for it.
     pub payer: Option<Address>,
 }
 
 impl AttributionService {
-    /// Stores the tokens and returns the traced spans. Without an index it does nothing.
+    /// Stores the tokens and returns the traced spans, or stores the pictures, which have no spans.
+    /// Without an index it does nothing.
     pub async fn prove(&self, ended: EndedCall) -> Option<Event> {
         let index = ended.adapter.provenance.index.clone().ok()?;
         let token_store = self.inner.config.token_store.clone()?;
@@ -43,10 +46,18 @@ impl AttributionService {
             if ended.static_shares {
                 let declined = PendingTokens {
                     request_id: ended.request_id,
-                    exchanges: Vec::new(),
                     static_shares: true,
+                    ..PendingTokens::default()
                 };
                 return Some((None, declined));
+            }
+            if !ended.pictures.is_empty() {
+                let made = PendingTokens {
+                    request_id: ended.request_id,
+                    pictures: ended.pictures,
+                    ..PendingTokens::default()
+                };
+                return Some((None, made));
             }
             let kept = kept(&ended);
             kept.map(|kept| (Some(traced(&ended, &*index, &kept)), kept))
@@ -81,7 +92,7 @@ fn kept(ended: &EndedCall) -> Option<PendingTokens> {
     (!exchanges.is_empty()).then(|| PendingTokens {
         request_id: ended.request_id.clone(),
         exchanges,
-        static_shares: false,
+        ..PendingTokens::default()
     })
 }
 

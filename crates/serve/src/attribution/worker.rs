@@ -144,7 +144,7 @@ impl AttributionService {
         };
         let sketch = kept.and_then(|kept| {
             let index = provenance.index.as_deref().map_err(|why| *why)?;
-            attribution_index::sketches(index, &kept.exchanges)
+            attribution_index::sketches(index, &kept)
         });
         let found = sketch.as_ref().map_err(|why| *why).and_then(|sketch| {
             let index = provenance.index.as_deref().map_err(|why| *why)?;
@@ -205,9 +205,7 @@ impl AttributionService {
         };
         match found {
             Ok(Some(kept)) if kept.static_shares => Err(ShareFallback::PayerChoice),
-            Ok(Some(kept)) if kept.exchanges.iter().all(|it| it.answer.is_empty()) => {
-                Err(ShareFallback::EmptyAnswer)
-            }
+            Ok(Some(kept)) if kept.is_empty() => Err(ShareFallback::EmptyAnswer),
             Ok(kept) => kept.ok_or(lost),
             Err(error) => {
                 tracing::error!(%error, "the tokens of a call cannot be read");

@@ -46,6 +46,7 @@ fn body(adapter: &ServedAdapter) -> Value {
         Some(Task::Chat { .. }) => {
             json!({ "model": name, "messages": [{ "role": "user", "content": "Hello" }] })
         }
+        Some(Task::Image) => json!({ "model": name, "prompt": "A red circle" }),
         Some(Task::Text) | None => json!({ "model": name, "prompt": "Once upon a time" }),
     }
 }
@@ -66,7 +67,12 @@ fn curl(server: &ServerFacts, adapter: &ServedAdapter) -> String {
 
 fn command(server: &ServerFacts, adapter: &ServedAdapter) -> String {
     let (name, url) = (quoted(&adapter.name), quoted(&server.url));
-    format!("openlora call 'Hello' --adapter {name} --url {url}")
+    match &adapter.task {
+        Some(Task::Image) => {
+            format!("openlora call 'A red circle' -o picture.png --adapter {name} --url {url}")
+        }
+        _ => format!("openlora call 'Hello' --adapter {name} --url {url}"),
+    }
 }
 
 /// The answer's text in both languages' common notation.
@@ -74,6 +80,7 @@ fn answer(adapter: &ServedAdapter) -> &'static str {
     match &adapter.task {
         Some(Task::Classify { .. }) => "label",
         Some(Task::Chat { .. }) => "choices[0].message.content",
+        Some(Task::Image) => "data[0].b64_json",
         Some(Task::Text) | None => "choices[0].text",
     }
 }
@@ -116,6 +123,15 @@ fn python(server: &ServerFacts, adapter: &ServedAdapter) -> String {
              answer = client.chat.completions.create(\n    model={name},\n    \
              messages=[{{\"role\": \"user\", \"content\": \"Hello\"}}],\n)\n\
              print(answer.{reads})"
+        ),
+        Some(Task::Image) => format!(
+            "# pip install openai\n\
+             import base64\n\
+             from openai import OpenAI\n\n\
+             client = OpenAI(base_url={base}, api_key=\"none\")\n\
+             answer = client.images.generate(model={name}, prompt=\"A red circle\")\n\
+             with open(\"picture.png\", \"wb\") as file:\n    \
+             file.write(base64.b64decode(answer.{reads}))"
         ),
         Some(Task::Text) | None => format!(
             "# pip install openai\n\

@@ -191,15 +191,21 @@ fn public_base(id: &str) -> &str {
 fn prices(adapter: &ServedAdapter, currency: &Currency) -> Vec<PriceLine> {
     let prices = &adapter.prices;
     let is_classifier = !adapter.labels().is_empty();
+    let makes_pictures = adapter.engine.images().is_some();
     let lines = [
+        (makes_pictures, "a picture".to_owned(), prices.image),
         (
             is_classifier,
             "a classified text".to_owned(),
             prices.classification,
         ),
-        (true, format!("{TOKENS} tokens of a prompt"), prices.prompt),
         (
-            true,
+            !makes_pictures,
+            format!("{TOKENS} tokens of a prompt"),
+            prices.prompt,
+        ),
+        (
+            !makes_pictures,
             format!("{TOKENS} tokens of an answer"),
             prices.completion,
         ),

@@ -19,7 +19,10 @@ use crate::{
     generate::{deliver, finished, repeat},
     intake::{CallIntake, placed},
     meter::{Admission, ReservedCall},
-    wire::inputs::{self, PlacedText},
+    wire::{
+        images::IMAGES_PATH,
+        inputs::{self, PlacedText},
+    },
 };
 use openlora_engine::{Engine, LabelProbabilities, Prompt};
 use openlora_ledger::{
@@ -55,8 +58,12 @@ pub fn classifier(intake: &CallIntake) -> Result<&Task, ApiError> {
         Some(task @ Task::Classify { .. }) => Ok(task),
         _ => {
             let name = &intake.adapter.name;
-            let message =
-                format!("The model '{name}' is not a classifier; use /v1/chat/completions.");
+            // A text adapter answers in a chat, too.
+            let path = match intake.adapter.engine.images() {
+                Some(_) => IMAGES_PATH,
+                None => "/v1/chat/completions",
+            };
+            let message = format!("The model '{name}' is not a classifier; use {path}.");
             Err(
                 ApiError::new(StatusCode::BAD_REQUEST, "not_a_classifier", message)
                     .with_param("model"),

@@ -2,6 +2,7 @@
 
 use axum::{
     extract::{Request, State},
+    http::StatusCode,
     response::Response,
 };
 
@@ -11,12 +12,14 @@ use crate::{
     api_error::ApiError,
     generate::{self, GenerationJob},
     intake::CallIntake,
-    wire::{chat::ChatRequest, completion::CompletionRequest},
+    wire::{chat::ChatRequest, completion::CompletionRequest, images::IMAGES_PATH},
 };
 use openlora_engine::Prompt;
 
 pub async fn chat(State(app): State<AppState>, request: Request) -> Result<Response, ApiError> {
     let intake = CallIntake::read(&app, request, ChatRequest::problems).await?;
+    let other_kind = |refusal| ChatRequest::problems(&intake.fields).with_model(refusal);
+    answers_with_text(&intake).map_err(other_kind)?;
     let ChatRequest {
         messages,
         sampling,
@@ -34,6 +37,8 @@ pub async fn chat(State(app): State<AppState>, request: Request) -> Result<Respo
 
 pub async fn text(State(app): State<AppState>, request: Request) -> Result<Response, ApiError> {
     let intake = CallIntake::read(&app, request, CompletionRequest::problems).await?;
+    let other_kind = |refusal| CompletionRequest::problems(&intake.fields).with_model(refusal);
+    answers_with_text(&intake).map_err(other_kind)?;
     let CompletionRequest {
         prompt,
         sampling,
@@ -46,4 +51,15 @@ pub async fn text(State(app): State<AppState>, request: Request) -> Result<Respo
         streaming,
     };
     generate::answer(&app, intake, job).await
+}
+
+/// Refuses a model that makes pictures.
+fn answers_with_text(intake: &CallIntake) -> Result<(), ApiError> {
+    if intake.adapter.engine.images().is_none() {
+        return Ok(());
+    }
+    let name = &intake.adapter.name;
+    let message = format!("The model '{name}' makes pictures; use {IMAGES_PATH}.");
+    let refusal = ApiError::new(StatusCode::BAD_REQUEST, "not_a_text_model", message);
+    Err(refusal.with_param("model"))
 }

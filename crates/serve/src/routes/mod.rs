@@ -10,6 +10,7 @@ mod discovery;
 mod edge;
 mod events;
 mod facts;
+mod images;
 mod models;
 mod moderations;
 mod operator;
@@ -127,6 +128,11 @@ pub const ROUTES: &[ApiRoute] = &[
     metered("/v1/moderations", "content filter in OpenAI's form", || {
         post(moderations::moderate).get(refund::terms)
     }),
+    metered(
+        "/v1/images/generations",
+        "pictures from a prompt, in OpenAI's form",
+        || post(images::generate).get(refund::terms),
+    ),
     open("/v1/models", "the adapters served", || get(models::list)),
     open("/v1/models/{*id}", "one adapter", || get(models::get_model)),
     open(

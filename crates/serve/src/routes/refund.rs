@@ -21,6 +21,7 @@ use crate::{
     listing::listing,
     payment::{payment_header, unpaid},
     request_id::RequestId,
+    wire::images::IMAGES_PATH,
 };
 use openlora_core::Word;
 use openlora_ledger::CallWork;
@@ -71,11 +72,14 @@ pub async fn terms(
     }
 }
 
-/// The least call of an adapter on a paid path: its price is the minimum.
+/// The least call of an adapter on a paid path: its price is the minimum, or that of one picture.
 pub fn least_call(adapter: &ServedAdapter, path: &str, resource: String) -> OfferedCall {
-    let work = CallWork::Tokens {
-        prompt: 0,
-        completion: 0,
+    let work = match path {
+        IMAGES_PATH => CallWork::Images { pictures: 1 },
+        _ => CallWork::Tokens {
+            prompt: 0,
+            completion: 0,
+        },
     };
     OfferedCall {
         adapter: adapter.name.clone(),

@@ -8,6 +8,7 @@ pub mod chat;
 pub mod completion;
 pub mod envelope;
 pub mod fields;
+pub mod images;
 pub mod inputs;
 pub mod problems;
 pub mod sampling;

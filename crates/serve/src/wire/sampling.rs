@@ -34,7 +34,8 @@ pub struct StreamOptions {
     pub include_usage: bool,
 }
 
-type HarmlessCheck = fn(&Value) -> bool;
+/// Whether a value has no effect.
+pub type HarmlessCheck = fn(&Value) -> bool;
 
 /// Parameters that would change the meaning of the answer if they were ignored, with the values
 /// that have no effect.
@@ -196,7 +197,7 @@ fn is_true(value: &Value) -> bool {
     value.as_bool() == Some(true)
 }
 
-fn is_zero(value: &Value) -> bool {
+pub fn is_zero(value: &Value) -> bool {
     value.as_f64() == Some(0.0)
 }
 
@@ -204,11 +205,11 @@ fn is_medium(value: &Value) -> bool {
     value == "medium"
 }
 
-fn never(_: &Value) -> bool {
+pub fn never(_: &Value) -> bool {
     false
 }
 
-fn is_empty(value: &Value) -> bool {
+pub fn is_empty(value: &Value) -> bool {
     match value {
         Value::Array(items) => items.is_empty(),
         Value::Object(fields) => fields.is_empty(),
@@ -221,7 +222,7 @@ fn is_one(value: &Value) -> bool {
     value.as_f64() == Some(1.0)
 }
 
-fn is_false(value: &Value) -> bool {
+pub fn is_false(value: &Value) -> bool {
     value.as_bool() == Some(false)
 }
 
@@ -242,13 +243,22 @@ fn is_text_only(value: &Value) -> bool {
 /// The parameters that are neither one of the route's `own`, nor honoured, nor without effect.
 pub fn unknown_names(fields: &BodyFields, own: &[&str]) -> BodyProblems {
     let honoured = [own, COMMON].concat();
-    let named = UNSUPPORTED.iter().map(|(name, ..)| *name);
-    let ignored: Vec<&str> = WITHOUT_EFFECT.iter().copied().chain(named).collect();
-    let refused = UNSUPPORTED.iter().filter_map(|(name, harmless, reason)| {
+    unknown_or_unsupported(fields, &honoured, UNSUPPORTED)
+}
+
+/// The parameters that are not known, and those of `named` whose values would have an effect.
+pub fn unknown_or_unsupported(
+    fields: &BodyFields,
+    honoured: &[&str],
+    named: &[(&str, HarmlessCheck, &str)],
+) -> BodyProblems {
+    let names = named.iter().map(|(name, ..)| *name);
+    let ignored: Vec<&str> = WITHOUT_EFFECT.iter().copied().chain(names).collect();
+    let refused = named.iter().filter_map(|(name, harmless, reason)| {
         let refused = !harmless(fields.get(name)?);
         refused.then(|| unsupported(name, reason))
     });
-    let unknown = fields.others(&honoured, &ignored).into_iter();
+    let unknown = fields.others(honoured, &ignored).into_iter();
     BodyProblems::of_names(unknown.chain(refused))
 }
 
@@ -393,7 +403,7 @@ fn is_empty_list(value: &Value) -> bool {
 }
 
 /// OpenAI's seeds are signed; the engine's are the same 64 bits without a sign.
-fn read_seed(fields: &BodyFields) -> Result<Option<u64>, ApiError> {
+pub fn read_seed(fields: &BodyFields) -> Result<Option<u64>, ApiError> {
     let Some(value) = fields.get("seed") else {
         return Ok(None);
     };

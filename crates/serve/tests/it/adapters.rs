@@ -113,6 +113,7 @@ pub async fn loading_and_fetching(
         loader: Some(Arc::new(shelf)),
         standings: None,
         on_demand,
+        prompt_filter: None,
     };
     let bound = BoundSocket::new("127.0.0.1", 0).await.unwrap();
     let (stop, journal) = (StopHandle::default(), test_journal());

@@ -24,6 +24,7 @@ fn by_words(sampling: Option<SamplingRecord>) -> CallComputation {
         weights: "letters".to_owned(),
         base_digest: "base0digest".to_owned(),
         sampling,
+        pictures: None,
     }
 }
 

@@ -14,6 +14,7 @@ mod logprobs;
 mod on_demand;
 mod origins;
 mod pages;
+mod pictures;
 mod proofs;
 mod serve_bad_requests;
 mod serve_hostile;
@@ -32,5 +33,8 @@ mod serve_support;
 #[path = "../../../../tests/support/waiting.rs"]
 mod waiting;
 
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "../../../../tests/support/tiny_pictures.rs"]
+mod tiny_pictures;
 #[path = "../../../../tests/support/wrapped_engine.rs"]
 mod wrapped_engine;

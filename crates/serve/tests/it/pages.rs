@@ -119,6 +119,7 @@ async fn storefront() -> TestServer {
         transparency: None,
         standings: Some(Arc::new(Sums)),
         on_demand: None,
+        prompt_filter: None,
     };
     let bound = BoundSocket::new("127.0.0.1", 0).await.unwrap();
     let (journal, stop) = (test_journal(), StopHandle::default());

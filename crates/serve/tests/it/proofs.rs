@@ -188,6 +188,7 @@ async fn start(setup: Setup<'_>) -> TestServer {
         loader: None,
         standings: None,
         on_demand: None,
+        prompt_filter: None,
     };
     let bound = BoundSocket::new("127.0.0.1", 0).await.unwrap();
     let stop = StopHandle::default();

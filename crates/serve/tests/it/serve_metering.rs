@@ -163,6 +163,7 @@ async fn tokens_that_are_not_sent_are_not_checkpointed() {
         loader: None,
         standings: None,
         on_demand: None,
+        prompt_filter: None,
     };
     let bound = BoundSocket::new("127.0.0.1", 0).await.unwrap();
     let stop = StopHandle::default();

@@ -75,10 +75,31 @@ pub fn save(
     optimizer: &[(String, Tensor)],
 ) -> CheckpointResult<PathBuf> {
     let path = folder(run, state.step);
+    let tensors = TensorFiles {
+        weights: encode(weights, &path)?,
+        optimizer: encode(optimizer, &path)?,
+    };
+    save_files(run, state, tensors)
+}
+
+/// The tensor files of a checkpoint, in safetensors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TensorFiles {
+    pub weights: Vec<u8>,
+    pub optimizer: Vec<u8>,
+}
+
+/// Writes a checkpoint of these files atomically.
+pub fn save_files(
+    run: &RunDir,
+    state: &CheckpointState,
+    tensors: TensorFiles,
+) -> CheckpointResult<PathBuf> {
+    let path = folder(run, state.step);
     let mut state = state.clone();
     let mut files = Vec::new();
-    for (name, tensors) in [(WEIGHTS, weights), (OPTIMIZER, optimizer)] {
-        let bytes = encode(tensors, &path)?;
+    let TensorFiles { weights, optimizer } = tensors;
+    for (name, bytes) in [(WEIGHTS, weights), (OPTIMIZER, optimizer)] {
         let digest = hex::encode(Sha256::digest(&bytes));
         state.files.insert(name.to_owned(), digest);
         files.push((name, bytes));
@@ -120,17 +141,26 @@ pub fn newest(run: &RunDir) -> CheckpointResult<Option<u64>> {
 
 /// Loads the checkpoint of `step`; damage is an error naming the file.
 pub fn load(run: &RunDir, step: u64) -> CheckpointResult<LoadedCheckpoint> {
+    let (state, files) = load_files(run, step)?;
+    let tensors = |bytes: &[u8]| candle_safetensors::load_buffer(bytes, &Device::Cpu);
+    Ok(LoadedCheckpoint {
+        state,
+        weights: tensors(&files.weights)?,
+        optimizer: tensors(&files.optimizer)?,
+    })
+}
+
+/// Loads the state and the tensor files of the checkpoint of `step`, like [`load`].
+pub fn load_files(run: &RunDir, step: u64) -> CheckpointResult<(CheckpointState, TensorFiles)> {
     let path = folder(run, step);
     let file = path.join(STATE);
     let state: CheckpointState = serde_json::from_slice(&files::read(&file)?)
         .map_err(|error| TrainError::damaged(&file, describe_decoding(&error)))?;
-    let weights = tensors(&path, WEIGHTS, &state)?;
-    let optimizer = tensors(&path, OPTIMIZER, &state)?;
-    Ok(LoadedCheckpoint {
-        state,
-        weights,
-        optimizer,
-    })
+    let files = TensorFiles {
+        weights: verified(&path, WEIGHTS, &state)?,
+        optimizer: verified(&path, OPTIMIZER, &state)?,
+    };
+    Ok((state, files))
 }
 
 /// Removes checkpoints that are neither new, nor best, nor a milestone.
@@ -165,11 +195,7 @@ fn steps(run: &RunDir) -> CheckpointResult<Vec<u64>> {
     Ok(entries.flatten().filter_map(step).collect())
 }
 
-fn tensors(
-    path: &Path,
-    name: &str,
-    state: &CheckpointState,
-) -> CheckpointResult<HashMap<String, Tensor>> {
+fn verified(path: &Path, name: &str, state: &CheckpointState) -> CheckpointResult<Vec<u8>> {
     let file = path.join(name);
     let bytes = files::read(&file)?;
     let found = hex::encode(Sha256::digest(&bytes));
@@ -179,7 +205,7 @@ fn tensors(
             "the file is not the one that was saved",
         ));
     }
-    Ok(candle_safetensors::load_buffer(&bytes, &Device::Cpu)?)
+    Ok(bytes)
 }
 
 /// Tensors as the bytes of a safetensors file in f32; `path` is for errors.

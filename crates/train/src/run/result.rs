@@ -46,11 +46,19 @@ pub struct RunMetric {
 impl RunResult {
     /// The result of a run that ends now.
     pub fn now(report: Option<&EvalReport>, long_rows: Option<LongRows>) -> Self {
+        Self {
+            long_rows,
+            ..Self::with_metrics(report.map(metrics).unwrap_or_default())
+        }
+    }
+
+    /// The result of a run that ends now, with metrics over held-out rows.
+    pub fn with_metrics(metrics: Vec<RunMetric>) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         Self {
             ended_at: since.map_or(0, |since| since.as_secs()),
-            metrics: report.map(metrics).unwrap_or_default(),
-            long_rows,
+            metrics,
+            long_rows: None,
         }
     }
 

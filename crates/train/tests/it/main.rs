@@ -6,6 +6,7 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod pictures;
 mod train;
 mod train_parts;
 

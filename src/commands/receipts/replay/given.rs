@@ -8,13 +8,16 @@ use super::ReplayRequest;
 use crate::commands::{
     CommandContext,
     call::{
-        AdapterAnswer, CallResult, SentRequest,
+        AdapterAnswer, CallResult, PictureResult, SentRequest,
         client::{ServerClient, is_id},
+        pictures::PNG_RECEIPT,
+        png_receipt::split_png_text,
     },
     receipts::{StoredReceipt, find, read},
 };
 use openlora_core::error::{ExitClass, Failure};
 use openlora_ledger::event::CallKind;
+use openlora_package::manifest::Digest;
 use openlora_payments::payer::PayerStore;
 use openlora_serve::{PublishedReceipt, wire::fields::BodyFields};
 
@@ -26,7 +29,7 @@ pub(super) struct GivenAnswer {
 }
 
 impl GivenAnswer {
-    /// Reads the output of `call --json`, or a text.
+    /// Reads the output of `call --json`, a picture that `call` wrote, or a text.
     pub(super) fn read(path: &Path) -> Result<Self, Failure> {
         let bytes = std::fs::read(path).map_err(|error| Failure::io("read", path, &error))?;
         if let Ok(result) = serde_json::from_slice::<CallResult>(&bytes) {
@@ -36,6 +39,12 @@ impl GivenAnswer {
                 request: result.request,
             });
         }
+        if let Some((file, _)) = split_png_text(&bytes, PNG_RECEIPT) {
+            return Ok(Self::picture(path, &file));
+        }
+        if bytes.starts_with(PNG) {
+            return Ok(Self::picture(path, &bytes));
+        }
         let text = String::from_utf8(bytes).map_err(|_| not_text(path))?;
         Ok(Self {
             said: AdapterAnswer::Text { text },
@@ -44,6 +53,30 @@ impl GivenAnswer {
         })
     }
 }
+
+impl GivenAnswer {
+    /// A picture, without the receipt's id that `call` adds to its file.
+    fn picture(path: &Path, file: &[u8]) -> Self {
+        let picture = PictureResult {
+            path: Some(path.to_owned()),
+            sha256: Digest::hash_bytes(file).to_string(),
+            width: 0,
+            height: 0,
+            seed: None,
+            b64_json: None,
+        };
+        Self {
+            said: AdapterAnswer::Pictures {
+                pictures: vec![picture],
+            },
+            receipt: None,
+            request: None,
+        }
+    }
+}
+
+/// How PNG files begin.
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 
 fn not_text(path: &Path) -> Failure {
     let message = format!("{}: expected UTF-8 text, found other bytes", path.display());
@@ -117,7 +150,7 @@ pub(super) fn body_fields(
 fn body_of(kind: CallKind, prompt: &str, system: Option<&str>) -> Value {
     match kind {
         CallKind::Classify => json!({ "input": prompt }),
-        CallKind::Completion => json!({ "prompt": prompt }),
+        CallKind::Completion | CallKind::Image => json!({ "prompt": prompt }),
         _ => {
             let system = system.map(|text| json!({ "role": "system", "content": text }));
             let user = json!({ "role": "user", "content": prompt });

@@ -30,8 +30,33 @@ pub struct BoardCall {
     pub first_token_milliseconds: Option<u64>,
     /// Absent where calls are free.
     pub charge: Option<CallCharge>,
+    /// Absent for calls that ask for no pictures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<MadePictures>,
     pub trace: Option<CallTrace>,
     pub attribution: Option<CallAttribution>,
+}
+
+/// What a call for pictures delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MadePictures {
+    pub pictures: u64,
+    /// Evaluations of the model for them.
+    pub evaluations: u64,
+}
+
+impl MadePictures {
+    /// The pictures of a metered call, if it asked for some.
+    pub fn from_event(event: &Event) -> Option<Self> {
+        let Event::CallMetered { computation, .. } = event else {
+            return None;
+        };
+        let record = computation.as_ref()?.pictures.as_ref()?;
+        Some(Self {
+            pictures: record.pictures,
+            evaluations: record.evaluations,
+        })
+    }
 }
 
 /// The verbatim spans that the answer shares with the training text.
@@ -106,6 +131,7 @@ impl BoardCall {
             milliseconds: *milliseconds,
             first_token_milliseconds: *first_token_milliseconds,
             charge: charge.as_deref().cloned(),
+            made: MadePictures::from_event(&record.event),
             trace: None,
             attribution: None,
         })

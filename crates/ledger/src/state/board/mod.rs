@@ -13,7 +13,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-pub use calls::{BoardCall, CallAttribution, CallTrace, KEPT_CALLS, LatestCalls, PaymentStanding};
+pub use calls::{
+    BoardCall, CallAttribution, CallTrace, KEPT_CALLS, LatestCalls, MadePictures, PaymentStanding,
+};
 pub use claims::BoardClaims;
 pub use contributors::{ContributorBoard, CreditedRecipient, MICRO, RecipientCredit};
 pub use pace::{CallPace, DurationHistogram, PaceSlot, SlotRing};

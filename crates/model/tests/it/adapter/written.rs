@@ -159,6 +159,7 @@ fn request(name: &str, base: &str) -> WriteRequest {
         target_modules,
         tensors: adapter.tensors,
         task: None,
+        samples: None,
     }
 }
 

@@ -1,0 +1,111 @@
+//! Projects of pictures: their data are folders, their base makes pictures, and settings that only text
+//! has are refused by name.
+
+use std::path::PathBuf;
+
+use super::{CommandContext, project};
+use crate::commands::settings::{SettingOrigin, Settings};
+use openlora_core::error::{ExitClass, Failure};
+use openlora_model::{PictureBase, dataset::DataSource};
+use openlora_train::pictures::{PictureDataset, PictureModel};
+
+/// Settings of a training that have no meaning for pictures.
+const TEXT_ONLY: &[&str] = &[
+    "project.labels",
+    "project.instruction",
+    "train.dropout",
+    "train.dora",
+    "train.rank_pattern",
+    "train.alpha_pattern",
+    "train.loraplus_lr_ratio",
+    "train.columns",
+    "train.max_len",
+    "train.on_long",
+    "train.loss",
+    "train.precision",
+    "train.checkpoint_activations",
+];
+
+/// Whether a training on these data makes pictures: `project.task` says so, or is unset and all data
+/// are folders.
+pub fn makes_pictures(settings: &Settings, sources: &[DataSource]) -> bool {
+    match settings.project.task.as_deref() {
+        Some(task) => task == "image",
+        None => !sources.is_empty() && sources.iter().all(|source| source.path.is_dir()),
+    }
+}
+
+/// Refuses settings of the project, of variables and of flags that only text has, and warns of those
+/// in the user's own settings.
+///
+/// # Errors
+///
+/// There are such settings; the message names all of them.
+pub fn refuse_text_settings(context: &CommandContext) -> Result<(), Failure> {
+    let settings = &context.settings;
+    let (mut refused, mut ignored) = (Vec::new(), Vec::new());
+    for key in TEXT_ONLY {
+        let Some((_, origin)) = settings.get(key) else {
+            continue;
+        };
+        match origin {
+            SettingOrigin::Default => {}
+            SettingOrigin::File { place } if !is_of_project(settings, place) => {
+                ignored.push(format!("`{key}` ({place})"));
+            }
+            origin => refused.push(format!("`{key}` ({origin})")),
+        }
+    }
+    if !ignored.is_empty() {
+        let all = ignored.join(", ");
+        context
+            .printer
+            .warn(format!("no meaning for pictures, so not used: {all}"));
+    }
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let message = format!("no meaning for pictures: {}", refused.join(", "));
+    Err(Failure::new(ExitClass::BadInput, message)
+        .with_hint("leave these settings out; they are for adapters that write text"))
+}
+
+/// Whether a place `path:line` is in the project's own file.
+fn is_of_project(settings: &Settings, place: &str) -> bool {
+    let file = settings.project_file.as_ref();
+    file.is_some_and(|file| place.starts_with(&*file.to_string_lossy()))
+}
+
+/// The base and its weights.
+pub struct OpenPictureBase {
+    pub base: PictureBase,
+    pub model: PictureModel,
+}
+
+/// Opens the base `id`, by default the configured one, and loads it.
+///
+/// # Errors
+///
+/// It is no base for pictures, or its files are damaged.
+pub fn open(context: &CommandContext, id: Option<&str>) -> Result<OpenPictureBase, Failure> {
+    let base = project::picture_base(context, id)?;
+    let model = PictureModel::load(&base)?;
+    Ok(OpenPictureBase { base, model })
+}
+
+/// The held-out pictures of a `--data` flag or of `eval.data`; `None` if neither names a folder.
+///
+/// # Errors
+///
+/// A folder, picture or caption that cannot be read.
+pub fn held_out(
+    context: &CommandContext,
+    folders: &[PathBuf],
+    side: u32,
+) -> Result<Option<PictureDataset>, Failure> {
+    let sources = project::held_out_sources(context, folders);
+    if sources.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(PictureDataset::load(&sources, side)?))
+}
