@@ -94,7 +94,9 @@ fn on_pictures(
     adapter: &LoraAdapter,
 ) -> Result<ExitStatus, Failure> {
     picture_project::refuse_text_settings(context)?;
-    let opened = picture_project::open(context, None)?;
+    let card = adapter.task.as_ref().map(|card| card.base_id.as_str());
+    let named = card.filter(|_| context.settings.base.id.is_default());
+    let opened = picture_project::open(context, named)?;
     adapter::verify_base(adapter, &opened.base.digest)?;
     let model = &opened.model;
     let held_out = picture_project::held_out(context, &request.data, model.side())?;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::{CommandContext, project};
 use crate::commands::settings::{SettingOrigin, Settings};
 use openlora_core::error::{ExitClass, Failure};
-use openlora_model::{PictureBase, dataset::DataSource};
+use openlora_model::{PictureBase, dataset::DataSource, nano::PICO};
 use openlora_train::{
     TEXT_ONLY,
     pictures::{PictureDataset, PictureModel},
@@ -77,13 +77,14 @@ pub struct OpenPictureBase {
     pub model: PictureModel,
 }
 
-/// Opens the base `id`, by default the configured one, and loads it.
+/// Opens the base `id`, by default the configured one or else `pico`, and loads it.
 ///
 /// # Errors
 ///
 /// It is no base for pictures, or its files are damaged.
 pub fn open(context: &CommandContext, id: Option<&str>) -> Result<OpenPictureBase, Failure> {
-    let base = project::picture_base(context, id)?;
+    let default = context.settings.base.id.is_default().then_some(PICO);
+    let base = project::picture_base(context, id.or(default))?;
     let model = PictureModel::load(&base)?;
     Ok(OpenPictureBase { base, model })
 }
