@@ -106,6 +106,7 @@ fn draft(documents: &[Vec<u32>], checkpoints: usize, width: usize) -> IndexDraft
                 damping: 0.1,
                 leverage: None,
                 pairs: None,
+                pictures: None,
                 seed: "00".repeat(32),
                 lora_scale: 2.0,
                 lora_scales: std::collections::BTreeMap::new(),

@@ -10,15 +10,21 @@ pub use audit::{AttributionAuditRequest, AuditReport, audit};
 
 pub use openlora_influence::BuiltIndex;
 
-use super::{CommandContext, project, train_inputs};
+use super::{
+    CommandContext, project,
+    train_inputs::{RequestedTraining, picture_inputs, text_inputs},
+};
 use crate::commands::settings::IndexMethodChoice;
 use openlora_core::error::{ExitClass, ExitStatus, Failure};
 use openlora_influence::{
     AttributionDir, GradientInputs, GradientSketcher, IndexBinding, IndexContributor, IndexFile,
-    IndexJob, IndexMethod, SketchBases, adapter_digest, build as build_index,
+    IndexJob, IndexMethod, PICTURE_TIMES, PictureIndexOptions, PictureOutput, PictureSketcher,
+    SketchBases, adapter_digest, build as build_index, build_of_picture_run,
 };
 use openlora_model::adapter;
-use openlora_train::{RunDir, RunStart, TrainInputs, run::lock::RunLock};
+use openlora_train::{
+    RunDir, RunStart, TrainInputs, pictures::PictureTrainInputs, run::lock::RunLock,
+};
 
 /// What `inspect --json` prints.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -69,7 +75,10 @@ pub async fn build(context: &CommandContext, run: Option<String>) -> Result<Exit
     let context = context.clone();
     on_its_own_thread(move || {
         let (run, inputs) = finished(&context, run.as_deref())?;
-        let built = index(&context, &inputs, &run)?;
+        let built = match &inputs {
+            RunInputs::Text(inputs) => index(&context, inputs, &run)?,
+            RunInputs::Pictures(inputs) => picture_index(&context, inputs, &run)?,
+        };
         let printer = &context.printer;
         if printer.is_json() {
             printer.json(&built);
@@ -105,16 +114,100 @@ pub fn sizes(built: &BuiltIndex) -> String {
     )
 }
 
+/// The opened inputs of a run.
+enum RunInputs {
+    Text(Box<TrainInputs>),
+    Pictures(Box<PictureTrainInputs>),
+}
+
+impl RunInputs {
+    fn lock(&self) -> RunLock {
+        match self {
+            Self::Text(inputs) => inputs.lock(),
+            Self::Pictures(inputs) => inputs.lock(),
+        }
+    }
+
+    /// Digests of base and data.
+    fn digests(&self) -> [&str; 2] {
+        match self {
+            Self::Text(inputs) => [&inputs.base.digest, &inputs.dataset.digest],
+            Self::Pictures(inputs) => [&inputs.base.digest, &inputs.dataset.digest],
+        }
+    }
+
+    /// Checks the files that sketches need.
+    fn check_sketcher(
+        &self,
+        binding: &IndexBinding,
+        places: &AttributionDir,
+    ) -> Result<(), Failure> {
+        match self {
+            Self::Text(inputs) => {
+                let bases = SketchBases::default();
+                GradientSketcher::from_binding(binding, places, &inputs.base, &bases)?;
+            }
+            Self::Pictures(inputs) => {
+                let (base, model) = (&inputs.base.digest, &inputs.model);
+                PictureSketcher::from_binding(binding, places, base, model)?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A finished run with its inputs, checked to be unchanged.
 fn finished(
     context: &CommandContext,
     wanted: Option<&str>,
-) -> Result<(RunDir, TrainInputs), Failure> {
+) -> Result<(RunDir, RunInputs), Failure> {
     let run = project::finished_run(context, wanted, "the run's folder")?;
     let start = RunStart::Resume(run.clone());
-    let inputs = train_inputs::inputs(context, &[], None, &start)?;
+    let requested = RequestedTraining::new(context, &[], &start)?;
+    let inputs = match requested.makes_pictures(&context.settings) {
+        true => RunInputs::Pictures(Box::new(picture_inputs(context, requested, None)?)),
+        false => RunInputs::Text(Box::new(text_inputs(context, requested, None)?)),
+    };
     RunLock::read(&run.lock())?.require_same(&inputs.lock(), &run.id())?;
     Ok((run, inputs))
+}
+
+/// Builds the index of a run on pictures according to the settings.
+pub(super) fn picture_index(
+    context: &CommandContext,
+    inputs: &PictureTrainInputs,
+    run: &RunDir,
+) -> Result<BuiltIndex, Failure> {
+    let settings = &context.settings.attribution;
+    let options = PictureIndexOptions {
+        width: settings.width,
+        damping: settings.damping,
+        output: PictureOutput::default(),
+        times: PICTURE_TIMES,
+    };
+    let places = AttributionDir::of_run(run.path());
+    picture_index_at(context, inputs, run, options, &places)
+}
+
+fn picture_index_at(
+    context: &CommandContext,
+    inputs: &PictureTrainInputs,
+    run: &RunDir,
+    options: PictureIndexOptions,
+    places: &AttributionDir,
+) -> Result<BuiltIndex, Failure> {
+    let mut progress = None;
+    let built = build_of_picture_run(inputs, run, options, places, &mut |done, total| {
+        let new = || {
+            let label = "indexing for attribution";
+            context.printer.progress(label, total as u64)
+        };
+        progress.get_or_insert_with(new).update(done as u64, "");
+    })?;
+    if let Some(progress) = progress {
+        progress.finish();
+    }
+    Ok(built)
 }
 
 /// Builds the index of a run according to the settings.
@@ -254,12 +347,24 @@ fn print_inspection(context: &CommandContext, found: &IndexInspection) {
         found.clusters,
         found.bytes as f64 / 1e6
     ));
-    for held in &found.contributors {
+    if let Some(pictures) = &parameters.pictures {
+        let output = serde_json::to_value(pictures.output).unwrap_or_default();
         printer.line(format!(
-            "              {}: {} examples, {} tokens{}",
+            "pictures      gradients of the {}, summed over {} pairs of time and noise",
+            output.as_str().unwrap_or_default(),
+            pictures.times
+        ));
+    }
+    for held in &found.contributors {
+        // A picture has none.
+        let tokens = match parameters.pictures {
+            None => format!(", {} tokens", held.tokens),
+            Some(_) => String::new(),
+        };
+        printer.line(format!(
+            "              {}: {} examples{tokens}{}",
             held.contributor.name,
             held.examples,
-            held.tokens,
             held.contributor
                 .address
                 .as_ref()
@@ -278,12 +383,7 @@ pub async fn verify(
         let (run, inputs) = finished(&context, run.as_deref())?;
         let places = AttributionDir::of_run(run.path());
         let index = IndexFile::open(&places.index())?;
-        GradientSketcher::from_binding(
-            index.binding(),
-            &places,
-            &inputs.base,
-            &SketchBases::default(),
-        )?;
+        inputs.check_sketcher(index.binding(), &places)?;
         let mut checks = compared(&index, &inputs, &run)?;
         if rebuild {
             checks.push(rebuilt(&context, &inputs, &run, &index)?);
@@ -296,15 +396,16 @@ pub async fn verify(
 
 fn compared(
     index: &IndexFile,
-    inputs: &TrainInputs,
+    inputs: &RunInputs,
     run: &RunDir,
 ) -> Result<Vec<IndexCheck>, Failure> {
     let binding = index.binding();
     let adapter = adapter::read(&run.adapter())?.digest;
+    let [base, data] = inputs.digests();
     let pairs = [
-        ("base", &binding.base, &inputs.base.digest),
-        ("adapter", &binding.adapter, &adapter),
-        ("data", &binding.data, &inputs.dataset.digest),
+        ("base", &binding.base, base),
+        ("adapter", &binding.adapter, adapter.as_str()),
+        ("data", &binding.data, data),
     ];
     Ok(pairs
         .map(|(what, expected, found)| check(what, expected, found))
@@ -322,20 +423,34 @@ fn check(what: &'static str, expected: &str, found: &str) -> IndexCheck {
 
 fn rebuilt(
     context: &CommandContext,
-    inputs: &TrainInputs,
+    inputs: &RunInputs,
     run: &RunDir,
     index: &IndexFile,
 ) -> Result<IndexCheck, Failure> {
     let fresh = tempfile::tempdir()
         .map_err(|error| Failure::io("create a folder in", &std::env::temp_dir(), &error))?;
     let parameters = &index.binding().parameters;
-    let options = IndexOptions {
-        method: parameters.method,
-        width: parameters.width,
-        damping: parameters.damping,
-    };
     let places = AttributionDir::new(fresh.path());
-    let built = index_at(context, inputs, run, &options, &places)?;
+    let built = match inputs {
+        RunInputs::Text(inputs) => {
+            let options = IndexOptions {
+                method: parameters.method,
+                width: parameters.width,
+                damping: parameters.damping,
+            };
+            index_at(context, inputs, run, &options, &places)?
+        }
+        RunInputs::Pictures(inputs) => {
+            let pictures = parameters.pictures;
+            let options = PictureIndexOptions {
+                width: parameters.width,
+                damping: parameters.damping,
+                output: pictures.map_or(PictureOutput::default(), |it| it.output),
+                times: pictures.map_or(PICTURE_TIMES, |it| it.times),
+            };
+            picture_index_at(context, inputs, run, options, &places)?
+        }
+    };
     Ok(check("index", index.digest(), &built.digest))
 }
 

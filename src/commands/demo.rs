@@ -7,6 +7,7 @@
 mod buyer;
 mod credit;
 mod ended;
+mod pictures;
 mod program;
 mod script;
 mod steps;
@@ -41,6 +42,8 @@ pub struct DemoReport {
     pub evaluated: Option<steps::EvaluationFigures>,
     /// The result of `deploy`, as read back from the registry.
     pub deployed: Option<DeployReport>,
+    /// The adapter that makes pictures.
+    pub pictures: Option<pictures::PictureSales>,
     pub calls: Vec<steps::DemoCall>,
     pub metered: Option<steps::MeteredTotals>,
     pub paid: Option<buyer::BuyerPayments>,

@@ -14,6 +14,7 @@ use openlora_model::{
     dataset::{DataError, RowFault, Task, encode::EncodeOptions},
     text::TextCodec,
 };
+use openlora_pictures::judge::PictureJudge;
 use openlora_runtime::provenance::trained_row_options;
 use openlora_train::{
     TrainConfig, TrainError,
@@ -47,7 +48,11 @@ fn work(context: &CommandContext, request: &EvalRequest) -> Result<ExitStatus, F
     let settings = &context.settings;
     let folder = folder(context, request.adapter.as_deref())?;
     let adapter = adapter::read(&folder)?;
-    if adapter.task.as_ref().is_some_and(|card| card.task == Task::Image) {
+    if adapter
+        .task
+        .as_ref()
+        .is_some_and(|card| card.task == Task::Image)
+    {
         return on_pictures(context, request, &adapter);
     }
     let columns = project::columns(settings, false)?;
@@ -109,12 +114,24 @@ fn on_pictures(
     let factors = model.adapter(&opened.base, adapter)?;
     let least = context.settings.eval.min_gain;
     let with_base = request.vs_base || least.is_some();
+    let judge = PictureJudge::embedded().map_err(|error| {
+        Failure::new(
+            ExitClass::Internal,
+            format!("the judge of pictures: {error}"),
+        )
+    })?;
+    let judge = Some(&judge);
     let models = if with_base { 2 } else { 1 };
-    let mut progress = context.printer.progress("evaluating", models * set.len() as u64);
-    let mut count = |done: u64, _| progress.update(done, "");
+    let mut progress = context
+        .printer
+        .progress("evaluating", models * set.work(judge));
+    let mut count = |done| progress.update(done, "");
     let report = match with_base {
-        true => set.compare(model, &factors, &mut count)?,
-        false => PictureEvalReport::new(set.evaluate(model, Some(&factors), &mut count)?, None),
+        true => set.compare(model, &factors, judge, &mut count)?,
+        false => {
+            let own = set.evaluate(model, Some(&factors), judge, &mut count)?;
+            PictureEvalReport::new(own, None)
+        }
     };
     progress.finish();
     match context.printer.is_json() {

@@ -5,7 +5,7 @@ use anstyle::Style;
 use crate::commands::printer::Printer;
 use openlora_train::{
     evaluate::{EvalFigures, EvalReport, TextFigures, scores::LabelScores},
-    pictures::{PictureEvalReport, PictureFigures},
+    pictures::{MadePictures, PictureEvalReport, PictureFigures},
 };
 
 const BOLD: Style = Style::new().bold();
@@ -27,9 +27,42 @@ pub fn print(printer: &Printer, report: &EvalReport) {
 /// Prints the figures of an adapter that makes pictures next to those of its base.
 pub fn print_pictures(printer: &Printer, report: &PictureEvalReport) {
     let PictureEvalReport { adapter, base, .. } = report;
-    heading(printer, &format!("{} pictures", adapter.pictures), base.is_some());
+    heading(
+        printer,
+        &format!("{} pictures", adapter.pictures),
+        base.is_some(),
+    );
     let loss = |figures: &PictureFigures| figures.loss;
     figure(printer, "loss", loss(adapter), base.as_ref().map(loss), 4);
+    let Some(made) = &adapter.made else { return };
+    let of_base = base.as_ref().and_then(|base| base.made.as_ref());
+    figure(
+        printer,
+        "attributes",
+        made.right,
+        of_base.map(|made| made.right),
+        3,
+    );
+    if let Some(style) = made.in_style {
+        figure(
+            printer,
+            "style",
+            style,
+            of_base.and_then(|made| made.in_style),
+            3,
+        );
+    }
+    let MadePictures {
+        pictures,
+        attributes,
+        styled,
+        ..
+    } = made;
+    printer.line("");
+    printer.line(format!(
+        "in {pictures} pictures made for held-out captions, which ask for {attributes} attributes and, \
+         {styled} of them, a style"
+    ));
 }
 
 fn labels(printer: &Printer, adapter: &LabelScores, base: Option<&LabelScores>) {

@@ -60,10 +60,14 @@ pub fn run(context: &CommandContext, request: &InitRequest) -> Result<ExitStatus
         None => asked(context, request)?,
     };
     let dir = dir.unwrap_or_else(|| PathBuf::from(template.name));
-    let base = request.base.as_deref().filter(|base| *base != template.base);
+    let base = request
+        .base
+        .as_deref()
+        .filter(|base| *base != template.base);
     if let (true, Some(other)) = (template.base == PICO, base) {
         let name = template.name;
-        let message = format!("the template `{name}` is written for the base `{PICO}`, not {other}");
+        let message =
+            format!("the template `{name}` is written for the base `{PICO}`, not {other}");
         return Err(Failure::new(ExitClass::Usage, message)
             .with_hint("leave --base out, and set base.id in its openlora.toml to another base that makes pictures"));
     }

@@ -7,23 +7,16 @@ use super::{CommandContext, project};
 use crate::commands::settings::{SettingOrigin, Settings};
 use openlora_core::error::{ExitClass, Failure};
 use openlora_model::{PictureBase, dataset::DataSource};
-use openlora_train::pictures::{PictureDataset, PictureModel};
+use openlora_train::{
+    TEXT_ONLY,
+    pictures::{PictureDataset, PictureModel},
+};
 
-/// Settings of a training that have no meaning for pictures.
-const TEXT_ONLY: &[&str] = &[
+/// Settings of a project that have no meaning for pictures, besides those of a training.
+const TEXT_ONLY_PROJECT: &[&str] = &[
     "project.labels",
     "project.instruction",
-    "train.dropout",
-    "train.dora",
-    "train.rank_pattern",
-    "train.alpha_pattern",
-    "train.loraplus_lr_ratio",
-    "train.columns",
-    "train.max_len",
-    "train.on_long",
-    "train.loss",
-    "train.precision",
-    "train.checkpoint_activations",
+    "attribution.method",
 ];
 
 /// Whether a training on these data makes pictures: `project.task` says so, or is unset and all data
@@ -44,8 +37,10 @@ pub fn makes_pictures(settings: &Settings, sources: &[DataSource]) -> bool {
 pub fn refuse_text_settings(context: &CommandContext) -> Result<(), Failure> {
     let settings = &context.settings;
     let (mut refused, mut ignored) = (Vec::new(), Vec::new());
-    for key in TEXT_ONLY {
-        let Some((_, origin)) = settings.get(key) else {
+    let of_project = TEXT_ONLY_PROJECT.iter().map(|key| (*key).to_owned());
+    let of_training = TEXT_ONLY.iter().map(|key| format!("train.{key}"));
+    for key in of_project.chain(of_training) {
+        let Some((_, origin)) = settings.get(&key) else {
             continue;
         };
         match origin {

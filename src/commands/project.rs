@@ -94,7 +94,9 @@ fn no_project(settings: &Settings, instead: &str) -> Failure {
 
 /// Opens the base `id` for text (by default the configured one), and downloads it if necessary.
 pub fn base(context: &CommandContext, id: Option<&str>) -> Result<BaseModel, Failure> {
-    opened(context, id, |request, report| Ok(open_base(request, report)?))
+    opened(context, id, |request, report| {
+        Ok(open_base(request, report)?)
+    })
 }
 
 /// Opens the base `id` for pictures, like [`base`].
@@ -106,7 +108,9 @@ pub fn picture_base(context: &CommandContext, id: Option<&str>) -> Result<Pictur
 
 /// Opens the base `id` of either kind, like [`base`].
 pub fn any_base(context: &CommandContext, id: Option<&str>) -> Result<SelectedBase, Failure> {
-    opened(context, id, |request, report| Ok(select_base(request, report)?))
+    opened(context, id, |request, report| {
+        Ok(select_base(request, report)?)
+    })
 }
 
 type BaseOpening<B> = fn(&BaseRequest, &mut dyn FnMut(BaseProgress)) -> Result<B, Failure>;

@@ -25,6 +25,7 @@ use openlora_core::{
 use openlora_decoder::Decoder;
 use openlora_influence::BuiltIndex;
 use openlora_model::{adapter, dataset::ColumnNames};
+use openlora_pictures::folder::FolderWarning;
 use openlora_train::{
     RunDir, RunOutcome, RunStart, TrainEvent, TrainFlow,
     estimate::{RunEstimate, estimate},
@@ -59,6 +60,14 @@ pub struct TrainSummary {
     /// The attribution index; absent if disabled.
     #[serde(skip_serializing_if = "Option::is_none")]
     attribution: Option<BuiltIndex>,
+}
+
+/// What `--plan --json` prints.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[serde(untagged)]
+pub enum PlannedTraining {
+    Text(RunEstimate),
+    Pictures(PictureRunEstimate),
 }
 
 /// Figures over held-out rows or pictures.
@@ -116,7 +125,7 @@ fn work(
         );
     }
     if request.plan {
-        show_estimate(context, &estimate(&inputs)?);
+        show_estimate(context, PlannedTraining::Text(estimate(&inputs)?));
         return Ok(ExitStatus::Success);
     }
     let columns = ColumnNames::parse(&inputs.config.columns)?.optional();
@@ -174,8 +183,15 @@ fn on_pictures(
     stop: &AtomicBool,
 ) -> Result<ExitStatus, Failure> {
     if request.plan {
-        show_picture_estimate(context, &estimate_on_pictures(inputs)?);
+        let planned = estimate_on_pictures(inputs)?;
+        show_estimate(context, PlannedTraining::Pictures(planned));
         return Ok(ExitStatus::Success);
+    }
+    for warning in &inputs.dataset.warnings {
+        // How many pictures repeat others is told of the whole data.
+        if !matches!(warning, FolderWarning::SamePicture { .. }) {
+            context.printer.warn(warning.to_string());
+        }
     }
     let held_out = picture_project::held_out(context, &[], inputs.model.side())?;
     let set = held_out.map(|held_out| HeldOutPictures::new(&inputs.model, &held_out));
@@ -190,19 +206,23 @@ fn on_pictures(
     let trained = train_on_pictures(inputs, start, &mut |event| watch.hear(event));
     let (outcome, adapter) = trained?;
     let eval = set.map(|set| {
-        let mut progress = context.printer.progress("evaluating", 2 * set.len() as u64);
-        let mut count = |done: u64, _| progress.update(done, "");
-        set.compare(&inputs.model, &adapter, &mut count)
+        let mut progress = context.printer.progress("evaluating", 2 * set.work(None));
+        let mut count = |done| progress.update(done, "");
+        set.compare(&inputs.model, &adapter, None, &mut count)
     });
     let eval = eval.transpose()?;
     let metrics = eval.as_ref().map(PictureEvalReport::metrics);
     RunResult::with_metrics(metrics.unwrap_or_default()).write(&outcome.run)?;
     let run = RunDir::find(&project::runs(context), outcome.run.to_str())?;
     tell_repeats(&context.printer, &RunLock::read(&run.lock())?);
+    let attribution = match context.settings.attribution.enabled {
+        true => Some(attribution::picture_index(context, inputs, &run)?),
+        false => None,
+    };
     let summary = TrainSummary {
         outcome,
         eval: eval.map(HeldOutReport::Pictures),
-        attribution: None,
+        attribution,
     };
     report(context, summary, Some(&inputs.model));
     Ok(ExitStatus::Success)
@@ -296,7 +316,10 @@ impl TrainProgress<'_> {
             TrainEvent::Started(sizes) => {
                 let data = match self.patches {
                     Some(_) => format!("{} pictures", sizes.rows),
-                    None => format!("{} rows ({} tokens an epoch)", sizes.rows, sizes.epoch_tokens),
+                    None => format!(
+                        "{} rows ({} tokens an epoch)",
+                        sizes.rows, sizes.epoch_tokens
+                    ),
                 };
                 self.printer.note(format!(
                     "training {} parameters on {data}, {} steps",
@@ -369,7 +392,11 @@ fn report(context: &CommandContext, summary: TrainSummary, pictures: Option<&Pic
     let patches = pictures.map_or(1, |model| model.denoiser.config().patches() as u64);
     printer.line(format!(
         "{:<13} {} in {seconds:.1} s ({:.0}/s), peak memory {} MB",
-        if pictures.is_some() { "pictures" } else { "tokens" },
+        if pictures.is_some() {
+            "pictures"
+        } else {
+            "tokens"
+        },
         tokens / patches,
         tokens_per_second / patches as f64,
         summary.outcome.peak_memory_bytes / 1_000_000
@@ -391,12 +418,19 @@ fn report(context: &CommandContext, summary: TrainSummary, pictures: Option<&Pic
     printer.hint("register it with `openlora deploy`, then serve it with `openlora serve --local`");
 }
 
-fn show_picture_estimate(context: &CommandContext, found: &PictureRunEstimate) {
+fn show_estimate(context: &CommandContext, planned: PlannedTraining) {
     let printer = &context.printer;
     if printer.is_json() {
-        printer.json(found);
-        return;
+        return printer.json(&planned);
     }
+    match planned {
+        PlannedTraining::Text(found) => print_text_estimate(context, &found),
+        PlannedTraining::Pictures(found) => print_picture_estimate(printer, &found),
+    }
+    printer.hint("leave --plan out to train");
+}
+
+fn print_picture_estimate(printer: &Printer, found: &PictureRunEstimate) {
     printer.line(format!(
         "pictures      {} to train on, {} to validate, {side} × {side} pixels",
         found.pictures,
@@ -411,15 +445,10 @@ fn show_picture_estimate(context: &CommandContext, found: &PictureRunEstimate) {
         "time          {:.0} s at {:.1} pictures/s, from {} steps; {:.0} s to validate",
         found.seconds, found.pictures_per_second, found.probed_steps, found.validation_seconds
     ));
-    printer.hint("leave --plan out to train");
 }
 
-fn show_estimate(context: &CommandContext, found: &RunEstimate) {
+fn print_text_estimate(context: &CommandContext, found: &RunEstimate) {
     let printer = &context.printer;
-    if printer.is_json() {
-        printer.json(found);
-        return;
-    }
     printer.line(format!(
         "rows          {} to train on, {} to validate, longest {} tokens",
         found.rows, found.validation_rows, found.longest_row_tokens
@@ -446,5 +475,4 @@ fn show_estimate(context: &CommandContext, found: &RunEstimate) {
     if context.settings.attribution.enabled {
         printer.note("evaluating the held-out rows and indexing for attribution come on top");
     }
-    printer.hint("leave --plan out to train");
 }

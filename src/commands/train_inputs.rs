@@ -101,18 +101,6 @@ impl RequestedTraining {
     }
 }
 
-/// Opens all inputs that determine a training, with optional data files instead of the project's
-/// and a second output folder. A resumed run keeps the values of its original flags.
-pub fn inputs(
-    context: &CommandContext,
-    data: &[PathBuf],
-    out: Option<&Path>,
-    start: &RunStart,
-) -> Result<TrainInputs, Failure> {
-    let requested = RequestedTraining::new(context, data, start)?;
-    text_inputs(context, requested, out)
-}
-
 /// Opens all inputs of a training on text.
 ///
 /// # Errors

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use openlora_core::error::Failure;
+use openlora_model::dataset::Task;
 use openlora_package as package;
 use openlora_package::{
     RunFacts,
@@ -14,7 +15,7 @@ use openlora_package::{
     whole::WholeNumber,
 };
 use openlora_train::{
-    RunDir,
+    RunDir, TEXT_ONLY,
     run::{
         lock::RunLock,
         metrics::{self, MetricsLine},
@@ -84,18 +85,19 @@ fn training(run: &RunDir, lock: &RunLock) -> Result<Training, Failure> {
 }
 
 /// Every `train.*` setting of the run but the seed, which has a field of its own, and the number of
-/// rows that were too long, if any were.
+/// rows that were too long, if any were. Settings that only text has are left out for pictures.
 fn hyperparameters(lock: &RunLock, result: Option<&RunResult>) -> BTreeMap<String, Value> {
     let table = serde_json::to_value(&lock.train);
     let Ok(Value::Object(mut table)) = table else {
         return BTreeMap::new();
     };
+    let pictures = lock.task == Task::Image;
     if let Some(long) = result.and_then(|result| result.long_rows) {
         table.insert("long_rows".to_owned(), long.long.into());
     }
     table
         .into_iter()
-        .filter(|(key, _)| key != "seed")
+        .filter(|(key, _)| key != "seed" && !(pictures && TEXT_ONLY.contains(&key.as_str())))
         .map(|(key, value)| match value {
             Value::String(path) if key == "val" => (key, dataset_id(&path).into()),
             value => (key, exact(value)),

@@ -17,11 +17,11 @@ use openlora_attribution::{
 use openlora_core::error::Failure;
 use openlora_influence::{
     AttributionDir, AttributionError, ContributorIndex, GradientSketcher, IndexError, IndexFile,
-    SketchBases,
+    PictureSketcher, SketchBases,
 };
 use openlora_ledger::event::SplitRead;
 use openlora_model::{
-    BaseModel,
+    BaseModel, PictureBase,
     adapter::LoraAdapter,
     dataset::{
         self, DataSource,
@@ -34,7 +34,10 @@ use openlora_package::{
     build::contributors,
     manifest::{Manifest, ManifestContributor},
 };
-use openlora_train::run::lock::RunLock;
+use openlora_train::{
+    pictures::{PictureDataset, PictureModel},
+    run::lock::RunLock,
+};
 
 /// SPDX identifiers of licences that permit copying and showing a text.
 const OPEN: &[&str] = &[
@@ -68,32 +71,61 @@ pub fn read_provenance(
     listener: &NoticeListener,
 ) -> Result<Provenance, Failure> {
     let mut provenance = static_provenance(adapter, split)?;
-    let run = adapter.dir.parent().unwrap_or(&adapter.dir);
-    let places = AttributionDir::of_run(run);
+    let places = attribution_of(adapter);
     if !places.index().is_file() {
         return Ok(provenance);
     }
-    let opened = open(&places, base, bases, &adapter.digest);
-    match opened {
+    match open(&places, base, bases, &adapter.digest) {
         Ok((index, sketcher)) => {
             let witness =
                 ContributorIndex::new(index, Some(sketcher), &mut provenance.contributors);
             provenance.index = Ok(Arc::new(witness));
             provenance.texts = Arc::new(texts(sources));
         }
-        Err(error) => {
-            listener(RuntimeNotice::StaticShares { reason: &error });
-            provenance.index = Err(match error {
-                AttributionError::Index(IndexError::Stale { .. }) => ShareFallback::StaleIndex,
-                _ => ShareFallback::MissingIndex,
-            });
+        Err(error) => provenance.index = Err(unusable(&error, listener)),
+    }
+    Ok(provenance)
+}
+
+/// Like [`read_provenance`], for an adapter that makes pictures; `model` is the base's.
+///
+/// # Errors
+///
+/// The contributors cannot be read.
+pub fn read_picture_provenance(
+    base: &PictureBase,
+    model: &PictureModel,
+    adapter: &LoraAdapter,
+    split: Option<&SplitRead>,
+    sources: &[DataSource],
+    listener: &NoticeListener,
+) -> Result<Provenance, Failure> {
+    let mut provenance = static_provenance(adapter, split)?;
+    let places = attribution_of(adapter);
+    if !places.index().is_file() {
+        return Ok(provenance);
+    }
+    let open = || {
+        let index = IndexFile::open(&places.index())?;
+        index.binding().require(&base.digest, &adapter.digest)?;
+        let sketcher =
+            PictureSketcher::from_binding(index.binding(), &places, &base.digest, model)?;
+        Ok::<_, AttributionError>((index, sketcher))
+    };
+    match open() {
+        Ok((index, sketcher)) => {
+            let parties = &mut provenance.contributors;
+            let witness = ContributorIndex::of_pictures(index, Some(sketcher), parties);
+            provenance.index = Ok(Arc::new(witness));
+            provenance.texts = Arc::new(captions(sources, model.side()));
         }
+        Err(error) => provenance.index = Err(unusable(&error, listener)),
     }
     Ok(provenance)
 }
 
 /// The contributors of an adapter with their static shares, and no index.
-pub fn static_provenance(
+fn static_provenance(
     adapter: &LoraAdapter,
     split: Option<&SplitRead>,
 ) -> Result<Provenance, Failure> {
@@ -107,16 +139,46 @@ pub fn static_provenance(
     })
 }
 
+fn attribution_of(adapter: &LoraAdapter) -> AttributionDir {
+    AttributionDir::of_run(adapter.dir.parent().unwrap_or(&adapter.dir))
+}
+
+/// Reports an index that cannot be used.
+fn unusable(error: &AttributionError, listener: &NoticeListener) -> ShareFallback {
+    listener(RuntimeNotice::StaticShares { reason: error });
+    match error {
+        AttributionError::Index(IndexError::Stale { .. }) => ShareFallback::StaleIndex,
+        _ => ShareFallback::MissingIndex,
+    }
+}
+
+/// Captions and file names of the project's pictures by SHA-256, like [`texts`].
+fn captions(sources: &[DataSource], side: u32) -> BTreeMap<String, String> {
+    let open: Vec<DataSource> = sources.iter().filter(|it| is_open(it)).cloned().collect();
+    let read = PictureDataset::inspect(&open, side)
+        .dataset
+        .rows
+        .into_iter();
+    let named = read.map(|row| {
+        let file = row.path.file_name().unwrap_or_default().to_string_lossy();
+        let text = format!("{} ({file})", row.caption);
+        (hex::encode(row.content_hash), text)
+    });
+    named.collect()
+}
+
+fn is_open(source: &DataSource) -> bool {
+    let license = source.license.as_deref();
+    license.is_some_and(|license| OPEN.contains(&license))
+}
+
 /// Texts of the project's examples by SHA-256, of sources with a permissive licence only. Empty if
 /// the data is missing.
 fn texts(sources: &[DataSource]) -> BTreeMap<String, String> {
     let Ok(dataset) = dataset::load(sources) else {
         return BTreeMap::new();
     };
-    let open = |row: &&dataset::DataRow| {
-        let license = dataset.sources[row.source].license.as_deref();
-        license.is_some_and(|license| OPEN.contains(&license))
-    };
+    let open = |row: &&dataset::DataRow| is_open(&dataset.sources[row.source]);
     let rows = dataset.rows.iter().filter(open);
     // An index names examples as the loss of its training distinguishes them.
     let named = |row: &dataset::DataRow| {

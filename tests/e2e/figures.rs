@@ -52,6 +52,20 @@ fn an_attribution_is_explained_in_plain_words() {
             "    tokens 2 to 9: in 1 document, ab",
         ]
     );
+    // A picture has no spans.
+    let found = explained(json!({
+        "method": "influence", "confidence_ppm": 298_200, "evidence_ppm": 800_000, "trace_ppm": 0,
+    }));
+    assert_eq!(
+        found,
+        [
+            "c4f1 by mood: this call (influence) decides 80.00 % of the shares; the contributor with \
+             most influence has 29.82 % of it",
+            "   100.00 %  Ann",
+        ]
+    );
+    let found = explained(json!({ "stage": "provisional", "shares": [] }));
+    assert_eq!(found, ["c4f1 by mood: its attribution waits"]);
     let empty = json!({ "covered_ppm": 0, "spans": [], "shares": [] });
     for (name, reason) in [
         ("missing_index", "the adapter has no attribution index"),

@@ -56,6 +56,7 @@ mod paid_serving;
 mod payer_store;
 mod payment_overhead;
 mod pool_claims;
+mod picture_project;
 mod pictures;
 mod proxy;
 mod purse_homes;

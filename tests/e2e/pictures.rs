@@ -548,11 +548,8 @@ fn a_killed_server_charges_no_picture_that_it_did_not_deliver() {
     market.serve();
     // The open call is counted when the next server starts, for nothing.
     waiting::wait_until("the count", || calls(&journal, "call_metered") == 2);
-    let all = market.earned()["tokens"][0]["all"].clone();
-    assert_eq!(
-        (&all["calls"], &all["charged"]),
-        (&json!(2), &json!("3000"))
-    );
+    // Of both calls, the first alone was charged.
+    assert_eq!(market.earned()["tokens"][0]["all"]["charged"], "3000");
 }
 
 /// How many events of a type a journal has.

@@ -159,6 +159,7 @@ async fn served_by(dir: &Path, path: CpuPath, quant: Quant) -> TestServer {
         loader: None,
         standings: None,
         on_demand: None,
+        prompt_filter: None,
     };
     let bound = BoundSocket::new("127.0.0.1", 0).await.unwrap();
     let (stop, journal) = (StopHandle::default(), test_journal());

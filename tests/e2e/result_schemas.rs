@@ -12,7 +12,6 @@ use openlora_package::verify;
 use openlora_release::explore::RegistryReport;
 use openlora_runtime::treasury;
 use openlora_serve::attribution::published::PublishedAttribution;
-use openlora_train::{estimate::RunEstimate, evaluate};
 
 /// The name of a result and the function that makes its schema; `schemas/NAME.json` contains it.
 pub type ResultSchema = (&'static str, fn() -> Schema);
@@ -24,15 +23,15 @@ pub const SCHEMAS: &[ResultSchema] = &[
     ("init", || schema_for!(init::InitReport)),
     ("doctor", || schema_for!(doctor::DoctorReport)),
     ("data-check", || schema_for!(data::CheckReport)),
-    ("data-preview", || schema_for!(Vec<data::RowPreview>)),
+    ("data-preview", || schema_for!(Vec<data::ShownRow>)),
     ("data-split", || schema_for!(data::SplitReport)),
     ("devnet-start", || schema_for!(devnet::DevnetStarted)),
     ("devnet-stop", || schema_for!(devnet::DevnetStopped)),
     ("devnet-status", || schema_for!(devnet::DevnetState)),
     ("devnet-reset", || schema_for!(devnet::DevnetReset)),
     ("train", || schema_for!(train::TrainSummary)),
-    ("train-dry-run", || schema_for!(RunEstimate)),
-    ("eval", || schema_for!(evaluate::EvalReport)),
+    ("train-dry-run", || schema_for!(train::PlannedTraining)),
+    ("eval", || schema_for!(train::HeldOutReport)),
     ("attribution-build", || schema_for!(attribution::BuiltIndex)),
     ("attribution-inspect", || {
         schema_for!(attribution::IndexInspection)

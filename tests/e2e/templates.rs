@@ -7,20 +7,21 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     sync::LazyLock,
 };
 
 use openlora::commands::settings::keys;
 use openlora_model::dataset::{self, DataSource, Dataset, Task, TaskOptions, TrainingExample};
+use openlora_pictures::read_folder;
 use regex::Regex;
 use serde_json::Value;
 
 use crate::paths::repository;
 
 const CLASSIFIERS: [&str; 2] = ["sentiment", "filter"];
-const PROJECTS: [&str; 4] = ["sentiment", "filter", "chat", "blank"];
+const PROJECTS: [&str; 5] = ["sentiment", "filter", "chat", "icons", "blank"];
 const TRAIN: &str = "train";
 const VALID: &str = "data/valid.jsonl";
 const TEST: &str = "data/test.jsonl";
@@ -55,6 +56,12 @@ fn training_files(project: &str) -> Vec<String> {
 fn load(project: &str, files: &[String]) -> Dataset {
     let path = |file: &String| DataSource::of_file(root().join(project).join(file));
     dataset::load(&files.iter().map(path).collect::<Vec<_>>()).unwrap()
+}
+
+/// The captions of a folder of pictures.
+fn read_pictures(folder: &Path) -> Vec<String> {
+    let read = read_folder(folder).unwrap();
+    read.pictures.into_iter().map(|row| row.caption).collect()
 }
 
 /// The (text, label) rows of a labelled file of any of the three formats.
@@ -184,7 +191,11 @@ fn projects_are_complete() {
     for project in PROJECTS {
         let folder = root().join(project);
         for file in training_files(project) {
-            assert!(folder.join(&file).is_file(), "{project}: {file}");
+            let path = folder.join(&file);
+            match project {
+                "icons" => assert!(!read_pictures(&path).is_empty(), "{project}: {file}"),
+                _ => assert!(path.is_file(), "{project}: {file}"),
+            }
         }
         let ignored = fs::read_to_string(folder.join("gitignore")).unwrap();
         assert_eq!(ignored, "/runs/\n", "{project}");
@@ -207,7 +218,7 @@ fn projects_are_complete() {
 
 #[test]
 fn examples_name_several_owners_and_licences() {
-    for project in ["sentiment", "filter", "chat"] {
+    for project in ["sentiment", "filter", "chat", "icons"] {
         let sources = sources(project);
         for field in ["contributor", "address", "license"] {
             let values: BTreeSet<&str> =
@@ -216,10 +227,14 @@ fn examples_name_several_owners_and_licences() {
             assert!(values.len() >= 3, "{project}: {field}");
         }
         let settings = settings(project);
-        assert_eq!(settings["train"]["val"].as_str(), Some(VALID));
+        let (valid, test) = match project {
+            "icons" => ("data/valid", "data/test"),
+            _ => (VALID, TEST),
+        };
+        assert_eq!(settings["train"]["val"].as_str(), Some(valid));
         assert_eq!(
             settings["eval"]["data"].as_array().unwrap()[0].as_str(),
-            Some(TEST)
+            Some(test)
         );
     }
 }
@@ -445,6 +460,19 @@ fn every_project_settles_its_task() {
             task.check(&load(project, &all_files(project))).unwrap();
         }
     }
+}
+
+#[test]
+fn no_caption_of_the_icons_stands_in_two_parts() {
+    let folder = |name: &str| read_pictures(&root().join("icons/data").join(name));
+    let training = ["inkwell_press", "confetti_studio", "lantern_works"];
+    let training: HashSet<String> = training.iter().flat_map(|name| folder(name)).collect();
+    let (valid, test) = (folder("valid"), folder("test"));
+    for caption in valid.iter().chain(&test) {
+        assert!(!training.contains(caption), "{caption}");
+    }
+    assert!(valid.iter().all(|caption| !test.contains(caption)));
+    assert_eq!(settings("icons")["project"]["task"].as_str(), Some("image"));
 }
 
 /// All texts of a row, whatever its kind.

@@ -9,7 +9,7 @@ use openlora_diffusion::{
     CaptionEmbedding, DiffusionError, ImageAdamW, ImageExample, ImageModel, ImageModelConfig,
     ImageTrainOptions, ImageTrainer, TextEncoder, pixels_of,
 };
-use openlora_pictures::icons::{IconScene, IconSplit};
+use openlora_pictures::icons::{IconScene, IconSize, IconSplit, SceneContent};
 use rayon::prelude::*;
 
 /// The model to build.
@@ -29,7 +29,7 @@ impl PicoBuild {
     pub fn pico() -> Self {
         Self {
             config: ImageModelConfig::pico(),
-            steps: 8000,
+            steps: 9000,
             batch: 16,
             rate: 2e-3,
             seed: 7,
@@ -99,11 +99,12 @@ pub fn train_pico(
     let began = Instant::now();
     let (mut tail, mut counted) = (0.0, 0u32);
     for done in 0..build.steps {
-        let numbers = done * build.batch..(done + 1) * build.batch;
+        let numbers: Vec<u64> = (done * build.batch..(done + 1) * build.batch).collect();
         let lessons = numbers
-            .into_par_iter()
-            .map(|number| IconLesson::new(build, number, encoder))
-            .collect::<Result<Vec<_>, _>>()?;
+            .par_chunks(DRAWN)
+            .map(|numbers| build.lessons(numbers, encoder))
+            .collect::<Result<Vec<_>, _>>()?
+            .concat();
         let examples: Vec<ImageExample<'_>> = lessons.iter().map(IconLesson::example).collect();
         let loss = trainer.step(&examples, build.rate_at(done))?.loss;
         if done >= build.steps - build.steps.div_ceil(10) {
@@ -121,27 +122,58 @@ pub fn train_pico(
     })
 }
 
+/// Examples that one task draws, and whose captions are read together.
+const DRAWN: usize = 8;
+
+impl PicoBuild {
+    fn lessons(
+        &self,
+        numbers: &[u64],
+        encoder: &dyn TextEncoder,
+    ) -> Result<Vec<IconLesson>, DiffusionError> {
+        let scenes: Vec<IconScene> = numbers.iter().map(|number| self.scene(*number)).collect();
+        let captions: Vec<String> = scenes
+            .iter()
+            .zip(numbers)
+            .map(|(scene, number)| scene.caption(number.wrapping_mul(WORDING_STEP) >> 40))
+            .collect();
+        let size = self.config.image_size as u32;
+        let lessons = scenes.iter().zip(encoder.encode_all(&captions)?);
+        Ok(lessons
+            .map(|(scene, caption)| IconLesson {
+                pixels: pixels_of(&scene.draw(size).rgb),
+                caption,
+            })
+            .collect())
+    }
+
+    /// The scene of an example. Shapes take longest to learn, so the first part of the run shows fewer
+    /// scenes in which they are small or absent.
+    fn scene(&self, number: u64) -> IconScene {
+        let early = (number as f64) < EARLY * (self.steps * self.batch) as f64;
+        let is_wanted = |scene: &IconScene| match scene.content {
+            SceneContent::Single(icon) => !early || icon.size != IconSize::Small,
+            SceneContent::Landscape(_) => !early || scene.jitter.is_multiple_of(3),
+            SceneContent::Several(_) | SceneContent::Pair(_) => true,
+        };
+        let seed = (self.seed << 50) + (number << 8);
+        let mut scenes = (seed..).map(|seed| IconScene::from_split(seed, IconSplit::Train));
+        let found = scenes.find(is_wanted);
+        found.unwrap_or_else(|| IconScene::from_split(seed, IconSplit::Train))
+    }
+}
+
+/// The part of the run that shows fewer small shapes and landscapes.
+const EARLY: f64 = 0.6;
+
 /// A drawn icon with the values of its caption.
+#[derive(Clone)]
 struct IconLesson {
     pixels: Vec<f32>,
     caption: CaptionEmbedding,
 }
 
 impl IconLesson {
-    fn new(
-        build: &PicoBuild,
-        number: u64,
-        encoder: &dyn TextEncoder,
-    ) -> Result<Self, DiffusionError> {
-        let seed = (build.seed << 40) + number;
-        let scene = IconScene::from_split(seed, IconSplit::Train);
-        let size = build.config.image_size as u32;
-        Ok(Self {
-            pixels: pixels_of(&scene.draw(size).rgb),
-            caption: encoder.encode(&scene.caption(number.wrapping_mul(WORDING_STEP) >> 40))?,
-        })
-    }
-
     fn example(&self) -> ImageExample<'_> {
         ImageExample {
             pixels: &self.pixels,

@@ -55,4 +55,16 @@ pub trait TextEncoder: Send + Sync {
     ///
     /// A caption without tokens, or with more than the encoder reads.
     fn encode(&self, caption: &str) -> Result<CaptionEmbedding, DiffusionError>;
+
+    /// Encodes several captions, each as [`Self::encode`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::encode`], of any of them.
+    fn encode_all(&self, captions: &[String]) -> Result<Vec<CaptionEmbedding>, DiffusionError> {
+        captions
+            .iter()
+            .map(|caption| self.encode(caption))
+            .collect()
+    }
 }

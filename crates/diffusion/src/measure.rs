@@ -47,11 +47,14 @@ pub fn example_losses(
                     captions: &captions,
                 })?
                 .output;
-            let losses = output.chunks_exact(size).zip(points).map(|(output, point)| {
-                let squares = sum_pairs(output, example.pixels, |a, b| (a - b) * (a - b));
-                let weight = loss_weight(config, point.time) / size as f32;
-                f64::from(squares * weight)
-            });
+            let losses = output
+                .chunks_exact(size)
+                .zip(points)
+                .map(|(output, point)| {
+                    let squares = sum_pairs(output, example.pixels, |a, b| (a - b) * (a - b));
+                    let weight = loss_weight(config, point.time) / size as f32;
+                    f64::from(squares * weight)
+                });
             Ok(losses.collect())
         })
         .collect();

@@ -52,6 +52,15 @@ impl TextEncoder for NanoTextEncoder {
         let ids = self.codec.encode(caption, false).map_err(problem)?;
         self.states.caption(&ids)
     }
+
+    fn encode_all(&self, captions: &[String]) -> Result<Vec<CaptionEmbedding>, DiffusionError> {
+        let ids = captions
+            .iter()
+            .map(|caption| self.codec.encode(caption.trim(), false));
+        let ids = ids.collect::<Result<Vec<_>, _>>().map_err(problem)?;
+        let ids: Vec<&[u32]> = ids.iter().map(Vec::as_slice).collect();
+        self.states.captions(&ids)
+    }
 }
 
 /// The encoder half of a T5, in f32.

@@ -177,6 +177,17 @@ impl ImageTrainer {
         }
     }
 
+    /// Means of the squared gradients, bias-corrected, in the order of the values that learn.
+    pub fn second_moments(&self) -> Vec<f32> {
+        let power = i32::try_from(self.moments.steps).unwrap_or(i32::MAX);
+        let correction = 1.0 - self.options.optimizer.beta2.powi(power);
+        let factor = match correction > 0.0 {
+            true => (1.0 / correction) as f32,
+            false => 0.0,
+        };
+        self.moments.second.iter().map(|value| value * factor).collect()
+    }
+
     /// One step on a batch at a learning rate.
     ///
     /// # Errors

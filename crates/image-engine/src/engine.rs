@@ -116,7 +116,7 @@ impl ImageEngine for DiffusionEngine {
         let engine = self.clone();
         let made = tokio::task::spawn_blocking(move || {
             let made = engine.make(&request, &cancel);
-            // The turn ends with the work, also where nobody waits for it any longer.
+            // The turn ends with the work, also if the request was dropped.
             drop(turn);
             made
         });

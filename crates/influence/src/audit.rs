@@ -9,15 +9,27 @@ use serde::Serialize;
 use super::{
     error::AttributionError,
     index::{IndexContributor, IndexFile},
+    pictures::PictureSketcher,
+    sketch::GradientSketch,
     sketcher::GradientSketcher,
 };
 use openlora_decoder::{Decoder, TokenBatch};
+use openlora_diffusion::{ImageAdapter, ImageExample, TimeNoise, example_losses, pixels_of};
+use openlora_pictures::Picture;
+use openlora_train::pictures::PictureModel;
 
 /// A prompt and the tuned model's answer to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditPrompt {
     pub prompt: Vec<u32>,
     pub answer: Vec<u32>,
+}
+
+/// A caption and the tuned model's picture for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditPicture {
+    pub caption: String,
+    pub picture: Picture,
 }
 
 /// The agreement of attribution and ground truth for one contributor.
@@ -29,7 +41,7 @@ pub struct ContributorAgreement {
     /// Spearman correlation, over the answers, of the contributor's scores with the loss increase
     /// without it; 0 if one of them is constant.
     pub agreement: f64,
-    /// Nats per answer, with the contributor and without.
+    /// Nats per answer, or the mean loss of a picture, with the contributor and without.
     pub loss_with: f64,
     pub loss_without: f64,
     /// Answers that are less likely without the contributor.
@@ -94,13 +106,60 @@ pub fn contributor_scores(
         if index.has_pairs() {
             index.weigh(&index.pairs(prompt, answer), &mut scores)?;
         }
-        let mut sums = vec![0f64; index.contributors().len()];
-        for (score, example) in scores.into_iter().zip(index.examples()) {
-            sums[example.contributor as usize] += score as f64;
-        }
-        helped.push(sums);
+        helped.push(summed(index, scores));
     }
     Ok(helped)
+}
+
+fn summed(index: &IndexFile, scores: Vec<i128>) -> Vec<f64> {
+    let mut sums = vec![0f64; index.contributors().len()];
+    for (score, example) in scores.into_iter().zip(index.examples()) {
+        sums[example.contributor as usize] += score as f64;
+    }
+    sums
+}
+
+/// Sum of each contributor's scores, per picture: `[pictures][contributors]`.
+///
+/// # Errors
+///
+/// A caption that the model cannot read, and a gradient that is not finite.
+pub fn picture_scores(
+    index: &IndexFile,
+    sketcher: &PictureSketcher,
+    made: &[AuditPicture],
+) -> Result<Vec<Vec<f64>>, AttributionError> {
+    let scores = made.iter().map(|AuditPicture { caption, picture }| {
+        let sketch: GradientSketch = sketcher.sketch(caption, picture)?;
+        Ok(summed(index, index.scores(&sketch)?))
+    });
+    scores.collect()
+}
+
+/// Pairs of a time and a noise at which the losses of pictures are compared, and the seed of the noise.
+const POINTS: usize = 16;
+const POINT_SEED: u64 = 0x6175_6469;
+
+/// The mean loss of each picture, at times and noise that are the same for every model.
+///
+/// # Errors
+///
+/// A caption that the model cannot read.
+pub fn picture_losses(
+    model: &PictureModel,
+    adapter: &ImageAdapter,
+    made: &[AuditPicture],
+) -> Result<Vec<f64>, AttributionError> {
+    let points = TimeNoise::stratified(model.denoiser.config(), POINT_SEED, POINTS);
+    let losses = made.iter().map(|AuditPicture { caption, picture }| {
+        let example = ImageExample {
+            pixels: &pixels_of(&picture.rgb),
+            caption: &model.caption(caption)?,
+        };
+        let found = example_losses(&model.denoiser, Some(adapter), &example, &points)?;
+        Ok(found.iter().sum::<f64>() / found.len() as f64)
+    });
+    losses.collect()
 }
 
 /// Compares scores with losses of the two models.

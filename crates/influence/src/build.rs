@@ -85,10 +85,7 @@ pub fn build(
         let pass = GradientPass::new(job.material.place(&base, at)?, projector.clone());
         let gradients = gradient_rows(&pass, &job.rows.encoded)?;
         let found = finish(job, &projector, &gradients, width, &weights)?;
-        for (own, score) in selves
-            .iter_mut()
-            .zip(job.own_scores(&gradients, &found, width))
-        {
+        for (own, score) in selves.iter_mut().zip(own_scores(&gradients, &found, width)) {
             *own += checkpoint.rate * score;
         }
         rows.push(&found, width, checkpoint.rate);
@@ -101,16 +98,25 @@ pub fn build(
         rows,
         suffixes: SuffixArray::build(job.rows.encoded.iter().map(|row| row.ids.as_slice()))?,
     };
+    written(&draft, places, began)
+}
+
+/// Writes an index that was begun at that time.
+pub fn written(
+    draft: &IndexDraft,
+    places: &AttributionDir,
+    began: Instant,
+) -> Result<BuiltIndex, AttributionError> {
     let bytes = draft.encode();
     files::replace(&places.index(), &bytes)?;
     Ok(BuiltIndex {
         path: places.index(),
         digest: hex::encode(Sha256::digest(&bytes)),
-        method: job.method,
+        method: draft.binding.parameters.method,
         examples: draft.examples.len(),
         contributors: draft.contributors.len(),
         checkpoints: draft.binding.checkpoints.len(),
-        width,
+        width: draft.binding.parameters.width,
         bytes: bytes.len() as u64,
         seconds: began.elapsed().as_secs_f64(),
     })
@@ -159,6 +165,19 @@ fn finish(
     Ok(rows)
 }
 
+/// Each example's score against itself.
+pub fn own_scores(gradients: &[f32], rows: &[f32], width: usize) -> Vec<f64> {
+    let groups = gradients.len() / rows.len().max(1);
+    let pairs = gradients
+        .chunks(width * groups.max(1))
+        .zip(rows.chunks(width));
+    let own = |(gradient, row): (&[f32], &[f32])| {
+        let values = gradient.iter().zip(row.iter().cycle());
+        values.map(|(g, u)| f64::from(*g) * f64::from(*u)).sum()
+    };
+    pairs.map(own).collect()
+}
+
 impl IndexJob<'_> {
     /// The requested width, or the number of factor values if that is smaller; nothing is projected
     /// then.
@@ -203,19 +222,6 @@ impl IndexJob<'_> {
             .collect()
     }
 
-    /// Each example's score against itself.
-    fn own_scores(&self, gradients: &[f32], rows: &[f32], width: usize) -> Vec<f64> {
-        let groups = gradients.len() / rows.len().max(1);
-        let pairs = gradients
-            .chunks(width * groups.max(1))
-            .zip(rows.chunks(width));
-        let own = |(gradient, row): (&[f32], &[f32])| {
-            let values = gradient.iter().zip(row.iter().cycle());
-            values.map(|(g, u)| f64::from(*g) * f64::from(*u)).sum()
-        };
-        pairs.map(own).collect()
-    }
-
     fn binding(&self, width: usize, digests: &BTreeMap<String, String>) -> IndexBinding {
         let digest = |name: &str| digests.get(name).cloned().unwrap_or_default();
         let checkpoints = self.material.checkpoints.iter();
@@ -237,6 +243,7 @@ impl IndexJob<'_> {
                     IndexMethod::Influence => Some(PAIRS_VERSION),
                     IndexMethod::Datainf | IndexMethod::Gradient => None,
                 },
+                pictures: None,
                 seed: hex::encode(self.seed()),
                 lora_scale: self.material.lora_scale,
                 lora_scales: self.material.lora_scales.clone(),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use openlora_core::error::{ExitClass, Explain, describe_io};
 use openlora_decoder::DecoderError;
+use openlora_diffusion::DiffusionError;
 use openlora_model::{ModelError, adapter::AdapterError, dataset::DataError};
 use openlora_train::TrainError;
 
@@ -102,6 +103,8 @@ pub enum AttributionError {
     #[error("{0}")]
     Decoder(#[from] DecoderError),
     #[error("{0}")]
+    Diffusion(#[from] DiffusionError),
+    #[error("{0}")]
     Adapter(#[from] AdapterError),
     #[error("{0}")]
     Data(#[from] DataError),
@@ -132,6 +135,7 @@ impl Explain for AttributionError {
             Self::Train(error) => error.class(),
             Self::Model(error) => error.class(),
             Self::Decoder(error) => error.class(),
+            Self::Diffusion(error) => error.class(),
             Self::Adapter(error) => error.class(),
             Self::Data(error) => error.class(),
             Self::Tensor(_) => ExitClass::Internal,
@@ -145,6 +149,7 @@ impl Explain for AttributionError {
             Self::Train(error) => error.hint(),
             Self::Model(error) => error.hint(),
             Self::Decoder(error) => error.hint(),
+            Self::Diffusion(error) => error.hint(),
             Self::Adapter(error) => error.hint(),
             Self::Data(error) => error.hint(),
             Self::NoCheckpoint { .. } | Self::NotFinite { .. } => {

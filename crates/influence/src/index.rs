@@ -44,6 +44,33 @@ impl From<IndexMethod> for AttributionMethod {
     }
 }
 
+/// Version of the gradients of pictures, in the parameters of an index.
+pub const PICTURES_VERSION: u32 = 1;
+
+/// What the gradient of a picture is of.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum PictureOutput {
+    /// The loss of training.
+    #[default]
+    Loss,
+    /// The mean square of what the model predicts (D-TRAK, arXiv:2311.00500).
+    Square,
+}
+
+/// The parameters of gradients of pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct PictureParameters {
+    pub version: u32,
+    pub output: PictureOutput,
+    /// Pairs of a time and a noise over which gradients are summed.
+    pub times: usize,
+    /// Seed of the pairs, from SHA-256 over the digests of data and adapter.
+    pub noise: u64,
+}
+
 /// The parameters of the rows besides data and weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct IndexParameters {
@@ -58,6 +85,9 @@ pub struct IndexParameters {
     /// Version of the evidence from shared pairs of tokens; absent where scores have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pairs: Option<u32>,
+    /// Of an index over pictures; absent for texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pictures: Option<PictureParameters>,
     /// Seed of the projection, hex: SHA-256 over the digests of data and adapter.
     pub seed: String,
     /// α / r of the factors.

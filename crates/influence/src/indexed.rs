@@ -10,14 +10,16 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::{
     AttributionError, GradientSketch, GradientSketcher, IndexError, IndexFile, PairOverlap,
+    PictureSketcher,
 };
 use openlora_attribution::{
     AttributionIndex,
-    queue::CallTokens,
+    queue::{CallPicture, CallTokens},
     shares::{ClusterExample, Contributor, ShareFallback, SharedSpan},
 };
 use openlora_core::Address;
 use openlora_ledger::event::AttributionMethod;
+use openlora_pictures::Picture;
 
 /// Separates the gradient from the shared pairs in the text of a sketch.
 const PAIRS: char = '.';
@@ -28,8 +30,13 @@ pub struct ContributorIndex {
     examples: Vec<ClusterExample>,
     /// The first example of each content hash.
     places: HashMap<[u8; 32], u32>,
-    /// Computes sketches of answers; without it, existing sketches can only be scored.
-    sketcher: Option<Mutex<GradientSketcher>>,
+    /// Computes sketches of answers; without one, existing sketches can only be scored.
+    sketcher: Option<CallSketcher>,
+}
+
+enum CallSketcher {
+    Texts(Mutex<GradientSketcher>),
+    Pictures(PictureSketcher),
 }
 
 impl ContributorIndex {
@@ -37,6 +44,24 @@ impl ContributorIndex {
     pub fn new(
         index: IndexFile,
         sketcher: Option<GradientSketcher>,
+        parties: &mut Vec<Contributor>,
+    ) -> Self {
+        let sketcher = sketcher.map(|it| CallSketcher::Texts(Mutex::new(it)));
+        Self::with(index, sketcher, parties)
+    }
+
+    /// Takes over an index over pictures, like [`Self::new`].
+    pub fn of_pictures(
+        index: IndexFile,
+        sketcher: Option<PictureSketcher>,
+        parties: &mut Vec<Contributor>,
+    ) -> Self {
+        Self::with(index, sketcher.map(CallSketcher::Pictures), parties)
+    }
+
+    fn with(
+        index: IndexFile,
+        sketcher: Option<CallSketcher>,
         parties: &mut Vec<Contributor>,
     ) -> Self {
         let contributors = index.contributors().iter();
@@ -68,8 +93,18 @@ impl ContributorIndex {
             index,
             examples,
             places,
-            sketcher: sketcher.map(Mutex::new),
+            sketcher,
         }
+    }
+}
+
+/// Why a call has no sketch.
+fn unsketched(error: &AttributionError) -> ShareFallback {
+    tracing::warn!(%error, "an answer has no sketch");
+    match error {
+        AttributionError::NotFinite { .. } => ShareFallback::NotANumber,
+        AttributionError::EmptyAnswer => ShareFallback::EmptyAnswer,
+        _ => ShareFallback::SketchFailed,
     }
 }
 
@@ -106,17 +141,14 @@ impl AttributionIndex for ContributorIndex {
     }
 
     fn sketch(&self, exchange: &CallTokens) -> Result<String, ShareFallback> {
-        let sketcher = self.sketcher.as_ref().ok_or(ShareFallback::SketchFailed)?;
+        let sketcher = match &self.sketcher {
+            Some(CallSketcher::Texts(sketcher)) => sketcher,
+            Some(CallSketcher::Pictures(_)) => return Err(ShareFallback::Mismatch),
+            None => return Err(ShareFallback::SketchFailed),
+        };
         let mut sketcher = sketcher.lock().unwrap_or_else(PoisonError::into_inner);
         let sketch = sketcher.sketch(&exchange.prompt, &exchange.answer);
-        let sketch = sketch.map_err(|error| {
-            tracing::warn!(%error, "an answer has no sketch");
-            match error {
-                AttributionError::NotFinite { .. } => ShareFallback::NotANumber,
-                AttributionError::EmptyAnswer => ShareFallback::EmptyAnswer,
-                _ => ShareFallback::SketchFailed,
-            }
-        })?;
+        let sketch = sketch.map_err(|error| unsketched(&error))?;
         let gradient = STANDARD.encode(sketch.to_bytes());
         Ok(match self.index.has_pairs() {
             false => gradient,
@@ -125,6 +157,22 @@ impl AttributionIndex for ContributorIndex {
                 format!("{gradient}{PAIRS}{}", STANDARD.encode(pairs.to_bytes()))
             }
         })
+    }
+
+    fn sketch_picture(&self, made: &CallPicture) -> Result<String, ShareFallback> {
+        let sketcher = match &self.sketcher {
+            Some(CallSketcher::Pictures(sketcher)) => sketcher,
+            Some(CallSketcher::Texts(_)) => return Err(ShareFallback::Mismatch),
+            None => return Err(ShareFallback::SketchFailed),
+        };
+        let picture = Picture {
+            width: made.width,
+            height: made.height,
+            rgb: made.rgb.clone(),
+        };
+        let sketch = sketcher.sketch(&made.caption, &picture);
+        let sketch = sketch.map_err(|error| unsketched(&error))?;
+        Ok(STANDARD.encode(sketch.to_bytes()))
     }
 
     fn scores(&self, sketch: &str) -> Result<Vec<i128>, ShareFallback> {

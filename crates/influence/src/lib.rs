@@ -39,6 +39,7 @@ pub mod indexed;
 mod material;
 mod matrix;
 mod pairs;
+mod pictures;
 mod places;
 mod projection;
 mod scan;
@@ -54,11 +55,16 @@ pub use fisher::{Curvature, LEVERAGE, limit, precondition};
 pub use gradients::{GradientPass, gradient_rows};
 pub use index::{
     CheckpointFacts, IndexBinding, IndexContributor, IndexFile, IndexMethod, IndexParameters,
-    IndexedExample, adapter_digest,
+    IndexedExample, PICTURES_VERSION, PictureOutput, PictureParameters, adapter_digest,
 };
 pub use indexed::ContributorIndex;
 pub use material::{GradientCheckpoint, GradientInputs};
 pub use pairs::PairOverlap;
+pub use pictures::{
+    PICTURE_TIMES, PictureExample, PictureIndexJob, PictureIndexOptions, PicturePass,
+    PictureSketcher, PictureSource, build_of_picture_run, build_pictures, picture_rows,
+    picture_rows_at,
+};
 pub use places::AttributionDir;
 pub use projection::Projector;
 pub use scan::{DotKernel, kernels};

@@ -12,8 +12,10 @@ use super::{
     error::AttributionError,
     index::IndexMethod,
     places::{AttributionDir, PRECONDITIONER, checkpoint_file},
+    projection::tensor_names,
 };
 use openlora_decoder::{Decoder, LoraFactors};
+use openlora_diffusion::{ImageAdapter, ImageModel, ModuleFactors};
 use openlora_model::LoraConfig;
 use openlora_train::{
     RateSchedule, RunDir, TrainConfig, TrainError,
@@ -111,6 +113,102 @@ impl GradientInputs {
         let mut decoder = base.clone();
         decoder.attach_factors(&self.factors(at)?)?;
         Ok(decoder)
+    }
+
+    /// The factors of a checkpoint of an image model.
+    ///
+    /// # Errors
+    ///
+    /// Factors that do not fit the model, and those that it does not have: DoRA's magnitudes.
+    pub fn place_picture(
+        &self,
+        model: &ImageModel,
+        at: usize,
+    ) -> Result<ImageAdapter, AttributionError> {
+        let factors = self.factors(at)?;
+        if let Some(found) = factors.iter().find(|found| found.magnitude.is_some()) {
+            return Err(AttributionError::Tensors {
+                path: checkpoint_file(self.checkpoints[at].step).into(),
+                name: format!("{}.lora_magnitude_vector", found.module),
+            });
+        }
+        let factors: Vec<ModuleFactors> = factors
+            .into_iter()
+            .map(|found| ModuleFactors {
+                path: found.module,
+                rank: found.rank,
+                scale: found.scale,
+                a: found.a,
+                b: found.b,
+            })
+            .collect();
+        Ok(ImageAdapter::from_factors(model, &factors)?)
+    }
+
+    /// Reads the checkpoints of a finished run on pictures, whose optimizer has the moments of all
+    /// factors in one piece.
+    ///
+    /// # Errors
+    ///
+    /// A run without checkpoints, and files that are damaged or do not fit the model.
+    pub fn of_picture_run(
+        run: &RunDir,
+        config: &TrainConfig,
+        model: &ImageModel,
+    ) -> Result<Self, AttributionError> {
+        let found = Self::of_run(run, config, IndexMethod::Influence)?;
+        let absent = || AttributionError::NoCheckpoint { run: run.id() };
+        let newest = checkpoint::newest(run)?.ok_or_else(absent)?;
+        let optimizer = checkpoint::load(run, newest)?.optimizer;
+        let second = optimizer
+            .get("second")
+            .ok_or_else(|| AttributionError::Tensors {
+                path: run.checkpoints(),
+                name: "second".to_owned(),
+            })?;
+        let power = i32::try_from(newest).unwrap_or(i32::MAX);
+        let correction = 1.0 - AdamWOptions::default().beta2.powi(power);
+        let second = (second / correction)?.to_vec1::<f32>()?;
+        let adapter = found.place_picture(model, 0)?;
+        Ok(Self {
+            moments: named(&adapter, &second)?,
+            ..found
+        })
+    }
+
+    /// The material of a training of an image model: step, weight of its scores and factors of each
+    /// checkpoint, and Adam's second moments, bias-corrected, in the order of the factors' values.
+    ///
+    /// # Errors
+    ///
+    /// Another number of moments than of values.
+    pub fn of_picture_adapters(
+        kept: &[(u64, f64, &ImageAdapter)],
+        moments: &[f32],
+    ) -> Result<Self, AttributionError> {
+        let mut checkpoints = Vec::new();
+        let (mut lora_scales, mut named_moments) = (BTreeMap::new(), BTreeMap::new());
+        for (step, rate, adapter) in kept {
+            checkpoints.push(GradientCheckpoint {
+                step: *step,
+                rate: *rate,
+                weights: named(adapter, adapter.values())?,
+            });
+            for place in adapter.places() {
+                lora_scales.insert(place.path.clone(), f64::from(place.scale));
+            }
+            if !moments.is_empty() {
+                named_moments = named(adapter, moments)?;
+            }
+        }
+        let lora_scale = lora_scales.values().next().copied().unwrap_or(1.0);
+        lora_scales.retain(|_, scale| *scale != lora_scale);
+        Ok(Self {
+            checkpoints,
+            moments: named_moments,
+            lora_scale,
+            lora_scales,
+        })
     }
 
     fn factors(&self, at: usize) -> Result<Vec<LoraFactors>, AttributionError> {
@@ -224,6 +322,26 @@ fn moments(
         .iter()
         .filter_map(corrected)
         .collect::<Result<_, _>>()?)
+}
+
+/// Values in the order of an adapter's factors, by PEFT's names.
+fn named(
+    adapter: &ImageAdapter,
+    values: &[f32],
+) -> Result<BTreeMap<String, Tensor>, AttributionError> {
+    let mut tensors = BTreeMap::new();
+    for place in adapter.places() {
+        let shapes = [(place.rank, place.inputs), (place.outputs, place.rank)];
+        let parts = tensor_names(&place.path).into_iter().zip(shapes);
+        for ((name, shape), range) in parts.zip([&place.a, &place.b]) {
+            let Some(part) = values.get(range.clone()) else {
+                let path = PRECONDITIONER.into();
+                return Err(AttributionError::Tensors { path, name });
+            };
+            tensors.insert(name, Tensor::from_slice(part, shape, &Device::Cpu)?);
+        }
+    }
+    Ok(tensors)
 }
 
 /// The path of the module whose factor A has this name.

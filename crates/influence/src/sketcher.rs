@@ -85,22 +85,15 @@ impl GradientSketcher {
         base: &BaseModel,
         bases: &SketchBases,
     ) -> Result<Self, AttributionError> {
-        if binding.base != base.digest {
-            return Err(IndexError::Stale {
-                what: "base",
-                expected: binding.base.clone(),
-                found: base.digest.clone(),
-            }
-            .into());
-        }
+        require_base(binding, &base.digest)?;
         let parameters = &binding.parameters;
-        let decoder = bases.decoder(base, parameters.precision)?;
-        let material = read(binding, places)?;
-        let mut seed = [0; 32];
-        if hex::decode_to_slice(&parameters.seed, &mut seed).is_err() {
-            let detail = format!("the projection seed is {}", parameters.seed);
+        if parameters.pictures.is_some() {
+            let detail = "it is over pictures, not over texts";
             return Err(IndexError::malformed(&places.index(), detail).into());
         }
+        let decoder = bases.decoder(base, parameters.precision)?;
+        let material = read(binding, places)?;
+        let seed = seed(binding, places)?;
         let mut passes = Vec::new();
         for at in 0..material.checkpoints.len() {
             let placed = material.place(&decoder, at)?;
@@ -168,7 +161,32 @@ fn batch(prompt: &[u32], answer: &[u32], longest: usize) -> TokenBatch {
     }
 }
 
-fn read(
+/// Refuses another base than that of the index.
+pub fn require_base(binding: &IndexBinding, digest: &str) -> Result<(), IndexError> {
+    match binding.base == digest {
+        true => Ok(()),
+        false => Err(IndexError::Stale {
+            what: "base",
+            expected: binding.base.clone(),
+            found: digest.to_owned(),
+        }),
+    }
+}
+
+/// The seed of the projection.
+pub fn seed(binding: &IndexBinding, places: &AttributionDir) -> Result<[u8; 32], IndexError> {
+    let (mut seed, text) = ([0; 32], &binding.parameters.seed);
+    match hex::decode_to_slice(text, &mut seed) {
+        Ok(()) => Ok(seed),
+        Err(_) => {
+            let detail = format!("the projection seed is {text}");
+            Err(IndexError::malformed(&places.index(), detail))
+        }
+    }
+}
+
+/// The material of an index from the files beside it.
+pub fn read(
     binding: &IndexBinding,
     places: &AttributionDir,
 ) -> Result<GradientInputs, AttributionError> {

@@ -31,7 +31,8 @@ macro_rules! embedded {
 }
 
 /// Every file of `pico`.
-pub const PICO_FILES: &[EmbeddedFile] = embedded!["pico": "config.json", "diffusion_pytorch_model.safetensors"];
+pub const PICO_FILES: &[EmbeddedFile] =
+    embedded!["pico": "config.json", "diffusion_pytorch_model.safetensors"];
 
 /// Every file of `nano`, as Hugging Face lays it out.
 pub const FILES: &[EmbeddedFile] = embedded![

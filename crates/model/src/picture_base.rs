@@ -203,7 +203,8 @@ pub(super) fn picture_weight_files(dir: &Path) -> Result<Vec<PathBuf>, ModelErro
 /// SHA-256 over one line `<sha256 of the file>  <name>` for each of [`files`], in their order.
 fn digest(dir: &Path, text_dir: &Path) -> Result<String, ModelError> {
     let line = |file: &PictureBaseFile| {
-        let sha256 = std::fs::File::open(&file.path).and_then(|mut file| gguf::sha256_of(&mut file));
+        let sha256 =
+            std::fs::File::open(&file.path).and_then(|mut file| gguf::sha256_of(&mut file));
         let sha256 = sha256.map_err(ModelError::io("read", &file.path))?;
         Ok(format!("{}  {}\n", hex::encode(sha256), file.name))
     };

@@ -237,12 +237,10 @@ fn data(text: &mut String, manifest: &Manifest) {
         );
         return;
     }
-    text.push_str(
-        match manifest.base.makes_pictures() {
-            true => "\n## Training data\n\n| data | from | pictures | licence |\n",
-            false => "\n## Training data\n\n| data | from | rows | licence |\n",
-        },
-    );
+    text.push_str(match manifest.base.makes_pictures() {
+        true => "\n## Training data\n\n| data | from | pictures | licence |\n",
+        false => "\n## Training data\n\n| data | from | rows | licence |\n",
+    });
     text.push_str("| --- | --- | --- | --- |\n");
     for data in &manifest.datasets {
         let license = data.license.as_deref().unwrap_or("not stated");

@@ -95,7 +95,9 @@ impl BaseFacts {
             }
         }
         let card = base_card(&base.dir);
-        let tokenizer = tokenizer.iter().map(|(name, sha256)| (name.as_str(), *sha256));
+        let tokenizer = tokenizer
+            .iter()
+            .map(|(name, sha256)| (name.as_str(), *sha256));
         Ok(Self {
             model: ManifestBase {
                 id: public_id(&base.id),

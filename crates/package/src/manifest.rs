@@ -12,8 +12,8 @@ use super::{
     whole::WholeNumber,
 };
 use openlora_core::{Address, error::describe_decoding, exact_percent};
-use openlora_model::PICTURE_ARCHITECTURE;
 use openlora_ledger::{RevenueShare, SplitProblem, check_split};
+use openlora_model::PICTURE_ARCHITECTURE;
 
 /// The role whose share is divided among the contributors.
 pub const CONTRIBUTORS: &str = "contributors";

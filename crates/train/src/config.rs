@@ -14,6 +14,21 @@ use openlora_model::{
     },
 };
 
+/// The settings below `train.` that have no meaning for pictures.
+pub const TEXT_ONLY: &[&str] = &[
+    "dropout",
+    "dora",
+    "rank_pattern",
+    "alpha_pattern",
+    "loraplus_lr_ratio",
+    "columns",
+    "max_len",
+    "on_long",
+    "loss",
+    "precision",
+    "checkpoint_activations",
+];
+
 /// Every `train.*` setting, resolved. Counts are in the unit that the field names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -46,7 +46,7 @@ mod session;
 pub mod step;
 pub mod watchdog;
 
-pub use config::TrainConfig;
+pub use config::{TEXT_ONLY, TrainConfig};
 pub use dataset_role::DatasetRole;
 pub use error::TrainError;
 pub use event::{RunStarted, TrainEvent, TrainFlow, TrainStep, ValidationPass};

@@ -1,9 +1,13 @@
 //! `attribution audit`: trains without a contributor and compares the effect with the index's
 //! scores.
 
+mod pictures;
+
+use std::path::Path;
+
 use serde::Serialize;
 
-use super::{super::CommandContext, finished, on_its_own_thread};
+use super::{super::CommandContext, RunInputs, finished, on_its_own_thread};
 use crate::commands::project;
 use openlora_core::{
     atomic,
@@ -16,7 +20,7 @@ use openlora_influence::{
 };
 use openlora_model::{
     adapter,
-    dataset::{ColumnNames, Dataset},
+    dataset::{ColumnNames, DataSource, Dataset},
 };
 use openlora_train::{
     DatasetRole, RunDir, RunStart, TrainFlow, TrainInputs, TrainRows, load_with_adapter,
@@ -62,6 +66,18 @@ fn work(
     request: &AttributionAuditRequest,
 ) -> Result<ExitStatus, Failure> {
     let (run, inputs) = finished(context, request.run.as_deref())?;
+    match inputs {
+        RunInputs::Text(inputs) => text_work(context, request, &run, &inputs),
+        RunInputs::Pictures(inputs) => pictures::work(context, request, &run, &inputs),
+    }
+}
+
+fn text_work(
+    context: &CommandContext,
+    request: &AttributionAuditRequest,
+    run: &RunDir,
+    inputs: &TrainInputs,
+) -> Result<ExitStatus, Failure> {
     let places = AttributionDir::of_run(run.path());
     let index = IndexFile::open(&places.index())?;
     let file = places.dir.join("audit.json");
@@ -73,7 +89,7 @@ fn work(
         .require(&inputs.base.digest, &adapter.digest)?;
     let chosen = chosen(&index, &request.contributors)?;
     let mut decoder = load_with_adapter(&inputs.base, &adapter, inputs.config.precision)?;
-    let asked = asked(context, &inputs, &decoder, request.answers)?;
+    let asked = asked(context, inputs, &decoder, request.answers)?;
     let mut sketcher = GradientSketcher::from_binding(
         index.binding(),
         &places,
@@ -89,7 +105,7 @@ fn work(
         context
             .printer
             .note(format!("training without {}", contributor.name));
-        let mut other = without(context, &run, contributor)?;
+        let mut other = without(context, run, contributor)?;
         let found = losses(&mut other, &asked)?;
         let own: Vec<f64> = scores.iter().map(|scores| scores[at]).collect();
         audited.push(compare(contributor.clone(), &own, &with, &found));
@@ -101,10 +117,34 @@ fn work(
         top: top(&scores, &harms),
         contributors: audited,
     };
-    let text = serde_json::to_string_pretty(&report).unwrap_or_default();
-    files::replace(&file, text.as_bytes())?;
-    print_report(context, &report);
+    finish(context, &report, &file)
+}
+
+/// Writes a report and prints it.
+fn finish(
+    context: &CommandContext,
+    report: &AuditReport,
+    file: &Path,
+) -> Result<ExitStatus, Failure> {
+    let text = serde_json::to_string_pretty(report).unwrap_or_default();
+    files::replace(file, text.as_bytes())?;
+    print_report(context, report);
     Ok(ExitStatus::Success)
+}
+
+fn is_of(source: &DataSource, contributor: &IndexContributor) -> bool {
+    source.contributor == contributor.name && source.address == contributor.address
+}
+
+fn nothing_left(contributor: &IndexContributor) -> Failure {
+    let message = format!("without {} there is nothing to train on", contributor.name);
+    Failure::new(ExitClass::BadInput, message)
+}
+
+/// A folder for the run of a training without a contributor.
+fn fresh_folder() -> Result<tempfile::TempDir, Failure> {
+    tempfile::tempdir()
+        .map_err(|error| Failure::io("create a folder in", &std::env::temp_dir(), &error))
 }
 
 /// Positions of the named contributors, or of all.
@@ -171,14 +211,11 @@ fn without(
     run: &RunDir,
     contributor: &IndexContributor,
 ) -> Result<Decoder, Failure> {
-    let (_, mut inputs) = finished(context, run.path().to_str())?;
+    let (_, RunInputs::Text(mut inputs)) = finished(context, run.path().to_str())? else {
+        return Err(nothing_left(contributor));
+    };
     let sources = &inputs.dataset.sources;
-    let left_out: Vec<bool> = sources
-        .iter()
-        .map(|source| {
-            source.contributor == contributor.name && source.address == contributor.address
-        })
-        .collect();
+    let left_out: Vec<bool> = sources.iter().map(|it| is_of(it, contributor)).collect();
     let rows = inputs
         .dataset
         .rows
@@ -187,11 +224,9 @@ fn without(
         .cloned();
     inputs.dataset = Dataset::new(sources.clone(), rows.collect());
     if inputs.dataset.rows.is_empty() {
-        let message = format!("without {} there is nothing to train on", contributor.name);
-        return Err(Failure::new(ExitClass::BadInput, message));
+        return Err(nothing_left(contributor));
     }
-    let fresh = tempfile::tempdir()
-        .map_err(|error| Failure::io("create a folder in", &std::env::temp_dir(), &error))?;
+    let fresh = fresh_folder()?;
     let start = RunStart::Fresh {
         runs: fresh.path().to_owned(),
     };

@@ -18,7 +18,7 @@ use openlora_model::dataset::{
     duplicates::{DuplicateRow, RowPlace},
     statistics::SourceFigures,
 };
-use openlora_pictures::folder::FolderWarning;
+use openlora_pictures::folder::{CaptionLength, FolderWarning, unfamiliar_captions};
 use openlora_train::{
     TrainError,
     pictures::{CaptionCache, PictureDataset, PictureInspection, PictureModel},
@@ -65,15 +65,19 @@ pub fn check(
     }
     let (mut parts, mut errors) = (Vec::new(), Vec::new());
     for (name, sources) in wanted {
-        let PictureInspection { dataset, errors: found } =
-            PictureDataset::inspect(&sources, model.side());
+        let PictureInspection {
+            dataset,
+            errors: found,
+        } = PictureDataset::inspect(&sources, model.side());
         errors.extend(found);
-        let (tokens, found) = caption_lengths(&model, &dataset);
-        errors.extend(found);
+        let captions = read_captions(&model, &dataset);
+        errors.extend(captions.errors);
+        let mut found = dataset;
+        found.warnings.extend(captions.warning);
         parts.push(PicturePart {
             name,
-            found: dataset,
-            tokens,
+            found,
+            tokens: captions.tokens,
         });
     }
     let more_errors = errors.len().saturating_sub(FAULTS_SHOWN);
@@ -95,17 +99,33 @@ pub fn check(
     })
 }
 
-/// Tokens of the captions, and the captions that cannot be read.
-fn caption_lengths(model: &PictureModel, data: &PictureDataset) -> (Vec<usize>, Vec<TrainError>) {
+/// What was read of captions.
+struct ReadCaptions {
+    /// Tokens of each caption that can be read.
+    tokens: Vec<usize>,
+    errors: Vec<TrainError>,
+    /// Captions in words that the tokenizer hardly knows.
+    warning: Option<FolderWarning>,
+}
+
+fn read_captions(model: &PictureModel, data: &PictureDataset) -> ReadCaptions {
     let mut captions = CaptionCache::new(model);
-    let (mut tokens, mut errors) = (Vec::new(), Vec::new());
+    let (mut lengths, mut errors) = (Vec::new(), Vec::new());
     for row in &data.rows {
         match captions.of_row(row) {
-            Ok(caption) => tokens.push(caption.tokens()),
+            Ok(caption) => lengths.push(CaptionLength {
+                place: &row.place,
+                bytes: row.caption.len(),
+                tokens: caption.tokens(),
+            }),
             Err(error) => errors.push(error),
         }
     }
-    (tokens, errors)
+    ReadCaptions {
+        warning: unfamiliar_captions(&lengths),
+        tokens: lengths.iter().map(|length| length.tokens).collect(),
+        errors,
+    }
 }
 
 fn finding(error: &TrainError) -> DataFinding {
@@ -154,7 +174,11 @@ fn sources(data: &PictureDataset) -> Vec<SourceFigures> {
 
 /// Pictures that repeat an earlier one of any part.
 fn duplicates(parts: &[PicturePart]) -> Vec<DuplicateRow> {
-    let rows = || parts.iter().flat_map(|part| part.found.rows.iter().map(move |row| (part, row)));
+    let rows = || {
+        parts
+            .iter()
+            .flat_map(|part| part.found.rows.iter().map(move |row| (part, row)))
+    };
     let place = |at: usize| {
         let found = rows().nth(at);
         found.map(|(part, row)| RowPlace {
@@ -199,6 +223,9 @@ fn folder_finding(warning: &FolderWarning) -> DataFinding {
             "cut them to squares yourself where the margins have what the caption says"
         }
         FolderWarning::Enlarged { .. } => "use larger pictures: enlarged ones are blurred",
+        FolderWarning::Unfamiliar { .. } => {
+            "the base reads captions best in the words and the language that it was trained with"
+        }
         FolderWarning::UnreadKeys { .. } => "a caption is in `text` or `caption`",
         FolderWarning::UnreadFiles { .. } => "pictures are PNG, JPEG or WebP files",
         FolderWarning::SamePicture { .. } => "remove one of them",

@@ -177,7 +177,14 @@ fn length_lines(report: &DataReport) -> Vec<String> {
 }
 
 fn picture_lines(report: &DataReport) -> Vec<String> {
-    let head = ["part", "pictures", "captions", "smallest", "largest", "longest caption"];
+    let head = [
+        "part",
+        "pictures",
+        "captions",
+        "smallest",
+        "largest",
+        "longest caption",
+    ];
     let mut cells = vec![row(head)];
     for part in &report.parts {
         if let Some(sizes) = &part.pictures {

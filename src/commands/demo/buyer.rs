@@ -100,13 +100,15 @@ impl DemoBuyer {
         &self,
         dir: &Path,
         url: &str,
+        adapter: &str,
         posts: &[&str],
         log: &mut CallLog,
         pace: Duration,
     ) -> Result<(), Failure> {
         let (first, began) = (log.answers.len(), Instant::now());
         let calls = (first..CALLS).map(|number| {
-            let mut args = vec!["call", posts[number % posts.len()], "--url", url];
+            let post = posts[number % posts.len()];
+            let mut args = vec!["call", post, "--adapter", adapter, "--url", url];
             // Every fifth call is a chat whose answer is streamed.
             let streams = number % TOGETHER == 0;
             if streams {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize, de::IgnoredAny};
 use super::{
     DemoReport, StartedDemo,
     buyer::{BUYER, CallLog, DemoBuyer},
+    pictures,
     program::{CreatedAccount, DemoServer},
     script::DemoScript,
     watch::WatchedTraining,
@@ -151,9 +152,10 @@ impl DemoScript<'_> {
         report.evaluated = Some(self.evaluate(&project).await?);
         let (deployed, package) = self.register(&project).await?;
         report.deployed = Some(deployed);
-        let server = self.serve(&project).await?;
+        let painter = self.make_painter().await?;
+        let server = self.serve(&project, &[&package, &painter.package]).await?;
         let url = server.ready.url.clone();
-        self.step(7, "A buyer calls it and pays for every call", &[]);
+        self.step(8, "A buyer calls them and pays for every call", &[]);
         let buyer = DemoBuyer::new(self, &project).await?;
         let mut log = CallLog::default();
         for (kind, post) in [
@@ -162,20 +164,40 @@ impl DemoScript<'_> {
             ("classify", POSTS[2]),
             ("chat", POSTS[1]),
         ] {
-            let args = ["call", post, "--kind", kind, "--url", &url];
+            let args = [
+                "call",
+                post,
+                "--adapter",
+                TEMPLATE,
+                "--kind",
+                kind,
+                "--url",
+                &url,
+            ];
             let answer = self.call(&project, &buyer, &args).await?;
             report.calls.push(called(kind, &answer)?);
             log.answers.push(answer);
         }
         // Paid by a transfer of its own, for comparison.
-        let args = ["call", POSTS[0], "--url", &url, "--scheme", "exact"];
+        let args = [
+            "call",
+            POSTS[0],
+            "--adapter",
+            TEMPLATE,
+            "--url",
+            &url,
+            "--scheme",
+            "exact",
+        ];
         log.answers.push(self.call(&project, &buyer, &args).await?);
+        let sold = self.buy_pictures(&project, &buyer, &url, painter, &mut log);
+        report.pictures = Some(sold.await?);
         let pace = match &self.watcher {
             Some(_) => WATCHED_PACE,
             None => Duration::ZERO,
         };
         buyer
-            .call_often(&project, &url, POSTS, &mut log, pace)
+            .call_often(&project, &url, TEMPLATE, POSTS, &mut log, pace)
             .await?;
         let paid = buyer.paid(&project, &log).await?;
         self.print_line(&format!(
@@ -185,14 +207,14 @@ impl DemoScript<'_> {
             paid.streamed,
             shown_amount(&paid.charged.to_string(), 6)
         ));
-        self.step(8, "Whose data shaped an answer is who is paid for it", &[]);
+        self.step(9, "Whose data shaped an answer is who is paid for it", &[]);
         self.tell_why(&buyer.program, &project, &log.answers[0])
             .await?;
-        self.step(9, "Many payments become a few transactions", &[]);
+        self.step(10, "Many payments become a few transactions", &[]);
         let settled = self.tell_settled(&project, server, &paid).await?;
         report.metered = Some(self.meter(&log)?);
         (report.paid, report.settled) = (Some(paid), Some(settled));
-        self.step(10, "Contributors fetch what they are owed", &[]);
+        self.step(11, "Contributors fetch what they are owed", &[]);
         if let Some(deployed) = &report.deployed {
             let claimed = self.tell_claimed(&project, deployed, &package).await?;
             report.attributed = Some(claimed);
@@ -325,13 +347,24 @@ impl DemoScript<'_> {
         self.program.run(dir, &["devnet", "stop"]).await
     }
 
-    async fn serve(&self, project: &Path) -> Result<DemoServer, Failure> {
-        let args = ["serve", "--local", "--port", "0"];
-        self.step(
-            6,
-            "The adapter is served through mistral.rs, for payment",
-            &args,
-        );
+    /// Serves the packages of both adapters.
+    async fn serve(&self, project: &Path, packages: &[&Path; 2]) -> Result<DemoServer, Failure> {
+        let [text, pictures] = packages.map(|package| package.to_string_lossy());
+        let text = format!("{TEMPLATE}={text}");
+        let pictures = format!("{}={pictures}", pictures::TEMPLATE);
+        let args = [
+            "serve",
+            "--local",
+            "--port",
+            "0",
+            "--adapter",
+            &text,
+            "--adapter",
+            &pictures,
+        ];
+        self.step(7, "One server sells both", &[]);
+        self.print_shell_line(&format!("cd ../{TEMPLATE}"));
+        self.print_command(&args);
         let server = self.program.serve(project, &args).await?;
         self.print_line(&format!("  ready at {}", server.ready.url));
         let chain = self.chain(project).await?;
@@ -448,7 +481,7 @@ fn called(kind: &'static str, result: &CallResult) -> Result<DemoCall, Failure> 
     })
 }
 
-fn milliseconds(result: &CallResult) -> Result<u64, Failure> {
+pub(super) fn milliseconds(result: &CallResult) -> Result<u64, Failure> {
     let receipt = result.receipt.as_ref().map(|it| it.milliseconds);
     receipt.ok_or_else(|| {
         let message = format!("the call {} has no receipt", result.id);

@@ -105,10 +105,13 @@ pub fn explanation(found: &PublishedAttribution, money: impl Fn(Amount) -> Strin
     let adapter = found.adapter.as_deref().unwrap_or("its adapter");
     let mut lines = vec![match found.stage {
         AttributionStage::Final => format!("{} by {adapter}: {}", found.id, how(found)),
-        AttributionStage::Provisional => format!(
-            "{} by {adapter}: its attribution waits; this is what its text repeats",
-            found.id
-        ),
+        AttributionStage::Provisional => {
+            let traced = match found.trace {
+                Some(_) => "; this is what its text repeats",
+                None => "",
+            };
+            format!("{} by {adapter}: its attribution waits{traced}", found.id)
+        }
     }];
     lines.extend(found.shares.iter().map(shared));
     for example in &found.examples {
@@ -137,14 +140,19 @@ fn how(found: &PublishedAttribution) -> String {
     match (found.method, &found.fallback) {
         (_, Some(why)) => format!("static shares, because {}", fallback_reason(why)),
         (Some(AttributionMethod::Static) | None, None) => "static shares".to_owned(),
-        (Some(method), None) => format!(
-            "this call ({}) decides {} of the shares, copied phrases {} of that; the contributor \
-             with most influence has {} of it",
-            format!("{method:?}").to_lowercase(),
-            ppm(found.evidence_ppm),
-            ppm(found.trace_ppm),
-            ppm(found.confidence_ppm)
-        ),
+        (Some(method), None) => {
+            // A picture repeats no phrases.
+            let copied = found.trace.as_ref().map_or(String::new(), |_| {
+                format!(", copied phrases {} of that", ppm(found.trace_ppm))
+            });
+            format!(
+                "this call ({}) decides {} of the shares{copied}; the contributor with most \
+                 influence has {} of it",
+                format!("{method:?}").to_lowercase(),
+                ppm(found.evidence_ppm),
+                ppm(found.confidence_ppm)
+            )
+        }
     }
 }
 

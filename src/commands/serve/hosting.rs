@@ -165,17 +165,20 @@ impl AdapterHost {
         adapter: &LoraAdapter,
         split: Option<&SplitRead>,
     ) -> Result<AdapterOrigin, Failure> {
+        let sources = project::sources(&self.context, &[]);
+        let listener = notices::listener(&self.context.printer);
         if makes_pictures(adapter) {
-            let base = &self.bases.pictures()?.open.base;
+            let open = &self.bases.pictures()?.open;
+            let (base, model) = (&open.base, &open.model);
             return Ok(AdapterOrigin {
                 base_id: base.id.clone(),
                 base_digest: base.digest.clone(),
-                provenance: provenance::static_provenance(adapter, split)?,
+                provenance: provenance::read_picture_provenance(
+                    base, model, adapter, split, &sources, &listener,
+                )?,
             });
         }
         let base = &self.bases.text()?.base;
-        let sources = project::sources(&self.context, &[]);
-        let listener = notices::listener(&self.context.printer);
         let provenance = provenance::read_provenance(
             base,
             &self.sketch_bases,

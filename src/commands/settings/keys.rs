@@ -166,7 +166,7 @@ settings! {
     /// The base model.
     base: BaseSettings {
         id: StatedSetting<String> = SettingKind::Text, Some("\"nano\""),
-            "base model: nano, a folder, a GGUF file, or a Hub id";
+            "base model: nano for text, pico for pictures, a folder, a GGUF file, or a Hub id";
         revision: String = SettingKind::Text, Some("\"main\""), "Hub branch, tag or commit";
         endpoint: String = SettingKind::Text, Some("\"https://huggingface.co\""), "Hub address";
     }

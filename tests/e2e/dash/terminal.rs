@@ -131,9 +131,9 @@ fn the_demo_shows_its_training_its_calls_and_its_end() {
     // Training, evaluation, packaging and deployment take what the machine needs for them.
     let long = Duration::from_secs(600);
     let step = |number: &str| screen.until_within(long, number, |text| text.contains(number));
-    let calls = step("7. A buyer calls it");
+    let calls = step("8. A buyer calls them");
     assert!(!calls.contains("─ Training ─"), "{calls}");
-    let last = step("9. Many payments become");
+    let last = step("10. Many payments become");
     // Half a minute of calls, in a chart of one minute.
     assert!(columns_with_ink(&last) >= 20, "{last}");
     let end = step("■ finished");

@@ -146,7 +146,31 @@ def gguf(exported, adapter, base):
     print("gguf", *(fields[key] for key in shown), len(modules))
 
 
+def diffusers(exported, adapter):
+    """The file of diffusers, which scales by one, computes what PEFT computes."""
+    import numpy
+
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    assert config["task_type"] is None, config["task_type"]
+    written = safetensors(exported / "pytorch_lora_weights.safetensors")
+    factors = safetensors(adapter / "adapter_model.safetensors")
+    modules = sorted({name.rsplit(".lora_", 1)[0] for name in factors})
+    ranks = set()
+    for module in modules:
+        path = module.removeprefix("base_model.model.")
+        assert any(path == it or path.endswith(f".{it}") for it in config["target_modules"]), path
+        a, b = (written.pop(f"transformer.{path}.lora_{it}.weight") for it in "AB")
+        ranks.add(a.shape[0])
+        expected = factors[f"{module}.lora_B.weight"] @ factors[f"{module}.lora_A.weight"]
+        expected = scale_of(config, path) * expected
+        numpy.testing.assert_allclose(b @ a, expected, rtol=1e-4, atol=1e-6, err_msg=path)
+    assert not written, written
+    assert len(ranks) == 1, ranks
+    print("diffusers", *ranks, len(modules))
+
+
 verb, *paths = sys.argv[1:]
-{"bom": bom, "provenance": provenance, "card": card, "gguf": gguf}[verb](
+verbs = [bom, provenance, card, gguf, diffusers]
+{it.__name__: it for it in verbs}[verb](
     *map(pathlib.Path, paths)
 )

@@ -167,6 +167,7 @@ pub fn random_draft(examples: usize, contributors: usize, shape: [usize; 2]) -> 
                 damping: 0.1,
                 leverage: None,
                 pairs: None,
+                pictures: None,
                 seed: "00".repeat(32),
                 lora_scale: 2.0,
                 lora_scales: std::collections::BTreeMap::new(),

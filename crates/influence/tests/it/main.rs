@@ -7,6 +7,7 @@
 )]
 
 mod attribution;
+mod pictures;
 mod shares;
 mod truncated;
 

@@ -38,7 +38,11 @@ pub fn write_diffusers(
 ) -> Result<WrittenExport, AdapterExportError> {
     let dir = || adapter.dir.clone();
     let makes_text = |task: &Task| *task != Task::Image;
-    if adapter.task.as_ref().is_some_and(|card| makes_text(&card.task)) {
+    if adapter
+        .task
+        .as_ref()
+        .is_some_and(|card| makes_text(&card.task))
+    {
         let form = "the file of diffusers";
         return Err(AdapterExportError::TextOnly { dir: dir(), form });
     }
@@ -100,7 +104,10 @@ fn factor_b(
 ) -> Result<FactorTensor, AdapterExportError> {
     let own = values(adapter, &module.b_name())?;
     let mut values = vec![0.0; module.out_dim * rank];
-    for (row, own) in values.chunks_exact_mut(rank).zip(own.chunks_exact(module.rank)) {
+    for (row, own) in values
+        .chunks_exact_mut(rank)
+        .zip(own.chunks_exact(module.rank))
+    {
         for (value, own) in row.iter_mut().zip(own) {
             *value = (f64::from(*own) * module.scale) as f32;
         }

@@ -81,7 +81,9 @@ impl PictureFolder {
     /// The weights, by the indices that were fetched to `root`.
     pub fn weights(&self, info: &RepoInfo, root: &Path) -> Result<Vec<String>, ModelError> {
         let mut all = match has(info, &self.name(PICTURE_INDEX)) {
-            true => named(picture_weight_files(&root.join(self.0))?, |it| self.name(it)),
+            true => named(picture_weight_files(&root.join(self.0))?, |it| {
+                self.name(it)
+            }),
             false => vec![self.name(PICTURE_SINGLE)],
         };
         if has_text(info) {

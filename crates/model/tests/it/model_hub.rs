@@ -651,6 +651,9 @@ fn a_base_for_pictures_is_fetched_with_its_folders() {
         assert_eq!(server.transfers(), Vec::<String>::new());
         let weights = "minit2i-b-16/transformer/diffusion_pytorch_model.safetensors";
         std::fs::remove_file(snapshot.dir.join(weights)).unwrap();
-        assert!(quiet(&offline).is_err(), "without weights it is not complete");
+        assert!(
+            quiet(&offline).is_err(),
+            "without weights it is not complete"
+        );
     }
 }

@@ -65,7 +65,11 @@ fn home() -> TempDir {
 
 fn said(error: impl Into<Failure>) -> String {
     let failure: Failure = error.into();
-    format!("{}\nhint: {}", failure.message, failure.hint.unwrap_or_default())
+    format!(
+        "{}\nhint: {}",
+        failure.message,
+        failure.hint.unwrap_or_default()
+    )
 }
 
 #[test]
@@ -73,7 +77,12 @@ fn the_embedded_base_for_pictures_reads_captions_with_that_for_text() {
     let home = home();
     let base = open_picture_base(&request("pico".as_ref(), home.path()), &mut |_| ()).unwrap();
     assert_eq!((base.id.as_str(), base.revision.as_deref()), ("pico", None));
-    let names: Vec<String> = base.files().unwrap().into_iter().map(|it| it.name).collect();
+    let names: Vec<String> = base
+        .files()
+        .unwrap()
+        .into_iter()
+        .map(|it| it.name)
+        .collect();
     assert_eq!(
         names,
         [
@@ -88,7 +97,10 @@ fn the_embedded_base_for_pictures_reads_captions_with_that_for_text() {
     let nano = open_base(&request("nano".as_ref(), home.path()), &mut |_| ()).unwrap();
     assert_eq!(base.text_dir, nano.dir);
     assert!(base.modules.iter().any(|module| module.path == QKV));
-    assert!(matches!(base_size("pico").unwrap_err(), ModelError::MakesPictures { .. }));
+    assert!(matches!(
+        base_size("pico").unwrap_err(),
+        ModelError::MakesPictures { .. }
+    ));
 }
 
 #[test]
@@ -120,7 +132,10 @@ fn the_layouts_of_a_folder_are_one_base() {
 fn a_base_has_the_text_encoder_beside_it() {
     let home = home();
     let root = home.path().join("base");
-    denoiser(&root.join("transformer"), r#"{"_class_name": "MiniT2IMMJiTModel"}"#);
+    denoiser(
+        &root.join("transformer"),
+        r#"{"_class_name": "MiniT2IMMJiTModel"}"#,
+    );
     let nano = open_base(&request("nano".as_ref(), home.path()), &mut |_| ()).unwrap();
     let text = root.join("text_encoder");
     std::fs::create_dir_all(&text).unwrap();
@@ -165,7 +180,10 @@ fn damaged_bases_are_refused_by_name() {
         dir
     };
     let broken = dir("broken", "{");
-    assert!(matches!(open(&broken).unwrap_err(), ModelError::Json { .. }));
+    assert!(matches!(
+        open(&broken).unwrap_err(),
+        ModelError::Json { .. }
+    ));
     let unnamed = dir("unnamed", r#"{"_class_name": "MiniT2IMMJiTModel"}"#);
     assert_eq!(
         open(&unnamed).unwrap_err().to_string(),
@@ -174,18 +192,33 @@ fn damaged_bases_are_refused_by_name() {
             unnamed.join("config.json").display()
         )
     );
-    let foreign = dir("foreign", r#"{"_class_name": "MiniT2IMMJiTModel", "llm": "../../etc"}"#);
-    assert!(matches!(open(&foreign).unwrap_err(), ModelError::BaseId { .. }));
-    let absent = dir("absent", r#"{"_class_name": "MiniT2IMMJiTModel", "llm": "google/none"}"#);
+    let foreign = dir(
+        "foreign",
+        r#"{"_class_name": "MiniT2IMMJiTModel", "llm": "../../etc"}"#,
+    );
+    assert!(matches!(
+        open(&foreign).unwrap_err(),
+        ModelError::BaseId { .. }
+    ));
+    let absent = dir(
+        "absent",
+        r#"{"_class_name": "MiniT2IMMJiTModel", "llm": "google/none"}"#,
+    );
     assert!(matches!(open(&absent).unwrap_err(), ModelError::Hub { .. }));
     let empty = dir("empty", CONFIG);
     std::fs::remove_file(empty.join("diffusion_pytorch_model.safetensors")).unwrap();
-    assert!(matches!(open(&empty).unwrap_err(), ModelError::NoWeights { .. }));
+    assert!(matches!(
+        open(&empty).unwrap_err(),
+        ModelError::NoWeights { .. }
+    ));
     let short = dir("short", CONFIG);
     let file = short.join("diffusion_pytorch_model.safetensors");
     let bytes = std::fs::read(&file).unwrap();
     std::fs::write(&file, &bytes[..bytes.len() - 1]).unwrap();
-    assert!(matches!(open(&short).unwrap_err(), ModelError::Safetensors { .. }));
+    assert!(matches!(
+        open(&short).unwrap_err(),
+        ModelError::Safetensors { .. }
+    ));
 }
 
 /// An adapter for pictures with two ranks.
@@ -200,7 +233,11 @@ fn adapter_for_pictures(dir: &Path) {
     let name = |module: &str, factor: &str| format!("base_model.model.{module}.{factor}.weight");
     let parts = [
         (name(QKV, "lora_A"), vec![1, 2], vec![1.0f32, 2.0]),
-        (name(QKV, "lora_B"), vec![6, 1], vec![1.0, 0.0, 0.0, 0.0, 0.0, 5.0]),
+        (
+            name(QKV, "lora_B"),
+            vec![6, 1],
+            vec![1.0, 0.0, 0.0, 0.0, 0.0, 5.0],
+        ),
         (name(head, "lora_A"), vec![2, 2], vec![1.0, 0.0, 0.0, 1.0]),
         (name(head, "lora_B"), vec![12, 2], vec![2.0; 24]),
     ];

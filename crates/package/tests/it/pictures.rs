@@ -172,7 +172,10 @@ impl Shelf {
 fn a_package_states_that_its_base_makes_pictures() {
     let shelf = Shelf::new();
     let package = shelf.package();
-    assert_eq!(shelf.failures(&package, &shelf.facts()), Vec::<String>::new());
+    assert_eq!(
+        shelf.failures(&package, &shelf.facts()),
+        Vec::<String>::new()
+    );
     let manifest = openlora_package::read(&package).unwrap().manifest;
     assert_eq!(manifest.adapter.kind, "lora");
     assert_eq!(manifest.base.id, "pico");
@@ -180,7 +183,10 @@ fn a_package_states_that_its_base_makes_pictures() {
     let weights = manifest.base.weights.iter().map(|it| it.path.as_str());
     assert_eq!(
         weights.collect::<Vec<_>>(),
-        ["diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors"]
+        [
+            "diffusion_pytorch_model.safetensors",
+            "text_encoder/model.safetensors"
+        ]
     );
     let files: Vec<(&str, &str)> = manifest
         .files
@@ -267,8 +273,14 @@ fn adapters_that_do_not_belong_to_the_base_are_not_packaged() {
         ),
         "{absent}"
     );
-    let text = refused(&renamed("model.net.double_blocks.0.img_attn_proj", "model.layers.0.mlp.up_proj"));
-    assert!(text.starts_with("adapter DIR/adapter: none of its 1 modules"), "{text}");
+    let text = refused(&renamed(
+        "model.net.double_blocks.0.img_attn_proj",
+        "model.layers.0.mlp.up_proj",
+    ));
+    assert!(
+        text.starts_with("adapter DIR/adapter: none of its 1 modules"),
+        "{text}"
+    );
     let [in_dim, out_dim] = shelf.widths();
     let narrow = refused(&|request| {
         let name = format!("base_model.model.{MODULE}.lora_A.weight");
@@ -277,8 +289,14 @@ fn adapters_that_do_not_belong_to_the_base_are_not_packaged() {
         request.tensors.insert(name, tensor);
     });
     assert!(narrow.contains("lora_A"), "{narrow}");
-    let convolution = refused(&renamed("double_blocks.0.img_attn_proj", "img_embedder.proj1"));
-    assert!(convolution.contains("none of its 1 modules"), "{convolution}");
+    let convolution = refused(&renamed(
+        "double_blocks.0.img_attn_proj",
+        "img_embedder.proj1",
+    ));
+    assert!(
+        convolution.contains("none of its 1 modules"),
+        "{convolution}"
+    );
     // An adapter that changes no picture is refused when it is read.
     let dead = {
         let mut request = shelf.request();
@@ -330,11 +348,18 @@ fn damaged_packages_do_not_verify() {
             let other = manifest.replace("\"minit2i\"", "\"minit2i\" ");
             fs::write(path, other).unwrap();
         }),
-        ("eip712: the signed message is about another manifest", |dir| {
-            let path = dir.join("openlora.json");
-            let manifest = fs::read_to_string(&path).unwrap();
-            fs::write(path, manifest.replace("\"minit2i\"", "\"LlamaForCausalLM\"")).unwrap();
-        }),
+        (
+            "eip712: the signed message is about another manifest",
+            |dir| {
+                let path = dir.join("openlora.json");
+                let manifest = fs::read_to_string(&path).unwrap();
+                fs::write(
+                    path,
+                    manifest.replace("\"minit2i\"", "\"LlamaForCausalLM\""),
+                )
+                .unwrap();
+            },
+        ),
     ];
     for (expected, damage) in cases {
         let shelf = Shelf::new();
@@ -350,7 +375,10 @@ fn damaged_packages_do_not_verify() {
     let package = shelf.package();
     flip(&package, WEIGHTS_FILE);
     let failures = shelf.failures(&package, &shelf.facts());
-    assert!(failures[0].starts_with("files: adapter_model.safetensors"), "{failures:?}");
+    assert!(
+        failures[0].starts_with("files: adapter_model.safetensors"),
+        "{failures:?}"
+    );
 }
 
 #[test]
@@ -360,7 +388,10 @@ fn a_package_is_of_one_denoiser_and_one_text_encoder() {
     let nano = open_base(&request("nano", shelf.dir.path()), &mut |_| ()).unwrap();
     let text = BaseFacts::from_base(&nano).unwrap();
     let failures = shelf.failures(&package, &text);
-    assert!(failures[0].starts_with("base: the base's config has sha256"), "{failures:?}");
+    assert!(
+        failures[0].starts_with("base: the base's config has sha256"),
+        "{failures:?}"
+    );
     let mut denoiser = shelf.facts();
     denoiser.model.weights[0].sha256.0[0] ^= 1;
     let failures = shelf.failures(&package, &denoiser);
@@ -372,5 +403,8 @@ fn a_package_is_of_one_denoiser_and_one_text_encoder() {
     let mut tokenizer = shelf.facts();
     tokenizer.model.tokenizer_sha256.0[0] ^= 1;
     let failures = shelf.failures(&package, &tokenizer);
-    assert!(failures[0].starts_with("base: the base's tokenizer has sha256"), "{failures:?}");
+    assert!(
+        failures[0].starts_with("base: the base's tokenizer has sha256"),
+        "{failures:?}"
+    );
 }

@@ -12,7 +12,7 @@ use std::{
 use openlora_attribution::{
     AttributionIndex, Provenance, attribution_index,
     call_shares::{ShareInputs, by_sketch},
-    queue::{CallTokens, PendingTokenStore, PendingTokens},
+    queue::{CallPicture, CallTokens, PendingTokenStore, PendingTokens},
     shares::{ClusterExample, Contributor, ShareFallback, SharedSpan},
 };
 use openlora_core::{Address, Amount, Word};
@@ -25,8 +25,9 @@ use openlora_ledger::{
     },
     publication::event_id,
 };
+use openlora_model::dataset::Task;
 use openlora_serve::{
-    BoundSocket, ServeInputs, Server, StopHandle, attribution::AttributionConfig,
+    BoundSocket, ServeInputs, ServedAdapter, Server, StopHandle, attribution::AttributionConfig,
 };
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -34,8 +35,11 @@ use tokio::sync::Semaphore;
 use crate::serve_support::{
     LIMITS, TestServer, access, adapters, chat, operator_client, test_journal, with,
 };
-use crate::waiting::{self, PATIENCE};
-use crate::wrapped_engine::{EngineChange, wrapped};
+use crate::{
+    tiny_pictures::{SIDE, SteeredPictures},
+    waiting::{self, PATIENCE},
+    wrapped_engine::{EngineChange, wrapped},
+};
 
 /// A token per letter.
 struct Spelling;
@@ -136,6 +140,13 @@ impl AttributionIndex for Stub {
         }
     }
 
+    /// The length of the caption; the picture must be one of the test's base.
+    fn sketch_picture(&self, made: &CallPicture) -> Result<String, ShareFallback> {
+        assert_eq!((made.width, made.height, made.rgb.len()), (SIDE, SIDE, 768));
+        self.sketched.fetch_add(1, Ordering::SeqCst);
+        Ok(made.caption.len().to_string())
+    }
+
     fn scores(&self, sketch: &str) -> Result<Vec<i128>, ShareFallback> {
         let gain: i128 = sketch.parse().map_err(|_| ShareFallback::Mismatch)?;
         let noise = [1, -2, 2, -1];
@@ -175,6 +186,17 @@ async fn start(setup: Setup<'_>) -> TestServer {
             texts: Arc::default(),
         };
     }
+    let persona = &adapters[0];
+    let provenance = persona.provenance.clone();
+    let painter = ServedAdapter {
+        name: "painter".to_owned(),
+        digest: "painter0digest".to_owned(),
+        task: Some(Task::Image),
+        engine: Arc::new(SteeredPictures::new(&steps, &begun)),
+        provenance,
+        ..self::adapters(&steps, &begun).remove(0)
+    };
+    adapters.push(painter);
     let goods = ServeInputs {
         adapters,
         sales: None,
@@ -353,6 +375,75 @@ async fn spans_come_with_the_count_and_shares_after_it() {
     );
     server.drain().await;
     assert_eq!(files(), Vec::<std::path::PathBuf>::new());
+}
+
+#[tokio::test]
+async fn pictures_are_attributed_once_by_what_was_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let stub = Stub::new(true);
+    let server = start(Setup {
+        journal: test_journal(),
+        vault: Some(dir.path()),
+        witness: Ok(Arc::clone(&stub)),
+        most: 100,
+    })
+    .await;
+    let order = |prompt: &str, count: u64| json!({ "model": "painter", "prompt": prompt, "n": count, "seed": 3 });
+    let images = "/v1/images/generations";
+    let reply = server
+        .post_as("two", images, &order("a red circle", 2))
+        .await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    server
+        .post_as("two", images, &order("a red circle", 2))
+        .await;
+    let found = attributed(&server.journal, "two").await;
+    assert_eq!(
+        (found.fallback.as_deref(), found.method),
+        (None, AttributionMethod::Influence)
+    );
+    // Two pictures of one caption, each with a sketch of its own.
+    assert_eq!(found.sketch.as_deref(), Some("12,12"));
+    assert_eq!((found.trace_ppm, found.answer_tokens), (0, 0));
+    assert_eq!(found.shares[0].contributor, "party 2");
+    assert_eq!(found.shares[0].ppm, 1_000_000);
+    let known = ShareInputs {
+        event: event_id("painter0digest", "two"),
+        payer: None,
+        spans: &[],
+        answer_tokens: 0,
+    };
+    let again = by_sketch(&[party(1), party(2)], known, Ok((&*stub, "12,12")));
+    assert_eq!(again.evidence_ppm, found.evidence_ppm);
+    assert_eq!(again.shares[0].ppm, found.shares[0].ppm);
+    let why = server.get("/v1/attributions/two").await.json();
+    assert_eq!(
+        (&why["stage"], &why["trace"]),
+        (&json!("final"), &Value::Null)
+    );
+    assert_eq!(why["examples"][0]["contributor"], "party 2");
+    // Nothing is made, and nothing is told.
+    server
+        .post_as("none", images, &order("a !fail circle", 1))
+        .await;
+    let plain = with(order("a red circle", 1), json!({ "attribution": "static" }));
+    server.post_as("plain", images, &plain).await;
+    for (id, why) in [("none", "empty_answer"), ("plain", "payer_choice")] {
+        let found = attributed(&server.journal, id).await;
+        assert_eq!(found.fallback.as_deref(), Some(why), "{id}");
+        let shares: Vec<u32> = found.shares.iter().map(|it| it.ppm).collect();
+        assert_eq!(
+            (found.sketch, shares),
+            (None, vec![500_000, 500_000]),
+            "{id}"
+        );
+    }
+    let records = server.records().await;
+    let counts = ["call_metered", "attributed", "traced"].map(|kind| of_kind(&records, kind));
+    assert_eq!(counts, [3, 3, 0]);
+    assert_eq!(stub.sketched.load(Ordering::SeqCst), 2);
+    server.drain().await;
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
 /// Whoever wants nothing about its texts in the public log asks for static shares.

@@ -34,7 +34,7 @@ impl<'a> CaptionCache<'a> {
         if let Some(known) = self.known.get(&row.caption) {
             return Ok(known.clone());
         }
-        let read = self.model.captions.encode(&row.caption);
+        let read = self.model.caption(&row.caption);
         let read = Arc::new(read.map_err(|error| TrainError::Caption {
             place: row.place.clone(),
             error,

@@ -1,7 +1,7 @@
 //! Pictures with captions as training data: folders that contributors name as `[[data]]`.
 //!
 //! Pictures are cut and scaled to the base's size when they are read, and only that is kept. Digests
-//! are of the files as they are, so that they do not depend on the base.
+//! are of the pixels as they were read, so that they depend neither on the base nor on file formats.
 
 use std::{
     collections::HashMap,
@@ -11,7 +11,7 @@ use std::{
 use openlora_diffusion::pixels_of;
 use openlora_model::dataset::{DataSource, LockedSource};
 use openlora_pictures::{
-    CaptionedPicture, FolderOptions, Picture, folder::FolderWarning, read_folder,
+    CaptionedPicture, FolderOptions, Picture, folder::FolderWarning, read_folder_with,
 };
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -33,9 +33,9 @@ pub struct PictureRow {
     pub height: u32,
     /// Of the base's size.
     pub picture: Picture,
-    /// SHA-256 of the file, hex.
+    /// SHA-256 of the size and the pixels as they were read, hex.
     pub digest: String,
-    /// SHA-256 of the file's digest and the caption: identifies the row where it cannot be shown.
+    /// SHA-256 of that digest and the caption: identifies the row where it cannot be shown.
     pub content_hash: [u8; 32],
 }
 
@@ -45,11 +45,11 @@ impl PictureRow {
         pixels_of(&self.picture.rgb)
     }
 
-    /// The row as its digests name it: a line of JSON that does not depend on file names.
+    /// The row as its digests name it: a line of JSON that does not depend on files.
     pub fn canonical_line(&self) -> String {
         let caption = serde_json::Value::from(self.caption.as_str());
         let digest = &self.digest;
-        format!("{{\"kind\":\"picture\",\"caption\":{caption},\"file\":\"{digest}\"}}\n")
+        format!("{{\"kind\":\"picture\",\"caption\":{caption},\"pixels\":\"{digest}\"}}\n")
     }
 }
 
@@ -79,7 +79,7 @@ pub struct PictureInspection {
 pub struct RepeatedPicture {
     pub first: usize,
     pub second: usize,
-    /// Whether the files are the same, and not only the pixels nearly.
+    /// Whether the pixels are the same, and not only nearly.
     pub exact: bool,
 }
 
@@ -111,10 +111,9 @@ impl PictureDataset {
         };
         let (mut rows, mut errors, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
         for (source, data) in sources.iter().enumerate() {
-            match read_folder(&data.path, &options) {
+            match read_folder_with(&data.path, &options) {
                 Ok(found) => {
-                    let read = found.rows.into_iter();
-                    rows.extend(read.map(|it| row(source, &data.path, it)));
+                    rows.extend(found.pictures.into_iter().map(|it| row(source, it)));
                     warnings.extend(found.warnings);
                 }
                 Err(error) => errors.push(error.into()),
@@ -221,7 +220,12 @@ impl PictureDataset {
         let clusters = self.clusters();
         let sources = self.sources.iter().enumerate();
         let locked = sources.map(|(index, source)| {
-            let rows = || self.rows.iter().enumerate().filter(move |(_, row)| row.source == index);
+            let rows = || {
+                self.rows
+                    .iter()
+                    .enumerate()
+                    .filter(move |(_, row)| row.source == index)
+            };
             let distinct = rows().filter(|(at, _)| clusters[*at] == *at).count();
             let bytes: usize = rows().map(|(_, row)| row.canonical_line().len()).sum();
             let path = source.path.strip_prefix(root).unwrap_or(&source.path);
@@ -248,15 +252,19 @@ pub struct PictureSplit {
     pub valid: Vec<usize>,
 }
 
-fn row(source: usize, folder: &Path, read: CaptionedPicture) -> PictureRow {
+fn row(source: usize, read: CaptionedPicture) -> PictureRow {
     PictureRow {
         source,
-        place: format!("{}:{}", read.caption_file.display(), read.line),
-        path: folder.join(&read.path),
+        place: read.place(),
+        path: read.path.clone(),
         width: read.original_width,
         height: read.original_height,
         digest: hex::encode(read.digest),
-        content_hash: read.content_hash(),
+        content_hash: Sha256::new()
+            .chain_update(read.digest)
+            .chain_update(&read.caption)
+            .finalize()
+            .into(),
         caption: read.caption,
         picture: read.picture,
     }
@@ -283,7 +291,8 @@ fn grid(picture: &Picture) -> Vec<i16> {
     let mut means = Vec::with_capacity(GRID * GRID * 3);
     for row in 0..GRID {
         for column in 0..GRID {
-            let rows = row * height / GRID..((row + 1) * height / GRID).max(row * height / GRID + 1);
+            let rows =
+                row * height / GRID..((row + 1) * height / GRID).max(row * height / GRID + 1);
             let first = column * width / GRID;
             let columns = first..((column + 1) * width / GRID).max(first + 1);
             let (mut sums, mut count) = ([0u32; 3], 0);

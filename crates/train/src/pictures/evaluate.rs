@@ -1,6 +1,13 @@
-//! Figures of an adapter that makes pictures, and of its base for comparison.
+//! Figures of an adapter that makes pictures, and of its base for comparison: the loss on held-out
+//! pictures, and what a judge sees in pictures that are made for their captions.
 
-use openlora_diffusion::ImageAdapter;
+use std::{collections::BTreeMap, sync::atomic::AtomicBool};
+
+use openlora_diffusion::{FlowSampler, ImageAdapter, SampleRequest, sample};
+use openlora_pictures::{
+    icons::{IconScene, IconStyle},
+    judge::{AttributeScore, PictureJudge},
+};
 use serde::Serialize;
 
 use super::{
@@ -9,6 +16,11 @@ use super::{
     model::PictureModel,
 };
 
+/// Pictures that are made at most, for captions that the judge knows.
+const MOST_MADE: usize = 32;
+/// Seed of their noise; each picture has one of its own, the same for every model.
+const MADE_SEED: u64 = 1_000;
+
 /// Figures of one model over held-out pictures.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct PictureFigures {
@@ -16,6 +28,26 @@ pub struct PictureFigures {
     pub pictures: u64,
     /// Mean loss of removing noise from them, at times and noise that are the same for every model.
     pub loss: f64,
+    /// Of pictures made for held-out captions, if a judge knows what the captions ask for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub made: Option<MadePictures>,
+}
+
+/// What a judge sees in pictures that a model made.
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
+pub struct MadePictures {
+    pub pictures: u64,
+    /// Attributes that the captions ask for, such as shapes, colours and places.
+    pub attributes: u64,
+    /// The share of them that the pictures have, from 0 to 1.
+    pub right: f64,
+    /// The same by the kind of attribute.
+    pub right_by_kind: BTreeMap<String, f64>,
+    /// Captions that name a style.
+    pub styled: u64,
+    /// The share of their pictures in that style, if there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_style: Option<f64>,
 }
 
 /// An adapter's figures and, for comparison, those of its base.
@@ -49,12 +81,33 @@ impl PictureEvalReport {
             rows: self.adapter.pictures,
             base: base.map(|base| base.loss),
         };
-        vec![loss]
+        let made = self.adapter.made.as_ref().map(|made| RunMetric {
+            name: "attributes".to_owned(),
+            value: made.right,
+            rows: made.pictures,
+            base: base.and_then(|base| Some(base.made.as_ref()?.right)),
+        });
+        let style = self.adapter.made.as_ref().and_then(|made| {
+            Some(RunMetric {
+                name: "style".to_owned(),
+                value: made.in_style?,
+                rows: made.styled,
+                base: base.and_then(|base| base.made.as_ref()?.in_style),
+            })
+        });
+        [Some(loss), made, style].into_iter().flatten().collect()
     }
 }
 
 impl HeldOutPictures {
-    /// The figures of the base, or of an adapter over it.
+    /// Units of progress of [`Self::evaluate`].
+    pub fn work(&self, judge: Option<&PictureJudge>) -> u64 {
+        let made = judge.map_or(0, |_| self.known_captions().len());
+        (self.len() + made) as u64
+    }
+
+    /// The figures of the base, or of an adapter over it; with a judge also those of pictures made for
+    /// the captions that it knows. `progress` receives the completed units of [`Self::work`].
     ///
     /// # Errors
     ///
@@ -63,15 +116,27 @@ impl HeldOutPictures {
         &self,
         model: &PictureModel,
         adapter: Option<&ImageAdapter>,
-        progress: &mut dyn FnMut(u64, u64),
+        judge: Option<&PictureJudge>,
+        progress: &mut dyn FnMut(u64),
     ) -> Result<PictureFigures, TrainError> {
+        let loss = self.loss(model, adapter, &mut |done, _| progress(done))?;
+        let made = match judge {
+            Some(judge) => {
+                let before = self.len() as u64;
+                let mut count = |done| progress(before + done);
+                self.judged(model, adapter, judge, &mut count)?
+            }
+            None => None,
+        };
         Ok(PictureFigures {
             pictures: self.len() as u64,
-            loss: self.loss(model, adapter, progress)?,
+            loss,
+            made,
         })
     }
 
-    /// The figures of an adapter and of its base.
+    /// The figures of an adapter and of its base. `progress` receives the completed units of twice
+    /// [`Self::work`].
     ///
     /// # Errors
     ///
@@ -80,12 +145,87 @@ impl HeldOutPictures {
         &self,
         model: &PictureModel,
         adapter: &ImageAdapter,
-        progress: &mut dyn FnMut(u64, u64),
+        judge: Option<&PictureJudge>,
+        progress: &mut dyn FnMut(u64),
     ) -> Result<PictureEvalReport, TrainError> {
-        let all = 2 * self.len() as u64;
-        let with = self.evaluate(model, Some(adapter), &mut |done, _| progress(done, all))?;
-        let half = self.len() as u64;
-        let base = self.evaluate(model, None, &mut |done, _| progress(half + done, all))?;
+        let half = self.work(judge);
+        let with = self.evaluate(model, Some(adapter), judge, progress)?;
+        let base = self.evaluate(model, None, judge, &mut |done| progress(half + done))?;
         Ok(PictureEvalReport::new(with, Some(base)))
+    }
+
+    /// Positions of the captions whose scenes can be told from the words, as many as are made.
+    fn known_captions(&self) -> Vec<(usize, IconScene)> {
+        let scenes = self.captions().enumerate();
+        let known = scenes.filter_map(|(at, caption)| {
+            let said = IconStyle::taken_from(caption);
+            IconScene::from_caption(said.caption).map(|scene| (at, scene))
+        });
+        known.take(MOST_MADE).collect()
+    }
+
+    fn judged(
+        &self,
+        model: &PictureModel,
+        adapter: Option<&ImageAdapter>,
+        judge: &PictureJudge,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Option<MadePictures>, TrainError> {
+        let known = self.known_captions();
+        let config = model.denoiser.config();
+        let mut scores = MadeScores::default();
+        for (done, (at, scene)) in (1..).zip(&known) {
+            let (text, caption) = self.caption(*at);
+            let request = SampleRequest {
+                caption,
+                seed: MADE_SEED + *at as u64,
+                steps: config.default_steps,
+                guidance: config.default_guidance,
+                sampler: FlowSampler::Euler,
+            };
+            let picture = sample(&model.denoiser, adapter, &request, &AtomicBool::new(false))?;
+            let seen = judge.judge(&picture);
+            scores.all.add(seen.score(scene));
+            for attribute in scene.attributes() {
+                let kind = scores.kinds.entry(attribute.kind.name()).or_default();
+                kind.add(AttributeScore {
+                    right: u32::from(seen.shows(attribute)),
+                    asked: 1,
+                });
+            }
+            let style = IconStyle::taken_from(text).style;
+            if style != IconStyle::Plain {
+                scores.style.add(AttributeScore {
+                    right: u32::from(seen.style == style),
+                    asked: 1,
+                });
+            }
+            progress(done);
+        }
+        Ok((!known.is_empty()).then(|| scores.figures(known.len() as u64)))
+    }
+}
+
+/// Sums over pictures.
+#[derive(Default)]
+struct MadeScores {
+    all: AttributeScore,
+    kinds: BTreeMap<&'static str, AttributeScore>,
+    style: AttributeScore,
+}
+
+impl MadeScores {
+    fn figures(&self, pictures: u64) -> MadePictures {
+        let kinds = self.kinds.iter();
+        MadePictures {
+            pictures,
+            attributes: u64::from(self.all.asked),
+            right: self.all.share(),
+            right_by_kind: kinds
+                .map(|(kind, score)| ((*kind).to_owned(), score.share()))
+                .collect(),
+            styled: u64::from(self.style.asked),
+            in_style: (self.style.asked > 0).then(|| self.style.share()),
+        }
     }
 }

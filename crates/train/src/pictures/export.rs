@@ -1,11 +1,11 @@
 //! Trained factors as an adapter folder in PEFT's format, with sample pictures.
 
-use std::{collections::BTreeMap, path::Path, sync::atomic::AtomicBool};
+use std::{path::Path, sync::atomic::AtomicBool};
 
 use candle_core::{Device, Tensor};
 use openlora_diffusion::{FlowSampler, ImageAdapter, SampleRequest, sample};
 use openlora_model::{
-    adapter::{HostTensor, TaskCard, WriteRequest, write},
+    adapter::{TaskCard, WriteRequest, write},
     dataset::Task,
 };
 use openlora_pictures::{Picture, encode_png};
@@ -23,27 +23,14 @@ const GAP: usize = 4;
 /// Seed of the samples' noise; each picture has one of its own.
 const SAMPLE_SEED: u64 = 7;
 
-/// The factors by PEFT's names, with their shapes.
-fn factors(adapter: &ImageAdapter) -> BTreeMap<String, ([usize; 2], &[f32])> {
-    let mut named = BTreeMap::new();
-    for place in adapter.places() {
-        let name = |factor: &str| format!("base_model.model.{}.{factor}.weight", place.path);
-        let a = &adapter.values()[place.a.clone()];
-        let b = &adapter.values()[place.b.clone()];
-        named.insert(name("lora_A"), ([place.rank, place.inputs], a));
-        named.insert(name("lora_B"), ([place.outputs, place.rank], b));
-    }
-    named
-}
-
 /// The factors as a safetensors file; `path` is for errors.
 ///
 /// # Errors
 ///
 /// None is expected: the names are unique.
 pub fn factor_file(adapter: &ImageAdapter, path: &Path) -> Result<Vec<u8>, TrainError> {
-    let tensors = factors(adapter).into_iter().map(|(name, (shape, values))| {
-        let tensor = Tensor::from_slice(values, &shape[..], &Device::Cpu)?;
+    let tensors = adapter.peft_tensors().into_iter().map(|(name, tensor)| {
+        let tensor = Tensor::from_vec(tensor.to_f32(), &tensor.shape[..], &Device::Cpu)?;
         Ok((name, tensor))
     });
     let tensors = tensors.collect::<Result<Vec<_>, TrainError>>()?;
@@ -62,8 +49,6 @@ pub fn write_picture_adapter(
     samples: &[u8],
 ) -> Result<(), TrainError> {
     let config = &inputs.config;
-    let tensors = factors(adapter).into_iter();
-    let tensors = tensors.map(|(name, (shape, values))| (name, HostTensor::from_f32(&shape, values)));
     let request = WriteRequest {
         base_model: inputs.base.id.clone(),
         revision: inputs.base.revision.clone(),
@@ -74,8 +59,8 @@ pub fn write_picture_adapter(
         dora: false,
         rank_pattern: Vec::new(),
         alpha_pattern: Vec::new(),
-        target_modules: target_modules(adapter),
-        tensors: tensors.collect(),
+        target_modules: adapter.target_modules(),
+        tensors: adapter.peft_tensors(),
         task: Some(TaskCard {
             name: inputs.name.clone(),
             task: Task::Image,
@@ -87,12 +72,6 @@ pub fn write_picture_adapter(
     };
     write(dir, &request)?;
     Ok(())
-}
-
-/// Last components of the adapted modules if those select exactly them, and their paths otherwise.
-fn target_modules(adapter: &ImageAdapter) -> Vec<String> {
-    let paths = adapter.places().iter().map(|place| place.path.clone());
-    paths.collect()
 }
 
 /// A sheet of pictures as a PNG file: in a row the base alone, below it the same noise and captions
@@ -126,7 +105,10 @@ pub fn sample_sheet(
             pictures.push((row, column, picture));
         }
     }
-    Ok(encode_png(&sheet(&pictures, count, model.side() as usize), &[])?)
+    Ok(encode_png(
+        &sheet(&pictures, count, model.side() as usize),
+        &[],
+    )?)
 }
 
 /// Pictures at their rows and columns, on white.

@@ -22,6 +22,7 @@ pub struct HeldOutPictures {
 }
 
 struct HeldOutPicture {
+    text: String,
     pixels: Vec<f32>,
     caption: Arc<CaptionEmbedding>,
     points: Vec<TimeNoise>,
@@ -36,6 +37,7 @@ impl HeldOutPictures {
         let config = model.denoiser.config();
         let rows = dataset.rows.iter().enumerate().map(|(at, row)| {
             Ok(HeldOutPicture {
+                text: row.caption.clone(),
                 pixels: row.pixels(),
                 caption: captions.of_row(row)?,
                 points: TimeNoise::stratified(config, SEED + at as u64, POINTS),
@@ -52,6 +54,17 @@ impl HeldOutPictures {
 
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
+    }
+
+    /// The captions in order.
+    pub(super) fn captions(&self) -> impl Iterator<Item = &str> {
+        self.rows.iter().map(|row| row.text.as_str())
+    }
+
+    /// A caption and what the text encoder reads of it.
+    pub(super) fn caption(&self, at: usize) -> (&str, &CaptionEmbedding) {
+        let row = &self.rows[at];
+        (&row.text, &row.caption)
     }
 
     /// The mean loss of the base, or of an adapter over it. `progress` receives the completed and the

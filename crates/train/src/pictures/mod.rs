@@ -16,8 +16,8 @@ mod text;
 
 pub use captions::CaptionCache;
 pub use data::{PictureDataset, PictureInspection, PictureRow, PictureSplit, RepeatedPicture};
-pub use evaluate::{PictureEvalReport, PictureFigures};
 pub use estimate::{PictureRunEstimate, estimate_on_pictures};
+pub use evaluate::{MadePictures, PictureEvalReport, PictureFigures};
 pub use heldout::HeldOutPictures;
 pub use inputs::PictureTrainInputs;
 pub use model::PictureModel;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use openlora_diffusion::{
-    CONFIG_FILE, CaptionEmbedding, ImageAdapter, ImageAdapterConfig, ImageModel, ModuleFactors,
+    CONFIG_FILE, CaptionEmbedding, DiffusionError, ImageAdapter, ImageAdapterConfig, ImageModel,
     TextEncoder,
 };
 use openlora_model::{
     PictureBase,
-    adapter::{HostTensor, LoraAdapter, check_against},
+    adapter::{LoraAdapter, check_against},
 };
 
 use super::{
@@ -33,10 +33,10 @@ impl PictureModel {
         let config = files::read(&base.dir.join(CONFIG_FILE))?;
         let mut weights = base.weight_files()?;
         let weights = match (weights.pop(), weights.is_empty()) {
-            (Some(file), true) => files::read(&file)?,
+            (Some(file), true) => files::read(file.as_path())?,
             _ => {
                 let reason = "the weights are in several files; expected one".to_owned();
-                return Err(openlora_diffusion::DiffusionError::Weights { reason }.into());
+                return Err(DiffusionError::Weights { reason }.into());
             }
         };
         Ok(Self {
@@ -55,8 +55,13 @@ impl PictureModel {
     /// # Errors
     ///
     /// A caption without tokens, or with too many.
-    pub fn caption(&self, text: &str) -> Result<CaptionEmbedding, TrainError> {
-        Ok(self.captions.encode(text)?)
+    pub fn caption(&self, text: &str) -> Result<CaptionEmbedding, DiffusionError> {
+        let read = self.captions.encode(text)?;
+        let (found, most) = (read.tokens(), self.denoiser.config().prompt_length);
+        match found > most {
+            true => Err(DiffusionError::CaptionTooLong { found, most }),
+            false => Ok(read),
+        }
     }
 
     /// Fresh factors for these settings.
@@ -89,22 +94,6 @@ impl PictureModel {
         adapter: &LoraAdapter,
     ) -> Result<ImageAdapter, TrainError> {
         check_against(adapter, &base.modules)?;
-        let values = |name: &str| {
-            let found = adapter.tensors.get(name).map(HostTensor::to_f32);
-            found.ok_or_else(|| {
-                TrainError::damaged(&adapter.dir, format!("tensor {name} is missing"))
-            })
-        };
-        let factors = adapter.modules.iter().map(|module| {
-            Ok(ModuleFactors {
-                path: module.path.clone(),
-                rank: module.rank,
-                scale: module.scale,
-                a: values(&module.a_name())?,
-                b: values(&module.b_name())?,
-            })
-        });
-        let factors = factors.collect::<Result<Vec<_>, TrainError>>()?;
-        Ok(ImageAdapter::from_factors(&self.denoiser, &factors)?)
+        Ok(ImageAdapter::from_peft(&self.denoiser, adapter)?)
     }
 }

@@ -196,7 +196,9 @@ impl<'a> PictureSession<'a> {
                 return Err(self.interrupted()?);
             }
             self.step()?;
-            let due = self.plan.validates(self.state.step, self.held_out.is_some());
+            let due = self
+                .plan
+                .validates(self.state.step, self.held_out.is_some());
             let improved = due && self.validate()?;
             if improved || self.plan.saves(self.state.step) {
                 self.save()?;
@@ -214,14 +216,24 @@ impl<'a> PictureSession<'a> {
         let stepped = match train_step(&mut self.trainer, &batch, lr) {
             Err(DiffusionError::NotFinite { .. }) => {
                 let (loss, norm) = (f64::NAN, f64::NAN);
-                return Err(TrainError::NotFinite { step, loss, norm, lr });
+                return Err(TrainError::NotFinite {
+                    step,
+                    loss,
+                    norm,
+                    lr,
+                });
             }
             stepped => stepped?,
         };
         let seconds = began.elapsed().as_secs_f64();
         let (loss, norm) = (stepped.loss, stepped.gradient);
         if let LossVerdict::Diverged { smoothed, best } = self.state.watchdog.observe(loss, norm) {
-            return Err(TrainError::Diverged { step, best, smoothed, lr });
+            return Err(TrainError::Diverged {
+                step,
+                best,
+                smoothed,
+                lr,
+            });
         }
         let patches = picks.len() as u64 * self.rows.patches;
         self.state.step = step;

@@ -16,7 +16,7 @@ use openlora_model::{
     dataset::{DataSource, Task},
     open_picture_base,
 };
-use openlora_pictures::{Picture, ReadLimits, encode_png, read_picture};
+use openlora_pictures::{Picture, ReadLimits, encode_png, judge::PictureJudge, read_picture};
 use openlora_train::{
     RunDir, RunOutcome, RunStart, TrainConfig, TrainError, TrainEvent, TrainFlow,
     pictures::{
@@ -110,7 +110,11 @@ impl Place {
         fs::create_dir_all(&dir).unwrap();
         let mut metadata = String::new();
         for (at, (picture, caption)) in rows.iter().enumerate() {
-            fs::write(dir.join(format!("{at}.png")), encode_png(picture, &[]).unwrap()).unwrap();
+            fs::write(
+                dir.join(format!("{at}.png")),
+                encode_png(picture, &[]).unwrap(),
+            )
+            .unwrap();
             let row = serde_json::json!({ "file_name": format!("{at}.png"), "text": caption });
             metadata += &format!("{row}\n");
         }
@@ -220,7 +224,11 @@ fn train_until(
 
 fn said(error: TrainError, place: &Place) -> String {
     let failure = Failure::from(error);
-    let text = format!("{}\nhint: {}", failure.message, failure.hint.unwrap_or_default());
+    let text = format!(
+        "{}\nhint: {}",
+        failure.message,
+        failure.hint.unwrap_or_default()
+    );
     text.replace(place.path().to_str().unwrap(), "DIR")
 }
 
@@ -263,7 +271,7 @@ fn held_out_pictures_become_likelier() {
     let (_, validation) = inputs.parts().unwrap();
     let held_out = HeldOutPictures::new(&inputs.model, &validation).unwrap();
     let report = held_out
-        .compare(&inputs.model, &factors, &mut |_, _| ())
+        .compare(&inputs.model, &factors, None, &mut |_| ())
         .unwrap();
     let gain = report.gain.unwrap();
     assert!(gain > 0.3, "the loss fell by {gain} of the base's");
@@ -277,12 +285,45 @@ fn held_out_pictures_become_likelier() {
     adapter::verify_base(&read, &inputs.base.digest).unwrap();
     let factors = inputs.model.adapter(&inputs.base, &read).unwrap();
     let again = held_out
-        .evaluate(&inputs.model, Some(&factors), &mut |_, _| ())
+        .evaluate(&inputs.model, Some(&factors), None, &mut |_| ())
         .unwrap();
     assert_eq!(again, report.adapter);
     let samples = fs::read(outcome.adapter.join(SAMPLES_FILE)).unwrap();
     let samples = read_picture(&samples, &ReadLimits::default()).unwrap();
     assert_eq!((samples.width, samples.height), (4 * 20 - 4, 2 * 20 - 4));
+}
+
+#[test]
+fn a_judge_looks_at_pictures_for_captions_that_it_knows() {
+    let place = Place::new();
+    place.folder(
+        "known",
+        &[
+            (drawn(0, 0, 0), "a red star".to_owned()),
+            (drawn(1, 1, 0), "zig zag".to_owned()),
+            (drawn(1, 2, 0), "blue star, in ink".to_owned()),
+        ],
+    );
+    let inputs = place.inputs(|_| ());
+    let judge = PictureJudge::embedded().unwrap();
+    let held_out = HeldOutPictures::new(&inputs.model, &place.dataset(&["known"])).unwrap();
+    assert_eq!((held_out.work(None), held_out.work(Some(&judge))), (3, 5));
+    let mut units = Vec::new();
+    let mut count = |done| units.push(done);
+    let figures = held_out
+        .evaluate(&inputs.model, None, Some(&judge), &mut count)
+        .unwrap();
+    assert_eq!(units.last(), Some(&5));
+    let made = figures.made.unwrap();
+    assert_eq!((made.pictures, made.styled), (2, 1));
+    assert!(made.attributes >= 4, "shape and colour of each: {made:?}");
+    assert!((0.0..=1.0).contains(&made.right), "{made:?}");
+    assert!(made.in_style.is_some() && made.right_by_kind.contains_key("colour"));
+    let unknown = HeldOutPictures::new(&inputs.model, &place.dataset(&["ada"])).unwrap();
+    let figures = unknown
+        .evaluate(&inputs.model, None, Some(&judge), &mut |_| ())
+        .unwrap();
+    assert_eq!(figures.made, None, "no caption of these is known");
 }
 
 #[test]
@@ -301,7 +342,10 @@ fn the_files_of_an_adapter_are_what_peft_writes_for_a_model_without_a_task() {
     assert_eq!(config["target_modules"], serde_json::json!([module]));
     let read = adapter::read(&outcome.adapter).unwrap();
     assert_eq!(read.modules.len(), 1);
-    assert_eq!((read.modules[0].path.as_str(), read.modules[0].scale), (module, 2.0));
+    assert_eq!(
+        (read.modules[0].path.as_str(), read.modules[0].scale),
+        (module, 2.0)
+    );
 }
 
 #[test]
@@ -325,7 +369,10 @@ fn the_best_validation_is_kept() {
         Err(TrainError::Diverged { .. }) => return assert!(!validations.is_empty()),
         trained => trained.unwrap(),
     };
-    let least = validations.iter().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
+    let least = validations
+        .iter()
+        .min_by(|a, b| a.1.total_cmp(&b.1))
+        .unwrap();
     let best = outcome.best.unwrap();
     assert_eq!((best.step, best.validation_loss), *least);
     let (_, validation) = inputs.parts().unwrap();
@@ -345,7 +392,10 @@ fn a_plan_counts_the_steps_of_the_run() {
     // Every picture has 4 patches.
     assert_eq!(outcome.tokens, 6 * 24 * 4);
     let written = fs::read_dir(place.runs()).unwrap().count();
-    assert_eq!(written, 2, "the plan writes no run: {written} entries beside `latest`");
+    assert_eq!(
+        written, 2,
+        "the plan writes no run: {written} entries beside `latest`"
+    );
 }
 
 #[test]
@@ -430,7 +480,10 @@ fn what_does_not_fit_is_refused_by_name() {
         "DIR/ada/metadata.jsonl:3: the caption has 5 tokens; the model reads at most 4\nhint: shorten \
          the caption"
     );
-    assert!(!place.runs().exists(), "nothing is written before the data is right");
+    assert!(
+        !place.runs().exists(),
+        "nothing is written before the data is right"
+    );
     let missing = [place.source("none")];
     let missing = PictureDataset::load(&missing, SIDE).unwrap_err();
     assert_eq!(missing.class(), ExitClass::BadInput);
@@ -467,7 +520,10 @@ fn a_run_does_not_continue_with_other_data() {
     place.folder("bo", &rows(1));
     let slower = place.inputs(|config| config.lr = 1e-3);
     let shown = said(train_until(&slower, &resume, 9).unwrap_err(), &place);
-    assert!(shown.contains("train.lr was 0.01 and is now 0.001"), "{shown}");
+    assert!(
+        shown.contains("train.lr was 0.01 and is now 0.001"),
+        "{shown}"
+    );
     // A checkpoint that was damaged is no state to continue from.
     let checkpoint = run.checkpoints().join("step-3/optimizer.safetensors");
     let mut bytes = fs::read(&checkpoint).unwrap();
@@ -475,5 +531,8 @@ fn a_run_does_not_continue_with_other_data() {
     bytes[last] ^= 1;
     fs::write(&checkpoint, bytes).unwrap();
     let damaged = train_until(&inputs, &resume, 9).unwrap_err();
-    assert!(damaged.to_string().contains("not the one that was saved"), "{damaged}");
+    assert!(
+        damaged.to_string().contains("not the one that was saved"),
+        "{damaged}"
+    );
 }

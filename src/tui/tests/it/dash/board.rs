@@ -3,8 +3,10 @@
 use openlora_core::Amount;
 use openlora_journal::{Journal, projection};
 use openlora_ledger::{
-    ChannelView, DayRange, Earnings, PaymentScheme,
-    event::{ChannelObserved, ClaimsDeferred, DeferredClaim, Event, EventRecord, RefundCharged},
+    CallComputation, ChannelView, DayRange, Earnings, PaymentScheme, PictureRecord,
+    event::{
+        CallKind, ChannelObserved, ClaimsDeferred, DeferredClaim, Event, EventRecord, RefundCharged,
+    },
     state::{
         ApplyOutcome,
         board::{Board, DurationHistogram, KEPT_CALLS, MICRO, PaymentStanding},
@@ -24,7 +26,7 @@ use openlora_tui::{
 use super::{
     fold, model, options, press, scenario,
     screens::{drawn, text},
-    token,
+    shown, token,
 };
 
 #[test]
@@ -248,6 +250,48 @@ fn a_call_is_pending_then_settled_and_pending_again_after_a_reorganisation() {
     };
     assert_eq!(board.apply(&undone), ApplyOutcome::Folded);
     assert_eq!(standing_of(&board, call), Some(PaymentStanding::Claimed));
+}
+
+#[test]
+fn calls_for_pictures_show_pictures_and_evaluations() {
+    let mut records = scenario("busy");
+    let is_call = |it: &EventRecord| matches!(it.event, Event::CallMetered { .. });
+    let last = records.iter().rposition(is_call).unwrap();
+    records.truncate(last + 1);
+    let Event::CallMetered {
+        kind, computation, ..
+    } = &mut records[last].event
+    else {
+        unreachable!()
+    };
+    *kind = CallKind::Image;
+    let made = PictureRecord {
+        width: 64,
+        height: 64,
+        steps: 20,
+        guidance: "2.5".to_owned(),
+        sampler: "euler".to_owned(),
+        seed: 7,
+        pictures: 2,
+        evaluations: 80,
+        digests: Vec::new(),
+    };
+    *computation = Some(Box::new(CallComputation {
+        engine: "diffusion/1".to_owned(),
+        weights: "f32".to_owned(),
+        base_digest: "00".to_owned(),
+        sampling: None,
+        pictures: Some(Box::new(made)),
+    }));
+    let record = records[last].clone();
+    let model = shown(records, (160, 50), Theme::Dark);
+    let screen = text(&drawn(&model));
+    assert!(
+        screen.contains("image") && screen.contains("2p/80e"),
+        "{screen}"
+    );
+    let line = plain::line(&model, &record).unwrap();
+    assert!(line.contains(" image 2 pictures 80 evaluations "), "{line}");
 }
 
 #[test]

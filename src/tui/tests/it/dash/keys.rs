@@ -701,8 +701,8 @@ fn what_is_written_is_every_row_that_passes_the_filter() {
     assert_eq!(
         lines.next(),
         Some(
-            "sequence,time,request_id,adapter,kind,prompt_tokens,completion_tokens,milliseconds,\
-             finish,payer,amount,symbol,status"
+            "sequence,time,request_id,adapter,kind,prompt_tokens,completion_tokens,pictures,\
+             evaluations,milliseconds,finish,payer,amount,symbol,status"
         )
     );
     assert!(total > 0);
