@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use openlora_engine::{
-    Engine, EngineError, EngineLimits, FairShareKey, GenerationStream, LabelProbabilities, Prompt,
-    SamplingParams,
+    Engine, EngineError, EngineLimits, FairShareKey, GenerationStream, ImageEngine,
+    LabelProbabilities, Prompt, SamplingParams,
 };
 
 /// What differs from the engine inside; nothing by default.
@@ -70,6 +70,10 @@ impl Engine for WrappedEngine {
     async fn for_call(&self, payer: &FairShareKey) -> Result<Option<Arc<dyn Engine>>, EngineError> {
         let own = self.inner.for_call(payer).await?;
         Ok(own.map(|inner| wrapped(inner, Arc::clone(&self.change))))
+    }
+
+    fn images(&self) -> Option<&dyn ImageEngine> {
+        self.inner.images()
     }
 
     async fn generate(
