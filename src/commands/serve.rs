@@ -1,12 +1,17 @@
 //! `serve`: serves adapters on their base over HTTP until it is stopped.
 
 pub mod engine_choice;
+mod fetched;
 pub mod folder;
 mod from_registry;
 pub mod handover;
 mod hosting;
+#[cfg(target_os = "linux")]
+mod isolation;
 pub mod log;
 mod sales;
+#[cfg(target_os = "linux")]
+pub mod worker;
 
 use std::{
     collections::BTreeSet,
@@ -22,13 +27,17 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     engine_choice::ChosenEngine,
+    fetched::FetchedReleases,
     folder::{NamedFolder, named_folders},
-    from_registry::{FetchedReleases, RegistryFinder},
+    from_registry::{RegistryFinder, RegistryServing},
     handover::hand_over,
     hosting::AdapterHost,
     sales::SellingPlace,
 };
-use super::{CommandContext, money, named_paths, network, project, server_access, verify};
+use super::{
+    CommandContext, money, named_paths, network, project, server_access, settings::IsolationScope,
+    verify,
+};
 use openlora_attribution::queue::PendingTokenStore;
 use openlora_chain::network::Network;
 use openlora_core::{
@@ -113,16 +122,51 @@ fn url_of_socket(bound: &BoundSocket) -> String {
 /// Where adapters come from that are fetched when they are first called.
 async fn adapters_on_demand(
     context: &CommandContext,
-    engine: &ChosenEngine,
+    host: &Arc<AdapterHost>,
     selling: Option<&PaidServing>,
-    fetched: &FetchedReleases,
+    fetched: FetchedReleases,
 ) -> Result<OnDemandAdapters, Failure> {
-    engine.require_shared_base()?;
     let chain = match selling {
         Some(selling) => selling.home_chain().clone(),
         None => from_registry::free_chain(context).await?,
     };
-    RegistryFinder::open(context, chain, fetched.clone())
+    let serving = RegistryServing {
+        chain,
+        fetched,
+        host: Arc::clone(host),
+        account: selling.map(PaidServing::account),
+    };
+    RegistryFinder::open(context, serving)
+}
+
+/// The engine that puts the adapters of the settings' scope into processes of their own.
+fn isolated(context: &CommandContext, engine: ChosenEngine) -> Result<ChosenEngine, Failure> {
+    if context.settings.serve.isolate == IsolationScope::Off {
+        return Ok(engine);
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = engine;
+        let message = format!(
+            "`serve.isolate` needs Linux, and this system is {}",
+            std::env::consts::OS
+        );
+        Err(Failure::new(ExitClass::Environment, message))
+    }
+    #[cfg(target_os = "linux")]
+    {
+        let calls = isolation::WorkerCalls {
+            kind: engine.kind,
+            concurrent: engine.concurrent,
+            parallel: engine.parallel,
+        };
+        let inner = Arc::clone(&engine.loader);
+        let loader = isolation::IsolatedLoader::new(context, inner, calls)?;
+        Ok(ChosenEngine {
+            loader: Arc::new(loader),
+            ..engine
+        })
+    }
 }
 
 /// Serves until SIGINT or SIGTERM, then drains.
@@ -165,14 +209,19 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
         false => chosen.len(),
     };
     let engine = ChosenEngine::choose(context, &base.config, expected, parallel)?;
-    let fetched = FetchedReleases::default();
-    let on_demand = match from_registry {
-        false => None,
-        true => Some(adapters_on_demand(context, &engine, selling.as_deref(), &fetched).await?),
-    };
+    if from_registry {
+        engine.require_shared_base()?;
+    }
+    let engine = isolated(context, engine)?;
     engine_choice::warn_of_unused(context, engine.kind);
     let limits = limits(context, &engine);
-    let host = AdapterHost::new(context, base, engine, selling.clone()).with_fetched(fetched);
+    let fetched = FetchedReleases::default();
+    let host = AdapterHost::new(context, base, engine, selling.clone());
+    let host = Arc::new(host.with_fetched(fetched.clone())?);
+    let on_demand = match from_registry {
+        false => None,
+        true => Some(adapters_on_demand(context, &host, selling.as_deref(), fetched).await?),
+    };
     let hosted = host.host_all(chosen).await?;
     let names: Vec<String> = hosted.iter().map(|adapter| adapter.name.clone()).collect();
     let stop = StopHandle::default();
@@ -182,7 +231,7 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
         attribution: keeping(context)?,
         access,
         transparency: Some(view),
-        loader: Some(Arc::new(host)),
+        loader: Some(host),
         standings: Some(Arc::new(standings(context, selling.as_deref()))),
         on_demand,
     };

@@ -25,6 +25,7 @@
 //! ```
 
 mod error;
+mod isolation;
 mod loading;
 mod quant;
 mod record;
@@ -36,6 +37,7 @@ use std::{pin::Pin, sync::Arc};
 use futures::Stream;
 
 pub use error::EngineError;
+pub use isolation::{EngineIsolation, IsolationLimit};
 pub use loading::{EngineIdentity, EngineSpec, LoadedEngine, ModelLoader};
 pub use quant::{Quant, QuantChoice, megabytes};
 pub use share::FairShareKey;
@@ -183,6 +185,11 @@ pub trait Engine: Send + Sync {
     async fn for_call(&self, payer: &FairShareKey) -> Result<Option<Arc<dyn Engine>>, EngineError> {
         let _ = payer;
         Ok(None)
+    }
+
+    /// What confines the process that computes, if it is another than this one.
+    fn isolation(&self) -> Option<EngineIsolation> {
+        None
     }
 
     /// Streams an answer; dropping the stream stops generation.

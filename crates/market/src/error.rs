@@ -43,14 +43,16 @@ pub enum MarketError {
         registry: String,
         asked: usize,
     },
+    /// Namesakes are sorted by their registration.
     #[error(
         "{} adapters of the registry {registry} are named {}: {}",
-        ids.len(), clean_line(name), ids.join(", ")
+        namesakes.len(), clean_line(name), some_of(namesakes)
     )]
     AmbiguousName {
         name: String,
         registry: String,
-        ids: Vec<String>,
+        /// Each with its id, its publisher and its age.
+        namesakes: Vec<String>,
     },
     #[error(
         "{server} offers {} and wants {} paid, which is no splitter of a registered release: \
@@ -113,7 +115,13 @@ impl Explain for MarketError {
             Self::UnknownAdapter { .. } | Self::UnknownName { .. } => {
                 "`openlora search` lists what can be bought"
             }
-            Self::AmbiguousName { .. } => "name one by its id: --adapter 0x…",
+            Self::AmbiguousName { name, .. } => {
+                let name = clean_line(name);
+                return Some(format!(
+                    "none of them is preferred, as anyone can register any name; name the one that \
+                     you mean by its publisher, --adapter 0xPUBLISHER/{name}, or by its id"
+                ));
+            }
             Self::NoServer { .. } => {
                 "a server states it when its operator has set `serve.public_url`; if you know the \
                  address, name it with --url"

@@ -1,6 +1,7 @@
 //! The served adapters, and the lookup of a request's adapter.
 
 use std::{
+    any::Any,
     fmt,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
@@ -42,6 +43,10 @@ pub struct ServedAdapter {
     pub provenance: Provenance,
     /// The facts that its package states.
     pub profile: AdapterProfile,
+    /// It is for sale and not loaded: a call with a checked payment has it fetched.
+    pub is_announced: bool,
+    /// What must stay as long as it is served, such as the lock on its files.
+    pub kept: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl ServedAdapter {
@@ -116,7 +121,7 @@ impl ServedAdapter {
             pricing["currency"] = json!(currency.symbol);
             pricing["decimals"] = json!(currency.decimals);
         }
-        json!({
+        let mut entry = json!({
             "id": self.name,
             "object": "model",
             "created": self.created,
@@ -130,7 +135,14 @@ impl ServedAdapter {
             "weights": self.identity.weights,
             "task": self.task_json(),
             "pricing": pricing,
-        })
+        });
+        if self.is_announced {
+            entry["loaded"] = json!(false);
+        }
+        if let Some(isolation) = self.engine.isolation() {
+            entry["isolation"] = json!(isolation);
+        }
+        entry
     }
 }
 

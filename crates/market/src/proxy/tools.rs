@@ -52,8 +52,37 @@ pub struct AdapterTools {
 struct AdapterTool {
     name: String,
     model: String,
-    classifies: bool,
+    task: ToolTask,
     description: String,
+}
+
+/// What an adapter does with a prompt, and so the route that it is asked by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ToolTask {
+    Chat,
+    /// Continues the prompt as it stands.
+    Continue,
+    Classify,
+}
+
+impl ToolTask {
+    /// What a listed model was trained for. Of one that does not say, a chat is expected.
+    fn of_model(model: &Value) -> Self {
+        match model["task"]["kind"].as_str() {
+            Some("classify") => Self::Classify,
+            Some("text") => Self::Continue,
+            _ => Self::Chat,
+        }
+    }
+
+    /// The arguments that it takes.
+    fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::Chat => &["prompt", "system", "max_tokens"],
+            Self::Continue => &["prompt", "max_tokens"],
+            Self::Classify => &["prompt"],
+        }
+    }
 }
 
 /// Why a tool was not called.
@@ -107,10 +136,10 @@ impl AdapterTools {
             let models = self.parts.names.list().await?;
             return Ok(listing(&models));
         }
-        let (model, classifies) = if request.name == ASK {
+        let (model, task) = if request.name == ASK {
             let model = required(&arguments, "adapter")?;
-            let classifies = self.classifies(&model).await?;
-            (model, classifies)
+            let task = self.task_of(&model).await?;
+            (model, task)
         } else {
             let tools = self.adapters().await?;
             let tool = tools.into_iter().find(|it| it.name == request.name);
@@ -118,17 +147,19 @@ impl AdapterTools {
                 let name = clean_line(&request.name);
                 ToolFailure::Argument(format!("There is no tool `{name}`; list them again."))
             })?;
-            (tool.model, tool.classifies)
+            (tool.model, tool.task)
         };
-        let known: &[&str] = match (request.name == ASK, classifies) {
-            (true, _) => &["adapter", "prompt", "system", "max_tokens"],
-            (false, true) => &["prompt"],
-            (false, false) => &["prompt", "system", "max_tokens"],
+        // The general tool says what an adapter does not take.
+        let known: &[&str] = match request.name == ASK {
+            true => &["adapter", "prompt", "system", "max_tokens"],
+            false => task.arguments(),
         };
         check_names(&arguments, known)?;
-        let (path, body) = match classifies {
-            true => ("/v1/classify", text_to_classify(&model, &arguments)?),
-            false => ("/v1/chat/completions", chat(&model, &arguments)?),
+        check_task(task, &arguments)?;
+        let (path, body) = match task {
+            ToolTask::Classify => ("/v1/classify", text_to_classify(&model, &arguments)?),
+            ToolTask::Continue => ("/v1/completions", text_to_continue(&model, &arguments)?),
+            ToolTask::Chat => ("/v1/chat/completions", chat(&model, &arguments)?),
         };
         let turn = self.parts.turn()?;
         let answer = self.parts.buy(turn, path, body, caller).await?;
@@ -136,22 +167,25 @@ impl AdapterTools {
         let bytes = bytes.map_err(|error| ProxyError::upstream(&error.to_string()))?;
         let answer: Value = serde_json::from_slice(&bytes)
             .map_err(|_| ProxyError::upstream("it is no JSON object"))?;
-        Ok(answered(classifies, answer)?)
+        Ok(answered(task, answer)?)
     }
 
-    /// Whether a model gives labels and no text. Of one that is not listed nothing is known.
-    async fn classifies(&self, model: &str) -> Result<bool, ProxyError> {
+    /// What a model was trained for. Of one that is not listed nothing is known.
+    async fn task_of(&self, model: &str) -> Result<ToolTask, ProxyError> {
         let models = self.parts.names.list().await?;
         let listed = models.iter().find(|it| it["id"] == model);
-        Ok(listed.is_some_and(gives_labels))
+        Ok(listed.map_or(ToolTask::Chat, ToolTask::of_model))
     }
 }
 
 impl AdapterTool {
     fn for_model(model: &Value) -> Option<Self> {
         let id = model["id"].as_str()?;
-        let classifies = gives_labels(model);
-        let verb = if classifies { "classify_with" } else { "ask" };
+        let task = ToolTask::of_model(model);
+        let verb = match task {
+            ToolTask::Classify => "classify_with",
+            ToolTask::Chat | ToolTask::Continue => "ask",
+        };
         let plain = |letter: char| match letter.is_ascii_alphanumeric() {
             true => letter,
             false => '_',
@@ -159,40 +193,35 @@ impl AdapterTool {
         let (name, _) = id.split_once('@').unwrap_or((id, ""));
         let name: String = format!("{verb}_{name}").chars().map(plain).collect();
         let price = priced(&model["pricing"]);
-        let what = match classifies {
-            true => "Classifies a text",
-            false => "Answers a prompt",
+        let what = match task {
+            ToolTask::Classify => "Classifies a text",
+            ToolTask::Continue => "Continues a text",
+            ToolTask::Chat => "Answers a prompt",
         };
         Some(Self {
             name: name.chars().take(LONGEST_NAME).collect(),
             model: id.to_owned(),
-            classifies,
+            task,
             description: format!("{what} with the adapter {}{price}.", clean_line(id)),
         })
     }
 
     fn tool(&self) -> Tool {
-        let schema = match self.classifies {
-            true => json!({
-                "type": "object",
-                "properties": { "prompt": { "type": "string", "description": "the text" } },
-                "required": ["prompt"],
-                "additionalProperties": false,
-            }),
-            false => json!({
-                "type": "object",
-                "properties": chat_properties(),
-                "required": ["prompt"],
-                "additionalProperties": false,
-            }),
-        };
+        let mut properties = chat_properties();
+        if self.task != ToolTask::Chat {
+            properties["prompt"]["description"] = json!("the text");
+        }
+        if let Some(properties) = properties.as_object_mut() {
+            properties.retain(|name, _| self.task.arguments().contains(&name.as_str()));
+        }
+        let schema = json!({
+            "type": "object",
+            "properties": properties,
+            "required": ["prompt"],
+            "additionalProperties": false,
+        });
         paid(self.name.clone(), self.description.clone(), schema)
     }
-}
-
-/// Whether a listed model was trained to classify.
-fn gives_labels(model: &Value) -> bool {
-    model["task"]["kind"] == "classify"
 }
 
 /// What the model's list says of the price.
@@ -288,7 +317,12 @@ fn chat(model: &str, arguments: &JsonObject) -> Result<Value, ToolFailure> {
     }
     let prompt = required(arguments, "prompt")?;
     messages.push(json!({ "role": "user", "content": prompt }));
-    let mut body = json!({ "model": model, "messages": messages });
+    let body = json!({ "model": model, "messages": messages });
+    limited(body, arguments)
+}
+
+/// A body with the longest answer that is asked for.
+fn limited(mut body: Value, arguments: &JsonObject) -> Result<Value, ToolFailure> {
     if let Some(limit) = arguments.get("max_tokens") {
         let limit = limit.as_u64().filter(|limit| *limit > 0).ok_or_else(|| {
             ToolFailure::Argument(
@@ -300,13 +334,28 @@ fn chat(model: &str, arguments: &JsonObject) -> Result<Value, ToolFailure> {
     Ok(body)
 }
 
-fn text_to_classify(model: &str, arguments: &JsonObject) -> Result<Value, ToolFailure> {
+/// Refuses the arguments that an adapter of this task does not take.
+fn check_task(task: ToolTask, arguments: &JsonObject) -> Result<(), ToolFailure> {
+    let does = match task {
+        ToolTask::Chat => return Ok(()),
+        ToolTask::Continue => "continues a text",
+        ToolTask::Classify => "gives labels",
+    };
     for key in ["system", "max_tokens"] {
-        if arguments.contains_key(key) {
-            let message = format!("The adapter gives labels, so it takes no `{key}`.");
+        if arguments.contains_key(key) && !task.arguments().contains(&key) {
+            let message = format!("The adapter {does}, so it takes no `{key}`.");
             return Err(ToolFailure::Argument(message));
         }
     }
+    Ok(())
+}
+
+fn text_to_continue(model: &str, arguments: &JsonObject) -> Result<Value, ToolFailure> {
+    let prompt = required(arguments, "prompt")?;
+    limited(json!({ "model": model, "prompt": prompt }), arguments)
+}
+
+fn text_to_classify(model: &str, arguments: &JsonObject) -> Result<Value, ToolFailure> {
     Ok(json!({ "model": model, "input": required(arguments, "prompt")? }))
 }
 
@@ -317,13 +366,15 @@ fn listing(models: &[Value]) -> CallToolResult {
 }
 
 /// The answer as text and, whole, as JSON.
-fn answered(classifies: bool, answer: Value) -> Result<CallToolResult, ProxyError> {
-    if classifies {
-        return Ok(structured(answer));
-    }
-    let message = &answer["choices"][0]["message"]["content"];
-    let text = message.as_str().map(str::to_owned);
-    let text = text.ok_or_else(|| ProxyError::upstream("it has no message"))?;
+fn answered(task: ToolTask, answer: Value) -> Result<CallToolResult, ProxyError> {
+    let choice = &answer["choices"][0];
+    let text = match task {
+        ToolTask::Classify => return Ok(structured(answer)),
+        ToolTask::Continue => &choice["text"],
+        ToolTask::Chat => &choice["message"]["content"],
+    };
+    let text = text.as_str().map(str::to_owned);
+    let text = text.ok_or_else(|| ProxyError::upstream("it has no text"))?;
     let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
     result.structured_content = Some(answer);
     Ok(result)
