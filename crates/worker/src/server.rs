@@ -71,7 +71,7 @@ async fn answer(
             }
         }
     };
-    // The server goes away when nobody wants the answer any more.
+    // The server ends the connection when the answer is not wanted any more.
     tokio::select! {
         done = operation => done,
         () = closed(from) => Ok(()),

@@ -185,7 +185,7 @@ async fn a_worker_that_ended_takes_no_calls_until_it_runs_again() {
         assert_eq!((shown.is_running, shown.restarts), (true, restarts));
         assert_eq!(shown.limits, limits);
         engine.for_call(&FairShareKey::default()).await.unwrap();
-        // Between its end and the notice of it, there is nobody at the socket.
+        // Between its end and the notice of it, no process listens at the socket.
         let gone = engine.generate(text("hello"), greedy(4)).await.err();
         assert!(matches!(gone, Some(EngineError::Busy { .. })), "{gone:?}");
         link.ended("it took more than 64MiB");

@@ -6,8 +6,8 @@
     reason = "a test stops at the first surprise"
 )]
 
-mod dishonest;
 mod engine;
+mod untrusted;
 
 use engine::under_test;
 

@@ -40,7 +40,7 @@ fn saying(lines: &[String]) -> (WorkerEngine, TempDir) {
     (WorkerEngine::new(link, counter, Arc::new(())), folder)
 }
 
-fn told(replies: &[Value]) -> Vec<String> {
+fn lines_of(replies: &[Value]) -> Vec<String> {
     replies.iter().map(Value::to_string).collect()
 }
 
@@ -76,7 +76,7 @@ async fn answered(lines: &[String]) -> (Vec<GenerationStep>, Option<String>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn counts_are_those_of_the_server() {
-    let replies = told(&[json!("started"), delta("a b", 3), done("stop")]);
+    let replies = lines_of(&[json!("started"), delta("a b", 3), done("stop")]);
     let (steps, error) = answered(&replies).await;
     assert_eq!((steps.len(), error), (2, None));
     let GenerationStep::Done { usage, .. } = &steps[1] else {
@@ -122,12 +122,12 @@ async fn no_more_is_taken_than_was_asked_for() {
             "invalid type: integer `1`, expected struct WorkerFacts at line 1 column 10",
         ),
     ] {
-        let (found, error) = answered(&told(&replies)).await;
+        let (found, error) = answered(&lines_of(&replies)).await;
         let expected = format!("the engine failed: the worker of tone: {problem}");
         assert_eq!((found.len(), error.as_deref()), (steps, Some(&*expected)));
     }
     // After the end nothing is read.
-    let replies = told(&[started(), done("length"), delta("more", 1)]);
+    let replies = lines_of(&[started(), done("length"), delta("more", 1)]);
     let (steps, error) = answered(&replies).await;
     assert_eq!((steps.len(), error), (1, None));
 }
@@ -138,7 +138,7 @@ async fn labels_have_probabilities() {
     let reply = |shares: &[f64]| {
         let bits: Vec<u64> = shares.iter().map(|it| it.to_bits()).collect();
         let usage = json!({ "prompt_tokens": 1, "completion_tokens": 1_000 });
-        told(&[json!({ "labels": { "probabilities": bits, "usage": usage } })])
+        lines_of(&[json!({ "labels": { "probabilities": bits, "usage": usage } })])
     };
     let (engine, _folder) = saying(&reply(&[0.25, 0.75]));
     let found = engine.classify(text("so?"), &labels).await.unwrap();
@@ -162,7 +162,7 @@ async fn labels_have_probabilities() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn errors_of_the_engine_keep_their_kind() {
-    let error = |it: Value| told(&[json!({ "error": it })]);
+    let error = |it: Value| lines_of(&[json!({ "error": it })]);
     let invalid = json!({ "invalid": { "message": "too long", "parameter": "messages" } });
     let (engine, _folder) = saying(&error(invalid));
     let refused = engine.generate(text("a"), SamplingParams::default()).await;
