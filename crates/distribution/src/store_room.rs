@@ -184,7 +184,7 @@ impl PackageStore {
     }
 
     fn no_package(&self, manifest: Digest) -> DistributionError {
-        DistributionError::missing(self.root.display(), &format!("package sha256-{manifest}"))
+        DistributionError::missing(self.root.display(), format!("package sha256-{manifest}"))
     }
 
     /// Reserves room for a pull: packages that nothing uses or keeps go, those first that were not used

@@ -108,7 +108,7 @@ async fn generate(
     let started = async {
         let own = engine.for_call(&FairShareKey::default()).await?;
         let engine = own.as_deref().unwrap_or(engine);
-        Ok(engine.generate(prompt, sampling).await?)
+        engine.generate(prompt, sampling).await
     };
     let mut steps = match started.await {
         Ok(steps) => steps,
