@@ -106,6 +106,8 @@ impl Counter {
             prices: PriceList::default(),
             provenance: Provenance::default(),
             profile: AdapterProfile::default(),
+            is_announced: false,
+            kept: None,
             engine: Arc::new(Instantly),
             identity: EngineIdentity {
                 engine: "instantly/1".into(),

@@ -115,6 +115,9 @@ _openlora() {
             openlora,settle)
                 cmd="openlora__subcmd__settle"
                 ;;
+            openlora,store)
+                cmd="openlora__subcmd__store"
+                ;;
             openlora,train)
                 cmd="openlora__subcmd__train"
                 ;;
@@ -388,6 +391,9 @@ _openlora() {
             openlora__subcmd__help,settle)
                 cmd="openlora__subcmd__help__subcmd__settle"
                 ;;
+            openlora__subcmd__help,store)
+                cmd="openlora__subcmd__help__subcmd__store"
+                ;;
             openlora__subcmd__help,train)
                 cmd="openlora__subcmd__help__subcmd__train"
                 ;;
@@ -478,6 +484,9 @@ _openlora() {
             openlora__subcmd__help__subcmd__log,verify)
                 cmd="openlora__subcmd__help__subcmd__log__subcmd__verify"
                 ;;
+            openlora__subcmd__help__subcmd__receipts,forget)
+                cmd="openlora__subcmd__help__subcmd__receipts__subcmd__forget"
+                ;;
             openlora__subcmd__help__subcmd__receipts,list)
                 cmd="openlora__subcmd__help__subcmd__receipts__subcmd__list"
                 ;;
@@ -492,6 +501,15 @@ _openlora() {
                 ;;
             openlora__subcmd__help__subcmd__receipts,verify)
                 cmd="openlora__subcmd__help__subcmd__receipts__subcmd__verify"
+                ;;
+            openlora__subcmd__help__subcmd__store,keep)
+                cmd="openlora__subcmd__help__subcmd__store__subcmd__keep"
+                ;;
+            openlora__subcmd__help__subcmd__store,list)
+                cmd="openlora__subcmd__help__subcmd__store__subcmd__list"
+                ;;
+            openlora__subcmd__help__subcmd__store,remove)
+                cmd="openlora__subcmd__help__subcmd__store__subcmd__remove"
                 ;;
             openlora__subcmd__help__subcmd__wallet,address)
                 cmd="openlora__subcmd__help__subcmd__wallet__subcmd__address"
@@ -559,6 +577,9 @@ _openlora() {
             openlora__subcmd__log__subcmd__help,verify)
                 cmd="openlora__subcmd__log__subcmd__help__subcmd__verify"
                 ;;
+            openlora__subcmd__receipts,forget)
+                cmd="openlora__subcmd__receipts__subcmd__forget"
+                ;;
             openlora__subcmd__receipts,help)
                 cmd="openlora__subcmd__receipts__subcmd__help"
                 ;;
@@ -577,6 +598,9 @@ _openlora() {
             openlora__subcmd__receipts,verify)
                 cmd="openlora__subcmd__receipts__subcmd__verify"
                 ;;
+            openlora__subcmd__receipts__subcmd__help,forget)
+                cmd="openlora__subcmd__receipts__subcmd__help__subcmd__forget"
+                ;;
             openlora__subcmd__receipts__subcmd__help,help)
                 cmd="openlora__subcmd__receipts__subcmd__help__subcmd__help"
                 ;;
@@ -594,6 +618,30 @@ _openlora() {
                 ;;
             openlora__subcmd__receipts__subcmd__help,verify)
                 cmd="openlora__subcmd__receipts__subcmd__help__subcmd__verify"
+                ;;
+            openlora__subcmd__store,help)
+                cmd="openlora__subcmd__store__subcmd__help"
+                ;;
+            openlora__subcmd__store,keep)
+                cmd="openlora__subcmd__store__subcmd__keep"
+                ;;
+            openlora__subcmd__store,list)
+                cmd="openlora__subcmd__store__subcmd__list"
+                ;;
+            openlora__subcmd__store,remove)
+                cmd="openlora__subcmd__store__subcmd__remove"
+                ;;
+            openlora__subcmd__store__subcmd__help,help)
+                cmd="openlora__subcmd__store__subcmd__help__subcmd__help"
+                ;;
+            openlora__subcmd__store__subcmd__help,keep)
+                cmd="openlora__subcmd__store__subcmd__help__subcmd__keep"
+                ;;
+            openlora__subcmd__store__subcmd__help,list)
+                cmd="openlora__subcmd__store__subcmd__help__subcmd__list"
+                ;;
+            openlora__subcmd__store__subcmd__help,remove)
+                cmd="openlora__subcmd__store__subcmd__help__subcmd__remove"
                 ;;
             openlora__subcmd__wallet,address)
                 cmd="openlora__subcmd__wallet__subcmd__address"
@@ -668,7 +716,7 @@ _openlora() {
 
     case "${cmd}" in
         openlora)
-            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help"
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version demo init doctor data train eval attribution package verify export push pull store deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2724,7 +2772,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__help)
-            opts="demo init doctor data train eval attribution package verify export push pull deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help"
+            opts="demo init doctor data train eval attribution package verify export push pull store deploy explore earnings dash wallet serve run chat bench settle withdraw claim audit call search proxy mcp channel receipts log devnet config completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3494,8 +3542,22 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__help__subcmd__receipts)
-            opts="list show pending verify replay"
+            opts="list show pending forget verify replay"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__help__subcmd__receipts__subcmd__forget)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -3622,6 +3684,62 @@ _openlora() {
         openlora__subcmd__help__subcmd__settle)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__help__subcmd__store)
+            opts="list remove keep"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__help__subcmd__store__subcmd__keep)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__help__subcmd__store__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__help__subcmd__store__subcmd__remove)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -4474,7 +4592,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__receipts)
-            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version list show pending verify replay help"
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version list show pending forget verify replay help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4503,9 +4621,53 @@ _openlora() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        openlora__subcmd__receipts__subcmd__help)
-            opts="list show pending verify replay help"
+        openlora__subcmd__receipts__subcmd__forget)
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__receipts__subcmd__help)
+            opts="list show pending forget verify replay help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__receipts__subcmd__help__subcmd__forget)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -4892,7 +5054,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__serve)
-            opts="-q -v -y -h -V --local --free --host --port --socket --expose --rotate-operator-token --base --adapter --adapters --from-registry --engine --parallel --quant --password-file --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --local --free --host --port --socket --expose --rotate-operator-token --base --adapter --adapters --from-registry --isolate --engine --parallel --quant --password-file --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4923,6 +5085,10 @@ _openlora() {
                     return 0
                     ;;
                 --from-registry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --isolate)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -4984,6 +5150,196 @@ _openlora() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__store)
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version list remove keep help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__store__subcmd__help)
+            opts="list remove keep help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__store__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__store__subcmd__help__subcmd__keep)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__store__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__store__subcmd__help__subcmd__remove)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__store__subcmd__keep)
+            opts="-q -v -y -h -V --no-longer --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__store__subcmd__list)
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__store__subcmd__remove)
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -644,8 +644,143 @@ _arguments "${_arguments_options[@]}" : \
 '--help[Print help]' \
 '-V[Print version]' \
 '--version[Print version]' \
-':what -- oci\://…, hf\://OWNER/NAME, https\://…, oci-layout\:DIR, dir\:PATH; or NAME@0xREGISTRY, or an adapter'\''s id:_default' \
+':what -- oci\://…, hf\://OWNER/NAME, https\://…, oci-layout\:DIR, dir\:PATH; or NAME@0xREGISTRY, 0xPUBLISHER/NAME@0xREGISTRY, or an adapter'\''s id:_default' \
 && ret=0
+;;
+(store)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+":: :_openlora__subcmd__store_commands" \
+"*::: :->store" \
+&& ret=0
+
+    case $state in
+    (store)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-store-command-$line[1]:"
+        case $line[1] in
+            (list)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+&& ret=0
+;;
+(remove)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+'*::packages -- Packages\: their names, or digests of their manifests or the beginning of them:_default' \
+&& ret=0
+;;
+(keep)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--no-longer[Let them go again]' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+'*::packages -- Packages\: their names, or digests of their manifests or the beginning of them:_default' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_openlora__subcmd__store__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-store-help-command-$line[1]:"
+        case $line[1] in
+            (list)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(remove)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(keep)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
 ;;
 (deploy)
 _arguments "${_arguments_options[@]}" : \
@@ -1105,6 +1240,7 @@ _arguments "${_arguments_options[@]}" : \
 '*--adapter=[Adapter to serve; repeat it for several]:NAME=PATH:_default' \
 '--adapters=[Folder whose folders are adapters, packages or runs; each is served under its folder'\''s name]:DIR:_files' \
 '--from-registry=[Fetch what the network'\''s registry registers when it is first called]::ADDRESS:_default' \
+'--isolate=[Run adapters of others, or all, in jailed processes of their own]::WHICH:_default' \
 '--engine=[What computes answers\: auto, mistralrs or native]:NAME:_default' \
 '--parallel=[Calls that the native engine answers at once for one adapter]:N:_default' \
 '--quant=[Weights in memory\: auto, f32, q8_0, q4_0 or q4k]:NAME:_default' \
@@ -1811,6 +1947,29 @@ _arguments "${_arguments_options[@]}" : \
 '--version[Print version]' \
 && ret=0
 ;;
+(forget)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+':id -- Request id of the call, or the beginning of it:_default' \
+&& ret=0
+;;
 (verify)
 _arguments "${_arguments_options[@]}" : \
 '--url=[Server of a free call; this home'\''s own when left out]:URL:_default' \
@@ -1886,6 +2045,10 @@ _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
 (pending)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(forget)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
@@ -2595,6 +2758,34 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(store)
+_arguments "${_arguments_options[@]}" : \
+":: :_openlora__subcmd__help__subcmd__store_commands" \
+"*::: :->store" \
+&& ret=0
+
+    case $state in
+    (store)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-help-store-command-$line[1]:"
+        case $line[1] in
+            (list)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(remove)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(keep)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
 (deploy)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -2791,6 +2982,10 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(forget)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (verify)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -2939,6 +3134,7 @@ _openlora_commands() {
 'export:Write an adapter for other programs\: PEFT, a merged model, llama.cpp' \
 'push:Put a package where others can pull it' \
 'pull:Bring a package here from a registry, the Hub, a web folder, or where a chain says that it is' \
+'store:List and remove the packages that were pulled' \
 'deploy:Register a package in the chain'\''s registry, or publish its next version there' \
 'explore:Show what the registry knows\: releases, split, servers, calls, revenue' \
 'earnings:Show what calls earned\: today, 7 days, 30 days, all; pending, settled, withdrawable' \
@@ -3413,6 +3609,7 @@ _openlora__subcmd__help_commands() {
 'export:Write an adapter for other programs\: PEFT, a merged model, llama.cpp' \
 'push:Put a package where others can pull it' \
 'pull:Bring a package here from a registry, the Hub, a web folder, or where a chain says that it is' \
+'store:List and remove the packages that were pulled' \
 'deploy:Register a package in the chain'\''s registry, or publish its next version there' \
 'explore:Show what the registry knows\: releases, split, servers, calls, revenue' \
 'earnings:Show what calls earned\: today, 7 days, 30 days, all; pending, settled, withdrawable' \
@@ -3750,10 +3947,16 @@ _openlora__subcmd__help__subcmd__receipts_commands() {
 'list:List the calls that were paid from here' \
 'show:Show what a call cost' \
 'pending:List the calls that were paid and not answered' \
+'forget:Give up the answer of a call that was paid and not answered' \
 'verify:Compare a receipt with what was signed and with the chain' \
 'replay:Compute a call again here and compare its answer\: exit 9, and where they differ, when they do' \
     )
     _describe -t commands 'openlora help receipts commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__receipts__subcmd__forget_commands] )) ||
+_openlora__subcmd__help__subcmd__receipts__subcmd__forget_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help receipts forget commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__help__subcmd__receipts__subcmd__list_commands] )) ||
 _openlora__subcmd__help__subcmd__receipts__subcmd__list_commands() {
@@ -3799,6 +4002,30 @@ _openlora__subcmd__help__subcmd__serve_commands() {
 _openlora__subcmd__help__subcmd__settle_commands() {
     local commands; commands=()
     _describe -t commands 'openlora help settle commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__store_commands] )) ||
+_openlora__subcmd__help__subcmd__store_commands() {
+    local commands; commands=(
+'list:List the packages with their sizes, the one that was used last first' \
+'remove:Remove packages that no running process uses' \
+'keep:Have packages stay when room is needed for others' \
+    )
+    _describe -t commands 'openlora help store commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__store__subcmd__keep_commands] )) ||
+_openlora__subcmd__help__subcmd__store__subcmd__keep_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help store keep commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__store__subcmd__list_commands] )) ||
+_openlora__subcmd__help__subcmd__store__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help store list commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__store__subcmd__remove_commands] )) ||
+_openlora__subcmd__help__subcmd__store__subcmd__remove_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help store remove commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__help__subcmd__train_commands] )) ||
 _openlora__subcmd__help__subcmd__train_commands() {
@@ -4001,11 +4228,17 @@ _openlora__subcmd__receipts_commands() {
 'list:List the calls that were paid from here' \
 'show:Show what a call cost' \
 'pending:List the calls that were paid and not answered' \
+'forget:Give up the answer of a call that was paid and not answered' \
 'verify:Compare a receipt with what was signed and with the chain' \
 'replay:Compute a call again here and compare its answer\: exit 9, and where they differ, when they do' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
     _describe -t commands 'openlora receipts commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__receipts__subcmd__forget_commands] )) ||
+_openlora__subcmd__receipts__subcmd__forget_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora receipts forget commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__receipts__subcmd__help_commands] )) ||
 _openlora__subcmd__receipts__subcmd__help_commands() {
@@ -4013,11 +4246,17 @@ _openlora__subcmd__receipts__subcmd__help_commands() {
 'list:List the calls that were paid from here' \
 'show:Show what a call cost' \
 'pending:List the calls that were paid and not answered' \
+'forget:Give up the answer of a call that was paid and not answered' \
 'verify:Compare a receipt with what was signed and with the chain' \
 'replay:Compute a call again here and compare its answer\: exit 9, and where they differ, when they do' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
     _describe -t commands 'openlora receipts help commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__receipts__subcmd__help__subcmd__forget_commands] )) ||
+_openlora__subcmd__receipts__subcmd__help__subcmd__forget_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora receipts help forget commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__receipts__subcmd__help__subcmd__help_commands] )) ||
 _openlora__subcmd__receipts__subcmd__help__subcmd__help_commands() {
@@ -4093,6 +4332,61 @@ _openlora__subcmd__serve_commands() {
 _openlora__subcmd__settle_commands() {
     local commands; commands=()
     _describe -t commands 'openlora settle commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__store_commands] )) ||
+_openlora__subcmd__store_commands() {
+    local commands; commands=(
+'list:List the packages with their sizes, the one that was used last first' \
+'remove:Remove packages that no running process uses' \
+'keep:Have packages stay when room is needed for others' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'openlora store commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__store__subcmd__help_commands] )) ||
+_openlora__subcmd__store__subcmd__help_commands() {
+    local commands; commands=(
+'list:List the packages with their sizes, the one that was used last first' \
+'remove:Remove packages that no running process uses' \
+'keep:Have packages stay when room is needed for others' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'openlora store help commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__store__subcmd__help__subcmd__help_commands] )) ||
+_openlora__subcmd__store__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora store help help commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__store__subcmd__help__subcmd__keep_commands] )) ||
+_openlora__subcmd__store__subcmd__help__subcmd__keep_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora store help keep commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__store__subcmd__help__subcmd__list_commands] )) ||
+_openlora__subcmd__store__subcmd__help__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora store help list commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__store__subcmd__help__subcmd__remove_commands] )) ||
+_openlora__subcmd__store__subcmd__help__subcmd__remove_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora store help remove commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__store__subcmd__keep_commands] )) ||
+_openlora__subcmd__store__subcmd__keep_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora store keep commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__store__subcmd__list_commands] )) ||
+_openlora__subcmd__store__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora store list commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__store__subcmd__remove_commands] )) ||
+_openlora__subcmd__store__subcmd__remove_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora store remove commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__train_commands] )) ||
 _openlora__subcmd__train_commands() {

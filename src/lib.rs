@@ -7,6 +7,8 @@ pub mod commands;
 
 use std::{borrow::Cow, ffi::OsString, path::Path};
 
+#[cfg(target_os = "linux")]
+use commands::serve::worker;
 use commands::{
     cli::{Cli, GlobalArgs},
     demo, named_paths,
@@ -37,6 +39,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     {
         let code = oci_runtime::run_inside(&order.to_string_lossy());
         return u8::try_from(code).unwrap_or(1);
+    }
+    #[cfg(target_os = "linux")]
+    if let (Some(first), Some(order)) = (args.get(1), args.get(2))
+        && first == worker::WORKER_ARGUMENT
+    {
+        return worker::run_worker(&order.to_string_lossy(), &plain_printer(false));
     }
     remember_addresses(&args);
     printer::clean_panics();

@@ -130,6 +130,9 @@ pub enum CliCommand {
     Push(PushArgs),
     /// Bring a package here from a registry, the Hub, a web folder, or where a chain says that it is
     Pull(PullArgs),
+    /// List and remove the packages that were pulled
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Register a package in the chain's registry, or publish its next version there
     Deploy(DeployArgs),
     /// Show what the registry knows: releases, split, servers, calls, revenue
@@ -555,9 +558,30 @@ pub struct PushArgs {
     pub signers: SignerArgs,
 }
 
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
+    /// List the packages with their sizes, the one that was used last first
+    List,
+    /// Remove packages that no running process uses
+    Remove {
+        /// Packages: their names, or digests of their manifests or the beginning of them
+        #[arg(value_name = "PACKAGE", required = true)]
+        packages: Vec<String>,
+    },
+    /// Have packages stay when room is needed for others
+    Keep {
+        /// Packages: their names, or digests of their manifests or the beginning of them
+        #[arg(value_name = "PACKAGE", required = true)]
+        packages: Vec<String>,
+        /// Let them go again
+        #[arg(long)]
+        no_longer: bool,
+    },
+}
+
 #[derive(Debug, Args)]
 pub struct PullArgs {
-    /// oci://…, hf://OWNER/NAME, https://…, oci-layout:DIR, dir:PATH; or NAME@0xREGISTRY, or an adapter's id
+    /// oci://…, hf://OWNER/NAME, https://…, oci-layout:DIR, dir:PATH; or NAME@0xREGISTRY, 0xPUBLISHER/NAME@0xREGISTRY, or an adapter's id
     #[arg(value_name = "LOCATION|NAME@REGISTRY")]
     pub what: String,
     /// Copy it to this folder, too
@@ -872,6 +896,9 @@ pub struct ServeArgs {
     /// Served content filter that reads prompts for pictures before anything is charged
     #[arg(long, value_name = "NAME")]
     pub prompt_filter: Option<String>,
+    /// Run adapters of others, or all, in jailed processes of their own
+    #[arg(long, value_name = "WHICH", num_args = 0..=1, default_missing_value = "others")]
+    pub isolate: Option<String>,
     /// What computes answers: auto, mistralrs or native
     #[arg(long, value_name = "NAME")]
     pub engine: Option<String>,
@@ -1177,6 +1204,11 @@ pub enum ReceiptsCommand {
     },
     /// List the calls that were paid and not answered
     Pending,
+    /// Give up the answer of a call that was paid and not answered
+    Forget {
+        /// Request id of the call, or the beginning of it
+        id: String,
+    },
     /// Compare a receipt with what was signed and with the chain
     Verify {
         /// Request id, the beginning of it, or a file with the receipt
@@ -1563,6 +1595,7 @@ impl CliCommand {
                     "--prompt-filter",
                     args.prompt_filter.as_deref(),
                 ),
+                SettingFlag("serve.isolate", "--isolate", args.isolate.as_deref()),
             ]),
             Self::Proxy(args) => overrides([
                 SettingFlag("call.budget", "--budget", args.budget.as_deref()),

@@ -245,7 +245,7 @@ async fn place_of_download(
     request: &DeployRequest,
     package: &Package,
 ) -> Result<String, Failure> {
-    let store = distribution::store(context);
+    let store = distribution::store(context)?;
     let Some(uri) = &request.uri else {
         let pushed = store.pushed_to(package.manifest_sha256)?;
         return Ok(pushed.unwrap_or_default());

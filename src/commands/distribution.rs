@@ -12,7 +12,7 @@ use super::{
 };
 use crate::commands::printer::ProgressReport;
 use openlora_chain::provider::Chain;
-use openlora_core::error::Failure;
+use openlora_core::error::{ExitClass, Failure};
 use openlora_distribution::{
     CredentialSources, DistributionError, HttpFetcher, PackageFetcher, PackageLocation,
     PackageStore, PullLimits, PullProgress,
@@ -28,8 +28,23 @@ use openlora_release::{
 /// Progress is shown in units of this many bytes.
 const KILOBYTE: u64 = 1000;
 
-pub fn store(context: &CommandContext) -> PackageStore {
-    PackageStore::at(&context.dirs.packages())
+/// The store of this home, within the bound of the settings.
+///
+/// # Errors
+///
+/// A project file bounds it: it would have packages of its reader removed.
+pub fn store(context: &CommandContext) -> Result<PackageStore, Failure> {
+    let settings = &context.settings;
+    if !settings.is_own("store.max_bytes") {
+        let file = settings.project_file.clone().unwrap_or_default();
+        let message = format!(
+            "{}: `store.max_bytes` of a project file decides which of your packages are removed",
+            file.display()
+        );
+        return Err(Failure::new(ExitClass::BadInput, message)
+            .with_hint("if you mean it: openlora config set --user store.max_bytes BYTES"));
+    }
+    Ok(PackageStore::at(&context.dirs.packages()).bounded(settings.store.max_bytes))
 }
 
 /// How packages are reached, with the logins of this machine. None comes from a project file.

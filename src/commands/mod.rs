@@ -30,6 +30,8 @@ pub mod export;
 pub mod figures;
 mod guard;
 pub mod init;
+#[cfg(target_os = "linux")]
+mod jail_parts;
 pub mod log;
 mod market;
 pub mod mcp;
@@ -53,6 +55,7 @@ mod server_access;
 pub mod settle;
 pub mod shell;
 mod signer;
+pub mod store;
 pub mod train;
 mod train_inputs;
 mod treasury;
@@ -64,7 +67,7 @@ pub mod withdraw;
 use crate::commands::{
     cli::{
         AttributionCommand, BenchCommand, ChannelCommand, CliCommand, ConfigCommand, DataCommand,
-        DevnetCommand, LogCommand, ReceiptsCommand, WalletCommand,
+        DevnetCommand, LogCommand, ReceiptsCommand, StoreCommand, WalletCommand,
     },
     printer::Printer,
     settings::Settings,
@@ -144,25 +147,8 @@ pub async fn dispatch(
         CliCommand::Proxy(args) => proxy::run(context, args.into()).await,
         CliCommand::Mcp(args) => mcp::run(context, args.payer.into()).await,
         CliCommand::Channel(command) => run_channel(context, command).await,
-        CliCommand::Receipts(ReceiptsCommand::Show {
-            id,
-            why,
-            proof,
-            url,
-        }) => {
-            if let Some(file) = proof {
-                receipts::keep_proof(context, &id, url.as_deref(), &file).await?;
-            }
-            receipts::show_receipt(context, &id, why, url.as_deref()).await
-        }
-        CliCommand::Receipts(ReceiptsCommand::List) => receipts::list(context),
-        CliCommand::Receipts(ReceiptsCommand::Pending) => receipts::pending(context),
-        CliCommand::Receipts(ReceiptsCommand::Verify { receipt, url }) => {
-            receipts::verify(context, &receipt, url.as_deref()).await
-        }
-        CliCommand::Receipts(ReceiptsCommand::Replay(args)) => {
-            receipts::replay(context, (*args).into()).await
-        }
+        CliCommand::Receipts(command) => run_receipts(context, command).await,
+        CliCommand::Store(command) => run_store(context, command),
         CliCommand::Log(command) => run_log(context, command).await,
     }
 }
@@ -204,6 +190,43 @@ async fn run_channel(
         }
         ChannelCommand::Refund(channel) => channel::refund(context, &channel.into()).await,
         ChannelCommand::Withdraw(channel) => channel::withdraw(context, &channel.into()).await,
+    }
+}
+
+async fn run_receipts(
+    context: &CommandContext,
+    command: ReceiptsCommand,
+) -> Result<ExitStatus, Failure> {
+    match command {
+        ReceiptsCommand::Show {
+            id,
+            why,
+            proof,
+            url,
+        } => {
+            if let Some(file) = proof {
+                receipts::keep_proof(context, &id, url.as_deref(), &file).await?;
+            }
+            receipts::show_receipt(context, &id, why, url.as_deref()).await
+        }
+        ReceiptsCommand::List => receipts::list(context),
+        ReceiptsCommand::Pending => receipts::pending(context),
+        ReceiptsCommand::Forget { id } => receipts::forget(context, &id),
+        ReceiptsCommand::Verify { receipt, url } => {
+            receipts::verify(context, &receipt, url.as_deref()).await
+        }
+        ReceiptsCommand::Replay(args) => receipts::replay(context, (*args).into()).await,
+    }
+}
+
+fn run_store(context: &CommandContext, command: StoreCommand) -> Result<ExitStatus, Failure> {
+    match command {
+        StoreCommand::List => store::list(context),
+        StoreCommand::Remove { packages } => store::remove(context, &packages),
+        StoreCommand::Keep {
+            packages,
+            no_longer,
+        } => store::keep(context, &packages, !no_longer),
     }
 }
 

@@ -27,6 +27,14 @@ fn print_notice(printer: &Printer, notice: RuntimeNotice<'_>) {
         RuntimeNotice::StaticShares { reason } => {
             printer.warn(format!("calls have the static shares: {reason}"));
         }
+        RuntimeNotice::NotAnnounced { url, reason, again } => {
+            let then = again.map_or_else(String::new, |pause| {
+                format!("; tried again in {} s", pause.as_secs())
+            });
+            printer.warn(format!(
+                "buyers cannot look this server up: {url} is not on the chain: {reason}{then}"
+            ));
+        }
     }
 }
 

@@ -93,14 +93,21 @@ pub async fn run(
     Ok(ExitStatus::Success)
 }
 
-/// A model of a registry: an id alone, or a name or an id, `@` and the registry's address.
+/// A model of a registry: an id alone, or a name, a publisher's name or an id, `@` and the registry's
+/// address.
 fn registered_model(text: &str) -> Option<(RegistryModel, Option<Address>)> {
     if parse_id(text).is_some() {
         return Some((text.into(), None));
     }
     let (model, registry) = text.rsplit_once('@')?;
     let registry = registry.parse().ok().filter(|_| !model.is_empty())?;
-    (!model.contains('/')).then(|| (model.into(), Some(registry)))
+    let model = RegistryModel::from(model);
+    let is_plain = |name: &str| !name.contains('/');
+    let fits = match &model {
+        RegistryModel::Id(_) => true,
+        RegistryModel::Name(name) | RegistryModel::Published { name, .. } => is_plain(name),
+    };
+    fits.then_some((model, Some(registry)))
 }
 
 async fn pull_from_place(
@@ -117,7 +124,7 @@ async fn pull_from_place(
         registry: None,
         log: None,
     };
-    let store = distribution::store(context);
+    let store = distribution::store(context)?;
     let fetcher = distribution::fetcher(context)?;
     let report = TransferReport::new(context, "pulled kB");
     let pulled = fetcher
@@ -154,7 +161,7 @@ async fn pull_registered(
     let packages = RegistryPackages::new(
         Chain::connect(&network).await?,
         distribution::fetcher(context)?,
-        distribution::store(context),
+        distribution::store(context)?,
         distribution::limits(context),
         Vec::new(),
     )?;

@@ -62,7 +62,7 @@ pub async fn run(
     let package = openlora_package::read(&dir)?;
     let progress = TransferReport::new(context, "pushed kB");
     let pushed = distribution::fetcher(context)?
-        .push(&distribution::store(context), &package, &location, &|it| {
+        .push(&distribution::store(context)?, &package, &location, &|it| {
             progress.update(it)
         })
         .await;

@@ -26,7 +26,7 @@ use openlora_core::{
 use openlora_ledger::CallCharge;
 use openlora_package::verify::CheckStatus;
 use openlora_payments::payer::{
-    DisputedCharge, PayerChannel, PayerStore, PaymentRecord, PaymentStatus,
+    DisputedCharge, PayerChannel, PayerStore, PaymentAttempt, PaymentRecord, PaymentStatus,
     audit::{
         AmountFormat, ComparisonLine, ComparisonResult, against_chain, against_signature,
         against_statement, agreed,
@@ -396,21 +396,33 @@ pub struct UnansweredCall {
     pub quote: Amount,
 }
 
+impl UnansweredCall {
+    fn from_attempt(attempt: PaymentAttempt) -> Self {
+        Self {
+            id: attempt.order.request_id,
+            time_ms: attempt.time_ms,
+            server: attempt.order.seller.server,
+            adapter: attempt.order.seller.adapter,
+            chain_id: attempt.chain_id,
+            token: attempt.offer.terms.asset,
+            quote: attempt.quote,
+        }
+    }
+
+    /// As a line for people.
+    fn line(&self, tokens: &KnownTokens) -> String {
+        let at_most = tokens.format(self.chain_id, self.token, self.quote);
+        let time = moment(self.time_ms / 1000);
+        let (id, adapter, server) = (&self.id, &self.adapter, &self.server);
+        format!("{id}  {time}  {adapter} at {server}, at most {at_most}")
+    }
+}
+
 /// Lists calls without an answer, and how to request them again.
 pub fn pending(context: &CommandContext) -> Result<ExitStatus, Failure> {
     let attempts = PayerStore::open(&context.dirs.data)?.attempts()?;
-    let waiting: Vec<UnansweredCall> = attempts
-        .into_iter()
-        .map(|it| UnansweredCall {
-            id: it.order.request_id,
-            time_ms: it.time_ms,
-            server: it.order.seller.server,
-            adapter: it.order.seller.adapter,
-            chain_id: it.chain_id,
-            token: it.offer.terms.asset,
-            quote: it.quote,
-        })
-        .collect();
+    let waiting = attempts.into_iter().map(UnansweredCall::from_attempt);
+    let waiting: Vec<UnansweredCall> = waiting.collect();
     let printer = &context.printer;
     if printer.is_json() {
         printer.json(&waiting);
@@ -418,17 +430,31 @@ pub fn pending(context: &CommandContext) -> Result<ExitStatus, Failure> {
     }
     let tokens = KnownTokens::read(context);
     for it in &waiting {
-        let at_most = tokens.format(it.chain_id, it.token, it.quote);
-        let time = moment(it.time_ms / 1000);
-        printer.line(format!(
-            "{}  {time}  {} at {}, at most {at_most}",
-            it.id, it.adapter, it.server
-        ));
+        printer.line(it.line(&tokens));
     }
-    printer.hint(match waiting.is_empty() {
-        true => "every paid call has been answered",
-        false => "ask for an answer again, with the same payment: openlora call --again ID",
-    });
+    if waiting.is_empty() {
+        printer.hint("every paid call has been answered");
+        return Ok(ExitStatus::Success);
+    }
+    printer.hint("ask for an answer again, with the same payment: openlora call --again ID");
+    printer.hint("give an answer up: openlora receipts forget ID");
+    Ok(ExitStatus::Success)
+}
+
+/// Gives up the answer of a call: its payment is not sent again. What it may have cost stays counted,
+/// because the server could still use the payment.
+pub fn forget(context: &CommandContext, id: &str) -> Result<ExitStatus, Failure> {
+    let store = PayerStore::open(&context.dirs.data)?;
+    let attempt = store.attempt_named(id)?;
+    store.forget_attempt(&attempt.order.request_id)?;
+    let forgotten = UnansweredCall::from_attempt(attempt);
+    let printer = &context.printer;
+    if printer.is_json() {
+        printer.json(&[forgotten]);
+        return Ok(ExitStatus::Success);
+    }
+    printer.line(forgotten.line(&KnownTokens::read(context)));
+    printer.note("its payment is not sent again, and counts with the most that it may cost");
     Ok(ExitStatus::Success)
 }
 

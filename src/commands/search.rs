@@ -3,6 +3,7 @@
 use super::{CommandContext, explore::priced_work, market, printer::Printer};
 use openlora_chain::{balance::shown_amount, network::Network};
 use openlora_core::{
+    calendar::moment,
     error::{ExitStatus, Failure},
     exact_percent,
     private::foreign_text::clean_line,
@@ -90,6 +91,15 @@ fn print_adapter(printer: &Printer, network: &Network, report: &SearchReport, ro
         .map_or(String::new(), |it| format!(", {}", short(it)));
     printer.line(format!("{name}{task}"));
     printer.line(format!("  adapter     {}", row.adapter_id));
+    let since = moment(row.registered_at);
+    printer.line(format!(
+        "  publisher   {}, registered {since}",
+        row.publisher
+    ));
+    if row.namesakes > 0 {
+        let count = row.namesakes;
+        printer.line(format!("  same name   {count} more in this registry"));
+    }
     let symbol = network.payment_symbol();
     let decimals = network.token.as_ref().map_or(6, |token| token.decimals);
     let smallest = row
@@ -125,7 +135,10 @@ fn print_adapter(printer: &Printer, network: &Network, report: &SearchReport, ro
         printer.line(format!("  evaluation  {}", short(&metrics.to_string())));
     }
     if let (Some(name), Some(registry)) = (&row.name, &report.registry) {
-        let name = short(name);
+        let name = match row.namesakes {
+            0 => short(name),
+            _ => row.adapter_id.clone(),
+        };
         printer.line(format!(
             "  buy         openlora call --adapter {name}@{registry} TEXT"
         ));

@@ -2,12 +2,17 @@
 
 mod bases;
 pub mod engine_choice;
+mod fetched;
 pub mod folder;
 mod from_registry;
 pub mod handover;
 mod hosting;
+#[cfg(target_os = "linux")]
+mod isolation;
 pub mod log;
 mod sales;
+#[cfg(target_os = "linux")]
+pub mod worker;
 
 use std::{
     collections::BTreeSet,
@@ -23,13 +28,18 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     bases::{CallsAtOnce, ServerDemand},
+    engine_choice::ChosenEngine,
+    fetched::FetchedReleases,
     folder::{NamedFolder, named_folders},
-    from_registry::{FetchedReleases, RegistryFinder},
+    from_registry::{RegistryFinder, RegistryServing},
     handover::hand_over,
     hosting::AdapterHost,
     sales::SellingPlace,
 };
-use super::{CommandContext, money, named_paths, network, project, server_access, verify};
+use super::{
+    CommandContext, money, named_paths, network, project, server_access, settings::IsolationScope,
+    verify,
+};
 use openlora_attribution::queue::PendingTokenStore;
 use openlora_chain::network::Network;
 use openlora_core::{
@@ -125,16 +135,77 @@ fn url_of_socket(bound: &BoundSocket) -> String {
 /// Where adapters come from that are fetched when they are first called.
 async fn adapters_on_demand(
     context: &CommandContext,
-    bases: &ServedBases,
+    host: &Arc<AdapterHost>,
     selling: Option<&PaidServing>,
-    fetched: &FetchedReleases,
+    fetched: FetchedReleases,
 ) -> Result<OnDemandAdapters, Failure> {
-    bases.text()?.engine.require_shared_base()?;
     let chain = match selling {
         Some(selling) => selling.home_chain().clone(),
         None => from_registry::free_chain(context).await?,
     };
-    RegistryFinder::open(context, chain, fetched.clone())
+    let serving = RegistryServing {
+        chain,
+        fetched,
+        host: Arc::clone(host),
+        account: selling.map(PaidServing::account),
+    };
+    RegistryFinder::open(context, serving)
+}
+
+/// The bases with an engine for text that puts adapters of the settings' scope into processes of
+/// their own.
+///
+/// # Errors
+///
+/// The system has no such processes, or there are adapters for pictures, which run in this one.
+fn isolated(context: &CommandContext, bases: ServedBases) -> Result<ServedBases, Failure> {
+    if context.settings.serve.isolate == IsolationScope::Off {
+        return Ok(bases);
+    }
+    if bases.pictures.is_some() {
+        let message = "`serve.isolate` confines adapters for text, and one of these makes pictures";
+        return Err(Failure::new(ExitClass::Usage, message)
+            .with_hint("serve adapters for pictures from a server without `serve.isolate`"));
+    }
+    let TextBase { base, engine } = match bases.text {
+        Some(text) => text,
+        None => return Ok(bases),
+    };
+    let text = Some(TextBase {
+        base,
+        engine: isolated_engine(context, engine)?,
+    });
+    Ok(ServedBases {
+        text,
+        pictures: None,
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn isolated_engine(_: &CommandContext, _: ChosenEngine) -> Result<ChosenEngine, Failure> {
+    let message = format!(
+        "`serve.isolate` needs Linux, and this system is {}",
+        std::env::consts::OS
+    );
+    Err(Failure::new(ExitClass::Environment, message))
+}
+
+#[cfg(target_os = "linux")]
+fn isolated_engine(
+    context: &CommandContext,
+    engine: ChosenEngine,
+) -> Result<ChosenEngine, Failure> {
+    let calls = isolation::WorkerCalls {
+        kind: engine.kind,
+        concurrent: engine.concurrent,
+        parallel: engine.parallel,
+    };
+    let inner = Arc::clone(&engine.loader);
+    let loader = isolation::IsolatedLoader::new(context, inner, calls)?;
+    Ok(ChosenEngine {
+        loader: Arc::new(loader),
+        ..engine
+    })
 }
 
 /// Serves until SIGINT or SIGTERM, then drains.
@@ -173,13 +244,18 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
         local: request.local,
     };
     let bases = ServedBases::open(context, &chosen, demand)?;
+    if from_registry {
+        bases.text()?.engine.require_shared_base()?;
+    }
+    let bases = isolated(context, bases)?;
+    let limits = limits(context, bases.calls_at_once(context));
     let fetched = FetchedReleases::default();
+    let host = AdapterHost::new(context, bases, selling.clone());
+    let host = Arc::new(host.with_fetched(fetched.clone())?);
     let on_demand = match from_registry {
         false => None,
-        true => Some(adapters_on_demand(context, &bases, selling.as_deref(), &fetched).await?),
+        true => Some(adapters_on_demand(context, &host, selling.as_deref(), fetched).await?),
     };
-    let limits = limits(context, bases.calls_at_once(context));
-    let host = AdapterHost::new(context, bases, selling.clone()).with_fetched(fetched);
     let hosted = host.host_all(chosen).await?;
     let names: Vec<String> = hosted.iter().map(|adapter| adapter.name.clone()).collect();
     let stop = StopHandle::default();
@@ -189,7 +265,7 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
         attribution: keeping(context)?,
         access,
         transparency: Some(view),
-        loader: Some(Arc::new(host)),
+        loader: Some(host),
         standings: Some(Arc::new(standings(context, selling.as_deref()))),
         on_demand,
         prompt_filter: prompt_filter(context),

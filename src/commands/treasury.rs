@@ -1,7 +1,7 @@
 //! Shared by settling and withdrawing: the journal's money, the account that moves it, and the
 //! display of sums and rewards.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use serde::Serialize;
 
@@ -19,7 +19,9 @@ use openlora_chain::network::Network;
 use openlora_core::{Address, Amount, error::Failure};
 use openlora_journal::Journal;
 use openlora_ledger::{Ledger, ReceiverKey};
-use openlora_payments::settlement::{ClaimWorth, SettlementOptions, SettlementRecords};
+use openlora_payments::settlement::{
+    ClaimWorth, SettlementOptions, SettlementRecords, paid_receivers,
+};
 use openlora_runtime::{
     journal::HomeJournal,
     rewards::{RewardRound, RewardSource, WaitingReward},
@@ -148,6 +150,11 @@ impl SettlementContext {
             self.operator.fund_account(account).await?;
         }
         Ok(())
+    }
+
+    /// The splitters from which accounts of this home may be paid.
+    pub fn paid_receivers(&self) -> BTreeSet<ReceiverKey> {
+        paid_receivers(&self.operator.state.read(), self.network())
     }
 
     pub fn ledger(&self) -> Ledger {

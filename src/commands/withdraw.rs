@@ -15,7 +15,7 @@ use openlora_core::{
     Address,
     error::{ExitClass, ExitStatus, Failure},
 };
-use openlora_payments::settlement::{SplitterShare, receivers_of, shares};
+use openlora_payments::settlement::{SplitterShare, shares};
 use openlora_runtime::{
     rewards::RewardRound,
     running_server::RunningServer,
@@ -127,7 +127,7 @@ fn destination(to: Option<&str>) -> Result<Option<Address>, Failure> {
 async fn held_shares(treasury: &SettlementContext) -> Result<HeldShares, Failure> {
     let (chain, accounts) = (&treasury.operator.chain, treasury.accounts());
     let mut all = Vec::new();
-    for receiver in receivers_of(&treasury.ledger(), treasury.network().chain_id) {
+    for receiver in treasury.paid_receivers() {
         let found = shares(chain, &accounts, receiver).await?.into_iter();
         all.extend(found.filter(|share| !share.pending.is_zero()));
     }

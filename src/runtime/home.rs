@@ -48,6 +48,11 @@ impl AppDirs {
         self.data.join("store")
     }
 
+    /// How many bytes calls have had fetched today.
+    pub fn fetched_bytes(&self) -> PathBuf {
+        self.data.join("fetched-bytes.json")
+    }
+
     /// Encrypted keys.
     pub fn keystores(&self) -> PathBuf {
         self.data.join("keystores")

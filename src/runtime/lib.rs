@@ -2,7 +2,9 @@
 //! through typed results and notices, and knows neither the command line nor the terminal.
 
 pub mod access_tokens;
+mod announcing;
 pub mod board;
+pub mod daily_bytes;
 pub mod faucet;
 pub mod finished;
 pub mod followers;

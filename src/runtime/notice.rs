@@ -1,6 +1,6 @@
 //! What the running node reports while it works. The listener decides how it is shown.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use openlora_chain::transaction::TxEvent;
 use openlora_core::Address;
@@ -16,6 +16,13 @@ pub enum RuntimeNotice<'a> {
     ChainRestarted { network: &'a str },
     /// An adapter's index cannot be used, so its calls get the static shares.
     StaticShares { reason: &'a AttributionError },
+    /// The chain does not say where this server is reached.
+    NotAnnounced {
+        url: &'a str,
+        reason: String,
+        /// When it is tried again; `None` if that would not help.
+        again: Option<Duration>,
+    },
 }
 
 /// Receives notices, from any thread.

@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    announcing::ServerAnnouncement,
     faucet::DevFaucet,
     notice::{NoticeListener, transaction_listener},
     provenance,
@@ -19,7 +20,7 @@ use openlora_chain::{
     development::check_payee,
     network::{Network, PaymentToken},
     provider::Chain,
-    transaction::{TxEvent, TxLimits, TxSender, no_facts, recover},
+    transaction::{TxLimits, TxSender, no_facts, recover},
 };
 use openlora_core::{
     Address, Amount,
@@ -43,7 +44,7 @@ use openlora_payments::{
     },
 };
 use openlora_ports::Settler;
-use openlora_release::deploy::{ReleasePayee, announcement, payee, quote};
+use openlora_release::deploy::{ReleasePayee, payee, quote};
 use openlora_serve::payment::{Currency, SalesConfig};
 use openlora_wallet::WalletAccount;
 
@@ -98,7 +99,7 @@ pub struct ServingPlan {
     pub rewards: RewardSource,
     /// Where the catalogue of other sellers' resources is kept.
     pub catalogue: PathBuf,
-    /// Where others reach the server, which it then states on the home chain.
+    /// Where others reach the server, if it is to state that on the home chain.
     pub public_url: Option<String>,
     pub listener: NoticeListener,
 }
@@ -113,6 +114,8 @@ pub struct PaidServing {
     plan: ServingPlan,
     seller: Arc<X402Seller>,
     operators: Vec<ChainOperator>,
+    /// The address that could not be stated on the home chain yet.
+    announcement: Option<ServerAnnouncement>,
 }
 
 /// A charged sum that could be claimed and is not.
@@ -158,7 +161,9 @@ impl ServingPlan {
         let payees = self.payees(chosen, &self.releases).await?;
         self.check_payees(chosen, &payees)?;
         self.prepare(&payees).await?;
-        self.sell(&payees).await
+        let mut serving = self.sell(&payees).await?;
+        serving.announce().await;
+        Ok(serving)
     }
 
     fn home(&self) -> &Chain {
@@ -263,32 +268,6 @@ impl ServingPlan {
                 self.record_split(payee, chain, terms).await?;
             }
         }
-        self.announce(&*progress).await
-    }
-
-    /// States on the home chain where others reach the server.
-    async fn announce(&self, progress: &(dyn Fn(TxEvent) + Sync)) -> Result<(), Failure> {
-        let Some(url) = &self.public_url else {
-            return Ok(());
-        };
-        let (chain, limits) = (self.home(), self.terms.limits);
-        let account = self.account.address();
-        let Some(step) = announcement(chain, account, url).await? else {
-            return Ok(());
-        };
-        let sender = TxSender {
-            chain,
-            account: &self.account,
-            facts: &self.journal,
-            limits,
-            progress,
-            harvest: &no_facts,
-        };
-        let open = self.rewards.state.read().unsettled.clone();
-        recover(&sender, &open).await?;
-        for submission in &quote(chain, account, &[step], &limits).await?.submissions {
-            sender.send(submission).await?;
-        }
         Ok(())
     }
 
@@ -359,6 +338,7 @@ impl ServingPlan {
                 .collect(),
             operators,
             seller,
+            announcement: None,
             plan: self,
         })
     }
@@ -529,6 +509,16 @@ impl PaidServing {
         Ok(())
     }
 
+    /// The account that serves.
+    pub fn account(&self) -> Address {
+        self.plan.account.address()
+    }
+
+    /// Takes payments for an adapter that is not here yet, by the digest of its manifest.
+    pub fn announce_adapter(&self, manifest_sha256: &str, splitter: Address) {
+        self.seller.offer_adapter(manifest_sha256, splitter);
+    }
+
     /// The tokens that calls are paid in.
     pub fn tokens(&self) -> Vec<PaidToken> {
         let chains = self.plan.chains.iter();
@@ -553,6 +543,23 @@ impl PaidServing {
         Ok(())
     }
 
+    /// States on the home chain where others reach the server.
+    async fn announce(&mut self) {
+        let url = self.plan.public_url.clone();
+        let client = self.operators.first().map(|it| Arc::clone(&it.client));
+        if let (Some(url), Some(client)) = (url, client) {
+            let listener = Arc::clone(&self.plan.listener);
+            let announcement = ServerAnnouncement {
+                url,
+                client,
+                listener,
+            };
+            if !announcement.begin().await {
+                self.announcement = Some(announcement);
+            }
+        }
+    }
+
     /// The home chain.
     pub fn home_chain(&self) -> &Chain {
         self.plan.home()
@@ -568,6 +575,13 @@ impl PaidServing {
     /// whether it completed everything.
     pub fn start(&self, stop: &CancellationToken) -> JoinSet<bool> {
         let mut tasks = JoinSet::new();
+        if let Some(announcement) = self.announcement.clone() {
+            let stop = stop.clone();
+            tasks.spawn(async move {
+                announcement.keep_trying(stop).await;
+                true
+            });
+        }
         for operator in &self.operators {
             let ChainOperator {
                 client,

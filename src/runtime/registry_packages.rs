@@ -18,17 +18,19 @@ use openlora_chain::{
 };
 use openlora_core::{
     Address,
+    calendar::moment,
     error::{ExitClass, Explain},
     private::foreign_text::clean_line,
 };
 use openlora_distribution::{
     DistributionError, PackageCheckFn, PackageFetcher, PackageLocation, PackageStore, ProgressFn,
-    PullLimits, PullRequest, PulledPackage,
+    PullLimits, PullRequest, PulledPackage, SmallFile,
 };
-use openlora_package::manifest::Digest;
+use openlora_model::adapter::{TASK_FILE, TaskCard};
+use openlora_package::{Manifest, manifest::Digest};
 use openlora_release::{
     deploy::DeployError,
-    lookup::{RegisteredRelease, ReleaseIndex, is_paused},
+    lookup::{RegisteredRelease, ReleaseIndex, is_paused, registered_at},
 };
 
 /// Manifests that one search for a name looks at, those that are known not counted.
@@ -38,9 +40,13 @@ const LOOKUPS: usize = 256;
 const PARALLEL: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(10);
 const LARGEST: u64 = 1 << 20;
+const LARGEST_CARD: u64 = 256 << 10;
 
 /// How long one search for a name looks at manifests: others wait for its turn.
 const SEARCH_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Adapters of one name that a refusal describes.
+const NAMESAKES: usize = 8;
 
 /// How long what the chain registers is taken for current.
 const CURRENT: Duration = Duration::from_secs(10);
@@ -53,11 +59,30 @@ const UNREADABLE: Duration = Duration::from_secs(600);
 pub enum RegistryModel {
     Id(AdapterId),
     Name(String),
+    /// `0xPUBLISHER/NAME`: the one of that name that an account registered.
+    Published {
+        publisher: Address,
+        name: String,
+    },
 }
 
 impl From<&str> for RegistryModel {
     fn from(text: &str) -> Self {
-        parse_id(text).map_or_else(|| Self::Name(text.to_owned()), Self::Id)
+        if let Some(id) = parse_id(text) {
+            return Self::Id(id);
+        }
+        let parts = text.split_once('/').filter(|(_, name)| !name.is_empty());
+        let published = parts.and_then(|(publisher, name)| {
+            let publisher = publisher.starts_with("0x").then(|| publisher.parse().ok());
+            Some((publisher.flatten()?, name))
+        });
+        match published {
+            Some((publisher, name)) => Self::Published {
+                publisher,
+                name: name.to_owned(),
+            },
+            None => Self::Name(text.to_owned()),
+        }
     }
 }
 
@@ -66,6 +91,7 @@ impl std::fmt::Display for RegistryModel {
         match self {
             Self::Id(id) => f.write_str(&shown_id(*id)),
             Self::Name(name) => f.write_str(name),
+            Self::Published { publisher, name } => write!(f, "{publisher}/{name}"),
         }
     }
 }
@@ -79,11 +105,13 @@ pub enum RegistryPackageError {
         model: String,
         unread: String,
     },
-    #[error("{} adapters of the registry {registry} are named `{model}`: {}", ids.len(), ids.join(", "))]
+    #[error("{count} adapters of the registry {registry} are named `{model}`: {}", namesakes.join("; "))]
     Ambiguous {
         registry: Address,
         model: String,
-        ids: Vec<String>,
+        count: usize,
+        /// The first of them, each with its id, its publisher and its age; oldest first.
+        namesakes: Vec<String>,
     },
     #[error("the adapter {id} is paused by its owner")]
     Paused { id: String },
@@ -119,7 +147,12 @@ impl Explain for RegistryPackageError {
             Self::Chain(error) => return error.hint(),
             Self::Distribution(error) => return error.hint(),
             Self::NotRegistered { .. } => "`openlora explore` lists what is registered",
-            Self::Ambiguous { .. } => "name the one that you mean by its id",
+            Self::Ambiguous { model, .. } => {
+                return Some(format!(
+                    "none of them is preferred, as anyone can register any name; name the one that \
+                     you mean by its publisher, `0xPUBLISHER/{model}`, or by its id"
+                ));
+            }
             Self::NoPlace { .. } | Self::BadPlace { .. } => {
                 "its publisher can push it, and name the place with `openlora deploy --uri LOCATION`"
             }
@@ -137,6 +170,8 @@ pub struct RegistryPackages {
     pub limits: PullLimits,
     /// Accounts whose adapters are fetched; all if empty.
     pub publishers: Vec<Address>,
+    /// Only adapters that this account may serve.
+    pub server: Option<Address>,
     index: tokio::sync::Mutex<CurrentIndex>,
     unreadable: Mutex<BTreeMap<Digest, Instant>>,
     /// The names in manifests that were looked at, so that a call for an unknown name reads no files.
@@ -173,6 +208,7 @@ impl RegistryPackages {
             store,
             limits,
             publishers,
+            server: None,
             index: tokio::sync::Mutex::default(),
             unreadable: Mutex::default(),
             names: Mutex::default(),
@@ -200,6 +236,10 @@ impl RegistryPackages {
                 found.ok_or_else(|| self.not_registered(model, 0))?
             }
             RegistryModel::Name(name) => self.find_named(model, name, releases).await?,
+            RegistryModel::Published { publisher, name } => {
+                let own = releases.into_iter().filter(|it| it.publisher == *publisher);
+                self.find_named(model, name, own.collect()).await?
+            }
         };
         let (id, publisher) = (shown_id(release.adapter_id), release.publisher);
         if !self.is_allowed(&release) {
@@ -233,7 +273,52 @@ impl RegistryPackages {
             current.index.refresh(&self.chain).await?;
             current.read_at = Some(Instant::now());
         }
-        Ok(current.index.releases().cloned().collect())
+        let may_serve = |it: &&RegisteredRelease| {
+            let server = self.server;
+            server.is_none_or(|server| current.index.may_serve(it.adapter_id, server))
+        };
+        let releases = current.index.releases().filter(may_serve);
+        Ok(releases.cloned().collect())
+    }
+
+    /// The releases that may be fetched, in the order in which their adapters were registered, each with
+    /// its manifest if that could be read.
+    ///
+    /// # Errors
+    ///
+    /// The chain does not answer.
+    pub async fn available(
+        &self,
+    ) -> Result<Vec<(RegisteredRelease, Option<Manifest>)>, RegistryPackageError> {
+        let mut releases = self.releases().await?;
+        releases.retain(|it| self.is_allowed(it));
+        self.read_unknown(&releases).await;
+        let with_manifest = |release: RegisteredRelease| {
+            let manifest = self.store.manifest(release.manifest_sha256);
+            (release, manifest)
+        };
+        Ok(releases.into_iter().map(with_manifest).collect())
+    }
+
+    /// The task card of a release, if its package has one that can be read.
+    pub async fn task_card(
+        &self,
+        release: &RegisteredRelease,
+        manifest: &Manifest,
+    ) -> Option<TaskCard> {
+        let location = self.location(release).ok()?;
+        if matches!(location, PackageLocation::Archive(_)) {
+            return None;
+        }
+        let file = SmallFile {
+            path: TASK_FILE,
+            limit: LARGEST_CARD,
+        };
+        let reading = self
+            .fetcher
+            .find_file(&self.store, &location, manifest, file);
+        let read = tokio::time::timeout(PATIENCE, reading).await.ok()?.ok()??;
+        serde_json::from_slice(&read).ok()
     }
 
     async fn find_named(
@@ -257,12 +342,31 @@ impl RegistryPackages {
         match same.len() {
             0 => Err(self.not_registered(model, unread)),
             1 => Ok(same.remove(0)),
-            _ => Err(RegistryPackageError::Ambiguous {
+            count => Err(RegistryPackageError::Ambiguous {
                 registry: self.registry(),
-                model: model.to_string(),
-                ids: same.iter().map(|it| shown_id(it.adapter_id)).collect(),
+                model: name.to_owned(),
+                count,
+                namesakes: self.namesakes(&same).await?,
             }),
         }
+    }
+
+    /// What tells releases of one name apart.
+    async fn namesakes(
+        &self,
+        same: &[RegisteredRelease],
+    ) -> Result<Vec<String>, RegistryPackageError> {
+        let mut shown = Vec::new();
+        for release in same.iter().take(NAMESAKES) {
+            let (id, publisher) = (release.adapter_id, release.publisher);
+            let since = registered_at(&self.chain, id).await;
+            let since = moment(since.map_err(DeployError::from)?);
+            shown.push(format!(
+                "{} of {publisher}, registered {since}",
+                shown_id(id)
+            ));
+        }
+        Ok(shown)
     }
 
     /// The name in a manifest that was looked at.

@@ -85,18 +85,24 @@ impl HomeTransparencyLog {
 
     fn open_now(dirs: &AppDirs, origin: Option<&str>) -> Result<Self, TlogError> {
         let mut source = JournalEntries::open(&dirs.journal())?;
-        let path = dirs.transparency_key();
         let log = dirs.transparency_log();
         let key = match existing_key(dirs)? {
             Some(key) => key,
-            None if TileFolder::at(&log).is_there() => {
-                return Err(TlogError::LostKey { log, path });
-            }
-            None => CheckpointKey::create(&path, origin)?,
+            None => Self::first_key(dirs, origin)?,
         };
         let mut writer = TileLogWriter::open(&log, key, &mut source)?;
         catch_up(&mut writer, &mut source)?;
         Ok(Self { writer, source })
+    }
+
+    /// The key of a log that begins, here or in another process at the same time.
+    fn first_key(dirs: &AppDirs, origin: Option<&str>) -> Result<CheckpointKey, TlogError> {
+        let (path, log) = (dirs.transparency_key(), dirs.transparency_log());
+        if TileFolder::at(&log).is_there() {
+            // Since the key was looked for, another process may have begun the log.
+            return existing_key(dirs)?.ok_or(TlogError::LostKey { log, path });
+        }
+        CheckpointKey::open_or_create(&path, origin)
     }
 
     /// The log as others read it.

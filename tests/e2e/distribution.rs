@@ -13,14 +13,17 @@ use std::{
     sync::mpsc,
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use openlora_ledger::event::Event;
-use openlora_package::manifest::Digest;
+use openlora_package::{build::PackageMetadata, manifest::Digest};
+use openlora_runtime::daily_bytes::DailyBytes;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    deploy_support::{Chain, Desk},
-    keys::OWN,
+    deploy_support::{Chain, Desk, contract, own_about, package, package_by},
+    devnet_support::Rpc,
+    keys::{ADDRESS, KEY, OWN, account},
     live::{Live, golden, serve_on},
     packages::{model_signed, packaged},
     sdk::{installed, python, run, suite},
@@ -51,12 +54,12 @@ fn json_of(run: Run) -> Value {
 }
 
 /// Debian's programs, unpacked into a folder of the tests.
-struct DebianTools {
+pub struct DebianTools {
     root: PathBuf,
 }
 
 impl DebianTools {
-    fn unpacked() -> Self {
+    pub fn unpacked() -> Self {
         let pins = suite("registry").join("debian.txt");
         let names = fs::read_to_string(&pins).unwrap();
         let root = installed("registry-debian", &pins, |folder| {
@@ -76,7 +79,7 @@ impl DebianTools {
         }
     }
 
-    fn command(&self, name: &str) -> Command {
+    pub fn command(&self, name: &str) -> Command {
         let libraries = ["usr/lib", "lib"].map(|dir| {
             let folder = self
                 .root
@@ -481,6 +484,161 @@ fn a_project_file_has_no_packages_fetched() {
     );
 }
 
+/// A payment of the right form that pays nothing.
+fn unsigned_payment() -> String {
+    let payment = json!({
+        "x402Version": 2,
+        "accepted": {
+            "scheme": "exact", "network": "eip155:31337", "amount": "1000",
+            "asset": OWN, "payTo": OWN, "maxTimeoutSeconds": 60, "extra": {},
+        },
+        "payload": { "signature": "0x00", "authorization": {} },
+    });
+    STANDARD.encode(payment.to_string())
+}
+
+/// A release of `tone` by an account, with a place where its package is.
+fn registered(chain: &Chain, account_name: &str) -> (Desk, std::thread::JoinHandle<()>, Value) {
+    let desk = Desk::at(chain.url());
+    if account_name == "rich" {
+        let about = PackageMetadata {
+            publisher: Some(ADDRESS.parse().unwrap()),
+            ..own_about("1.0.0")
+        };
+        fs::remove_dir_all(desk.path().join("first")).unwrap();
+        package_by(&account(KEY), &desk.path().join("first"), &about);
+    }
+    let (url, serving) = web_of(&desk.path().join("first"));
+    let deployed = desk
+        .openlora(&["--json", "-q", "deploy", "first", "--uri", &url])
+        .env("OPENLORA_WALLET_ACCOUNT", account_name)
+        .run();
+    let deployed = json_of(deployed);
+    (desk, serving, deployed)
+}
+
+#[test]
+fn a_name_that_several_registered_is_told_apart_by_its_publisher() {
+    let chain = Chain::embedded();
+    let (_own, _served, first) = registered(&chain, "own");
+    let (_other, _too, second) = registered(&chain, "rich");
+    let buyer = visitor(&chain);
+    let registry = contract("OpenLoraRegistry");
+    let pull = |what: &str| {
+        openlora(buyer.path())
+            .args(["--json", "-q", "pull", &format!("{what}@{registry}")])
+            .run()
+    };
+    let refused = pull("tone");
+    assert_eq!(refused.code, 3, "{}", refused.stderr);
+    let error: Value = serde_json::from_str(&refused.stderr).unwrap();
+    let message = error["message"].as_str().unwrap();
+    let beginning = format!("2 adapters of the registry {registry} are named `tone`: ");
+    let listed = message.strip_prefix(&beginning).unwrap();
+    let listed: Vec<&str> = listed.split("; ").collect();
+    for (said, deployed) in listed.iter().zip([&first, &second]) {
+        let (id, publisher) = (&deployed["adapter_id"], &deployed["publisher"]);
+        let (id, publisher) = (id.as_str().unwrap(), publisher.as_str().unwrap());
+        let beginning = format!("{id} of {publisher}, registered 20");
+        assert!(said.starts_with(&beginning), "{said}");
+    }
+    let hint = error["hint"].as_str().unwrap();
+    assert!(hint.contains("`0xPUBLISHER/tone`"), "{hint}");
+    for deployed in [&first, &second] {
+        let publisher = deployed["publisher"].as_str().unwrap();
+        let pulled = json_of(pull(&format!("{publisher}/tone")));
+        assert_eq!(pulled["adapter_id"], deployed["adapter_id"]);
+    }
+    let stranger = pull("0x00000000000000000000000000000000000000b2/tone");
+    assert_eq!(stranger.code, 3, "{}", stranger.stderr);
+}
+
+#[test]
+fn the_bytes_of_a_day_are_on_disk_and_not_overrun() {
+    let home = TempDir::new().unwrap();
+    let file = home.path().join("fetched-bytes.json");
+    let open = || DailyBytes::open(file.clone(), 100);
+    let budget = open();
+    let first = budget.reserve(7, 60).unwrap();
+    assert_eq!(first.bytes, 60);
+    // A second fetch at the same time gets what is left, a third one nothing; so after a restart.
+    let second = budget.reserve(7, 60).unwrap();
+    assert_eq!(second.bytes, 40);
+    let refused = open().reserve(7, 1).unwrap_err();
+    assert_eq!(
+        refused.message,
+        "100 bytes were fetched for calls today, and `serve.registry_daily` allows 100"
+    );
+    // What was not fetched is free again. The first one was cut off by a crash, and counts.
+    budget.settle(second, 10).unwrap();
+    assert_eq!(open().reserve(7, 100).unwrap().bytes, 30);
+    // A clock that goes back gives nothing anew; the next day does.
+    assert!(open().reserve(6, 1).is_err());
+    assert_eq!(open().reserve(8, 100).unwrap().bytes, 100);
+    // What ends on the next day was of the day before.
+    budget.settle(first, 1).unwrap();
+    assert!(open().reserve(8, 1).is_err());
+}
+
+#[test]
+fn the_store_is_bounded_and_keeps_what_is_kept() {
+    let desk = Desk::new();
+    let place = |name: &str| format!("dir:{name}");
+    let list = || -> Vec<Value> {
+        let listed = json_of(desk.run(&["--json", "store", "list"]));
+        listed.as_array().unwrap().clone()
+    };
+    let versions = |listed: &[Value]| -> Vec<String> {
+        let versions = listed
+            .iter()
+            .map(|it| it["version"].as_str().unwrap().to_owned());
+        versions.collect()
+    };
+    desk.json(&["pull", &place("first")]);
+    desk.json(&["pull", &place("second")]);
+    let listed = list();
+    assert_eq!(versions(&listed), ["1.1.0", "1.0.0"]);
+    let bytes: u64 = listed.iter().map(|it| it["bytes"].as_u64().unwrap()).sum();
+    // A third one needs the room of one. The first is used again, so the second one goes.
+    desk.json(&["pull", &place("first")]);
+    package(desk.path(), "third", &own_about("1.2.0"));
+    let pull = |name: &str, most: u64| {
+        desk.openlora(&["--json", "-q", "pull", &place(name)])
+            .env("OPENLORA_STORE_MAX_BYTES", &most.to_string())
+            .run()
+    };
+    json_of(pull("third", bytes + 10));
+    assert_eq!(versions(&list()), ["1.2.0", "1.0.0"]);
+    // What is kept does not go; where that leaves no room, nothing is pulled.
+    for version in list() {
+        let digest = version["manifest_sha256"].as_str().unwrap();
+        let kept = desk.json(&["store", "keep", &digest[..12]]);
+        assert_eq!(kept[0]["kept"], true);
+    }
+    let refused = pull("second", bytes + 10);
+    assert_eq!(refused.code, 4, "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("has no room for"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(versions(&list()), ["1.2.0", "1.0.0"]);
+    let first = &list()[1]["manifest_sha256"];
+    let first = first.as_str().unwrap().to_owned();
+    desk.json(&["store", "keep", &first, "--no-longer"]);
+    json_of(pull("second", bytes + 10));
+    assert_eq!(versions(&list()), ["1.1.0", "1.2.0"]);
+    // By name only if one package has it.
+    let several = desk.run(&["store", "remove", "tone"]);
+    assert_eq!(several.code, 2, "{}", several.stderr);
+    let digest = list()[0]["manifest_sha256"].as_str().unwrap().to_owned();
+    desk.json(&["store", "remove", &digest]);
+    assert_eq!(versions(&list()), ["1.2.0"]);
+    desk.configure("[store]\nmax_bytes = 5\n");
+    let refused = desk.run(&["store", "list"]);
+    assert_eq!(refused.code, 3, "{}", refused.stderr);
+}
+
 #[test]
 fn a_stranger_serves_from_the_registry_and_the_publisher_is_paid() {
     let chain = Chain::embedded();
@@ -499,6 +657,37 @@ fn a_stranger_serves_from_the_registry_and_the_publisher_is_paid() {
         .args(["--local", "--json", "--from-registry"]);
     let server = Live::of(serve);
     assert_eq!(server.ready["adapters"], json!([]));
+    // What is for sale is listed and has its terms, and nobody has it fetched for nothing.
+    let store = stranger.path().join("home/data/store");
+    let is_fetched = || {
+        let names = fs::read_dir(&store).into_iter().flatten().flatten();
+        names
+            .map(|it| it.file_name())
+            .any(|it| it.to_string_lossy().starts_with("sha256-"))
+    };
+    let rpc = Rpc::new(&server.url);
+    let (_, listed) = rpc.http("GET", "/v1/models", &[], "");
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed["data"].as_array().unwrap().len(), 1, "{listed}");
+    assert_eq!(
+        (&listed["data"][0]["id"], &listed["data"][0]["loaded"]),
+        (&json!("tone"), &json!(false))
+    );
+    let id = deployed["adapter_id"].as_str().unwrap();
+    let (payment, header) = (unsigned_payment(), "payment-signature");
+    for name in ["tone", id] {
+        let asked = json!({ "model": name, "messages": [{ "role": "user", "content": "hello" }] });
+        let json = ("content-type", "application/json");
+        for headers in [&[json][..], &[json, (header, payment.as_str())]] {
+            let path = "/v1/chat/completions";
+            let (status, answer) = rpc.http("POST", path, headers, &asked.to_string());
+            assert_eq!(status, 402, "{answer}");
+            let answer: Value = serde_json::from_str(&answer).unwrap();
+            let offer = &answer["accepts"][0];
+            assert_eq!(offer["payTo"], deployed["splitter"], "{answer}");
+        }
+    }
+    assert!(!is_fetched());
     let call = |adapter: &str| {
         openlora(buyer.path())
             .args(["--json", "-q", "-y", "call", "hello", "--max-tokens", "8"])
@@ -509,8 +698,12 @@ fn a_stranger_serves_from_the_registry_and_the_publisher_is_paid() {
     assert_eq!(unknown.code, 2, "{}", unknown.stderr);
     let paid = json_of(call("tone"));
     assert!(paid["receipt"].is_object(), "{paid}");
+    assert!(is_fetched());
+    let spent = fs::read_to_string(stranger.path().join("home/data/fetched-bytes.json"));
+    let spent: Value = serde_json::from_str(&spent.unwrap()).unwrap();
+    assert!(spent["bytes"].as_u64().unwrap() > 0, "{spent}");
     // By its id it is another model of the same weights.
-    json_of(call(deployed["adapter_id"].as_str().unwrap()));
+    json_of(call(id));
     assert_eq!(server.drain().0, 0);
     let journal = stranger.path().join("home/data/journal.sqlite");
     let mut reader = openlora_journal::Journal::open_read_only(&journal).unwrap();

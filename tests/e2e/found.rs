@@ -257,6 +257,45 @@ fn a_registered_agent_resolves_to_the_file_of_its_server() {
     drop(server);
 }
 
+#[test]
+fn a_token_that_was_burned_does_not_hide_the_others() {
+    use alloy::sol_types::SolCall;
+    let chain = Chain::embedded();
+    let asked = alloy::hex::encode_prefixed(IdentityRegistry::ownerOfCall::SELECTOR);
+    // Of a burned token a contract gives no owner, but reverts.
+    let proxy = Proxy::new(chain.url(), move |method, _, params| {
+        let data = &params[0]["input"];
+        let data = data
+            .as_str()
+            .or(params[0]["data"].as_str())
+            .unwrap_or_default();
+        let is_first = data.ends_with("0000");
+        match method == "eth_call" && data.starts_with(&asked) && is_first {
+            true => Act::Refuse(json!({
+                "code": 3,
+                "message": "execution reverted: ERC721NonexistentToken(0)",
+            })),
+            false => Act::Forward,
+        }
+    });
+    let desk = Desk::at(chain.url());
+    let first = desk.json(&["deploy", "first", "--agent"]);
+    assert_eq!(first["agent"]["agent_id"], "0");
+    desk.points_to(&proxy.url);
+    // The first one is gone, so there is a second one, which is found from then on.
+    let second = desk.json(&["deploy", "first", "--agent"]);
+    let agent = |said: &Value| {
+        (
+            said["agent"]["agent_id"].clone(),
+            said["agent"]["done"].clone(),
+        )
+    };
+    assert_eq!(agent(&second), (json!("1"), json!("registered")));
+    let again = desk.json(&["deploy", "first", "--agent"]);
+    assert_eq!(agent(&again), (json!("1"), json!("nothing")));
+    assert_eq!(registered_agents(&chain.rpc()), 2);
+}
+
 /// Where the process dies: before the n-th request of a method reaches the chain, or after it did
 /// and before the answer is back. The gift, the pool and the release come before.
 const DEATHS: &[(&str, usize, bool)] = &[

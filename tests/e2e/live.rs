@@ -99,6 +99,11 @@ impl Live {
         Self::run(program.into_command(), field)
     }
 
+    /// The same for a prepared command.
+    pub fn of_command(command: Command, field: &str) -> Self {
+        Self::run(command, field)
+    }
+
     /// The same with so many file descriptors, and no more to be had.
     pub fn start_within(dir: &Path, files: usize) -> Self {
         let args = serve_args(0);
@@ -153,6 +158,11 @@ impl Live {
             port,
             ready,
         }
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn signal(&self, name: &str) {

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use crate::{
-    deploy_support::{A1, Chain, Desk, contract, own_about, package_by},
+    deploy_support::{A1, Act, Chain, Desk, Proxy as ChainProxy, contract, own_about, package_by},
     keys::{ADDRESS, KEY, OWN, account},
     live::{Live, golden, serve_on},
     sdk::{javascript, python, run, suite},
@@ -81,11 +81,15 @@ impl Creator {
     }
 
     fn serving(&self) -> Invocation {
+        self.silent().env("OPENLORA_SERVE_PUBLIC_URL", &self.url())
+    }
+
+    /// The same without an address of its own.
+    fn silent(&self) -> Invocation {
         let (base, port) = (golden("llama").display().to_string(), self.port.to_string());
         let adapter = format!("{}=first", self.name);
         self.openlora(&serve_on(&base, &port))
             .args(["--local", "--json", "--adapter", &adapter])
-            .env("OPENLORA_SERVE_PUBLIC_URL", &self.url())
     }
 
     fn serve(&self) -> Live {
@@ -271,6 +275,169 @@ fn agents_buy_with_tools_within_the_budget() {
     assert_eq!(listed.len(), 4);
     assert!(listed.iter().all(|it| it["state"] == "paid"), "{listed:#?}");
     server.drain();
+}
+
+#[test]
+fn adapters_of_one_name_are_told_apart() {
+    let chain = Chain::embedded();
+    let creators = ["own", "rich"].map(|name| Creator::new(&chain, "tone", name));
+    let servers = creators.each_ref().map(Creator::serve);
+    let dir = buyer(&chain);
+    let call = |adapter: &str| {
+        let args = ["--json", "-q", "-y", "call", "hello", "--max-tokens", "4"];
+        openlora(dir.path())
+            .args(args)
+            .args(["--adapter", adapter])
+            .run()
+    };
+    let refused = call(&model("tone"));
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    let error: Value = serde_json::from_str(&refused.stderr).unwrap();
+    let message = error["message"].as_str().unwrap();
+    let registry = contract("OpenLoraRegistry");
+    let beginning = format!("2 adapters of the registry {registry} are named tone: 0x");
+    assert!(message.starts_with(&beginning), "{message}");
+    let hint = error["hint"].as_str().unwrap();
+    assert!(hint.contains("--adapter 0xPUBLISHER/tone"), "{hint}");
+    for publisher in [OWN, ADDRESS] {
+        assert!(
+            message.contains(&format!(" of {publisher}, registered 20")),
+            "{message}"
+        );
+        let paid = call(&format!("{publisher}/{}", model("tone")))
+            .succeeds()
+            .stdout;
+        let paid: Value = serde_json::from_str(&paid).unwrap();
+        assert_ne!(paid["paid"], "0", "{paid}");
+    }
+    let found = openlora(dir.path())
+        .args(["--json", "search"])
+        .run()
+        .succeeds();
+    let found: Value = serde_json::from_str(&found.stdout).unwrap();
+    let rows = found["adapters"].as_array().unwrap();
+    assert_eq!(rows.len(), 2, "{found}");
+    for row in rows {
+        assert_eq!(
+            (&row["name"], &row["namesakes"]),
+            (&json!("tone"), &json!(1))
+        );
+        assert!(row["registered_at"].as_u64().unwrap() > 0);
+    }
+    let shown = openlora(dir.path())
+        .args(["search"])
+        .run()
+        .succeeds()
+        .stdout;
+    let id = rows[0]["adapter_id"].as_str().unwrap();
+    assert!(
+        shown.contains("  same name   1 more in this registry\n"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains(&format!("openlora call --adapter {id}@{registry} TEXT")),
+        "{shown}"
+    );
+    for server in servers {
+        server.drain();
+    }
+}
+
+/// The addresses that the chain has of the servers of `tone`.
+fn stated(creator: &Creator) -> Value {
+    let explored = creator.openlora(&["--json", "explore"]).run().succeeds();
+    let explored: Value = serde_json::from_str(&explored.stdout).unwrap();
+    explored["adapters"][0]["server_urls"].clone()
+}
+
+#[test]
+fn an_address_that_cannot_be_stated_does_not_keep_a_server_from_serving() {
+    let chain = Chain::embedded();
+    let creator = Creator::new(&chain, "tone", "own");
+    let long = format!("http://shop.example/{}", "a".repeat(300));
+    let server = Live::of(creator.serving().env("OPENLORA_SERVE_PUBLIC_URL", &long));
+    let (code, _, stderr) = server.drain();
+    assert_eq!(code, 0, "{stderr}");
+    let reason = "is not on the chain: it has 320 bytes, expected at most 256";
+    assert!(stderr.contains(reason), "{stderr}");
+    assert!(!stderr.contains("tried again"), "{stderr}");
+    assert_eq!(stated(&creator), json!([]));
+    // Of a project file, which may be another's.
+    let text = format!(
+        "[network.local]\nrpc = \"{}\"\n[serve]\npublic_url = \"{}\"\n",
+        chain.url(),
+        creator.url()
+    );
+    creator.desk.configure(&text);
+    let server = Live::of(creator.silent());
+    let (code, _, stderr) = server.drain();
+    assert_eq!(code, 0, "{stderr}");
+    let said = "`serve.public_url` of a project file is not stated on the chain";
+    assert!(stderr.contains(said), "{stderr}");
+    assert_eq!(stated(&creator), json!([]));
+    // A chain that takes the transaction later.
+    let proxy = ChainProxy::new(chain.url(), |method, count, _| {
+        match method == "eth_sendRawTransaction" && count == 1 {
+            true => Act::Refuse(json!({ "code": -32000, "message": "insufficient funds for gas" })),
+            false => Act::Forward,
+        }
+    });
+    creator.desk.points_to(&proxy.url);
+    let server = creator.serve();
+    waiting::wait_until("the address to be on the chain", || {
+        let urls = stated(&creator);
+        urls[0]["url"] == json!(creator.url())
+    });
+    let (code, _, stderr) = server.drain();
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stderr.contains("; tried again in 5 s"), "{stderr}");
+}
+
+/// A free server of an adapter that continues texts, which answers nothing else.
+fn text_server(runtime: &Runtime) -> String {
+    let models = || async {
+        let task = json!({ "kind": "text", "labels": [] });
+        Json(
+            json!({ "object": "list", "data": [{ "id": "poem", "object": "model", "task": task }] }),
+        )
+    };
+    let continued = |Json(asked): Json<Value>| async move {
+        let prompt = asked["prompt"].as_str().unwrap();
+        let text = format!("{prompt} {}", asked["max_tokens"]);
+        let choice = json!({ "index": 0, "text": text, "finish_reason": "stop" });
+        let usage = json!({ "prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2 });
+        Json(json!({
+            "id": "poem-1",
+            "object": "text_completion",
+            "created": 1,
+            "model": "poem",
+            "choices": [choice],
+            "usage": usage,
+        }))
+    };
+    let routes = Router::new()
+        .route("/v1/models", get(models))
+        .route("/v1/completions", post(continued));
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"));
+    let listener = listener.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    runtime.spawn(async move { axum::serve(listener, routes).await });
+    url
+}
+
+#[test]
+fn agents_have_texts_continued_by_adapters_for_texts() {
+    let python = python("mcp");
+    let chain = Chain::embedded();
+    let runtime = Runtime::new().unwrap();
+    let url = text_server(&runtime);
+    let dir = buyer(&chain);
+    let mcp = openlora(dir.path()).args(["mcp", "--url", &url]);
+    let said = run(Command::new(&python)
+        .arg(suite("mcp").join("suite.py"))
+        .args(["poem", "text", &command(mcp).to_string()])
+        .env("NO_PROXY", "127.0.0.1"));
+    assert_eq!(said, "ok continued\n");
 }
 
 #[test]

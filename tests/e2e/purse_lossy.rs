@@ -301,6 +301,25 @@ fn an_answer_that_does_not_come_is_fetched_later() {
 }
 
 #[test]
+fn an_answer_that_is_given_up_stays_paid_for() {
+    let market = Market::open();
+    market.proxy.lose(&[Loss::Whole; 6]);
+    let run = market.call(&[]).run();
+    assert_eq!(run.code, 5, "{}", run.stderr);
+    let waiting = market.pending();
+    let id = waiting[0]["id"].as_str().unwrap();
+    let forgotten = market
+        .openlora(&["--json", "receipts", "forget", &id[..20]])
+        .run();
+    assert_eq!(json_of(forgotten), json!([waiting[0]]));
+    assert_eq!(market.pending(), Vec::<Value>::new());
+    // The server could still use the payment.
+    assert_eq!(market.spendings()[0].status, PaymentStatus::Open);
+    let again = market.openlora(&["receipts", "forget", id]).run();
+    assert_eq!(again.code, 2, "{}", again.stderr);
+}
+
+#[test]
 fn a_killed_client_leaves_what_it_takes_to_fetch_its_answer() {
     let market = Market::open();
     market.proxy.lose(&[Loss::Held]);

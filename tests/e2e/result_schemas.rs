@@ -5,7 +5,7 @@ use schemars::{Schema, schema_for};
 use openlora::commands::{
     attribution, audit, bench, call, channel, claim, config, dash, data, demo, deploy, devnet,
     doctor, earnings, export, init, log, model_key, package, printer::ErrorEnvelope, proxy, pull,
-    push, receipts, run, serve, settle, train, wallet, withdraw,
+    push, receipts, run, serve, settle, store, train, wallet, withdraw,
 };
 use openlora_market::SearchReport;
 use openlora_package::verify;
@@ -68,6 +68,7 @@ pub const SCHEMAS: &[ResultSchema] = &[
     ("receipts-pending", || {
         schema_for!(Vec<receipts::UnansweredCall>)
     }),
+    ("receipts-forget", || schema_for!(receipts::UnansweredCall)),
     ("receipts-why", || schema_for!(PublishedAttribution)),
     ("receipts-verify", || {
         schema_for!(receipts::ReceiptVerification)
@@ -84,6 +85,7 @@ pub const SCHEMAS: &[ResultSchema] = &[
     ("package", || schema_for!(package::PackageReport)),
     ("push", || schema_for!(push::PushReport)),
     ("pull", || schema_for!(pull::PullReport)),
+    ("store", || schema_for!(Vec<store::StoredPackageReport>)),
     ("deploy", || schema_for!(deploy::DeployReport)),
     ("deploy-dry-run", || schema_for!(deploy::DeployProposal)),
     ("deploy-contracts", || schema_for!(deploy::ContractsReport)),

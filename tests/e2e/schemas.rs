@@ -205,6 +205,7 @@ fn wallet_and_package(results: &mut Results, project: &Path) {
     results.run("export", project, "export --format gguf --out adapter.gguf");
     results.run("push", project, "push package dir:pushed");
     results.run("pull", project, "pull dir:pushed");
+    results.run("store", project, "store list");
     deployed(results, project);
     let url = rpc(&[
         ("eth_chainId", "0x7a69"),

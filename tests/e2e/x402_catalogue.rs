@@ -10,11 +10,12 @@ use std::{
 };
 
 use axum::{
-    Router,
+    Json, Router,
+    body::Bytes,
     extract::{Path as UrlPath, State},
     http::StatusCode,
     response::{IntoResponse, Response},
-    routing::post,
+    routing::{any, get},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use openlora_payments::x402::{FacilitatorService, ResourceCatalogue, schema};
@@ -34,6 +35,8 @@ struct AnsweringShop {
     url: String,
     offer: Value,
     asked: AtomicUsize,
+    /// Bytes of all bodies that were received.
+    received: AtomicUsize,
 }
 
 fn declaration(body: &Value) -> Value {
@@ -80,9 +83,11 @@ impl AnsweringShop {
             url: format!("http://{}", listener.local_addr().unwrap()),
             offer: seller.offer("exact"),
             asked: AtomicUsize::new(0),
+            received: AtomicUsize::new(0),
         });
         let routes = Router::new()
-            .route("/{path}", post(terms))
+            .route("/{path}", any(terms))
+            .route("/discovery/resources", get(list))
             .with_state(Arc::clone(&shop));
         runtime.spawn(async move { axum::serve(listener, routes).await });
         shop
@@ -116,8 +121,31 @@ impl AnsweringShop {
     }
 }
 
-async fn terms(State(shop): State<Arc<AnsweringShop>>, UrlPath(path): UrlPath<String>) -> Response {
+/// The list of a server that needs a body to know what is bought: two things at one address, of which
+/// the second is paid as the tests pay.
+async fn list(State(shop): State<Arc<AnsweringShop>>) -> Json<Value> {
+    let item = |path: &str| {
+        let mut item = shop.terms(path);
+        let resource = item["resource"].take();
+        for (name, value) in resource.as_object().unwrap() {
+            item[name] = value.clone();
+        }
+        item["resource"] = json!(format!("{}/unnamed", shop.url));
+        item
+    };
+    Json(json!({ "items": [item("stranger"), item("unnamed"), item("other")] }))
+}
+
+async fn terms(
+    State(shop): State<Arc<AnsweringShop>>,
+    UrlPath(path): UrlPath<String>,
+    body: Bytes,
+) -> Response {
     shop.asked.fetch_add(1, Ordering::SeqCst);
+    shop.received.fetch_add(body.len(), Ordering::SeqCst);
+    if path == "unnamed" {
+        return StatusCode::BAD_REQUEST.into_response();
+    }
     if path == "free" {
         return StatusCode::OK.into_response();
     }
@@ -214,6 +242,29 @@ fn a_resource_is_listed_as_its_own_server_declares_it() {
         paths(&shop, &seller.clearing.catalogued()) == ["/last", "/answers"]
     });
     assert_eq!(shop.asked(), 5);
+}
+
+#[test]
+fn nothing_that_a_payer_declares_is_sent() {
+    let dir = tempfile::tempdir().unwrap();
+    let seller = listing_seller(&dir.path().join("resources.json"));
+    let shop = AnsweringShop::open(&seller);
+    let at = |path: &str| json!({ "url": format!("{}/{path}", shop.url) });
+    for (nonce, method) in [(1, "PUT"), (2, "PATCH"), (3, "DELETE")] {
+        let mut declared = declaration(&question());
+        declared["bazaar"]["info"]["input"]["method"] = json!(method);
+        declared["bazaar"]["schema"] = json!({});
+        pay(&seller, nonce, at("changes"), declared);
+    }
+    // A server that cannot say its price without a body is asked for its list.
+    pay(&seller, 4, at("unnamed"), declaration(&question()));
+    wait_until("the listed resource", || {
+        paths(&shop, &seller.clearing.catalogued()) == ["/unnamed"]
+    });
+    let listed = seller.clearing.catalogued();
+    assert_eq!(listed[0].accepts, [seller.offer("exact")]);
+    assert_eq!(shop.asked(), 1);
+    assert_eq!(shop.received.load(Ordering::SeqCst), 0);
 }
 
 #[test]

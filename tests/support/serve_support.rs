@@ -231,6 +231,8 @@ pub fn adapters(steps: &Arc<Semaphore>, begun: &Arc<AtomicUsize>) -> Vec<ServedA
             prices: PriceList::default(),
             provenance: Provenance::default(),
             profile: AdapterProfile::default(),
+            is_announced: false,
+            kept: None,
             identity: identity(),
             engine: Arc::new(Words {
                 name: name.to_owned(),

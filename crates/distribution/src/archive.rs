@@ -17,6 +17,7 @@ use openlora_core::{
 use openlora_package::{MANIFEST_FILE, check_path};
 
 use super::{
+    blocking::blocking,
     error::DistributionError,
     http::{FetchRequest, HttpFetcher, refusal, shown, unreachable},
     limits::PullLimits,
@@ -27,6 +28,9 @@ const ENTRIES: usize = 10_000;
 
 /// Bytes that are copied at once.
 const CHUNK: usize = 1 << 16;
+
+/// Bytes that are written at once.
+const BATCH: usize = 1 << 20;
 
 /// Downloads an archive to `folder` and unpacks it there; `tell` is called with the bytes that are here.
 /// Returns the folder that holds the package.
@@ -40,10 +44,20 @@ pub(crate) async fn fetch_archive(
     files::new_folder(folder).map_err(DistributionError::io("make", folder))?;
     let archive = folder.join("archive.tar.gz");
     download(fetcher, url, &archive, limits, tell).await?;
+    let (place, folder) = (shown(url), folder.to_owned());
+    blocking(move || unpack_anew(&place, &archive, &folder, limits)).await
+}
+
+/// Unpacks an archive in its folder, which goes if it is refused.
+fn unpack_anew(
+    place: &str,
+    archive: &Path,
+    folder: &Path,
+    limits: PullLimits,
+) -> Result<PathBuf, DistributionError> {
     let unpacked = folder.join("unpacked");
     remove_folder(&unpacked).map_err(DistributionError::io("remove", &unpacked))?;
-    let place = shown(url);
-    let found = unpack(&place, &archive, &unpacked, limits);
+    let found = unpack(place, archive, &unpacked, limits);
     if found.is_err() {
         // It would be refused again.
         remove_folder(folder).map_err(DistributionError::io("remove", folder))?;
@@ -92,20 +106,38 @@ async fn download(
     };
     let mut file = opened.map_err(write())?;
     let mut found = if goes_on { length } else { 0 };
-    while let Some(chunk) = answer.chunk().await.map_err(|e| unreachable(url, &e))? {
+    let mut batch = Vec::new();
+    let ended = loop {
+        let chunk = match answer.chunk().await {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(unreachable(url, &error)),
+        };
         found += chunk.len() as u64;
         fetcher.count_archived(chunk.len());
         if found > limits.unpacked() {
-            return Err(DistributionError::TooLarge {
+            break Err(DistributionError::TooLarge {
                 what: shown(url),
                 found,
                 limit: limits.unpacked(),
             });
         }
-        file.write_all(&chunk).map_err(write())?;
+        batch.extend_from_slice(&chunk);
+        if batch.len() >= BATCH {
+            file = append(file, std::mem::take(&mut batch), target).await?;
+        }
         tell(found);
-    }
-    file.sync_all().map_err(write())
+    };
+    // What has come is there for the next attempt.
+    let file = append(file, batch, target).await?;
+    ended?;
+    let synced = blocking(move || file.sync_all()).await;
+    synced.map_err(write())
+}
+
+async fn append(mut file: File, bytes: Vec<u8>, path: &Path) -> Result<File, DistributionError> {
+    let written = blocking(move || file.write_all(&bytes).map(|()| file)).await;
+    written.map_err(DistributionError::io("write", path))
 }
 
 /// Unpacks plain files with plain names, in the folder or in one folder below it.

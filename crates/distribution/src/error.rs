@@ -91,6 +91,18 @@ pub enum DistributionError {
     },
     #[error("{} is being written by another process", path.display())]
     Busy { path: PathBuf },
+    #[error("{} is in use by a running process", path.display())]
+    Held { path: PathBuf },
+    #[error(
+        "{} has no room for {needed} bytes: {used} are kept or in use, and at most {most} may be there",
+        path.display()
+    )]
+    NoRoom {
+        path: PathBuf,
+        needed: u64,
+        used: u64,
+        most: u64,
+    },
     #[error("{}: {reason}", path.display())]
     Occupied { path: PathBuf, reason: &'static str },
     #[error("nothing can be pushed to {place}: {reason}")]
@@ -150,7 +162,9 @@ impl Explain for DistributionError {
     fn class(&self) -> ExitClass {
         match self {
             Self::Location(_) | Self::NoPush { .. } => ExitClass::Usage,
-            Self::Io { .. } | Self::Busy { .. } => ExitClass::Environment,
+            Self::Io { .. } | Self::Busy { .. } | Self::Held { .. } | Self::NoRoom { .. } => {
+                ExitClass::Environment
+            }
             Self::Package(error) => error.class(),
             Self::Unreachable { .. } | Self::Status { .. } | Self::Offline { .. } => {
                 ExitClass::Network
@@ -185,6 +199,10 @@ impl Explain for DistributionError {
             }
             Self::Unreachable { .. } => {
                 "check the address, or run the same command again: what has arrived is not sent twice"
+            }
+            Self::Held { .. } => "stop the server or the command that uses it",
+            Self::NoRoom { .. } => {
+                "`openlora store list` shows what is there; remove some, or raise `store.max_bytes`"
             }
             Self::Moved { .. } => "if its publisher told you so, take the new one with --update",
             Self::TooLarge { .. } => "raise `pull.max_file` or `pull.max_package` if you trust it",

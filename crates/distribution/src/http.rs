@@ -67,8 +67,9 @@ impl InternetOnly {
     }
 }
 
-/// Resolves names to addresses of the internet only.
-struct InternetResolver;
+/// Resolves names to addresses of the internet only, for hosts that strangers name.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct InternetResolver;
 
 impl Resolve for InternetResolver {
     fn resolve(&self, name: Name) -> Resolving {

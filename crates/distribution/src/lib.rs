@@ -16,6 +16,7 @@
 //! ```
 
 mod archive;
+mod blocking;
 mod credentials;
 mod error;
 mod http;
@@ -24,22 +25,25 @@ mod limits;
 mod location;
 mod modelpack;
 mod origin;
+mod partial_file;
 mod pull;
 mod push;
 mod registry;
 mod source;
 mod store;
+mod store_room;
 
 pub use credentials::{CredentialSources, RegistryLogin};
 pub use error::{DistributionError, failed_checks};
-pub use http::HttpFetcher;
+pub use http::{HttpFetcher, InternetResolver};
 pub use layout::copy_package;
 pub use limits::PullLimits;
 pub use location::{LocationProblem, PackageLocation, RegistryReference, RegistryVersion};
 pub use modelpack::{ARTIFACT_TYPE, PackageArtifact, PackageLayer};
 pub use pull::{
     FoundManifest, PackageCheckFn, PackageFetcher, ProgressFn, PullProgress, PullRequest,
-    PulledPackage,
+    PulledPackage, SmallFile,
 };
 pub use push::PushedPackage;
 pub use store::{LockedPlace, PackageStore};
+pub use store_room::{PackageHold, StoredPackage};

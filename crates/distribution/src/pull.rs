@@ -2,14 +2,12 @@
 //! with its manifest and every check of `verify` was made.
 
 use std::{
-    fs::{self, OpenOptions},
-    io::{Read, Write},
+    fs,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use reqwest::Url;
-use sha2::{Digest as _, Sha256};
 
 use openlora_core::{
     atomic::{self, FileAccess, replace_file},
@@ -23,6 +21,7 @@ use openlora_package::{
 
 use super::{
     archive::fetch_archive,
+    blocking::blocking,
     credentials::CredentialSources,
     error::DistributionError,
     http::HttpFetcher,
@@ -31,6 +30,7 @@ use super::{
     location::PackageLocation,
     modelpack::package_layers,
     origin::OriginSecret,
+    partial_file::PartialFile,
     registry::RegistryClient,
     source::{ArtifactFiles, PackageSource},
     store::{LockedPlace, PackageStore},
@@ -64,6 +64,15 @@ pub struct PullRequest<'a> {
     pub limits: PullLimits,
     /// Accept that a tag, a branch or a URL holds something else than when it was pulled first.
     pub update: bool,
+}
+
+/// A file of a package that is read without the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SmallFile<'a> {
+    /// Its path in the package.
+    pub path: &'a str,
+    /// The most bytes that it may have.
+    pub limit: u64,
 }
 
 /// Bytes of a package that are here.
@@ -177,6 +186,52 @@ impl PackageFetcher {
         Ok(found)
     }
 
+    /// Reads one small file of a package at a place, besides its manifest. It is kept, so that it is
+    /// known next time. `None` if the manifest names no such file.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read, is larger than `limit` bytes, or is not the manifest's.
+    pub async fn find_file(
+        &self,
+        store: &PackageStore,
+        location: &PackageLocation,
+        manifest: &Manifest,
+        file: SmallFile<'_>,
+    ) -> Result<Option<Vec<u8>>, DistributionError> {
+        let Some(named) = manifest.files.iter().find(|it| it.path == file.path) else {
+            return Ok(None);
+        };
+        if named.size.0 > file.limit {
+            return Err(DistributionError::TooLarge {
+                what: named.path.clone(),
+                found: named.size.0,
+                limit: file.limit,
+            });
+        }
+        if let Some(bytes) = store.small_file(named.sha256) {
+            return Ok(Some(bytes));
+        }
+        let limits = PullLimits {
+            file: file.limit,
+            total: file.limit,
+        };
+        let source = self.open(location, store, limits, &|_| {}).await?;
+        let bytes = source.open(named, 0).await?;
+        let bytes = bytes.whole(&named.path, file.limit).await?;
+        let found = Digest::hash_bytes(&bytes);
+        if found != named.sha256 {
+            return Err(DistributionError::Content {
+                place: location.to_string(),
+                what: named.path.clone(),
+                expected: named.sha256,
+                found,
+            });
+        }
+        store.keep_small_file(&bytes)?;
+        Ok(Some(bytes))
+    }
+
     /// Brings a package into the store.
     ///
     /// # Errors
@@ -196,9 +251,11 @@ impl PackageFetcher {
             && let Some(package) = stored(store, known, check)?
         {
             let oci = locked.and_then(|it| it.oci);
+            store.touch(known);
             return Ok(PulledPackage { oci, ..package });
         }
-        store.discard_stale();
+        let stale = store.clone();
+        blocking(move || stale.discard_stale()).await;
         let key = archive_key(&place);
         let is_archive = matches!(request.location, PackageLocation::Archive(_));
         let _archive = match is_archive {
@@ -362,6 +419,7 @@ impl RunningPull<'_> {
         }
         let dir = self.store.partial_files(&key);
         files::new_folder(&dir).map_err(DistributionError::io("make", &dir))?;
+        self.store.make_room(&key, self.total).await?;
         let fetched = self.fetch_all(&dir, progress).await?;
         let report = check(&dir)?;
         if !report.ok {
@@ -371,8 +429,14 @@ impl RunningPull<'_> {
                 report,
             });
         }
-        let dir = self.store.install(&key, digest)?;
-        self.store.keep_manifest(&self.found.bytes)?;
+        let (store, bytes) = (self.store.clone(), self.found.bytes.clone());
+        let installed = move || {
+            let dir = store.install(&key, digest)?;
+            store.keep_manifest(&bytes)?;
+            Ok::<_, DistributionError>(dir)
+        };
+        let dir = blocking(installed).await?;
+        self.store.touch(digest);
         Ok(PulledPackage {
             dir,
             manifest: self.found.manifest.clone(),
@@ -440,7 +504,7 @@ impl RunningPull<'_> {
     ) -> Result<u64, DistributionError> {
         let (mut fetched, mut failures, mut is_fresh) = (0, 0, false);
         loop {
-            let mut part = PartialFile::open(path, file, self.place)?;
+            let mut part = PartialFile::open(path, file, self.place).await?;
             let was_there = part.length;
             let result = part.complete(self.source, tell).await;
             let came = part.length.saturating_sub(was_there);
@@ -472,128 +536,6 @@ impl RunningPull<'_> {
                     return Err(error);
                 }
             }
-        }
-    }
-}
-
-/// A file of which a beginning is here.
-struct PartialFile<'a> {
-    path: &'a Path,
-    file: &'a PackageFile,
-    place: &'a str,
-    hasher: Sha256,
-    length: u64,
-    /// Whether the place sent the file from its beginning, although a part was here.
-    restarted: bool,
-}
-
-impl<'a> PartialFile<'a> {
-    fn open(
-        path: &'a Path,
-        file: &'a PackageFile,
-        place: &'a str,
-    ) -> Result<Self, DistributionError> {
-        let mut part = Self {
-            path,
-            file,
-            place,
-            hasher: Sha256::new(),
-            length: 0,
-            restarted: false,
-        };
-        let mut there = match fs::File::open(path) {
-            Ok(there) => there,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(part),
-            Err(error) => return Err(DistributionError::io("read", path)(error)),
-        };
-        let mut bytes = vec![0; 1 << 16];
-        loop {
-            match there
-                .read(&mut bytes)
-                .map_err(DistributionError::io("read", path))?
-            {
-                0 => return Ok(part),
-                read => part.count(&bytes[..read]),
-            }
-        }
-    }
-
-    fn count(&mut self, bytes: &[u8]) {
-        self.hasher.update(bytes);
-        self.length += bytes.len() as u64;
-    }
-
-    fn remove(&self) -> Result<(), DistributionError> {
-        fs::remove_file(self.path).map_err(DistributionError::io("remove", self.path))
-    }
-
-    fn wrong_size(&self, found: u64) -> DistributionError {
-        DistributionError::Size {
-            place: self.place.to_owned(),
-            what: self.file.path.clone(),
-            expected: self.file.size.0,
-            found,
-        }
-    }
-
-    /// Fetches the rest, and compares the whole with the manifest.
-    async fn complete(
-        &mut self,
-        source: &PackageSource,
-        tell: &(dyn Fn(u64) + Send + Sync),
-    ) -> Result<(), DistributionError> {
-        let size = self.file.size.0;
-        let write = || DistributionError::io("write", self.path);
-        if self.length > size {
-            return Err(self.wrong_size(self.length));
-        }
-        let mut options = OpenOptions::new();
-        let opened = files::open(options.create(true).append(true), self.path);
-        let mut target = opened.map_err(write())?;
-        if self.length < size {
-            let opened = source.open(self.file, self.length).await;
-            let mut rest = opened.map_err(|error| match error {
-                DistributionError::Status { status: 416, .. } => self.wrong_size(self.length),
-                error => error,
-            })?;
-            if rest.from != self.length {
-                target.set_len(0).map_err(write())?;
-                (self.hasher, self.length) = (Sha256::new(), 0);
-                self.restarted = true;
-            }
-            while let Some(bytes) = rest.next().await? {
-                let length = self.length + bytes.len() as u64;
-                if length > size {
-                    return Err(self.wrong_size(length));
-                }
-                target
-                    .write_all(&bytes)
-                    .map_err(DistributionError::io("write", self.path))?;
-                self.count(&bytes);
-                tell(self.length);
-            }
-            if self.length < size {
-                return Err(DistributionError::Unreachable {
-                    place: self.place.to_owned(),
-                    reason: format!(
-                        "{} ended after {} of {size} bytes",
-                        self.file.path, self.length
-                    ),
-                });
-            }
-        }
-        target
-            .sync_all()
-            .map_err(DistributionError::io("write", self.path))?;
-        let found = Digest(self.hasher.clone().finalize().into());
-        match found == self.file.sha256 {
-            true => Ok(()),
-            false => Err(DistributionError::Content {
-                place: self.place.to_owned(),
-                what: self.file.path.clone(),
-                expected: self.file.sha256,
-                found,
-            }),
         }
     }
 }

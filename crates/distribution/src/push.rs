@@ -3,6 +3,7 @@
 use openlora_package::{MODEL_SIGNATURE_FILE, Package, manifest::Digest};
 
 use super::{
+    blocking::blocking,
     error::DistributionError,
     layout::{copy_package, write_layout},
     location::{PackageLocation, RegistryReference, RegistryVersion},
@@ -44,7 +45,8 @@ impl PackageFetcher {
         let refuse = |reason| DistributionError::NoPush { place, reason };
         match location {
             PackageLocation::Folder(dir) => {
-                copy_package(package, dir)?;
+                let (copied, dir) = (package.clone(), dir.clone());
+                blocking(move || copy_package(&copied, &dir)).await?;
                 Ok(PushedPackage {
                     location: location.clone(),
                     oci: None,
@@ -52,8 +54,13 @@ impl PackageFetcher {
                 })
             }
             PackageLocation::Layout { dir, tag } => {
-                let artifact = PackageArtifact::of_package(package)?;
-                write_layout(dir, tag, package, &artifact)?;
+                let (package, dir, tag) = (package.clone(), dir.clone(), tag.clone());
+                let written = move || {
+                    let artifact = PackageArtifact::of_package(&package)?;
+                    write_layout(&dir, &tag, &package, &artifact)?;
+                    Ok::<_, DistributionError>(artifact)
+                };
+                let artifact = blocking(written).await?;
                 Ok(PushedPackage {
                     location: location.clone(),
                     oci: Some(artifact.digest()),
@@ -81,7 +88,8 @@ impl PackageFetcher {
         reference: &RegistryReference,
         progress: ProgressFn<'_>,
     ) -> Result<PushedPackage, DistributionError> {
-        let artifact = PackageArtifact::of_package(package)?;
+        let hashed = package.clone();
+        let artifact = blocking(move || PackageArtifact::of_package(&hashed)).await?;
         let digest = artifact.digest();
         let tag = match &reference.version {
             RegistryVersion::Tag(tag) => tag.clone(),

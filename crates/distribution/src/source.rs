@@ -168,7 +168,7 @@ impl ByteSource {
     }
 
     /// Everything, if it is at most `limit` bytes.
-    async fn whole(mut self, what: &str, limit: u64) -> Result<Vec<u8>, DistributionError> {
+    pub async fn whole(mut self, what: &str, limit: u64) -> Result<Vec<u8>, DistributionError> {
         let mut bytes = Vec::new();
         while let Some(chunk) = self.next().await? {
             bytes.extend_from_slice(&chunk);

@@ -6,7 +6,7 @@
 //! | `sha256-HEX/` | a verified package |
 //! | `partial/KEY/` | a pull that is not finished; the next one goes on with it |
 //! | `locks/KEY` | held while a process writes `partial/KEY` |
-//! | `manifests/HEX.json` | manifests that were looked at, by their digest |
+//! | `manifests/HEX.json`, `manifests/HEX.file` | manifests and task cards that were looked at, by their digest |
 //! | `locations.json` | what each place held when it was pulled, and where packages were pushed |
 
 use std::{
@@ -37,7 +37,9 @@ const FILES: &str = "files";
 /// The store of a home.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PackageStore {
-    root: PathBuf,
+    pub(crate) root: PathBuf,
+    /// The most bytes that it may hold.
+    pub(crate) most: Option<u64>,
 }
 
 /// What a place held when it was last pulled.
@@ -79,6 +81,15 @@ impl PackageStore {
     pub fn at(root: &Path) -> Self {
         Self {
             root: root.to_owned(),
+            most: None,
+        }
+    }
+
+    /// The same store, which holds at most so many bytes: see [`Self::packages`] for what goes first.
+    pub fn bounded(self, most: u64) -> Self {
+        Self {
+            most: Some(most),
+            ..self
         }
     }
 
@@ -130,17 +141,23 @@ impl PackageStore {
         remove_folder(&partial).map_err(DistributionError::io("remove", &partial))
     }
 
+    /// Removes an unfinished pull that no process writes; false if it stays.
+    pub(crate) fn discard_unused(&self, key: &str) -> bool {
+        let Ok(file) = File::open(self.root.join("locks").join(key)) else {
+            return false;
+        };
+        flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() && self.discard(key).is_ok()
+    }
+
     /// Removes pulls that are unfinished for a week and that no process writes.
     pub(crate) fn discard_stale(&self) {
         let entries = fs::read_dir(self.root.join("partial"));
         for entry in entries.into_iter().flatten().flatten() {
             let age = entry.metadata().and_then(|it| it.modified());
             let is_stale = age.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > STALE));
-            let lock = self.root.join("locks").join(entry.file_name());
-            let Ok(file) = File::open(lock) else { continue };
-            if is_stale && flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            if is_stale && let Ok(key) = entry.file_name().into_string() {
                 // What stays only costs space.
-                let _ = remove_folder(&entry.path());
+                self.discard_unused(&key);
             }
         }
     }
@@ -161,6 +178,24 @@ impl PackageStore {
         let path = self.manifest_file(Digest::hash_bytes(bytes));
         let folder = atomic::parent(&path);
         files::new_folder(folder)
+            .and_then(|()| replace_file(&path, bytes, FileAccess::Owner))
+            .map_err(DistributionError::io("write", &path))
+    }
+
+    fn small_path(&self, digest: Digest) -> PathBuf {
+        self.root.join("manifests").join(format!("{digest}.file"))
+    }
+
+    /// A small file of some package that was looked at before.
+    pub(crate) fn small_file(&self, digest: Digest) -> Option<Vec<u8>> {
+        let bytes = fs::read(self.small_path(digest)).ok()?;
+        (Digest::hash_bytes(&bytes) == digest).then_some(bytes)
+    }
+
+    /// Keeps a small file under its digest.
+    pub(crate) fn keep_small_file(&self, bytes: &[u8]) -> Result<(), DistributionError> {
+        let path = self.small_path(Digest::hash_bytes(bytes));
+        files::new_folder(atomic::parent(&path))
             .and_then(|()| replace_file(&path, bytes, FileAccess::Owner))
             .map_err(DistributionError::io("write", &path))
     }

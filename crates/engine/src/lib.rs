@@ -26,6 +26,7 @@
 
 mod error;
 mod images;
+mod isolation;
 mod loading;
 mod quant;
 mod record;
@@ -38,6 +39,7 @@ use futures::Stream;
 
 pub use error::EngineError;
 pub use images::{GeneratedImage, ImageEngine, ImageLimits, ImageRequest};
+pub use isolation::{EngineIsolation, IsolationLimit};
 pub use loading::{EngineIdentity, EngineSpec, LoadedEngine, ModelLoader};
 pub use quant::{Quant, QuantChoice, megabytes};
 pub use share::FairShareKey;
@@ -190,6 +192,11 @@ pub trait Engine: Send + Sync {
     /// This model as a maker of pictures; `None` if it answers with text. A prompt for a picture is
     /// a [`Prompt::Text`], and may fill the context.
     fn images(&self) -> Option<&dyn ImageEngine> {
+        None
+    }
+
+    /// What confines the process that computes, if it is another than this one.
+    fn isolation(&self) -> Option<EngineIsolation> {
         None
     }
 

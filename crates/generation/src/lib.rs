@@ -16,6 +16,7 @@
 
 mod answer;
 mod canary;
+mod counter;
 mod labels;
 mod memory;
 mod sample;
@@ -24,6 +25,7 @@ mod walk;
 
 pub use answer::{AnswerFeed, answer_channel};
 pub use canary::{adapter_effect, brief_canary_prompts, canary_prompts};
+pub use counter::PromptCounter;
 pub use memory::free_memory;
 pub use sample::{ChosenToken, TokenSampler};
 pub use served::{ServedModel, TokenModel};

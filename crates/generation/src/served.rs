@@ -71,6 +71,27 @@ fn encode(codec: &TextCodec, prompt: &Prompt) -> Result<Vec<u32>, EngineError> {
     }
 }
 
+/// The number of tokens of a prompt.
+pub(crate) async fn count(codec: &Arc<TextCodec>, prompt: &Prompt) -> Result<u64, EngineError> {
+    let (codec, prompt) = (Arc::clone(codec), prompt.clone());
+    // A long prompt takes time, which must not block connections.
+    let encoded = tokio::task::spawn_blocking(move || encode(&codec, &prompt)).await;
+    let encoded = encoded.map_err(|error| EngineError::Failed(error.to_string()))?;
+    Ok(encoded?.len() as u64)
+}
+
+/// The tokens of a prompt and its answer; see [`Engine::tokens`].
+pub(crate) fn tokens(
+    codec: &TextCodec,
+    prompt: &Prompt,
+    answer: &str,
+    ended: bool,
+) -> Option<(Vec<u32>, Vec<u32>)> {
+    let asked = encode(codec, prompt).ok()?;
+    let answer = answer_tokens(codec, prompt, &asked, answer, ended)?;
+    Some((asked, answer))
+}
+
 impl<M: TokenModel> ServedModel<M> {
     fn encode(&self, prompt: &Prompt) -> Result<Vec<u32>, EngineError> {
         encode(&self.codec, prompt)
@@ -143,17 +164,11 @@ impl<M: TokenModel> Engine for ServedModel<M> {
     }
 
     async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, EngineError> {
-        let (codec, prompt) = (Arc::clone(&self.codec), prompt.clone());
-        // A long prompt takes time, which must not block connections.
-        let encoded = tokio::task::spawn_blocking(move || encode(&codec, &prompt)).await;
-        let encoded = encoded.map_err(|error| EngineError::Failed(error.to_string()))?;
-        Ok(encoded?.len() as u64)
+        count(&self.codec, prompt).await
     }
 
     fn tokens(&self, prompt: &Prompt, answer: &str, ended: bool) -> Option<(Vec<u32>, Vec<u32>)> {
-        let asked = self.encode(prompt).ok()?;
-        let answer = answer_tokens(&self.codec, prompt, &asked, answer, ended)?;
-        Some((asked, answer))
+        tokens(&self.codec, prompt, answer, ended)
     }
 
     async fn generate(

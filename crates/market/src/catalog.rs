@@ -20,7 +20,7 @@ use openlora_chain::{
     provider::Chain,
     registry::{AdapterId, shown_id},
 };
-use openlora_core::{Address, Amount};
+use openlora_core::{Address, Amount, calendar::moment};
 use openlora_release::explore::{AdapterView, ExploreQuery, RegistryReport, registered_adapters};
 
 /// The most servers that are asked, in all and of one adapter.
@@ -152,8 +152,11 @@ impl Catalog {
         match reference {
             AdapterReference::Id { id, .. } => registry.routes_by_id(*id).await,
             AdapterReference::Plain(name) | AdapterReference::Registered { name, .. } => {
-                registry.routes_by_name(name).await
+                registry.routes_by_name(name, None).await
             }
+            AdapterReference::Published {
+                name, publisher, ..
+            } => registry.routes_by_name(name, Some(*publisher)).await,
         }
     }
 
@@ -192,8 +195,16 @@ impl Catalog {
         }
     }
 
-    async fn routes_by_name(&self, name: &str) -> Result<Vec<AdapterRoute>, MarketError> {
-        let report = registered_adapters(&self.chain, &ExploreQuery::default()).await?;
+    async fn routes_by_name(
+        &self,
+        name: &str,
+        publisher: Option<Address>,
+    ) -> Result<Vec<AdapterRoute>, MarketError> {
+        let mut report = registered_adapters(&self.chain, &ExploreQuery::default()).await?;
+        if let Some(publisher) = publisher {
+            let publishers = |it: &AdapterView| it.publisher.parse() == Ok(publisher);
+            report.adapters.retain(publishers);
+        }
         let found = self.survey_of(&report, ModelFilter::Named(name)).await;
         let sold = |it: &&SurveyedAdapter| !it.servers.is_empty() && !it.view.paused;
         let sellers: Vec<&SurveyedAdapter> = found.adapters.iter().filter(sold).collect();
@@ -203,10 +214,7 @@ impl Catalog {
             several => Err(MarketError::AmbiguousName {
                 name: name.to_owned(),
                 registry: report.registry,
-                ids: several
-                    .iter()
-                    .map(|it| it.view.adapter_id.clone())
-                    .collect(),
+                namesakes: namesakes(several),
             }),
         }
     }
@@ -257,6 +265,17 @@ impl Catalog {
         };
         (url.to_owned(), asked.await)
     }
+}
+
+/// What tells adapters of one name apart, the one that was registered first at the beginning.
+fn namesakes(several: &[&SurveyedAdapter]) -> Vec<String> {
+    let mut views: Vec<&AdapterView> = several.iter().map(|it| &it.view).collect();
+    views.sort_by_key(|it| it.registered_at);
+    let shown = |it: &&AdapterView| {
+        let since = moment(it.registered_at);
+        format!("{} of {}, registered {since}", it.adapter_id, it.publisher)
+    };
+    views.iter().map(shown).collect()
 }
 
 /// A server's address and answers, or what is wrong with them.

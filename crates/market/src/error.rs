@@ -40,14 +40,16 @@ pub enum MarketError {
         registry: String,
         asked: usize,
     },
+    /// Namesakes are sorted by their registration.
     #[error(
         "{} adapters of the registry {registry} are named {}: {}",
-        ids.len(), clean_line(name), ids.join(", ")
+        namesakes.len(), clean_line(name), some_of(namesakes)
     )]
     AmbiguousName {
         name: String,
         registry: String,
-        ids: Vec<String>,
+        /// Each with its id, its publisher and its age.
+        namesakes: Vec<String>,
     },
     #[error(
         "{server} offers {} and wants {} paid, which is no splitter of a registered release: \
@@ -126,7 +128,13 @@ impl Explain for MarketError {
             | Self::UnknownAdapter { .. }
             | Self::UnknownName { .. } => "`openlora search` lists what can be bought",
             Self::Registry(error) => return error.hint(),
-            Self::AmbiguousName { .. } => "name one by its id: --adapter 0x…",
+            Self::AmbiguousName { name, .. } => {
+                let name = clean_line(name);
+                return Some(format!(
+                    "none of them is preferred, as anyone can register any name; name the one that \
+                     you mean by its publisher, --adapter 0xPUBLISHER/{name}, or by its id"
+                ));
+            }
             Self::ServersDown { .. } => "try again later, or name another server with --url",
             Self::ForeignSplitter { .. } => {
                 "nothing was paid; a call there would pay somebody else than the release says"

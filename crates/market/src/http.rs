@@ -1,20 +1,14 @@
 //! HTTP towards servers. Redirects are not followed, and time and size are bounded. Addresses that
 //! strangers state do not lead into the buyer's own network, unless the chain is a development chain.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use reqwest::{
-    Client, Response, Url,
-    dns::{Addrs, Name, Resolve, Resolving},
-};
+use reqwest::{Client, Response, Url};
 use serde_json::Value;
 
 use crate::error::MarketError;
 use openlora_core::private::{internet::is_of_internet, redact};
+use openlora_distribution::InternetResolver;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -125,7 +119,7 @@ impl MarketHttp {
                 .build()
                 .map_err(|error| MarketError::Client(error.to_string()))
         };
-        let outward = builder().dns_resolver(Arc::new(OutwardResolver));
+        let outward = builder().dns_resolver(Arc::new(InternetResolver));
         Ok(Self {
             local: built(builder().no_proxy())?,
             named: built(builder())?,
@@ -200,21 +194,4 @@ pub(crate) fn broken(error: &reqwest::Error) -> String {
         "broke off"
     };
     what.to_owned()
-}
-
-/// Resolves names to addresses outside the own network only.
-struct OutwardResolver;
-
-impl Resolve for OutwardResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let outward: Vec<SocketAddr> = found.filter(|it| is_of_internet(it.ip())).collect();
-            if outward.is_empty() {
-                let problem = "the name has no address outside the own network";
-                return Err(problem.into());
-            }
-            Ok(Box::new(outward.into_iter()) as Addrs)
-        })
-    }
 }

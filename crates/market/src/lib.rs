@@ -22,6 +22,7 @@ mod proxy;
 mod purchase;
 mod reference;
 mod repeat_payers;
+mod retries;
 mod search;
 
 pub use catalog::{AdapterRoute, Catalog, RegisteredPayee, SurveyedAdapter, SurveyedServer};
@@ -38,4 +39,5 @@ pub use purchase::{
     UnsettledCall,
 };
 pub use reference::AdapterReference;
+pub use retries::{RetryPlan, RetryStep};
 pub use search::{SearchQuery, SearchReport, SearchRow, SearchServer, search};

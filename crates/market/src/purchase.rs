@@ -5,7 +5,7 @@
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use reqwest::{Response, StatusCode, header};
@@ -15,6 +15,7 @@ use crate::{
     catalog::AdapterRoute,
     error::MarketError,
     http::{LARGEST, MarketHttp, ServerAddress, bounded, broken, json},
+    retries::{RetryPlan, RetryStep},
 };
 use openlora_core::{Amount, private::foreign_text::clean_line};
 use openlora_ledger::CallCharge;
@@ -130,6 +131,7 @@ pub struct Buyer {
     own_server: Option<ServerAddress>,
     /// Ids of the calls that this process is paying for now.
     running: Mutex<HashSet<String>>,
+    retries: RetryPlan,
 }
 
 /// An answered call, and its payment where it is not free.
@@ -213,6 +215,7 @@ impl Buyer {
             http,
             own_server,
             running: Mutex::default(),
+            retries: RetryPlan::default(),
         })
     }
 
@@ -435,21 +438,29 @@ impl Buyer {
     }
 
     /// Finds out what calls have cost whose answers were never received: those of a killed process,
-    /// and those whose server was down. The same payments are sent again; nothing is paid anew.
-    /// Returns how many remain open.
+    /// and those whose server was down. The same payments are sent again, ever more rarely and for a
+    /// week; nothing is paid anew. Returns how many remain open.
     ///
     /// # Errors
     ///
     /// The payment store cannot be read.
     pub async fn settle_open(self: &Arc<Self>) -> Result<usize, PayerError> {
         let mut left = 0;
-        for attempt in self.payer.store.attempts()? {
+        let attempts = self.payer.store.attempts()?;
+        let ids = attempts.iter().map(|it| it.order.request_id.clone());
+        let ids: HashSet<String> = ids.collect();
+        self.retries.retain(|id| ids.contains(id));
+        for attempt in attempts {
             let is_ours = attempt.order.caller.is_some()
                 && attempt.chain_id == self.payer.chain.network.chain_id;
             if !is_ours {
                 continue;
             }
             let id = attempt.order.request_id.clone();
+            if self.retries.step(&id, age_of(&attempt), Instant::now()) != RetryStep::Now {
+                left += 1;
+                continue;
+            }
             // What is wrong with one call does not keep the others from being settled.
             let settled = tokio::time::timeout(SETTLE_PATIENCE, self.settle_attempt(attempt)).await;
             match settled {
@@ -459,6 +470,8 @@ impl Buyer {
                     tracing::warn!(%error, request_id = id, "a call was not settled");
                 }
             }
+            let pause = self.retries.failed(&id, Instant::now()).as_secs();
+            tracing::debug!(request_id = id, pause, "a call has no outcome yet");
             left += 1;
         }
         Ok(left)
@@ -508,6 +521,12 @@ impl Buyer {
         };
         Ok(open.settle_late().await)
     }
+}
+
+/// How long ago a call was paid.
+fn age_of(attempt: &PaymentAttempt) -> Duration {
+    let paid = UNIX_EPOCH + Duration::from_millis(attempt.time_ms);
+    SystemTime::now().duration_since(paid).unwrap_or_default()
 }
 
 async fn reply_of(server: &ServerAddress, response: Response) -> ServerReply {

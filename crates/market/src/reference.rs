@@ -1,4 +1,5 @@
-//! How people name an adapter: a server's own name, a name in a registry, or an adapter id.
+//! How people name an adapter: a server's own name, a name in a registry, a publisher's name, or an
+//! adapter id.
 
 use openlora_chain::registry::{AdapterId, parse_id};
 use openlora_core::Address;
@@ -10,6 +11,12 @@ pub enum AdapterReference {
     Plain(String),
     /// `NAME@0xREGISTRY`: what servers of a registered adapter call it.
     Registered { name: String, registry: Address },
+    /// `0xPUBLISHER/NAME`, also with a registry: the adapter of that name that an account registered.
+    Published {
+        name: String,
+        publisher: Address,
+        registry: Option<Address>,
+    },
     /// An adapter id, of the network's registry or of a named one.
     Id {
         id: AdapterId,
@@ -20,26 +27,34 @@ pub enum AdapterReference {
 impl AdapterReference {
     /// Reads a name. A text of no other form is a plain name.
     pub fn parse(text: &str) -> Self {
-        let place = |text: &str| text.starts_with("0x").then(|| text.parse().ok()).flatten();
         if let Some((name, registry)) = text.rsplit_once('@')
-            && let Some(registry) = place(registry)
+            && let Some(registry) = account(registry)
             && !name.is_empty()
         {
-            let registry: Address = registry;
-            return match long_id(name) {
-                Some(id) => Self::Id {
+            return match (long_id(name), published(name)) {
+                (Some(id), _) => Self::Id {
                     id,
                     registry: Some(registry),
                 },
-                None => Self::Registered {
+                (None, Some((publisher, name))) => Self::Published {
+                    name: name.to_owned(),
+                    publisher,
+                    registry: Some(registry),
+                },
+                (None, None) => Self::Registered {
                     name: name.to_owned(),
                     registry,
                 },
             };
         }
-        match long_id(text) {
-            Some(id) => Self::Id { id, registry: None },
-            None => Self::Plain(text.to_owned()),
+        match (long_id(text), published(text)) {
+            (Some(id), _) => Self::Id { id, registry: None },
+            (None, Some((publisher, name))) => Self::Published {
+                name: name.to_owned(),
+                publisher,
+                registry: None,
+            },
+            (None, None) => Self::Plain(text.to_owned()),
         }
     }
 
@@ -60,9 +75,19 @@ impl AdapterReference {
         match self {
             Self::Plain(_) => None,
             Self::Registered { registry, .. } => Some(*registry),
-            Self::Id { registry, .. } => *registry,
+            Self::Id { registry, .. } | Self::Published { registry, .. } => *registry,
         }
     }
+}
+
+fn account(text: &str) -> Option<Address> {
+    text.starts_with("0x").then(|| text.parse().ok()).flatten()
+}
+
+/// A publisher and a name.
+fn published(text: &str) -> Option<(Address, &str)> {
+    let (publisher, name) = text.split_once('/')?;
+    Some((account(publisher)?, name)).filter(|_| !name.is_empty())
 }
 
 /// An id of 64 digits. A decimal number may be a name.

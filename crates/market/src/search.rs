@@ -65,6 +65,10 @@ pub struct SearchRow {
     pub name: Option<String>,
     pub adapter_id: String,
     pub publisher: String,
+    /// When it was registered: Unix time in seconds.
+    pub registered_at: u64,
+    /// How many other adapters of the registry are sold under this name. Anyone can register any name.
+    pub namesakes: usize,
     /// What it was trained for, as its servers state it.
     pub task: Option<String>,
     /// For 1 000 generated tokens, as registered, in base units of a token with six decimals.
@@ -130,6 +134,7 @@ pub async fn search(
         .map(str::to_lowercase)
         .collect();
     let mut adapters: Vec<SurveyedAdapter> = adapters;
+    let sold = sold_names(&adapters);
     adapters.retain(|it| matches(&words, &facts_of(it)));
     resources.retain(|it| matches(&words, &claims_of(it)));
     adapters.sort_by_cached_key(|it| {
@@ -148,7 +153,7 @@ pub async fn search(
     let seen = answered_ms(&query.paid);
     let rows: Vec<_> = adapters
         .iter()
-        .map(|it| completed(http, it, &seen))
+        .map(|it| completed(http, it, &seen, &sold))
         .collect();
     let rows = stream::iter(rows).buffered(AT_ONCE).collect().await;
     problems.sort();
@@ -162,6 +167,15 @@ pub async fn search(
         left_out,
         problems,
     })
+}
+
+/// How many adapters are sold under each name.
+pub(crate) fn sold_names(adapters: &[SurveyedAdapter]) -> BTreeMap<String, usize> {
+    let mut sold = BTreeMap::new();
+    for name in adapters.iter().filter_map(SurveyedAdapter::name) {
+        *sold.entry(name.to_owned()).or_default() += 1;
+    }
+    sold
 }
 
 fn is_registered(resource: &DiscoveredResource, adapters: &[SurveyedAdapter]) -> bool {
@@ -229,6 +243,7 @@ async fn completed(
     http: &MarketHttp,
     adapter: &SurveyedAdapter,
     seen: &BTreeMap<(String, String), u64>,
+    sold: &BTreeMap<String, usize>,
 ) -> SearchRow {
     let view = &adapter.view;
     let release = view.releases.last();
@@ -246,6 +261,11 @@ async fn completed(
         name: adapter.name().map(str::to_owned),
         adapter_id: view.adapter_id.clone(),
         publisher: view.publisher.clone(),
+        registered_at: view.registered_at,
+        namesakes: adapter
+            .name()
+            .and_then(|name| sold.get(name))
+            .map_or(0, |count| count.saturating_sub(1)),
         task: adapter.servers.first().and_then(task_of).map(str::to_owned),
         price: release.map_or_else(|| "0".to_owned(), |it| it.price.clone()),
         smallest_call: adapter.cheapest().map(|it| it.to_string()),

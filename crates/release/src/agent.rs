@@ -13,6 +13,7 @@ use alloy::{
 
 use super::deploy::{CallValue, DeployError, DeployStep, FeeQuote, adapter};
 use openlora_chain::{
+    WalletError,
     provider::Chain,
     registry::{AdapterId, IdentityRegistry, MetadataEntry, shown_id},
     transaction::{TransactionError, TxSender},
@@ -112,19 +113,32 @@ async fn find_agent(
             continue;
         };
         let owner = IdentityRegistry::ownerOfCall { tokenId: agent };
-        let owner = chain.read("owner of the agent", registry, &owner).await?;
+        let owner = chain.read("owner of the agent", registry, &owner).await;
+        // A token that was burned has no owner, and the call reverts.
+        let Some(owner) = unless_reverted(owner)? else {
+            continue;
+        };
         let metadata = IdentityRegistry::getMetadataCall {
             agentId: agent,
             metadataKey: ADAPTER_KEY.to_owned(),
         };
         let stated = chain.read("metadata of the agent", registry, &metadata);
-        let is_it = stated.await? == id_bytes(wish.adapter);
+        let stated = unless_reverted(stated.await)?;
+        let is_it = stated.is_some_and(|it| it == id_bytes(wish.adapter));
         if is_it && Address::from(owner) == wish.account {
             let tx = log.transaction_hash.unwrap_or_default();
             return Ok(Some((agent, tx)));
         }
     }
     Ok(None)
+}
+
+/// What a view function returns; `None` if the contract refuses the call.
+fn unless_reverted<T>(read: Result<T, WalletError>) -> Result<Option<T>, WalletError> {
+    match read {
+        Err(WalletError::Reverted { .. }) => Ok(None),
+        read => read.map(Some),
+    }
 }
 
 /// The block since which openlora's registry has the adapter: no identity of it is older.

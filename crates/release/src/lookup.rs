@@ -1,7 +1,7 @@
 //! Looks up what a registry registers, so that it can be fetched and served: the newest release of
 //! each adapter, from events alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::{primitives::U256, rpc::types::Filter, sol_types::SolEvent};
 
@@ -32,6 +32,8 @@ pub struct RegisteredRelease {
     pub price: u128,
     /// Where the package can be fetched; empty if the publisher states nothing.
     pub uri: String,
+    /// Whom its calls pay.
+    pub splitter: Address,
 }
 
 /// The releases that were read so far; reading goes on where it ended.
@@ -40,6 +42,8 @@ pub struct ReleaseIndex {
     newest: BTreeMap<AdapterId, RegisteredRelease>,
     /// In the order of registration.
     order: Vec<AdapterId>,
+    /// The accounts that may serve an adapter.
+    servers: BTreeMap<AdapterId, BTreeSet<Address>>,
     next_block: u64,
 }
 
@@ -64,6 +68,8 @@ impl ReleaseIndex {
             .event_signature(vec![
                 Registry::AdapterRegistered::SIGNATURE_HASH,
                 Registry::ReleasePublished::SIGNATURE_HASH,
+                Registry::ServerSet::SIGNATURE_HASH,
+                Registry::ServersCleared::SIGNATURE_HASH,
             ]);
         let from = self.next_block.saturating_sub(OVERLAP);
         let logs = chain.logs_in(&filter, from..=height).await?;
@@ -73,6 +79,15 @@ impl ReleaseIndex {
                 publishers.insert(event.id, Address::from(event.publisher));
             } else if let Ok(event) = Registry::ReleasePublished::decode_log(&log.inner) {
                 self.add(&publishers, &event.data);
+            } else if let Ok(event) = Registry::ServerSet::decode_log(&log.inner) {
+                let servers = self.servers.entry(event.id).or_default();
+                let server = Address::from(event.server);
+                match event.authorised {
+                    true => servers.insert(server),
+                    false => servers.remove(&server),
+                };
+            } else if let Ok(event) = Registry::ServersCleared::decode_log(&log.inner) {
+                self.servers.remove(&event.id);
             }
         }
         self.next_block = height.saturating_add(1);
@@ -98,6 +113,7 @@ impl ReleaseIndex {
             manifest_sha256: Digest(event.manifestSha256.0),
             price: event.price,
             uri: event.uri.clone(),
+            splitter: event.splitter.into(),
         };
         self.newest.insert(event.id, release);
     }
@@ -105,6 +121,11 @@ impl ReleaseIndex {
     /// The newest releases, in the order in which their adapters were registered.
     pub fn releases(&self) -> impl Iterator<Item = &RegisteredRelease> {
         self.order.iter().filter_map(|id| self.newest.get(id))
+    }
+
+    /// Whether an account may serve an adapter, as the events state it.
+    pub fn may_serve(&self, id: AdapterId, server: Address) -> bool {
+        self.servers.get(&id).is_some_and(|it| it.contains(&server))
     }
 
     pub fn release(&self, id: AdapterId) -> Option<&RegisteredRelease> {
@@ -121,6 +142,17 @@ pub async fn is_paused(chain: &Chain, id: AdapterId) -> Result<bool, WalletError
     let registry = chain.network.contracts.registry.unwrap_or_default();
     let adapter = deploy::adapter(chain, registry, id).await?;
     Ok(adapter.is_none_or(|it| it.paused))
+}
+
+/// When an adapter was registered: Unix time in seconds; 0 if it is not there.
+///
+/// # Errors
+///
+/// The RPC fails.
+pub async fn registered_at(chain: &Chain, id: AdapterId) -> Result<u64, WalletError> {
+    let registry = chain.network.contracts.registry.unwrap_or_default();
+    let adapter = deploy::adapter(chain, registry, id).await?;
+    Ok(adapter.map_or(0, |it| it.registeredAt.to::<u64>()))
 }
 
 /// The registration of a release that somebody published, with its splitter.

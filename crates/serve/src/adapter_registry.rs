@@ -1,6 +1,7 @@
 //! The served adapters, and the lookup of a request's adapter.
 
 use std::{
+    any::Any,
     fmt,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
@@ -45,6 +46,10 @@ pub struct ServedAdapter {
     pub provenance: Provenance,
     /// The facts that its package states.
     pub profile: AdapterProfile,
+    /// It is for sale and not loaded: a call with a checked payment has it fetched.
+    pub is_announced: bool,
+    /// What must stay as long as it is served, such as the lock on its files.
+    pub kept: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl ServedAdapter {
@@ -120,7 +125,7 @@ impl ServedAdapter {
             pricing["currency"] = json!(currency.symbol);
             pricing["decimals"] = json!(currency.decimals);
         }
-        let mut model = json!({
+        let mut entry = json!({
             "id": self.name,
             "object": "model",
             "created": self.created,
@@ -136,9 +141,15 @@ impl ServedAdapter {
             "pricing": pricing,
         });
         if let Some(images) = self.engine.images() {
-            model["images"] = images_json(&images.image_limits());
+            entry["images"] = images_json(&images.image_limits());
         }
-        model
+        if self.is_announced {
+            entry["loaded"] = json!(false);
+        }
+        if let Some(isolation) = self.engine.isolation() {
+            entry["isolation"] = json!(isolation);
+        }
+        entry
     }
 }
 

@@ -13,6 +13,7 @@ use super::{
     intake::CallIntake,
     listing::listing,
     meter::{Admission, CallReservation, ReservedCall},
+    on_demand_loading::find_or_fetch,
     payment::unpaid_at,
     request_id::RequestId,
 };
@@ -102,12 +103,24 @@ impl AppState {
             is_limited: self.refused.is_limited(intake.address),
             ..self.meter.presenter(&intake.id, intake.retry_address)
         };
-        let sale = intake.sale(work, media_type, presenter);
-        let priced = |why| unpaid_at(why, &sales.currency, sale.quote);
-        let Some(payment) = &intake.payment else {
-            return Err(priced(sales.gateway.terms(&sale)));
+        let mut sale = intake.sale(work, media_type, presenter);
+        let Some(payment) = intake.payment.clone() else {
+            return Err(unpaid_at(
+                sales.gateway.terms(&sale),
+                &sales.currency,
+                sale.quote,
+            ));
         };
-        let mut guard = match sales.gateway.open(&sale, payment).await {
+        let mut opened = sales.gateway.open(&sale, &payment).await;
+        if intake.adapter.is_announced && opened.is_ok() {
+            // The payment is good, so the adapter is fetched for it. Its channel is free meanwhile.
+            drop(opened);
+            intake.adapter = find_or_fetch(self, &intake.adapter.name).await?;
+            sale = intake.sale(work, media_type, sale.presenter);
+            opened = sales.gateway.open(&sale, &payment).await;
+        }
+        let priced = |why| unpaid_at(why, &sales.currency, sale.quote);
+        let mut guard = match opened {
             Ok(guard) => guard,
             Err(PaymentDemand::Used {
                 request_id,

@@ -14,7 +14,7 @@ use super::{
     connections::Connection,
     fingerprint::RequestFingerprint,
     gate::draining,
-    on_demand_loading::find_or_fetch,
+    on_demand_loading::find_or_announced,
     payment,
     request_id::RequestId,
     wire::{fields::BodyFields, problems::BodyProblems},
@@ -102,7 +102,7 @@ impl CallIntake {
         };
         let adapter = match (unnamed, fields.required_string("model")) {
             (Some(adapter), _) => Ok(adapter),
-            (None, Ok(name)) => find_or_fetch(app, name).await,
+            (None, Ok(name)) => find_or_announced(app, name).await,
             (None, Err(refusal)) => Err(refusal),
         };
         let adapter = adapter.map_err(|refusal| problems(&fields).with_model(refusal))?;

@@ -1,7 +1,8 @@
 //! Adapters that are fetched when they are first called: which names are on the way, which were
 //! refused lately, and which of the fetched ones were called last.
 //!
-//! Anyone can ask for any name. So names that led to nothing are remembered for a while, few are
+//! Where calls are paid, only a call whose payment was checked has its adapter fetched. Where they are
+//! free, anyone can ask for any name. So names that led to nothing are remembered for a while, few are
 //! fetched at a time, few may wait, and few stay loaded.
 
 use std::{
@@ -14,7 +15,7 @@ use std::{
 use axum::http::StatusCode;
 use tokio::sync::{Semaphore, watch};
 
-use super::api_error::ApiError;
+use super::{adapter_registry::ServedAdapter, api_error::ApiError};
 use openlora_core::error::{ExitClass, Failure};
 
 /// Longest name of a model in bytes.
@@ -38,6 +39,22 @@ pub trait AdapterFinder: Send + Sync {
     ///
     /// It cannot be fetched, or must not be served.
     async fn fetch(&self, name: &str) -> Result<Option<PathBuf>, Failure>;
+
+    /// What is sold under a name, without fetching it: enough to state the terms of a call and to check
+    /// its payment. `None` if nothing is.
+    ///
+    /// # Errors
+    ///
+    /// The name stands for several adapters.
+    async fn announced(&self, name: &str) -> Result<Option<Arc<ServedAdapter>>, Failure> {
+        let _ = name;
+        Ok(None)
+    }
+
+    /// Everything that is sold and can be fetched.
+    async fn listed(&self) -> Vec<Arc<ServedAdapter>> {
+        Vec::new()
+    }
 }
 
 /// Bounds of what callers can have fetched.

@@ -15,6 +15,28 @@ use openlora_core::error::Failure;
 /// Time for one fetch.
 const LONGEST_FETCH: Duration = Duration::from_secs(15 * 60);
 
+/// The adapter of that name, as far as it must be known before the payment of a call is checked: one that
+/// is served, or one that is for sale. Where calls are free, one that is not served is fetched.
+pub async fn find_or_announced(app: &AppState, name: &str) -> Result<Arc<ServedAdapter>, ApiError> {
+    let (Some(on_demand), Some(_)) = (&app.on_demand, &app.sales) else {
+        return find_or_fetch(app, name).await;
+    };
+    let unknown = match app.adapters.find(name) {
+        Ok(adapter) => {
+            on_demand.touch(name);
+            return Ok(adapter);
+        }
+        Err(unknown) => unknown,
+    };
+    if !is_model_name(name) {
+        return Err(unknown);
+    }
+    match on_demand.finder.announced(name).await {
+        Ok(announced) => announced.ok_or(unknown),
+        Err(failure) => Err(not_fetched(name, &failure)),
+    }
+}
+
 /// The adapter of that name. If it may be fetched, the call waits for it; the fetch goes on if the
 /// caller leaves.
 pub async fn find_or_fetch(app: &AppState, name: &str) -> Result<Arc<ServedAdapter>, ApiError> {

@@ -75,6 +75,23 @@ impl CheckpointKey {
         Ok(key)
     }
 
+    /// The key in a file, which is made if there is none. Of two processes that make it at the same
+    /// time, both get the one that is kept.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read or created, or the file holds no key.
+    pub fn open_or_create(path: &Path, origin: Option<&str>) -> Result<Self, TlogError> {
+        match Self::open(path) {
+            Err(TlogError::NoKey { .. }) => {}
+            found => return found,
+        }
+        match Self::create(path, origin) {
+            Err(TlogError::Io { .. }) if path.exists() => Self::open(path),
+            made => made,
+        }
+    }
+
     /// The key in a file.
     ///
     /// # Errors

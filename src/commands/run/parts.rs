@@ -3,7 +3,6 @@
 
 use std::{
     fs,
-    io::ErrorKind,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
@@ -11,14 +10,20 @@ use std::{
 use tempfile::TempDir;
 
 use super::{ContainerRequest, server_arguments};
-use crate::commands::{CommandContext, named_paths, serve::as_model_id, verify};
+use crate::commands::{
+    CommandContext,
+    jail_parts::{program_binds, share},
+    named_paths,
+    serve::as_model_id,
+    verify,
+};
 use openlora_container::{
-    BASE, PACKAGE, PROGRAM, SOCKET, SOCKET_DIR, elf,
+    BASE, PACKAGE, PROGRAM, SOCKET, SOCKET_DIR,
     folders::open_folder,
     image,
     inside::JailedProgram,
     jail::{BindMount, JailSpec},
-    limits::{CONTAINER_USER, ResourceLimits},
+    limits::ResourceLimits,
     unpack::{is_layout, unpack},
 };
 use openlora_core::{
@@ -136,20 +141,6 @@ fn program_arguments(layout: &Path, entrypoint: Vec<String>) -> Result<Vec<Strin
     }
 }
 
-/// This program and the libraries that it needs.
-fn program_binds(own: &Path) -> Result<Vec<BindMount>, Failure> {
-    let bytes = fs::read(own).map_err(|error| Failure::io("read", own, &error))?;
-    let program = elf::read(own, &bytes)?;
-    let mut binds = vec![(PathBuf::from(PROGRAM), own.to_owned())];
-    binds.extend(image::libraries(own, &program)?);
-    let binds = binds.into_iter().map(|(target, source)| BindMount {
-        source: fs::canonicalize(&source).unwrap_or(source),
-        target,
-        writable: false,
-    });
-    Ok(binds.collect())
-}
-
 /// The files of a package that is checked where it lies afterwards, so that nothing can change in
 /// between.
 fn copy_package(package: &Package, root: &Path) -> Result<(), Failure> {
@@ -198,20 +189,4 @@ fn base(
         writable: false,
     };
     Ok(Some((bind, target)))
-}
-
-/// Gives the folder of the socket to the user of the inside, if this one may.
-fn share(folder: &Path) -> Result<(), Failure> {
-    match std::os::unix::fs::chown(folder, Some(CONTAINER_USER), Some(CONTAINER_USER)) {
-        // A user without that right is the user of the inside.
-        Err(error)
-            if !matches!(
-                error.kind(),
-                ErrorKind::PermissionDenied | ErrorKind::InvalidInput
-            ) =>
-        {
-            Err(Failure::io("share", folder, &error))
-        }
-        _ => Ok(()),
-    }
 }

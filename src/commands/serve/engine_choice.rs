@@ -191,6 +191,16 @@ impl ChosenEngine {
         Self::new(EngineKind::Native, quant, limits)
     }
 
+    /// The engine inside of a worker, as its server has chosen it.
+    pub fn for_worker(kind: EngineKind, quant: Quant, concurrent: usize, parallel: usize) -> Self {
+        let limits = CallLimits {
+            concurrent: Some(concurrent),
+            parallel,
+            adapter_bytes: None,
+        };
+        Self::new(kind, quant, limits)
+    }
+
     fn new(kind: EngineKind, quant: Quant, limits: CallLimits) -> Self {
         let CallLimits {
             concurrent,

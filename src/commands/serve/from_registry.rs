@@ -2,28 +2,37 @@
 //! against the chain, and remembers who is paid for it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use super::{
+    fetched::{FetchedRelease, FetchedReleases},
+    hosting::{AdapterHost, AnnouncedAdapter},
+};
 use crate::commands::{CommandContext, distribution, network, verify::ExpectedRelease};
-use openlora_chain::provider::Chain;
+use openlora_chain::{provider::Chain, registry::shown_id};
 use openlora_core::{
-    Address, Amount,
+    Address,
     error::{ExitClass, Failure},
     private::foreign_text::clean_line,
 };
 use openlora_distribution::{PackageLocation, PullLimits, PullProgress};
-use openlora_ledger::{PriceList, event::ReleaseDeployment};
 use openlora_package::policy::VerificationPolicy;
 use openlora_release::lookup::{RegisteredRelease, registered_release};
-use openlora_runtime::registry_packages::{RegistryModel, RegistryPackageError, RegistryPackages};
-use openlora_serve::on_demand::{AdapterFinder, OnDemandAdapters, OnDemandLimits};
+use openlora_runtime::{
+    daily_bytes::DailyBytes,
+    registry_packages::{RegistryModel, RegistryPackageError, RegistryPackages, model_id},
+};
+use openlora_serve::{
+    ServedAdapter,
+    on_demand::{AdapterFinder, OnDemandAdapters, OnDemandLimits},
+};
 
 /// The word for the network's own registry.
 const NETWORK: &str = "network";
@@ -39,55 +48,11 @@ const SLOWEST: u64 = 1 << 20;
 
 const DAY: u64 = 24 * 3600;
 
-/// Decimals of the registry's prices.
-const PRICE_DECIMALS: u32 = 6;
+/// How long what can be sold is taken for current.
+const CURRENT: Duration = Duration::from_secs(10);
 
-/// A fetched release: who is paid, and what its publisher asks.
-#[derive(Clone, Debug)]
-pub(super) struct FetchedRelease {
-    pub deployment: ReleaseDeployment,
-    /// Per 1 000 generated tokens, or per picture, in base units of a token with six decimals.
-    pub price: u128,
-}
-
-/// The releases that were fetched, by the folders of their packages. Cheap to clone.
-#[derive(Clone, Debug, Default)]
-pub(super) struct FetchedReleases(Arc<Mutex<BTreeMap<PathBuf, FetchedRelease>>>);
-
-impl FetchedReleases {
-    pub fn get(&self, dir: &Path) -> Option<FetchedRelease> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(dir).cloned()
-    }
-
-    fn put(&self, dir: PathBuf, release: FetchedRelease) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(dir, release);
-    }
-}
-
-impl FetchedRelease {
-    /// The server's prices, of which generated tokens, or pictures, cost at least what the publisher
-    /// asks.
-    pub fn prices(&self, prices: PriceList, decimals: u8, makes_pictures: bool) -> PriceList {
-        let decimals = u32::from(decimals);
-        let scale = 10u128.saturating_pow(decimals.abs_diff(PRICE_DECIMALS));
-        let asked = match decimals < PRICE_DECIMALS {
-            true => self.price.div_ceil(scale),
-            false => self.price.saturating_mul(scale),
-        };
-        match makes_pictures {
-            true => PriceList {
-                image: prices.image.max(Amount(asked)),
-                ..prices
-            },
-            false => PriceList {
-                completion: prices.completion.max(Amount(asked)),
-                ..prices
-            },
-        }
-    }
-}
+/// Bytes of a package besides the files that its manifest names: the manifest and both signatures.
+const OWN_FILES: u64 = 3 << 20;
 
 /// Whether the registry is served, and from where.
 ///
@@ -136,6 +101,27 @@ pub(super) struct RegistryFinder {
     packages: RegistryPackages,
     fetched: FetchedReleases,
     budget: DailyBytes,
+    host: Arc<AdapterHost>,
+    announced: RwLock<Announcements>,
+    /// When that was read.
+    read_at: tokio::sync::Mutex<Option<Instant>>,
+}
+
+/// What is sold and can be fetched, by the name that it is sold under.
+#[derive(Default)]
+struct Announcements {
+    adapters: BTreeMap<String, Arc<ServedAdapter>>,
+    /// Names that several adapters have.
+    shared: BTreeSet<String>,
+}
+
+/// How the registry is served.
+pub(super) struct RegistryServing {
+    pub chain: Chain,
+    pub fetched: FetchedReleases,
+    pub host: Arc<AdapterHost>,
+    /// The account that serves, if calls are paid.
+    pub account: Option<Address>,
 }
 
 impl RegistryFinder {
@@ -146,8 +132,7 @@ impl RegistryFinder {
     /// A setting is wrong, or no HTTP client can be made.
     pub fn open(
         context: &CommandContext,
-        chain: Chain,
-        fetched: FetchedReleases,
+        serving: RegistryServing,
     ) -> Result<OnDemandAdapters, Failure> {
         let settings = &context.settings.serve;
         let publishers = settings.registry_publishers.iter().map(|text| {
@@ -156,18 +141,22 @@ impl RegistryFinder {
                 Failure::new(ExitClass::Usage, message)
             })
         });
-        let packages = RegistryPackages::new(
-            chain,
+        let mut packages = RegistryPackages::new(
+            serving.chain,
             distribution::fetcher(context)?,
-            distribution::store(context),
+            distribution::store(context)?,
             distribution::limits(context),
             publishers.collect::<Result<_, _>>()?,
         )?;
+        packages.server = serving.account;
         let finder = Self {
             context: context.clone(),
             packages,
-            fetched,
-            budget: DailyBytes::new(settings.registry_daily),
+            fetched: serving.fetched,
+            budget: DailyBytes::open(context.dirs.fetched_bytes(), settings.registry_daily),
+            host: serving.host,
+            announced: RwLock::default(),
+            read_at: tokio::sync::Mutex::default(),
         };
         let limits = OnDemandLimits {
             adapters: settings.registry_adapters,
@@ -177,19 +166,83 @@ impl RegistryFinder {
         Ok(OnDemandAdapters::new(Arc::new(finder), limits))
     }
 
+    /// Reads what can be sold, unless that was done a moment ago. A publisher whose place does not answer
+    /// costs a bounded time, and not again for a while.
+    async fn refresh(&self) {
+        let mut read_at = self.read_at.lock().await;
+        if read_at.is_some_and(|at| at.elapsed() < CURRENT) {
+            return;
+        }
+        match self.read_announcements().await {
+            Ok(read) => {
+                *self
+                    .announced
+                    .write()
+                    .unwrap_or_else(PoisonError::into_inner) = read;
+            }
+            Err(failure) => self.context.printer.warn(format!(
+                "what the registry sells was not read: {}",
+                failure.message
+            )),
+        }
+        *read_at = Some(Instant::now());
+    }
+
+    async fn read_announcements(&self) -> Result<Announcements, Failure> {
+        let mut read = Announcements::default();
+        let available = self.packages.available().await?;
+        let mut names: BTreeMap<String, usize> = BTreeMap::new();
+        for manifest in available
+            .iter()
+            .filter_map(|(_, manifest)| manifest.as_ref())
+        {
+            *names.entry(model_id(&manifest.name)).or_default() += 1;
+        }
+        for (release, manifest) in &available {
+            let card = match manifest {
+                Some(manifest) => self.packages.task_card(release, manifest).await,
+                None => None,
+            };
+            let id = shown_id(release.adapter_id);
+            let name = manifest.as_ref().map(|it| model_id(&it.name));
+            let alone = name.filter(|name| names.get(name) == Some(&1));
+            for name in alone.into_iter().chain([id]) {
+                let one = AnnouncedAdapter {
+                    name: name.clone(),
+                    release,
+                    card: card.clone(),
+                };
+                let adapter = Arc::new(self.host.announced(one)?);
+                read.adapters.insert(name, adapter);
+            }
+        }
+        let shared = names.into_iter().filter(|(_, count)| *count > 1);
+        read.shared = shared.map(|(name, _)| name).collect();
+        Ok(read)
+    }
+
+    fn announcement(&self, name: &str) -> Option<Arc<ServedAdapter>> {
+        let announced = self
+            .announced
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        announced.adapters.get(name).cloned()
+    }
+
     async fn bring(&self, release: &RegisteredRelease) -> Result<PathBuf, Failure> {
         let limits = self.packages.limits;
         let is_here = self.packages.store.contains(release.manifest_sha256);
-        let left = match is_here {
-            true => limits.total,
-            false => self.budget.left(today())?,
+        let reserved = match is_here {
+            true => None,
+            false => Some(self.budget.reserve(today(), self.size_of(release))?),
         };
+        let most = reserved.as_ref().map_or(limits.total, |it| it.bytes);
         let expected: ExpectedRelease =
             distribution::registered(&self.packages.chain, release).await?;
         let policy = VerificationPolicy::default();
         let (done, whole) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
         let limits = PullLimits {
-            total: limits.total.min(left),
+            total: limits.total.min(most),
             ..limits
         };
         let check = |dir: &Path| distribution::check(&self.context, dir, &policy, &expected);
@@ -212,7 +265,10 @@ impl RegistryFinder {
             _ => done.into_inner(),
         };
         let archived = self.packages.fetcher.http.take_archived();
-        self.budget.spend(today(), archived.saturating_add(files));
+        if let Some(reserved) = reserved {
+            self.budget
+                .settle(reserved, archived.saturating_add(files))?;
+        }
         let dir = pulled?.dir;
         let package = tokio::task::block_in_place(|| openlora_package::read(&dir))?;
         let deployment = registered_release(&self.packages.chain, &package, release).await?;
@@ -220,6 +276,14 @@ impl RegistryFinder {
         self.fetched
             .put(dir.clone(), FetchedRelease { deployment, price });
         Ok(dir)
+    }
+
+    /// The most bytes that fetching a release takes: what its manifest says, if that is known.
+    fn size_of(&self, release: &RegisteredRelease) -> u64 {
+        let manifest = self.packages.store.manifest(release.manifest_sha256);
+        let sizes = manifest.map(|it| it.files.iter().map(|file| file.size.0).sum::<u64>());
+        let most = self.packages.limits.total;
+        sizes.map_or(most, |sum| sum.saturating_add(OWN_FILES).min(most))
     }
 }
 
@@ -239,6 +303,50 @@ impl AdapterFinder for RegistryFinder {
         ));
         Ok(Some(dir))
     }
+
+    async fn announced(&self, name: &str) -> Result<Option<Arc<ServedAdapter>>, Failure> {
+        if let Some(known) = self.announcement(name) {
+            return Ok(Some(known));
+        }
+        self.refresh().await;
+        if let Some(known) = self.announcement(name) {
+            return Ok(Some(known));
+        }
+        let is_shared = {
+            let announced = self
+                .announced
+                .read()
+                .unwrap_or_else(PoisonError::into_inner);
+            announced.shared.contains(name)
+        };
+        // Says which ones have the name.
+        match is_shared {
+            true => match self.packages.find(&RegistryModel::from(name)).await {
+                Ok(_) => Ok(None),
+                Err(error) => Err(error.into()),
+            },
+            false => Ok(None),
+        }
+    }
+
+    async fn listed(&self) -> Vec<Arc<ServedAdapter>> {
+        self.refresh().await;
+        let announced = self
+            .announced
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let listed = announced.adapters.values();
+        // An adapter that has a name of its own is listed by that.
+        let named: BTreeSet<&str> = listed
+            .clone()
+            .filter(|it| !it.name.starts_with("0x"))
+            .map(|it| it.digest.as_str())
+            .collect();
+        let is_shown = |it: &&Arc<ServedAdapter>| {
+            !it.name.starts_with("0x") || !named.contains(it.digest.as_str())
+        };
+        listed.filter(is_shown).cloned().collect()
+    }
 }
 
 /// Ends when a fetch makes too little progress: it keeps others from being fetched.
@@ -253,51 +361,6 @@ async fn stalled(done: &AtomicU64, whole: &AtomicU64) {
             return;
         }
         (before, window) = (now, WINDOW);
-    }
-}
-
-/// Bytes that calls may have fetched in a day (UTC).
-struct DailyBytes {
-    most: u64,
-    spent: Mutex<SpentBytes>,
-}
-
-#[derive(Default)]
-struct SpentBytes {
-    day: u64,
-    bytes: u64,
-}
-
-impl DailyBytes {
-    fn new(most: u64) -> Self {
-        Self {
-            most,
-            spent: Mutex::default(),
-        }
-    }
-
-    fn left(&self, day: u64) -> Result<u64, Failure> {
-        let spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        let bytes = if spent.day == day { spent.bytes } else { 0 };
-        match self.most.saturating_sub(bytes) {
-            0 => {
-                let message = format!(
-                    "{bytes} bytes were fetched for calls today, and `serve.registry_daily` allows \
-                     {}",
-                    self.most
-                );
-                Err(Failure::new(ExitClass::Network, message))
-            }
-            left => Ok(left),
-        }
-    }
-
-    fn spend(&self, day: u64, bytes: u64) {
-        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        if spent.day != day {
-            *spent = SpentBytes { day, bytes: 0 };
-        }
-        spent.bytes = spent.bytes.saturating_add(bytes);
     }
 }
 

@@ -10,21 +10,27 @@ use super::{
     adapter_in,
     bases::{PictureShelf, ServedBases, TextBase, makes_pictures},
     engine_choice::EngineKind,
+    fetched::{FetchedReleases, priced},
     folder::NamedFolder,
-    from_registry::FetchedReleases,
 };
 use crate::commands::{CommandContext, notices, project};
 use openlora_attribution::Provenance;
 use openlora_core::error::Failure;
+use openlora_distribution::PackageStore;
 use openlora_engine::{Engine, EngineIdentity, EngineSpec};
+use openlora_generation::PromptCounter;
 use openlora_influence::SketchBases;
 use openlora_ledger::event::SplitRead;
-use openlora_model::adapter::LoraAdapter;
+use openlora_model::{
+    adapter::{LoraAdapter, TaskCard},
+    dataset::Task,
+};
+use openlora_release::lookup::RegisteredRelease;
 use openlora_runtime::{
     paid_serving::{ChosenAdapter, PaidServing},
     profile, provenance,
 };
-use openlora_serve::{AdapterLoader, ServedAdapter};
+use openlora_serve::{AdapterLoader, AdapterProfile, ServedAdapter};
 
 /// The bases, and what the adapters on them have in common.
 pub(super) struct AdapterHost {
@@ -34,6 +40,10 @@ pub(super) struct AdapterHost {
     selling: Option<Arc<PaidServing>>,
     sketch_bases: SketchBases,
     fetched: FetchedReleases,
+    /// The packages that were pulled.
+    store: PackageStore,
+    /// Counts prompts of adapters that are not loaded.
+    counter: Option<PromptCounter>,
 }
 
 impl AdapterHost {
@@ -48,12 +58,26 @@ impl AdapterHost {
             selling,
             sketch_bases: SketchBases::default(),
             fetched: FetchedReleases::default(),
+            store: PackageStore::at(&context.dirs.packages()),
+            counter: None,
         }
     }
 
     /// With the releases that are fetched while the server runs.
-    pub fn with_fetched(self, fetched: FetchedReleases) -> Self {
-        Self { fetched, ..self }
+    ///
+    /// # Errors
+    ///
+    /// The base has no tokenizer.
+    pub fn with_fetched(self, fetched: FetchedReleases) -> Result<Self, Failure> {
+        let open = |text: &TextBase| {
+            PromptCounter::open(&text.base.id, &text.base, text.base.config.max_positions)
+        };
+        let counter = self.bases.text.as_ref().map(open).transpose()?;
+        Ok(Self {
+            fetched,
+            counter,
+            ..self
+        })
     }
 
     /// The adapters that a server starts with.
@@ -138,8 +162,9 @@ impl AdapterHost {
             let prices = selling.prices();
             let asked = self.fetched.get(&adapter.dir);
             let decimals = selling.sales.currency.decimals;
-            asked.map_or(prices, |it| it.prices(prices, decimals, pictures))
+            asked.map_or(prices, |it| priced(prices, it.price, decimals, pictures))
         });
+        let kept = self.store.hold_dir(&adapter.dir)?;
         Ok(ServedAdapter {
             name,
             version,
@@ -152,10 +177,65 @@ impl AdapterHost {
             prices: prices.unwrap_or_default(),
             provenance: origin.provenance,
             profile: profile::read_profile(&adapter),
+            is_announced: false,
+            kept: kept.map(|hold| Arc::new(hold) as _),
             identity: hosted.identity,
             engine: hosted.engine,
         })
     }
+
+    /// What is sold before it is fetched: the adapter as its publisher has registered it.
+    ///
+    /// # Errors
+    ///
+    /// The base has no tokenizer.
+    pub fn announced(&self, one: AnnouncedAdapter<'_>) -> Result<ServedAdapter, Failure> {
+        let AnnouncedAdapter {
+            name,
+            release,
+            card,
+        } = one;
+        let digest = release.manifest_sha256.to_string();
+        let prices = self.selling.as_ref().map(|selling| {
+            selling.announce_adapter(&digest, release.splitter);
+            let pictures = card.as_ref().is_some_and(|card| card.task == Task::Image);
+            let decimals = selling.sales.currency.decimals;
+            priced(selling.prices(), release.price, decimals, pictures)
+        });
+        let TextBase { base, engine } = self.bases.text()?;
+        let context = base.config.max_positions;
+        let counter = match &self.counter {
+            Some(counter) => counter.of(&name, context),
+            None => PromptCounter::open(&name, base, context)?,
+        };
+        Ok(ServedAdapter {
+            version: digest.chars().take(12).collect(),
+            digest,
+            base_id: base.id.clone(),
+            base_digest: base.digest.clone(),
+            task: card.map(|card| card.task),
+            temperature: self.context.settings.serve.temperature,
+            created: now(),
+            prices: prices.unwrap_or_default(),
+            provenance: Provenance::default(),
+            profile: AdapterProfile::default(),
+            is_announced: true,
+            kept: None,
+            identity: EngineIdentity {
+                engine: engine.kind.name().to_owned(),
+                weights: engine.quant.to_string(),
+            },
+            engine: Arc::new(counter),
+            name,
+        })
+    }
+}
+
+/// An adapter that is for sale and not here.
+pub(super) struct AnnouncedAdapter<'a> {
+    pub name: String,
+    pub release: &'a RegisteredRelease,
+    pub card: Option<TaskCard>,
 }
 
 impl AdapterHost {

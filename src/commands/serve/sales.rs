@@ -100,10 +100,30 @@ pub(super) async fn open(
             transparency: Some(transparency.clone()),
         },
         catalogue: context.dirs.resource_catalogue(),
-        public_url: public_url(context)?,
+        public_url: announced_url(context)?,
         listener,
     };
     plan.open(chosen).await
+}
+
+/// The address that the account states on the chain: it costs gas, and everybody reads it. So a project
+/// file, which may be another's, does not decide it.
+fn announced_url(context: &CommandContext) -> Result<Option<String>, Failure> {
+    let url = public_url(context)?;
+    if let Some(url) = &url
+        && !context.settings.is_own("serve.public_url")
+    {
+        let file = context.settings.project_file.clone().unwrap_or_default();
+        context.printer.warn(format!(
+            "{}: `serve.public_url` of a project file is not stated on the chain",
+            file.display()
+        ));
+        context.printer.hint(format!(
+            "if buyers are to look this server up: openlora config set --user serve.public_url {url}"
+        ));
+        return Ok(None);
+    }
+    Ok(url)
 }
 
 /// The terms that are the same on every chain. Amounts are in the home chain's token.

@@ -27,6 +27,8 @@ const LIMITS: &[(&str, Option<&str>)] = &[
     ("serve.registry_adapters", None),
     ("serve.registry_daily", None),
     ("serve.registry_pulls", None),
+    ("serve.worker_memory", None),
+    ("serve.worker_pids", None),
 ];
 
 /// Settings that a project file may set only if the user has not.
@@ -37,13 +39,18 @@ const CHOICES: &[&str] = &[
 ];
 
 /// Lists that a project file may only shorten.
-const LISTS: &[&str] = &["search.discovery", "serve.origins", "serve.trusted_proxies"];
+const LISTS: &[&str] = &[
+    "search.discovery",
+    "serve.origins",
+    "serve.trusted_proxies",
+    "serve.worker_waive",
+];
 
 /// Lists of those that are allowed, all when unset: a project file may only leave some out.
 const ADMISSIONS: &[&str] = &["serve.registry_publishers"];
 
 /// Settings that a project file may only move towards the first of their words.
-const GRADES: &[&str] = &["serve.facilitator"];
+const GRADES: &[&str] = &["serve.facilitator", "serve.isolate"];
 
 /// The element of a list that stands for all others.
 const ALL: &str = "*";

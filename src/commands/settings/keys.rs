@@ -5,8 +5,8 @@ use std::{path::PathBuf, time::Duration};
 
 use super::{
     typed::{
-        ContractPayerPolicy, EnginePreference, FacilitatorChoice, IndexMethodChoice, StatedSetting,
-        field,
+        ContractPayerPolicy, EnginePreference, FacilitatorChoice, IndexMethodChoice,
+        IsolationScope, StatedSetting, field,
     },
     value::{NetworkEntry, SettingKind, SourceEntry, Values},
 };
@@ -158,6 +158,12 @@ settings! {
         max_package: u64 = integer(1, LARGE), Some("17179869184"), "largest package in bytes";
     }
 
+    /// The packages that were pulled.
+    store: StoreSettings {
+        max_bytes: u64 = integer(1, LARGE), Some("68719476736"),
+            "bytes that pulled packages may take; those that nothing uses or keeps go, least recently used first; only the user's own settings count";
+    }
+
     /// Which account signs.
     wallet: WalletSettings {
         account: Option<String> = SettingKind::Text, None, "account that signs; the only one when unset";
@@ -267,6 +273,16 @@ settings! {
             "name of a served content filter that reads prompts for pictures before anything is charged; every prompt is answered when unset";
         prompt_filter_labels: Vec<String> = SettingKind::List, None,
             "labels of that filter whose prompts are refused; all but the one for harmless text when unset";
+        isolate: IsolationScope = IsolationScope::KIND, Some("\"off\""),
+            "which adapters run in jailed processes of their own: those of others (pulled packages, the registry's), all, or none";
+        worker_memory: u64 = integer(16_777_216, LARGE), Some("4294967296"),
+            "bytes of memory of such a process";
+        worker_cpus: Option<f64> = number(0.01, 4096.0), None,
+            "processors of such a process; all when unset";
+        worker_pids: u32 = integer(16, 65_536), Some("512"),
+            "processes and threads of such a process";
+        worker_waive: Vec<String> = SettingKind::List, None,
+            "limits of such a process that may be missing, by their names; without that a missing one is an error";
         max_concurrent: Option<usize> = integer(1, 4096), None,
             "calls generating at once; 4 with mistral.rs and 32 with the native engine when unset";
         attribution_queue: usize = integer(1, LARGE), Some("16384"),

@@ -15,7 +15,8 @@ pub use files::{SettingsError, closest, discover_dirs, find_project_file, parse,
 pub use keys::{KEYS, ProjectSettings, SettingKey, Settings, variable_of};
 pub use resolve::{SettingLayers, SettingOverride, default_of};
 pub use typed::{
-    ContractPayerPolicy, EnginePreference, FacilitatorChoice, IndexMethodChoice, StatedSetting,
+    ContractPayerPolicy, EnginePreference, FacilitatorChoice, IndexMethodChoice, IsolationScope,
+    StatedSetting,
 };
 pub use value::{
     NetworkEntry, NetworkValue, SettingKind, SettingOrigin, SettingValue, SourceEntry,

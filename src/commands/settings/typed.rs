@@ -230,6 +230,16 @@ choice! {
 }
 
 choice! {
+    /// Which adapters run in processes of their own, the safest first.
+    IsolationScope {
+        All = "all",
+        /// Those of other people: pulled packages, and what the registry registers.
+        Others = "others",
+        Off = "off"
+    }
+}
+
+choice! {
     /// What becomes of payments that a contract's code decides about (ERC-1271).
     ContractPayerPolicy {
         Refuse = "refuse",

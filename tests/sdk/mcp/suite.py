@@ -1,6 +1,7 @@
 """The MCP client of PyPI, which buys from an adapter as a tool.
 
-Usage: suite.py MODEL stdio COMMAND | suite.py MODEL poor COMMAND | suite.py MODEL url URL
+Usage: suite.py MODEL stdio COMMAND | suite.py MODEL poor COMMAND | suite.py MODEL text COMMAND |
+suite.py MODEL url URL
 COMMAND is JSON: args, cwd and env of `openlora mcp`. Prints one line per check and exits 1 at the first
 difference.
 """
@@ -78,8 +79,24 @@ async def over_budget(client):
     assert "of the 0.0001 dUSD a day" in text(result), result
 
 
+async def continued(client):
+    tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+    own = tools[f"ask_{model}"]
+    assert own.description.startswith("Continues a text"), own
+    assert set(own.input_schema["properties"]) == {"prompt", "max_tokens"}, own
+    wish = {"prompt": "Once", "max_tokens": 4}
+    asked = [(f"ask_{model}", wish), ("ask_adapter", {"adapter": model, **wish})]
+    for name, arguments in asked:
+        result = await client.call_tool(name, arguments)
+        assert (result.is_error, text(result)) == (False, "Once 4"), result
+    system = {"adapter": model, "system": "be brief", **wish}
+    result = await client.call_tool("ask_adapter", system)
+    message = "The adapter continues a text, so it takes no `system`."
+    assert (result.is_error, text(result)) == (True, message), result
+
+
 async def main():
-    checks = [over_budget] if kind == "poor" else [listed, asked, refused]
+    checks = {"poor": [over_budget], "text": [continued]}.get(kind, [listed, asked, refused])
     async with Client(server()) as client:
         for check in checks:
             await check(client)

@@ -16,6 +16,7 @@ use crate::{
     http::{LARGEST, MarketHttp, ServerAddress, broken, json as json_body},
     purchase::PurchaseError,
     reference::AdapterReference,
+    search::sold_names,
 };
 
 /// How long a finding counts.
@@ -167,18 +168,26 @@ impl ModelNames {
 
     async fn registered(&self) -> Result<Vec<Value>, ProxyError> {
         let (report, adapters) = self.catalog.survey().await?;
-        let sold = adapters
-            .iter()
-            .filter_map(|it| model_of(it, &report.registry));
+        let names = sold_names(&adapters);
+        let sold = adapters.iter().filter_map(|it| {
+            let is_alone = names.get(it.name()?) == Some(&1);
+            model_of(it, &report.registry, is_alone)
+        });
         Ok(sold.collect())
     }
 }
 
-fn model_of(adapter: &SurveyedAdapter, registry: &str) -> Option<Value> {
+/// An adapter that can be bought. One that shares its name with others is listed by its id.
+fn model_of(adapter: &SurveyedAdapter, registry: &str, is_alone: bool) -> Option<Value> {
     let name = adapter.name()?;
     let first = adapter.servers.first()?;
+    let model = match is_alone {
+        true => name,
+        false => adapter.view.adapter_id.as_str(),
+    };
     Some(json!({
-        "id": format!("{name}@{registry}"),
+        "id": format!("{model}@{registry}"),
+        "name": name,
         "object": "model",
         "created": first.model.listed["created"],
         "owned_by": adapter.view.publisher,

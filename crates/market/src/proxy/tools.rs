@@ -52,17 +52,40 @@ pub struct AdapterTools {
 struct AdapterTool {
     name: String,
     model: String,
-    gives: ToolOutput,
+    task: ToolTask,
     description: String,
 }
 
-/// What an adapter's tool answers with.
+/// What an adapter does with a prompt, and so the route that it is asked by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ToolOutput {
-    Text,
-    /// Labels with probabilities.
-    Labels,
-    Pictures,
+enum ToolTask {
+    Chat,
+    /// Continues the prompt as it stands.
+    Continue,
+    Classify,
+    Picture,
+}
+
+impl ToolTask {
+    /// What a listed model was trained for. Of one that does not say, a chat is expected.
+    fn of_model(model: &Value) -> Self {
+        match model["task"]["kind"].as_str() {
+            Some("classify") => Self::Classify,
+            Some("text") => Self::Continue,
+            Some("image") => Self::Picture,
+            _ => Self::Chat,
+        }
+    }
+
+    /// The arguments that it takes.
+    fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::Chat => &["prompt", "system", "max_tokens"],
+            Self::Continue => &["prompt", "max_tokens"],
+            Self::Classify => &["prompt"],
+            Self::Picture => &["prompt", "seed"],
+        }
+    }
 }
 
 /// Why a tool was not called.
@@ -116,10 +139,10 @@ impl AdapterTools {
             let models = self.parts.names.list().await?;
             return Ok(listing(&models));
         }
-        let (model, gives) = if request.name == ASK {
+        let (model, task) = if request.name == ASK {
             let model = required(&arguments, "adapter")?;
-            let gives = self.output_of(&model).await?;
-            (model, gives)
+            let task = self.task_of(&model).await?;
+            (model, task)
         } else {
             let tools = self.adapters().await?;
             let tool = tools.into_iter().find(|it| it.name == request.name);
@@ -127,19 +150,20 @@ impl AdapterTools {
                 let name = clean_line(&request.name);
                 ToolFailure::Argument(format!("There is no tool `{name}`; list them again."))
             })?;
-            (tool.model, tool.gives)
+            (tool.model, tool.task)
         };
-        let known: &[&str] = match (request.name == ASK, gives) {
-            (true, _) => &["adapter", "prompt", "system", "max_tokens", "seed"],
-            (false, ToolOutput::Labels) => &["prompt"],
-            (false, ToolOutput::Text) => &["prompt", "system", "max_tokens"],
-            (false, ToolOutput::Pictures) => &["prompt", "seed"],
+        // The general tool says what an adapter does not take.
+        let known: &[&str] = match request.name == ASK {
+            true => &["adapter", "prompt", "system", "max_tokens", "seed"],
+            false => task.arguments(),
         };
         check_names(&arguments, known)?;
-        let (path, body) = match gives {
-            ToolOutput::Labels => ("/v1/classify", text_to_classify(&model, &arguments)?),
-            ToolOutput::Text => ("/v1/chat/completions", chat(&model, &arguments)?),
-            ToolOutput::Pictures => ("/v1/images/generations", picture(&model, &arguments)?),
+        check_task(task, &arguments)?;
+        let (path, body) = match task {
+            ToolTask::Classify => ("/v1/classify", text_to_classify(&model, &arguments)?),
+            ToolTask::Continue => ("/v1/completions", text_to_continue(&model, &arguments)?),
+            ToolTask::Chat => ("/v1/chat/completions", chat(&model, &arguments)?),
+            ToolTask::Picture => ("/v1/images/generations", picture(&model, &arguments)?),
         };
         let turn = self.parts.turn()?;
         let answer = self.parts.buy(turn, path, body, caller).await?;
@@ -147,25 +171,25 @@ impl AdapterTools {
         let bytes = bytes.map_err(|error| ProxyError::upstream(&error.to_string()))?;
         let answer: Value = serde_json::from_slice(&bytes)
             .map_err(|_| ProxyError::upstream("it is no JSON object"))?;
-        Ok(answered(gives, answer)?)
+        Ok(answered(task, answer)?)
     }
 
-    /// What a model gives. Of one that is not listed nothing is known, and it is asked for text.
-    async fn output_of(&self, model: &str) -> Result<ToolOutput, ProxyError> {
+    /// What a model was trained for. Of one that is not listed nothing is known.
+    async fn task_of(&self, model: &str) -> Result<ToolTask, ProxyError> {
         let models = self.parts.names.list().await?;
         let listed = models.iter().find(|it| it["id"] == model);
-        Ok(listed.map_or(ToolOutput::Text, ToolOutput::of_model))
+        Ok(listed.map_or(ToolTask::Chat, ToolTask::of_model))
     }
 }
 
 impl AdapterTool {
     fn for_model(model: &Value) -> Option<Self> {
         let id = model["id"].as_str()?;
-        let gives = ToolOutput::of_model(model);
-        let (verb, what) = match gives {
-            ToolOutput::Text => ("ask", "Answers a prompt"),
-            ToolOutput::Labels => ("classify_with", "Classifies a text"),
-            ToolOutput::Pictures => ("draw_with", "Makes a picture from a description"),
+        let task = ToolTask::of_model(model);
+        let verb = match task {
+            ToolTask::Classify => "classify_with",
+            ToolTask::Chat | ToolTask::Continue => "ask",
+            ToolTask::Picture => "draw_with",
         };
         let plain = |letter: char| match letter.is_ascii_alphanumeric() {
             true => letter,
@@ -174,25 +198,36 @@ impl AdapterTool {
         let (name, _) = id.split_once('@').unwrap_or((id, ""));
         let name: String = format!("{verb}_{name}").chars().map(plain).collect();
         let price = priced(&model["pricing"]);
+        let what = match task {
+            ToolTask::Classify => "Classifies a text",
+            ToolTask::Continue => "Continues a text",
+            ToolTask::Chat => "Answers a prompt",
+            ToolTask::Picture => "Makes a picture from a description",
+        };
         Some(Self {
             name: name.chars().take(LONGEST_NAME).collect(),
             model: id.to_owned(),
-            gives,
+            task,
             description: format!("{what} with the adapter {}{price}.", clean_line(id)),
         })
     }
 
     fn tool(&self) -> Tool {
-        let properties = match self.gives {
-            ToolOutput::Text => chat_properties(),
-            ToolOutput::Labels => json!({
-                "prompt": { "type": "string", "description": "the text" },
-            }),
-            ToolOutput::Pictures => json!({
-                "prompt": { "type": "string", "description": "what the picture shows" },
-                "seed": { "type": "integer", "minimum": 0, "description": SEED },
-            }),
+        let mut properties = chat_properties();
+        let prompt = match self.task {
+            ToolTask::Chat => None,
+            ToolTask::Continue | ToolTask::Classify => Some("the text"),
+            ToolTask::Picture => Some("what the picture shows"),
         };
+        if let Some(prompt) = prompt {
+            properties["prompt"]["description"] = json!(prompt);
+        }
+        if self.task == ToolTask::Picture {
+            properties["seed"] = seed_property(SEED.to_owned());
+        }
+        if let Some(properties) = properties.as_object_mut() {
+            properties.retain(|name, _| self.task.arguments().contains(&name.as_str()));
+        }
         let schema = json!({
             "type": "object",
             "properties": properties,
@@ -206,15 +241,8 @@ impl AdapterTool {
 /// What agents read of a picture's seed.
 const SEED: &str = "the same seed gives the same picture; another one when left out";
 
-impl ToolOutput {
-    /// What a listed model was trained to give.
-    fn of_model(model: &Value) -> Self {
-        match model["task"]["kind"].as_str() {
-            Some("classify") => Self::Labels,
-            Some("image") => Self::Pictures,
-            _ => Self::Text,
-        }
-    }
+fn seed_property(description: String) -> Value {
+    json!({ "type": "integer", "minimum": 0, "description": description })
 }
 
 /// What the model's list says of the price.
@@ -257,11 +285,7 @@ fn paid(name: impl Into<Cow<'static, str>>, description: String, schema: Value) 
 
 fn general_tools() -> [Tool; 2] {
     let mut properties = chat_properties();
-    properties["seed"] = json!({
-        "type": "integer",
-        "minimum": 0,
-        "description": format!("of an adapter for pictures: {SEED}"),
-    });
+    properties["seed"] = seed_property(format!("of an adapter for pictures: {SEED}"));
     properties["adapter"] = json!({
         "type": "string",
         "description": "a name of list_adapters, or NAME@0xREGISTRY",
@@ -308,7 +332,6 @@ fn check_names(arguments: &JsonObject, known: &[&str]) -> Result<(), ToolFailure
 }
 
 fn chat(model: &str, arguments: &JsonObject) -> Result<Value, ToolFailure> {
-    refuse(arguments, &["seed"], "The adapter answers with text")?;
     let mut messages = Vec::new();
     if arguments.contains_key("system") {
         let system = required(arguments, "system")?;
@@ -316,7 +339,12 @@ fn chat(model: &str, arguments: &JsonObject) -> Result<Value, ToolFailure> {
     }
     let prompt = required(arguments, "prompt")?;
     messages.push(json!({ "role": "user", "content": prompt }));
-    let mut body = json!({ "model": model, "messages": messages });
+    let body = json!({ "model": model, "messages": messages });
+    limited(body, arguments)
+}
+
+/// A body with the longest answer that is asked for.
+fn limited(mut body: Value, arguments: &JsonObject) -> Result<Value, ToolFailure> {
     if let Some(limit) = arguments.get("max_tokens") {
         let limit = limit.as_u64().filter(|limit| *limit > 0).ok_or_else(|| {
             ToolFailure::Argument(
@@ -328,18 +356,24 @@ fn chat(model: &str, arguments: &JsonObject) -> Result<Value, ToolFailure> {
     Ok(body)
 }
 
-fn text_to_classify(model: &str, arguments: &JsonObject) -> Result<Value, ToolFailure> {
-    let unknown = ["system", "max_tokens", "seed"];
-    refuse(arguments, &unknown, "The adapter gives labels")?;
-    Ok(json!({ "model": model, "input": required(arguments, "prompt")? }))
+/// Refuses the arguments that an adapter of this task does not take.
+fn check_task(task: ToolTask, arguments: &JsonObject) -> Result<(), ToolFailure> {
+    let does = match task {
+        ToolTask::Chat => "answers with text",
+        ToolTask::Continue => "continues a text",
+        ToolTask::Classify => "gives labels",
+        ToolTask::Picture => "makes pictures",
+    };
+    for key in ["system", "max_tokens", "seed"] {
+        if arguments.contains_key(key) && !task.arguments().contains(&key) {
+            let message = format!("The adapter {does}, so it takes no `{key}`.");
+            return Err(ToolFailure::Argument(message));
+        }
+    }
+    Ok(())
 }
 
 fn picture(model: &str, arguments: &JsonObject) -> Result<Value, ToolFailure> {
-    refuse(
-        arguments,
-        &["system", "max_tokens"],
-        "The adapter makes pictures",
-    )?;
     let mut body = json!({ "model": model, "prompt": required(arguments, "prompt")? });
     if let Some(seed) = arguments.get("seed") {
         let seed = seed.as_u64().ok_or_else(|| {
@@ -351,15 +385,13 @@ fn picture(model: &str, arguments: &JsonObject) -> Result<Value, ToolFailure> {
     Ok(body)
 }
 
-/// Refuses arguments that an adapter has no use for.
-fn refuse(arguments: &JsonObject, keys: &[&str], why: &str) -> Result<(), ToolFailure> {
-    match keys.iter().find(|key| arguments.contains_key(**key)) {
-        None => Ok(()),
-        Some(key) => {
-            let message = format!("{why}, so it takes no `{key}`.");
-            Err(ToolFailure::Argument(message))
-        }
-    }
+fn text_to_continue(model: &str, arguments: &JsonObject) -> Result<Value, ToolFailure> {
+    let prompt = required(arguments, "prompt")?;
+    limited(json!({ "model": model, "prompt": prompt }), arguments)
+}
+
+fn text_to_classify(model: &str, arguments: &JsonObject) -> Result<Value, ToolFailure> {
+    Ok(json!({ "model": model, "input": required(arguments, "prompt")? }))
 }
 
 fn listing(models: &[Value]) -> CallToolResult {
@@ -369,15 +401,16 @@ fn listing(models: &[Value]) -> CallToolResult {
 }
 
 /// The answer as text or pictures, and as JSON.
-fn answered(gives: ToolOutput, answer: Value) -> Result<CallToolResult, ProxyError> {
-    match gives {
-        ToolOutput::Labels => return Ok(structured(answer)),
-        ToolOutput::Pictures => return pictures(answer),
-        ToolOutput::Text => {}
-    }
-    let message = &answer["choices"][0]["message"]["content"];
-    let text = message.as_str().map(str::to_owned);
-    let text = text.ok_or_else(|| ProxyError::upstream("it has no message"))?;
+fn answered(task: ToolTask, answer: Value) -> Result<CallToolResult, ProxyError> {
+    let choice = &answer["choices"][0];
+    let text = match task {
+        ToolTask::Classify => return Ok(structured(answer)),
+        ToolTask::Picture => return pictures(answer),
+        ToolTask::Continue => &choice["text"],
+        ToolTask::Chat => &choice["message"]["content"],
+    };
+    let text = text.as_str().map(str::to_owned);
+    let text = text.ok_or_else(|| ProxyError::upstream("it has no text"))?;
     let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
     result.structured_content = Some(answer);
     Ok(result)

@@ -10,3 +10,4 @@ mod lists;
 mod own_network;
 mod payments;
 mod references;
+mod retries;

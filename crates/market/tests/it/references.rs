@@ -3,6 +3,7 @@
 use openlora_chain::registry::parse_id;
 use openlora_market::AdapterReference;
 
+const PUBLISHER: &str = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
 const REGISTRY: &str = "0x5FbDB2315678afecb367f032d93F642f64180aa3";
 
 #[test]
@@ -10,6 +11,7 @@ fn a_name_a_registry_and_an_id_are_told_apart() {
     let digits = "0x00000000000000000000000000000000000000000000000000000000000000ff";
     let id = parse_id(digits).unwrap();
     let registry = REGISTRY.parse().unwrap();
+    let publisher = PUBLISHER.parse().unwrap();
     let plain = |text: &str| AdapterReference::Plain(text.to_owned());
     for (text, expected) in [
         ("tone".to_owned(), plain("tone")),
@@ -33,6 +35,25 @@ fn a_name_a_registry_and_an_id_are_told_apart() {
                 registry,
             },
         ),
+        (
+            format!("{PUBLISHER}/tone"),
+            AdapterReference::Published {
+                name: "tone".to_owned(),
+                publisher,
+                registry: None,
+            },
+        ),
+        (
+            format!("{PUBLISHER}/team/tone@{REGISTRY}"),
+            AdapterReference::Published {
+                name: "team/tone".to_owned(),
+                publisher,
+                registry: Some(registry),
+            },
+        ),
+        // A name may have a stroke in it.
+        ("team/tone".to_owned(), plain("team/tone")),
+        (format!("{PUBLISHER}/"), plain(&format!("{PUBLISHER}/"))),
         (
             digits.to_owned(),
             AdapterReference::Id { id, registry: None },

@@ -22,6 +22,7 @@ use openlora_core::{Address, Amount, Word};
 use openlora_ledger::{
     ChannelKey, ChannelTerms, ChannelView, Ledger, LedgerChannel, ReceiverKey, TxKey,
     event::{DeferredClaim, PublishedVoucher},
+    state::LedgerState,
 };
 
 /// Maximum number of rows in one transaction.
@@ -333,4 +334,21 @@ pub fn receivers_of(ledger: &Ledger, chain_id: u64) -> BTreeSet<ReceiverKey> {
         .filter(|key| key.chain_id == chain_id)
         .chain(of_channels)
         .collect()
+}
+
+/// The same with the splitters of releases that were registered from here: other servers pay them too.
+pub fn paid_receivers(state: &LedgerState, network: &Network) -> BTreeSet<ReceiverKey> {
+    let chain_id = network.chain_id;
+    let mut receivers = receivers_of(&state.ledger, chain_id);
+    if let Some(token) = &network.token {
+        let here = state.deployments.iter();
+        let here = here.filter(|it| it.chain_id == chain_id);
+        let splitters = here.filter_map(|it| it.splitter.parse().ok());
+        receivers.extend(splitters.map(|receiver| ReceiverKey {
+            chain_id,
+            receiver,
+            token: token.address,
+        }));
+    }
+    receivers
 }

@@ -34,7 +34,7 @@ use alloy::primitives::{Bytes, U256};
 
 pub use accounts::SettlementAccounts;
 pub use claim_worth::ClaimWorth;
-pub use claims::{ClaimRow, LeftOut, ROWS, receivers_of, select};
+pub use claims::{ClaimRow, LeftOut, ROWS, paid_receivers, receivers_of, select};
 pub use client::{FRESH, SettlementClient, SettlementOptions, SettlementRecords};
 pub use deposit::deposit_nonce;
 pub use error::SettleError;

@@ -14,11 +14,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     accounts::SettlementAccounts,
-    claims::{self, ClaimBatch, ClaimRow, LeftOut, receivers_of},
+    claims::{self, ClaimBatch, ClaimRow, LeftOut, paid_receivers, receivers_of},
     client::SettlementClient,
     error::SettleError,
     facts,
-    ledger_view::ask,
+    ledger_view::{ask, ask_state},
     purpose::TxPurpose,
     shares::{SplitterShare, shares},
 };
@@ -272,8 +272,13 @@ impl ChainSettler {
         let _round = self.round.lock().await;
         self.accounts.recover().await?;
         let mut done = Vec::new();
-        for receiver in self.receivers(&SettleRound::default()) {
-            for share in self.pending_shares(receiver).await? {
+        let known = self.receivers(&SettleRound::default());
+        for receiver in self.paid_receivers() {
+            let pending = self.pending_shares(receiver).await?;
+            if pending.is_empty() && !known.contains(&receiver) {
+                continue;
+            }
+            for share in pending {
                 match self.release(&share, to).await {
                     // Another account, for example without gas, does not stop the main one.
                     Err(error) if share.own && share.recipient != self.client.account() => {
@@ -291,7 +296,7 @@ impl ChainSettler {
     /// The shares that splitters hold now, besides those of contributor pools.
     pub async fn unreleased(&self) -> Result<Vec<SplitterShare>, SettleError> {
         let mut all = Vec::new();
-        for receiver in self.receivers(&SettleRound::default()) {
+        for receiver in self.paid_receivers() {
             let shares = self.pending_shares(receiver).await?.into_iter();
             all.extend(shares.filter(|share| !share.pool));
         }
@@ -473,6 +478,12 @@ impl ChainSettler {
         let mut keys = known_receivers(&self.client);
         keys.extend(done.claims.iter().map(|claim| claim.receiver));
         keys
+    }
+
+    /// The same with the splitters of releases that were registered from here, whoever serves them.
+    fn paid_receivers(&self) -> BTreeSet<ReceiverKey> {
+        let network = &self.client.chain.network;
+        ask_state(&*self.client.ledger, |state| paid_receivers(state, network))
     }
 
     fn mined_events(&self, mined: &MinedTx) -> Vec<Event> {

@@ -97,6 +97,10 @@ pub async fn shares(
     receiver: ReceiverKey,
 ) -> Result<Vec<SplitterShare>, WalletError> {
     let splitter = receiver.receiver;
+    // That of a chain that was reset.
+    if !chain.has_code(splitter).await? {
+        return Ok(Vec::new());
+    }
     let listed = chain.read(
         "shares of the splitter",
         splitter,

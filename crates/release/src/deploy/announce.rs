@@ -10,6 +10,9 @@ use openlora_chain::{provider::Chain, registry::ServerDirectory};
 use openlora_core::Address;
 use openlora_ledger::TxKey;
 
+/// The longest address that the directory takes, in bytes.
+pub const LONGEST_SERVER_URL: usize = 256;
+
 /// The step that states `url` for an account; `None` if it is stated already, or if the chain has no
 /// directory.
 ///

@@ -12,7 +12,7 @@ mod payee;
 mod plan;
 mod release_params;
 
-pub use announce::announcement;
+pub use announce::{LONGEST_SERVER_URL, announcement};
 pub use contracts::{
     DeployedContract, FUNDS, already_there, deploy_contracts, funding, missing_contracts,
 };

@@ -19,6 +19,7 @@ use crate::{
     client::ClientAddress,
     generate::respond,
     listing::listing,
+    on_demand_loading::find_or_announced,
     payment::{payment_header, unpaid},
     request_id::RequestId,
     wire::images::IMAGES_PATH,
@@ -42,7 +43,7 @@ pub async fn terms(
         return Ok(free(&request));
     };
     let Query(wanted) = wanted.map_err(|_| unreadable())?;
-    let adapter = chosen(&app, wanted.model.as_deref())?;
+    let adapter = chosen(&app, wanted.model.as_deref()).await?;
     let address = ClientAddress::from_request(request.extensions());
     let path = request.uri().path();
     let resource = app.access.resource(request.headers(), path);
@@ -102,10 +103,14 @@ fn unreadable() -> ApiError {
     ApiError::invalid("invalid_query", "model", message)
 }
 
-fn chosen(app: &AppState, model: Option<&str>) -> Result<std::sync::Arc<ServedAdapter>, ApiError> {
+async fn chosen(
+    app: &AppState,
+    model: Option<&str>,
+) -> Result<std::sync::Arc<ServedAdapter>, ApiError> {
     let mut all = app.adapters.all().into_iter();
     match (model, all.next(), all.next()) {
-        (Some(name), ..) => app.adapters.find(name),
+        // Also one that was called here and is not loaded any more.
+        (Some(name), ..) => find_or_announced(app, name).await,
         (None, Some(only), None) => Ok(only),
         _ => Err(ApiError::invalid(
             "missing_required_parameter",

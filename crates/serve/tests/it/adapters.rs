@@ -82,6 +82,8 @@ impl AdapterLoader for Shelf {
             prices: PriceList::default(),
             provenance: Provenance::default(),
             profile: AdapterProfile::default(),
+            is_announced: false,
+            kept: None,
             identity: identity(),
             engine,
         })

@@ -141,3 +141,28 @@ fn the_key_is_private_and_hidden() {
     let other = openlora_transparency::CheckpointKey::create(&nameless, None).unwrap();
     assert!(other.origin().starts_with("openlora.invalid/"));
 }
+
+#[test]
+fn of_several_that_make_the_key_all_get_the_one_that_is_kept() {
+    use openlora_transparency::CheckpointKey;
+    for _ in 0..20 {
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("log.key");
+        let start = std::sync::Barrier::new(8);
+        let made = std::thread::scope(|threads| {
+            let makers: Vec<_> = (0..8)
+                .map(|_| {
+                    threads.spawn(|| {
+                        start.wait();
+                        let key = CheckpointKey::open_or_create(&path, None).unwrap();
+                        key.vkey().to_owned()
+                    })
+                })
+                .collect();
+            let keys = makers.into_iter().map(|it| it.join().unwrap());
+            keys.collect::<Vec<String>>()
+        });
+        let kept = CheckpointKey::open(&path).unwrap();
+        assert!(made.iter().all(|it| it == kept.vkey()), "{made:?}");
+    }
+}

@@ -26,14 +26,14 @@ const LOOPBACK: &[&str] = &[
     "ip6-loopback",
 ];
 
-/// The request by which a resource is asked for its terms.
+/// A paid resource, which is asked for its terms. The payer has named it, so nothing of what its
+/// declaration says is sent there besides the method.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResourceCall {
     /// Without query and fragment.
     pub url: String,
+    /// `GET` or `POST`.
     pub method: String,
-    /// The declared example of a JSON body.
-    pub body: Option<Value>,
 }
 
 /// The metadata of the service that hosts a resource.
@@ -67,18 +67,16 @@ pub fn call_of(
         _ => return Err("info.input.type: expected http".to_owned()),
     }
     let method = input["method"].as_str().unwrap_or_default();
-    let has_body = match method {
-        "GET" | "HEAD" | "DELETE" => false,
-        "POST" | "PUT" | "PATCH" => true,
-        _ => return Err("info.input.method: expected a method of HTTP".to_owned()),
-    };
-    if has_body && input["bodyType"] != "json" {
-        return Err("info.input.bodyType: only JSON is asked for here".to_owned());
+    match method {
+        "GET" => {}
+        "POST" if input["bodyType"] == "json" => {}
+        "POST" => return Err("info.input.bodyType: only JSON is listed here".to_owned()),
+        // What changes something at a place that a payer names is not sent there.
+        _ => return Err("info.input.method: only GET and POST are listed here".to_owned()),
     }
     Ok(Some(ResourceCall {
         url,
         method: method.to_owned(),
-        body: has_body.then(|| input["body"].clone()),
     }))
 }
 

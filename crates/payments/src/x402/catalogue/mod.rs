@@ -45,11 +45,12 @@ const RENEWED_AFTER: u64 = 3600;
 /// Asks a resource's server for its payment terms.
 #[async_trait::async_trait]
 pub trait ResourceProbe: Send + Sync {
-    /// The value of `PAYMENT-REQUIRED` in the answer to a call without payment.
+    /// The value of `PAYMENT-REQUIRED` in the answer to a call without payment; several where the
+    /// resource sells several things.
     ///
     /// # Errors
     /// Why there is none, as a sentence for the log.
-    async fn terms(&self, call: &ResourceCall) -> Result<String, String>;
+    async fn terms(&self, call: &ResourceCall) -> Result<Vec<String>, String>;
 }
 
 /// A listed resource, and the seller that it pays.
@@ -155,7 +156,7 @@ impl ResourceCatalogue {
             return;
         };
         let said = self.0.probe.terms(call).await;
-        let entry = said.and_then(|terms| entry_of(&terms, call, offer));
+        let entry = said.and_then(|terms| first_entry(&terms, call, offer));
         let mut state = self.state();
         if let Some(at) = state.position(call, offer.pay_to) {
             state.entries.remove(at);
@@ -210,6 +211,22 @@ impl CatalogueState {
         });
         self.entries.truncate(MOST);
     }
+}
+
+/// The first of several terms that ask for the payment that was settled.
+fn first_entry(
+    said: &[String],
+    call: &ResourceCall,
+    offer: &PaymentRequirements,
+) -> Result<CatalogueEntry, String> {
+    let mut refusal = "its server asks for no payment".to_owned();
+    for terms in said {
+        match entry_of(terms, call, offer) {
+            Ok(entry) => return Ok(entry),
+            Err(reason) => refusal = reason,
+        }
+    }
+    Err(refusal)
 }
 
 /// What a resource's own server says of it, if it asks for the payment that was settled.
