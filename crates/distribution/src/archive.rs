@@ -43,7 +43,7 @@ pub(crate) async fn fetch_archive(
     let unpacked = folder.join("unpacked");
     remove_folder(&unpacked).map_err(DistributionError::io("remove", &unpacked))?;
     let place = shown(url);
-    let found = unpack(&place, &archive, &unpacked, limits);
+    let found = unpack_archive(&place, &archive, &unpacked, limits);
     if found.is_err() {
         // It would be refused again.
         remove_folder(folder).map_err(DistributionError::io("remove", folder))?;
@@ -108,8 +108,13 @@ async fn download(
     file.sync_all().map_err(write())
 }
 
-/// Unpacks plain files with plain names, in the folder or in one folder below it.
-pub(crate) fn unpack(
+/// Unpacks plain files with plain names from a `.tar.gz` of `place`, in the folder or in one folder below
+/// it. Returns the folder that holds the package.
+///
+/// # Errors
+///
+/// Damaged archives, links and special files, names that lead elsewhere, and more than the limits allow.
+pub fn unpack_archive(
     place: &str,
     archive: &Path,
     target: &Path,

@@ -30,13 +30,14 @@ mod registry;
 mod source;
 mod store;
 
+pub use archive::unpack_archive;
 pub use credentials::{CredentialSources, RegistryLogin};
 pub use error::{DistributionError, failed_checks};
 pub use http::HttpFetcher;
 pub use layout::copy_package;
 pub use limits::PullLimits;
 pub use location::{LocationProblem, PackageLocation, RegistryReference, RegistryVersion};
-pub use modelpack::{ARTIFACT_TYPE, PackageArtifact, PackageLayer};
+pub use modelpack::{ARTIFACT_TYPE, PackageArtifact, PackageLayer, package_layers};
 pub use pull::{
     FoundManifest, PackageCheckFn, PackageFetcher, ProgressFn, PullProgress, PullRequest,
     PulledPackage,
