@@ -1,0 +1,186 @@
+//! Folders of captioned pictures.
+//!
+//! Captions are in `metadata.jsonl`, as the `imagefolder` of Hugging Face's `datasets` has it: one
+//! JSON object a line with `file_name` and `text` or `caption`. Without such a file, `NAME.txt`
+//! beside each picture holds its caption. Every picture has a caption and every caption a picture;
+//! what is not read is reported. Nothing outside of the folder is opened.
+
+mod captions;
+mod error;
+mod files;
+mod json_lines;
+mod report;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest, Sha256};
+
+pub use error::{CaptionFault, FolderError};
+pub use report::{FolderReport, FolderWarning};
+
+use self::{
+    captions::NamedCaption,
+    error::{in_picture, unreadable},
+    files::FolderFiles,
+};
+use crate::{
+    error::PictureError,
+    picture::Picture,
+    reading::{ReadLimits, read_named_picture},
+};
+
+/// The file with all captions of a folder.
+pub const METADATA_FILE: &str = "metadata.jsonl";
+
+/// How a folder is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FolderOptions {
+    /// Of each picture.
+    pub limits: ReadLimits,
+    /// Cut each picture to a square of this side as it is read, so that a folder of photographs
+    /// fits into memory.
+    pub fit: Option<u32>,
+    /// In the whole folder.
+    pub max_pictures: usize,
+}
+
+impl Default for FolderOptions {
+    /// Pictures as they are, at most 100 000.
+    fn default() -> Self {
+        Self {
+            limits: ReadLimits::default(),
+            fit: None,
+            max_pictures: 100_000,
+        }
+    }
+}
+
+/// All pictures of a folder, in the order of its captions.
+#[derive(Clone, Debug)]
+pub struct CaptionedFolder {
+    /// As it was named.
+    pub path: PathBuf,
+    /// In the order of `metadata.jsonl`, or of the file names; at least one.
+    pub rows: Vec<CaptionedPicture>,
+    /// What was not read, and what may be a mistake.
+    pub warnings: Vec<FolderWarning>,
+}
+
+/// A picture and its caption.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaptionedPicture {
+    /// Within the folder, with `/` between parts.
+    pub path: String,
+    /// The file that has the caption.
+    pub caption_file: PathBuf,
+    /// The line of the caption in that file, from 1.
+    pub line: usize,
+    /// Without space around it.
+    pub caption: String,
+    /// Cut and scaled, if the options say so.
+    pub picture: Picture,
+    /// SHA-256 of the file.
+    pub digest: [u8; 32],
+    /// Before it was cut, upright, in pixels.
+    pub original_width: u32,
+    /// Before it was cut, upright, in pixels.
+    pub original_height: u32,
+    /// Of the file.
+    pub bytes: u64,
+}
+
+impl CaptionedPicture {
+    /// SHA-256 of the file's digest and the caption: identifies the row where it cannot be shown.
+    pub fn content_hash(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(self.digest);
+        hash.update(self.caption.as_bytes());
+        hash.finalize().into()
+    }
+}
+
+impl CaptionedFolder {
+    /// Counts, sizes and lengths for people.
+    pub fn report(&self) -> FolderReport {
+        report::of(&self.rows)
+    }
+}
+
+/// Reads a folder of captioned pictures completely.
+///
+/// # Errors
+/// At the first picture or caption that is missing, broken, named twice or outside of the folder.
+pub fn read_folder(dir: &Path, options: &FolderOptions) -> Result<CaptionedFolder, FolderError> {
+    let files = FolderFiles::list(dir)?;
+    let count = files.pictures.len();
+    if count == 0 {
+        return Err(FolderError::NoPictures {
+            path: dir.to_owned(),
+        });
+    }
+    if count > options.max_pictures {
+        return Err(FolderError::TooMany {
+            path: dir.to_owned(),
+            found: count,
+            limit: options.max_pictures,
+        });
+    }
+    let captions = captions::read(dir, &files)?;
+    let rows = captions
+        .captions
+        .into_iter()
+        .map(|caption| read_row(dir, caption, options))
+        .collect::<Result<Vec<_>, FolderError>>()?;
+    let mut warnings = captions.warnings;
+    warnings.extend(report::same_pictures(&rows));
+    warnings.extend(options.fit.and_then(|_| report::cut(&rows)));
+    warnings.extend(options.fit.and_then(|size| report::enlarged(&rows, size)));
+    warnings.extend(report::unread_files(&files.others));
+    Ok(CaptionedFolder {
+        path: dir.to_owned(),
+        rows,
+        warnings,
+    })
+}
+
+fn read_row(
+    dir: &Path,
+    caption: NamedCaption,
+    options: &FolderOptions,
+) -> Result<CaptionedPicture, FolderError> {
+    let path = dir.join(&caption.picture);
+    let size = fs::metadata(&path).map_err(unreadable(&path))?.len();
+    // A file beyond the limit is not read into memory.
+    let max_bytes = options.limits.max_bytes;
+    if size > max_bytes {
+        let fault = PictureError::TooManyBytes {
+            bytes: size,
+            limit: max_bytes,
+        };
+        return Err(in_picture(&path)(fault));
+    }
+    let bytes = fs::read(&path).map_err(unreadable(&path))?;
+    let picture = read_named_picture(&path, &bytes, &options.limits).map_err(in_picture(&path))?;
+    let (original_width, original_height) = (picture.width, picture.height);
+    Ok(CaptionedPicture {
+        path: caption.picture,
+        caption_file: caption.file,
+        line: caption.line,
+        caption: caption.text,
+        picture: match options.fit {
+            Some(size) => picture.fit(size),
+            None => picture,
+        },
+        digest: Sha256::digest(&bytes).into(),
+        original_width,
+        original_height,
+        bytes: bytes.len() as u64,
+    })
+}
+
+/// Names in order, with where each occurs first.
+type FirstLines = BTreeMap<String, usize>;
