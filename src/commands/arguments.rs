@@ -27,14 +27,14 @@ use super::{
     serve::ServeRequest,
     train::TrainRequest,
     treasury::TreasuryRequest,
-    verify::VerifyRequest,
+    verify::{SignerFiles, VerifyRequest},
 };
 use crate::commands::cli::{
     AdapterFormatArg, AuditArgs, BenchServeArgs, CallArgs, CallKindArg, ChatArgs, ClaimArgs,
     ContainerArgs, DashArgs, DemoArgs, DeployArgs, EarningsArgs, EarningsByArg, EvalArgs,
     ExploreArgs, ExportArgs, InitArgs, LogSourceArgs, NewChannelArgs, OneChannelArgs, PackageArgs,
     PayerArgs, ProxyArgs, PullArgs, PushArgs, ReplayArgs, SchemeArg, SearchArgs, ServeArgs,
-    TrainArgs, TreasuryArgs, VerifyArgs,
+    SignerArgs, TrainArgs, TreasuryArgs, VerifyArgs,
 };
 use openlora_ledger::PaymentScheme;
 use openlora_payments::payer::SchemeChoice;
@@ -92,6 +92,8 @@ impl From<PackageArgs> for PackageRequest {
             adapter: args.adapter,
             out: args.out,
             unsigned: args.unsigned,
+            signing_key: args.signing_key,
+            certificates: args.certificates,
             image: args.image.map(Option::unwrap_or_default),
             binary: args.binary,
             password_file: args.password.password_file,
@@ -104,8 +106,11 @@ impl From<VerifyArgs> for VerifyRequest {
         Self {
             package: args.package,
             base: args.base,
-            keys: args.key,
-            policy: args.policy,
+            signers: SignerFiles {
+                keys: args.key,
+                roots: args.root,
+                policy: args.policy,
+            },
             log: args.log,
             chain: args.chain,
         }
@@ -136,13 +141,22 @@ impl From<LogSourceArgs> for LogSourceRequest {
     }
 }
 
+impl From<SignerArgs> for SignerFiles {
+    fn from(args: SignerArgs) -> Self {
+        Self {
+            keys: args.key,
+            roots: args.root,
+            policy: args.policy,
+        }
+    }
+}
+
 impl From<PushArgs> for PushCommandRequest {
     fn from(args: PushArgs) -> Self {
         Self {
             package: args.package,
             location: args.location,
-            keys: args.signers.key,
-            policy: args.signers.policy,
+            signers: args.signers.into(),
         }
     }
 }
@@ -153,8 +167,7 @@ impl From<PullArgs> for PullCommandRequest {
             what: args.what,
             out: args.out,
             update: args.update,
-            keys: args.signers.key,
-            policy: args.signers.policy,
+            signers: args.signers.into(),
         }
     }
 }

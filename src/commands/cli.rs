@@ -500,6 +500,12 @@ pub struct PackageArgs {
     /// Leave the signature out
     #[arg(long, conflicts_with = "account")]
     pub unsigned: bool,
+    /// Private key in PEM for model.sig, on P-256, P-384 or P-521; the account's own when left out
+    #[arg(long, value_name = "FILE", conflicts_with = "unsigned")]
+    pub signing_key: Option<PathBuf>,
+    /// Certificate of that key in PEM, and after it those of its authorities
+    #[arg(long, value_name = "FILE", requires = "signing_key")]
+    pub certificates: Option<PathBuf>,
     /// Write a container image too, an OCI layout; beside the package when no folder is given
     #[arg(long, value_name = "DIR")]
     pub image: Option<Option<PathBuf>>,
@@ -524,6 +530,9 @@ pub struct VerifyArgs {
     /// Public key in PEM that must have made model.sig; repeat it for several
     #[arg(long, value_name = "FILE", conflicts_with = "policy")]
     pub key: Vec<PathBuf>,
+    /// Certificates in PEM of authorities, one of which must have certified the key; repeat it for several
+    #[arg(long, value_name = "FILE", conflicts_with = "policy")]
+    pub root: Vec<PathBuf>,
     /// File with the checks that must pass and the signers that are allowed
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
@@ -541,6 +550,9 @@ pub struct SignerArgs {
     /// Public key in PEM that must have made model.sig; repeat it for several
     #[arg(long, value_name = "FILE", conflicts_with = "policy")]
     pub key: Vec<PathBuf>,
+    /// Certificates in PEM of authorities, one of which must have certified the key; repeat it for several
+    #[arg(long, value_name = "FILE", conflicts_with = "policy")]
+    pub root: Vec<PathBuf>,
     /// File with the checks that must pass and the signers that are allowed
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,

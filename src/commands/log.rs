@@ -268,7 +268,7 @@ pub async fn prove(
         }
         (LoggedId::Record(number), None) => own_proof(context, &log, &stored(context, number)?)?,
         (LoggedId::Release(digest), _) => {
-            let index = release_index(&log.source, &log.checkpoint, &digest).await?;
+            let index = log.source.release_index(&log.checkpoint, &digest).await?;
             let index = index.ok_or_else(|| none_logged(id))?;
             log.source.prove_entry(&log.checkpoint, index).await?
         }
@@ -365,23 +365,6 @@ fn sealed_proof(proof: TlogProof) -> Result<TlogProof, Failure> {
         extra: Some(openlora_transparency::entry::sealed_extra(&entry)),
         ..proof
     })
-}
-
-/// The entry of a registered release.
-pub(super) async fn release_index(
-    source: &TileSource,
-    checkpoint: &SignedCheckpoint,
-    manifest: &str,
-) -> Result<Option<u64>, Failure> {
-    let mut found = None;
-    let visit = |index, entry: &openlora_transparency::PublicEntry| {
-        let stated = entry.facts.get("manifest_sha256");
-        if found.is_none() && stated.and_then(|it| it.as_str()) == Some(manifest) {
-            found = Some(index);
-        }
-    };
-    source.walk(checkpoint, visit).await?;
-    Ok(found)
 }
 
 /// Proves that a log only grew between two checkpoints.

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{
     CommandContext, money::percent, named_paths, network, project, run::server_arguments,
-    serve::as_model_id, signer::LockedSigner,
+    serve::as_model_id, signer::LockedSigner, verify,
 };
 use crate::commands::{
     printer::Printer,
@@ -25,13 +25,14 @@ use openlora_model::adapter::{self, CONFIG_FILE, LoraAdapter};
 use openlora_package::{
     BaseFacts, WrittenPackage,
     build::{PackageDraft, PackageMetadata, PackageParts, RevenueSplitOptions, draft},
-    manifest::{CONTRIBUTORS, Manifest, ManifestContributor, UsageLog},
-    release::{ModelSigner, ReleaseSigner, SigningDomain},
+    manifest::{CONTRIBUTORS, Digest, Manifest, ManifestContributor, UsageLog},
+    release::{ReleaseSigner, SigningDomain},
     write,
 };
-use openlora_release::eip712::{AccountModelSigner, AccountSigner};
+use openlora_release::eip712::{AccountSigner, FileModelSigner, TwoKeySigner};
 use openlora_runtime::{finished::FinishedRun, transparency_log::existing_key};
-use openlora_wallet::WalletAccount;
+use openlora_wallet::{ModelSigningKey, WalletAccount};
+use zeroize::Zeroizing;
 
 /// The command-line request besides settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,6 +43,10 @@ pub struct PackageRequest {
     pub adapter: Option<PathBuf>,
     pub out: Option<PathBuf>,
     pub unsigned: bool,
+    /// PEM file of the key that signs the files, instead of the account's.
+    pub signing_key: Option<PathBuf>,
+    /// PEM file of that key's certificate and those of its authorities.
+    pub certificates: Option<PathBuf>,
     /// Where a container image goes; an empty path for the folder beside the package.
     pub image: Option<PathBuf>,
     /// The program in the image, instead of this one.
@@ -147,8 +152,19 @@ fn work(context: &CommandContext, request: &PackageRequest) -> Result<BuiltPacka
         true => None,
         false => Some(signer(context, request.password_file.as_deref())?),
     };
-    let usage_log = usage_log(context)?;
-    let draft = assemble(context, &origin, account.as_ref(), usage_log)?;
+    let model_signer = match &request.signing_key {
+        None => None,
+        Some(file) => Some(model_signer(
+            context,
+            file,
+            request.certificates.as_deref(),
+        )?),
+    };
+    let named = PackageSigners {
+        account: account.as_ref(),
+        model: model_signer.as_ref(),
+    };
+    let draft = assemble(context, &origin, &named)?;
     let out = match &request.out {
         Some(out) => named_paths::new_folder(context, out, "a folder for the package")?,
         None => origin.default_out.clone(),
@@ -156,12 +172,12 @@ fn work(context: &CommandContext, request: &PackageRequest) -> Result<BuiltPacka
     let network = network::chosen(context)?;
     check_payees(&network, &draft.manifest)?;
     let domain = SigningDomain::for_registry(network.chain_id, network.contracts.registry);
-    let signer = account.as_ref().map(AccountSigner);
-    let signer = signer
-        .as_ref()
-        .map(|signer| (&domain, signer as &dyn ReleaseSigner));
     advise_license(context);
-    let written = write(&out, &draft, signer)?;
+    let written = {
+        let signer = named.release_signer();
+        let signer = signer.as_deref().map(|signer| (&domain, signer));
+        write(&out, &draft, signer)?
+    };
     let image = match &request.image {
         Some(image) => Some(write_image(context, request, image, &out)?),
         None => None,
@@ -283,11 +299,60 @@ fn signer(
     signer.unlock(context, password_file)
 }
 
+/// The key of a PEM file, which signs the files.
+fn model_signer(
+    context: &CommandContext,
+    file: &Path,
+    certificates: Option<&Path>,
+) -> Result<FileModelSigner, Failure> {
+    let path = named_paths::file(context, file, "a private key in PEM")?;
+    let text = std::fs::read_to_string(&path).map(Zeroizing::new);
+    let text = text.map_err(|error| Failure::io("read", &path, &error))?;
+    let wrong = |message: String| {
+        let message = format!("{}: {message}", path.display());
+        Failure::new(ExitClass::BadInput, message)
+    };
+    let key = ModelSigningKey::from_pem(&text).map_err(|problem| {
+        wrong(problem.to_string()).with_hint(
+            "`openssl pkcs8 -topk8 -nocrypt` writes such a key, and `openssl ecparam -name \
+             prime256v1 -genkey` makes one",
+        )
+    })?;
+    let certificates = match certificates {
+        None => Vec::new(),
+        Some(file) => verify::read_certificates(context, file)?,
+    };
+    FileModelSigner::new(key, certificates).map_err(|problem| wrong(problem.to_string()))
+}
+
+/// Who signs a package.
+struct PackageSigners<'a> {
+    account: Option<&'a WalletAccount>,
+    /// The key that signs the files, instead of the account's.
+    model: Option<&'a FileModelSigner>,
+}
+
+impl<'a> PackageSigners<'a> {
+    fn release_signer(&self) -> Option<Box<dyn ReleaseSigner + 'a>> {
+        let account = AccountSigner(self.account?);
+        Some(match self.model {
+            Some(model) => Box::new(TwoKeySigner { account, model }),
+            None => Box::new(account),
+        })
+    }
+
+    /// The digest of the key that signs the files.
+    fn model_key(&self) -> Option<Digest> {
+        let signer = self.release_signer()?;
+        let model = signer.model_signer()?;
+        Some(model.public_key().digest())
+    }
+}
+
 fn assemble(
     context: &CommandContext,
     origin: &AdapterSource,
-    account: Option<&WalletAccount>,
-    usage_log: Option<UsageLog>,
+    signers: &PackageSigners<'_>,
 ) -> Result<PackageDraft, Failure> {
     let settings = &context.settings;
     let id = match &origin.run {
@@ -299,8 +364,8 @@ fn assemble(
         .any(|flag| flag == "base.id");
     let base = project::any_base(context, id.as_deref().filter(|_| !by_flag))?;
     let about = PackageMetadata {
-        usage_log,
-        ..about(settings, origin, account)?
+        usage_log: usage_log(context)?,
+        ..about(settings, origin, signers)?
     };
     Ok(draft(&PackageParts {
         about: &about,
@@ -313,7 +378,7 @@ fn assemble(
 fn about(
     settings: &Settings,
     origin: &AdapterSource,
-    account: Option<&WalletAccount>,
+    signers: &PackageSigners<'_>,
 ) -> Result<PackageMetadata, Failure> {
     let project = &settings.project;
     let named = match &origin.run {
@@ -328,10 +393,8 @@ fn about(
         name: named,
         version: project.version.clone(),
         creator: project.creator.clone(),
-        publisher: account.map(WalletAccount::address),
-        signing_key: account
-            .and_then(AccountModelSigner::of_account)
-            .map(|signer| signer.public_key().digest()),
+        publisher: signers.account.map(WalletAccount::address),
+        signing_key: signers.model_key(),
         license: project.license.clone(),
         license_text: std::fs::read(license_file).ok(),
         split: RevenueSplitOptions {

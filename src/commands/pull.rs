@@ -8,7 +8,7 @@ use super::{
     CommandContext,
     distribution::{self, TransferReport},
     market, named_paths, network,
-    verify::{self, ExpectedRelease},
+    verify::{self, ExpectedRelease, SignerFiles},
 };
 use openlora_chain::{
     provider::Chain,
@@ -30,10 +30,7 @@ pub struct PullCommandRequest {
     pub out: Option<PathBuf>,
     /// Accept that a place holds something else than before.
     pub update: bool,
-    /// PEM files of the keys that may have made `model.sig`.
-    pub keys: Vec<PathBuf>,
-    /// TOML file of a policy.
-    pub policy: Option<PathBuf>,
+    pub signers: SignerFiles,
 }
 
 /// What `pull --json` prints.
@@ -115,12 +112,12 @@ async fn pull_from_place(
     request: &PullCommandRequest,
 ) -> Result<(PulledPackage, String, Option<String>), Failure> {
     let location = distribution::location(context, &request.what)?;
-    let (policy, model_keys) =
-        verify::accepted_signers(context, request.policy.as_deref(), &request.keys)?;
+    let signers = verify::accepted_signers(context, &request.signers)?;
     let expected = ExpectedRelease {
         domain: verify::expected_domain(context)?,
-        publishers: policy.publishers.clone(),
-        model_keys,
+        publishers: signers.policy.publishers.clone(),
+        model_keys: signers.keys,
+        model_roots: signers.roots,
         registry: None,
         log: None,
     };
@@ -136,7 +133,7 @@ async fn pull_from_place(
                 limits: distribution::limits(context),
                 update: request.update,
             },
-            &|dir| distribution::check(context, dir, &policy, &expected),
+            &|dir| distribution::check(context, dir, &signers.policy, &expected),
             &|progress| report.update(progress),
         )
         .await;
@@ -154,8 +151,7 @@ async fn pull_registered(
         let message = "--update is for places: the chain says which package is the newest";
         return Err(Failure::new(ExitClass::Usage, message));
     }
-    let (policy, model_keys) =
-        verify::accepted_signers(context, request.policy.as_deref(), &request.keys)?;
+    let signers = verify::accepted_signers(context, &request.signers)?;
     let mut network = network::reached(context).await?;
     network.contracts.registry = registry.or(network.contracts.registry);
     let packages = RegistryPackages::new(
@@ -167,8 +163,9 @@ async fn pull_registered(
     )?;
     let release = packages.find(model).await?;
     let expected = ExpectedRelease {
-        publishers: policy.publishers.clone(),
-        model_keys,
+        publishers: signers.policy.publishers.clone(),
+        model_keys: signers.keys,
+        model_roots: signers.roots,
         ..distribution::registered(&packages.chain, &release).await?
     };
     let location = packages.location(&release)?.to_string();
@@ -177,7 +174,7 @@ async fn pull_registered(
         .pull(
             &release,
             packages.limits,
-            &|dir| distribution::check(context, dir, &policy, &expected),
+            &|dir| distribution::check(context, dir, &signers.policy, &expected),
             &|progress| report.update(progress),
         )
         .await;

@@ -8,7 +8,7 @@ use super::{
     CommandContext,
     distribution::{self, TransferReport},
     named_paths,
-    verify::{self, ExpectedRelease},
+    verify::{self, ExpectedRelease, SignerFiles},
 };
 use openlora_core::error::{ExitStatus, Failure};
 
@@ -17,10 +17,7 @@ use openlora_core::error::{ExitStatus, Failure};
 pub struct PushCommandRequest {
     pub package: PathBuf,
     pub location: String,
-    /// PEM files of the keys that may have made `model.sig`.
-    pub keys: Vec<PathBuf>,
-    /// TOML file of a policy.
-    pub policy: Option<PathBuf>,
+    pub signers: SignerFiles,
 }
 
 /// What `push --json` prints.
@@ -45,16 +42,16 @@ pub async fn run(
 ) -> Result<ExitStatus, Failure> {
     let dir = named_paths::folder(context, &request.package, "a package")?;
     let location = distribution::location(context, &request.location)?;
-    let (policy, model_keys) =
-        verify::accepted_signers(context, request.policy.as_deref(), &request.keys)?;
+    let signers = verify::accepted_signers(context, &request.signers)?;
     let expected = ExpectedRelease {
         domain: verify::expected_domain(context)?,
-        publishers: policy.publishers.clone(),
-        model_keys,
+        publishers: signers.policy.publishers.clone(),
+        model_keys: signers.keys,
+        model_roots: signers.roots,
         registry: None,
         log: None,
     };
-    let report = distribution::check(context, &dir, &policy, &expected)?;
+    let report = distribution::check(context, &dir, &signers.policy, &expected)?;
     if !report.ok {
         return Err(verify::refused(&dir, &report)
             .with_hint("make it again with `openlora package`, then push that"));

@@ -2,7 +2,10 @@
 
 mod release_log;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use super::{CommandContext, named_paths, network, project};
 use openlora_chain::provider::Chain;
@@ -12,7 +15,8 @@ use openlora_core::{
 };
 use openlora_model::dataset::{self, ColumnNames, DataSource, encode::LossOn};
 use openlora_package::{
-    BaseFacts, Manifest, ModelPublicKey, Package, PackageError,
+    BaseFacts, Certificate, Manifest, ModelPublicKey, Package, PackageError, TrustedRoots,
+    certificates_from_pem,
     manifest::{Digest, ManifestDataset},
     policy::VerificationPolicy,
     release::SigningDomain,
@@ -30,14 +34,22 @@ pub struct VerifyRequest {
     pub package: PathBuf,
     /// Base to compare with, instead of the one that the package names.
     pub base: Option<String>,
-    /// PEM files of the keys that may have made `model.sig`.
-    pub keys: Vec<PathBuf>,
-    /// TOML file of a [`VerificationPolicy`].
-    pub policy: Option<PathBuf>,
+    pub signers: SignerFiles,
     /// Where the transparency log is that proves the release: a server, a folder or a proof's file.
     pub log: Option<String>,
     /// Compare with the registration on the chosen network.
     pub chain: bool,
+}
+
+/// Files that say who may have signed a package.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SignerFiles {
+    /// PEM files of the keys that may have made `model.sig`.
+    pub keys: Vec<PathBuf>,
+    /// PEM files of authorities that may have certified such a key.
+    pub roots: Vec<PathBuf>,
+    /// TOML file of a [`VerificationPolicy`].
+    pub policy: Option<PathBuf>,
 }
 
 pub async fn run(context: &CommandContext, request: VerifyRequest) -> Result<ExitStatus, Failure> {
@@ -72,16 +84,17 @@ fn work(
     LookedUpRelease { registry, log }: LookedUpRelease,
 ) -> Result<ExitStatus, Failure> {
     let dir = named_paths::folder(context, &request.package, "a package")?;
-    let (policy, model_keys) = accepted_signers(context, request.policy.as_deref(), &request.keys)?;
+    let signers = accepted_signers(context, &request.signers)?;
     let expected = ExpectedRelease {
         domain: expected_domain(context)?,
-        publishers: policy.publishers.clone(),
-        model_keys,
+        publishers: signers.policy.publishers.clone(),
+        model_keys: signers.keys,
+        model_roots: signers.roots,
         registry,
         log,
     };
     let (report, _) = checked(context, &dir, request.base.as_deref(), &expected)?;
-    let report = policy.apply(report);
+    let report = signers.policy.apply(report);
     print_report(context, &report);
     Ok(if report.ok {
         ExitStatus::Success
@@ -99,28 +112,62 @@ pub(super) struct ExpectedRelease {
     pub publishers: Vec<Address>,
     /// Digests of the keys that may have made `model.sig`; empty for the manifest's.
     pub model_keys: Vec<Digest>,
+    /// Authorities that may have certified such a key; none for keys that are named otherwise.
+    pub model_roots: TrustedRoots,
     /// The registry's entries; `None` if they were not asked for.
     pub registry: Option<RegistryReport>,
     /// Why the transparency log does not prove the release; `None` if it was not asked for.
     pub log: Option<Result<(), String>>,
 }
 
-/// A policy, and the digests of the keys that may have made `model.sig`: those in the files, or the
+/// A policy, and who may have made `model.sig`: the keys and authorities in the files, or the
 /// policy's.
+#[derive(Clone, Debug, Default)]
+pub(super) struct AcceptedSigners {
+    pub policy: VerificationPolicy,
+    pub keys: Vec<Digest>,
+    pub roots: TrustedRoots,
+}
+
 pub(super) fn accepted_signers(
     context: &CommandContext,
-    policy: Option<&Path>,
-    keys: &[PathBuf],
-) -> Result<(VerificationPolicy, Vec<Digest>), Failure> {
-    let policy = match policy {
+    files: &SignerFiles,
+) -> Result<AcceptedSigners, Failure> {
+    let policy = match &files.policy {
         None => VerificationPolicy::default(),
         Some(file) => read_policy(context, file)?,
     };
-    let model_keys = match keys {
+    let keys = match files.keys.as_slice() {
         [] => policy.model_keys.clone(),
         files => read_keys(context, files)?,
     };
-    Ok((policy, model_keys))
+    let beside = files.policy.as_deref().and_then(Path::parent);
+    let of_policy = policy.model_roots.iter();
+    let of_policy = of_policy.map(|file| beside.unwrap_or(Path::new("")).join(file));
+    let mut certificates = Vec::new();
+    for file in files.roots.iter().cloned().chain(of_policy) {
+        certificates.extend(read_certificates(context, &file)?);
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.unwrap_or_default().as_secs();
+    Ok(AcceptedSigners {
+        policy,
+        keys,
+        roots: TrustedRoots { certificates, now },
+    })
+}
+
+/// The certificates of a PEM file.
+pub(super) fn read_certificates(
+    context: &CommandContext,
+    file: &Path,
+) -> Result<Vec<Certificate>, Failure> {
+    let path = named_paths::file(context, file, "certificates in PEM")?;
+    let bytes = std::fs::read(&path).map_err(|error| Failure::io("read", &path, &error))?;
+    certificates_from_pem(&String::from_utf8_lossy(&bytes)).map_err(|problem| {
+        let message = format!("{}: {problem}", path.display());
+        Failure::new(ExitClass::BadInput, message)
+    })
 }
 
 fn read_policy(context: &CommandContext, file: &Path) -> Result<VerificationPolicy, Failure> {
@@ -183,6 +230,7 @@ pub(super) fn checked(
         },
         domain: expected.domain.clone(),
         model_keys: expected.model_keys.clone(),
+        model_roots: expected.model_roots.clone(),
         log: match &expected.log {
             None => Err("the release was not looked up in its log: name it with --log".to_owned()),
             Some(found) => Ok(found.clone()),
@@ -210,6 +258,7 @@ pub(super) fn require_usable(dir: &Path, base: &KnownFact<BaseFacts>) -> Result<
         domain: None,
         publishers: Vec::new(),
         model_keys: Vec::new(),
+        model_roots: TrustedRoots::default(),
         chain: Err("the release was not looked up on a chain".to_owned()),
         log: Err("the release was not looked up in its log".to_owned()),
     };

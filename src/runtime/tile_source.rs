@@ -9,9 +9,9 @@ use openlora_core::{
     private::redact,
 };
 use openlora_transparency::{
-    CheckpointVerifier, ProofPlan, PublicEntry, SeenCheckpoints, SignedCheckpoint, TileFolder,
-    TileHashes, TilePath, TlogError, TlogProof, TreeHash, bundle_of, entries_of_bundle, entry,
-    record_hash,
+    CheckpointVerifier, OpenedEntry, ProofPlan, PublicEntry, SeenCheckpoints, SignedCheckpoint,
+    TileFolder, TileHashes, TilePath, TlogError, TlogProof, TreeHash, bundle_of, entries_of_bundle,
+    entry, record_hash,
 };
 
 /// Timeouts for connecting, for the next chunk, and for a whole file.
@@ -21,6 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Largest file of a log, in bytes: a bundle of the largest entries.
 const LARGEST: usize = 17 << 20;
+
+/// Largest answer about the place of a release.
+const LARGEST_PLACE: usize = 64;
 
 /// Entries of a full bundle.
 const BUNDLE: u64 = 256;
@@ -119,6 +122,54 @@ impl TileSource {
             }
         };
         found.ok_or_else(|| self.missing(&format!("has no {path}")))
+    }
+
+    /// The index of the entry by which a release was logged, if the tree has one; `manifest` is the
+    /// SHA-256 of its manifest in hex. Where the log says where it is, only that entry is read and
+    /// proven; otherwise all are.
+    ///
+    /// # Errors
+    ///
+    /// The log cannot be read, or its entries are not those of the root.
+    pub async fn release_index(
+        &self,
+        checkpoint: &SignedCheckpoint,
+        manifest: &str,
+    ) -> Result<Option<u64>, Failure> {
+        let is_release = |entry: &PublicEntry| {
+            let stated = entry.facts.get("manifest_sha256");
+            stated.and_then(|it| it.as_str()) == Some(manifest)
+        };
+        let hint = self.release_place(manifest).await?;
+        if let Some(index) = hint.filter(|index| *index < checkpoint.size) {
+            let proof = self.prove_entry(checkpoint, index).await?;
+            let extra = proof.extra.unwrap_or_default();
+            if is_release(&OpenedEntry::from_extra(&extra, index)?.public) {
+                return Ok(Some(index));
+            }
+        }
+        let mut found = None;
+        let visit = |index, entry: &PublicEntry| {
+            if found.is_none() && is_release(entry) {
+                found = Some(index);
+            }
+        };
+        self.walk(checkpoint, visit).await?;
+        Ok(found)
+    }
+
+    /// Where the log says that it has a release, unchecked.
+    async fn release_place(&self, manifest: &str) -> Result<Option<u64>, Failure> {
+        match self {
+            Self::Folder(folder) => Ok(folder.release_place(manifest)?),
+            Self::Server { url, client } => {
+                let file = format!("{url}/log/release/{manifest}");
+                // Servers of earlier versions do not say it.
+                let bytes = fetch_file(client, &file, LARGEST_PLACE).await?;
+                let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+                Ok(text.and_then(|text| text.parse().ok()))
+            }
+        }
     }
 
     /// The hashes of a proof, unchecked.

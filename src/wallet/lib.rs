@@ -37,6 +37,6 @@ pub use import::{
     DEFAULT_PATH, DEVELOPMENT_MNEMONIC, ImportedSecret, from_mnemonic as import_mnemonic,
     parse_secret,
 };
-pub use model_key::ModelSigningKey;
+pub use model_key::{ModelKeyFileProblem, ModelSigningKey};
 pub use secret::{Password, PasswordWeakness, SecretKey};
 pub use store::{KeystoreDir, KeystoreEntry, open_bytes};

@@ -15,13 +15,16 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use openlora_ledger::event::Event;
-use openlora_package::{build::PackageMetadata, manifest::Digest};
+use openlora_package::{
+    build::{PackageMetadata, RevenueSplitOptions},
+    manifest::Digest,
+};
 use openlora_runtime::daily_bytes::DailyBytes;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    deploy_support::{Chain, Desk, contract, own_about, package, package_by},
+    deploy_support::{Chain, Desk, contract, own_about, package_by},
     devnet_support::Rpc,
     keys::{ADDRESS, KEY, OWN, account},
     live::{Live, golden, serve_on},
@@ -720,4 +723,78 @@ fn a_stranger_serves_from_the_registry_and_the_publisher_is_paid() {
     let revenue = &explored["adapters"][0]["releases"][0]["revenue"];
     let received: u128 = revenue["received"].as_str().unwrap().parse().unwrap();
     assert!(received > 0, "{explored}");
+}
+
+#[test]
+fn weights_that_are_registered_again_pay_whom_they_paid() {
+    let chain = Chain::embedded();
+    let desk = Desk::at(chain.url());
+    let (stranger, buyer) = (guest(&chain), visitor(&chain));
+    let address = openlora(stranger.path()).args(["wallet", "address"]).run();
+    let address = address.succeeds().stdout.trim().to_owned();
+    // Somebody else's release of the same weights, whose calls would pay somebody else.
+    let thief = account(KEY);
+    let about = PackageMetadata {
+        name: "copy".to_owned(),
+        publisher: Some(thief.address()),
+        split: RevenueSplitOptions {
+            creator_address: Some(thief.address()),
+            ..own_about("1.0.0").split
+        },
+        ..own_about("1.0.0")
+    };
+    package_by(&thief, &desk.path().join("copy"), &about);
+    let mut splitters = Vec::new();
+    let mut hosts = Vec::new();
+    for (package, by) in [("first", "own"), ("copy", "rich")] {
+        let (url, serving) = web_of(&desk.path().join(package));
+        hosts.push(serving);
+        let deploy = [
+            "deploy",
+            package,
+            "--uri",
+            &url,
+            "--server",
+            &address,
+            "--account",
+            by,
+        ];
+        let deployed = desk.json(&deploy);
+        splitters.push(deployed["splitter"].as_str().unwrap().to_owned());
+    }
+    assert_ne!(splitters[0], splitters[1]);
+    let base = golden("llama").display().to_string();
+    let serve = openlora(stranger.path())
+        .env("OPENLORA_PASSWORD_FILE", "pw")
+        .args(serve_on(&base, "0"))
+        .args(["--local", "--json", "--from-registry"]);
+    let server = Live::of(serve);
+    let call = |adapter: &str| {
+        openlora(buyer.path())
+            .args(["--json", "-q", "-y", "call", "hello", "--max-tokens", "8"])
+            .args(["--adapter", adapter, "--url", &server.url])
+            .run()
+    };
+    json_of(call("tone"));
+    let refused = call("copy");
+    assert_ne!(refused.code, 0, "{}", refused.stdout);
+    json_of(call("tone"));
+    assert_eq!(server.drain().0, 0);
+    let journal = stranger.path().join("home/data/journal.sqlite");
+    let mut reader = openlora_journal::Journal::open_read_only(&journal).unwrap();
+    let mut paid = Vec::new();
+    reader
+        .replay(1, |record| match &record.event {
+            Event::ReleaseServed(release) => paid.push(release.splitter.clone()),
+            Event::CallMetered { charge, .. } => {
+                paid.push(charge.as_ref().unwrap().receiver.to_string());
+            }
+            _ => {}
+        })
+        .unwrap();
+    assert!(paid.len() >= 3, "{paid:?}");
+    assert!(
+        paid.iter().all(|to| to == &splitters[0]),
+        "{paid:?}, {splitters:?}"
+    );
 }

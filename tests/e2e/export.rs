@@ -9,7 +9,7 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
-    golden,
+    gguf_files as gguf, golden,
     packages::model_signed,
     sdk::{python, run, suite},
     support::{Run, openlora},
@@ -50,6 +50,34 @@ fn llama_cpp_reads_exported_adapters_of_every_family() {
         export(home.path(), &golden::dir(adapter), base, "gguf", &out).succeeds();
         let found = read_by_gguf(home.path().join(&out), adapter, base);
         assert_eq!(found, format!("gguf {said}\n"), "{adapter}");
+    }
+}
+
+#[test]
+fn llama_cpp_answers_with_exported_adapters_as_peft_does() {
+    let home = TempDir::new().unwrap();
+    let answered = |base: &str, adapter: &str, name: &str| {
+        run(Command::new(python("llamacpp"))
+            .current_dir(home.path())
+            .arg(suite("llamacpp").join("suite.py"))
+            .args([&format!("{base}.gguf"), adapter])
+            .arg(golden::dir(base).join("expected.json"))
+            .arg(name))
+    };
+    for (base, adapters) in [
+        ("llama", &["qv", "all-linear", "rslora", "patterns"][..]),
+        ("qwen2", &["all-linear"]),
+        ("qwen3", &["all-linear"]),
+    ] {
+        let mut draft = gguf::of_checkpoint(&golden::dir(base));
+        gguf::add_vocabulary(&mut draft, &golden::dir(base), "gpt-2");
+        fs::write(home.path().join(format!("{base}.gguf")), draft.bytes()).unwrap();
+        assert_eq!(answered(base, "-", "base"), "3 prompts\n");
+        for name in adapters {
+            let (adapter, out) = (format!("{base}.{name}"), format!("{base}.{name}.gguf"));
+            export(home.path(), &golden::dir(&adapter), base, "gguf", &out).succeeds();
+            assert_eq!(answered(base, &out, name), "3 prompts\n", "{adapter}");
+        }
     }
 }
 

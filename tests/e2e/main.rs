@@ -47,6 +47,7 @@ mod house;
 mod init;
 mod installing;
 mod isolated;
+mod kept_inputs;
 mod live;
 mod many_adapters;
 mod model_signing;
@@ -64,6 +65,7 @@ mod purse_homes;
 mod purse_hostile;
 mod purse_lossy;
 mod purse_parallel;
+mod real_adapters;
 mod replay;
 mod result_schemas;
 mod rewards_chain;
@@ -128,6 +130,9 @@ mod memory_journal;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../support/packages.rs"]
 mod packages;
+
+#[path = "../support/parsers.rs"]
+mod parsers;
 
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../support/paths.rs"]

@@ -6,6 +6,7 @@ use openlora_package::manifest::Digest;
 use tempfile::TempDir;
 
 use crate::{
+    golden,
     packages::{model_signed, packaged},
     sdk::{python, run, suite},
     support::openlora,
@@ -94,6 +95,76 @@ fn signatures_of_the_reference_implementation_verify_here() {
             package.join("LICENSE").display()
         ),
     );
+}
+
+/// What the reference implementation says to a verb and its paths.
+fn reference_says(verb: &str, more: &[&std::ffi::OsStr]) -> String {
+    let script = suite("signing").join("suite.py");
+    run(Command::new(python("signing")).arg(script).arg(verb).args(more))
+}
+
+#[test]
+fn every_curve_and_certificates_agree_with_the_reference_implementation() {
+    for curve in ["p256", "p384", "p521"] {
+        let home = TempDir::new().unwrap();
+        let path = |name: &str| home.path().join(name);
+        fs::create_dir(path("ca")).unwrap();
+        let authorities = [path("ca").into_os_string(), curve.into()];
+        let authorities: Vec<&std::ffi::OsStr> = authorities.iter().map(|it| it.as_ref()).collect();
+        assert_eq!(reference_says("authorities", &authorities), "written\n");
+        let package = |out: &str, more: &[&str]| {
+            let (adapter, base) = (golden::dir("llama.qv"), golden::dir("llama"));
+            let (adapter, base) = (adapter.display().to_string(), base.display().to_string());
+            let line = ["package", "--adapter", &adapter, "--base", &base, "--out", out];
+            let key = ["--signing-key", "ca/signer.key"];
+            openlora(home.path()).args(line).args(key).args(more.iter().copied()).run().succeeds();
+        };
+        let verify = |dir: &str, more: &[&str]| {
+            let args = ["--json", "verify", dir];
+            let run = openlora(home.path()).args(args).args(more.iter().copied()).run();
+            let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+            let check = &report["checks"][4];
+            let reason = check["reason"].as_str().unwrap_or_default().to_owned();
+            (run.code, check["status"].as_str().unwrap().to_owned(), reason)
+        };
+        let pass = (0, "pass".to_owned(), String::new());
+        // Ours by key and by certificate, read by theirs and by us.
+        package("by-key", &[]);
+        let (dir, key) = (path("by-key"), path("ca/signer.pub"));
+        assert_eq!(reference("verify", &dir, &key), "verified\n", "{curve}");
+        assert_eq!(verify("by-key", &["--key", "ca/signer.pub"]), pass, "{curve}");
+        package("by-chain", &["--certificates", "ca/signer-chain.pem"]);
+        let (dir, root) = (path("by-chain"), path("ca/root.pem"));
+        assert_eq!(reference("verify-certificate", &dir, &root), "verified\n", "{curve}");
+        assert_eq!(verify("by-chain", &["--root", "ca/root.pem"]), pass, "{curve}");
+        let (code, status, reason) = verify("by-chain", &["--root", "ca/other.pem"]);
+        assert_eq!((code, status.as_str()), (9, "fail"), "{reason}");
+        fs::write(path("policy.toml"), "model_roots = [\"ca/root.pem\"]\n").unwrap();
+        assert_eq!(verify("by-chain", &["--policy", "policy.toml"]), pass, "{curve}");
+        // Theirs, read by us.
+        let theirs = packaged(home.path());
+        let key = path("their.pub");
+        let sign = [theirs.as_os_str(), key.as_os_str(), curve.as_ref()];
+        assert_eq!(reference_says("sign", &sign), "signed\n");
+        assert_eq!(verify("package", &["--key", "their.pub"]), pass, "{curve}");
+        fs::remove_file(theirs.join("model.sig")).unwrap();
+        let ca = path("ca");
+        let sign = [theirs.as_os_str(), ca.as_os_str()];
+        assert_eq!(reference_says("sign-certificate", &sign), "signed\n");
+        assert_eq!(verify("package", &["--root", "ca/root.pem"]), pass, "{curve}");
+        let (code, status, _) = verify("package", &[]);
+        assert_eq!((code, status.as_str()), (0, "skipped"));
+    }
+    let home = TempDir::new().unwrap();
+    let file = |name: &str, text: &str| fs::write(home.path().join(name), text).unwrap();
+    file("key.pem", "no key\n");
+    let (adapter, base) = (golden::dir("llama.qv"), golden::dir("llama"));
+    let (adapter, base) = (adapter.display().to_string(), base.display().to_string());
+    let line = ["package", "--adapter", &adapter, "--base", &base, "--out", "p"];
+    let refused = openlora(home.path()).args(line).args(["--signing-key", "key.pem"]).run();
+    assert_eq!(refused.code, 3, "{}", refused.stderr);
+    let expected = "key.pem: expected a block `PRIVATE KEY` or `EC PRIVATE KEY` in PEM\n";
+    assert!(refused.stderr.contains(expected), "{}", refused.stderr);
 }
 
 #[test]

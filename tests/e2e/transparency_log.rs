@@ -7,6 +7,8 @@ use std::{
 };
 
 use openlora_package::{build::PackageMetadata, manifest::UsageLog};
+use openlora_runtime::tile_source::TileSource;
+use openlora_transparency::{CheckpointKey, NoEntries, TileLogWriter};
 use serde_json::{Value, json};
 
 use crate::{
@@ -295,10 +297,75 @@ fn a_release_is_found_in_its_publisher_s_log() {
     let manifest = deployed["manifest_sha256"].as_str().unwrap();
     desk.json(&["log", "head"]);
     assert_eq!(verify(tiles, 0), ("pass".to_owned(), None));
+    let place = Path::new(tiles).join("release").join(manifest);
+    let index: u64 = fs::read_to_string(place).unwrap().parse().unwrap();
+    assert!(index > 0);
     desk.json(&["log", "prove", manifest, "--out", "named.tlog-proof"]);
     assert_eq!(verify("named.tlog-proof", 0), ("pass".to_owned(), None));
     desk.json(&["log", "prove", "1", "--out", "other.tlog-proof"]);
     let (status, reason) = verify("other.tlog-proof", 9);
     assert_eq!(status, "fail");
     assert!(reason.unwrap().contains("is not of this release"));
+}
+
+/// An entry that everyone may read.
+fn public_entry(sequence: u64, facts: Value) -> Vec<u8> {
+    let commitment = "0".repeat(64);
+    let kind = if facts.is_null() { "undisclosed" } else { "deployed" };
+    let mut entry = json!({ "commitment": commitment });
+    if !facts.is_null() {
+        entry["facts"] = facts;
+    }
+    entry["sequence"] = sequence.into();
+    entry["type"] = kind.into();
+    entry["v"] = 1.into();
+    entry.to_string().into_bytes()
+}
+
+#[tokio::test]
+async fn a_release_is_proven_without_the_other_entries() {
+    let home = tempfile::tempdir().unwrap();
+    let key = CheckpointKey::create(&home.path().join("log.key"), Some("example.com/log")).unwrap();
+    let (verifier, dir) = (key.verifier().unwrap(), home.path().join("log"));
+    let (manifest, twice, other) = ("ab".repeat(32), "cd".repeat(32), "ef".repeat(32));
+    let entries = (1..=700_u64).map(|sequence| {
+        let facts = match sequence {
+            301 => json!({ "manifest_sha256": manifest }),
+            302 | 650 => json!({ "manifest_sha256": twice }),
+            _ => Value::Null,
+        };
+        public_entry(sequence, facts)
+    });
+    let mut log = TileLogWriter::open(&dir, key, &mut NoEntries).unwrap();
+    for batch in entries.collect::<Vec<_>>().chunks(90) {
+        log.append(batch).unwrap();
+    }
+    let source = TileSource::folder(&dir);
+    let checkpoint = source.checkpoint(&verifier).await.unwrap();
+    let index = async |digest: &str| source.release_index(&checkpoint, digest).await;
+    assert_eq!(index(&other).await.unwrap(), None);
+    // The bundles of the other entries are not read.
+    for bundle in ["000", "002.p"] {
+        let path = dir.join("tile/entries").join(bundle);
+        match path.is_dir() {
+            true => fs::remove_dir_all(path).unwrap(),
+            false => fs::remove_file(path).unwrap(),
+        }
+    }
+    assert_eq!(index(&manifest).await.unwrap(), Some(300));
+    assert_eq!(index(&twice).await.unwrap(), Some(301));
+    let absent = index(&other).await.unwrap_err();
+    assert!(absent.message.contains("has no tile/entries/000"), "{}", absent.message);
+    // A hint is not believed.
+    for wrong in ["299", "700", "x", ""] {
+        fs::write(dir.join("release").join(&manifest), wrong).unwrap();
+        assert!(index(&manifest).await.is_err(), "{wrong}");
+    }
+    // Nor is a proof from other tiles.
+    fs::write(dir.join("release").join(&manifest), "300").unwrap();
+    let tile = dir.join("tile/0/001");
+    let mut bytes = fs::read(&tile).unwrap();
+    bytes[32] ^= 1;
+    fs::write(&tile, bytes).unwrap();
+    assert!(index(&manifest).await.is_err());
 }

@@ -150,3 +150,36 @@ fn the_pypi_client_pays_us_unchanged() {
     let led = step("collision");
     assert!(led["charged"].as_u64() <= led["left"].as_u64(), "{led}");
 }
+
+/// The calls that the server has counted, and what they were charged.
+fn counted(market: &Market) -> Vec<u128> {
+    let journal = market._dir.path().join("home/data/journal.sqlite");
+    let mut journal = openlora_journal::Journal::open_read_only(&journal).unwrap();
+    let mut charges = Vec::new();
+    journal
+        .replay(1, |record| {
+            if let openlora_ledger::event::Event::CallMetered { charge, .. } = &record.event {
+                charges.push(charge.as_ref().unwrap().amount.0);
+            }
+        })
+        .unwrap();
+    charges
+}
+
+#[test]
+fn the_pypi_client_pays_for_our_tools_unchanged() {
+    let market = Market::open();
+    let interpreter = python("x402mcp");
+    let script = suite("x402mcp").join("buyer.py");
+    let step = |name: &str| market.step(interpreter.as_ref(), &script, name);
+    assert_eq!(step("wrong")["refused"], 6);
+    assert_eq!(counted(&market), Vec::<u128>::new());
+    assert_eq!(step("5")["calls"], 5);
+    assert_eq!(step("exact")["calls"], 1);
+    // A payment is for one call: a copy of it gets neither that answer nor another one.
+    let replayed = step("replay");
+    assert_eq!(replayed["again"], json!(["refused", "refused"]), "{replayed}");
+    let charges = counted(&market);
+    assert_eq!(charges.len(), 7, "{charges:?}");
+    assert!(charges.iter().all(|charge| *charge > 0), "{charges:?}");
+}

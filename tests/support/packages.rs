@@ -17,7 +17,7 @@ use openlora_model::{
     dataset::LockedSource,
 };
 use openlora_package::{
-    BaseFacts, Manifest, Package, PackageError, RunFacts, WrittenPackage,
+    BaseFacts, Manifest, Package, PackageError, RunFacts, TrustedRoots, WrittenPackage,
     build::{PackageDraft, PackageMetadata, PackageParts, draft},
     manifest::{CONTRIBUTORS, Digest, Training, WeightsOrigin},
     release::{ModelSigner, SigningDomain},
@@ -151,6 +151,7 @@ pub fn evidence(package: &Package) -> LocalEvidence {
         domain: Some(SigningDomain::for_registry(31_337, None)),
         publishers: Vec::new(),
         model_keys: Vec::new(),
+        model_roots: TrustedRoots::default(),
         chain: Err("the release was not looked up on a chain".into()),
         log: Err("the release was not looked up in a log".into()),
     }

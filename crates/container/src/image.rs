@@ -19,9 +19,9 @@ use crate::{
     ContainerError, HOME, PACKAGE, PROGRAM, SOCKET_DIR,
     elf::{self, ElfProgram},
     layout::{
-        BlobDescriptor, CONFIG_TYPE, INDEX_TYPE, ImageConfig, ImageHistory, ImageIndex,
+        BlobDescriptor, CONFIG_TYPE, EMPTY_TYPE, INDEX_TYPE, ImageConfig, ImageHistory, ImageIndex,
         ImageManifest, ImagePlatform, LAYER_TYPE, LayoutWriter, MANIFEST_TYPE, REF_NAME, RootFiles,
-        RunConfig, digest_of,
+        RunConfig, SIGNATURE_TYPE, TITLE, digest_of,
     },
     limits::CONTAINER_USER,
 };
@@ -309,8 +309,10 @@ fn write_layout(
     let manifest = ImageManifest {
         schema_version: 2,
         media_type: MANIFEST_TYPE.to_owned(),
+        artifact_type: None,
         config,
         layers: blobs,
+        subject: None,
         annotations: parts.labels.clone(),
     };
     let mut named = writer.json_blob(MANIFEST_TYPE, &manifest)?;
@@ -319,11 +321,13 @@ fn write_layout(
     named.platform = Some(platform);
     let version = parts.package.manifest.version.clone();
     named.annotations.insert(REF_NAME.to_owned(), version);
-    let index = ImageIndex {
-        schema_version: 2,
-        media_type: INDEX_TYPE.to_owned(),
-        manifests: vec![named],
-    };
+    let mut manifests = vec![named.clone()];
+    let signature = parts.package.dir.join(MODEL_SIGNATURE_FILE);
+    if parts.package.model_signature.is_some() {
+        let bytes = fs::read(&signature).map_err(ContainerError::io("read", &signature))?;
+        manifests.extend(signature_entries(&writer, &named, &bytes)?);
+    }
+    let index = index_of(manifests);
     writer.finish(&index, dir)?;
     Ok(WrittenImage {
         dir: dir.to_owned(),
@@ -333,6 +337,54 @@ fn write_layout(
         size,
         libraries: Vec::new(),
     })
+}
+
+fn index_of(manifests: Vec<BlobDescriptor>) -> ImageIndex {
+    ImageIndex {
+        schema_version: 2,
+        media_type: INDEX_TYPE.to_owned(),
+        manifests,
+    }
+}
+
+/// The entries by which the package's signature is found from the image: its manifest, which refers
+/// to the image, and the index under the tag that stands for the image.
+fn signature_entries(
+    writer: &LayoutWriter,
+    image: &BlobDescriptor,
+    bundle: &[u8],
+) -> Result<[BlobDescriptor; 2], ContainerError> {
+    let title = BTreeMap::from([(TITLE.to_owned(), MODEL_SIGNATURE_FILE.to_owned())]);
+    let layer = BlobDescriptor {
+        annotations: title.clone(),
+        ..writer.blob(SIGNATURE_TYPE, bundle)?
+    };
+    let subject = BlobDescriptor {
+        platform: None,
+        annotations: BTreeMap::new(),
+        ..image.clone()
+    };
+    let tag = subject.digest.replacen(':', "-", 1);
+    let manifest = ImageManifest {
+        schema_version: 2,
+        media_type: MANIFEST_TYPE.to_owned(),
+        artifact_type: Some(SIGNATURE_TYPE.to_owned()),
+        config: writer.blob(EMPTY_TYPE, b"{}")?,
+        layers: vec![layer],
+        subject: Some(subject),
+        annotations: BTreeMap::new(),
+    };
+    let referrer = BlobDescriptor {
+        artifact_type: Some(SIGNATURE_TYPE.to_owned()),
+        annotations: title,
+        ..writer.json_blob(MANIFEST_TYPE, &manifest)?
+    };
+    let listed = index_of(vec![referrer.clone()]);
+    let tagged = BlobDescriptor {
+        annotations: BTreeMap::from([(REF_NAME.to_owned(), tag)]),
+        ..writer.json_blob(INDEX_TYPE, &listed)?
+    };
+    Ok([referrer, tagged])
 }
 
 /// The environment of the program inside.

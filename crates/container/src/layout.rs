@@ -18,6 +18,13 @@ pub const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 pub const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
 pub const LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
+/// What a signature of Model Signing is, and its empty configuration.
+pub const SIGNATURE_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+pub const EMPTY_TYPE: &str = "application/vnd.oci.empty.v1+json";
+
+/// The name of a file in a layer of its own.
+pub const TITLE: &str = "org.opencontainers.image.title";
+
 /// The name of the image in its index.
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
@@ -29,6 +36,8 @@ pub struct BlobDescriptor {
     /// `sha256:` and hex.
     pub digest: String,
     pub size: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<ImagePlatform>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -54,8 +63,12 @@ pub struct ImageIndex {
 pub struct ImageManifest {
     pub schema_version: u32,
     pub media_type: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
     pub config: BlobDescriptor,
     pub layers: Vec<BlobDescriptor>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<BlobDescriptor>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }
@@ -140,6 +153,7 @@ impl LayoutWriter {
             media_type: media_type.to_owned(),
             digest,
             size: bytes.len() as u64,
+            artifact_type: None,
             platform: None,
             annotations: BTreeMap::new(),
         })

@@ -19,8 +19,8 @@ use crate::{
     ContainerError,
     folders::open_folder,
     layout::{
-        BlobDescriptor, CONFIG_TYPE, ImageConfig, ImageIndex, ImageManifest, LAYER_TYPE,
-        LayoutVersion, MANIFEST_TYPE, VERSION, blob_path, digest_of,
+        BlobDescriptor, CONFIG_TYPE, INDEX_TYPE, ImageConfig, ImageIndex, ImageManifest,
+        LAYER_TYPE, LayoutVersion, MANIFEST_TYPE, REF_NAME, VERSION, blob_path, digest_of,
     },
 };
 
@@ -130,7 +130,13 @@ impl LayoutReader<'_> {
             None => true,
             Some(platform) => platform.os == "linux" && platform.architecture == own,
         };
-        let mut fitting = index.manifests.iter().filter(fits);
+        // A signature and the index that lists it are no images.
+        let is_image = |it: &&BlobDescriptor| {
+            let tag = it.annotations.get(REF_NAME);
+            let is_index = tag.is_some_and(|tag| tag.starts_with("sha256-"));
+            it.artifact_type.is_none() && !(it.media_type == INDEX_TYPE && is_index)
+        };
+        let mut fitting = index.manifests.iter().filter(is_image).filter(fits);
         match (fitting.next(), fitting.next()) {
             (Some(one), None) => Ok(one),
             (None, _) => Err(self.wrong("index.json", format!("no image for linux/{own}"))),

@@ -16,6 +16,20 @@ pub fn civil_from_days(days: u64) -> (u64, u64, u64) {
     (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
+/// Days since 1970-01-01 of a date; `None` for a date before it and for one that does not exist.
+pub fn days_from_civil(year: u64, month: u64, day: u64) -> Option<u64> {
+    let in_range = (1970..10_000).contains(&year) && (1..=12).contains(&month) && day >= 1;
+    in_range.then_some(())?;
+    let (shifted_year, shifted_month) = match month {
+        1 | 2 => (year - 1, month + 9),
+        _ => (year, month - 3),
+    };
+    let of_year = (153 * shifted_month + 2) / 5 + day - 1;
+    let leap_days = shifted_year / 4 - shifted_year / 100 + shifted_year / 400;
+    let days = (shifted_year * 365 + leap_days + of_year).checked_sub(719_468)?;
+    (civil_from_days(days) == (year, month, day)).then_some(days)
+}
+
 /// Such as `2026-01-31`.
 pub fn date(days: u64) -> String {
     let (year, month, day) = civil_from_days(days);

@@ -57,7 +57,7 @@ fn unpack_anew(
 ) -> Result<PathBuf, DistributionError> {
     let unpacked = folder.join("unpacked");
     remove_folder(&unpacked).map_err(DistributionError::io("remove", &unpacked))?;
-    let found = unpack(place, archive, &unpacked, limits);
+    let found = unpack_archive(place, archive, &unpacked, limits);
     if found.is_err() {
         // It would be refused again.
         remove_folder(folder).map_err(DistributionError::io("remove", folder))?;
@@ -140,8 +140,13 @@ async fn append(mut file: File, bytes: Vec<u8>, path: &Path) -> Result<File, Dis
     written.map_err(DistributionError::io("write", path))
 }
 
-/// Unpacks plain files with plain names, in the folder or in one folder below it.
-pub(crate) fn unpack(
+/// Unpacks plain files with plain names from a `.tar.gz` of `place`, in the folder or in one folder below
+/// it. Returns the folder that holds the package.
+///
+/// # Errors
+///
+/// Damaged archives, links and special files, names that lead elsewhere, and more than the limits allow.
+pub fn unpack_archive(
     place: &str,
     archive: &Path,
     target: &Path,

@@ -12,14 +12,17 @@ use super::{
     error::DistributionError,
     limits::LARGEST_OCI,
     modelpack::{
-        ARTIFACT_TYPE, OciDescriptor, OciIndex, PackageArtifact, REF_NAME, digest_of_name,
-        manifest_descriptor,
+        ARTIFACT_TYPE, EMPTY_CONFIG, INDEX_TYPE, MANIFEST_TYPE, OciDescriptor, OciIndex,
+        OciManifest, PackageArtifact, REF_NAME, SIGNATURE_TYPE, digest_of_name, index_descriptor,
+        manifest_descriptor, referrer_entry, referrers_tag,
     },
 };
 
 const LAYOUT_FILE: &str = "oci-layout";
 const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 const INDEX_FILE: &str = "index.json";
+/// Manifests without a tag that are read to find what refers to a package.
+const MOST_REFERRERS: usize = 256;
 
 /// A layout that is read.
 #[derive(Clone, Debug)]
@@ -48,15 +51,69 @@ impl LayoutReader {
         let tagged =
             |it: &&OciDescriptor| it.annotations.get(REF_NAME).is_some_and(|name| name == tag);
         let found = index.manifests.iter().find(tagged);
-        let found = match (found, index.manifests.as_slice()) {
-            (Some(found), _) => found,
-            (None, [one]) if !one.annotations.contains_key(REF_NAME) => one,
+        let mut packages = index.manifests.iter().filter(|it| !is_of_referrers(it));
+        let found = match (found, packages.next(), packages.next()) {
+            (Some(found), ..) => found,
+            (None, Some(one), None) if !one.annotations.contains_key(REF_NAME) => one,
             _ => return Err(DistributionError::missing(place, format!("tag `{tag}`"))),
         };
-        let expected = digest_of_name(&found.digest).ok_or_else(|| {
-            let reason = format!("expected `sha256:` and 64 digits, found {:?}", found.digest);
-            DistributionError::malformed(&place, INDEX_FILE, reason)
+        self.document(found)
+    }
+
+    /// What refers to a manifest: the index under the tag that stands for it, and what the layout's own
+    /// index lists without a tag, as other tools write it.
+    pub fn referrers(&self, subject: Digest) -> Result<OciIndex, DistributionError> {
+        let index = read_index(&self.dir)?;
+        let tag = referrers_tag(subject);
+        let name = |it: &OciDescriptor| it.annotations.get(REF_NAME).cloned();
+        let mut found = OciIndex::default();
+        let tagged = index.manifests.iter();
+        let tagged =
+            tagged.filter(|it| it.media_type == INDEX_TYPE && name(it).as_ref() == Some(&tag));
+        for entry in tagged {
+            let bytes = self.document(entry)?;
+            let listed: OciIndex = serde_json::from_slice(&bytes).map_err(|error| {
+                DistributionError::malformed(self.place(), "the index of referrers", error)
+            })?;
+            found.manifests.extend(listed.manifests);
+        }
+        let others = index.manifests.iter();
+        let others = others.filter(|it| name(it).is_none() && it.media_type == MANIFEST_TYPE);
+        for entry in others.take(MOST_REFERRERS) {
+            let bytes = self.document(entry)?;
+            let Ok(manifest) = serde_json::from_slice::<OciManifest>(&bytes) else {
+                continue;
+            };
+            let about = manifest.subject.and_then(|it| digest_of_name(&it.digest));
+            if about == Some(subject) {
+                found.manifests.push(OciDescriptor {
+                    artifact_type: manifest.artifact_type,
+                    ..entry.clone()
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    /// The bytes of a manifest by its digest.
+    pub fn manifest_by_digest(&self, digest: Digest) -> Result<Vec<u8>, DistributionError> {
+        self.checked(digest)
+    }
+
+    fn place(&self) -> String {
+        format!("oci-layout:{}", self.dir.display())
+    }
+
+    fn document(&self, entry: &OciDescriptor) -> Result<Vec<u8>, DistributionError> {
+        let expected = digest_of_name(&entry.digest).ok_or_else(|| {
+            let reason = format!("expected `sha256:` and 64 digits, found {:?}", entry.digest);
+            DistributionError::malformed(self.place(), INDEX_FILE, reason)
         })?;
+        self.checked(expected)
+    }
+
+    fn checked(&self, expected: Digest) -> Result<Vec<u8>, DistributionError> {
+        let place = self.place();
         let bytes = read_small(&self.blob(expected))?;
         let found = Digest::hash_bytes(&bytes);
         match found == expected {
@@ -69,6 +126,14 @@ impl LayoutReader {
             }),
         }
     }
+}
+
+/// Whether an entry is there for what refers to a package, and is none itself.
+fn is_of_referrers(entry: &OciDescriptor) -> bool {
+    let is_signature = entry.artifact_type.as_deref() == Some(SIGNATURE_TYPE);
+    let tag = entry.annotations.get(REF_NAME);
+    let is_index = tag.is_some_and(|tag| tag.starts_with("sha256-"));
+    is_signature || (entry.media_type == INDEX_TYPE && is_index)
 }
 
 fn blob(dir: &Path, digest: Digest) -> PathBuf {
@@ -152,10 +217,56 @@ pub(crate) fn write_layout(
         .annotations
         .insert(REF_NAME.to_owned(), tag.to_owned());
     index.manifests.push(entry);
+    if let Some(referrer) = &artifact.referrer {
+        put(&blob(dir, Digest::hash_bytes(EMPTY_CONFIG)), EMPTY_CONFIG)?;
+        put(&blob(dir, Digest::hash_bytes(referrer)), referrer)?;
+        let reader = LayoutReader::new(dir);
+        add_referrer(&mut index, &reader, artifact.digest(), referrer, &put)?;
+    }
     let bytes = serde_json::to_vec(&index)
         .map_err(|error| DistributionError::malformed(dir.display(), "the index", error))?;
     put(&dir.join(INDEX_FILE), &bytes)?;
     put(&dir.join(LAYOUT_FILE), LAYOUT)
+}
+
+/// Writes a file of a layout.
+type PutFn<'a> = &'a dyn Fn(&Path, &[u8]) -> Result<(), DistributionError>;
+
+/// Lists a signature in the index of a layout, and in the index under the tag that stands for its
+/// subject.
+fn add_referrer(
+    index: &mut OciIndex,
+    reader: &LayoutReader,
+    subject: Digest,
+    referrer: &[u8],
+    put: PutFn<'_>,
+) -> Result<(), DistributionError> {
+    let entry = referrer_entry(referrer);
+    if !index.manifests.iter().any(|it| it.digest == entry.digest) {
+        index.manifests.push(entry.clone());
+    }
+    let tag = referrers_tag(subject);
+    let is_tagged = |it: &OciDescriptor| it.annotations.get(REF_NAME) == Some(&tag);
+    let mut listed = OciIndex::default();
+    // What others refer to stays.
+    if let Some(known) = index.manifests.iter().find(|it| is_tagged(it)) {
+        let bytes = reader.document(known)?;
+        listed = serde_json::from_slice(&bytes).map_err(|error| {
+            DistributionError::malformed(reader.place(), "the index of referrers", error)
+        })?;
+    }
+    if !listed.manifests.iter().any(|it| it.digest == entry.digest) {
+        listed.manifests.push(entry);
+    }
+    let bytes = serde_json::to_vec(&listed).map_err(|error| {
+        DistributionError::malformed(reader.place(), "the index of referrers", error)
+    })?;
+    put(&reader.blob(Digest::hash_bytes(&bytes)), &bytes)?;
+    let mut tagged = index_descriptor(&bytes);
+    tagged.annotations.insert(REF_NAME.to_owned(), tag.clone());
+    index.manifests.retain(|it| !is_tagged(it));
+    index.manifests.push(tagged);
+    Ok(())
 }
 
 /// Copies the files of a package to a folder, which is replaced if it is the same package.

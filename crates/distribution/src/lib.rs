@@ -33,13 +33,14 @@ mod source;
 mod store;
 mod store_room;
 
+pub use archive::unpack_archive;
 pub use credentials::{CredentialSources, RegistryLogin};
 pub use error::{DistributionError, failed_checks};
 pub use http::{HttpFetcher, InternetResolver};
 pub use layout::copy_package;
 pub use limits::PullLimits;
 pub use location::{LocationProblem, PackageLocation, RegistryReference, RegistryVersion};
-pub use modelpack::{ARTIFACT_TYPE, PackageArtifact, PackageLayer};
+pub use modelpack::{ARTIFACT_TYPE, PackageArtifact, PackageLayer, package_layers};
 pub use pull::{
     FoundManifest, PackageCheckFn, PackageFetcher, ProgressFn, PullProgress, PullRequest,
     PulledPackage, SmallFile,

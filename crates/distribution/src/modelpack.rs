@@ -323,6 +323,47 @@ fn referrer(subject: &[u8], layer: &PackageLayer) -> Result<Vec<u8>, Distributio
     })
 }
 
+/// The tag that stands for a subject's referrers where nothing else lists them.
+pub fn referrers_tag(subject: Digest) -> String {
+    format!("sha256-{subject}")
+}
+
+/// The entry of a signature in an index of referrers.
+pub fn referrer_entry(referrer: &[u8]) -> OciDescriptor {
+    let mut entry = manifest_descriptor(referrer, SIGNATURE_TYPE);
+    let title = (TITLE.to_owned(), MODEL_SIGNATURE_FILE.to_owned());
+    entry.annotations.extend([title]);
+    entry
+}
+
+/// The descriptor of an index of referrers in a layout.
+pub fn index_descriptor(index: &[u8]) -> OciDescriptor {
+    descriptor(INDEX_TYPE, Digest::hash_bytes(index), index.len() as u64)
+}
+
+/// The first signature among referrers.
+pub fn signature_of(referrers: &OciIndex) -> Option<Digest> {
+    let is_signature = |it: &&OciDescriptor| it.artifact_type.as_deref() == Some(SIGNATURE_TYPE);
+    let found = referrers.manifests.iter().find(is_signature)?;
+    digest_of_name(&found.digest)
+}
+
+/// The bundle that the manifest of a signature names: its digest and size.
+pub fn signature_layer(place: &str, bytes: &[u8]) -> Result<PackageLayer, DistributionError> {
+    let malformed = |reason: String| DistributionError::malformed(place, "the referrer", reason);
+    let manifest: OciManifest =
+        serde_json::from_slice(bytes).map_err(|error| malformed(describe_decoding(&error)))?;
+    let layer = manifest.layers.first();
+    let layer = layer.and_then(|it| {
+        Some(PackageLayer {
+            path: MODEL_SIGNATURE_FILE.to_owned(),
+            sha256: digest_of_name(&it.digest)?,
+            size: it.size,
+        })
+    });
+    layer.ok_or_else(|| malformed("it has no layer".to_owned()))
+}
+
 /// The files that an OCI manifest names.
 ///
 /// # Errors

@@ -1,16 +1,13 @@
 //! Pushing: a package of this machine to a registry, a layout or a folder.
 
-use openlora_package::{MODEL_SIGNATURE_FILE, Package, manifest::Digest};
+use openlora_package::{Package, manifest::Digest};
 
 use super::{
     blocking::blocking,
     error::DistributionError,
     layout::{copy_package, write_layout},
     location::{PackageLocation, RegistryReference, RegistryVersion},
-    modelpack::{
-        EMPTY_CONFIG, MANIFEST_TYPE, PackageArtifact, SIGNATURE_TYPE, digest_name,
-        manifest_descriptor,
-    },
+    modelpack::{EMPTY_CONFIG, MANIFEST_TYPE, PackageArtifact, digest_name, referrer_entry},
     pull::{PackageFetcher, ProgressFn, PullProgress},
     registry::RegistryClient,
     store::PackageStore,
@@ -145,10 +142,5 @@ async fn push_referrer(
     if is_registered {
         return Ok(());
     }
-    let mut entry = manifest_descriptor(referrer, SIGNATURE_TYPE);
-    let title = "org.opencontainers.image.title".to_owned();
-    entry
-        .annotations
-        .insert(title, MODEL_SIGNATURE_FILE.to_owned());
-    client.tag_referrer(subject, entry).await
+    client.tag_referrer(subject, referrer_entry(referrer)).await
 }

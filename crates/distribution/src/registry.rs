@@ -19,7 +19,7 @@ use super::{
     http::{FetchRequest, HttpFetcher, read_bounded, refusal, shown},
     limits::LARGEST_OCI,
     location::{RegistryReference, RegistryVersion},
-    modelpack::{INDEX_TYPE, MANIFEST_TYPE, OciDescriptor, OciIndex, digest_name},
+    modelpack::{INDEX_TYPE, MANIFEST_TYPE, OciDescriptor, OciIndex, digest_name, referrers_tag},
     origin::{OriginSecret, is_loopback_host, is_same_site},
 };
 use openlora_package::manifest::Digest;
@@ -395,11 +395,6 @@ impl RegistryClient {
         self.log_in(&answer).await?;
         self.fetcher.send(url, build()).await
     }
-}
-
-/// The tag that stands for a subject's referrers.
-fn referrers_tag(subject: Digest) -> String {
-    format!("sha256-{subject}")
 }
 
 /// `key="value"` pairs of a challenge (RFC 9110, 11.6.1).

@@ -17,11 +17,10 @@ use super::{
     http::{FetchRequest, HttpFetcher, read_bounded, refusal, shown, unreachable},
     layout::LayoutReader,
     location::RegistryVersion,
-    modelpack::{OciManifest, PackageLayer, SIGNATURE_TYPE, digest_of_name},
+    modelpack::{PackageLayer, signature_layer, signature_of},
     origin::OriginSecret,
     registry::RegistryClient,
 };
-use openlora_core::error::describe_decoding;
 use openlora_package::{
     ENVELOPE_FILE, MANIFEST_FILE, MODEL_SIGNATURE_FILE, Manifest,
     manifest::{Digest, LARGEST, PackageFile},
@@ -202,6 +201,13 @@ impl PackageSource {
             (Self::Registry(client, files), None) if path == MODEL_SIGNATURE_FILE => {
                 referring_signature(place, client, files).await
             }
+            (Self::Layout(layout, files), None) if path == MODEL_SIGNATURE_FILE => {
+                let Some(digest) = signature_of(&layout.referrers(files.oci)?) else {
+                    return Ok(None);
+                };
+                let layer = signature_layer(place, &layout.manifest_by_digest(digest)?)?;
+                self.small_layer(place, &layer, LARGEST).await.map(Some)
+            }
             (_, found) => Ok(found),
         }
     }
@@ -347,21 +353,12 @@ async fn referring_signature(
     client: &RegistryClient,
     files: &ArtifactFiles,
 ) -> Result<Option<Vec<u8>>, DistributionError> {
-    let index = client.referrers(files.oci).await?;
-    let is_signature = |artifact: &Option<String>| artifact.as_deref() == Some(SIGNATURE_TYPE);
-    let mut referrers = index.manifests.iter();
-    let found = referrers.find(|it| is_signature(&it.artifact_type));
-    let Some(digest) = found.and_then(|it| digest_of_name(&it.digest)) else {
+    let Some(digest) = signature_of(&client.referrers(files.oci).await?) else {
         return Ok(None);
     };
     let bytes = client.manifest(&RegistryVersion::Pinned(digest)).await?;
-    let malformed = |reason: String| DistributionError::malformed(place, "the referrer", reason);
-    let manifest: OciManifest =
-        serde_json::from_slice(&bytes).map_err(|error| malformed(describe_decoding(&error)))?;
-    let layer = manifest.layers.first();
-    let layer = layer.and_then(|it| Some((digest_of_name(&it.digest)?, it.size)));
-    let (sha256, size) = layer.ok_or_else(|| malformed("it has no layer".to_owned()))?;
-    let (url, answer) = client.blob(sha256, 0).await?;
-    let bytes = read_bounded(&url, answer, size.min(LARGEST)).await?;
-    same_content(place, MODEL_SIGNATURE_FILE, sha256, bytes).map(Some)
+    let layer = signature_layer(place, &bytes)?;
+    let (url, answer) = client.blob(layer.sha256, 0).await?;
+    let bytes = read_bounded(&url, answer, layer.size.min(LARGEST)).await?;
+    same_content(place, &layer.path, layer.sha256, bytes).map(Some)
 }

@@ -21,6 +21,7 @@
 mod bom;
 pub mod build;
 mod card;
+mod certificate;
 mod compat;
 mod derived;
 mod digest;
@@ -42,13 +43,17 @@ pub mod verify;
 pub mod whole;
 mod write;
 
+pub use certificate::{Certificate, CertificateProblem, TrustedRoots, certificates_from_pem};
 pub use derived::{BOM_FILE, PROVENANCE_FILE};
 pub use envelope::ReleaseEnvelope;
 pub use error::{ManifestProblem, PackageError, SignedFilesProblem, StructureProblem};
 pub use facts::{BaseFacts, RunFacts, hash, written_at};
 pub use manifest::Manifest;
 pub use model_key::{ModelKeyProblem, ModelPublicKey};
-pub use model_signature::{ModelSignature, SignedFiles, compare_files, sign_files};
+pub use model_signature::{
+    KeyEvidence, ModelSignature, SignedFiles, SignedStatement, compare_files, sign_files,
+    sign_files_ignoring,
+};
 pub use paths::{PathProblem, check_path, check_paths};
 pub use read::{Package, read};
 pub use write::{WrittenPackage, write};

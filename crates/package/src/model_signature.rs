@@ -1,12 +1,13 @@
-//! `model.sig`: the OpenSSF Model Signing 1.0 signature over a package's folder, by key.
+//! `model.sig`: the OpenSSF Model Signing 1.0 signature over a package's folder, by key or by
+//! certificate.
 //!
 //! A Sigstore bundle holds a DSSE envelope, and that an in-toto statement with the SHA-256 of every
 //! file but `model.sig` itself. Specifications: <https://github.com/ossf/model-signing-spec>,
 //! <https://github.com/secure-systems-lab/dsse>, <https://in-toto.io/Statement/v1>.
 //!
 //! What other signers write is read as they write it, so neither the order of fields nor unknown
-//! fields matter, unless the manifest names the key. Nothing may be left out of the signature: the paths that it ignores must be ones
-//! that a package cannot hold.
+//! fields matter, unless the manifest names the key. Nothing may be left out of the signature: every file
+//! that a package holds must be signed, whatever the statement ignores.
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     MODEL_SIGNATURE_FILE,
+    certificate::Certificate,
     error::{ManifestProblem, SignedFilesProblem},
     manifest::{Digest, LARGEST, canonical},
     model_key::ModelPublicKey,
@@ -28,9 +30,11 @@ const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
 const PREDICATE_TYPE: &str = "https://model_signing/signature/v1.0";
+/// The predicate of version 0.2 of the reference implementation, which listed files as subjects. It is
+/// read, not written.
+const FIRST_PREDICATE_TYPE: &str = "https://model_signing/Digests/v0.1";
 
-/// What a signature may leave out: itself, and the files of git, which no package holds. Signers
-/// add the latter by default.
+/// What our signatures leave out: themselves, and the files of git, which no package holds.
 const IGNORED: &[&str] = &[
     MODEL_SIGNATURE_FILE,
     ".git",
@@ -50,12 +54,32 @@ struct Bundle {
     dsse_envelope: DsseEnvelope,
 }
 
-#[derive(Serialize, Deserialize)]
+/// What says who signed. One of the first three is there, according to the method.
+#[derive(Serialize, Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 struct VerificationMaterial {
-    public_key: KeyHint,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    public_key: Option<KeyHint>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    x509_certificate_chain: Option<CertificateChain>,
+    /// Of a signature without a key of one's own (Sigstore).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    certificate: Option<RawCertificate>,
     #[serde(default)]
     tlog_entries: Vec<serde_json::Value>,
+}
+
+/// The signing certificate, then those of its authorities.
+#[derive(Serialize, Deserialize)]
+struct CertificateChain {
+    certificates: Vec<RawCertificate>,
+}
+
+/// A certificate in base64 of its DER.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawCertificate {
+    raw_bytes: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -64,7 +88,7 @@ struct KeyHint {
     /// SHA-256 of the key's PEM.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     hint: Option<String>,
-    /// The key itself, in base64 of its DER, as signers of earlier versions wrote it.
+    /// The key itself, in base64 of its DER or of its PEM, as signers of earlier versions wrote it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     raw_bytes: Option<String>,
 }
@@ -80,8 +104,9 @@ struct DsseEnvelope {
 #[derive(Serialize, Deserialize)]
 struct DsseSignature {
     sig: String,
+    /// Means nothing here; some signers leave it out or write null.
     #[serde(default)]
-    keyid: String,
+    keyid: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -127,11 +152,24 @@ struct Resource {
     digest: Digest,
 }
 
+/// What says whose key made a signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyEvidence {
+    /// The digest of the key alone.
+    Named,
+    /// The signing certificate, then those of its authorities.
+    Chain(Vec<Certificate>),
+    /// A certificate of minutes, for a key that was then thrown away. Whether it was valid when it
+    /// signed is said by a log of Sigstore, which is not read here.
+    Keyless,
+}
+
 /// A bundle whose signature is not checked yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelSignature {
     /// SHA-256 of the key's PEM.
     pub key: Digest,
+    pub evidence: KeyEvidence,
     /// Whether the bytes are those that [`sign_files`] writes for this signature.
     pub(super) canonical: bool,
     payload: Vec<u8>,
@@ -146,33 +184,57 @@ pub fn sign_files(
     files: &SignedFiles,
     signer: &dyn ModelSigner,
 ) -> Result<Vec<u8>, ManifestProblem> {
-    let payload = canonical(&statement(name, files))?;
-    let signature = signer.sign(&pre_authentication(&payload));
-    canonical(&bundle(signer.public_key().digest(), &payload, &signature))
+    sign_files_ignoring(name, files, IGNORED, signer)
 }
 
-fn bundle(key: Digest, payload: &[u8], signature: &[u8]) -> Bundle {
-    Bundle {
-        media_type: MEDIA_TYPE.to_owned(),
-        verification_material: VerificationMaterial {
-            public_key: KeyHint {
+/// The same for any model, of which `ignored` paths were left out.
+pub fn sign_files_ignoring(
+    name: &str,
+    files: &SignedFiles,
+    ignored: &[&str],
+    signer: &dyn ModelSigner,
+) -> Result<Vec<u8>, ManifestProblem> {
+    let payload = canonical(&statement(name, files, ignored))?;
+    let signature = signer.sign(&pre_authentication(&payload));
+    let certificates = signer.certificates();
+    let key = signer.public_key().digest();
+    canonical(&bundle(key, certificates, &payload, &signature))
+}
+
+fn bundle(key: Digest, chain: &[Certificate], payload: &[u8], signature: &[u8]) -> Bundle {
+    let raw = |certificate: &Certificate| RawCertificate {
+        raw_bytes: STANDARD.encode(certificate.der()),
+    };
+    let verification_material = match chain {
+        [] => VerificationMaterial {
+            public_key: Some(KeyHint {
                 hint: Some(key.to_string()),
                 raw_bytes: None,
-            },
-            tlog_entries: Vec::new(),
+            }),
+            ..VerificationMaterial::default()
         },
+        chain => VerificationMaterial {
+            x509_certificate_chain: Some(CertificateChain {
+                certificates: chain.iter().map(raw).collect(),
+            }),
+            ..VerificationMaterial::default()
+        },
+    };
+    Bundle {
+        media_type: MEDIA_TYPE.to_owned(),
+        verification_material,
         dsse_envelope: DsseEnvelope {
             payload: STANDARD.encode(payload),
             payload_type: PAYLOAD_TYPE.to_owned(),
             signatures: vec![DsseSignature {
                 sig: STANDARD.encode(signature),
-                keyid: String::new(),
+                keyid: Some(String::new()),
             }],
         },
     }
 }
 
-fn statement(name: &str, files: &SignedFiles) -> InTotoStatement {
+fn statement(name: &str, files: &SignedFiles, ignored: &[&str]) -> InTotoStatement {
     let resource = |(path, digest): (&String, &Digest)| Resource {
         name: path.clone(),
         algorithm: "sha256".to_owned(),
@@ -193,7 +255,7 @@ fn statement(name: &str, files: &SignedFiles) -> InTotoStatement {
                 method: "files".to_owned(),
                 hash_type: "sha256".to_owned(),
                 allow_symlinks: false,
-                ignore_paths: IGNORED.iter().map(|&path| path.to_owned()).collect(),
+                ignore_paths: ignored.iter().map(|&path| path.to_owned()).collect(),
             },
             resources,
         },
@@ -238,37 +300,77 @@ impl ModelSignature {
             let found = format!("{} signatures", envelope.signatures.len());
             return Err(wrong("dsseEnvelope.signatures", "one", found));
         };
-        let key = named_key(&read.verification_material.public_key)?;
+        let (key, evidence) = signing_key(&read.verification_material)?;
         let payload = decode("dsseEnvelope.payload", &envelope.payload)?;
         let signature = decode("dsseEnvelope.signatures.sig", &signature.sig)?;
+        let chain = match &evidence {
+            KeyEvidence::Chain(chain) => chain.as_slice(),
+            KeyEvidence::Named | KeyEvidence::Keyless => &[],
+        };
         Ok(Self {
             key,
-            canonical: canonical(&bundle(key, &payload, &signature))? == bytes,
+            canonical: canonical(&bundle(key, chain, &payload, &signature))? == bytes,
+            evidence,
             payload,
             signature,
         })
     }
 
-    /// The key that made the signature, if it is the one that the bundle names.
+    /// The key that made the signature, if it is the one that the bundle names. A certificate counts
+    /// only if [`TrustedRoots::check`](super::TrustedRoots::check) accepts it.
     pub fn recover_key(&self) -> Option<ModelPublicKey> {
         let message = pre_authentication(&self.payload);
-        ModelPublicKey::recover(self.key, &message, &self.signature)
+        let chain = match &self.evidence {
+            KeyEvidence::Keyless => return None,
+            KeyEvidence::Named => {
+                return ModelPublicKey::recover(self.key, &message, &self.signature);
+            }
+            KeyEvidence::Chain(chain) => chain,
+        };
+        let key = chain.first()?.model_key().ok()?;
+        let made = match predicate_type(&self.payload).as_deref() {
+            // It signed another message, and hashed it with SHA-256 whatever the curve.
+            Some(FIRST_PREDICATE_TYPE) => {
+                let hash = Sha256::digest(first_pre_authentication(&self.payload));
+                key.verifies_hash(&hash, &self.signature)
+            }
+            _ => key.verifies(&message, &self.signature),
+        };
+        made.then_some(key)
     }
 
     /// The statement's files, for a package. They are signed only if the signature is that of a known
     /// key.
-    pub fn files(&self) -> Result<SignedFiles, ManifestProblem> {
-        let files = self.files_ignoring(&[])?;
-        check_paths(files.keys().map(String::as_str))?;
-        Ok(files)
-    }
-
-    /// The statement's files. It may leave out the signature, the files of git and `more`.
     ///
     /// # Errors
     ///
-    /// Another kind of statement, or one that leaves out other paths or contradicts itself.
-    pub fn files_ignoring(&self, more: &[&str]) -> Result<SignedFiles, ManifestProblem> {
+    /// Another kind of statement, or one that ignores a file that it signs or contradicts itself.
+    pub fn files(&self) -> Result<SignedFiles, ManifestProblem> {
+        if let Some(found) = predicate_type(&self.payload) {
+            expect("predicateType", PREDICATE_TYPE, &found)?;
+        }
+        let SignedStatement { files, ignored } = self.statement()?;
+        check_paths(files.keys().map(String::as_str))?;
+        let signed = |path: &&String| files.keys().any(|file| is_at_or_below(file, path));
+        match ignored.iter().find(signed) {
+            Some(path) => {
+                let expected = "no path of a signed file";
+                let found = format!("`{}`", path.escape_debug());
+                Err(wrong("serialization.ignore_paths", expected, found))
+            }
+            None => Ok(files),
+        }
+    }
+
+    /// The statement about any model, also one of the first version of the reference implementation.
+    ///
+    /// # Errors
+    ///
+    /// Another kind of statement, or one that contradicts itself.
+    pub fn statement(&self) -> Result<SignedStatement, ManifestProblem> {
+        if predicate_type(&self.payload).as_deref() == Some(FIRST_PREDICATE_TYPE) {
+            return first_statement(&self.payload);
+        }
         let statement: InTotoStatement = serde_json::from_slice(&self.payload).map_err(json)?;
         expect("_type", STATEMENT_TYPE, &statement.kind)?;
         expect("predicateType", PREDICATE_TYPE, &statement.predicate_type)?;
@@ -282,12 +384,6 @@ impl ModelSignature {
             "sha256",
             &serialization.hash_type,
         )?;
-        let mut ignored = serialization.ignore_paths.iter().map(String::as_str);
-        if let Some(path) = ignored.find(|path| !IGNORED.contains(path) && !more.contains(path)) {
-            let expected = "no path but model.sig and those of git";
-            let found = format!("`{}`", path.escape_debug());
-            return Err(wrong("serialization.ignore_paths", expected, found));
-        }
         let [subject] = statement.subject.as_slice() else {
             let found = format!("{} subjects", statement.subject.len());
             return Err(wrong("subject", "one", found));
@@ -298,8 +394,140 @@ impl ModelSignature {
             let expected = "the SHA-256 over the digests of the resources";
             return Err(wrong("subject.digest.sha256", expected, found.to_string()));
         }
-        Ok(files)
+        Ok(SignedStatement {
+            files,
+            ignored: serialization.ignore_paths,
+        })
     }
+}
+
+/// What a signature says of a model.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SignedStatement {
+    pub files: SignedFiles,
+    /// Paths that were left out, with everything below them.
+    pub ignored: Vec<String>,
+}
+
+/// Whether `path` is `folder`, or a file below it.
+fn is_at_or_below(path: &str, folder: &str) -> bool {
+    let rest = path.strip_prefix(folder);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || folder.ends_with('/'))
+}
+
+/// The kind of statement, before it is read as one.
+fn predicate_type(payload: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Kind {
+        predicate_type: String,
+    }
+    let kind: Kind = serde_json::from_slice(payload).ok()?;
+    Some(kind.predicate_type)
+}
+
+/// The files of the first predicate.
+fn first_statement(payload: &[u8]) -> Result<SignedStatement, ManifestProblem> {
+    #[derive(Deserialize)]
+    struct Statement {
+        #[serde(rename = "_type")]
+        kind: String,
+        subject: Vec<Subject>,
+    }
+    let statement: Statement = serde_json::from_slice(payload).map_err(json)?;
+    expect("_type", STATEMENT_TYPE, &statement.kind)?;
+    let resource = |subject: Subject| Resource {
+        name: subject.name,
+        algorithm: "sha256".to_owned(),
+        digest: subject.digest.sha256,
+    };
+    Ok(SignedStatement {
+        files: listed_files(statement.subject.into_iter().map(resource).collect())?,
+        ignored: Vec::new(),
+    })
+}
+
+/// The bytes that were signed with the first predicate: an error of its signer put the payload in as
+/// Python shows bytes.
+fn first_pre_authentication(payload: &[u8]) -> String {
+    let quote = match payload.contains(&b'\'') && !payload.contains(&b'"') {
+        true => '"',
+        false => '\'',
+    };
+    let mut shown = format!("b{quote}");
+    for &byte in payload {
+        match byte {
+            b'\t' => shown.push_str("\\t"),
+            b'\n' => shown.push_str("\\n"),
+            b'\r' => shown.push_str("\\r"),
+            b'\\' => shown.push_str("\\\\"),
+            b'\'' if quote == '\'' => shown.push_str("\\'"),
+            b' '..=b'~' => shown.push(char::from(byte)),
+            _ => shown.push_str(&format!("\\x{byte:02x}")),
+        }
+    }
+    let (kind, length) = (PAYLOAD_TYPE.len(), payload.len());
+    format!("DSSEV1 {kind} {PAYLOAD_TYPE} {length} {shown}{quote}")
+}
+
+/// Whose key a bundle names, and by what.
+fn signing_key(material: &VerificationMaterial) -> Result<(Digest, KeyEvidence), ManifestProblem> {
+    let field = "verificationMaterial";
+    match material {
+        VerificationMaterial {
+            public_key: Some(named),
+            x509_certificate_chain: None,
+            certificate: None,
+            ..
+        } => Ok((named_key(named)?, KeyEvidence::Named)),
+        VerificationMaterial {
+            public_key: None,
+            x509_certificate_chain: Some(chain),
+            certificate: None,
+            ..
+        } => {
+            let chain = chain.certificates.iter().map(certificate);
+            let chain = chain.collect::<Result<Vec<_>, _>>()?;
+            let signer = chain.first().ok_or_else(|| {
+                let field = "verificationMaterial.x509CertificateChain";
+                wrong(field, "at least one certificate", "none".to_owned())
+            })?;
+            Ok((certified_key(signer)?, KeyEvidence::Chain(chain)))
+        }
+        VerificationMaterial {
+            public_key: None,
+            x509_certificate_chain: None,
+            certificate: Some(raw),
+            ..
+        } => Ok((certified_key(&certificate(raw)?)?, KeyEvidence::Keyless)),
+        _ => {
+            let expected = "one of `publicKey`, `x509CertificateChain` and `certificate`";
+            let found = [
+                material.public_key.is_some(),
+                material.x509_certificate_chain.is_some(),
+                material.certificate.is_some(),
+            ];
+            let found = found.into_iter().filter(|is_there| *is_there).count();
+            Err(wrong(field, expected, format!("{found} of them")))
+        }
+    }
+}
+
+fn certificate(raw: &RawCertificate) -> Result<Certificate, ManifestProblem> {
+    let field = "verificationMaterial.rawBytes";
+    let certificate = Certificate::from_der(&decode(field, &raw.raw_bytes)?);
+    certificate.map_err(|problem| {
+        let expected = "X.509 certificates";
+        wrong(field, expected, format!("something else: {problem}"))
+    })
+}
+
+fn certified_key(certificate: &Certificate) -> Result<Digest, ManifestProblem> {
+    let key = certificate.model_key().map_err(|problem| {
+        let expected = "a certificate of a model signing key";
+        wrong("verificationMaterial", expected, problem.to_string())
+    });
+    Ok(key?.digest())
 }
 
 /// The key that a bundle names, by the SHA-256 of its PEM.
@@ -314,9 +542,13 @@ fn named_key(named: &KeyHint) -> Result<Digest, ManifestProblem> {
         }),
         (None, Some(raw)) => {
             let field = "verificationMaterial.publicKey.rawBytes";
-            let key = ModelPublicKey::from_der(&decode(field, raw)?);
+            let bytes = decode(field, raw)?;
+            let key = match std::str::from_utf8(&bytes) {
+                Ok(text) if text.contains("-----BEGIN") => ModelPublicKey::from_pem(text),
+                _ => ModelPublicKey::from_der(&bytes),
+            };
             let key = key.map_err(|problem| {
-                let expected = "an ECDSA key on P-256 in DER";
+                let expected = "an ECDSA key in DER or PEM";
                 wrong(field, expected, format!("something else: {problem}"))
             });
             Ok(key?.digest())

@@ -1,5 +1,7 @@
 //! What a reader of packages requires: checks that must pass, and the keys and accounts that may sign.
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 
 use super::{
@@ -18,6 +20,10 @@ pub struct VerificationPolicy {
     /// SHA-256 of the PEM of the keys that may have made `model.sig`; empty for any.
     #[serde(default)]
     pub model_keys: Vec<Digest>,
+    /// Files with certificates in PEM of authorities that may have certified such a key; a relative
+    /// path starts at the policy's folder.
+    #[serde(default)]
+    pub model_roots: Vec<PathBuf>,
     /// Accounts that may have signed the manifest; empty for any.
     #[serde(default)]
     pub publishers: Vec<Address>,

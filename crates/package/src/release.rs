@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{model_key::ModelPublicKey, whole::WholeNumber};
+use super::{certificate::Certificate, model_key::ModelPublicKey, whole::WholeNumber};
 use openlora_core::{Address, Word};
 
 /// Name and version of the domain, those of the registry contract.
@@ -104,16 +104,37 @@ pub trait ReleaseSigner {
     /// The signature as r, s and v of 27 or 28; it is deterministic.
     fn sign(&self, statement: &ReleaseStatement) -> Result<[u8; 65], SignatureProblem>;
 
-    /// The account's key for OpenSSF Model Signing; `None` if it has none.
-    fn model_signer(&self) -> Option<Box<dyn ModelSigner>>;
+    /// The key for OpenSSF Model Signing; `None` if there is none.
+    fn model_signer(&self) -> Option<Box<dyn ModelSigner + '_>>;
 }
 
 /// A key that signs the files of a package (OpenSSF Model Signing).
 pub trait ModelSigner {
     fn public_key(&self) -> ModelPublicKey;
 
-    /// An ECDSA signature in DER over the SHA-256 of `message`; it is deterministic (RFC 6979).
+    /// The certificate of the key and those of its authorities; empty for a key that is known by
+    /// itself.
+    fn certificates(&self) -> &[Certificate] {
+        &[]
+    }
+
+    /// An ECDSA signature in DER over `message`, hashed as the key's curve wants it; it is
+    /// deterministic (RFC 6979).
     fn sign(&self, message: &[u8]) -> Vec<u8>;
+}
+
+impl<T: ModelSigner + ?Sized> ModelSigner for &T {
+    fn public_key(&self) -> ModelPublicKey {
+        (**self).public_key()
+    }
+
+    fn certificates(&self) -> &[Certificate] {
+        (**self).certificates()
+    }
+
+    fn sign(&self, message: &[u8]) -> Vec<u8> {
+        (**self).sign(message)
+    }
 }
 
 /// Recovers the account that signed a release.

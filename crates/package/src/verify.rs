@@ -8,11 +8,12 @@ use serde::Serialize;
 
 use super::{
     ENVELOPE_FILE, MANIFEST_FILE,
+    certificate::TrustedRoots,
     derived::check_derived,
     error::PackageError,
     facts::{BaseFacts, adapter_facts},
     manifest::{Digest, Manifest},
-    model_signature::{ModelSignature, SignedFiles, compare_files},
+    model_signature::{KeyEvidence, ModelSignature, SignedFiles, compare_files},
     read::{Package, read},
     release::SigningDomain,
 };
@@ -74,6 +75,9 @@ pub struct LocalEvidence {
     /// Digests of the keys that may have made `model.sig`; empty for any key that the manifest
     /// names.
     pub model_keys: Vec<Digest>,
+    /// Authorities whose certificates may name the key that made `model.sig`; none for any key that
+    /// is named otherwise.
+    pub model_roots: TrustedRoots,
     /// How the release's registration differs from the package; `Ok(Ok(()))` if it does not.
     pub chain: KnownFact<Result<(), String>>,
     /// Why the transparency log that the manifest names does not prove the release; `Ok(Ok(()))` if
@@ -120,7 +124,7 @@ pub fn verify(
         ),
         judged("config", TrustLabel::VerifiedBytes, config(&package)),
         judged("files", TrustLabel::VerifiedBytes, files(&package)),
-        model_signature(&package, &evidence.model_keys),
+        model_signature(&package, &evidence),
         signature(&package, verifier, &evidence),
         base(&package, &evidence.base),
         datasets(&package.manifest, &evidence.datasets),
@@ -204,23 +208,29 @@ fn files(package: &Package) -> Result<(), String> {
     check_derived(package)
 }
 
-fn model_signature(package: &Package, trusted: &[Digest]) -> PackageCheck {
+fn model_signature(package: &Package, evidence: &LocalEvidence) -> PackageCheck {
     let name = "model-signature";
     let named = package.manifest.trainer.signing_key_sha256;
+    let roots = &evidence.model_roots;
+    let anyone = evidence.model_keys.is_empty() && roots.certificates.is_empty();
     match &package.model_signature {
-        Some(signature) => match signed_files(package, signature, trusted) {
+        Some(signature) => match signed_files(package, signature, evidence) {
             Err(reason) => failed(name, reason),
-            Ok(()) if named.is_none() && trusted.is_empty() => {
+            Ok(()) if named.is_none() && anyone => {
                 let key = signature.key;
-                skipped(
-                    name,
-                    format!("neither the manifest nor you named its key, which is {key}"),
-                )
+                let reason = match signature.evidence {
+                    KeyEvidence::Chain(_) => format!(
+                        "it was signed with a certificate for the key {key}, and you named no root \
+                         of it"
+                    ),
+                    _ => format!("neither the manifest nor you named its key, which is {key}"),
+                };
+                skipped(name, reason)
             }
             Ok(()) => passed(name, TrustLabel::SignedClaim),
         },
         None => match named {
-            None if trusted.is_empty() => skipped(name, "the package has no model.sig"),
+            None if anyone => skipped(name, "the package has no model.sig"),
             None => failed(
                 name,
                 "the package has no model.sig, expected one of a trusted key".to_owned(),
@@ -237,9 +247,17 @@ fn model_signature(package: &Package, trusted: &[Digest]) -> PackageCheck {
 fn signed_files(
     package: &Package,
     signature: &ModelSignature,
-    trusted: &[Digest],
+    evidence: &LocalEvidence,
 ) -> Result<(), String> {
     let found = signature.key;
+    if signature.evidence == KeyEvidence::Keyless {
+        return Err(
+            "it was signed without a key (Sigstore), and whether its certificate was valid then is \
+             said by a log that is not read here: check it with `model_signing verify sigstore`, \
+             or ask for a signature by key or certificate"
+                .to_owned(),
+        );
+    }
     if let Some(expected) = package.manifest.trainer.signing_key_sha256
         && expected != found
     {
@@ -247,10 +265,21 @@ fn signed_files(
             "it was signed with the key {found}, expected {expected}, which the manifest names"
         ));
     }
-    if !trusted.is_empty() && !trusted.contains(&found) {
-        return Err(format!(
-            "it was signed with the key {found}, which is not among the trusted ones"
-        ));
+    let (trusted, roots) = (&evidence.model_keys, &evidence.model_roots);
+    if !trusted.contains(&found) {
+        match &signature.evidence {
+            KeyEvidence::Chain(chain) if !roots.certificates.is_empty() => {
+                roots.check(chain).map_err(|problem| {
+                    format!("the certificate for the key {found} does not count: {problem}")
+                })?;
+            }
+            _ if trusted.is_empty() && roots.certificates.is_empty() => {}
+            _ => {
+                return Err(format!(
+                    "it was signed with the key {found}, which is not among the trusted ones"
+                ));
+            }
+        }
     }
     if signature.recover_key().is_none() {
         return Err(format!("the key {found} did not make this signature"));

@@ -13,7 +13,8 @@ use alloy::{
 use openlora_chain::registry::AdapterRelease;
 use openlora_core::Address;
 use openlora_package::{
-    ModelPublicKey,
+    Certificate, CertificateProblem, ModelKeyProblem, ModelPublicKey,
+    manifest::Digest,
     release::{
         ModelSigner, ReleaseMessage, ReleaseSigner, ReleaseStatement, ReleaseVerifier,
         SignatureProblem, SigningDomain,
@@ -69,9 +70,30 @@ impl ReleaseSigner for AccountSigner<'_> {
         Ok(signature.normalized_s().as_bytes())
     }
 
-    fn model_signer(&self) -> Option<Box<dyn ModelSigner>> {
+    fn model_signer(&self) -> Option<Box<dyn ModelSigner + '_>> {
         let signer = AccountModelSigner::of_account(self.0)?;
         Some(Box::new(signer))
+    }
+}
+
+/// An unlocked account that signs releases, and a key of a file that signs their files.
+#[derive(Clone, Copy, Debug)]
+pub struct TwoKeySigner<'a> {
+    pub account: AccountSigner<'a>,
+    pub model: &'a FileModelSigner,
+}
+
+impl ReleaseSigner for TwoKeySigner<'_> {
+    fn address(&self) -> Address {
+        self.account.address()
+    }
+
+    fn sign(&self, statement: &ReleaseStatement) -> Result<[u8; 65], SignatureProblem> {
+        self.account.sign(statement)
+    }
+
+    fn model_signer(&self) -> Option<Box<dyn ModelSigner + '_>> {
+        Some(Box::new(self.model))
     }
 }
 
@@ -94,6 +116,66 @@ impl AccountModelSigner {
 impl ModelSigner for AccountModelSigner {
     fn public_key(&self) -> ModelPublicKey {
         self.public
+    }
+
+    fn sign(&self, message: &[u8]) -> Vec<u8> {
+        self.key.sign(message)
+    }
+}
+
+/// A key of a PEM file, alone or under a certificate.
+#[derive(Debug)]
+pub struct FileModelSigner {
+    key: ModelSigningKey,
+    public: ModelPublicKey,
+    certificates: Vec<Certificate>,
+}
+
+/// Why a key cannot sign under a certificate.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FileSignerProblem {
+    #[error(transparent)]
+    Key(#[from] ModelKeyProblem),
+    #[error("the first certificate is for another key: {0}")]
+    Certificate(CertificateProblem),
+    #[error("the first certificate is for the key {certified}, expected {key}")]
+    OtherKey { certified: Digest, key: Digest },
+}
+
+impl FileModelSigner {
+    /// `certificates` starts with that of the key, those of its authorities follow; it is empty for
+    /// a key that is known by itself.
+    ///
+    /// # Errors
+    ///
+    /// A certificate for another key.
+    pub fn new(
+        key: ModelSigningKey,
+        certificates: Vec<Certificate>,
+    ) -> Result<Self, FileSignerProblem> {
+        let public = ModelPublicKey::from_point(&key.public_point())?;
+        if let Some(first) = certificates.first() {
+            let certified = first.model_key().map_err(FileSignerProblem::Certificate)?;
+            if certified != public {
+                let (certified, key) = (certified.digest(), public.digest());
+                return Err(FileSignerProblem::OtherKey { certified, key });
+            }
+        }
+        Ok(Self {
+            key,
+            public,
+            certificates,
+        })
+    }
+}
+
+impl ModelSigner for FileModelSigner {
+    fn public_key(&self) -> ModelPublicKey {
+        self.public
+    }
+
+    fn certificates(&self) -> &[Certificate] {
+        &self.certificates
     }
 
     fn sign(&self, message: &[u8]) -> Vec<u8> {

@@ -11,7 +11,7 @@ use super::{
     client::ClientAddress,
     gate::Permit,
     intake::CallIntake,
-    listing::listing,
+    listing::{listing, tool_listing},
     meter::{Admission, CallReservation, ReservedCall},
     on_demand_loading::find_or_fetch,
     payment::unpaid_at,
@@ -288,7 +288,10 @@ impl CallIntake {
 
     /// How the called route is declared to directories.
     fn listing(&self) -> CallListing {
-        listing(&self.adapter, &self.path, &self.resource)
+        match &self.tool {
+            Some(tool) => tool_listing(&self.adapter, tool, &self.resource),
+            None => listing(&self.adapter, &self.path, &self.resource),
+        }
     }
 
     fn sale(&self, work: CallWork, media_type: &'static str, presenter: Presenter) -> OfferedCall {

@@ -14,6 +14,7 @@ use super::{
     connections::Connection,
     fingerprint::RequestFingerprint,
     gate::draining,
+    listing::{CalledTool, TOOLS_PATH},
     on_demand_loading::find_or_announced,
     payment,
     request_id::RequestId,
@@ -42,6 +43,8 @@ pub struct CallIntake {
     pub payment: Option<String>,
     /// The path that was called.
     pub path: String,
+    /// The tool that was called, if it was not the route itself.
+    pub tool: Option<CalledTool>,
     /// The address that was called, as clients reach it.
     pub resource: String,
     /// A prompt that the filter reads before money is taken; `None` for all but pictures.
@@ -88,7 +91,9 @@ impl CallIntake {
             let length = body::content_length(&parts.headers);
             app.quotes.spend(address, length.unwrap_or(UNANNOUNCED))?;
         }
-        let resource = app.access.resource(&parts.headers, parts.uri.path());
+        let tool = parts.extensions.get::<CalledTool>().cloned();
+        let called = tool.as_ref().map_or(parts.uri.path(), |_| TOOLS_PATH);
+        let resource = app.access.resource(&parts.headers, called);
         let body = body::read(&parts.headers, body, limit, &app.bodies).await?;
         let connection = parts.extensions.get::<Connection>().cloned();
         // Up to here, and without a payment, the connection may be closed for others.
@@ -130,6 +135,7 @@ impl CallIntake {
             static_shares,
             payment,
             path: parts.uri.path().to_owned(),
+            tool,
             resource,
             screened: None,
             places: Vec::new(),

@@ -87,6 +87,7 @@ mod sent_bytes;
 mod server;
 pub mod similar;
 pub mod standings;
+mod tools;
 mod transport;
 mod unread;
 pub mod wire;

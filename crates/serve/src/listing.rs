@@ -20,6 +20,18 @@ const LONGEST_NAME: usize = 32;
 /// The path of the server's icon.
 pub const ICON_PATH: &str = "/icon.svg";
 
+/// Where agents find the adapters as tools.
+pub const TOOLS_PATH: &str = "/mcp";
+
+/// A tool that is called instead of a route, as agents list it.
+#[derive(Clone, Debug)]
+pub struct CalledTool {
+    pub name: String,
+    pub description: String,
+    /// JSON Schema of its arguments.
+    pub schema: Value,
+}
+
 /// An example of a body and of an answer, and the schema of the body.
 struct RouteExample {
     body: Value,
@@ -35,6 +47,52 @@ pub fn listing(adapter: &ServedAdapter, path: &str, resource: &str) -> CallListi
         tags: tags(adapter),
         icon_url: icon_url(resource, path),
         extensions: declaration(adapter, path),
+    }
+}
+
+/// The listing of a tool of an adapter; `resource` is the URL of all tools.
+pub fn tool_listing(adapter: &ServedAdapter, tool: &CalledTool, resource: &str) -> CallListing {
+    let mut example = json!({ "prompt": "A text" });
+    if tool.schema["properties"].get("adapter").is_some() {
+        example["adapter"] = json!(adapter.name);
+    }
+    let text = json!({ "type": "string" });
+    let object = json!({ "type": "object" });
+    let declaration = json!({ BAZAAR: {
+        "info": {
+            "input": {
+                "type": "mcp",
+                "tool": tool.name,
+                "description": tool.description,
+                "transport": "streamable-http",
+                "inputSchema": tool.schema,
+                "example": example,
+            },
+        },
+        "schema": {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "type": "object",
+            "properties": {
+                "input": {
+                    "type": "object",
+                    "properties": {
+                        "type": { "type": "string", "const": "mcp" },
+                        "tool": text,
+                        "description": text,
+                        "transport": { "type": "string", "enum": ["streamable-http", "sse"] },
+                        "inputSchema": object,
+                        "example": object,
+                    },
+                    "required": ["type", "tool", "inputSchema"],
+                    "additionalProperties": false,
+                },
+            },
+            "required": ["input"],
+        },
+    } });
+    CallListing {
+        extensions: Some(declaration),
+        ..listing(adapter, TOOLS_PATH, resource)
     }
 }
 

@@ -25,6 +25,20 @@ pub(crate) const HASH_BYTES: usize = 32;
 /// Largest bundle: full, with the largest entries.
 const LARGEST_BUNDLE: u64 = 256 * (2 + (1 << 16));
 
+/// Digits of the largest index of an entry.
+const LARGEST_PLACE: u64 = 20;
+
+/// The file, below the log's folder, that says where the log has the release of a manifest.
+pub(crate) fn release_path(manifest: &str) -> String {
+    format!("release/{manifest}")
+}
+
+/// Whether a text is a SHA-256 in hex.
+pub(crate) fn is_digest(text: &str) -> bool {
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    text.len() == 64 && text.bytes().all(is_digit)
+}
+
 /// The folder of a log, read only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TileFolder {
@@ -59,6 +73,21 @@ impl TileFolder {
             path: self.dir.clone(),
         })?;
         verifier.open(&note)
+    }
+
+    /// Where the log says that it has the release of a manifest, by its SHA-256 in hex; none where it
+    /// does not say. It is a hint, which a reader checks.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub fn release_place(&self, manifest: &str) -> Result<Option<u64>, TlogError> {
+        if !is_digest(manifest) {
+            return Ok(None);
+        }
+        let bytes = self.read(&self.dir.join(release_path(manifest)), LARGEST_PLACE)?;
+        let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+        Ok(text.and_then(|text| text.parse().ok()))
     }
 
     /// The bytes of a tile. One that has grown since stands for its beginning.

@@ -11,10 +11,11 @@ use std::{
 use super::{
     checkpoint::{CheckpointKey, CheckpointVerifier, SignedCheckpoint},
     edge::{NewTile, TreeEdge},
-    entry::LARGEST_ENTRY,
+    entry::{LARGEST_ENTRY, PublicEntry},
     error::TlogError,
     folder::{
-        CHECKPOINT_FILE, TileFolder, agree, bundle_of, entries_of_bundle, hashes_of_tile, missing,
+        CHECKPOINT_FILE, TileFolder, agree, bundle_of, entries_of_bundle, hashes_of_tile,
+        is_digest, missing, release_path,
     },
     lock::TlogLock,
     source::EntrySource,
@@ -136,6 +137,7 @@ impl TileLogWriter {
         let partial = edge.partial_tiles().into_iter();
         let partial = partial.filter(|tile| !unchanged.contains(&tile.path));
         write_tiles(&self.dir, full.iter().chain(&partial.collect::<Vec<_>>()))?;
+        write_release_places(&self.dir, self.edge.size, entries)?;
         let checkpoint = self.key.sign(edge.size, edge.root())?;
         write_checkpoint(&self.dir, &checkpoint)?;
         (self.edge, self.checkpoint) = (edge, checkpoint);
@@ -150,6 +152,35 @@ fn write_checkpoint(dir: &Path, checkpoint: &SignedCheckpoint) -> Result<(), Tlo
     let path = dir.join(CHECKPOINT_FILE);
     atomic::replace_file(&path, checkpoint.note.as_bytes(), FileAccess::Owner)
         .map_err(|error| TlogError::io("write", &path, &error))
+}
+
+/// Writes down where the log has releases, so that readers need not search all entries for one. It is
+/// a hint: whoever follows it checks the entry that is there.
+fn write_release_places(dir: &Path, from: u64, entries: &[Vec<u8>]) -> Result<(), TlogError> {
+    for (index, entry) in (from..).zip(entries) {
+        let Some(path) = release_of(entry).map(|digest| dir.join(release_path(&digest))) else {
+            continue;
+        };
+        if path.exists() {
+            continue;
+        }
+        let folder = atomic::parent(&path);
+        files::new_folder(folder)
+            .map_err(|error| TlogError::io("create the folder", folder, &error))?;
+        atomic::replace_file(&path, index.to_string().as_bytes(), FileAccess::Owner)
+            .map_err(|error| TlogError::io("write", &path, &error))?;
+    }
+    Ok(())
+}
+
+/// The digest of the manifest that an entry registers.
+fn release_of(entry: &[u8]) -> Option<String> {
+    let name = b"\"manifest_sha256\"";
+    let is_named = entry.windows(name.len()).any(|part| part == name);
+    is_named.then_some(())?;
+    let entry = PublicEntry::parse(entry).ok()?;
+    let digest = entry.facts.get("manifest_sha256")?.as_str()?;
+    is_digest(digest).then(|| digest.to_owned())
 }
 
 /// The edge of the checkpoint's tree, if its tiles are there and lead to its root.

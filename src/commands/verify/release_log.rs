@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::commands::{
     CommandContext,
-    log::{proven, release_index, source},
+    log::{proven, source},
     named_paths,
 };
 use openlora_core::error::{ExitClass, Failure};
@@ -90,7 +90,7 @@ async fn in_log(
     let seen = SeenCheckpoints::at(&context.dirs.seen_checkpoints());
     source.accept(&seen, verifier, &checkpoint).await?;
     let manifest = package.manifest_sha256.to_string();
-    let found = release_index(source, &checkpoint, &manifest).await?;
+    let found = source.release_index(&checkpoint, &manifest).await?;
     Ok(match found {
         Some(_) => Ok(()),
         None => Err(format!(

@@ -9,12 +9,15 @@ use std::{
 
 use openlora_container::{
     elf,
-    image::{ImageParts, write_image},
+    image::{ImageParts, WrittenImage, write_image},
     layout::{ImageConfig, ImageIndex, ImageManifest, digest_of},
     unpack::{own_architecture, unpack},
 };
 
-use crate::support::{debian, image, package, probe};
+use crate::{
+    paths::repository,
+    support::{debian, image, image_of, package, probe},
+};
 
 const LARGEST: u64 = 1 << 30;
 
@@ -151,13 +154,57 @@ fn what_is_no_program_for_linux_is_refused() {
 }
 
 #[test]
+fn the_package_s_signature_refers_to_the_image() {
+    let dir = tempfile::tempdir().unwrap();
+    let package = package(dir.path());
+    let bundle = repository().join("fuzz/corpus/model_signature/valid");
+    let bundle = fs::read(bundle).unwrap();
+    fs::write(package.join("model.sig"), &bundle).unwrap();
+    let written = image_of(&package, dir.path());
+    let files = files(&written.dir);
+    let index: ImageIndex = serde_json::from_slice(&files[Path::new("index.json")]).unwrap();
+    let [image, referrer, tagged] = index.manifests.as_slice() else {
+        panic!("three entries: {index:?}");
+    };
+    let blob = |digest: &str| {
+        let hex = digest.strip_prefix("sha256:").unwrap();
+        &files[&Path::new("blobs/sha256").join(hex)]
+    };
+    assert_eq!(image.digest, written.digest);
+    let manifest: ImageManifest = serde_json::from_slice(blob(&referrer.digest)).unwrap();
+    let subject = manifest.subject.unwrap();
+    assert_eq!((&subject.digest, subject.size), (&image.digest, image.size));
+    assert_eq!(manifest.artifact_type, referrer.artifact_type);
+    assert_eq!(blob(&manifest.layers[0].digest), &bundle);
+    assert_eq!(blob(&manifest.config.digest), b"{}");
+    let name = &tagged.annotations["org.opencontainers.image.ref.name"];
+    assert_eq!(*name, image.digest.replace(':', "-"));
+    let listed: ImageIndex = serde_json::from_slice(blob(&tagged.digest)).unwrap();
+    assert_eq!(listed.manifests, std::slice::from_ref(referrer));
+    // The image is still found.
+    let root = dir.path().join("root");
+    fs::create_dir(&root).unwrap();
+    assert_eq!(unpack(&written.dir, &root, LARGEST).unwrap().digest, image.digest);
+    unpacked_by_umoci(dir.path(), &written);
+}
+
+#[test]
 fn umoci_unpacks_the_image_to_the_same_files() {
     let dir = tempfile::tempdir().unwrap();
     let written = image(dir.path());
+    let bundle = unpacked_by_umoci(dir.path(), &written);
+    let root = dir.path().join("root");
+    fs::create_dir(&root).unwrap();
+    unpack(&written.dir, &root, LARGEST).unwrap();
+    assert_eq!(files(&bundle.join("rootfs")), files(&root));
+}
+
+/// A bundle in `dir` with what umoci unpacks.
+fn unpacked_by_umoci(dir: &Path, written: &WrittenImage) -> PathBuf {
     let tools = tempfile::tempdir().unwrap();
     debian(tools.path(), &["umoci"]);
     let umoci = tools.path().join("usr/bin/umoci");
-    let bundle = dir.path().join("bundle");
+    let bundle = dir.join("bundle");
     let done = Command::new(umoci)
         .args(["unpack", "--rootless", "--image"])
         .arg(format!("{}:1.0.0", written.dir.display()))
@@ -166,8 +213,5 @@ fn umoci_unpacks_the_image_to_the_same_files() {
         .unwrap();
     let said = String::from_utf8_lossy(&done.stderr).into_owned();
     assert!(done.status.success(), "{said}");
-    let root = dir.path().join("root");
-    fs::create_dir(&root).unwrap();
-    unpack(&written.dir, &root, LARGEST).unwrap();
-    assert_eq!(files(&bundle.join("rootfs")), files(&root));
+    bundle
 }

@@ -155,7 +155,12 @@ pub fn package(dir: &Path) -> PathBuf {
 
 /// An image of that package with the probe as its program.
 pub fn image(dir: &Path) -> WrittenImage {
-    let package = openlora_package::read(&package(dir)).unwrap();
+    image_of(&package(dir), dir)
+}
+
+/// An image of a package in `dir` with the probe as its program.
+pub fn image_of(package: &Path, dir: &Path) -> WrittenImage {
+    let package = openlora_package::read(package).unwrap();
     let parts = ImageParts {
         package: &package,
         program: &probe(),

@@ -137,6 +137,98 @@ async fn identical_packages_give_identical_layouts_that_can_be_pulled() {
     );
 }
 
+/// The index of a layout, and the bytes of a blob.
+fn index_of(layout: &Path) -> serde_json::Value {
+    serde_json::from_slice(&fs::read(layout.join("index.json")).unwrap()).unwrap()
+}
+
+fn blob_of(layout: &Path, digest: &serde_json::Value) -> std::path::PathBuf {
+    let hex = digest.as_str().unwrap().strip_prefix("sha256:").unwrap();
+    layout.join("blobs/sha256").join(hex)
+}
+
+#[tokio::test]
+async fn a_signature_refers_to_its_package_in_a_layout() {
+    const SIGNATURE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+    let place = Place::new();
+    let layout = place.folder.path().join("layout");
+    let signed = packages::model_signed(&place.folder.path().join("signed"));
+    let location = format!("oci-layout:{}:v1", layout.display());
+    let pushed = push(&place, &signed, &location).await;
+    // Again, and under another tag: what refers is listed once.
+    push(&place, &signed, &location).await;
+    push(&place, &signed, &location.replace(":v1", ":v2")).await;
+    let index = index_of(&layout);
+    let entries = index["manifests"].as_array().unwrap();
+    let subject = format!("sha256:{}", pushed.oci.unwrap());
+    let referrers: Vec<_> = entries.iter().filter(|it| it["artifactType"] == SIGNATURE).collect();
+    let [referrer] = referrers.as_slice() else {
+        panic!("one referrer: {index}");
+    };
+    let read = |digest: &serde_json::Value| -> serde_json::Value {
+        serde_json::from_slice(&fs::read(blob_of(&layout, digest)).unwrap()).unwrap()
+    };
+    let manifest = read(&referrer["digest"]);
+    assert_eq!(manifest["subject"]["digest"], subject);
+    assert_eq!(manifest["artifactType"], SIGNATURE);
+    let bundle = fs::read(blob_of(&layout, &manifest["layers"][0]["digest"])).unwrap();
+    assert_eq!(bundle, fs::read(signed.join("model.sig")).unwrap());
+    let name = "org.opencontainers.image.ref.name";
+    let tag = subject.replace(':', "-");
+    let tagged: Vec<_> = entries.iter().filter(|it| it["annotations"][name] == tag).collect();
+    let [tagged] = tagged.as_slice() else {
+        panic!("one index of referrers: {index}");
+    };
+    assert_eq!(read(&tagged["digest"])["manifests"], serde_json::json!([referrer]));
+
+    // A package that others put there without its signature has it by either way.
+    let mut without = read(&serde_json::json!(subject));
+    let layers = without["layers"].as_array_mut().unwrap();
+    layers.retain(|layer| layer["annotations"]["org.opencontainers.image.title"] != "model.sig");
+    let put = |value: &serde_json::Value| {
+        let bytes = value.to_string().into_bytes();
+        let digest = openlora_package::manifest::Digest::hash_bytes(&bytes);
+        fs::write(layout.join("blobs/sha256").join(digest.to_string()), &bytes).unwrap();
+        (format!("sha256:{digest}"), bytes.len())
+    };
+    let (subject, size) = put(&without);
+    let mut about = manifest.clone();
+    about["subject"]["digest"] = subject.clone().into();
+    about["subject"]["size"] = size.into();
+    let (referrer, referrer_size) = put(&about);
+    let kind = "application/vnd.oci.image.manifest.v1+json";
+    let package = serde_json::json!({
+        "mediaType": kind, "digest": subject, "size": size,
+        "annotations": { name: "bare" },
+    });
+    let listed = serde_json::json!({
+        "mediaType": kind, "digest": referrer, "size": referrer_size, "artifactType": SIGNATURE,
+    });
+    let indexed = serde_json::json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [listed],
+    });
+    let (listing, listing_size) = put(&indexed);
+    let by_tag = serde_json::json!({
+        "mediaType": "application/vnd.oci.image.index.v1+json", "digest": listing,
+        "size": listing_size, "annotations": { name: subject.replace(':', "-") },
+    });
+    let bare = format!("oci-layout:{}:bare", layout.display());
+    for entries in [vec![&package, &listed], vec![&package, &by_tag]] {
+        let index = serde_json::json!({ "schemaVersion": 2, "manifests": entries });
+        fs::write(layout.join("index.json"), index.to_string()).unwrap();
+        let elsewhere = Place::new();
+        let pulled = elsewhere.pull(&bare).await.unwrap();
+        assert_eq!(contents(&pulled.dir), contents(&signed));
+    }
+    // One of another package is not taken.
+    let index = serde_json::json!({ "schemaVersion": 2, "manifests": [package, tagged] });
+    fs::write(layout.join("index.json"), index.to_string()).unwrap();
+    let elsewhere = Place::new();
+    let (message, _) = elsewhere.refused(elsewhere.pull(&bare).await);
+    assert!(message.contains("has no model.sig"), "{message}");
+}
+
 #[tokio::test]
 async fn a_changed_blob_of_a_layout_is_refused() {
     let place = Place::new();

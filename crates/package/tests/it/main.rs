@@ -6,6 +6,7 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod certificates;
 mod derived;
 mod imported;
 mod model_signing;

@@ -249,7 +249,7 @@ const BAD_STATEMENTS: &[(StatementChange, &str)] = &[
                 .unwrap()
                 .push("adapter_model.safetensors".into());
         },
-        "`serialization.ignore_paths`: expected no path but model.sig and those of git, found \
+        "`serialization.ignore_paths`: expected no path of a signed file, found \
          `adapter_model.safetensors`",
     ),
     (
@@ -354,7 +354,8 @@ fn a_key_counts_only_if_it_is_named_and_trusted() {
     // Another key signs the same files.
     let network = openlora_chain::network::Network::resolve("local", &Default::default()).unwrap();
     let stranger = openlora_chain::development::account(&network, 1).unwrap();
-    let stranger = AccountSigner(&stranger).model_signer().unwrap();
+    let stranger = AccountSigner(&stranger);
+    let stranger = stranger.model_signer().unwrap();
     resign(&dir, stranger.as_ref(), |_| {});
     assert_eq!(
         found(&dir, &[]),
@@ -503,7 +504,7 @@ fn bundles_that_are_none() {
     );
     let certified = said("\"publicKey\"", "\"certificate\"");
     assert!(
-        certified.starts_with("not the expected JSON: missing field `publicKey`"),
+        certified.starts_with("not the expected JSON: missing field `rawBytes`"),
         "{certified}"
     );
     let large = vec![b' '; (16 << 20) + 1];

@@ -9,7 +9,7 @@ use openlora_chain::{
 use openlora_core::error::Explain;
 use openlora_ledger::apportion;
 use openlora_package::{
-    Package,
+    Package, TrustedRoots,
     build::{PackageMetadata, PackageParts, RevenueSplitOptions, draft},
     read,
     release::SigningDomain,
@@ -201,6 +201,7 @@ fn skipped_checks_say_why() {
         domain: None,
         publishers: Vec::new(),
         model_keys: Vec::new(),
+        model_roots: TrustedRoots::default(),
         chain: Err("the release was not looked up on a chain".into()),
         log: Err("the release was not looked up in a log".into()),
     };

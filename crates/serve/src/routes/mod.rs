@@ -19,6 +19,7 @@ mod receipts;
 mod refund;
 mod registration;
 mod settlement;
+mod tools;
 mod transparency;
 
 pub use operator::CHALLENGE;
@@ -31,7 +32,9 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 
-use super::{api_error::ApiError, app::AppState, audience::RouteAudience};
+use super::{
+    api_error::ApiError, app::AppState, audience::RouteAudience, listing::TOOLS_PATH,
+};
 
 /// One route.
 #[derive(Clone, Copy)]
@@ -133,6 +136,14 @@ pub const ROUTES: &[ApiRoute] = &[
         "pictures from a prompt, in OpenAI's form",
         || post(images::generate).get(refund::terms),
     ),
+    ApiRoute {
+        method: "POST",
+        ..open(
+            TOOLS_PATH,
+            "the adapters as tools of agents (MCP), paid by x402",
+            || post(tools::answer),
+        )
+    },
     open("/v1/models", "the adapters served", || get(models::list)),
     open("/v1/models/{*id}", "one adapter", || get(models::get_model)),
     open(
@@ -159,6 +170,11 @@ pub const ROUTES: &[ApiRoute] = &[
         "/log/tile/{*id}",
         "tiles and entries of the transparency log",
         || get(transparency::tile),
+    ),
+    open(
+        "/log/release/{manifest}",
+        "the place of a release in the transparency log",
+        || get(transparency::release),
     ),
     open("/", "what is served here, as a page for people", || {
         get(page::home)

@@ -1,4 +1,4 @@
-//! `GET /log/checkpoint` and `GET /log/tile/…`: the transparency log as C2SP tlog-tiles serves it.
+//! `GET /log/checkpoint`, `GET /log/tile/…` and `GET /log/release/…`: the transparency log as C2SP tlog-tiles serves it.
 
 use axum::{
     extract::{Path, State},
@@ -38,6 +38,18 @@ pub async fn tile(
     let view = app.transparency.clone().ok_or_else(|| no_file(&name))?;
     let found = blocking(move || covered(&view, tile)).await?;
     Ok(answer(found.ok_or_else(|| no_file(&name))?, BYTES, FOREVER))
+}
+
+/// Where the log has the release of a manifest, for readers who then prove it.
+pub async fn release(
+    State(app): State<AppState>,
+    Path(manifest): Path<String>,
+) -> Result<Response, ApiError> {
+    let name = format!("release/{manifest}");
+    let view = app.transparency.clone().ok_or_else(|| no_file(&name))?;
+    let found = blocking(move || view.folder.release_place(&manifest)).await?;
+    let index = found.ok_or_else(|| no_file(&name))?;
+    Ok(answer(index.to_string().into_bytes(), TEXT, FRESH))
 }
 
 /// A tile, if a checkpoint covers it: what was not signed yet may still be written again.

@@ -6,6 +6,7 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod model_key;
 mod wallet;
 
 #[allow(dead_code, reason = "other tests use more of it")]
