@@ -96,7 +96,10 @@ pub async fn run(
     let wanted: Vec<String> = request.adapter.iter().cloned().collect();
     let adapter = serve::load_one(context, &wanted).await?;
     if adapter.engine.images().is_some() {
-        let message = format!("{} makes pictures, expected an adapter for text", adapter.name);
+        let message = format!(
+            "{} makes pictures, expected an adapter for text",
+            adapter.name
+        );
         return Err(Failure::new(ExitClass::BadInput, message).with_hint(
             "serve it and ask for a picture: `openlora call \"a red circle\" -o picture.png`",
         ));

@@ -100,7 +100,10 @@ fn signatures_of_the_reference_implementation_verify_here() {
 /// What the reference implementation says to a verb and its paths.
 fn reference_says(verb: &str, more: &[&std::ffi::OsStr]) -> String {
     let script = suite("signing").join("suite.py");
-    run(Command::new(python("signing")).arg(script).arg(verb).args(more))
+    run(Command::new(python("signing"))
+        .arg(script)
+        .arg(verb)
+        .args(more))
 }
 
 #[test]
@@ -115,32 +118,68 @@ fn every_curve_and_certificates_agree_with_the_reference_implementation() {
         let package = |out: &str, more: &[&str]| {
             let (adapter, base) = (golden::dir("llama.qv"), golden::dir("llama"));
             let (adapter, base) = (adapter.display().to_string(), base.display().to_string());
-            let line = ["package", "--adapter", &adapter, "--base", &base, "--out", out];
+            let line = [
+                "package",
+                "--adapter",
+                &adapter,
+                "--base",
+                &base,
+                "--out",
+                out,
+            ];
             let key = ["--signing-key", "ca/signer.key"];
-            openlora(home.path()).args(line).args(key).args(more.iter().copied()).run().succeeds();
+            openlora(home.path())
+                .args(line)
+                .args(key)
+                .args(more.iter().copied())
+                .run()
+                .succeeds();
         };
         let verify = |dir: &str, more: &[&str]| {
             let args = ["--json", "verify", dir];
-            let run = openlora(home.path()).args(args).args(more.iter().copied()).run();
+            let run = openlora(home.path())
+                .args(args)
+                .args(more.iter().copied())
+                .run();
             let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
             let check = &report["checks"][4];
             let reason = check["reason"].as_str().unwrap_or_default().to_owned();
-            (run.code, check["status"].as_str().unwrap().to_owned(), reason)
+            (
+                run.code,
+                check["status"].as_str().unwrap().to_owned(),
+                reason,
+            )
         };
         let pass = (0, "pass".to_owned(), String::new());
         // Ours by key and by certificate, read by theirs and by us.
         package("by-key", &[]);
         let (dir, key) = (path("by-key"), path("ca/signer.pub"));
         assert_eq!(reference("verify", &dir, &key), "verified\n", "{curve}");
-        assert_eq!(verify("by-key", &["--key", "ca/signer.pub"]), pass, "{curve}");
+        assert_eq!(
+            verify("by-key", &["--key", "ca/signer.pub"]),
+            pass,
+            "{curve}"
+        );
         package("by-chain", &["--certificates", "ca/signer-chain.pem"]);
         let (dir, root) = (path("by-chain"), path("ca/root.pem"));
-        assert_eq!(reference("verify-certificate", &dir, &root), "verified\n", "{curve}");
-        assert_eq!(verify("by-chain", &["--root", "ca/root.pem"]), pass, "{curve}");
+        assert_eq!(
+            reference("verify-certificate", &dir, &root),
+            "verified\n",
+            "{curve}"
+        );
+        assert_eq!(
+            verify("by-chain", &["--root", "ca/root.pem"]),
+            pass,
+            "{curve}"
+        );
         let (code, status, reason) = verify("by-chain", &["--root", "ca/other.pem"]);
         assert_eq!((code, status.as_str()), (9, "fail"), "{reason}");
         fs::write(path("policy.toml"), "model_roots = [\"ca/root.pem\"]\n").unwrap();
-        assert_eq!(verify("by-chain", &["--policy", "policy.toml"]), pass, "{curve}");
+        assert_eq!(
+            verify("by-chain", &["--policy", "policy.toml"]),
+            pass,
+            "{curve}"
+        );
         // Theirs, read by us.
         let theirs = packaged(home.path());
         let key = path("their.pub");
@@ -151,7 +190,11 @@ fn every_curve_and_certificates_agree_with_the_reference_implementation() {
         let ca = path("ca");
         let sign = [theirs.as_os_str(), ca.as_os_str()];
         assert_eq!(reference_says("sign-certificate", &sign), "signed\n");
-        assert_eq!(verify("package", &["--root", "ca/root.pem"]), pass, "{curve}");
+        assert_eq!(
+            verify("package", &["--root", "ca/root.pem"]),
+            pass,
+            "{curve}"
+        );
         let (code, status, _) = verify("package", &[]);
         assert_eq!((code, status.as_str()), (0, "skipped"));
     }
@@ -160,8 +203,19 @@ fn every_curve_and_certificates_agree_with_the_reference_implementation() {
     file("key.pem", "no key\n");
     let (adapter, base) = (golden::dir("llama.qv"), golden::dir("llama"));
     let (adapter, base) = (adapter.display().to_string(), base.display().to_string());
-    let line = ["package", "--adapter", &adapter, "--base", &base, "--out", "p"];
-    let refused = openlora(home.path()).args(line).args(["--signing-key", "key.pem"]).run();
+    let line = [
+        "package",
+        "--adapter",
+        &adapter,
+        "--base",
+        &base,
+        "--out",
+        "p",
+    ];
+    let refused = openlora(home.path())
+        .args(line)
+        .args(["--signing-key", "key.pem"])
+        .run();
     assert_eq!(refused.code, 3, "{}", refused.stderr);
     let expected = "key.pem: expected a block `PRIVATE KEY` or `EC PRIVATE KEY` in PEM\n";
     assert!(refused.stderr.contains(expected), "{}", refused.stderr);

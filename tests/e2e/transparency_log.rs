@@ -311,7 +311,11 @@ fn a_release_is_found_in_its_publisher_s_log() {
 /// An entry that everyone may read.
 fn public_entry(sequence: u64, facts: Value) -> Vec<u8> {
     let commitment = "0".repeat(64);
-    let kind = if facts.is_null() { "undisclosed" } else { "deployed" };
+    let kind = if facts.is_null() {
+        "undisclosed"
+    } else {
+        "deployed"
+    };
     let mut entry = json!({ "commitment": commitment });
     if !facts.is_null() {
         entry["facts"] = facts;
@@ -355,7 +359,11 @@ async fn a_release_is_proven_without_the_other_entries() {
     assert_eq!(index(&manifest).await.unwrap(), Some(300));
     assert_eq!(index(&twice).await.unwrap(), Some(301));
     let absent = index(&other).await.unwrap_err();
-    assert!(absent.message.contains("has no tile/entries/000"), "{}", absent.message);
+    assert!(
+        absent.message.contains("has no tile/entries/000"),
+        "{}",
+        absent.message
+    );
     // A hint is not believed.
     for wrong in ["299", "700", "x", ""] {
         fs::write(dir.join("release").join(&manifest), wrong).unwrap();

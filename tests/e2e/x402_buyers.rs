@@ -178,7 +178,11 @@ fn the_pypi_client_pays_for_our_tools_unchanged() {
     assert_eq!(step("exact")["calls"], 1);
     // A payment is for one call: a copy of it gets neither that answer nor another one.
     let replayed = step("replay");
-    assert_eq!(replayed["again"], json!(["refused", "refused"]), "{replayed}");
+    assert_eq!(
+        replayed["again"],
+        json!(["refused", "refused"]),
+        "{replayed}"
+    );
     let charges = counted(&market);
     assert_eq!(charges.len(), 7, "{charges:?}");
     assert!(charges.iter().all(|charge| *charge > 0), "{charges:?}");

@@ -185,7 +185,11 @@ impl ImageTrainer {
             true => (1.0 / correction) as f32,
             false => 0.0,
         };
-        self.moments.second.iter().map(|value| value * factor).collect()
+        self.moments
+            .second
+            .iter()
+            .map(|value| value * factor)
+            .collect()
     }
 
     /// One step on a batch at a learning rate.

@@ -226,9 +226,7 @@ impl ReceivedPicture {
         }
         let display = TerminalDisplay::detect(&|name| std::env::var(name).ok())?;
         let (Width(width), _) = terminal_size()?;
-        display
-            .render(&self.picture, width.min(SHOWN_COLUMNS))
-            .ok()
+        display.render(&self.picture, width.min(SHOWN_COLUMNS)).ok()
     }
 }
 

@@ -184,7 +184,10 @@ fn the_package_s_signature_refers_to_the_image() {
     // The image is still found.
     let root = dir.path().join("root");
     fs::create_dir(&root).unwrap();
-    assert_eq!(unpack(&written.dir, &root, LARGEST).unwrap().digest, image.digest);
+    assert_eq!(
+        unpack(&written.dir, &root, LARGEST).unwrap().digest,
+        image.digest
+    );
     unpacked_by_umoci(dir.path(), &written);
 }
 

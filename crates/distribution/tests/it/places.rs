@@ -161,7 +161,10 @@ async fn a_signature_refers_to_its_package_in_a_layout() {
     let index = index_of(&layout);
     let entries = index["manifests"].as_array().unwrap();
     let subject = format!("sha256:{}", pushed.oci.unwrap());
-    let referrers: Vec<_> = entries.iter().filter(|it| it["artifactType"] == SIGNATURE).collect();
+    let referrers: Vec<_> = entries
+        .iter()
+        .filter(|it| it["artifactType"] == SIGNATURE)
+        .collect();
     let [referrer] = referrers.as_slice() else {
         panic!("one referrer: {index}");
     };
@@ -175,11 +178,17 @@ async fn a_signature_refers_to_its_package_in_a_layout() {
     assert_eq!(bundle, fs::read(signed.join("model.sig")).unwrap());
     let name = "org.opencontainers.image.ref.name";
     let tag = subject.replace(':', "-");
-    let tagged: Vec<_> = entries.iter().filter(|it| it["annotations"][name] == tag).collect();
+    let tagged: Vec<_> = entries
+        .iter()
+        .filter(|it| it["annotations"][name] == tag)
+        .collect();
     let [tagged] = tagged.as_slice() else {
         panic!("one index of referrers: {index}");
     };
-    assert_eq!(read(&tagged["digest"])["manifests"], serde_json::json!([referrer]));
+    assert_eq!(
+        read(&tagged["digest"])["manifests"],
+        serde_json::json!([referrer])
+    );
 
     // A package that others put there without its signature has it by either way.
     let mut without = read(&serde_json::json!(subject));

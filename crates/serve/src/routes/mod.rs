@@ -32,9 +32,7 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 
-use super::{
-    api_error::ApiError, app::AppState, audience::RouteAudience, listing::TOOLS_PATH,
-};
+use super::{api_error::ApiError, app::AppState, audience::RouteAudience, listing::TOOLS_PATH};
 
 /// One route.
 #[derive(Clone, Copy)]
