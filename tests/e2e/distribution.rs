@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    deploy_support::{Chain, Desk, contract, own_about, package_by},
+    deploy_support::{Chain, Desk, contract, own_about, package, package_by},
     devnet_support::Rpc,
     keys::{ADDRESS, KEY, OWN, account},
     live::{Live, golden, serve_on},

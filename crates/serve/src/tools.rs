@@ -30,7 +30,7 @@ use super::{
     api_error::PAYMENT_REQUIRED,
     app::AppState,
     listing::CalledTool,
-    on_demand_loading::find_or_fetch,
+    on_demand_loading::find_or_announced,
     payment::{PAYMENT_RESPONSE, PAYMENT_SIGNATURE},
 };
 use openlora_model::dataset::Task;
@@ -72,6 +72,7 @@ impl AdapterTool {
         let (verb, what) = match &adapter.task {
             Some(Task::Classify { .. }) => ("classify_with", "Classifies a text"),
             Some(Task::Chat { .. }) => ("ask", "Answers a prompt"),
+            Some(Task::Image) => ("draw_with", "Makes a picture from a description"),
             Some(Task::Text) | None => ("continue_with", "Continues a text"),
         };
         let plain = |letter: char| match letter.is_ascii_alphanumeric() {
@@ -99,6 +100,11 @@ fn properties(task: Option<&Task>) -> JsonObject {
     let mut properties = JsonObject::new();
     let mut add = |name: &str, value: Value| drop(properties.insert(name.to_owned(), value));
     let text = |about: &str| json!({ "type": "string", "description": about });
+    if matches!(task, Some(Task::Image)) {
+        add("prompt", text("what the picture shows"));
+        add("seed", seed());
+        return properties;
+    }
     add("prompt", text("the user's text"));
     if matches!(task, Some(Task::Chat { .. })) {
         add("system", text("instructions that come before it"));
@@ -109,6 +115,11 @@ fn properties(task: Option<&Task>) -> JsonObject {
         add("max_tokens", number);
     }
     properties
+}
+
+fn seed() -> Value {
+    let about = "of an adapter for pictures: the same seed gives the same picture";
+    json!({ "type": "integer", "minimum": 0, "description": about })
 }
 
 fn schema(properties: JsonObject, required: &[&str]) -> Value {
@@ -126,10 +137,13 @@ fn general_tool() -> CalledTool {
     let mut all = properties(Some(&Task::Chat { instruction: None }));
     let name = json!({ "type": "string", "description": about });
     all.insert("adapter".to_owned(), name);
+    all.insert("seed".to_owned(), seed());
     CalledTool {
         name: ASK.to_owned(),
-        description: "Asks an adapter by name; the answer is a text, or labels with probabilities."
-            .to_owned(),
+        description:
+            "Asks an adapter by name; the answer is a text, labels with probabilities, or a \
+                      picture."
+                .to_owned(),
         schema: schema(all, &["adapter", "prompt"]),
     }
 }
@@ -164,7 +178,7 @@ impl ServedTools {
             let Some(Value::String(wanted)) = arguments.remove("adapter") else {
                 return Err("The argument `adapter` must be the name of an adapter.".to_owned());
             };
-            let adapter = find_or_fetch(&self.app, &wanted).await;
+            let adapter = find_or_announced(&self.app, &wanted).await;
             let adapter = adapter.map_err(|refusal| refusal.message.into_string())?;
             return Ok(AdapterTool {
                 adapter,
@@ -246,7 +260,7 @@ fn body(adapter: &ServedAdapter, mut arguments: JsonObject) -> Result<Value, Str
     let mut body = json!({ "model": adapter.name });
     match &adapter.task {
         Some(Task::Classify { .. }) => body["input"] = prompt.into(),
-        Some(Task::Text) | None => body["prompt"] = prompt.into(),
+        Some(Task::Text | Task::Image) | None => body["prompt"] = prompt.into(),
         Some(Task::Chat { .. }) => {
             let mut messages = Vec::new();
             if let Some(system) = arguments.remove("system") {
@@ -277,19 +291,40 @@ async fn result(adapter: &ServedAdapter, response: Response) -> CallToolResult {
         let message = message.unwrap_or("The call failed.").to_owned();
         return failed(message, Some(answer).filter(Value::is_object));
     }
+    let mut result = match &adapter.task {
+        Some(Task::Image) => pictures(answer),
+        _ => written(adapter, answer),
+    };
+    if let Some(paid) = encoded(&head.headers, &PAYMENT_RESPONSE) {
+        let meta = JsonObject::from_iter([(PAYMENT_RESULT.to_owned(), paid)]);
+        result.meta = Some(MetaObject(meta));
+    }
+    result
+}
+
+/// An answer of text or labels.
+fn written(adapter: &ServedAdapter, answer: Value) -> CallToolResult {
     let choice = &answer["choices"][0];
     let text = match &adapter.task {
-        Some(Task::Classify { .. }) => None,
+        Some(Task::Classify { .. } | Task::Image) => None,
         Some(Task::Chat { .. }) => choice["message"]["content"].as_str(),
         Some(Task::Text) | None => choice["text"].as_str(),
     };
     let text = text.map_or_else(|| answer.to_string(), str::to_owned);
     let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
     result.structured_content = Some(answer);
-    if let Some(paid) = encoded(&head.headers, &PAYMENT_RESPONSE) {
-        let meta = JsonObject::from_iter([(PAYMENT_RESULT.to_owned(), paid)]);
-        result.meta = Some(MetaObject(meta));
-    }
+    result
+}
+
+/// Pictures as content of their own. The JSON beside them does not repeat their bytes.
+fn pictures(mut answer: Value) -> CallToolResult {
+    let items = answer["data"].as_array_mut().into_iter().flatten();
+    let data = items.filter_map(|item| match item.as_object_mut()?.remove("b64_json") {
+        Some(Value::String(data)) => Some(ContentBlock::image(data, "image/png")),
+        _ => None,
+    });
+    let mut result = CallToolResult::success(data.collect());
+    result.structured_content = Some(answer);
     result
 }
 
