@@ -204,7 +204,7 @@ fn picture_index_at(
         };
         progress.get_or_insert_with(new).update(done as u64, "");
     })?;
-    if let Some(progress) = progress {
+    if let Some(mut progress) = progress {
         progress.finish();
     }
     Ok(built)

@@ -34,6 +34,7 @@ fn an_adapter_is_written_and_read_back() {
         target_modules: adapter.target_modules(),
         tensors: adapter.peft_tensors(),
         task: None,
+        samples: None,
     };
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path().join("adapter");
