@@ -20,7 +20,7 @@ use serde_json::Value;
 use crate::paths::repository;
 
 const CLASSIFIERS: [&str; 2] = ["sentiment", "filter"];
-const PROJECTS: [&str; 4] = ["sentiment", "filter", "chat", "blank"];
+const PROJECTS: [&str; 5] = ["sentiment", "filter", "chat", "icons", "blank"];
 const TRAIN: &str = "train";
 const VALID: &str = "data/valid.jsonl";
 const TEST: &str = "data/test.jsonl";
@@ -184,7 +184,13 @@ fn projects_are_complete() {
     for project in PROJECTS {
         let folder = root().join(project);
         for file in training_files(project) {
-            assert!(folder.join(&file).is_file(), "{project}: {file}");
+            let path = folder.join(&file);
+            let is_there = if project == "icons" {
+                path.is_dir()
+            } else {
+                path.is_file()
+            };
+            assert!(is_there, "{project}: {file}");
         }
         let ignored = fs::read_to_string(folder.join("gitignore")).unwrap();
         assert_eq!(ignored, "/runs/\n", "{project}");
@@ -207,7 +213,7 @@ fn projects_are_complete() {
 
 #[test]
 fn examples_name_several_owners_and_licences() {
-    for project in ["sentiment", "filter", "chat"] {
+    for project in ["sentiment", "filter", "chat", "icons"] {
         let sources = sources(project);
         for field in ["contributor", "address", "license"] {
             let values: BTreeSet<&str> =
@@ -216,10 +222,14 @@ fn examples_name_several_owners_and_licences() {
             assert!(values.len() >= 3, "{project}: {field}");
         }
         let settings = settings(project);
-        assert_eq!(settings["train"]["val"].as_str(), Some(VALID));
+        let [valid, test] = match project {
+            "icons" => ["data/valid", "data/test"],
+            _ => [VALID, TEST],
+        };
+        assert_eq!(settings["train"]["val"].as_str(), Some(valid));
         assert_eq!(
             settings["eval"]["data"].as_array().unwrap()[0].as_str(),
-            Some(TEST)
+            Some(test)
         );
     }
 }
@@ -364,7 +374,7 @@ fn a_comparison_that_a_readme_promises_is_asked_for() {
         .iter()
         .map(|line| line.split('#').next().unwrap().trim_end())
         .collect();
-    assert_eq!(asked, ["openlora eval --vs base"; 3]);
+    assert_eq!(asked, ["openlora eval --vs base"; 4]);
 }
 
 #[test]
