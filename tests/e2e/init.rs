@@ -273,13 +273,18 @@ fn what_is_there_is_never_mixed_with_a_project() {
     );
     init(&["--template", "sentimant"]).fails(
         2,
-        "error: no template `sentimant`, expected one of sentiment, filter, chat, blank\n\
+        "error: no template `sentimant`, expected one of sentiment, filter, chat, icons, blank\n\
          hint: did you mean `sentiment`?\n",
     );
     init(&["--template", "poetry"]).fails(
         2,
-        "error: no template `poetry`, expected one of sentiment, filter, chat, blank\n\
+        "error: no template `poetry`, expected one of sentiment, filter, chat, icons, blank\n\
          hint: `openlora init --list` says what each is for\n",
+    );
+    init(&["--template", "icons", "--base", "Qwen/Qwen3-0.6B"]).fails(
+        2,
+        "error: the template `icons` is written for the base `pico`, not Qwen/Qwen3-0.6B\n\
+         hint: leave --base out, and set base.id in its openlora.toml to another base that makes pictures\n",
     );
     assert_eq!(
         tree(dir.path()).into_keys().collect::<Vec<_>>(),

@@ -379,7 +379,7 @@ fn a_comparison_that_a_readme_promises_is_asked_for() {
         .iter()
         .map(|line| line.split('#').next().unwrap().trim_end())
         .collect();
-    assert_eq!(asked, ["openlora eval --vs base"; 3]);
+    assert_eq!(asked, ["openlora eval --vs base"; 4]);
 }
 
 #[test]

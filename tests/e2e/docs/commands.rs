@@ -46,7 +46,7 @@ fn commands_are_found_in_lines() {
 fn every_command_shown_is_one_of_the_programs() {
     let mut wrong = Vec::new();
     let mut seen = 0;
-    let templates = ["blank", "chat", "filter", "sentiment"];
+    let templates = ["blank", "chat", "filter", "icons", "sentiment"];
     let templates = templates.map(|it| format!("templates/{it}/README.md"));
     for document in documents().into_iter().chain(templates) {
         for (first, block) in blocks(&read(&document), &["console", "sh", ""]) {

@@ -62,6 +62,16 @@ impl AttributeScore {
     }
 }
 
+/// What a picture that was made for a caption has of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CaptionScore {
+    pub attributes: AttributeScore,
+    /// The style that the caption names; plain if it names none.
+    pub style: IconStyle,
+    /// Whether the picture is in that style.
+    pub style_right: bool,
+}
+
 impl Judgement {
     /// The value of a kind.
     pub fn value(&self, kind: AttributeKind) -> usize {
@@ -100,6 +110,19 @@ impl PictureJudge {
     /// A judge with other weights.
     pub fn new(weights: JudgeWeights) -> Self {
         Self { weights }
+    }
+
+    /// Judges a picture that was made for a caption, as icons have it, with or without a style's phrase
+    /// after it; nothing for other captions, which this judge cannot read.
+    pub fn score(&self, caption: &str, picture: &Picture) -> Option<CaptionScore> {
+        let said = IconStyle::taken_from(caption);
+        let scene = IconScene::from_caption(said.caption)?;
+        let found = self.judge(picture);
+        Some(CaptionScore {
+            attributes: found.score(&scene),
+            style: said.style,
+            style_right: found.style == said.style,
+        })
     }
 
     /// Judges a picture, which is cut and scaled to [`JUDGED_SIZE`] first if it has another size.

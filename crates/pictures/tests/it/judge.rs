@@ -57,6 +57,28 @@ fn styles_and_what_they_show_are_judged_rightly() {
 }
 
 #[test]
+fn captions_are_compared_with_pictures() {
+    let judge = PictureJudge::embedded().unwrap();
+    let scene = IconScene::from_caption("a large red square on white").unwrap();
+    let inked = scene.draw_in(64, IconStyle::Outlined);
+    let right = judge
+        .score("big red square, white background, in ink", &inked)
+        .unwrap();
+    assert_eq!(
+        (right.style, right.style_right),
+        (IconStyle::Outlined, true)
+    );
+    assert_eq!(right.attributes, AttributeScore { right: 7, asked: 7 });
+    let wrong = judge
+        .score("a small blue square at the top", &inked)
+        .unwrap();
+    assert_eq!((wrong.style, wrong.style_right), (IconStyle::Plain, false));
+    // The shape, one of it, plain, and the white ground are as in the picture.
+    assert_eq!(wrong.attributes, AttributeScore { right: 4, asked: 7 });
+    assert_eq!(judge.score("a photograph of a horse", &inked), None);
+}
+
+#[test]
 fn larger_pictures_are_judged_alike() {
     let judge = PictureJudge::embedded().unwrap();
     let mut same = 0;

@@ -103,6 +103,7 @@ fn the_template_is_what_the_generator_writes() {
         let expected = files(folder, &mut taken);
         bytes += expected.values().map(Vec::len).sum::<usize>();
         if std::env::var_os("REGENERATE").is_some() {
+            let _ = fs::remove_dir_all(&dir);
             fs::create_dir_all(&dir).unwrap();
             for (name, content) in &expected {
                 fs::write(dir.join(name), content).unwrap();
