@@ -9,7 +9,7 @@ use openlora_diffusion::{
     CaptionEmbedding, DiffusionError, ImageAdamW, ImageExample, ImageModel, ImageModelConfig,
     ImageTrainOptions, ImageTrainer, TextEncoder, pixels_of,
 };
-use openlora_pictures::icons::{IconScene, IconSize, IconSplit, SceneContent};
+use openlora_pictures::icons::{IconScene, IconSplit};
 use rayon::prelude::*;
 
 /// The model to build.
@@ -29,7 +29,7 @@ impl PicoBuild {
     pub fn pico() -> Self {
         Self {
             config: ImageModelConfig::pico(),
-            steps: 9000,
+            steps: 8000,
             batch: 16,
             rate: 2e-3,
             seed: 7,
@@ -147,24 +147,10 @@ impl PicoBuild {
             .collect())
     }
 
-    /// The scene of an example. Shapes take longest to learn, so the first part of the run shows fewer
-    /// scenes in which they are small or absent.
     fn scene(&self, number: u64) -> IconScene {
-        let early = (number as f64) < EARLY * (self.steps * self.batch) as f64;
-        let is_wanted = |scene: &IconScene| match scene.content {
-            SceneContent::Single(icon) => !early || icon.size != IconSize::Small,
-            SceneContent::Landscape(_) => !early || scene.jitter.is_multiple_of(3),
-            SceneContent::Several(_) | SceneContent::Pair(_) => true,
-        };
-        let seed = (self.seed << 50) + (number << 8);
-        let mut scenes = (seed..).map(|seed| IconScene::from_split(seed, IconSplit::Train));
-        let found = scenes.find(is_wanted);
-        found.unwrap_or_else(|| IconScene::from_split(seed, IconSplit::Train))
+        IconScene::from_split((self.seed << 40) + number, IconSplit::Train)
     }
 }
-
-/// The part of the run that shows fewer small shapes and landscapes.
-const EARLY: f64 = 0.6;
 
 /// A drawn icon with the values of its caption.
 #[derive(Clone)]
