@@ -88,6 +88,8 @@ const GRID: usize = 16;
 /// Largest difference of a mean colour of near duplicates, of 255. Files that are compressed, scaled
 /// or written again differ by less; a shape of another colour or place differs by more.
 const NEAR: i16 = 8;
+/// Squares of near duplicates that may differ by more.
+const MOST_OTHER: usize = 2;
 
 impl PictureDataset {
     /// Reads the folders of all sources. `size` is the side of the base's pictures.
@@ -311,6 +313,10 @@ fn grid(picture: &Picture) -> Vec<i16> {
     means
 }
 
+/// Whether all but a few squares have nearly the same mean colour: single changed pixels make no other
+/// picture.
 fn is_near(one: &[i16], other: &[i16]) -> bool {
-    one.iter().zip(other).all(|(a, b)| (a - b).abs() <= NEAR)
+    let squares = one.chunks_exact(3).zip(other.chunks_exact(3));
+    let differs = |(a, b): &(&[i16], &[i16])| a.iter().zip(*b).any(|(a, b)| (a - b).abs() > NEAR);
+    squares.filter(differs).take(MOST_OTHER + 1).count() <= MOST_OTHER
 }

@@ -331,14 +331,14 @@ fn the_files_of_an_adapter_are_what_peft_writes_for_a_model_without_a_task() {
     let place = Place::new();
     let inputs = place.inputs(|config| {
         config.max_steps = Some(1);
-        config.targets = vec!["img_qkv".to_owned()];
+        config.targets = vec!["final_layer.linear".to_owned()];
         config.rslora = true;
     });
     let outcome = train_until(&inputs, &place.fresh(), u64::MAX).unwrap();
     let config = fs::read(outcome.adapter.join(adapter::CONFIG_FILE)).unwrap();
     let config: serde_json::Value = serde_json::from_slice(&config).unwrap();
     assert_eq!(config["task_type"], serde_json::Value::Null);
-    let module = "model.net.double_blocks.0.img_qkv";
+    let module = "model.net.final_layer.linear";
     assert_eq!(config["target_modules"], serde_json::json!([module]));
     let read = adapter::read(&outcome.adapter).unwrap();
     assert_eq!(read.modules.len(), 1);
