@@ -119,7 +119,7 @@ fn queries(plan: &Plan, base: &PictureModel, world: &World, trained: &Trained) -
 /// A world, the adapter trained on it, and the truth.
 struct Lab<'a> {
     plan: &'a Plan,
-    base: &'a PictureSketchBase,
+    base: &'a PictureModel,
     world: &'a World,
     trained: &'a Trained,
     asked: &'a Asked,

@@ -69,16 +69,24 @@ fn config() -> ImageModelConfig {
 
 /// A picture in a contributor's style: stripes, a disc or a chequer, moved by its number.
 fn drawn(style: usize, number: usize) -> Picture {
+    figure(
+        style,
+        number,
+        [[220, 30, 30], [30, 60, 220], [20, 150, 60]][style],
+    )
+}
+
+fn figure(style: usize, number: usize, colour: [u8; 3]) -> Picture {
     let mut picture = Picture::filled(SIDE, SIDE, [250; 3]);
     for (at, pixel) in picture.rgb.chunks_exact_mut(3).enumerate() {
         let (x, y) = (at % SIDE as usize, at / SIDE as usize);
-        let (colour, inside) = match style {
-            0 => ([220, 30, 30], (y + number) % 4 < 2),
+        let inside = match style {
+            0 => (y + number) % 4 < 2,
             1 => {
                 let (dx, dy) = (x.abs_diff(5 + number % 6), y.abs_diff(6 + number % 4));
-                ([30, 60, 220], dx * dx + dy * dy < 20)
+                dx * dx + dy * dy < 20
             }
-            _ => ([20, 150, 60], (x / 2 + y / 2 + number) % 2 == 0),
+            _ => (x / 2 + y / 2 + number).is_multiple_of(2),
         };
         if inside {
             pixel.copy_from_slice(&colour);
@@ -89,11 +97,8 @@ fn drawn(style: usize, number: usize) -> Picture {
 
 const NAMES: [&str; STYLES] = ["stripes", "disc", "chequer"];
 
-fn caption(style: usize, number: usize) -> String {
-    let places = [
-        "low", "high", "left", "right", "near", "far", "calm", "bold",
-    ];
-    format!("{} {}", places[number % places.len()], NAMES[style])
+fn caption(style: usize) -> String {
+    format!("a {}", NAMES[style])
 }
 
 /// A trained adapter over a small base, with everything that an index needs.
@@ -170,7 +175,7 @@ impl World {
 }
 
 fn example(style: usize, number: usize) -> PictureExample {
-    let (picture, text) = (drawn(style, number), caption(style, number));
+    let (picture, text) = (drawn(style, number), caption(style));
     PictureExample {
         hash: Sha256::digest([text.as_bytes(), &picture.rgb].concat()).into(),
         caption: Words.encode(&text).unwrap(),
@@ -181,25 +186,23 @@ fn example(style: usize, number: usize) -> PictureExample {
     }
 }
 
-/// A base that has seen noise of all colours, so that every layer passes gradients.
+/// A base that has seen the figures in other colours, so that every layer passes gradients.
 fn pretrained() -> ImageModel {
     let model = ImageModel::random(config(), 3).unwrap();
     let mut trainer = ImageTrainer::of_model(model, ImageTrainOptions::default());
-    let plain: Vec<Vec<f32>> = (0..8u8)
-        .map(|at| {
-            let colour = [at & 1, at >> 1 & 1, at >> 2 & 1].map(|bit| bit * 200 + 20);
-            pixels_of(&Picture::filled(SIDE, SIDE, colour).rgb)
-        })
+    let pixels: Vec<Vec<f32>> = (0..STYLES * 4)
+        .map(|at| figure(at % STYLES, at / STYLES, [60 + 40 * (at as u8 / 3); 3]))
+        .map(|picture| pixels_of(&picture.rgb))
         .collect();
-    let caption = Words.encode("plain").unwrap();
-    let batch: Vec<ImageExample<'_>> = plain
+    let caption = Words.encode("figure").unwrap();
+    let batch: Vec<ImageExample<'_>> = pixels
         .iter()
         .map(|pixels| ImageExample {
             pixels,
             caption: &caption,
         })
         .collect();
-    for _ in 0..60 {
+    for _ in 0..200 {
         trainer.step(&batch, 3e-3).unwrap();
     }
     trainer.model().clone()
@@ -224,16 +227,17 @@ fn adapted(
         .map(|it| pixels_of(&it.picture.rgb))
         .collect();
     let mut kept = Vec::new();
-    for step in 0..90 {
+    for step in 0..150 {
+        // The styles alternate.
         let batch: Vec<ImageExample<'_>> = (0..6)
-            .map(|at| picks[(step * 6 + at) % picks.len()])
+            .map(|at| picks[(step * 6 + at) * 7 % picks.len()])
             .map(|at| ImageExample {
                 pixels: &pixels[at],
                 caption: &examples[at].caption,
             })
             .collect();
         trainer.step(&batch, 5e-3).unwrap();
-        if [18, 32, 45].contains(&(step + 1)) {
+        if [30, 52, 75].contains(&(step + 1)) {
             kept.push((step as u64 + 1, 5e-3, trainer.adapter().unwrap().clone()));
         }
     }
@@ -249,7 +253,7 @@ fn adapted(
 fn made(style: usize, number: usize) -> CallPicture {
     let picture = drawn(style, number);
     CallPicture {
-        caption: caption(style, number),
+        caption: caption(style),
         width: picture.width,
         height: picture.height,
         rgb: picture.rgb,
@@ -355,7 +359,7 @@ fn a_picture_is_helped_by_its_like() {
     for (at, example) in world.examples.iter().enumerate() {
         let picture = &example.picture;
         let made = CallPicture {
-            caption: caption(at / EACH, at % EACH),
+            caption: caption(at / EACH),
             width: picture.width,
             height: picture.height,
             rgb: picture.rgb.clone(),
@@ -474,7 +478,7 @@ fn other_bases_damaged_files_and_indexes_over_texts_are_refused() {
         refusal(&world, &places, "other"),
         "the attribution index is of another base: it was built for b, this is other"
     );
-    for name in ["checkpoint-32.safetensors", "preconditioner.safetensors"] {
+    for name in ["checkpoint-52.safetensors", "preconditioner.safetensors"] {
         let path = dir.path().join(name);
         let sound = fs::read(&path).unwrap();
         let mut damaged = sound.clone();
