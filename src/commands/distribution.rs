@@ -22,7 +22,7 @@ use openlora_package::{
 };
 use openlora_release::{
     explore::{ExploreQuery, explore},
-    lookup::RegisteredRelease,
+    lookup::ChainRelease,
 };
 
 /// Progress is shown in units of this many bytes.
@@ -102,10 +102,7 @@ pub fn check(
 /// # Errors
 ///
 /// The registry cannot be read.
-pub async fn registered(
-    chain: &Chain,
-    release: &RegisteredRelease,
-) -> Result<ExpectedRelease, Failure> {
+pub async fn registered(chain: &Chain, release: &ChainRelease) -> Result<ExpectedRelease, Failure> {
     let query = ExploreQuery {
         adapter: Some(release.adapter_id),
         from_block: 0,

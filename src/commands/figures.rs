@@ -5,7 +5,7 @@ use anstyle::Style;
 use crate::commands::printer::Printer;
 use openlora_train::{
     evaluate::{EvalFigures, EvalReport, TextFigures, scores::LabelScores},
-    pictures::{MadePictures, PictureEvalReport, PictureFigures},
+    pictures::{PictureEvalReport, PictureFigures, SampledPictures},
 };
 
 const BOLD: Style = Style::new().bold();
@@ -52,7 +52,7 @@ pub fn print_pictures(printer: &Printer, report: &PictureEvalReport) {
             3,
         );
     }
-    let MadePictures {
+    let SampledPictures {
         pictures,
         attributes,
         styled,

@@ -30,7 +30,7 @@ use openlora_model::adapter::{TASK_FILE, TaskCard};
 use openlora_package::{Manifest, manifest::Digest};
 use openlora_release::{
     deploy::DeployError,
-    lookup::{RegisteredRelease, ReleaseIndex, is_paused, registered_at},
+    lookup::{ChainRelease, ReleaseIndex, is_paused, registered_at},
 };
 
 /// Manifests that one search for a name looks at, those that are known not counted.
@@ -225,10 +225,7 @@ impl RegistryPackages {
     ///
     /// No adapter is registered under that name, or several are; it is paused, or its publisher is
     /// not allowed.
-    pub async fn find(
-        &self,
-        model: &RegistryModel,
-    ) -> Result<RegisteredRelease, RegistryPackageError> {
+    pub async fn find(&self, model: &RegistryModel) -> Result<ChainRelease, RegistryPackageError> {
         let releases = self.releases().await?;
         let release = match model {
             RegistryModel::Id(id) => {
@@ -252,7 +249,7 @@ impl RegistryPackages {
         }
     }
 
-    fn is_allowed(&self, release: &RegisteredRelease) -> bool {
+    fn is_allowed(&self, release: &ChainRelease) -> bool {
         self.publishers.is_empty() || self.publishers.contains(&release.publisher)
     }
 
@@ -267,13 +264,13 @@ impl RegistryPackages {
         }
     }
 
-    async fn releases(&self) -> Result<Vec<RegisteredRelease>, RegistryPackageError> {
+    async fn releases(&self) -> Result<Vec<ChainRelease>, RegistryPackageError> {
         let mut current = self.index.lock().await;
         if current.read_at.is_none_or(|at| at.elapsed() > CURRENT) {
             current.index.refresh(&self.chain).await?;
             current.read_at = Some(Instant::now());
         }
-        let may_serve = |it: &&RegisteredRelease| {
+        let may_serve = |it: &&ChainRelease| {
             let server = self.server;
             server.is_none_or(|server| current.index.may_serve(it.adapter_id, server))
         };
@@ -289,11 +286,11 @@ impl RegistryPackages {
     /// The chain does not answer.
     pub async fn available(
         &self,
-    ) -> Result<Vec<(RegisteredRelease, Option<Manifest>)>, RegistryPackageError> {
+    ) -> Result<Vec<(ChainRelease, Option<Manifest>)>, RegistryPackageError> {
         let mut releases = self.releases().await?;
         releases.retain(|it| self.is_allowed(it));
         self.read_unknown(&releases).await;
-        let with_manifest = |release: RegisteredRelease| {
+        let with_manifest = |release: ChainRelease| {
             let manifest = self.store.manifest(release.manifest_sha256);
             (release, manifest)
         };
@@ -301,11 +298,7 @@ impl RegistryPackages {
     }
 
     /// The task card of a release, if its package has one that can be read.
-    pub async fn task_card(
-        &self,
-        release: &RegisteredRelease,
-        manifest: &Manifest,
-    ) -> Option<TaskCard> {
+    pub async fn task_card(&self, release: &ChainRelease, manifest: &Manifest) -> Option<TaskCard> {
         let location = self.location(release).ok()?;
         if matches!(location, PackageLocation::Archive(_)) {
             return None;
@@ -325,11 +318,10 @@ impl RegistryPackages {
         &self,
         model: &RegistryModel,
         name: &str,
-        releases: Vec<RegisteredRelease>,
-    ) -> Result<RegisteredRelease, RegistryPackageError> {
+        releases: Vec<ChainRelease>,
+    ) -> Result<ChainRelease, RegistryPackageError> {
         let candidates = releases.into_iter();
-        let candidates: Vec<RegisteredRelease> =
-            candidates.filter(|it| self.is_allowed(it)).collect();
+        let candidates: Vec<ChainRelease> = candidates.filter(|it| self.is_allowed(it)).collect();
         self.read_unknown(&candidates).await;
         let (mut same, mut unread) = (Vec::new(), 0);
         for release in candidates {
@@ -352,10 +344,7 @@ impl RegistryPackages {
     }
 
     /// What tells releases of one name apart.
-    async fn namesakes(
-        &self,
-        same: &[RegisteredRelease],
-    ) -> Result<Vec<String>, RegistryPackageError> {
+    async fn namesakes(&self, same: &[ChainRelease]) -> Result<Vec<String>, RegistryPackageError> {
         let mut shown = Vec::new();
         for release in same.iter().take(NAMESAKES) {
             let (id, publisher) = (release.adapter_id, release.publisher);
@@ -381,13 +370,13 @@ impl RegistryPackages {
     }
 
     /// Fetches the manifests that were never looked at, of which only the names are used.
-    async fn read_unknown(&self, releases: &[RegisteredRelease]) {
+    async fn read_unknown(&self, releases: &[ChainRelease]) {
         let unknown = releases.iter().filter(|release| {
             let digest = release.manifest_sha256;
             self.name_of(digest).is_none() && !self.is_unreadable(digest)
         });
         // Owned, because a closure over borrowed items would not be general enough for a task.
-        let unknown: Vec<RegisteredRelease> = unknown.take(LOOKUPS).cloned().collect();
+        let unknown: Vec<ChainRelease> = unknown.take(LOOKUPS).cloned().collect();
         let reading = unknown
             .into_iter()
             .map(|release| self.read_manifest(release));
@@ -398,7 +387,7 @@ impl RegistryPackages {
     }
 
     /// Looks at a manifest, and notes if that failed.
-    async fn read_manifest(&self, release: RegisteredRelease) {
+    async fn read_manifest(&self, release: ChainRelease) {
         let digest = release.manifest_sha256;
         let location = self.location(&release).ok();
         // A whole archive would have to be fetched for a name.
@@ -444,7 +433,7 @@ impl RegistryPackages {
     /// It says nothing, or names a place that only its publisher's machine has.
     pub fn location(
         &self,
-        release: &RegisteredRelease,
+        release: &ChainRelease,
     ) -> Result<PackageLocation, RegistryPackageError> {
         let id = shown_id(release.adapter_id);
         if release.uri.is_empty() {
@@ -473,7 +462,7 @@ impl RegistryPackages {
     /// It cannot be fetched, is another package than the chain registers, or does not verify.
     pub async fn pull(
         &self,
-        release: &RegisteredRelease,
+        release: &ChainRelease,
         limits: PullLimits,
         check: PackageCheckFn<'_>,
         progress: ProgressFn<'_>,

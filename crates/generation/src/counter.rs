@@ -46,7 +46,7 @@ impl PromptCounter {
     }
 
     /// The same for a model of another name and context.
-    pub fn of(&self, name: &str, context: usize) -> Self {
+    pub fn for_adapter(&self, name: &str, context: usize) -> Self {
         Self::new(name, Arc::clone(self.codec()), context)
     }
 

@@ -10,7 +10,7 @@ use std::{
 const FIRST_PAUSE: Duration = Duration::from_secs(45);
 const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 3600);
 
-/// How long after the payment its outcome is asked for without being told to.
+/// How long after the payment its outcome is asked for without a request.
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What is done about a call that was paid and not answered.

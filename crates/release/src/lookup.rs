@@ -20,7 +20,7 @@ const OVERLAP: u64 = 64;
 
 /// The newest release of an adapter, as its events state it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RegisteredRelease {
+pub struct ChainRelease {
     pub adapter_id: AdapterId,
     /// The registry's version number, from 1.
     pub version: u32,
@@ -39,7 +39,7 @@ pub struct RegisteredRelease {
 /// The releases that were read so far; reading goes on where it ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReleaseIndex {
-    newest: BTreeMap<AdapterId, RegisteredRelease>,
+    newest: BTreeMap<AdapterId, ChainRelease>,
     /// In the order of registration.
     order: Vec<AdapterId>,
     /// The accounts that may serve an adapter.
@@ -106,7 +106,7 @@ impl ReleaseIndex {
         if known.is_none() {
             self.order.push(event.id);
         }
-        let release = RegisteredRelease {
+        let release = ChainRelease {
             adapter_id: event.id,
             version: event.version,
             publisher,
@@ -119,7 +119,7 @@ impl ReleaseIndex {
     }
 
     /// The newest releases, in the order in which their adapters were registered.
-    pub fn releases(&self) -> impl Iterator<Item = &RegisteredRelease> {
+    pub fn releases(&self) -> impl Iterator<Item = &ChainRelease> {
         self.order.iter().filter_map(|id| self.newest.get(id))
     }
 
@@ -128,7 +128,7 @@ impl ReleaseIndex {
         self.servers.get(&id).is_some_and(|it| it.contains(&server))
     }
 
-    pub fn release(&self, id: AdapterId) -> Option<&RegisteredRelease> {
+    pub fn release(&self, id: AdapterId) -> Option<&ChainRelease> {
         self.newest.get(&id)
     }
 }
@@ -163,7 +163,7 @@ pub async fn registered_at(chain: &Chain, id: AdapterId) -> Result<u64, WalletEr
 pub async fn registered_release(
     chain: &Chain,
     package: &Package,
-    release: &RegisteredRelease,
+    release: &ChainRelease,
 ) -> Result<ReleaseDeployment, DeployError> {
     let params = ReleaseParams::from_package(package)?;
     let plan = DeployPlan {

@@ -74,22 +74,8 @@ impl AppState {
         match admission {
             Some(Admission::Repeated(answer)) => return Ok(OpenedCall::Repeated(answer)),
             Some(Admission::Fresh(slot)) => {
-                let permit = match permit {
-                    Some(permit) => permit,
-                    None => {
-                        let adapter = &intake.adapter.name;
-                        let tokens = work.tokens();
-                        self.gate.enter(adapter, &intake.caller(), tokens).await?
-                    }
-                };
-                let engine = intake.engine_for(&intake.caller()).await?;
-                self.screen_prompt(intake, &intake.caller()).await?;
-                return Ok(OpenedCall::Run(CallTicket {
-                    slot,
-                    permit,
-                    engine,
-                    guard: None,
-                }));
+                let ticket = self.open_free(intake, slot, permit, work).await?;
+                return Ok(OpenedCall::Run(ticket));
             }
             None => {}
         }
@@ -168,6 +154,31 @@ impl AppState {
             engine,
             guard,
         }))
+    }
+
+    async fn open_free(
+        &self,
+        intake: &CallIntake,
+        slot: CallSlot,
+        permit: Option<Permit>,
+        work: CallWork,
+    ) -> Result<CallTicket, ApiError> {
+        let permit = match permit {
+            Some(permit) => permit,
+            None => {
+                let adapter = &intake.adapter.name;
+                let tokens = work.tokens();
+                self.gate.enter(adapter, &intake.caller(), tokens).await?
+            }
+        };
+        let engine = intake.engine_for(&intake.caller()).await?;
+        self.screen_prompt(intake, &intake.caller()).await?;
+        Ok(CallTicket {
+            slot,
+            permit,
+            engine,
+            guard: None,
+        })
     }
 
     /// Refuses a prompt that the filter does not let pass.

@@ -24,7 +24,7 @@ use openlora_core::{
 };
 use openlora_distribution::{PackageLocation, PullLimits, PullProgress};
 use openlora_package::policy::VerificationPolicy;
-use openlora_release::lookup::{RegisteredRelease, registered_release};
+use openlora_release::lookup::{ChainRelease, registered_release};
 use openlora_runtime::{
     daily_bytes::DailyBytes,
     registry_packages::{RegistryModel, RegistryPackageError, RegistryPackages, model_id},
@@ -229,7 +229,7 @@ impl RegistryFinder {
         announced.adapters.get(name).cloned()
     }
 
-    async fn bring(&self, release: &RegisteredRelease) -> Result<PathBuf, Failure> {
+    async fn bring(&self, release: &ChainRelease) -> Result<PathBuf, Failure> {
         let limits = self.packages.limits;
         let is_here = self.packages.store.contains(release.manifest_sha256);
         let reserved = match is_here {
@@ -279,7 +279,7 @@ impl RegistryFinder {
     }
 
     /// The most bytes that fetching a release takes: what its manifest says, if that is known.
-    fn size_of(&self, release: &RegisteredRelease) -> u64 {
+    fn size_of(&self, release: &ChainRelease) -> u64 {
         let manifest = self.packages.store.manifest(release.manifest_sha256);
         let sizes = manifest.map(|it| it.files.iter().map(|file| file.size.0).sum::<u64>());
         let most = self.packages.limits.total;

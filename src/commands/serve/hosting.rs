@@ -25,7 +25,7 @@ use openlora_model::{
     adapter::{LoraAdapter, TaskCard},
     dataset::Task,
 };
-use openlora_release::lookup::RegisteredRelease;
+use openlora_release::lookup::ChainRelease;
 use openlora_runtime::{
     paid_serving::{ChosenAdapter, PaidServing},
     profile, provenance,
@@ -205,7 +205,7 @@ impl AdapterHost {
         let TextBase { base, engine } = self.bases.text()?;
         let context = base.config.max_positions;
         let counter = match &self.counter {
-            Some(counter) => counter.of(&name, context),
+            Some(counter) => counter.for_adapter(&name, context),
             None => PromptCounter::open(&name, base, context)?,
         };
         Ok(ServedAdapter {
@@ -234,7 +234,7 @@ impl AdapterHost {
 /// An adapter that is for sale and not here.
 pub(super) struct AnnouncedAdapter<'a> {
     pub name: String,
-    pub release: &'a RegisteredRelease,
+    pub release: &'a ChainRelease,
     pub card: Option<TaskCard>,
 }
 

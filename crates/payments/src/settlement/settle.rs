@@ -480,7 +480,7 @@ impl ChainSettler {
         keys
     }
 
-    /// The same with the splitters of releases that were registered from here, whoever serves them.
+    /// The same with the splitters of releases that were registered from here, by any server.
     fn paid_receivers(&self) -> BTreeSet<ReceiverKey> {
         let network = &self.client.chain.network;
         ask_state(&*self.client.ledger, |state| paid_receivers(state, network))

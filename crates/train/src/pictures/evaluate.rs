@@ -30,12 +30,12 @@ pub struct PictureFigures {
     pub loss: f64,
     /// Of pictures made for held-out captions, if a judge knows what the captions ask for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub made: Option<MadePictures>,
+    pub made: Option<SampledPictures>,
 }
 
 /// What a judge sees in pictures that a model made.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
-pub struct MadePictures {
+pub struct SampledPictures {
     pub pictures: u64,
     /// Attributes that the captions ask for, such as shapes, colours and places.
     pub attributes: u64,
@@ -154,7 +154,7 @@ impl HeldOutPictures {
         Ok(PictureEvalReport::new(with, Some(base)))
     }
 
-    /// Positions of the captions whose scenes can be told from the words, as many as are made.
+    /// Positions of the captions whose scenes can be recognised by the words, as many as are made.
     fn known_captions(&self) -> Vec<(usize, IconScene)> {
         let scenes = self.captions().enumerate();
         let known = scenes.filter_map(|(at, caption)| {
@@ -170,7 +170,7 @@ impl HeldOutPictures {
         adapter: Option<&ImageAdapter>,
         judge: &PictureJudge,
         progress: &mut dyn FnMut(u64),
-    ) -> Result<Option<MadePictures>, TrainError> {
+    ) -> Result<Option<SampledPictures>, TrainError> {
         let known = self.known_captions();
         let config = model.denoiser.config();
         let mut scores = MadeScores::default();
@@ -215,9 +215,9 @@ struct MadeScores {
 }
 
 impl MadeScores {
-    fn figures(&self, pictures: u64) -> MadePictures {
+    fn figures(&self, pictures: u64) -> SampledPictures {
         let kinds = self.kinds.iter();
-        MadePictures {
+        SampledPictures {
             pictures,
             attributes: u64::from(self.all.asked),
             right: self.all.share(),

@@ -17,7 +17,7 @@ mod text;
 pub use captions::CaptionCache;
 pub use data::{PictureDataset, PictureInspection, PictureRow, PictureSplit, RepeatedPicture};
 pub use estimate::{PictureRunEstimate, estimate_on_pictures};
-pub use evaluate::{MadePictures, PictureEvalReport, PictureFigures};
+pub use evaluate::{PictureEvalReport, PictureFigures, SampledPictures};
 pub use heldout::HeldOutPictures;
 pub use inputs::PictureTrainInputs;
 pub use model::PictureModel;
