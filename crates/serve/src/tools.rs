@@ -263,7 +263,7 @@ fn body(adapter: &ServedAdapter, mut arguments: JsonObject) -> Result<Value, Str
     Ok(body)
 }
 
-/// What the agent is told of a route's answer.
+/// The result of a tool, from the answer of the route.
 async fn result(adapter: &ServedAdapter, response: Response) -> CallToolResult {
     let (head, body) = response.into_parts();
     if let Some(terms) = encoded(&head.headers, &PAYMENT_REQUIRED) {
