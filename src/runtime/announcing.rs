@@ -1,5 +1,5 @@
 //! States on the home chain where others reach a server. That a chain, an account or an address does
-//! not allow it keeps no one from being served: the operator is told, and it is tried again.
+//! not allow it stops no call: the operator reads why, and it is tried again.
 
 use std::{sync::Arc, time::Duration};
 

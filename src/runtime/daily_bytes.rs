@@ -77,7 +77,7 @@ impl DailyBytes {
     /// # Errors
     ///
     /// The file cannot be written.
-    pub fn settle(&self, reserved: ReservedBytes, fetched: u64) -> Result<(), Failure> {
+    pub fn record(&self, reserved: ReservedBytes, fetched: u64) -> Result<(), Failure> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut spent = self.read(reserved.day)?;
         if spent.day != reserved.day {

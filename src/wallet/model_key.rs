@@ -159,7 +159,10 @@ impl NonceSource {
 
     /// HMAC-SHA512 with the key over the value and `more`.
     fn code(&self, more: &[&[u8]]) -> Zeroizing<[u8; 64]> {
-        let mut hmac = <Hmac<Sha512> as Mac>::new(self.key.as_ref().into());
+        // A key that is shorter than a block of the hash stands for itself with zeros after it.
+        let mut block = Zeroizing::new([0; 128]);
+        block[..64].copy_from_slice(self.key.as_ref());
+        let mut hmac = <Hmac<Sha512> as Mac>::new(block.as_slice().into());
         hmac.update(self.value.as_ref());
         more.iter().for_each(|part| hmac.update(part));
         Zeroizing::new(hmac.finalize().into_bytes().into())

@@ -573,13 +573,13 @@ fn the_bytes_of_a_day_are_on_disk_and_not_overrun() {
         "100 bytes were fetched for calls today, and `serve.registry_daily` allows 100"
     );
     // What was not fetched is free again. The first one was cut off by a crash, and counts.
-    budget.settle(second, 10).unwrap();
+    budget.record(second, 10).unwrap();
     assert_eq!(open().reserve(7, 100).unwrap().bytes, 30);
     // A clock that goes back gives nothing anew; the next day does.
     assert!(open().reserve(6, 1).is_err());
     assert_eq!(open().reserve(8, 100).unwrap().bytes, 100);
     // What ends on the next day was of the day before.
-    budget.settle(first, 1).unwrap();
+    budget.record(first, 1).unwrap();
     assert!(open().reserve(8, 1).is_err());
 }
 

@@ -155,7 +155,7 @@ fn write_checkpoint(dir: &Path, checkpoint: &SignedCheckpoint) -> Result<(), Tlo
 }
 
 /// Writes down where the log has releases, so that readers need not search all entries for one. It is
-/// a hint: whoever follows it checks the entry that is there.
+/// a hint: readers check the entry that is there.
 fn write_release_places(dir: &Path, from: u64, entries: &[Vec<u8>]) -> Result<(), TlogError> {
     for (index, entry) in (from..).zip(entries) {
         let Some(path) = release_of(entry).map(|digest| dir.join(release_path(&digest))) else {

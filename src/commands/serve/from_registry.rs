@@ -267,7 +267,7 @@ impl RegistryFinder {
         let archived = self.packages.fetcher.http.take_archived();
         if let Some(reserved) = reserved {
             self.budget
-                .settle(reserved, archived.saturating_add(files))?;
+                .record(reserved, archived.saturating_add(files))?;
         }
         let dir = pulled?.dir;
         let package = tokio::task::block_in_place(|| openlora_package::read(&dir))?;

@@ -49,20 +49,20 @@ async def steps(step, url, adapter, rpc, session):
     own = [name for name in tools if name.endswith(f"_{adapter}")]
     assert sorted(tools) == sorted(["ask_adapter", *own]) and len(own) == 1, tools
     tool = tools[own[0]]
-    wish = lambda number: {"prompt": f"{step} {number}", "max_tokens": 4}
-    terms = unpaid(await session.call_tool(tool.name, wish(0)), tool, url)
+    arguments_of = lambda number: {"prompt": f"{step} {number}", "max_tokens": 4}
+    terms = unpaid(await session.call_tool(tool.name, arguments_of(0)), tool, url)
     if step == "wrong":
         cases = [
             (tool.name, {}, "The argument `prompt` must be a text that is not empty."),
-            (tool.name, {**wish(0), "model": "x"}, "There is no argument `model` here"),
-            (tool.name, {**wish(0), "max_tokens": 0}, "max_tokens"),
-            ("ask_nobody", wish(0), "There is no tool `ask_nobody`; list them again."),
-            ("ask_adapter", {**wish(0), "adapter": "nobody"}, "nobody"),
+            (tool.name, {**arguments_of(0), "model": "x"}, "There is no argument `model` here"),
+            (tool.name, {**arguments_of(0), "max_tokens": 0}, "max_tokens"),
+            ("ask_nobody", arguments_of(0), "There is no tool `ask_nobody`; list them again."),
+            ("ask_adapter", {**arguments_of(0), "adapter": "nobody"}, "nobody"),
         ]
         for name, arguments, message in cases:
             result = await session.call_tool(name, arguments)
             assert result.isError and message in result.content[0].text, (name, result)
-        garbled = await session.call_tool(tool.name, wish(0), meta={PAYMENT: {"x402Version": 2}})
+        garbled = await session.call_tool(tool.name, arguments_of(0), meta={PAYMENT: {"x402Version": 2}})
         assert garbled.isError, garbled
         return {"refused": len(cases) + 1, "price": terms["accepts"][0]["amount"]}
     scheme = "exact" if step in ("exact", "replay") else "batch-settlement"
@@ -73,17 +73,17 @@ async def steps(step, url, adapter, rpc, session):
 
         payment = await client.create_payment_payload(PaymentRequired.model_validate(terms))
         meta = {PAYMENT: payment.model_dump(by_alias=True, exclude_none=True)}
-        first = await session.call_tool(tool.name, wish(0), meta=meta)
+        first = await session.call_tool(tool.name, arguments_of(0), meta=meta)
         assert not first.isError, first
-        again = await session.call_tool(tool.name, wish(0), meta=meta)
-        other = await session.call_tool(tool.name, wish(1), meta=meta)
+        again = await session.call_tool(tool.name, arguments_of(0), meta=meta)
+        other = await session.call_tool(tool.name, arguments_of(1), meta=meta)
         said = lambda it: "refused" if it.isError else "same" if it.content == first.content else "new"
         return {"again": [said(again), said(other)]}
     paying = x402MCPSession(session, client)
     charged = []
     for number in range(1 if step == "exact" else int(step)):
         name, extra = (tool.name, {}) if number % 2 == 0 else ("ask_adapter", {"adapter": adapter})
-        result = await paying.call_tool(name, {**wish(number), **extra})
+        result = await paying.call_tool(name, {**arguments_of(number), **extra})
         assert result.payment_made and not result.is_error, result
         assert isinstance(result.content[0].text, str), result
         assert result.payment_response.success, result

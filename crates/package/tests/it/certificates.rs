@@ -93,7 +93,7 @@ fn found(
     (check[4].status, reason.replace(&key, "KEY"))
 }
 
-const NOBODY: TrustedRoots = TrustedRoots {
+const NO_ROOTS: TrustedRoots = TrustedRoots {
     certificates: Vec::new(),
     now: NOW,
 };
@@ -105,7 +105,7 @@ fn keys_on_every_curve_sign_and_are_recovered() {
         let model = signer(name, None);
         let dir = signed(home.path(), &model, true);
         let pass = (CheckStatus::Pass, String::new());
-        assert_eq!(found(&dir, &model, &[], &NOBODY), pass, "{name}");
+        assert_eq!(found(&dir, &model, &[], &NO_ROOTS), pass, "{name}");
         let key = model.public_key();
         let package = read(&dir).unwrap();
         let signature = package.model_signature.unwrap();
@@ -130,7 +130,7 @@ fn keys_on_every_curve_sign_and_are_recovered() {
         forged["dsseEnvelope"] = theirs["dsseEnvelope"].clone();
         fs::write(&path, forged.to_string()).unwrap();
         assert_eq!(
-            found(&dir, &model, &[], &NOBODY),
+            found(&dir, &model, &[], &NO_ROOTS),
             (
                 CheckStatus::Fail,
                 "the key KEY did not make this signature".to_owned()
@@ -146,17 +146,17 @@ fn a_certificate_counts_if_a_trusted_root_leads_to_it() {
     let dir = signed(home.path(), &model, false);
     let pass = (CheckStatus::Pass, String::new());
     assert_eq!(found(&dir, &model, &[], &roots("root.pem")), pass);
-    // Whoever trusts the authority below the root, or the key itself, needs no root.
+    // Trust in the authority below the root, or in the key itself, needs no root.
     let middle = TrustedRoots {
         certificates: certificates("signer-chain.pem").split_off(1),
         now: NOW,
     };
     assert_eq!(found(&dir, &model, &[], &middle), pass);
     let key = model.public_key().digest();
-    assert_eq!(found(&dir, &model, &[key], &NOBODY), pass);
+    assert_eq!(found(&dir, &model, &[key], &NO_ROOTS), pass);
     let unnamed = "it was signed with a certificate for the key KEY, and you named no root of it";
     assert_eq!(
-        found(&dir, &model, &[], &NOBODY),
+        found(&dir, &model, &[], &NO_ROOTS),
         (CheckStatus::Skipped, unnamed.to_owned())
     );
     let other = "the certificate for the key KEY does not count: no valid chain leads from it to a \
@@ -186,7 +186,7 @@ fn a_certificate_counts_if_a_trusted_root_leads_to_it() {
     // The manifest may name the certified key.
     let dir = signed(home.path(), &model, true);
     assert_eq!(found(&dir, &model, &[], &roots("root.pem")), pass);
-    assert_eq!(found(&dir, &model, &[], &NOBODY), pass);
+    assert_eq!(found(&dir, &model, &[], &NO_ROOTS), pass);
 }
 
 #[test]
