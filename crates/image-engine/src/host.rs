@@ -68,10 +68,7 @@ impl ImageHost {
             steps: pixels(config.default_steps),
             most_steps: pixels(most_steps.min(MAX_STEPS)),
             guidance: config.default_guidance,
-            most_guidance: config
-                .default_guidance
-                .max(STRONG_GUIDANCE)
-                .min(MAX_GUIDANCE),
+            most_guidance: config.default_guidance.clamp(STRONG_GUIDANCE, MAX_GUIDANCE),
             sampler: match Self::SAMPLER {
                 FlowSampler::Euler => "euler",
                 FlowSampler::Heun => "heun",
