@@ -85,7 +85,7 @@ fn a_template_becomes_a_verified_package_of_pictures() {
             )
         })
         .collect();
-    assert_eq!(rows, [("train", 144), ("valid", 12), ("test", 24)]);
+    assert_eq!(rows, [("train", 120), ("valid", 12), ("test", 24)]);
     assert_eq!(parts[0]["pictures"]["smallest_side"], 64);
     assert_eq!(checked["duplicates"].as_array().unwrap().len(), 0);
     let shown = project.json(&["data", "preview", "--row", "2"]);
@@ -95,9 +95,9 @@ fn a_template_becomes_a_verified_package_of_pictures() {
     let planned = project.json(&["train", "--plan"]);
     assert_eq!(
         (&planned["pictures"], &planned["side"]),
-        (&144.into(), &64.into())
+        (&120.into(), &64.into())
     );
-    assert_eq!(planned["steps"], 144);
+    assert_eq!(planned["steps"], 120);
     let trained = project.train();
     assert_eq!(trained["steps"], 6);
     // Eight pictures a step, of 64 patches each.
