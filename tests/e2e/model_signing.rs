@@ -198,6 +198,10 @@ fn every_curve_and_certificates_agree_with_the_reference_implementation() {
         let (code, status, _) = verify("package", &[]);
         assert_eq!((code, status.as_str()), (0, "skipped"));
     }
+}
+
+#[test]
+fn a_file_that_is_no_signing_key_is_refused() {
     let home = TempDir::new().unwrap();
     let file = |name: &str, text: &str| fs::write(home.path().join(name), text).unwrap();
     file("key.pem", "no key\n");

@@ -231,13 +231,11 @@ async fn pictures_are_counted_though_nobody_waits_for_them() {
     server.drain().await;
 }
 
-#[tokio::test]
-async fn wrong_requests_are_refused_by_name_and_never_reserved() {
-    let server = start().await;
-    let before = server.records().await.len();
-    let long = "word ".repeat(CAPTION + 1);
-    let endless = "w".repeat(3000);
-    let cases = [
+/// A wrong part of a request, and the code, the parameter and the message of its refusal.
+type WrongPart = (Value, &'static str, &'static str, &'static str);
+
+fn wrong_counts_and_sizes() -> Vec<WrongPart> {
+    vec![
         (
             json!({ "n": 0 }),
             "invalid_value",
@@ -292,6 +290,11 @@ async fn wrong_requests_are_refused_by_name_and_never_reserved() {
             "guidance",
             "Invalid value for 'guidance': expected a number from 1 to 20, found 0.5.",
         ),
+    ]
+}
+
+fn wrong_prompts_and_forms() -> Vec<WrongPart> {
+    vec![
         (
             json!({ "prompt": "" }),
             "invalid_value",
@@ -346,6 +349,11 @@ async fn wrong_requests_are_refused_by_name_and_never_reserved() {
             "quality",
             "Unsupported parameter: 'quality'. The quality depends on 'steps' and 'guidance'.",
         ),
+    ]
+}
+
+fn wrong_options() -> Vec<WrongPart> {
+    vec![
         (
             json!({ "style": "vivid" }),
             "unsupported_parameter",
@@ -377,13 +385,13 @@ async fn wrong_requests_are_refused_by_name_and_never_reserved() {
             "Unknown parameter: 'setps'. Did you mean 'steps'?",
         ),
         (
-            json!({ "prompt": long }),
+            json!({ "prompt": "word ".repeat(CAPTION + 1) }),
             "context_length_exceeded",
             "",
             "The prompt takes 13 tokens and the model's context holds 12. Shorten the prompt.",
         ),
         (
-            json!({ "prompt": endless }),
+            json!({ "prompt": "w".repeat(3000) }),
             "context_length_exceeded",
             "",
             "The prompt takes 3000 bytes in 0 messages and the model's context holds 12 tokens of at most 64 bytes. Shorten the prompt.",
@@ -394,7 +402,19 @@ async fn wrong_requests_are_refused_by_name_and_never_reserved() {
             "model",
             "The model 'persona' makes no pictures; use /v1/chat/completions.",
         ),
-    ];
+    ]
+}
+
+#[tokio::test]
+async fn wrong_requests_are_refused_by_name_and_never_reserved() {
+    let server = start().await;
+    let before = server.records().await.len();
+    let cases = [
+        wrong_counts_and_sizes(),
+        wrong_prompts_and_forms(),
+        wrong_options(),
+    ]
+    .concat();
     for (wrong, code, param, message) in cases {
         let body = with(order("a red circle"), wrong.clone());
         let reply = server.post(IMAGES, &body).await;
