@@ -1172,7 +1172,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__call)
-            opts="-q -v -y -h -V --again --url --adapter --kind --max-price --max-deposit --max-tokens --temperature --system --stream --static-shares --scheme --from --password-file --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-o -n -q -v -y -h -V --again --url --adapter --kind --max-price --max-deposit --max-tokens --temperature --system --out --pictures --size --steps --guidance --seed --stream --static-shares --scheme --from --password-file --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1191,7 +1191,7 @@ _openlora() {
                     return 0
                     ;;
                 --kind)
-                    COMPREPLY=($(compgen -W "chat classify" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "chat classify image" -- "${cur}"))
                     return 0
                     ;;
                 --max-price)
@@ -1211,6 +1211,38 @@ _openlora() {
                     return 0
                     ;;
                 --system)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --out)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pictures)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --steps)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --guidance)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --seed)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2737,7 +2769,7 @@ _openlora() {
             fi
             case "${prev}" in
                 --format)
-                    COMPREPLY=($(compgen -W "peft merged gguf" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "peft merged gguf diffusers" -- "${cur}"))
                     return 0
                     ;;
                 --out)
@@ -4392,7 +4424,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__package)
-            opts="-q -v -y -h -V --adapter --out --account --unsigned --image --binary --base --password-file --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --adapter --out --account --unsigned --signing-key --certificates --image --binary --base --password-file --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4407,6 +4439,14 @@ _openlora() {
                     return 0
                     ;;
                 --account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signing-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --certificates)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -4512,7 +4552,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__pull)
-            opts="-q -v -y -h -V --out --update --key --policy --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --out --update --key --root --policy --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4523,6 +4563,10 @@ _openlora() {
                     return 0
                     ;;
                 --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -4554,13 +4598,17 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__push)
-            opts="-q -v -y -h -V --key --policy --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --key --root --policy --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -5054,7 +5102,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__serve)
-            opts="-q -v -y -h -V --local --free --host --port --socket --expose --rotate-operator-token --base --adapter --adapters --from-registry --isolate --engine --parallel --quant --password-file --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --local --free --host --port --socket --expose --rotate-operator-token --base --adapter --adapters --from-registry --prompt-filter --isolate --engine --parallel --quant --password-file --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5085,6 +5133,10 @@ _openlora() {
                     return 0
                     ;;
                 --from-registry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --prompt-filter)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -5494,7 +5546,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__verify)
-            opts="-q -v -y -h -V --base --key --policy --log --chain --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --base --key --root --policy --log --chain --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5505,6 +5557,10 @@ _openlora() {
                     return 0
                     ;;
                 --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -365,6 +365,8 @@ complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fis
 complete -c openlora -n "__fish_openlora_using_subcommand package" -l adapter -d 'Folder of an adapter made elsewhere, in PEFT\'s format' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand package" -l out -d 'Folder for the package; `package` inside the run when left out' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand package" -l account -d 'Account that signs; wallet.account when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand package" -l signing-key -d 'Private key in PEM for model.sig, on P-256, P-384 or P-521; the account\'s own when left out' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand package" -l certificates -d 'Certificate of that key in PEM, and after it those of its authorities' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand package" -l image -d 'Write a container image too, an OCI layout; beside the package when no folder is given' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand package" -l binary -d 'Program for the image; this one when left out' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand package" -l base -d 'Base model: nano, a folder, a GGUF file, or a Hub id' -r
@@ -387,6 +389,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand package" -s h -l help 
 complete -c openlora -n "__fish_openlora_using_subcommand package" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand verify" -l base -d 'Base model to compare with; what the package names when it is on this machine' -r
 complete -c openlora -n "__fish_openlora_using_subcommand verify" -l key -d 'Public key in PEM that must have made model.sig; repeat it for several' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand verify" -l root -d 'Certificates in PEM of authorities, one of which must have certified the key; repeat it for several' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand verify" -l policy -d 'File with the checks that must pass and the signers that are allowed' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand verify" -l log -d 'Transparency log with the release: a server, a folder, or the proof in a .tlog-proof file' -r
 complete -c openlora -n "__fish_openlora_using_subcommand verify" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
@@ -405,9 +408,10 @@ complete -c openlora -n "__fish_openlora_using_subcommand verify" -l offline -d 
 complete -c openlora -n "__fish_openlora_using_subcommand verify" -l accessible -d 'Plain lines instead of animated output'
 complete -c openlora -n "__fish_openlora_using_subcommand verify" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand verify" -s V -l version -d 'Print version'
-complete -c openlora -n "__fish_openlora_using_subcommand export" -l format -d 'peft: the adapter\'s folder; merged: the base with the adapter added; gguf: an adapter file of llama.cpp' -r -f -a "peft\t''
+complete -c openlora -n "__fish_openlora_using_subcommand export" -l format -d 'peft: the adapter\'s folder; merged: the base with the adapter added; gguf: an adapter file of llama.cpp; diffusers: the adapter file of diffusers, for pictures' -r -f -a "peft\t''
 merged\t''
-gguf\t''"
+gguf\t''
+diffusers\t''"
 complete -c openlora -n "__fish_openlora_using_subcommand export" -l out -d 'New folder, or new file for gguf' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand export" -l base -d 'Base model: nano, a folder, a GGUF file, or a Hub id; the adapter\'s own when left out' -r
 complete -c openlora -n "__fish_openlora_using_subcommand export" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
@@ -426,6 +430,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand export" -l accessible 
 complete -c openlora -n "__fish_openlora_using_subcommand export" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand export" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand push" -l key -d 'Public key in PEM that must have made model.sig; repeat it for several' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand push" -l root -d 'Certificates in PEM of authorities, one of which must have certified the key; repeat it for several' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand push" -l policy -d 'File with the checks that must pass and the signers that are allowed' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand push" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand push" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
@@ -444,6 +449,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand push" -s h -l help -d 
 complete -c openlora -n "__fish_openlora_using_subcommand push" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand pull" -l out -d 'Copy it to this folder, too' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand pull" -l key -d 'Public key in PEM that must have made model.sig; repeat it for several' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand pull" -l root -d 'Certificates in PEM of authorities, one of which must have certified the key; repeat it for several' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand pull" -l policy -d 'File with the checks that must pass and the signers that are allowed' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand pull" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand pull" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
@@ -823,6 +829,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand serve" -l base -d 'Bas
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l adapter -d 'Adapter to serve; repeat it for several' -r
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l adapters -d 'Folder whose folders are adapters, packages or runs; each is served under its folder\'s name' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l from-registry -d 'Fetch what the network\'s registry registers when it is first called' -r
+complete -c openlora -n "__fish_openlora_using_subcommand serve" -l prompt-filter -d 'Served content filter that reads prompts for pictures before anything is charged' -r
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l isolate -d 'Run adapters of others, or all, in jailed processes of their own' -r
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l engine -d 'What computes answers: auto, mistralrs or native' -r
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l parallel -d 'Calls that the native engine answers at once for one adapter' -r
@@ -1020,12 +1027,19 @@ complete -c openlora -n "__fish_openlora_using_subcommand call" -l again -d 'Ask
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l url -d 'Server address; the project\'s own when left out' -r
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l adapter -d 'Adapter to call: its name at the server; or NAME@0xREGISTRY or an adapter id, whose servers are looked up' -r
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l kind -d 'Kind of call; what the adapter was trained for when left out' -r -f -a "chat\t''
-classify\t''"
+classify\t''
+image\t''"
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l max-price -d 'Most that the call may cost, in token units' -r
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l max-deposit -d 'Most that the call may put into channels, in token units; as much as it may cost when left out' -r
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l max-tokens -d 'Longest answer in tokens' -r
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l temperature -d 'Randomness; 0 is greedy' -r
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l system -d 'System message' -r
+complete -c openlora -n "__fish_openlora_using_subcommand call" -s o -l out -d 'File for a picture; several pictures have numbers before its extension' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand call" -s n -l pictures -d 'Number of pictures' -r
+complete -c openlora -n "__fish_openlora_using_subcommand call" -l size -d 'Width and height of a picture in pixels, such as 64x64' -r
+complete -c openlora -n "__fish_openlora_using_subcommand call" -l steps -d 'Integration steps of a picture' -r
+complete -c openlora -n "__fish_openlora_using_subcommand call" -l guidance -d 'Weight of the prompt in a picture; 1 is none and takes half the work' -r
+complete -c openlora -n "__fish_openlora_using_subcommand call" -l seed -d 'Seed of a picture: the same one gives the same picture' -r
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l scheme -d 'How to pay: from a channel, or with one transfer; what the server offers when auto' -r -f -a "auto\t''
 exact\t''
 batch-settlement\t''"

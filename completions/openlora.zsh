@@ -514,6 +514,8 @@ _arguments "${_arguments_options[@]}" : \
 '()--adapter=[Folder of an adapter made elsewhere, in PEFT'\''s format]:DIR:_files' \
 '--out=[Folder for the package; \`package\` inside the run when left out]:DIR:_files' \
 '--account=[Account that signs; wallet.account when left out]:NAME:_default' \
+'(--unsigned)--signing-key=[Private key in PEM for model.sig, on P-256, P-384 or P-521; the account'\''s own when left out]:FILE:_files' \
+'--certificates=[Certificate of that key in PEM, and after it those of its authorities]:FILE:_files' \
 '--image=[Write a container image too, an OCI layout; beside the package when no folder is given]::DIR:_files' \
 '--binary=[Program for the image; this one when left out]:FILE:_files' \
 '--base=[Base model\: nano, a folder, a GGUF file, or a Hub id]:PATH|ID:_default' \
@@ -544,6 +546,7 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 '--base=[Base model to compare with; what the package names when it is on this machine]:PATH|ID:_default' \
 '(--policy)*--key=[Public key in PEM that must have made model.sig; repeat it for several]:FILE:_files' \
+'(--policy)*--root=[Certificates in PEM of authorities, one of which must have certified the key; repeat it for several]:FILE:_files' \
 '--policy=[File with the checks that must pass and the signers that are allowed]:FILE:_files' \
 '--log=[Transparency log with the release\: a server, a folder, or the proof in a .tlog-proof file]:URL|DIR|FILE:_default' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
@@ -570,7 +573,7 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (export)
 _arguments "${_arguments_options[@]}" : \
-'--format=[peft\: the adapter'\''s folder; merged\: the base with the adapter added; gguf\: an adapter file of llama.cpp]:FORMAT:(peft merged gguf)' \
+'--format=[peft\: the adapter'\''s folder; merged\: the base with the adapter added; gguf\: an adapter file of llama.cpp; diffusers\: the adapter file of diffusers, for pictures]:FORMAT:(peft merged gguf diffusers)' \
 '--out=[New folder, or new file for gguf]:PATH:_files' \
 '--base=[Base model\: nano, a folder, a GGUF file, or a Hub id; the adapter'\''s own when left out]:PATH|ID:_default' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
@@ -597,6 +600,7 @@ _arguments "${_arguments_options[@]}" : \
 (push)
 _arguments "${_arguments_options[@]}" : \
 '(--policy)*--key=[Public key in PEM that must have made model.sig; repeat it for several]:FILE:_files' \
+'(--policy)*--root=[Certificates in PEM of authorities, one of which must have certified the key; repeat it for several]:FILE:_files' \
 '--policy=[File with the checks that must pass and the signers that are allowed]:FILE:_files' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
@@ -624,6 +628,7 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 '--out=[Copy it to this folder, too]:DIR:_files' \
 '(--policy)*--key=[Public key in PEM that must have made model.sig; repeat it for several]:FILE:_files' \
+'(--policy)*--root=[Certificates in PEM of authorities, one of which must have certified the key; repeat it for several]:FILE:_files' \
 '--policy=[File with the checks that must pass and the signers that are allowed]:FILE:_files' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
@@ -1240,6 +1245,7 @@ _arguments "${_arguments_options[@]}" : \
 '*--adapter=[Adapter to serve; repeat it for several]:NAME=PATH:_default' \
 '--adapters=[Folder whose folders are adapters, packages or runs; each is served under its folder'\''s name]:DIR:_files' \
 '--from-registry=[Fetch what the network'\''s registry registers when it is first called]::ADDRESS:_default' \
+'--prompt-filter=[Served content filter that reads prompts for pictures before anything is charged]:NAME:_default' \
 '--isolate=[Run adapters of others, or all, in jailed processes of their own]::WHICH:_default' \
 '--engine=[What computes answers\: auto, mistralrs or native]:NAME:_default' \
 '--parallel=[Calls that the native engine answers at once for one adapter]:N:_default' \
@@ -1530,15 +1536,23 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (call)
 _arguments "${_arguments_options[@]}" : \
-'(--url --adapter --kind --max-tokens --temperature --system --stream --static-shares)--again=[Ask again for the answer to a call that was paid and not answered, with the same payment]:ID:_default' \
+'(--url --adapter --kind --max-tokens --temperature --system --stream --static-shares -n --pictures --size --steps --guidance --seed)--again=[Ask again for the answer to a call that was paid and not answered, with the same payment]:ID:_default' \
 '--url=[Server address; the project'\''s own when left out]:URL:_default' \
 '--adapter=[Adapter to call\: its name at the server; or NAME@0xREGISTRY or an adapter id, whose servers are looked up]:NAME:_default' \
-'--kind=[Kind of call; what the adapter was trained for when left out]:KIND:(chat classify)' \
+'--kind=[Kind of call; what the adapter was trained for when left out]:KIND:(chat classify image)' \
 '--max-price=[Most that the call may cost, in token units]:P:_default' \
 '--max-deposit=[Most that the call may put into channels, in token units; as much as it may cost when left out]:P:_default' \
 '--max-tokens=[Longest answer in tokens]:N:_default' \
 '--temperature=[Randomness; 0 is greedy]:F:_default' \
 '--system=[System message]:TEXT:_default' \
+'-o+[File for a picture; several pictures have numbers before its extension]:FILE:_files' \
+'--out=[File for a picture; several pictures have numbers before its extension]:FILE:_files' \
+'-n+[Number of pictures]:N:_default' \
+'--pictures=[Number of pictures]:N:_default' \
+'--size=[Width and height of a picture in pixels, such as 64x64]:WxH:_default' \
+'--steps=[Integration steps of a picture]:N:_default' \
+'--guidance=[Weight of the prompt in a picture; 1 is none and takes half the work]:F:_default' \
+'--seed=[Seed of a picture\: the same one gives the same picture]:N:_default' \
 '--scheme=[How to pay\: from a channel, or with one transfer; what the server offers when auto]:NAME:(auto exact batch-settlement)' \
 '--from=[Account that pays; wallet.account or the only one when left out]:WALLET:_default' \
 '--password-file=[File with the password, or - for standard input]:F|-:_files' \
@@ -1562,7 +1576,7 @@ _arguments "${_arguments_options[@]}" : \
 '--help[Print help]' \
 '-V[Print version]' \
 '--version[Print version]' \
-'::prompt -- What to say or classify; `-` reads standard input:_default' \
+'::prompt -- What to say, classify or draw; `-` reads standard input:_default' \
 && ret=0
 ;;
 (search)
