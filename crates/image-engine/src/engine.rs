@@ -23,6 +23,24 @@ pub struct DiffusionEngine {
     adapter: Option<Arc<ImageAdapter>>,
 }
 
+impl ImageHost {
+    /// An engine over this base, with an adapter or without.
+    ///
+    /// # Errors
+    ///
+    /// The adapter changes no picture.
+    pub fn engine(
+        self: &Arc<Self>,
+        name: &str,
+        adapter: Option<ImageAdapter>,
+    ) -> Result<DiffusionEngine, EngineError> {
+        if let Some(adapter) = &adapter {
+            self.require_effect(name, adapter)?;
+        }
+        Ok(DiffusionEngine::new(Arc::clone(self), name, adapter))
+    }
+}
+
 impl DiffusionEngine {
     pub(super) fn new(host: Arc<ImageHost>, name: &str, adapter: Option<ImageAdapter>) -> Self {
         Self {

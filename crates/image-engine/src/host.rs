@@ -9,8 +9,6 @@ use openlora_diffusion::{
 use openlora_engine::{EngineError, ImageLimits};
 use tokio::sync::Semaphore;
 
-use super::engine::DiffusionEngine;
-
 /// The engine and the version of its arithmetic, as receipts name it.
 pub const IMAGE_ARITHMETIC: &str = "diffusion/1";
 
@@ -76,23 +74,11 @@ impl ImageHost {
         }
     }
 
-    /// An engine over this base, with an adapter or without.
-    ///
-    /// # Errors
-    ///
-    /// The adapter changes no picture.
-    pub fn engine(
-        self: &Arc<Self>,
+    pub(super) fn require_effect(
+        &self,
         name: &str,
-        adapter: Option<ImageAdapter>,
-    ) -> Result<DiffusionEngine, EngineError> {
-        if let Some(adapter) = &adapter {
-            self.require_effect(name, adapter)?;
-        }
-        Ok(DiffusionEngine::new(Arc::clone(self), name, adapter))
-    }
-
-    fn require_effect(&self, name: &str, adapter: &ImageAdapter) -> Result<(), EngineError> {
+        adapter: &ImageAdapter,
+    ) -> Result<(), EngineError> {
         let failed = |error: DiffusionError| EngineError::Unsupported {
             name: name.to_owned(),
             reason: error.to_string(),

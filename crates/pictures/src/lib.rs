@@ -18,6 +18,7 @@ pub mod icons;
 pub mod judge;
 pub mod terminal;
 
+mod content;
 mod error;
 mod kind;
 mod picture;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     buyer::{CallLog, DemoBuyer},
     script::DemoScript,
-    steps::milliseconds,
+    steps::{PICTURES, milliseconds},
 };
 use crate::commands::{
     call::{AdapterAnswer, CallResult},
@@ -17,7 +17,6 @@ use crate::commands::{
 use openlora_chain::balance::shown_amount;
 use openlora_core::error::{ExitClass, Failure};
 
-pub(super) const TEMPLATE: &str = "icons";
 /// Far fewer than the template's own steps, which take a minute.
 const STEPS: &str = "40";
 /// The demo's token has six decimals.
@@ -76,14 +75,14 @@ struct PainterPackage {
 impl DemoScript<'_> {
     /// Trains an adapter on pictures of three owners, and registers it.
     pub(super) async fn make_painter(&self) -> Result<DemoPainter, Failure> {
-        let init = ["init", TEMPLATE, "--template", TEMPLATE];
+        let init = ["init", PICTURES, "--template", PICTURES];
         self.step(6, "Another adapter makes pictures", &[]);
         self.print_shell_line("cd ..");
         self.print_command(&init);
         let dir = self.program.dir();
         self.program.run(dir, &init).await?;
-        let project = dir.join(TEMPLATE);
-        self.print_shell_line(&format!("cd {TEMPLATE}"));
+        let project = dir.join(PICTURES);
+        self.print_shell_line(&format!("cd {PICTURES}"));
         let train = ["train", "--max-steps", STEPS];
         self.print_command(&train);
         let trained: PictureTraining = self.program.read(&project, &train).await?;
@@ -123,7 +122,7 @@ impl DemoScript<'_> {
                 "call",
                 caption,
                 "--adapter",
-                TEMPLATE,
+                PICTURES,
                 "--url",
                 url,
                 "-o",

@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize, de::IgnoredAny};
 use super::{
     DemoReport, StartedDemo,
     buyer::{BUYER, CallLog, DemoBuyer},
-    pictures,
     program::{CreatedAccount, DemoServer},
     script::DemoScript,
     watch::WatchedTraining,
@@ -119,6 +118,8 @@ pub struct MeteredTotals {
 const WATCHED_PACE: Duration = Duration::from_millis(660);
 
 const TEMPLATE: &str = "sentiment";
+/// The template of the adapter for pictures, and its name.
+pub(super) const PICTURES: &str = "icons";
 /// Posts that are not in the template's data.
 const POSTS: &[&str] = &[
     "Withdrawals are frozen again and support has gone silent, I want my coins back",
@@ -351,7 +352,7 @@ impl DemoScript<'_> {
     async fn serve(&self, project: &Path, packages: &[&Path; 2]) -> Result<DemoServer, Failure> {
         let [text, pictures] = packages.map(|package| package.to_string_lossy());
         let text = format!("{TEMPLATE}={text}");
-        let pictures = format!("{}={pictures}", pictures::TEMPLATE);
+        let pictures = format!("{PICTURES}={pictures}");
         let args = [
             "serve",
             "--local",

@@ -4,13 +4,20 @@
 //! that content into words again.
 
 use super::caption::{self, WORDINGS};
-use super::scene::{Landscape, PairOfIcons, SceneContent, SeveralIcons, SingleIcon};
+use super::scene::{IconScene, Landscape, PairOfIcons, SceneContent, SeveralIcons, SingleIcon};
 use super::words::{
     IconAxis, IconColour, IconExtra, IconObject, IconPosition, IconSetting, IconShape, IconSize,
     IconTexture,
 };
 
-pub(super) fn content(text: &str) -> Option<SceneContent> {
+impl IconScene {
+    /// Reads a caption of [`IconScene::caption`], in any wording; nothing if it is none.
+    pub fn from_caption(caption: &str) -> Option<Self> {
+        content(caption).map(|content| Self { content, jitter: 0 })
+    }
+}
+
+fn content(text: &str) -> Option<SceneContent> {
     let said = text.trim().trim_end_matches('.').to_lowercase();
     let words: Vec<&str> = said
         .split(|character: char| character == ',' || character.is_whitespace())

@@ -33,7 +33,19 @@ struct Ground {
     horizon: f32,
 }
 
-pub(super) fn draw(scene: &IconScene, size: u32, style: IconStyle) -> Picture {
+impl IconScene {
+    /// The scene as a square of `size` pixels, drawn plainly.
+    pub fn draw(&self, size: u32) -> Picture {
+        self.draw_in(size, IconStyle::Plain)
+    }
+
+    /// The scene as a square of `size` pixels in the style of a contributor.
+    pub fn draw_in(&self, size: u32, style: IconStyle) -> Picture {
+        draw(self, size, style)
+    }
+}
+
+fn draw(scene: &IconScene, size: u32, style: IconStyle) -> Picture {
     let mut chance = Chance::seeded(scene.jitter);
     let (ground, marks) = match scene.content {
         SceneContent::Single(icon) => (flat(icon.ground), single(&icon, &mut chance)),
