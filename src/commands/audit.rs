@@ -106,6 +106,7 @@ struct LogAuditor {
 }
 
 pub async fn run(context: &CommandContext, request: AuditRequest) -> Result<ExitStatus, Failure> {
+    let adapter = number(context, &request.adapter)?;
     let source = context.open_log(&request.log)?;
     let dir = named_paths::folder(context, &request.package, "a package")?;
     let package = package::read(&dir)?;
@@ -117,7 +118,6 @@ pub async fn run(context: &CommandContext, request: AuditRequest) -> Result<Exit
         let index = named_paths::existing(context, index, "a run's attribution folder")?;
         provenance = provenance::with_index(provenance, &index)?;
     }
-    let adapter = number(context, &request.adapter)?;
     let network = network::reached(context).await?;
     let chain = Chain::connect(&network).await?;
     let of_package = against_releases(&chain, adapter, &package).await?;

@@ -69,7 +69,10 @@ pub fn without_business(context: &CommandContext) -> Result<Option<Network>, Fai
     }
     tx_context::limits(context)?;
     let network = network::chosen(context)?;
-    LockedSigner::choose(context, &network)?;
+    // An account that is named wrongly is refused, though nothing is signed.
+    if context.settings.wallet.account.is_some() {
+        LockedSigner::choose(context, &network)?;
+    }
     Ok(Some(network))
 }
 

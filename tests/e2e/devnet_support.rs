@@ -74,6 +74,17 @@ impl Rpc {
             (answer.status().as_u16(), answer.text().await.unwrap())
         })
     }
+
+    /// The answer to a request with a body, with its headers.
+    pub fn post(&self, path: &str, headers: &[(&str, &str)], body: &str) -> reqwest::Response {
+        let mut request = self.client.post(format!("{}{path}", self.url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.runtime
+            .block_on(request.body(body.to_owned()).send())
+            .unwrap()
+    }
 }
 
 #[track_caller]

@@ -110,12 +110,12 @@ fn init_asks_again_after_a_wrong_answer_and_takes_enter_for_the_default() {
     let (code, shown) = at_a_terminal(dir, &["init"], &answers);
     assert_eq!(code, 0, "{shown}");
     let asked = shown.find(TEMPLATE).unwrap();
-    let names = "expected one of sentiment, filter, chat, blank";
+    let names = "expected one of sentiment, filter, chat, icons, blank";
     assert_eq!(
         shown[asked..],
         format!(
             "{TEMPLATE}7\nwarning: no template `7`, {names}\n\
-             hint: type a name, or a number from 1 to 4\n\
+             hint: type a name, or a number from 1 to 5\n\
              {TEMPLATE}sentimant\nwarning: no template `sentimant`, {names}\n\
              hint: did you mean `sentiment`?\n\
              {TEMPLATE}\n\
@@ -188,7 +188,7 @@ fn init_asks_for_the_template_and_the_folder() {
     let dir = home.path();
     openlora(dir).args(["init", "--no-input"]).run().fails(
         2,
-        "error: no template is named, expected one of sentiment, filter, chat, blank\n\
+        "error: no template is named, expected one of sentiment, filter, chat, icons, blank\n\
          hint: name one: `openlora init --template sentiment`; `openlora init --list` says what each \
          is for\n",
     );

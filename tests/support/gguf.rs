@@ -307,8 +307,10 @@ pub fn add_vocabulary(draft: &mut GgufDraft, dir: &Path, pre_tokenizer: &str) {
             settings["chat_template"].as_str().unwrap(),
         );
     for (key, name) in [("eos", "eos_token"), ("padding", "pad_token")] {
-        let id = tokens.iter().position(|it| settings[name] == **it).unwrap();
-        draft.count(&format!("tokenizer.ggml.{key}_token_id"), id as u32);
+        // Not every base names each of them.
+        if let Some(id) = tokens.iter().position(|it| settings[name] == **it) {
+            draft.count(&format!("tokenizer.ggml.{key}_token_id"), id as u32);
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::ErrorKind,
     path::{Path, PathBuf},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use rustix::fs::{FlockOperation, flock};
@@ -128,23 +128,29 @@ impl PackageStore {
         for name in names_in(&self.root)? {
             let digest = name.strip_prefix("sha256-").and_then(Digest::of_hex);
             if let Some(digest) = digest {
-                found.push(self.described(digest));
+                found.push((self.last_use(digest), self.described(digest)));
             }
         }
-        found.sort_by_key(|it| (std::cmp::Reverse(it.last_used), it.manifest_sha256));
-        Ok(found)
+        found.sort_by_key(|(used, it)| (std::cmp::Reverse(*used), it.manifest_sha256));
+        Ok(found.into_iter().map(|(_, package)| package).collect())
+    }
+
+    /// The time of the last use since the Unix epoch, as exact as the file system has it.
+    fn last_use(&self, digest: Digest) -> Duration {
+        let used = fs::metadata(self.under("used", digest));
+        let used = used.or_else(|_| fs::metadata(self.package_dir(digest)));
+        let used = used.and_then(|it| it.modified());
+        let used = used.ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        used.unwrap_or_default()
     }
 
     fn described(&self, digest: Digest) -> StoredPackage {
         let dir = self.package_dir(digest);
-        let used = fs::metadata(self.under("used", digest)).or_else(|_| fs::metadata(&dir));
-        let used = used.and_then(|it| it.modified());
-        let used = used.ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
         StoredPackage {
             manifest_sha256: digest,
             manifest: openlora_package::read(&dir).ok().map(|it| it.manifest),
             bytes: bytes_in(&dir),
-            last_used: used.map_or(0, |it| it.as_secs()),
+            last_used: self.last_use(digest).as_secs(),
             is_kept: self.under("kept", digest).exists(),
             is_held: self.is_held(digest),
             dir,

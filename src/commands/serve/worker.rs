@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::engine_choice::{ChosenEngine, EngineKind};
 use crate::commands::printer::Printer;
-use openlora_core::error::{ExitClass, Failure};
+use openlora_core::error::{ExitClass, Failure, describe_decoding};
 use openlora_engine::{EngineSpec, Quant};
 use openlora_model::{
     BaseModel, BaseRequest, ModelConfig,
@@ -50,7 +50,10 @@ pub(super) struct WorkerOrder {
 /// Runs a worker until it is killed; returns the exit code.
 pub fn run_worker(order: &str, printer: &Printer) -> u8 {
     let done = serde_json::from_str(order)
-        .map_err(|error| Failure::new(ExitClass::Internal, format!("the order: {error}")))
+        .map_err(|error: serde_json::Error| {
+            let why = describe_decoding(&error);
+            Failure::new(ExitClass::Internal, format!("the order: {why}"))
+        })
         .and_then(|order: WorkerOrder| answer(&order, printer));
     match done {
         Ok(()) => 0,

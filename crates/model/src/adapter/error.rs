@@ -227,7 +227,7 @@ impl Explain for AdapterError {
             ),
             Self::NotPlain { .. } => Some(
                 "serve it with --engine native, or merge it into its base with `openlora export \
-                 --format merged` and serve the result as a base"
+                 --format merged --out FOLDER` and serve the result as a base"
                     .into(),
             ),
             Self::Config { problem, .. } => problem.hint(),
