@@ -415,6 +415,7 @@ impl RunningPull<'_> {
         // Another process may have finished it meanwhile.
         if let Some(package) = stored(self.store, digest, check)? {
             let oci = self.found.oci;
+            self.store.touch(digest);
             return Ok(PulledPackage { oci, ..package });
         }
         let dir = self.store.partial_files(&key);

@@ -18,16 +18,22 @@ use crate::{
 };
 use openlora_chain::{
     provider::Chain,
-    registry::{AdapterId, shown_id},
+    registry::{AdapterId, parse_id, shown_id},
 };
 use openlora_core::{Address, Amount, calendar::moment};
-use openlora_release::explore::{AdapterView, ExploreQuery, RegistryReport, registered_adapters};
+use openlora_release::{
+    deploy::DeployError,
+    explore::{AdapterView, ExploreQuery, RegistryReport, registered_adapters},
+    lookup::registered_at,
+};
 
 /// The most servers that are asked, in all and of one adapter.
 const MOST_SERVERS: usize = 256;
 const MOST_OF_ADAPTER: usize = 16;
 /// Servers that are asked at the same time.
 const AT_ONCE: usize = 16;
+/// Adapters of one name that a refusal describes.
+const NAMESAKES: usize = 8;
 /// How long a server may take for all its answers. A slower one delays no one.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long all servers together may take. Those of older adapters are asked first.
@@ -214,9 +220,36 @@ impl Catalog {
             several => Err(MarketError::AmbiguousName {
                 name: name.to_owned(),
                 registry: report.registry,
-                namesakes: namesakes(several),
+                count: several.len(),
+                namesakes: self.namesakes(several).await?,
             }),
         }
+    }
+
+    /// What tells adapters of one name apart, the one that was registered first at the beginning.
+    async fn namesakes(&self, several: &[&SurveyedAdapter]) -> Result<Vec<String>, MarketError> {
+        let mut shown = Vec::with_capacity(several.len());
+        for view in several.iter().take(NAMESAKES).map(|it| &it.view) {
+            let since = moment(self.registered_at(view).await?);
+            let (id, publisher) = (&view.adapter_id, &view.publisher);
+            shown.push(format!("{id} of {publisher}, registered {since}"));
+        }
+        let more = several.len().saturating_sub(NAMESAKES);
+        if more > 0 {
+            shown.push(format!("and {more} more"));
+        }
+        Ok(shown)
+    }
+
+    /// When an adapter was registered: Unix time in seconds.
+    ///
+    /// # Errors
+    ///
+    /// The chain does not answer.
+    pub async fn registered_at(&self, view: &AdapterView) -> Result<u64, MarketError> {
+        let id = parse_id(&view.adapter_id).unwrap_or_default();
+        let found = registered_at(&self.chain, id).await;
+        Ok(found.map_err(DeployError::from)?)
     }
 
     /// Every adapter of the registry that is not paused, with its servers.
@@ -265,17 +298,6 @@ impl Catalog {
         };
         (url.to_owned(), asked.await)
     }
-}
-
-/// What tells adapters of one name apart, the one that was registered first at the beginning.
-fn namesakes(several: &[&SurveyedAdapter]) -> Vec<String> {
-    let mut views: Vec<&AdapterView> = several.iter().map(|it| &it.view).collect();
-    views.sort_by_key(|it| it.registered_at);
-    let shown = |it: &&AdapterView| {
-        let since = moment(it.registered_at);
-        format!("{} of {}, registered {since}", it.adapter_id, it.publisher)
-    };
-    views.iter().map(shown).collect()
 }
 
 /// A server's address and answers, or what is wrong with them.

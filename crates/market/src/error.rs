@@ -40,15 +40,15 @@ pub enum MarketError {
         registry: String,
         asked: usize,
     },
-    /// Namesakes are sorted by their registration.
     #[error(
-        "{} adapters of the registry {registry} are named {}: {}",
-        namesakes.len(), clean_line(name), some_of(namesakes)
+        "{count} adapters of the registry {registry} are named {}: {}",
+        clean_line(name), namesakes.join("; ")
     )]
     AmbiguousName {
         name: String,
         registry: String,
-        /// Each with its id, its publisher and its age.
+        count: usize,
+        /// The first of them, each with its id, its publisher and its age; oldest first.
         namesakes: Vec<String>,
     },
     #[error(

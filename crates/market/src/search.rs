@@ -65,7 +65,7 @@ pub struct SearchRow {
     pub name: Option<String>,
     pub adapter_id: String,
     pub publisher: String,
-    /// When it was registered: Unix time in seconds.
+    /// When it was registered: Unix time in seconds; 0 if the chain does not say.
     pub registered_at: u64,
     /// How many other adapters of the registry are sold under this name. Anyone can register any name.
     pub namesakes: usize,
@@ -153,7 +153,7 @@ pub async fn search(
     let seen = answered_ms(&query.paid);
     let rows: Vec<_> = adapters
         .iter()
-        .map(|it| completed(http, it, &seen, &sold))
+        .map(|it| completed(catalog, http, it, (&seen, &sold)))
         .collect();
     let rows = stream::iter(rows).buffered(AT_ONCE).collect().await;
     problems.sort();
@@ -219,8 +219,11 @@ fn calls_of(adapter: &SurveyedAdapter) -> u64 {
     anchored.fold(0_u64, |sum, it| sum.saturating_add(it.calls))
 }
 
+/// Median times in milliseconds, by server and model.
+type AnswerTimes = BTreeMap<(String, String), u64>;
+
 /// The median time of paid calls by server and model.
-fn answered_ms(paid: &[PaymentRecord]) -> BTreeMap<(String, String), u64> {
+fn answered_ms(paid: &[PaymentRecord]) -> AnswerTimes {
     let mut times: BTreeMap<(String, String), Vec<u64>> = BTreeMap::new();
     for record in paid {
         let time = record.receipt.as_ref().map(|it| &it["milliseconds"]);
@@ -240,10 +243,10 @@ fn answered_ms(paid: &[PaymentRecord]) -> BTreeMap<(String, String), u64> {
 }
 
 async fn completed(
+    catalog: &Catalog,
     http: &MarketHttp,
     adapter: &SurveyedAdapter,
-    seen: &BTreeMap<(String, String), u64>,
-    sold: &BTreeMap<String, usize>,
+    (seen, sold): (&AnswerTimes, &BTreeMap<String, usize>),
 ) -> SearchRow {
     let view = &adapter.view;
     let release = view.releases.last();
@@ -261,7 +264,7 @@ async fn completed(
         name: adapter.name().map(str::to_owned),
         adapter_id: view.adapter_id.clone(),
         publisher: view.publisher.clone(),
-        registered_at: view.registered_at,
+        registered_at: catalog.registered_at(view).await.unwrap_or_default(),
         namesakes: adapter
             .name()
             .and_then(|name| sold.get(name))
