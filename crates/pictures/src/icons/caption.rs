@@ -1,6 +1,6 @@
 //! Captions: the same content in several wordings.
 
-use super::scene::{Landscape, PairOfIcons, SceneContent, SeveralIcons, SingleIcon};
+use super::content::{Landscape, PairOfIcons, SceneContent, SeveralIcons, SingleIcon};
 use super::words::{
     IconAxis, IconColour, IconExtra, IconPosition, IconSetting, IconShape, IconSize, IconTexture,
 };

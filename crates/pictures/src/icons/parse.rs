@@ -4,7 +4,7 @@
 //! that content into words again.
 
 use super::caption::{self, WORDINGS};
-use super::scene::{Landscape, PairOfIcons, SceneContent, SeveralIcons, SingleIcon};
+use super::content::{Landscape, PairOfIcons, SceneContent, SeveralIcons, SingleIcon};
 use super::words::{
     IconAxis, IconColour, IconExtra, IconObject, IconPosition, IconSetting, IconShape, IconSize,
     IconTexture,

@@ -1,14 +1,14 @@
-//! Scenes: what they contain, and how one is chosen from a seed.
+//! Scenes: how one is chosen from a seed, said, drawn and described.
 
 use super::attributes::{Attribute, AttributeKind};
 use super::caption;
 use super::chance::{Chance, mix};
+use super::content::{Landscape, PairOfIcons, SceneContent, SeveralIcons, SingleIcon};
 use super::parse;
 use super::render;
 use super::style::IconStyle;
 use super::words::{
-    IconAxis, IconColour, IconExtra, IconObject, IconPosition, IconSetting, IconShape, IconSize,
-    IconTexture,
+    IconAxis, IconColour, IconObject, IconPosition, IconSetting, IconShape, IconSize, IconTexture,
 };
 use crate::picture::Picture;
 
@@ -19,58 +19,6 @@ pub struct IconScene {
     pub content: SceneContent,
     /// Decides what no caption says: some pixels of place and size.
     pub jitter: u64,
-}
-
-/// What a scene shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SceneContent {
-    Single(SingleIcon),
-    Several(SeveralIcons),
-    Pair(PairOfIcons),
-    Landscape(Landscape),
-}
-
-/// One shape on a ground.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SingleIcon {
-    pub shape: IconShape,
-    pub colour: IconColour,
-    pub texture: IconTexture,
-    pub size: IconSize,
-    pub position: IconPosition,
-    pub ground: IconColour,
-}
-
-/// Two, three or four shapes of one kind on a ground.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SeveralIcons {
-    pub shape: IconShape,
-    pub colour: IconColour,
-    /// From 2 to 4.
-    pub count: u8,
-    pub ground: IconColour,
-}
-
-/// Two different shapes beside or above each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct PairOfIcons {
-    /// The left or upper one.
-    pub first: IconShape,
-    pub first_colour: IconColour,
-    /// The right or lower one.
-    pub second: IconShape,
-    pub second_colour: IconColour,
-    pub axis: IconAxis,
-    pub ground: IconColour,
-}
-
-/// An object under a sky.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Landscape {
-    pub object: IconObject,
-    pub colour: IconColour,
-    pub setting: IconSetting,
-    pub extra: IconExtra,
 }
 
 /// Which captions a model may learn from. The caption's content decides, in every wording.
@@ -139,7 +87,7 @@ impl IconScene {
 
     /// The scene as a square of `size` pixels in the style of a contributor.
     pub fn draw_in(&self, size: u32, style: IconStyle) -> Picture {
-        render::draw(self, size, style)
+        render::draw(&self.content, self.jitter, size, style)
     }
 
     /// All that the caption states or implies and that pixels show, in the order of
