@@ -18,7 +18,6 @@ pub mod icons;
 pub mod judge;
 pub mod terminal;
 
-mod content;
 mod error;
 mod kind;
 mod picture;

@@ -1,4 +1,4 @@
-//! The report on a folder: figures, and what may be a mistake.
+//! What people are told about a folder: figures, and what may be a mistake.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -138,7 +138,7 @@ fn with_others(first: &str, others: usize) -> String {
     }
 }
 
-pub(super) fn reported(rows: &[CaptionedPicture]) -> FolderReport {
+pub(super) fn of(rows: &[CaptionedPicture]) -> FolderReport {
     let sides = || {
         rows.iter()
             .flat_map(|row| [row.original_width, row.original_height])

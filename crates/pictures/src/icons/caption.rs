@@ -1,9 +1,6 @@
 //! Captions: the same content in several wordings.
 
-use super::chance::mix;
-use super::scene::{
-    IconScene, IconSplit, Landscape, PairOfIcons, SceneContent, SeveralIcons, SingleIcon,
-};
+use super::content::{Landscape, PairOfIcons, SceneContent, SeveralIcons, SingleIcon};
 use super::words::{
     IconAxis, IconColour, IconExtra, IconPosition, IconSetting, IconShape, IconSize, IconTexture,
 };
@@ -32,7 +29,7 @@ enum Frame {
 }
 
 impl Wording {
-    fn numbered(variant: u64) -> Self {
+    fn of(variant: u64) -> Self {
         Self {
             frame: [Frame::Sentence, Frame::List, Frame::Picture, Frame::Order]
                 [(variant % 4) as usize],
@@ -72,38 +69,8 @@ impl Wording {
     }
 }
 
-impl IconScene {
-    /// The first scene at or after a place in the seed's own sequence that is in this split.
-    pub fn from_split(seed: u64, split: IconSplit) -> Self {
-        (0..u64::MAX)
-            .map(|attempt| Self::from_seed(mix(seed ^ mix(attempt))))
-            .find(|scene| scene.split() == split)
-            .unwrap_or_else(|| Self::from_seed(seed))
-    }
-
-    /// The caption in one of several wordings, in lower case, without a full stop.
-    pub fn caption(&self, variant: u64) -> String {
-        worded(&self.content, variant)
-    }
-
-    /// In which split the content is.
-    pub fn split(&self) -> IconSplit {
-        let hash = self
-            .caption(0)
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
-                (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-            });
-        if mix(hash).is_multiple_of(10) {
-            IconSplit::Unseen
-        } else {
-            IconSplit::Train
-        }
-    }
-}
-
-pub(super) fn worded(content: &SceneContent, variant: u64) -> String {
-    let wording = Wording::numbered(variant % WORDINGS);
+pub(super) fn of(content: &SceneContent, variant: u64) -> String {
+    let wording = Wording::of(variant % WORDINGS);
     match content {
         SceneContent::Single(icon) => single(icon, wording),
         SceneContent::Several(icons) => several(icons, wording),

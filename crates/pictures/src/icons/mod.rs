@@ -9,6 +9,7 @@ mod attributes;
 mod canvas;
 mod caption;
 pub(crate) mod chance;
+mod content;
 mod forms;
 mod parse;
 mod render;
@@ -17,9 +18,8 @@ mod style;
 mod words;
 
 pub use attributes::{Attribute, AttributeKind};
-pub use scene::{
-    IconScene, IconSplit, Landscape, PairOfIcons, SceneContent, SeveralIcons, SingleIcon,
-};
+pub use content::{Landscape, PairOfIcons, SceneContent, SeveralIcons, SingleIcon};
+pub use scene::{IconScene, IconSplit};
 pub use style::{IconStyle, StyledCaption};
 pub use words::{
     IconAxis, IconColour, IconExtra, IconObject, IconPosition, IconSetting, IconShape, IconSize,

@@ -4,20 +4,13 @@
 //! that content into words again.
 
 use super::caption::{self, WORDINGS};
-use super::scene::{IconScene, Landscape, PairOfIcons, SceneContent, SeveralIcons, SingleIcon};
+use super::content::{Landscape, PairOfIcons, SceneContent, SeveralIcons, SingleIcon};
 use super::words::{
     IconAxis, IconColour, IconExtra, IconObject, IconPosition, IconSetting, IconShape, IconSize,
     IconTexture,
 };
 
-impl IconScene {
-    /// Reads a caption of [`IconScene::caption`], in any wording; nothing if it is none.
-    pub fn from_caption(caption: &str) -> Option<Self> {
-        content(caption).map(|content| Self { content, jitter: 0 })
-    }
-}
-
-fn content(text: &str) -> Option<SceneContent> {
+pub(super) fn content(text: &str) -> Option<SceneContent> {
     let said = text.trim().trim_end_matches('.').to_lowercase();
     let words: Vec<&str> = said
         .split(|character: char| character == ',' || character.is_whitespace())
@@ -28,7 +21,7 @@ fn content(text: &str) -> Option<SceneContent> {
         .or_else(|| pair(&words))
         .or_else(|| single(&words))?;
     (0..WORDINGS)
-        .any(|variant| caption::worded(&content, variant) == said)
+        .any(|variant| caption::of(&content, variant) == said)
         .then_some(content)
 }
 

@@ -2,8 +2,8 @@
 
 use super::canvas::{Canvas, Placed, SIDE, Tint, mixed, tint};
 use super::chance::Chance;
+use super::content::{Landscape, PairOfIcons, SceneContent, SeveralIcons, SingleIcon};
 use super::forms::{Form, Point};
-use super::scene::{IconScene, Landscape, PairOfIcons, SceneContent, SeveralIcons, SingleIcon};
 use super::style::IconStyle;
 use super::words::{
     IconAxis, IconColour, IconExtra, IconObject, IconSetting, IconShape, IconSize, IconTexture,
@@ -33,21 +33,9 @@ struct Ground {
     horizon: f32,
 }
 
-impl IconScene {
-    /// The scene as a square of `size` pixels, drawn plainly.
-    pub fn draw(&self, size: u32) -> Picture {
-        self.draw_in(size, IconStyle::Plain)
-    }
-
-    /// The scene as a square of `size` pixels in the style of a contributor.
-    pub fn draw_in(&self, size: u32, style: IconStyle) -> Picture {
-        draw(self, size, style)
-    }
-}
-
-fn draw(scene: &IconScene, size: u32, style: IconStyle) -> Picture {
-    let mut chance = Chance::seeded(scene.jitter);
-    let (ground, marks) = match scene.content {
+pub(super) fn draw(content: &SceneContent, jitter: u64, size: u32, style: IconStyle) -> Picture {
+    let mut chance = Chance::seeded(jitter);
+    let (ground, marks) = match *content {
         SceneContent::Single(icon) => (flat(icon.ground), single(&icon, &mut chance)),
         SceneContent::Several(icons) => (flat(icons.ground), several(&icons, &mut chance)),
         SceneContent::Pair(icons) => (flat(icons.ground), pair(&icons, &mut chance)),

@@ -1,11 +1,16 @@
-//! Scenes: what they contain, and how one is chosen from a seed.
+//! Scenes: how one is chosen from a seed, said, drawn and described.
 
 use super::attributes::{Attribute, AttributeKind};
-use super::chance::Chance;
+use super::caption;
+use super::chance::{Chance, mix};
+use super::content::{Landscape, PairOfIcons, SceneContent, SeveralIcons, SingleIcon};
+use super::parse;
+use super::render;
+use super::style::IconStyle;
 use super::words::{
-    IconAxis, IconColour, IconExtra, IconObject, IconPosition, IconSetting, IconShape, IconSize,
-    IconTexture,
+    IconAxis, IconColour, IconObject, IconPosition, IconSetting, IconShape, IconSize, IconTexture,
 };
+use crate::picture::Picture;
 
 /// A scene: its content, which captions say, and a number for what they do not say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,58 +19,6 @@ pub struct IconScene {
     pub content: SceneContent,
     /// Decides what no caption says: some pixels of place and size.
     pub jitter: u64,
-}
-
-/// What a scene shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SceneContent {
-    Single(SingleIcon),
-    Several(SeveralIcons),
-    Pair(PairOfIcons),
-    Landscape(Landscape),
-}
-
-/// One shape on a ground.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SingleIcon {
-    pub shape: IconShape,
-    pub colour: IconColour,
-    pub texture: IconTexture,
-    pub size: IconSize,
-    pub position: IconPosition,
-    pub ground: IconColour,
-}
-
-/// Two, three or four shapes of one kind on a ground.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SeveralIcons {
-    pub shape: IconShape,
-    pub colour: IconColour,
-    /// From 2 to 4.
-    pub count: u8,
-    pub ground: IconColour,
-}
-
-/// Two different shapes beside or above each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct PairOfIcons {
-    /// The left or upper one.
-    pub first: IconShape,
-    pub first_colour: IconColour,
-    /// The right or lower one.
-    pub second: IconShape,
-    pub second_colour: IconColour,
-    pub axis: IconAxis,
-    pub ground: IconColour,
-}
-
-/// An object under a sky.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Landscape {
-    pub object: IconObject,
-    pub colour: IconColour,
-    pub setting: IconSetting,
-    pub extra: IconExtra,
 }
 
 /// Which captions a model may learn from. The caption's content decides, in every wording.
@@ -92,6 +45,49 @@ impl IconScene {
             content,
             jitter: chance.next(),
         }
+    }
+
+    /// The first scene at or after a place in the seed's own sequence that is in this split.
+    pub fn from_split(seed: u64, split: IconSplit) -> Self {
+        (0..u64::MAX)
+            .map(|attempt| Self::from_seed(mix(seed ^ mix(attempt))))
+            .find(|scene| scene.split() == split)
+            .unwrap_or_else(|| Self::from_seed(seed))
+    }
+
+    /// Reads a caption of [`IconScene::caption`], in any wording; nothing if it is none.
+    pub fn from_caption(caption: &str) -> Option<Self> {
+        parse::content(caption).map(|content| Self { content, jitter: 0 })
+    }
+
+    /// The caption in one of several wordings, in lower case, without a full stop.
+    pub fn caption(&self, variant: u64) -> String {
+        caption::of(&self.content, variant)
+    }
+
+    /// In which split the content is.
+    pub fn split(&self) -> IconSplit {
+        let hash = self
+            .caption(0)
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+            });
+        if mix(hash).is_multiple_of(10) {
+            IconSplit::Unseen
+        } else {
+            IconSplit::Train
+        }
+    }
+
+    /// The scene as a square of `size` pixels, drawn plainly.
+    pub fn draw(&self, size: u32) -> Picture {
+        self.draw_in(size, IconStyle::Plain)
+    }
+
+    /// The scene as a square of `size` pixels in the style of a contributor.
+    pub fn draw_in(&self, size: u32, style: IconStyle) -> Picture {
+        render::draw(&self.content, self.jitter, size, style)
     }
 
     /// All that the caption states or implies and that pixels show, in the order of

@@ -4,6 +4,7 @@
 //! memory. Transparent pixels are laid on white. A file that is cut short is an error, also where its
 //! decoder would fill in grey.
 
+mod content;
 mod jpeg;
 mod orientation;
 mod png;
@@ -70,7 +71,7 @@ pub fn read_picture(bytes: &[u8], limits: &ReadLimits) -> Result<Picture, Pictur
             limit: limits.max_bytes,
         });
     }
-    match PictureKind::of_content(bytes)? {
+    match content::kind_of(bytes)? {
         PictureKind::Png => png::read(bytes, limits),
         PictureKind::Jpeg => jpeg::read(bytes, limits),
         PictureKind::Webp => webp::read(bytes, limits),
@@ -87,7 +88,7 @@ pub fn read_named_picture(
     limits: &ReadLimits,
 ) -> Result<Picture, PictureError> {
     let picture = read_picture(bytes, limits)?;
-    let found = PictureKind::of_content(bytes)?;
+    let found = content::kind_of(bytes)?;
     let extension = name.extension().unwrap_or_default().to_string_lossy();
     match PictureKind::of_extension(&extension) == Some(found) {
         true => Ok(picture),

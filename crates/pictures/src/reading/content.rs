@@ -2,34 +2,32 @@
 
 use crate::{error::PictureError, kind::PictureKind};
 
-impl PictureKind {
-    /// The kind of a file's content.
-    ///
-    /// # Errors
-    /// If it is empty, or of a kind that is not read.
-    pub fn of_content(bytes: &[u8]) -> Result<Self, PictureError> {
-        if bytes.is_empty() {
-            return Err(PictureError::Empty);
-        }
-        if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
-            return Ok(Self::Png);
-        }
-        if bytes.starts_with(&[0xff, 0xd8, 0xff]) {
-            return Ok(Self::Jpeg);
-        }
-        if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP".as_slice()) {
-            return Ok(Self::Webp);
-        }
-        Err(match OTHER_KINDS.iter().find(|kind| kind.is(bytes)) {
-            Some(kind) => PictureError::OtherKind {
-                found: kind.found,
-                hint: kind.hint,
-            },
-            None => PictureError::Unrecognised {
-                found: shown_start(bytes),
-            },
-        })
+/// The kind of a file's content.
+///
+/// # Errors
+/// If it is empty, or of a kind that is not read.
+pub(super) fn kind_of(bytes: &[u8]) -> Result<PictureKind, PictureError> {
+    if bytes.is_empty() {
+        return Err(PictureError::Empty);
     }
+    if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
+        return Ok(PictureKind::Png);
+    }
+    if bytes.starts_with(&[0xff, 0xd8, 0xff]) {
+        return Ok(PictureKind::Jpeg);
+    }
+    if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP".as_slice()) {
+        return Ok(PictureKind::Webp);
+    }
+    Err(match OTHER_KINDS.iter().find(|kind| kind.is(bytes)) {
+        Some(kind) => PictureError::OtherKind {
+            found: kind.found,
+            hint: kind.hint,
+        },
+        None => PictureError::Unrecognised {
+            found: shown_start(bytes),
+        },
+    })
 }
 
 /// A kind of file that is known and not read.
