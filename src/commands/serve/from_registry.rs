@@ -23,7 +23,7 @@ use openlora_core::{
     private::foreign_text::clean_line,
 };
 use openlora_distribution::{PackageLocation, PullLimits, PullProgress};
-use openlora_package::policy::VerificationPolicy;
+use openlora_package::{Manifest, policy::VerificationPolicy};
 use openlora_release::lookup::{ChainRelease, registered_release};
 use openlora_runtime::{
     daily_bytes::DailyBytes,
@@ -191,20 +191,19 @@ impl RegistryFinder {
     async fn read_announcements(&self) -> Result<Announcements, Failure> {
         let mut read = Announcements::default();
         let available = self.packages.available().await?;
+        // Nothing is known of a release whose manifest cannot be read, so it is not for sale.
+        let available: Vec<(ChainRelease, Manifest)> = available
+            .into_iter()
+            .filter_map(|(release, manifest)| Some((release, manifest?)))
+            .collect();
         let mut names: BTreeMap<String, usize> = BTreeMap::new();
-        for manifest in available
-            .iter()
-            .filter_map(|(_, manifest)| manifest.as_ref())
-        {
+        for (_, manifest) in &available {
             *names.entry(model_id(&manifest.name)).or_default() += 1;
         }
         for (release, manifest) in &available {
-            let card = match manifest {
-                Some(manifest) => self.packages.task_card(release, manifest).await,
-                None => None,
-            };
+            let card = self.packages.task_card(release, manifest).await;
             let id = shown_id(release.adapter_id);
-            let name = manifest.as_ref().map(|it| model_id(&it.name));
+            let name = Some(model_id(&manifest.name));
             let alone = name.filter(|name| names.get(name) == Some(&1));
             for name in alone.into_iter().chain([id]) {
                 let one = AnnouncedAdapter {

@@ -27,7 +27,7 @@ use openlora_model::{
 };
 use openlora_release::lookup::ChainRelease;
 use openlora_runtime::{
-    paid_serving::{ChosenAdapter, PaidServing},
+    paid_serving::{ChosenAdapter, PaidServing, announcement_key},
     profile, provenance,
 };
 use openlora_serve::{AdapterLoader, AdapterProfile, ServedAdapter};
@@ -195,9 +195,9 @@ impl AdapterHost {
             release,
             card,
         } = one;
-        let digest = release.manifest_sha256.to_string();
+        let manifest = release.manifest_sha256.to_string();
         let prices = self.selling.as_ref().map(|selling| {
-            selling.announce_adapter(&digest, release.splitter);
+            selling.announce_adapter(release);
             let pictures = card.as_ref().is_some_and(|card| card.task == Task::Image);
             let decimals = selling.sales.currency.decimals;
             priced(selling.prices(), release.price, decimals, pictures)
@@ -209,8 +209,8 @@ impl AdapterHost {
             None => PromptCounter::open(&name, base, context)?,
         };
         Ok(ServedAdapter {
-            version: digest.chars().take(12).collect(),
-            digest,
+            version: manifest.chars().take(12).collect(),
+            digest: announcement_key(release),
             base_id: base.id.clone(),
             base_digest: base.digest.clone(),
             task: card.map(|card| card.task),
