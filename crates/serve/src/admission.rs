@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::{
+    adapter_registry::ServedAdapter,
     answer::FinishedAnswer,
     api_error::ApiError,
     app::AppState,
@@ -102,6 +103,7 @@ impl AppState {
             // The payment is good, so the adapter is fetched for it. Its channel is free meanwhile.
             drop(opened);
             intake.adapter = find_or_fetch(self, &intake.adapter.name).await?;
+            fits(&intake.adapter, work)?;
             sale = intake.sale(work, media_type, sale.presenter);
             opened = sales.gateway.open(&sale, &payment).await;
         }
@@ -279,6 +281,22 @@ impl AppState {
         };
         self.meter.reserve(reservation).await
     }
+}
+
+/// Refuses work that a fetched adapter does not do, before its payment is taken.
+fn fits(adapter: &ServedAdapter, work: CallWork) -> Result<(), ApiError> {
+    let of_pictures = matches!(work, CallWork::Images { .. });
+    let makes_pictures = adapter.engine.images().is_some();
+    if of_pictures == makes_pictures {
+        return Ok(());
+    }
+    let (code, what) = match makes_pictures {
+        true => ("not_a_text_model", "makes pictures"),
+        false => ("not_an_image_model", "makes no pictures"),
+    };
+    let (name, path) = (&adapter.name, adapter.usual_path());
+    let message = format!("The model '{name}' {what}; use {path}.");
+    Err(ApiError::invalid(code, "model", message))
 }
 
 impl CallIntake {

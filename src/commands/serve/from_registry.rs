@@ -23,6 +23,7 @@ use openlora_core::{
     private::foreign_text::clean_line,
 };
 use openlora_distribution::{PackageLocation, PullLimits, PullProgress};
+use openlora_model::dataset::Task;
 use openlora_package::{Manifest, policy::VerificationPolicy};
 use openlora_release::lookup::{ChainRelease, registered_release};
 use openlora_runtime::{
@@ -191,10 +192,12 @@ impl RegistryFinder {
     async fn read_announcements(&self) -> Result<Announcements, Failure> {
         let mut read = Announcements::default();
         let available = self.packages.available().await?;
-        // Nothing is known of a release whose manifest cannot be read, so it is not for sale.
+        // Nothing is known of a release whose manifest cannot be read, so it is not for sale. Neither is one
+        // that makes pictures: what is fetched answers with text.
         let available: Vec<(ChainRelease, Manifest)> = available
             .into_iter()
             .filter_map(|(release, manifest)| Some((release, manifest?)))
+            .filter(|(_, manifest)| !manifest.base.makes_pictures())
             .collect();
         let mut names: BTreeMap<String, usize> = BTreeMap::new();
         for (_, manifest) in &available {
@@ -202,6 +205,9 @@ impl RegistryFinder {
         }
         for (release, manifest) in &available {
             let card = self.packages.task_card(release, manifest).await;
+            if card.as_ref().is_some_and(|card| card.task == Task::Image) {
+                continue;
+            }
             let id = shown_id(release.adapter_id);
             let name = Some(model_id(&manifest.name));
             let alone = name.filter(|name| names.get(name) == Some(&1));

@@ -21,10 +21,7 @@ use openlora_engine::{Engine, EngineIdentity, EngineSpec};
 use openlora_generation::PromptCounter;
 use openlora_influence::SketchBases;
 use openlora_ledger::event::SplitRead;
-use openlora_model::{
-    adapter::{LoraAdapter, TaskCard},
-    dataset::Task,
-};
+use openlora_model::adapter::{LoraAdapter, TaskCard};
 use openlora_release::lookup::ChainRelease;
 use openlora_runtime::{
     paid_serving::{ChosenAdapter, PaidServing, announcement_key},
@@ -198,9 +195,8 @@ impl AdapterHost {
         let manifest = release.manifest_sha256.to_string();
         let prices = self.selling.as_ref().map(|selling| {
             selling.announce_adapter(release);
-            let pictures = card.as_ref().is_some_and(|card| card.task == Task::Image);
             let decimals = selling.sales.currency.decimals;
-            priced(selling.prices(), release.price, decimals, pictures)
+            priced(selling.prices(), release.price, decimals, false)
         });
         let TextBase { base, engine } = self.bases.text()?;
         let context = base.config.max_positions;
