@@ -99,10 +99,13 @@ impl AppState {
             ));
         };
         let mut opened = sales.gateway.open(&sale, &payment).await;
-        if intake.adapter.is_announced && opened.is_ok() {
+        if intake.adapter.is_announced
+            && let Ok(guard) = &opened
+        {
             // The payment is good, so the adapter is fetched for it. Its channel is free meanwhile.
+            let payer = guard.payment().limited_account();
             drop(opened);
-            intake.adapter = find_or_fetch(self, &intake.adapter.name).await?;
+            intake.adapter = find_or_fetch(self, &intake.adapter.name, Some(payer)).await?;
             fits(&intake.adapter, work)?;
             sale = intake.sale(work, media_type, sale.presenter);
             opened = sales.gateway.open(&sale, &payment).await;
