@@ -47,6 +47,9 @@ const BEGINNING: Duration = Duration::from_secs(600);
 const WINDOW: Duration = Duration::from_secs(60);
 const SLOWEST: u64 = 1 << 20;
 
+/// How long a pull may take: less than the server waits for a fetch, so that its bytes are counted.
+const LONGEST_PULL: Duration = Duration::from_secs(13 * 60);
+
 const DAY: u64 = 24 * 3600;
 
 /// How long what can be sold is taken for current.
@@ -258,10 +261,8 @@ impl RegistryFinder {
         let pulled = tokio::select! {
             biased;
             pulled = self.packages.pull(release, limits, &check, &note) => pulled.map_err(Failure::from),
-            () = stalled(&done, &whole) => Err(Failure::new(
-                ExitClass::Network,
-                "the place of its package sends too slowly",
-            )),
+            () = stalled(&done, &whole) => Err(too_slow()),
+            () = tokio::time::sleep(LONGEST_PULL) => Err(too_slow()),
         };
         // The files of an archive were counted when it arrived, which may not have ended well.
         let location = self.packages.location(release);
@@ -269,8 +270,8 @@ impl RegistryFinder {
             Ok(PackageLocation::Archive(_)) => 0,
             _ => done.into_inner(),
         };
-        let archived = self.packages.fetcher.http.take_archived();
         if let Some(reserved) = reserved {
+            let archived = self.packages.fetcher.http.take_archived();
             self.budget
                 .record(reserved, archived.saturating_add(files))?;
         }
@@ -361,12 +362,21 @@ async fn stalled(done: &AtomicU64, whole: &AtomicU64) {
     loop {
         tokio::time::sleep(window).await;
         let now = done.load(Ordering::Relaxed);
-        let is_complete = now >= whole.load(Ordering::Relaxed);
+        // The size of an archive is not known.
+        let whole = whole.load(Ordering::Relaxed);
+        let is_complete = whole > 0 && now >= whole;
         if !is_complete && now < before + SLOWEST {
             return;
         }
         (before, window) = (now, WINDOW);
     }
+}
+
+fn too_slow() -> Failure {
+    Failure::new(
+        ExitClass::Network,
+        "the place of its package sends too slowly",
+    )
 }
 
 fn today() -> u64 {
