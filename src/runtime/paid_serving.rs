@@ -20,6 +20,7 @@ use openlora_chain::{
     development::check_payee,
     network::{Network, PaymentToken},
     provider::Chain,
+    registry::shown_id,
     transaction::{TxLimits, TxSender, no_facts, recover},
 };
 use openlora_core::{
@@ -44,7 +45,10 @@ use openlora_payments::{
     },
 };
 use openlora_ports::Settler;
-use openlora_release::deploy::{ReleasePayee, payee, quote};
+use openlora_release::{
+    deploy::{ReleasePayee, payee, quote},
+    lookup::ChainRelease,
+};
 use openlora_serve::payment::{Currency, SalesConfig};
 use openlora_wallet::WalletAccount;
 
@@ -123,6 +127,20 @@ pub struct UnclaimedCharge {
     pub network: Network,
     pub token: Address,
     pub amount: Amount,
+}
+
+/// The digest under which a release is sold before it is fetched. Anyone can register the digest of the
+/// weights of others as a manifest, so it is never the digest of a file.
+pub fn announcement_key(release: &ChainRelease) -> String {
+    let ChainRelease {
+        adapter_id,
+        version,
+        manifest_sha256,
+        ..
+    } = release;
+    let id = shown_id(*adapter_id);
+    let text = format!("announced {id} {version} {manifest_sha256}");
+    Digest::hash_bytes(text.as_bytes()).to_string()
 }
 
 /// The newest release of exactly these weights on the home chain, if the journal has one: registered
@@ -514,9 +532,10 @@ impl PaidServing {
         self.plan.account.address()
     }
 
-    /// Takes payments for an adapter that is not here yet, by the digest of its manifest.
-    pub fn announce_adapter(&self, manifest_sha256: &str, splitter: Address) {
-        self.seller.offer_adapter(manifest_sha256, splitter);
+    /// Takes payments for an adapter that is not here yet, by the key of its release.
+    pub fn announce_adapter(&self, release: &ChainRelease) {
+        self.seller
+            .offer_adapter(&announcement_key(release), release.splitter);
     }
 
     /// The tokens that calls are paid in.

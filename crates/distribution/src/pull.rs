@@ -259,9 +259,39 @@ impl PackageFetcher {
         let key = archive_key(&place);
         let is_archive = matches!(request.location, PackageLocation::Archive(_));
         let _archive = match is_archive {
-            true => Some(store.lock(&key).await?),
+            true => {
+                let lock = store.lock(&key).await?;
+                make_archive_room(store, &key, request).await?;
+                Some(lock)
+            }
             false => None,
         };
+        let pulled = self.pull_anew(store, request, locked, check, progress);
+        let pulled = pulled.await;
+        // What is refused would be refused again; a broken download goes on.
+        let stays = |error: &DistributionError| {
+            error.is_transient() || matches!(error, DistributionError::Offline { .. })
+        };
+        if is_archive && !pulled.as_ref().is_err_and(stays) {
+            store.discard(&key)?;
+        }
+        let (package, held) = pulled?;
+        if locked != Some(held) {
+            store.lock_place(&place, held).await?;
+        }
+        Ok(package)
+    }
+
+    /// Brings a package that is not in the store, and says what its place holds.
+    async fn pull_anew(
+        &self,
+        store: &PackageStore,
+        request: &PullRequest<'_>,
+        locked: Option<LockedPlace>,
+        check: PackageCheckFn<'_>,
+        progress: ProgressFn<'_>,
+    ) -> Result<(PulledPackage, LockedPlace), DistributionError> {
+        let place = request.location.to_string();
         let source = self
             .open(request.location, store, request.limits, progress)
             .await?;
@@ -269,6 +299,10 @@ impl PackageFetcher {
         check_lock(&place, request, locked, found.sha256)?;
         let total = request.limits.check(&found.manifest)?;
         source.check_listing(&place, &found.manifest)?;
+        if matches!(request.location, PackageLocation::Archive(_)) {
+            // Its files are there now, and count themselves.
+            store.make_room(&archive_key(&place), 0).await?;
+        }
         let pull = RunningPull {
             store,
             place: &place,
@@ -277,17 +311,11 @@ impl PackageFetcher {
             total,
         };
         let package = pull.finish(check, progress).await?;
-        if is_archive {
-            store.discard(&key)?;
-        }
         let held = LockedPlace {
             manifest: found.sha256,
             oci: found.oci,
         };
-        if locked != Some(held) {
-            store.lock_place(&place, held).await?;
-        }
-        Ok(package)
+        Ok((package, held))
     }
 
     /// The manifest that is meant, if that can be said without asking anyone.
@@ -311,6 +339,25 @@ impl PackageFetcher {
 
 fn parsed(url: &str) -> Result<Url, DistributionError> {
     Url::parse(url).map_err(|error| DistributionError::malformed(url, "the URL", error))
+}
+
+/// Makes room for an archive and its files: their size where the manifest is known, and else as much as
+/// a package may have, but not more than half of the store.
+async fn make_archive_room(
+    store: &PackageStore,
+    key: &str,
+    request: &PullRequest<'_>,
+) -> Result<(), DistributionError> {
+    let limits = request.limits;
+    let known = request.expected.and_then(|digest| store.manifest(digest));
+    let size = match known {
+        Some(manifest) => limits.check(&manifest)?,
+        None => limits.unpacked(),
+    };
+    let half = store.most.map_or(u64::MAX, |most| most / 2);
+    let folder = store.partial(key);
+    files::new_folder(&folder).map_err(DistributionError::io("make", &folder))?;
+    store.make_room(key, size.saturating_mul(2).min(half)).await
 }
 
 /// The name of an archive's unfinished download.

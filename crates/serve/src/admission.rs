@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::{
+    adapter_registry::ServedAdapter,
     answer::FinishedAnswer,
     api_error::ApiError,
     app::AppState,
@@ -98,10 +99,14 @@ impl AppState {
             ));
         };
         let mut opened = sales.gateway.open(&sale, &payment).await;
-        if intake.adapter.is_announced && opened.is_ok() {
+        if intake.adapter.is_announced
+            && let Ok(guard) = &opened
+        {
             // The payment is good, so the adapter is fetched for it. Its channel is free meanwhile.
+            let payer = guard.payment().limited_account();
             drop(opened);
-            intake.adapter = find_or_fetch(self, &intake.adapter.name).await?;
+            intake.adapter = find_or_fetch(self, &intake.adapter.name, Some(payer)).await?;
+            fits(&intake.adapter, work)?;
             sale = intake.sale(work, media_type, sale.presenter);
             opened = sales.gateway.open(&sale, &payment).await;
         }
@@ -279,6 +284,22 @@ impl AppState {
         };
         self.meter.reserve(reservation).await
     }
+}
+
+/// Refuses work that a fetched adapter does not do, before its payment is taken.
+fn fits(adapter: &ServedAdapter, work: CallWork) -> Result<(), ApiError> {
+    let of_pictures = matches!(work, CallWork::Images { .. });
+    let makes_pictures = adapter.engine.images().is_some();
+    if of_pictures == makes_pictures {
+        return Ok(());
+    }
+    let (code, what) = match makes_pictures {
+        true => ("not_a_text_model", "makes pictures"),
+        false => ("not_an_image_model", "makes no pictures"),
+    };
+    let (name, path) = (&adapter.name, adapter.usual_path());
+    let message = format!("The model '{name}' {what}; use {path}.");
+    Err(ApiError::invalid(code, "model", message))
 }
 
 impl CallIntake {

@@ -16,7 +16,10 @@ use axum::http::StatusCode;
 use tokio::sync::{Semaphore, watch};
 
 use super::{adapter_registry::ServedAdapter, api_error::ApiError};
-use openlora_core::error::{ExitClass, Failure};
+use openlora_core::{
+    Address,
+    error::{ExitClass, Failure},
+};
 
 /// Longest name of a model in bytes.
 const LONGEST_NAME: usize = 128;
@@ -81,10 +84,16 @@ pub struct OnDemandAdapters {
 
 #[derive(Default)]
 struct DemandState {
-    running: BTreeMap<String, watch::Receiver<Option<FetchOutcome>>>,
+    running: BTreeMap<String, RunningFetch>,
     refused: BTreeMap<String, PastRefusal>,
     /// Names of fetched adapters, the one called last at the end.
     loaded: Vec<String>,
+}
+
+struct RunningFetch {
+    outcome: watch::Receiver<Option<FetchOutcome>>,
+    /// Whose payment it was begun for.
+    payer: Option<Address>,
 }
 
 struct PastRefusal {
@@ -123,25 +132,33 @@ impl OnDemandAdapters {
         }
     }
 
-    /// What to do about a name, or why nothing is done.
-    pub(crate) fn begin(&self, name: &str) -> Result<DemandStep, ApiError> {
+    /// What to do about a name, or why nothing is done. Nothing is charged before a fetch has ended, so
+    /// a payer has one begun at a time.
+    pub(crate) fn begin(&self, name: &str, payer: Option<Address>) -> Result<DemandStep, ApiError> {
         let mut demand = self.demand();
         demand.refused.retain(|_, past| past.at.elapsed() < REFUSED);
         // A fetch that broke off without an outcome is not on the way.
-        demand.running.retain(|_, it| it.has_changed().is_ok());
+        demand
+            .running
+            .retain(|_, it| it.outcome.has_changed().is_ok());
         if let Some(past) = demand.refused.get(name) {
             return Err(past.refusal.clone());
         }
         if let Some(running) = demand.running.get(name) {
-            return Ok(DemandStep::Wait(running.clone()));
+            return Ok(DemandStep::Wait(running.outcome.clone()));
         }
         let most = self.limits.parallel.saturating_mul(WAITING);
         if demand.running.len() >= most {
             let message = "Too many adapters are being fetched; try again in a moment.";
             return Err(ApiError::unavailable("adapter_queue_full", message));
         }
-        let (sender, receiver) = watch::channel(None);
-        demand.running.insert(name.to_owned(), receiver);
+        if payer.is_some() && demand.running.values().any(|it| it.payer == payer) {
+            let message = "Another adapter is being fetched for this payer; try again in a moment.";
+            return Err(ApiError::unavailable("adapter_queue_full", message).retry_after(5));
+        }
+        let (sender, outcome) = watch::channel(None);
+        let running = RunningFetch { outcome, payer };
+        demand.running.insert(name.to_owned(), running);
         Ok(DemandStep::Fetch(sender))
     }
 

@@ -10,7 +10,7 @@ use super::{
     gate::draining,
     on_demand::{DemandStep, FetchOutcome, OnDemandAdapters, is_model_name, not_fetched},
 };
-use openlora_core::error::Failure;
+use openlora_core::{Address, error::Failure};
 
 /// Time for one fetch.
 const LONGEST_FETCH: Duration = Duration::from_secs(15 * 60);
@@ -19,7 +19,7 @@ const LONGEST_FETCH: Duration = Duration::from_secs(15 * 60);
 /// is served, or one that is for sale. Where calls are free, one that is not served is fetched.
 pub async fn find_or_announced(app: &AppState, name: &str) -> Result<Arc<ServedAdapter>, ApiError> {
     let (Some(on_demand), Some(_)) = (&app.on_demand, &app.sales) else {
-        return find_or_fetch(app, name).await;
+        return find_or_fetch(app, name, None).await;
     };
     let unknown = match app.adapters.find(name) {
         Ok(adapter) => {
@@ -38,8 +38,12 @@ pub async fn find_or_announced(app: &AppState, name: &str) -> Result<Arc<ServedA
 }
 
 /// The adapter of that name. If it may be fetched, the call waits for it; the fetch goes on if the
-/// caller leaves.
-pub async fn find_or_fetch(app: &AppState, name: &str) -> Result<Arc<ServedAdapter>, ApiError> {
+/// caller leaves. A payer has one fetch begun at a time.
+pub async fn find_or_fetch(
+    app: &AppState,
+    name: &str,
+    payer: Option<Address>,
+) -> Result<Arc<ServedAdapter>, ApiError> {
     let unknown = match (app.adapters.find(name), &app.on_demand) {
         (Ok(adapter), on_demand) => {
             if let Some(on_demand) = on_demand {
@@ -54,7 +58,7 @@ pub async fn find_or_fetch(app: &AppState, name: &str) -> Result<Arc<ServedAdapt
     let Some(on_demand) = &app.on_demand else {
         return Err(unknown);
     };
-    let mut outcome = match on_demand.begin(name)? {
+    let mut outcome = match on_demand.begin(name, payer)? {
         DemandStep::Wait(outcome) => outcome,
         DemandStep::Fetch(sender) => {
             let outcome = sender.subscribe();

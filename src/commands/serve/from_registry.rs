@@ -23,7 +23,8 @@ use openlora_core::{
     private::foreign_text::clean_line,
 };
 use openlora_distribution::{PackageLocation, PullLimits, PullProgress};
-use openlora_package::policy::VerificationPolicy;
+use openlora_model::dataset::Task;
+use openlora_package::{Manifest, policy::VerificationPolicy};
 use openlora_release::lookup::{ChainRelease, registered_release};
 use openlora_runtime::{
     daily_bytes::DailyBytes,
@@ -45,6 +46,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const BEGINNING: Duration = Duration::from_secs(600);
 const WINDOW: Duration = Duration::from_secs(60);
 const SLOWEST: u64 = 1 << 20;
+
+/// How long a pull may take: less than the server waits for a fetch, so that its bytes are counted.
+const LONGEST_PULL: Duration = Duration::from_secs(13 * 60);
 
 const DAY: u64 = 24 * 3600;
 
@@ -191,20 +195,24 @@ impl RegistryFinder {
     async fn read_announcements(&self) -> Result<Announcements, Failure> {
         let mut read = Announcements::default();
         let available = self.packages.available().await?;
+        // Nothing is known of a release whose manifest cannot be read, so it is not for sale. Neither is one
+        // that makes pictures: what is fetched answers with text.
+        let available: Vec<(ChainRelease, Manifest)> = available
+            .into_iter()
+            .filter_map(|(release, manifest)| Some((release, manifest?)))
+            .filter(|(_, manifest)| !manifest.base.makes_pictures())
+            .collect();
         let mut names: BTreeMap<String, usize> = BTreeMap::new();
-        for manifest in available
-            .iter()
-            .filter_map(|(_, manifest)| manifest.as_ref())
-        {
+        for (_, manifest) in &available {
             *names.entry(model_id(&manifest.name)).or_default() += 1;
         }
         for (release, manifest) in &available {
-            let card = match manifest {
-                Some(manifest) => self.packages.task_card(release, manifest).await,
-                None => None,
-            };
+            let card = self.packages.task_card(release, manifest).await;
+            if card.as_ref().is_some_and(|card| card.task == Task::Image) {
+                continue;
+            }
             let id = shown_id(release.adapter_id);
-            let name = manifest.as_ref().map(|it| model_id(&it.name));
+            let name = Some(model_id(&manifest.name));
             let alone = name.filter(|name| names.get(name) == Some(&1));
             for name in alone.into_iter().chain([id]) {
                 let one = AnnouncedAdapter {
@@ -253,10 +261,8 @@ impl RegistryFinder {
         let pulled = tokio::select! {
             biased;
             pulled = self.packages.pull(release, limits, &check, &note) => pulled.map_err(Failure::from),
-            () = stalled(&done, &whole) => Err(Failure::new(
-                ExitClass::Network,
-                "the place of its package sends too slowly",
-            )),
+            () = stalled(&done, &whole) => Err(too_slow()),
+            () = tokio::time::sleep(LONGEST_PULL) => Err(too_slow()),
         };
         // The files of an archive were counted when it arrived, which may not have ended well.
         let location = self.packages.location(release);
@@ -264,8 +270,8 @@ impl RegistryFinder {
             Ok(PackageLocation::Archive(_)) => 0,
             _ => done.into_inner(),
         };
-        let archived = self.packages.fetcher.http.take_archived();
         if let Some(reserved) = reserved {
+            let archived = self.packages.fetcher.http.take_archived();
             self.budget
                 .record(reserved, archived.saturating_add(files))?;
         }
@@ -356,12 +362,21 @@ async fn stalled(done: &AtomicU64, whole: &AtomicU64) {
     loop {
         tokio::time::sleep(window).await;
         let now = done.load(Ordering::Relaxed);
-        let is_complete = now >= whole.load(Ordering::Relaxed);
+        // The size of an archive is not known.
+        let whole = whole.load(Ordering::Relaxed);
+        let is_complete = whole > 0 && now >= whole;
         if !is_complete && now < before + SLOWEST {
             return;
         }
         (before, window) = (now, WINDOW);
     }
+}
+
+fn too_slow() -> Failure {
+    Failure::new(
+        ExitClass::Network,
+        "the place of its package sends too slowly",
+    )
 }
 
 fn today() -> u64 {

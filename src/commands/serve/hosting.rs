@@ -21,13 +21,10 @@ use openlora_engine::{Engine, EngineIdentity, EngineSpec};
 use openlora_generation::PromptCounter;
 use openlora_influence::SketchBases;
 use openlora_ledger::event::SplitRead;
-use openlora_model::{
-    adapter::{LoraAdapter, TaskCard},
-    dataset::Task,
-};
+use openlora_model::adapter::{LoraAdapter, TaskCard};
 use openlora_release::lookup::ChainRelease;
 use openlora_runtime::{
-    paid_serving::{ChosenAdapter, PaidServing},
+    paid_serving::{ChosenAdapter, PaidServing, announcement_key},
     profile, provenance,
 };
 use openlora_serve::{AdapterLoader, AdapterProfile, ServedAdapter};
@@ -195,12 +192,11 @@ impl AdapterHost {
             release,
             card,
         } = one;
-        let digest = release.manifest_sha256.to_string();
+        let manifest = release.manifest_sha256.to_string();
         let prices = self.selling.as_ref().map(|selling| {
-            selling.announce_adapter(&digest, release.splitter);
-            let pictures = card.as_ref().is_some_and(|card| card.task == Task::Image);
+            selling.announce_adapter(release);
             let decimals = selling.sales.currency.decimals;
-            priced(selling.prices(), release.price, decimals, pictures)
+            priced(selling.prices(), release.price, decimals, false)
         });
         let TextBase { base, engine } = self.bases.text()?;
         let context = base.config.max_positions;
@@ -209,8 +205,8 @@ impl AdapterHost {
             None => PromptCounter::open(&name, base, context)?,
         };
         Ok(ServedAdapter {
-            version: digest.chars().take(12).collect(),
-            digest,
+            version: manifest.chars().take(12).collect(),
+            digest: announcement_key(release),
             base_id: base.id.clone(),
             base_digest: base.digest.clone(),
             task: card.map(|card| card.task),
