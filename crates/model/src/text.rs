@@ -13,6 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use tokenizers::{Encoding, PostProcessor, PostProcessorWrapper, Tokenizer};
 
@@ -265,9 +266,11 @@ fn open_tokenizer(path: &Path) -> Result<Tokenizer, ModelTextError> {
         reason,
     };
     let text = std::str::from_utf8(&bytes).map_err(|error| refused(error.to_string()))?;
+    // The reader of decoders panics where the file breaks off, and may where it does not know a value.
+    serde_json::from_str::<IgnoredAny>(text).map_err(|error| refused(describe_decoding(&error)))?;
     // Not `from_bytes`: it is generic, so it would compile every tokenizer's reader in this crate.
-    let mut tokenizer: Tokenizer = text
-        .parse()
+    let mut tokenizer: Tokenizer = std::panic::catch_unwind(|| text.parse())
+        .map_err(|_| refused("its reader does not understand it".to_owned()))?
         .map_err(|error: tokenizers::Error| refused(error.to_string()))?;
     tokenizer.with_padding(None);
     // Disabling truncation cannot fail.
