@@ -173,7 +173,9 @@ pub struct RegistryPackages {
     /// Only adapters that this account may serve.
     pub server: Option<Address>,
     index: tokio::sync::Mutex<CurrentIndex>,
-    unreadable: Mutex<BTreeMap<Digest, Instant>>,
+    unreadable: Failures,
+    /// Manifests whose task cards could not be read.
+    unreadable_cards: Failures,
     /// The names in manifests that were looked at, so that a call for an unknown name reads no files.
     names: Mutex<BTreeMap<Digest, String>>,
 }
@@ -211,6 +213,7 @@ impl RegistryPackages {
             server: None,
             index: tokio::sync::Mutex::default(),
             unreadable: Mutex::default(),
+            unreadable_cards: Mutex::default(),
             names: Mutex::default(),
         })
     }
@@ -297,10 +300,36 @@ impl RegistryPackages {
         Ok(releases.into_iter().map(with_manifest).collect())
     }
 
-    /// The task card of a release, if its package has one that can be read.
-    pub async fn task_card(&self, release: &ChainRelease, manifest: &Manifest) -> Option<TaskCard> {
+    /// The task cards of releases whose packages have one that can be read, by the manifests' digests.
+    /// What was not looked at in time is looked at by the next call.
+    pub async fn task_cards(
+        &self,
+        releases: &[(ChainRelease, Manifest)],
+    ) -> BTreeMap<Digest, TaskCard> {
+        let found = Mutex::new(BTreeMap::new());
+        let reading = releases.iter().cloned().map(|(release, manifest)| {
+            let found = &found;
+            async move {
+                if let Some(card) = self.task_card(&release, &manifest).await {
+                    let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+                    found.insert(release.manifest_sha256, card);
+                }
+            }
+        });
+        let reading: Vec<_> = reading.collect();
+        let reading = stream::iter(reading).buffer_unordered(PARALLEL);
+        let reading = reading.for_each(|()| std::future::ready(()));
+        let _ = tokio::time::timeout(SEARCH_PATIENCE, reading).await;
+        found.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The task card of a release. One that could not be read is not asked for again for a while.
+    async fn task_card(&self, release: &ChainRelease, manifest: &Manifest) -> Option<TaskCard> {
         let location = self.location(release).ok()?;
-        if matches!(location, PackageLocation::Archive(_)) {
+        let digest = release.manifest_sha256;
+        if matches!(location, PackageLocation::Archive(_))
+            || is_recent(&self.unreadable_cards, digest)
+        {
             return None;
         }
         let file = SmallFile {
@@ -310,8 +339,12 @@ impl RegistryPackages {
         let reading = self
             .fetcher
             .find_file(&self.store, &location, manifest, file);
-        let read = tokio::time::timeout(PATIENCE, reading).await.ok()?.ok()??;
-        serde_json::from_slice(&read).ok()
+        let read = tokio::time::timeout(PATIENCE, reading).await;
+        let Ok(Ok(read)) = read else {
+            note_failure(&self.unreadable_cards, digest);
+            return None;
+        };
+        serde_json::from_slice(&read?).ok()
     }
 
     async fn find_named(
@@ -407,22 +440,12 @@ impl RegistryPackages {
             }
         };
         if !read {
-            let mut unreadable = self
-                .unreadable
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            unreadable.retain(|_, at| at.elapsed() < UNREADABLE);
-            unreadable.insert(digest, Instant::now());
+            note_failure(&self.unreadable, digest);
         }
     }
 
     fn is_unreadable(&self, digest: Digest) -> bool {
-        let unreadable = self
-            .unreadable
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let at = unreadable.get(&digest);
-        at.is_some_and(|at| at.elapsed() < UNREADABLE)
+        is_recent(&self.unreadable, digest)
     }
 
     /// Where a release says that its package is. What a chain says never leads to a file or a service
@@ -479,6 +502,21 @@ impl RegistryPackages {
             .pull(&self.store, &request, check, progress)
             .await?)
     }
+}
+
+/// What could not be read, and when that was found.
+type Failures = Mutex<BTreeMap<Digest, Instant>>;
+
+fn note_failure(failures: &Failures, digest: Digest) {
+    let mut failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
+    failures.retain(|_, at| at.elapsed() < UNREADABLE);
+    failures.insert(digest, Instant::now());
+}
+
+fn is_recent(failures: &Failures, digest: Digest) -> bool {
+    let failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
+    let at = failures.get(&digest);
+    at.is_some_and(|at| at.elapsed() < UNREADABLE)
 }
 
 /// Whether a manifest's own name is a name, as it is or as the id of a model.

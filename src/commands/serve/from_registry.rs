@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, PoisonError, RwLock, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -54,6 +54,9 @@ const DAY: u64 = 24 * 3600;
 
 /// How long what can be sold is taken for current.
 const CURRENT: Duration = Duration::from_secs(10);
+
+/// How long a call waits for that to be read.
+const AWAITED: Duration = Duration::from_secs(2);
 
 /// Bytes of a package besides the files that its manifest names: the manifest and both signatures.
 const OWN_FILES: u64 = 3 << 20;
@@ -108,7 +111,9 @@ pub(super) struct RegistryFinder {
     host: Arc<AdapterHost>,
     announced: RwLock<Announcements>,
     /// When that was read.
-    read_at: tokio::sync::Mutex<Option<Instant>>,
+    read_at: Arc<tokio::sync::Mutex<Option<Instant>>>,
+    /// For reading in a task of its own.
+    this: Weak<Self>,
 }
 
 /// What is sold and can be fetched, by the name that it is sold under.
@@ -153,30 +158,47 @@ impl RegistryFinder {
             publishers.collect::<Result<_, _>>()?,
         )?;
         packages.server = serving.account;
-        let finder = Self {
+        let budget = DailyBytes::open(context.dirs.fetched_bytes(), settings.registry_daily);
+        let finder = Arc::new_cyclic(|this| Self {
             context: context.clone(),
             packages,
             fetched: serving.fetched,
-            budget: DailyBytes::open(context.dirs.fetched_bytes(), settings.registry_daily),
+            budget,
             host: serving.host,
             announced: RwLock::default(),
-            read_at: tokio::sync::Mutex::default(),
-        };
+            read_at: Arc::default(),
+            this: this.clone(),
+        });
         let limits = OnDemandLimits {
             adapters: settings.registry_adapters,
             parallel: settings.registry_pulls,
             patience: PATIENCE,
         };
-        Ok(OnDemandAdapters::new(Arc::new(finder), limits))
+        Ok(OnDemandAdapters::new(finder, limits))
     }
 
     /// Reads what can be sold, unless that was done a moment ago. A publisher whose place does not answer
-    /// costs a bounded time, and not again for a while.
+    /// costs a bounded time, and not again for a while. Callers wait a moment, and get what was read last.
     async fn refresh(&self) {
-        let mut read_at = self.read_at.lock().await;
+        let turn = Arc::clone(&self.read_at).lock_owned();
+        let Ok(mut read_at) = tokio::time::timeout(AWAITED, turn).await else {
+            return;
+        };
         if read_at.is_some_and(|at| at.elapsed() < CURRENT) {
             return;
         }
+        let Some(finder) = self.this.upgrade() else {
+            return;
+        };
+        // It goes on if the caller leaves.
+        let reading = tokio::spawn(async move {
+            finder.read_anew().await;
+            *read_at = Some(Instant::now());
+        });
+        let _ = tokio::time::timeout(AWAITED, reading).await;
+    }
+
+    async fn read_anew(&self) {
         match self.read_announcements().await {
             Ok(read) => {
                 *self
@@ -189,7 +211,6 @@ impl RegistryFinder {
                 failure.message
             )),
         }
-        *read_at = Some(Instant::now());
     }
 
     async fn read_announcements(&self) -> Result<Announcements, Failure> {
@@ -202,12 +223,13 @@ impl RegistryFinder {
             .filter_map(|(release, manifest)| Some((release, manifest?)))
             .filter(|(_, manifest)| !manifest.base.makes_pictures())
             .collect();
+        let cards = self.packages.task_cards(&available).await;
         let mut names: BTreeMap<String, usize> = BTreeMap::new();
         for (_, manifest) in &available {
             *names.entry(model_id(&manifest.name)).or_default() += 1;
         }
         for (release, manifest) in &available {
-            let card = self.packages.task_card(release, manifest).await;
+            let card = cards.get(&release.manifest_sha256).cloned();
             if card.as_ref().is_some_and(|card| card.task == Task::Image) {
                 continue;
             }
