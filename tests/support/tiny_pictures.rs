@@ -33,6 +33,10 @@ impl TextEncoder for WordEncoder {
         WIDTH
     }
 
+    fn count(&self, caption: &str) -> Result<usize, DiffusionError> {
+        Ok(caption.split_whitespace().count())
+    }
+
     fn encode(&self, caption: &str) -> Result<CaptionEmbedding, DiffusionError> {
         let words: Vec<&str> = caption.split_whitespace().collect();
         if words.len() > CAPTION {

@@ -49,6 +49,13 @@ pub trait TextEncoder: Send + Sync {
     /// Values per token.
     fn width(&self) -> usize;
 
+    /// Tokens of a caption, also of one that is too long to encode.
+    ///
+    /// # Errors
+    ///
+    /// A caption without tokens.
+    fn count(&self, caption: &str) -> Result<usize, DiffusionError>;
+
     /// Encodes a caption. This may take milliseconds; callers keep the result.
     ///
     /// # Errors

@@ -37,6 +37,10 @@ impl NanoTextEncoder {
         let codec = TextCodec::open(dir).map_err(problem)?;
         Ok(Self { codec, states })
     }
+
+    fn ids(&self, caption: &str) -> Result<Vec<u32>, DiffusionError> {
+        caption_ids(&self.codec, caption, false)
+    }
 }
 
 impl TextEncoder for NanoTextEncoder {
@@ -44,13 +48,12 @@ impl TextEncoder for NanoTextEncoder {
         self.states.width()
     }
 
+    fn count(&self, caption: &str) -> Result<usize, DiffusionError> {
+        Ok(self.ids(caption)?.len())
+    }
+
     fn encode(&self, caption: &str) -> Result<CaptionEmbedding, DiffusionError> {
-        let caption = caption.trim();
-        if caption.is_empty() {
-            return Err(DiffusionError::EmptyCaption);
-        }
-        let ids = self.codec.encode(caption, false).map_err(problem)?;
-        self.states.caption(&ids)
+        self.states.caption(&self.ids(caption)?)
     }
 
     fn encode_all(&self, captions: &[String]) -> Result<Vec<CaptionEmbedding>, DiffusionError> {
@@ -62,6 +65,9 @@ impl TextEncoder for NanoTextEncoder {
         self.states.captions(&ids)
     }
 }
+
+/// Tokens of a caption at most: what T5 was trained on. The memory of its attention grows with their square.
+const MOST_TOKENS: usize = 512;
 
 /// The encoder half of a T5, in f32.
 pub struct T5TextEncoder {
@@ -94,10 +100,14 @@ impl T5TextEncoder {
     ///
     /// # Errors
     ///
-    /// No ids, or one that is not in the vocabulary.
+    /// No ids, more than 512, or one that is not in the vocabulary.
     pub fn encode_ids(&self, ids: &[u32]) -> Result<CaptionEmbedding, DiffusionError> {
         if ids.is_empty() {
             return Err(DiffusionError::EmptyCaption);
+        }
+        if ids.len() > MOST_TOKENS {
+            let (found, most) = (ids.len(), MOST_TOKENS);
+            return Err(DiffusionError::CaptionTooLong { found, most });
         }
         let ids = Tensor::new(ids, &Device::Cpu).and_then(|ids| ids.unsqueeze(0));
         let mut model = self.model.lock().unwrap_or_else(PoisonError::into_inner);
@@ -112,12 +122,23 @@ impl TextEncoder for T5TextEncoder {
         self.width
     }
 
+    fn count(&self, caption: &str) -> Result<usize, DiffusionError> {
+        Ok(caption_ids(&self.codec, caption, true)?.len())
+    }
+
     fn encode(&self, caption: &str) -> Result<CaptionEmbedding, DiffusionError> {
-        let caption = caption.trim();
-        if caption.is_empty() {
-            return Err(DiffusionError::EmptyCaption);
-        }
-        self.encode_ids(&self.codec.encode(caption, true).map_err(problem)?)
+        self.encode_ids(&caption_ids(&self.codec, caption, true)?)
+    }
+}
+
+fn caption_ids(
+    codec: &TextCodec,
+    caption: &str,
+    add_special: bool,
+) -> Result<Vec<u32>, DiffusionError> {
+    match caption.trim() {
+        "" => Err(DiffusionError::EmptyCaption),
+        caption => codec.encode(caption, add_special).map_err(problem),
     }
 }
 

@@ -160,10 +160,9 @@ impl Engine for DiffusionEngine {
             return Err(self.makes_pictures());
         };
         let (encoder, text) = (Arc::clone(&self.host.encoder), text.clone());
-        let counted = tokio::task::spawn_blocking(move || match encoder.encode(&text) {
-            Ok(caption) => Ok(caption.tokens() as u64),
-            Err(DiffusionError::CaptionTooLong { found, .. }) => Ok(found as u64),
-            Err(error) => Err(engine_error(error)),
+        let counted = tokio::task::spawn_blocking(move || {
+            let counted = encoder.count(&text).map_err(engine_error)?;
+            Ok(counted as u64)
         });
         counted
             .await

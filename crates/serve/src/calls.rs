@@ -150,6 +150,11 @@ impl CallTable {
         matches!(self.lock().entries.get(id), Some(CallEntry::Running { .. }))
     }
 
+    /// Bytes of the largest answer that is held.
+    pub fn largest(&self) -> usize {
+        self.bound / LARGEST_SHARE
+    }
+
     /// Memory of the held answers.
     pub fn held_bytes(&self) -> usize {
         self.lock().bytes
@@ -204,7 +209,7 @@ impl CallSlot {
 
     /// Ends the call; a repeat gets the answer, if there is one and it is not too large to hold.
     pub fn complete(mut self, answer: Option<FinishedAnswer>) {
-        let largest = self.calls.bound / LARGEST_SHARE;
+        let largest = self.calls.largest();
         let held = answer.filter(|answer| answer.body.len() <= largest);
         // The body may be a part of a larger piece of memory, which would stay with it.
         self.answer = held.map(|answer| FinishedAnswer {

@@ -169,11 +169,19 @@ impl AdmittedCall {
         let writes_logprobs = sampling.logprobs.is_some();
         let engine = Arc::clone(&ticket.engine);
         let call = app.reserve(&intake, ticket, asked).await?;
-        let generation = match engine.generate(prompt, sampling).await {
+        let started = tokio::select! {
+            biased;
+            started = engine.generate(prompt, sampling) => {
+                started.map_err(|error| ApiError::from_engine(&error))
+            }
+            () = app.stop.force_stop.cancelled() => Err(hurried()),
+            () = passed(call.deadline()) => Err(too_late()),
+        };
+        let generation = match started {
             Ok(generation) => generation,
-            Err(error) => {
+            Err(refusal) => {
                 call.finish(FinishReason::Failed, None).await?;
-                return Err(ApiError::from_engine(&error));
+                return Err(refusal);
             }
         };
         Ok(GenerationRun {
@@ -448,4 +456,10 @@ pub async fn passed(deadline: Option<Instant>) {
 
 fn hurried() -> ApiError {
     ApiError::unavailable("draining", "The server was told to stop at once.")
+}
+
+/// The refusal of a call whose time is over before it has an answer.
+pub fn too_late() -> ApiError {
+    let message = "The model had no answer within the time of the payment; nothing was charged. Try again later.";
+    ApiError::new(StatusCode::GATEWAY_TIMEOUT, "time_limit", message)
 }

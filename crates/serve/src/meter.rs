@@ -190,6 +190,11 @@ impl CallMeter {
         self.inner.calls.held_bytes()
     }
 
+    /// Bytes of the largest answer that is held for repeats.
+    pub fn largest_held(&self) -> usize {
+        self.inner.calls.largest()
+    }
+
     pub fn is_running(&self, id: &RequestId) -> bool {
         self.inner.calls.is_running(id)
     }

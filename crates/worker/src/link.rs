@@ -2,14 +2,26 @@
 
 use std::{
     io,
+    os::fd::OwnedFd,
     path::Path,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    time::Duration,
 };
 
-use tokio::{io::BufReader, net::UnixStream};
+use socket2::{Domain, SockAddr, Socket, Type};
+use tokio::{io::BufReader, net::UnixStream, time::timeout};
 
 use crate::wire::{WorkerFacts, WorkerReply, WorkerRequest, receive, send};
 use openlora_engine::{EngineError, EngineIsolation, IsolationLimit};
+
+/// How long a worker may take to read a request.
+const SENDING: Duration = Duration::from_secs(30);
+
+/// How long it may take to begin an answer.
+pub(crate) const BEGINNING: Duration = Duration::from_secs(60);
+
+/// How long it may compute before each part of an answer. Calls that are paid have deadlines of their own.
+pub(crate) const COMPUTING: Duration = Duration::from_secs(600);
 
 /// Opens a connection to a running worker. The worker owns the folder of its socket, so the one who
 /// starts it says how the socket is found there.
@@ -117,9 +129,13 @@ impl WorkerLink {
     }
 
     fn busy(&self, reason: &str) -> EngineError {
+        self.unavailable(&format!("the process that runs it ended: {reason}"))
+    }
+
+    fn unavailable(&self, reason: &str) -> EngineError {
         EngineError::Busy {
             name: self.name.clone(),
-            reason: format!("the process that runs it ended: {reason}"),
+            reason: reason.to_owned(),
         }
     }
 
@@ -130,7 +146,7 @@ impl WorkerLink {
     /// It does not answer, or not as expected.
     pub async fn facts(&self) -> Result<WorkerFacts, EngineError> {
         let mut stream = self.ask(&WorkerRequest::Facts).await?;
-        match self.next(&mut stream).await? {
+        match self.next(&mut stream, BEGINNING).await? {
             Some(WorkerReply::Facts(facts)) => Ok(facts),
             _ => Err(EngineError::Failed(format!(
                 "the worker of {} does not say what it has loaded",
@@ -151,27 +167,42 @@ impl WorkerLink {
                 None => return Err(self.busy(&state.reason)),
             }
         };
-        let open = |path: &Path| std::os::unix::net::UnixStream::connect(path);
-        let opened = connector.with_socket(&open).and_then(|stream| {
-            stream.set_nonblocking(true)?;
-            UnixStream::from_std(stream)
-        });
-        let mut stream = opened.map_err(|error| self.busy(&error.to_string()))?;
-        let sent = send(&mut stream, request).await;
+        let opened = connector.with_socket(&connected);
+        let mut stream = match opened.and_then(UnixStream::from_std) {
+            Ok(stream) => stream,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Err(self.unavailable("it takes no further connections now"));
+            }
+            Err(error) => return Err(self.busy(&error.to_string())),
+        };
+        let sent = timeout(SENDING, send(&mut stream, request)).await;
+        let sent = sent.map_err(|_| self.broken("it does not read what it is asked"))?;
         sent.map_err(|error| self.broken(&error.to_string()))?;
         Ok(BufReader::new(stream))
     }
 
-    /// The next reply; `None` at the end.
+    /// The next reply; `None` at the end. A worker that is silent for longer than `patience` has failed.
     pub(crate) async fn next(
         &self,
         stream: &mut BufReader<UnixStream>,
+        patience: Duration,
     ) -> Result<Option<WorkerReply>, EngineError> {
-        let reply = receive(stream).await;
+        let reply = timeout(patience, receive(stream)).await;
+        let silent = || self.broken(&format!("it says nothing for {} s", patience.as_secs()));
+        let reply = reply.map_err(|_| silent())?;
         reply.map_err(|error| self.broken(&error.to_string()))
     }
 
     pub(crate) fn broken(&self, problem: &str) -> EngineError {
         EngineError::Failed(format!("the worker of {}: {problem}", self.name))
     }
+}
+
+/// Connects without waiting: a worker that accepts nothing would hold the thread. An error of the kind
+/// `WouldBlock` means that as many connections wait as may.
+fn connected(path: &Path) -> io::Result<std::os::unix::net::UnixStream> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.connect(&SockAddr::unix(path)?)?;
+    Ok(OwnedFd::from(socket).into())
 }

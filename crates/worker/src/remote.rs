@@ -7,8 +7,8 @@ use futures::stream;
 use tokio::{io::BufReader, net::UnixStream};
 
 use crate::{
-    link::WorkerLink,
-    wire::{WorkerReply, WorkerRequest},
+    link::{BEGINNING, COMPUTING, WorkerLink},
+    wire::{WireLogprob, WorkerReply, WorkerRequest},
 };
 use openlora_engine::{
     Engine, EngineError, EngineIsolation, EngineLimits, FairShareKey, GenerationStep,
@@ -51,13 +51,36 @@ struct RunningAnswer {
     /// Tokens that may still come, and bytes of text.
     tokens_left: u64,
     bytes_left: u64,
+    logprobs: AskedLogprobs,
     taken: u64,
     is_over: bool,
 }
 
+/// Log probabilities that may still come.
+struct AskedLogprobs {
+    left: u64,
+    /// Alternatives of a token.
+    alternatives: usize,
+    /// Bytes of a token.
+    longest: usize,
+}
+
+impl AskedLogprobs {
+    /// Whether these are no more than was asked for.
+    fn take(&mut self, given: &[WireLogprob]) -> bool {
+        let Some(left) = self.left.checked_sub(given.len() as u64) else {
+            return false;
+        };
+        self.left = left;
+        given
+            .iter()
+            .all(|it| it.is_within(self.alternatives, self.longest))
+    }
+}
+
 impl RunningAnswer {
     async fn step(&mut self) -> Result<GenerationStep, EngineError> {
-        let reply = self.link.next(&mut self.stream).await?;
+        let reply = self.link.next(&mut self.stream, COMPUTING).await?;
         let broken = |problem: &str| self.link.broken(problem);
         match reply.ok_or_else(|| broken("it ended"))? {
             WorkerReply::Delta {
@@ -68,10 +91,14 @@ impl RunningAnswer {
                 let too_much = || broken("it answers more than was asked for");
                 let left = self.tokens_left.checked_sub(tokens);
                 let room = self.bytes_left.checked_sub(text.len() as u64);
-                let fits = logprobs.len() as u64 <= self.taken.saturating_add(tokens);
+                let fits = self.logprobs.take(&logprobs);
                 let (Some(left), Some(room), true) = (left, room, fits) else {
                     return Err(too_much());
                 };
+                // Nothing would bound their number.
+                if tokens == 0 && text.is_empty() {
+                    return Err(broken("it sends a part of an answer without content"));
+                }
                 (self.tokens_left, self.bytes_left) = (left, room);
                 self.taken += tokens;
                 Ok(GenerationStep::Delta {
@@ -136,14 +163,20 @@ impl Engine for WorkerEngine {
     ) -> Result<GenerationStream, EngineError> {
         let prompt_tokens = self.counter.count_prompt(&prompt).await?;
         let most = sampling.max_tokens as u64;
-        let longest = self.longest_token().unwrap_or(usize::MAX) as u64;
+        // A broken character is shown as one of three bytes.
+        let longest = self.longest_token().unwrap_or(usize::MAX).saturating_mul(3);
+        let logprobs = AskedLogprobs {
+            left: sampling.logprobs.map_or(0, |_| most),
+            alternatives: sampling.logprobs.unwrap_or(0),
+            longest,
+        };
         let request = WorkerRequest::Generate {
             prompt: prompt.into(),
             sampling: sampling.into(),
         };
         let mut stream = self.link.ask(&request).await?;
         let broken = |problem: &str| self.link.broken(problem);
-        match self.link.next(&mut stream).await? {
+        match self.link.next(&mut stream, BEGINNING).await? {
             Some(WorkerReply::Started) => {}
             Some(WorkerReply::Error(error)) => return Err(error.into_engine(self.link.name())),
             _ => return Err(broken("it does not begin an answer")),
@@ -153,8 +186,8 @@ impl Engine for WorkerEngine {
             stream,
             prompt_tokens,
             tokens_left: most,
-            // A broken character is shown as one of three bytes.
-            bytes_left: most.saturating_mul(longest).saturating_mul(3),
+            bytes_left: most.saturating_mul(longest as u64),
+            logprobs,
             taken: 0,
             is_over: false,
         };
@@ -181,7 +214,7 @@ impl Engine for WorkerEngine {
         };
         let mut stream = self.link.ask(&request).await?;
         let broken = |problem: &str| self.link.broken(problem);
-        let reply = self.link.next(&mut stream).await?;
+        let reply = self.link.next(&mut stream, COMPUTING).await?;
         let (probabilities, usage) = match reply.ok_or_else(|| broken("it ended"))? {
             WorkerReply::Labels {
                 probabilities,

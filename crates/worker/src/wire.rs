@@ -223,6 +223,16 @@ impl From<TokenLogprob> for WireLogprob {
     }
 }
 
+impl WireLogprob {
+    /// Whether it has at most so many alternatives, and no token of more bytes.
+    pub fn is_within(&self, alternatives: usize, longest: usize) -> bool {
+        let mut tokens = self.top.iter().map(|(token, _)| token);
+        self.token.bytes.len() <= longest
+            && self.top.len() <= alternatives
+            && tokens.all(|it| it.bytes.len() <= longest)
+    }
+}
+
 impl From<WireLogprob> for TokenLogprob {
     fn from(it: WireLogprob) -> Self {
         let top = it.top.into_iter();

@@ -60,6 +60,9 @@ const SCRATCH: u64 = 256 << 20;
 /// How long a worker may take to load its adapter.
 const LOADING: Duration = Duration::from_secs(600);
 
+/// How long it may take to say what it has loaded.
+const TELLING: Duration = Duration::from_secs(30);
+
 /// How often a worker is looked at.
 const GLANCE: Duration = Duration::from_millis(50);
 
@@ -182,7 +185,8 @@ impl IsolatedLoader {
         let running = staged.clone().started().await.map_err(failed)?;
         let link = Arc::new(WorkerLink::new(&name));
         staged.announce(&link, &running);
-        let facts = link.facts().await?;
+        let facts = tokio::time::timeout(TELLING, link.facts()).await;
+        let facts = facts.map_err(|_| silent(&name))??;
         let (implementation, weights) = checked(&name, plan.kind, &facts, adapter)?;
         let context = usize::try_from(facts.context_tokens).unwrap_or(usize::MAX);
         let context = context.min(spec.base.config.max_positions);
@@ -223,6 +227,16 @@ impl ModelLoader for IsolatedLoader {
 
     fn steps(&self) -> u64 {
         self.inner.steps()
+    }
+}
+
+fn silent(name: &str) -> EngineError {
+    EngineError::Load {
+        name: name.to_owned(),
+        reason: format!(
+            "its worker does not say within {} s what it has loaded",
+            TELLING.as_secs()
+        ),
     }
 }
 

@@ -21,6 +21,7 @@ fn assert_states(name: &str, encoder: &dyn TextEncoder) {
     let found = encoder.encode(text).expect("an embedding");
     let ids = expected["ids"].as_array().expect("ids");
     assert_eq!(found.tokens(), ids.len());
+    assert_eq!(encoder.count(text).expect("a number"), ids.len());
     let bytes = fs::read(folder.join("expected.safetensors")).expect("expected.safetensors");
     let file = SafeTensors::deserialize(&bytes).expect("the expected tensors");
     let states = file.tensor("states").expect("states");
@@ -52,6 +53,17 @@ fn states_of_t5_match() {
         encoder.encode("  "),
         Err(DiffusionError::EmptyCaption)
     ));
+    let refused = encoder.encode_ids(&[1; 513]);
+    assert!(
+        matches!(
+            refused,
+            Err(DiffusionError::CaptionTooLong {
+                found: 513,
+                most: 512
+            })
+        ),
+        "{refused:?}"
+    );
 }
 
 #[test]
@@ -63,6 +75,7 @@ fn states_of_nano_match() {
         Err(DiffusionError::EmptyCaption)
     ));
     let long = "red ".repeat(600);
+    assert!(encoder.count(&long).expect("a number") >= 600);
     let refused = encoder.encode(&long);
     assert!(
         matches!(refused, Err(DiffusionError::CaptionTooLong { .. })),

@@ -40,6 +40,10 @@ impl TextEncoder for Words {
         8
     }
 
+    fn count(&self, caption: &str) -> Result<usize, DiffusionError> {
+        Ok(caption.split_whitespace().count())
+    }
+
     fn encode(&self, caption: &str) -> Result<CaptionEmbedding, DiffusionError> {
         let words = caption
             .split_whitespace()

@@ -16,7 +16,7 @@ use crate::{
     answer::FinishedAnswer,
     api_error::ApiError,
     gate::draining,
-    generate::{deliver, finished, repeat},
+    generate::{deliver, finished, passed, repeat, too_late},
     intake::{CallIntake, placed},
     meter::{Admission, ReservedCall},
     wire::{
@@ -136,9 +136,11 @@ impl ClassifyRun {
         write: impl FnOnce(&str, &[LabelProbabilities], TokenUsage) -> serde_json::Value + Send,
     ) -> Result<FinishedAnswer, ApiError> {
         let force_stop = self.force_stop.clone();
+        let deadline = self.call.deadline();
         let found = tokio::select! {
             found = self.label(prompts) => found,
             () = force_stop.cancelled() => Err(draining()),
+            () = passed(deadline) => Err(too_late()),
         };
         let Self {
             id,

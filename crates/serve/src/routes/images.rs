@@ -37,6 +37,7 @@ pub async fn generate(State(app): State<AppState>, request: Request) -> Result<R
     let other_kind = |refusal| PictureOrder::problems(&intake.fields).with_model(refusal);
     let limits = picture_limits(&intake).map_err(other_kind)?;
     let order = PictureOrder::read(&intake.fields, &limits)?;
+    order.check_extent(app.meter.largest_held() as u64)?;
     let admission = match app.admit(&intake).await? {
         Some(Admission::Repeated(answer)) => return Ok(repeat(&app, answer)),
         admission => admission,

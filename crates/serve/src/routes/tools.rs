@@ -12,8 +12,8 @@ use rmcp::transport::{
     streamable_http_server::session::local::LocalSessionManager,
 };
 
-use super::{AppState, classify, completions};
-use crate::{api_error::ApiError, body, tools::ServedTools};
+use super::{AppState, classify, completions, images};
+use crate::{api_error::ApiError, body, tools::ServedTools, wire::images::IMAGES_PATH};
 
 /// Answers one message. No session is kept, so every message names what it needs.
 pub async fn answer(State(app): State<AppState>, request: Request) -> Result<Response, ApiError> {
@@ -43,6 +43,7 @@ async fn route(app: AppState, request: Request) -> Response {
     let answered = match request.uri().path() {
         "/v1/classify" => classify::classify(app, request).await,
         "/v1/chat/completions" => completions::chat(app, request).await,
+        IMAGES_PATH => images::generate(app, request).await,
         _ => completions::text(app, request).await,
     };
     answered.unwrap_or_else(IntoResponse::into_response)

@@ -15,6 +15,13 @@ use openlora_engine::ImageLimits;
 /// The path of the route.
 pub const IMAGES_PATH: &str = "/v1/images/generations";
 
+/// Evaluations of the model in a call at most. A payment has a deadline, and pictures cost the same
+/// whatever their steps.
+const MOST_EVALUATIONS: u64 = 1000;
+
+/// Bytes of a picture in an answer besides its pixels, at most.
+const BESIDE_PIXELS: u64 = 8192;
+
 /// The size that leaves the choice to the model.
 const AUTO: &str = "auto";
 
@@ -132,6 +139,46 @@ impl PictureOrder {
     /// What is wrong with a request whose model is not known.
     pub fn problems(fields: &BodyFields) -> BodyProblems {
         Self::read_within(fields, None).err().unwrap_or_default()
+    }
+
+    /// Refuses pictures that take too many evaluations, and pictures whose answer may be longer than
+    /// `held` bytes: it could not be sent again to one who has paid and lost the connection.
+    pub fn check_extent(&self, held: u64) -> Result<(), ApiError> {
+        let found = self.pictures.to_string();
+        let branches = if self.guidance > 1.0 { 2 } else { 1 };
+        let evaluations = u64::from(self.steps).saturating_mul(branches).max(1);
+        let why = format!("because a call evaluates the model at most {MOST_EVALUATIONS} times");
+        match MOST_EVALUATIONS / evaluations {
+            0 => {
+                let most = MOST_EVALUATIONS / branches;
+                let expected = format!("at most {most} with this guidance, {why}");
+                return Err(wrong_value("steps", &expected, &self.steps.to_string()));
+            }
+            most if self.pictures > most => {
+                let steps = self.steps;
+                let expected =
+                    format!("at most {most} with {steps} steps and this guidance, {why}");
+                return Err(wrong_value("n", &expected, &found));
+            }
+            _ => {}
+        }
+        let pixels = u64::from(self.width).saturating_mul(self.height.into());
+        let file = pixels.saturating_mul(4).saturating_add(BESIDE_PIXELS);
+        // In base64.
+        let bytes = file.saturating_mul(4) / 3;
+        let why = format!("because answers of at most {held} bytes are kept for repeated requests");
+        let size = format!("{}x{}", self.width, self.height);
+        match held / bytes {
+            0 => {
+                let expected = format!("a smaller size, {why}");
+                Err(wrong_value("size", &expected, &format!("'{size}'")))
+            }
+            most if self.pictures > most => {
+                let expected = format!("at most {most} of {size} pixels, {why}");
+                Err(wrong_value("n", &expected, &found))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn read_within(

@@ -8,6 +8,7 @@ use openlora_model::dataset::Task;
 use openlora_pictures::{ReadLimits, read_picture, read_png_texts};
 use openlora_serve::{
     AdapterProfile, ServeError, ServedAdapter, picture_files, prompt_filter::PromptFilter,
+    wire::images::PictureOrder,
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -290,6 +291,12 @@ fn wrong_counts_and_sizes() -> Vec<WrongPart> {
             "guidance",
             "Invalid value for 'guidance': expected a number from 1 to 20, found 0.5.",
         ),
+        (
+            json!({ "n": 6, "steps": 100 }),
+            "invalid_value",
+            "n",
+            "Invalid value for 'n': expected at most 5 with 100 steps and this guidance, because a call evaluates the model at most 1000 times, found 6.",
+        ),
     ]
 }
 
@@ -562,4 +569,54 @@ async fn a_filter_must_be_served_and_have_its_labels() {
         );
     }
     every.drain().await;
+}
+
+/// As many pictures as can be kept for a repeated request, and no more.
+#[test]
+fn pictures_that_could_not_be_sent_again_are_refused() {
+    let order = |pictures: u64, side: u32| PictureOrder {
+        pictures,
+        width: side,
+        height: side,
+        steps: 20,
+        guidance: 2.0,
+        ..PictureOrder::default()
+    };
+    let held = 4 << 20;
+    assert_eq!(order(10, 64).check_extent(held), Ok(()));
+    assert_eq!(order(2, 512).check_extent(held), Ok(()));
+    let refused = order(3, 512).check_extent(held).unwrap_err();
+    let expected = "Invalid value for 'n': expected at most 2 of 512x512 pixels, because answers of at \
+                    most 4194304 bytes are kept for repeated requests, found 3.";
+    assert_eq!(&*refused.message, expected);
+    let refused = order(1, 1024).check_extent(held).unwrap_err();
+    assert_eq!(refused.param.as_deref(), Some("size"));
+}
+
+#[tokio::test]
+async fn agents_get_pictures_from_a_tool() {
+    let server = start().await;
+    let call = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": {
+            "name": "draw_with_painter",
+            "arguments": { "prompt": "a red circle", "seed": 7 },
+        },
+    });
+    let request = server.client.post(server.url("/mcp"));
+    let request = request.header("accept", "application/json, text/event-stream");
+    let reply: Value = request
+        .json(&call)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let content = &reply["result"]["content"][0];
+    assert_eq!(content["type"], "image", "{reply}");
+    let file = STANDARD.decode(content["data"].as_str().unwrap()).unwrap();
+    let plain = files(&server.post(IMAGES, &order("a red circle")).await);
+    assert_eq!(file, plain[0]);
+    server.drain().await;
 }

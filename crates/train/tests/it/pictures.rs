@@ -38,6 +38,10 @@ impl TextEncoder for Words {
         8
     }
 
+    fn count(&self, caption: &str) -> Result<usize, DiffusionError> {
+        Ok(caption.split_whitespace().count())
+    }
+
     fn encode(&self, caption: &str) -> Result<CaptionEmbedding, DiffusionError> {
         let words: Vec<&str> = caption.split_whitespace().collect();
         if words.len() > WORDS {

@@ -55,9 +55,17 @@ fn done(finish: &str) -> Value {
 
 /// What an answer of at most four tokens comes to: its steps, and the error that ends it.
 async fn answered(lines: &[String]) -> (Vec<GenerationStep>, Option<String>) {
+    answered_with(lines, None).await
+}
+
+async fn answered_with(
+    lines: &[String],
+    logprobs: Option<usize>,
+) -> (Vec<GenerationStep>, Option<String>) {
     let (engine, _folder) = saying(lines);
     let sampling = SamplingParams {
         max_tokens: 4,
+        logprobs,
         ..SamplingParams::default()
     };
     let mut stream = match engine.generate(text("hello"), sampling).await {
@@ -188,4 +196,60 @@ async fn errors_of_the_engine_keep_their_kind() {
     let (engine, _folder) = saying(&error(busy));
     let refused = engine.generate(text("a"), SamplingParams::default()).await;
     assert!(matches!(refused.err(), Some(EngineError::Busy { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn log_probabilities_are_those_that_were_asked_for() {
+    let token = |length: usize| json!({ "id": 1, "bytes": vec![97; length] });
+    let logprob = |length: usize, top: usize| {
+        let top: Vec<Value> = (0..top).map(|_| json!([token(1), 0])).collect();
+        json!({ "token": token(length), "logprob": 0, "top": top, "offset": 0 })
+    };
+    let part = |logprobs: Vec<Value>| {
+        let delta = json!({ "delta": { "text": "a", "tokens": 1, "logprobs": logprobs } });
+        lines_of(&[json!("started"), delta, done("stop")])
+    };
+    let own = |count: usize| vec![logprob(1, 2); count];
+    let asked = answered_with(&part(own(4)), Some(2)).await;
+    assert_eq!((asked.0.len(), asked.1), (2, None));
+    for (given, wanted) in [
+        (own(5), Some(2)),
+        (own(1), Some(1)),
+        (own(1), None),
+        (vec![logprob(1 << 16, 2)], Some(2)),
+    ] {
+        let (steps, error) = answered_with(&part(given), wanted).await;
+        let expected = "the engine failed: the worker of tone: it answers more than was asked for";
+        assert_eq!((steps.len(), error.as_deref()), (0, Some(expected)));
+    }
+    let empty = lines_of(&[json!("started"), delta("", 0)]);
+    let (steps, error) = answered(&empty).await;
+    let expected =
+        "the engine failed: the worker of tone: it sends a part of an answer without content";
+    assert_eq!((steps.len(), error.as_deref()), (0, Some(expected)));
+}
+
+/// A worker that accepts no connection holds no thread of the server.
+#[tokio::test]
+async fn a_worker_that_accepts_nothing_is_busy() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("worker.sock");
+    let _listener = std::os::unix::net::UnixListener::bind(&place).unwrap();
+    let mut waiting = Vec::new();
+    // The backlog has a place more than it says.
+    let refused = loop {
+        let socket = tokio::net::UnixStream::connect(&place).await;
+        match socket {
+            Ok(socket) => waiting.push(socket),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refused.kind(), std::io::ErrorKind::WouldBlock);
+    let link = WorkerLink::new("tone");
+    link.running(Arc::new(SocketAt(place)), "test", Vec::new());
+    let error = link.facts().await.unwrap_err();
+    let EngineError::Busy { reason, .. } = error else {
+        panic!("another error");
+    };
+    assert_eq!(reason, "it takes no further connections now");
 }
