@@ -11,7 +11,13 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use openlora_package::build::PackageMetadata;
+use openlora_model::adapter;
+use openlora_package::{
+    build::{PackageMetadata, PackageParts, draft},
+    release::SigningDomain,
+    write,
+};
+use openlora_release::eip712::AccountSigner;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -20,6 +26,7 @@ use crate::{
     distribution::DebianTools,
     keys::{ADDRESS, KEY, OWN, OWN_KEY, account},
     live::{Live, golden, serve_on},
+    packages::{base_facts, run_facts},
     sdk::{javascript, python, run, suite},
     support::{Invocation, openlora},
     waiting::{wait_for, wait_until},
@@ -213,7 +220,19 @@ fn creators() -> Desk {
         publisher: Some(ADDRESS.parse().unwrap()),
         ..own_about("1.0.0")
     };
-    package_by(&account(KEY), &desk.path().join("voice"), &voice);
+    // Of other weights: the same ones are served for one payee only.
+    let weights = adapter::read(&golden("llama.all-linear")).unwrap();
+    let drafted = draft(&PackageParts {
+        about: &voice,
+        adapter: &weights,
+        base: &base_facts(),
+        run: Some(&run_facts()),
+    });
+    let registry = contract("OpenLoraRegistry").parse().unwrap();
+    let domain = SigningDomain::for_registry(31_337, Some(registry));
+    let (place, signer) = (desk.path().join("voice"), account(KEY));
+    let signature = Some((&domain, &AccountSigner(&signer) as _));
+    write(&place, &drafted.unwrap(), signature).unwrap();
     at_chain(desk.path());
     desk
 }
