@@ -301,11 +301,11 @@ pub fn add_vocabulary(draft: &mut GgufDraft, dir: &Path, pre_tokenizer: &str) {
         .text("tokenizer.ggml.pre", pre_tokenizer)
         .texts("tokenizer.ggml.tokens", &tokens)
         .integers("tokenizer.ggml.token_type", &kinds)
-        .texts("tokenizer.ggml.merges", &merges)
-        .text(
-            "tokenizer.chat_template",
-            settings["chat_template"].as_str().unwrap(),
-        );
+        .texts("tokenizer.ggml.merges", &merges);
+    // Not every base has one.
+    if let Some(template) = settings["chat_template"].as_str() {
+        draft.text("tokenizer.chat_template", template);
+    }
     for (key, name) in [("eos", "eos_token"), ("padding", "pad_token")] {
         // Not every base names each of them.
         if let Some(id) = tokens.iter().position(|it| settings[name] == **it) {

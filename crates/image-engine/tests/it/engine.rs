@@ -27,7 +27,7 @@ async fn pixels(engine: &dyn ImageEngine, request: ImageRequest) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_picture_depends_on_seed_prompt_and_settings_alone() {
-    let engine = tiny_engine();
+    let engine = tiny_host().engine("tiny", Some(tiny_adapter(1))).unwrap();
     let first = engine.generate_image(request(7)).await.unwrap();
     assert_eq!(first.picture.rgb.len(), (SIDE * SIDE * 3) as usize);
     // Guidance evaluates the model twice in each step.

@@ -515,6 +515,6 @@ fn magnitudes_are_there_exactly_if_the_configuration_says_so() {
         said(&adapter::normalise(&read).unwrap_err(), dir.path()),
         "adapter DIR: DoRA rescales every row of the base; this engine adds scale * B * A to a base and \
          nothing else\nhint: serve it with --engine native, or merge it into its base with `openlora \
-         export --format merged` and serve the result as a base"
+         export --format merged --out FOLDER` and serve the result as a base"
     );
 }
