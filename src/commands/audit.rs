@@ -106,9 +106,10 @@ struct LogAuditor {
 }
 
 pub async fn run(context: &CommandContext, request: AuditRequest) -> Result<ExitStatus, Failure> {
+    let dir = named_paths::folder(context, &request.package, "a package")?;
+    context.check_log_place(&request.log)?;
     let adapter = number(context, &request.adapter)?;
     let source = context.open_log(&request.log)?;
-    let dir = named_paths::folder(context, &request.package, "a package")?;
     let package = package::read(&dir)?;
     let mut provenance = Provenance {
         contributors: provenance::of_manifest(&package.manifest),

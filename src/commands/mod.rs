@@ -91,10 +91,16 @@ pub struct CommandContext {
 
 impl CommandContext {
     /// The published log at a server's URL or in a folder.
-    fn open_log(&self, text: &str) -> Result<LogSource, Failure> {
+    /// A copy of a log must be a folder; a server is asked later.
+    fn check_log_place(&self, text: &str) -> Result<(), Failure> {
         if !LogSource::is_address(text) {
             named_paths::folder(self, text.as_ref(), "a copy of a published log")?;
         }
+        Ok(())
+    }
+
+    fn open_log(&self, text: &str) -> Result<LogSource, Failure> {
+        self.check_log_place(text)?;
         LogSource::open(text, &self.settings.working_dir, self.offline)
     }
 }
