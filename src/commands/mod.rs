@@ -90,7 +90,6 @@ pub struct CommandContext {
 }
 
 impl CommandContext {
-    /// The published log at a server's URL or in a folder.
     /// A copy of a log must be a folder; a server is asked later.
     fn check_log_place(&self, text: &str) -> Result<(), Failure> {
         if !LogSource::is_address(text) {
@@ -99,6 +98,7 @@ impl CommandContext {
         Ok(())
     }
 
+    /// The published log at a server's URL or in a folder.
     fn open_log(&self, text: &str) -> Result<LogSource, Failure> {
         self.check_log_place(text)?;
         LogSource::open(text, &self.settings.working_dir, self.offline)

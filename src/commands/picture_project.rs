@@ -1,12 +1,16 @@
 //! Projects of pictures: their data are folders, their base makes pictures, and settings that only text
 //! has are refused by name.
 
-use std::path::PathBuf;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use super::{CommandContext, project};
 use crate::commands::settings::{SettingOrigin, Settings};
 use openlora_core::error::{ExitClass, Failure};
 use openlora_model::{PictureBase, dataset::DataSource, nano::PICO};
+use openlora_pictures::PictureKind;
 use openlora_train::{
     TEXT_ONLY,
     pictures::{PictureDataset, PictureModel},
@@ -20,12 +24,30 @@ const TEXT_ONLY_PROJECT: &[&str] = &[
 ];
 
 /// Whether a training on these data makes pictures: `project.task` says so, or is unset and all data
-/// are folders.
+/// are folders of pictures.
 pub fn makes_pictures(settings: &Settings, sources: &[DataSource]) -> bool {
     match settings.project.task.as_deref() {
         Some(task) => task == "image",
-        None => !sources.is_empty() && sources.iter().all(|source| source.path.is_dir()),
+        None => !sources.is_empty() && sources.iter().all(|source| holds_pictures(&source.path)),
     }
+}
+
+/// Files of these kinds are refused by name where a folder's other files are pictures.
+const OTHER_PICTURES: &[&str] = &["avif", "bmp", "gif", "heic", "svg", "tif", "tiff"];
+
+/// Whether a folder has pictures, or a table of their captions.
+fn holds_pictures(folder: &Path) -> bool {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths = entries.map(|entry| entry.path());
+    paths.any(|path| {
+        let is_table = path.file_stem().is_some_and(|stem| stem == "metadata");
+        let extension = path.extension().and_then(|it| it.to_str());
+        is_table
+            || extension.is_some_and(|it| {
+                PictureKind::of_extension(it).is_some()
+                    || OTHER_PICTURES.contains(&it.to_ascii_lowercase().as_str())
+            })
+    })
 }
 
 /// Refuses settings of the project, of variables and of flags that only text has, and warns of those
