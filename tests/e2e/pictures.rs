@@ -523,7 +523,7 @@ fn a_killed_server_charges_no_picture_that_it_did_not_deliver() {
         "--url",
         market.url(),
         "--steps",
-        "100",
+        "50",
         "-n",
         "10",
         "-o",
