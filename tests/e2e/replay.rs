@@ -341,7 +341,7 @@ fn what_cannot_be_computed_again_is_refused_by_name() {
     );
     cannot(
         &|receipt| receipt["kind"] = json!("moderation"),
-        "only chats, completions and classifications are compared",
+        "only chats, completions, classifications and pictures are compared",
     );
     // Another adapter, and another base.
     let digest = |receipt: &Value| text(receipt, "adapter_digest");
