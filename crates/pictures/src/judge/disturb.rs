@@ -5,9 +5,10 @@ use crate::{icons::chance::Chance, picture::Picture};
 /// The side of the patches that image models put pictures together from.
 const PATCH: usize = 8;
 
-/// Blurs, shifts, recolours and disturbs a picture in some of many ways; one in four stays as it is.
-pub(super) fn disturbed(picture: &Picture, chance: &mut Chance) -> Picture {
-    if chance.percent(25) {
+/// Blurs, shifts, recolours and disturbs a picture in some of many ways; a share in percent stays as it
+/// is.
+pub(super) fn disturbed(picture: &Picture, kept_percent: usize, chance: &mut Chance) -> Picture {
+    if chance.percent(kept_percent) {
         return picture.clone();
     }
     let side = picture.width as usize;

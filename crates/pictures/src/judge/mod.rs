@@ -14,7 +14,7 @@ use crate::{
     picture::Picture,
 };
 
-pub use training::{JudgeTraining, train_judge};
+pub use training::{JudgePhase, JudgeTraining, continue_judge, train_judge};
 pub use weights::{JudgeError, JudgeWeights};
 
 use network::Activations;

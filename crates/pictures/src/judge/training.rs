@@ -15,13 +15,26 @@ use crate::icons::{
 const PARTS: usize = 2;
 
 /// The settings of a training.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct JudgeTraining {
     /// Drawings come from here; base models learn from other seeds.
     pub seed: u64,
-    pub steps: usize,
     /// Drawings in a step.
     pub batch: usize,
+    /// One after the other; each starts from the weights of the one before, rounded as in their file.
+    pub phases: Vec<JudgePhase>,
+}
+
+/// A part of a training, in which the learning rate falls to zero.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct JudgePhase {
+    pub steps: usize,
+    /// The highest learning rate.
+    pub rate: f32,
+    /// Of the style's loss, where an attribute's has 1.
+    pub style_weight: f32,
+    /// Drawings that stay as they are, in percent; the others are blurred and disturbed.
+    pub kept_percent: usize,
 }
 
 impl Default for JudgeTraining {
@@ -29,8 +42,22 @@ impl Default for JudgeTraining {
     fn default() -> Self {
         Self {
             seed: 0x4a75_6467_6500_0000,
-            steps: 4_000,
             batch: 32,
+            phases: vec![
+                JudgePhase {
+                    steps: 4_000,
+                    rate: 2.5e-3,
+                    style_weight: 1.0,
+                    kept_percent: 25,
+                },
+                // Styles differ in lines of two pixels, which are learned last.
+                JudgePhase {
+                    steps: 1_500,
+                    rate: 1e-3,
+                    style_weight: 3.0,
+                    kept_percent: 35,
+                },
+            ],
         }
     }
 }
@@ -42,14 +69,18 @@ struct JudgeSample {
 }
 
 impl JudgeSample {
-    fn draw(seed: u64) -> Self {
+    fn draw(seed: u64, kept_percent: usize) -> Self {
         let mut chance = Chance::seeded(seed);
         let scene = balanced_scene(&mut chance);
         let style = match chance.percent(15) {
             true => IconStyle::Plain,
             false => chance.one_of(IconStyle::ALL),
         };
-        let picture = disturbed(&scene.draw_in(JUDGED_SIZE, style), &mut chance);
+        let picture = disturbed(
+            &scene.draw_in(JUDGED_SIZE, style),
+            kept_percent,
+            &mut chance,
+        );
         let mut targets = [None; HEAD_COUNT];
         for attribute in scene.attributes() {
             targets[attribute.kind as usize] = Some(attribute.value);
@@ -79,15 +110,40 @@ fn balanced_scene(chance: &mut Chance) -> IconScene {
 
 /// Trains a judge from nothing, and calls `progress` after each step with its number and its mean loss.
 pub fn train_judge(settings: &JudgeTraining, progress: &mut dyn FnMut(usize, f32)) -> JudgeWeights {
-    let mut network = initial(settings.seed);
+    let mut weights = JudgeWeights {
+        network: initial(settings.seed),
+    };
+    let mut first = 0;
+    for phase in &settings.phases {
+        weights = continue_judge(weights, settings, phase, first, progress).rounded();
+        first += phase.steps;
+    }
+    weights
+}
+
+/// Trains a judge for one more phase after `first` steps.
+pub fn continue_judge(
+    weights: JudgeWeights,
+    settings: &JudgeTraining,
+    phase: &JudgePhase,
+    first: usize,
+    progress: &mut dyn FnMut(usize, f32),
+) -> JudgeWeights {
+    let mut network = weights.network;
     let mut optimizer = Adam::new();
-    for step in 0..settings.steps {
-        let (gradients, loss) = batch_gradients(&network, settings, step);
-        let progress_share = step as f32 / settings.steps as f32;
+    for step in 0..phase.steps {
+        let batch = JudgeBatch {
+            seed: settings.seed,
+            size: settings.batch,
+            number: first + step,
+            phase: *phase,
+        };
+        let (gradients, loss) = batch.gradients(&network);
+        let share = step as f32 / phase.steps as f32;
         let warm = ((step + 1) as f32 / 50.0).min(1.0);
-        let rate = 2.5e-3 * warm * (1.0 - progress_share) * (1.0 - 0.5 * progress_share);
+        let rate = phase.rate * warm * (1.0 - share) * (1.0 - 0.5 * share);
         optimizer.step(&mut network, &gradients, rate);
-        progress(step, loss);
+        progress(first + step, loss);
     }
     JudgeWeights { network }
 }
@@ -105,42 +161,57 @@ fn initial(seed: u64) -> Network {
     network
 }
 
-/// The mean gradients and loss of a step's drawings.
-fn batch_gradients(network: &Network, settings: &JudgeTraining, step: usize) -> (Network, f32) {
-    let share = 1.0 / settings.batch as f32;
-    let part = settings.batch.div_ceil(PARTS);
-    let run = |first: usize| {
+/// The drawings of a step.
+#[derive(Clone, Copy)]
+struct JudgeBatch {
+    seed: u64,
+    size: usize,
+    /// Of the step.
+    number: usize,
+    phase: JudgePhase,
+}
+
+impl JudgeBatch {
+    /// The gradients and the loss of some of the drawings, as shares of the whole batch.
+    fn part(self, network: &Network, drawings: std::ops::Range<usize>) -> (Network, f32) {
+        let share = 1.0 / self.size as f32;
         let mut gradients = Network::zeros();
         let mut activations = Activations::new();
         let mut loss = 0.0;
-        for at in first..(first + part).min(settings.batch) {
-            let number = (step * settings.batch + at) as u64;
-            let sample = JudgeSample::draw(settings.seed.wrapping_add(number));
+        for at in drawings {
+            let number = (self.number * self.size + at) as u64;
+            let seed = self.seed.wrapping_add(number);
+            let sample = JudgeSample::draw(seed, self.phase.kept_percent);
             network.forward(&sample.input, &mut activations);
-            let (from, sample_loss) = loss_gradients(&activations.outputs, &sample.targets, share);
+            let (from, sample_loss) =
+                sample.loss_gradients(&activations.outputs, share, self.phase.style_weight);
             network.backward(&activations, &from, &mut gradients);
             loss += sample_loss * share;
         }
         (gradients, loss)
-    };
-    let mut parts: Vec<(Network, f32)> = std::thread::scope(|scope| {
-        let handles: Vec<_> = (0..PARTS)
-            .map(|at| scope.spawn(move || run(at * part)))
-            .collect();
-        let joined = handles.into_iter().map(std::thread::ScopedJoinHandle::join);
-        joined
-            .map(|part| part.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
-    });
-    let (mut sum, mut loss) = parts.remove(0);
-    for (gradients, part_loss) in parts {
-        loss += part_loss;
-        for (sum, layer) in sum.layers.iter_mut().zip(&gradients.layers) {
-            add(&mut sum.weights, &layer.weights);
-            add(&mut sum.offsets, &layer.offsets);
-        }
     }
-    (sum, loss)
+
+    /// The mean gradients and the mean loss.
+    fn gradients(self, network: &Network) -> (Network, f32) {
+        let size = self.size.div_ceil(PARTS);
+        let run = |at: usize| self.part(network, at * size..((at + 1) * size).min(self.size));
+        let mut parts: Vec<(Network, f32)> = std::thread::scope(|scope| {
+            let handles: Vec<_> = (0..PARTS).map(|at| scope.spawn(move || run(at))).collect();
+            let joined = handles.into_iter().map(std::thread::ScopedJoinHandle::join);
+            joined
+                .map(|part| part.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect()
+        });
+        let (mut sum, mut loss) = parts.remove(0);
+        for (gradients, part_loss) in parts {
+            loss += part_loss;
+            for (sum, layer) in sum.layers.iter_mut().zip(&gradients.layers) {
+                add(&mut sum.weights, &layer.weights);
+                add(&mut sum.offsets, &layer.offsets);
+            }
+        }
+        (sum, loss)
+    }
 }
 
 fn add(to: &mut [f32], from: &[f32]) {
@@ -149,32 +220,34 @@ fn add(to: &mut [f32], from: &[f32]) {
     }
 }
 
-/// The gradients of the summed cross-entropies of all heads that have a target, times `share`, and
-/// that sum.
-fn loss_gradients(
-    outputs: &[f32],
-    targets: &[Option<usize>; HEAD_COUNT],
-    share: f32,
-) -> (Vec<f32>, f32) {
-    let mut gradients = vec![0.0; outputs.len()];
-    let mut loss = 0.0;
-    for (head, target) in HEADS.iter().zip(targets) {
-        let Some(target) = *target else { continue };
-        let range = head.first..head.first + head.values;
-        let values = &outputs[range.clone()];
-        let largest = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let powers: Vec<f32> = values
-            .iter()
-            .map(|value| libm::expf(value - largest))
-            .collect();
-        let sum: f32 = powers.iter().sum();
-        for (gradient, power) in gradients[range].iter_mut().zip(&powers) {
-            *gradient = power / sum * share;
+impl JudgeSample {
+    /// The gradients of the weighted sum of the cross-entropies of all heads that have a target, times
+    /// `share`, and that sum.
+    fn loss_gradients(&self, outputs: &[f32], share: f32, style_weight: f32) -> (Vec<f32>, f32) {
+        let mut gradients = vec![0.0; outputs.len()];
+        let mut loss = 0.0;
+        for (at, (head, target)) in HEADS.iter().zip(self.targets).enumerate() {
+            let Some(target) = target else { continue };
+            let weight = match at == AttributeKind::ALL.len() {
+                true => style_weight,
+                false => 1.0,
+            };
+            let range = head.first..head.first + head.values;
+            let values = &outputs[range.clone()];
+            let largest = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let powers: Vec<f32> = values
+                .iter()
+                .map(|value| libm::expf(value - largest))
+                .collect();
+            let sum: f32 = powers.iter().sum();
+            for (gradient, power) in gradients[range].iter_mut().zip(&powers) {
+                *gradient = power / sum * (share * weight);
+            }
+            gradients[head.first + target] -= share * weight;
+            loss += weight * (libm::logf(sum) - (values[target] - largest));
         }
-        gradients[head.first + target] -= share;
-        loss += libm::logf(sum) - (values[target] - largest);
+        (gradients, loss)
     }
-    (gradients, loss)
 }
 
 /// Adam (Kingma and Ba, 2015).

@@ -24,6 +24,18 @@ pub struct JudgeWeights {
 }
 
 impl JudgeWeights {
+    /// The weights as they are in a file.
+    pub(super) fn rounded(mut self) -> Self {
+        for layer in &mut self.network.layers {
+            for (_, values) in named(layer) {
+                for value in values {
+                    *value = from_bf16(bf16(*value));
+                }
+            }
+        }
+        self
+    }
+
     /// Reads what [`JudgeWeights::to_safetensors`] wrote.
     ///
     /// # Errors
@@ -46,8 +58,7 @@ impl JudgeWeights {
                     });
                 }
                 for (value, pair) in values.iter_mut().zip(tensor.data().chunks_exact(2)) {
-                    let upper = u16::from_le_bytes([pair[0], pair[1]]);
-                    *value = f32::from_bits(u32::from(upper) << 16);
+                    *value = from_bf16([pair[0], pair[1]]);
                 }
             }
         }
@@ -85,6 +96,10 @@ fn named(layer: &mut Layer) -> [(String, &mut Vec<f32>); 2] {
         (format!("{}.weight", layer.name), &mut layer.weights),
         (format!("{}.bias", layer.name), &mut layer.offsets),
     ]
+}
+
+fn from_bf16(pair: [u8; 2]) -> f32 {
+    f32::from_bits(u32::from(u16::from_le_bytes(pair)) << 16)
 }
 
 /// The nearest bfloat16, of two equally near ones the even one.

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use openlora_pictures::{
     Picture,
     icons::{AttributeKind, IconScene, IconSplit, IconStyle},
-    judge::{AttributeScore, JudgeError, JudgeTraining, JudgeWeights, PictureJudge, train_judge},
+    judge::{
+        AttributeScore, JudgeError, JudgePhase, JudgeTraining, JudgeWeights, PictureJudge,
+        train_judge,
+    },
 };
 
 /// Drawings of these seeds are in no training: the judge's are below, base models' above.
@@ -106,9 +109,13 @@ fn pictures_of_nothing_are_not_what_was_asked() {
 
 #[test]
 fn training_lowers_the_loss_and_is_repeatable() {
+    let phase = JudgePhase {
+        steps: 20,
+        ..JudgeTraining::default().phases[0]
+    };
     let settings = JudgeTraining {
-        steps: 40,
         batch: 16,
+        phases: vec![phase; 2],
         ..JudgeTraining::default()
     };
     let run = || {
