@@ -495,7 +495,13 @@ fn unsigned_payment() -> String {
             "scheme": "exact", "network": "eip155:31337", "amount": "1000",
             "asset": OWN, "payTo": OWN, "maxTimeoutSeconds": 60, "extra": {},
         },
-        "payload": { "signature": "0x00", "authorization": {} },
+        "payload": {
+            "signature": format!("0x{}", "00".repeat(65)),
+            "authorization": {
+                "from": OWN, "to": OWN, "value": "1000", "validAfter": "0",
+                "validBefore": "4000000000", "nonce": format!("0x{}", "00".repeat(32)),
+            },
+        },
     });
     STANDARD.encode(payment.to_string())
 }
