@@ -14,6 +14,9 @@ use crate::icons::{
 /// sums are in the same order everywhere.
 const PARTS: usize = 2;
 
+/// Styles that differ in lines of one or two pixels, and are drawn more often than the others.
+const CLOSE_STYLES: &[IconStyle] = &[IconStyle::Plain, IconStyle::Outlined, IconStyle::Sketched];
+
 /// The settings of a training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JudgeTraining {
@@ -47,15 +50,15 @@ impl Default for JudgeTraining {
                 JudgePhase {
                     steps: 4_000,
                     rate: 2.5e-3,
-                    style_weight: 1.0,
-                    kept_percent: 25,
+                    style_weight: 2.0,
+                    kept_percent: 30,
                 },
-                // Styles differ in lines of two pixels, which are learned last.
+                // Fine lines are learned last, from drawings that are not blurred.
                 JudgePhase {
-                    steps: 1_500,
-                    rate: 1e-3,
+                    steps: 4_000,
+                    rate: 1.2e-3,
                     style_weight: 3.0,
-                    kept_percent: 35,
+                    kept_percent: 50,
                 },
             ],
         }
@@ -72,8 +75,8 @@ impl JudgeSample {
     fn draw(seed: u64, kept_percent: usize) -> Self {
         let mut chance = Chance::seeded(seed);
         let scene = balanced_scene(&mut chance);
-        let style = match chance.percent(15) {
-            true => IconStyle::Plain,
+        let style = match chance.percent(35) {
+            true => chance.one_of(CLOSE_STYLES),
             false => chance.one_of(IconStyle::ALL),
         };
         let picture = disturbed(
