@@ -14,7 +14,7 @@ use openlora_engine::{
 use openlora_ledger::event::{FinishReason, TokenUsage};
 use openlora_model::{
     BaseModel, WeightPrecision,
-    adapter::{self, HostTensor},
+    adapter::{self, AdapterModule, HostTensor, LoraAdapter},
     modules,
     text::{ChatMessage, TextCodec},
 };
@@ -182,9 +182,11 @@ impl Oracle {
         let mut decoder = Decoder::load(&base(base_name), WeightPrecision::F32).unwrap();
         if let Some(name) = adapter_name {
             let adapter = adapter::read(&golden(&format!("{base_name}.{name}"))).unwrap();
-            decoder
-                .attach_factors(&factors(&adapter::normalise(&adapter).unwrap()))
-                .unwrap();
+            let factors = match adapter.config.use_dora {
+                true => dora_factors(&adapter),
+                false => factors(&adapter::normalise(&adapter).unwrap()),
+            };
+            decoder.attach_factors(&factors).unwrap();
         }
         Self {
             decoder,
@@ -291,6 +293,20 @@ fn factors(normalised: &adapter::NormalisedAdapter) -> Vec<LoraFactors> {
         magnitude: None,
     };
     normalised.target_modules.iter().map(factors).collect()
+}
+
+/// The factors of an adapter with learned norms, which have no other form.
+fn dora_factors(adapter: &LoraAdapter) -> Vec<LoraFactors> {
+    let values = |name: String| adapter.tensors[&name].to_f32();
+    let factors = |module: &AdapterModule| LoraFactors {
+        module: module.path.clone(),
+        rank: module.rank,
+        scale: module.scale,
+        a: values(module.a_name()),
+        b: values(module.b_name()),
+        magnitude: Some(values(module.magnitude_name())),
+    };
+    adapter.modules.iter().map(factors).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -153,7 +153,7 @@ pub async fn search(
     let seen = answered_ms(&query.paid);
     let rows: Vec<_> = adapters
         .iter()
-        .map(|it| completed(catalog, http, it, (&seen, &sold)))
+        .map(|it| completed(catalog, http, it, &seen, &sold))
         .collect();
     let rows = stream::iter(rows).buffered(AT_ONCE).collect().await;
     problems.sort();
@@ -246,7 +246,8 @@ async fn completed(
     catalog: &Catalog,
     http: &MarketHttp,
     adapter: &SurveyedAdapter,
-    (seen, sold): (&AnswerTimes, &BTreeMap<String, usize>),
+    seen: &AnswerTimes,
+    sold: &BTreeMap<String, usize>,
 ) -> SearchRow {
     let view = &adapter.view;
     let release = view.releases.last();

@@ -5,7 +5,7 @@ use openlora_core::error::{ExitClass, Explain};
 use crate::kind::PictureKind;
 
 /// Why the bytes of a file are not read as a picture, or pixels not written. The file's name is
-/// added by whoever read it.
+/// added by its reader.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PictureError {
     #[error("an empty file, expected a picture")]

@@ -101,11 +101,11 @@ impl AreaSpan {
     /// The spans of `size` new pixels over `side` old ones, after some that are cut off.
     fn all(size: u32, side: u32, before: u32) -> Vec<Self> {
         (0..size)
-            .map(|at| Self::of(at, size, side, before))
+            .map(|at| Self::at_pixel(at, size, side, before))
             .collect()
     }
 
-    fn of(at: u32, size: u32, side: u32, before: u32) -> Self {
+    fn at_pixel(at: u32, size: u32, side: u32, before: u32) -> Self {
         let start = u64::from(at) * u64::from(side);
         let end = start + u64::from(side);
         let size = u64::from(size);

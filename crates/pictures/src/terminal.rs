@@ -131,7 +131,7 @@ fn sixel(picture: &Picture) -> Result<Vec<u8>, PictureError> {
     if picture.rgb.is_empty() {
         return encode_png(picture, &[]);
     }
-    let palette = Palette::of(picture);
+    let palette = ColourTable::from_picture(picture);
     let mut out = format!("\x1bP0;1;0q\"1;1;{width};{height}");
     for (number, colour) in palette.colours.iter().enumerate() {
         let [red, green, blue] = colour.map(|value| (u32::from(value) * 100 + 127) / 255);
@@ -179,14 +179,14 @@ fn push_runs(out: &mut String, bits: impl Iterator<Item = u8>) {
 }
 
 /// At most 255 colours that stand for those of a picture.
-struct Palette {
+struct ColourTable {
     colours: Vec<[u8; 3]>,
 }
 
-impl Palette {
+impl ColourTable {
     /// The means of the most frequent colours, where colours that agree in their upper four bits are
     /// counted as one.
-    fn of(picture: &Picture) -> Self {
+    fn from_picture(picture: &Picture) -> Self {
         let mut groups: Vec<ColourGroup> = vec![ColourGroup::default(); 4096];
         for pixel in picture.rgb.chunks_exact(3) {
             let at = pixel

@@ -145,7 +145,7 @@ impl PictureFiles {
             let received = ReceivedPicture::read(item).map_err(|why| broken(client, &why))?;
             let result = received.keep(id, path)?;
             if !context.printer.is_json() {
-                received.show(context, &result);
+                received.print_picture(context, &result);
             }
             results.push(result);
         }
@@ -202,7 +202,7 @@ impl ReceivedPicture {
         })
     }
 
-    fn show(&self, context: &CommandContext, result: &PictureResult) {
+    fn print_picture(&self, context: &CommandContext, result: &PictureResult) {
         let printer = &context.printer;
         if let Some(drawn) = self.drawn(context) {
             printer.picture(&drawn);

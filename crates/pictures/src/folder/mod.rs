@@ -106,7 +106,7 @@ impl CaptionedPicture {
 impl CaptionedFolder {
     /// Counts, sizes and lengths for people.
     pub fn report(&self) -> FolderReport {
-        report::of(&self.pictures)
+        report::reported(&self.pictures)
     }
 }
 

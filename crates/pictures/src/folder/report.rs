@@ -1,4 +1,4 @@
-//! What people are told about a folder: figures, and what may be a mistake.
+//! The report on a folder: figures, and what may be a mistake.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -138,7 +138,7 @@ fn with_others(first: &str, others: usize) -> String {
     }
 }
 
-pub(super) fn of(rows: &[CaptionedPicture]) -> FolderReport {
+pub(super) fn reported(rows: &[CaptionedPicture]) -> FolderReport {
     let sides = || {
         rows.iter()
             .flat_map(|row| [row.original_width, row.original_height])

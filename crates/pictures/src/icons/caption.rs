@@ -29,7 +29,7 @@ enum Frame {
 }
 
 impl Wording {
-    fn of(variant: u64) -> Self {
+    fn numbered(variant: u64) -> Self {
         Self {
             frame: [Frame::Sentence, Frame::List, Frame::Picture, Frame::Order]
                 [(variant % 4) as usize],
@@ -69,8 +69,8 @@ impl Wording {
     }
 }
 
-pub(super) fn of(content: &SceneContent, variant: u64) -> String {
-    let wording = Wording::of(variant % WORDINGS);
+pub(super) fn worded(content: &SceneContent, variant: u64) -> String {
+    let wording = Wording::numbered(variant % WORDINGS);
     match content {
         SceneContent::Single(icon) => single(icon, wording),
         SceneContent::Several(icons) => several(icons, wording),

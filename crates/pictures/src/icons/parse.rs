@@ -21,7 +21,7 @@ pub(super) fn content(text: &str) -> Option<SceneContent> {
         .or_else(|| pair(&words))
         .or_else(|| single(&words))?;
     (0..WORDINGS)
-        .any(|variant| caption::of(&content, variant) == said)
+        .any(|variant| caption::worded(&content, variant) == said)
         .then_some(content)
 }
 

@@ -62,7 +62,7 @@ impl IconScene {
 
     /// The caption in one of several wordings, in lower case, without a full stop.
     pub fn caption(&self, variant: u64) -> String {
-        caption::of(&self.content, variant)
+        caption::worded(&self.content, variant)
     }
 
     /// In which split the content is.
