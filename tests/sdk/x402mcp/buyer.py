@@ -1,5 +1,8 @@
 """The stock x402 client for MCP, unmodified, calling the tools of our server: `buyer.py STEP URL ADAPTER RPC`
-does one step and prints what came of it as one line of JSON."""
+does one step and prints what came of it as one line of JSON.
+
+Over HTTP the client passes the results of payments to its schemes itself; over MCP its application has to,
+so this program does."""
 
 import asyncio
 import json
@@ -13,6 +16,7 @@ from x402.mcp import x402MCPSession
 from x402.mechanisms.evm.batch_settlement.client import BatchSettlementEvmScheme
 from x402.mechanisms.evm.exact.client import ExactEvmScheme
 from x402.mechanisms.evm.signers import EthAccountSignerWithRPC
+from x402.schemas.hooks import PaymentResponseContext
 
 NETWORK = "eip155:31337"
 # Development account 8, whose key everybody has.
@@ -80,13 +84,21 @@ async def steps(step, url, adapter, rpc, session):
         said = lambda it: "refused" if it.isError else "same" if it.content == first.content else "new"
         return {"again": [said(again), said(other)]}
     paying = x402MCPSession(session, client)
-    charged = []
+    made, charged = [], []
+    client.on_after_payment_creation(made.append)
     for number in range(1 if step == "exact" else int(step)):
         name, extra = (tool.name, {}) if number % 2 == 0 else ("ask_adapter", {"adapter": adapter})
         result = await paying.call_tool(name, {**arguments_of(number), **extra})
         assert result.payment_made and not result.is_error, result
         assert isinstance(result.content[0].text, str), result
         assert result.payment_response.success, result
+        await client.handle_payment_response(
+            PaymentResponseContext(
+                payment_payload=made[-1].payment_payload,
+                requirements=made[-1].selected_requirements,
+                settle_response=result.payment_response,
+            )
+        )
         charged.append(int(result.raw_result.structuredContent["usage"]["completion_tokens"]) > 0)
     return {"calls": len(charged)}
 
