@@ -195,7 +195,7 @@ fn init_asks_for_the_template_and_the_folder() {
     let (code, shown) = at_a_terminal(
         dir,
         &["init"],
-        &[line(TEMPLATE, "4"), line("Folder (blank): ", "mine")],
+        &[line(TEMPLATE, "5"), line("Folder (blank): ", "mine")],
     );
     assert_eq!(code, 0, "{shown}");
     assert!(shown.starts_with("Templates:\n  1  sentiment "), "{shown}");

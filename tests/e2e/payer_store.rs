@@ -751,6 +751,70 @@ fn a_payment_that_was_not_used_is_made_anew_and_one_that_was_is_not() {
     assert_eq!(payer.store.attempts().unwrap(), []);
 }
 
+/// After two crashes, two payments from the same total have no answer. Whatever is learnt of them and
+/// in whichever order, they count together with what the channel's total grew by.
+#[test]
+fn two_payments_from_one_total_are_counted_once() {
+    let charged = PaymentStatus::Charged { amount: Amount(60) };
+    let opened = || {
+        let desk = Desk::new();
+        let payer = desk.payer(10_000);
+        drop(desk.pay(&payer, &asks(100)));
+        let second = batch(&desk.pay(&payer, &asks(100))).voucher;
+        let used = corrects(
+            &only_channel(&payer.store),
+            60,
+            (100, second.signature.as_ref()),
+        );
+        assert_eq!(fates(&payer.store), [PaymentStatus::Open; 2]);
+        (desk, payer, used)
+    };
+    let resume = |payer: &Payer, id: &str| {
+        let attempt = payer.store.attempt_named(id).unwrap();
+        payer.resume(attempt).unwrap()
+    };
+    let (first, second) = ("call-0", "call-1");
+    for (refused, answered, expected) in [
+        (first, second, [PaymentStatus::Void, charged]),
+        (second, first, [charged, PaymentStatus::Void]),
+    ] {
+        let (desk, payer, used) = opened();
+        let lost = desk.correct(&payer, resume(&payer, refused), &used);
+        let lost = lost.unwrap_err();
+        assert!(matches!(lost, PayerError::Lost { .. }), "{lost}");
+        // The charge was not that of the one that was refused, as the answer to the other shows.
+        let id = only_channel(&payer.store).id;
+        let sent = resume(&payer, answered);
+        desk.settle(&payer, sent, &says(60, 60, id)).unwrap();
+        assert_eq!(fates(&payer.store), expected);
+        assert_eq!(only_channel(&payer.store).charged, Amount(60));
+    }
+    // Both are refused: one of them was charged.
+    let (desk, payer, used) = opened();
+    let lost = desk.correct(&payer, resume(&payer, first), &used);
+    assert!(matches!(lost, Err(PayerError::Lost { .. })), "{lost:?}");
+    let anew = desk.correct(&payer, resume(&payer, second), &used).unwrap();
+    assert_eq!(anew.payment_record().before, Amount(60));
+    assert_eq!(
+        fates(&payer.store),
+        [charged, PaymentStatus::Void, PaymentStatus::Open]
+    );
+    // A third call learns the total.
+    let (desk, payer, used) = opened();
+    let sent = desk.pay(&payer, &asks(100));
+    let anew = desk.correct(&payer, sent, &used).unwrap();
+    assert_eq!(anew.payment_record().before, Amount(60));
+    assert_eq!(
+        fates(&payer.store),
+        [
+            charged,
+            PaymentStatus::Void,
+            PaymentStatus::Void,
+            PaymentStatus::Open
+        ]
+    );
+}
+
 #[test]
 fn a_transfer_that_was_sent_is_not_made_anew_while_it_can_be_used() {
     let desk = Desk::new();

@@ -20,6 +20,7 @@ mod open;
 mod pay;
 mod payment_record;
 mod payment_response;
+mod ranges;
 mod refund;
 mod resync;
 mod store;

@@ -301,7 +301,7 @@ impl Payer {
     /// The payment of an earlier process, to be sent again.
     pub fn resume(&self, attempt: PaymentAttempt) -> Result<SentPayment, PayerError> {
         let number = self.store.payment_of(&attempt)?;
-        let record = self.store.numbered(number)?;
+        let mut record = self.store.numbered(number)?;
         if record.chain_id != self.chain_id() || record.payer != self.account.address() {
             return Err(PayerError::OtherPayer {
                 account: record.payer,
@@ -310,7 +310,12 @@ impl Payer {
         }
         let leased = match record.scheme {
             PaymentScheme::Exact => None,
-            PaymentScheme::BatchSettlement => Some(self.store.lease(record.chain_id, record.word)?),
+            PaymentScheme::BatchSettlement => {
+                let leased = self.store.lease(record.chain_id, record.word)?;
+                // Whoever held the channel until now may have decided this payment.
+                record = self.store.numbered(number)?;
+                Some(leased)
+            }
         };
         Ok(SentPayment {
             header: attempt.header,
@@ -608,6 +613,7 @@ impl Payer {
             signature: String::new(),
             valid_before: 0,
             status: PaymentStatus::Open,
+            inferred: false,
             receipt: None,
             disputed: None,
             caller: order.caller.as_ref().map(|it| it.caller.clone()),

@@ -15,6 +15,7 @@ use super::{
     budget::{BudgetDay, DAY_MS, DailyBudget, check_caller, spent, spent_by, within_budget},
     channel::{PayerChannel, PendingDeposit, put},
     deposit::{self, DepositRecord},
+    ranges,
     store::{PayerStore, PaymentNumber, StoreFault, now_ms, records_of},
 };
 use openlora_core::{Address, Amount, Word};
@@ -65,6 +66,9 @@ pub struct PaymentRecord {
     pub valid_before: u64,
     #[serde(rename = "fate")]
     pub status: PaymentStatus,
+    /// The charge follows from the channel's total, since no answer states it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub inferred: bool,
     /// The server's own receipt.
     pub receipt: Option<Value>,
     /// A charge that the server stated and our signatures do not allow for.
@@ -200,19 +204,22 @@ impl PayerStore {
         record: &PaymentRecord,
         channel: Option<&PayerChannel>,
     ) -> Result<(), PayerError> {
+        self.write(|transaction| finish(transaction, number, record, channel))
+    }
+
+    /// The same for a payment that was sent more than once. Another one may have been signed from
+    /// the same total meanwhile, and its charge inferred.
+    pub(super) fn finish_repeated(
+        &self,
+        number: PaymentNumber,
+        record: &PaymentRecord,
+        channel: Option<&PayerChannel>,
+    ) -> Result<(), PayerError> {
         self.write(|transaction| {
-            update(transaction, number, record)?;
-            let Some(channel) = channel else {
-                return Ok(());
-            };
-            put(transaction, channel)?;
-            match record.charged() {
-                Some(_) => {
-                    let earlier = |other: PaymentNumber| other.0 < number.0;
-                    end_doubts(transaction, channel, record.before, &earlier).map(drop)
-                }
-                None => Ok(()),
-            }
+            finish(transaction, number, record, channel)?;
+            channel.map_or(Ok(()), |channel| {
+                ranges::correct_inferred(transaction, channel, number)
+            })
         })
     }
 
@@ -221,9 +228,9 @@ impl PayerStore {
     /// new total. The part that they do not explain is recorded as a payment of its own.
     pub fn settle_doubts(&self, channel: &PayerChannel, was: Amount) -> Result<(), PayerError> {
         self.write(|transaction| {
-            let explained = end_doubts(transaction, channel, channel.charged, &|_| true)?;
-            let grown = channel.charged.saturating_sub(was);
-            let excess = grown.saturating_sub(explained);
+            end_doubts(transaction, channel, channel.charged, &|_| true)?;
+            let grown = (was, channel.charged);
+            let excess = ranges::unexplained(transaction, channel, grown, None)?;
             if !excess.is_zero() {
                 insert(transaction, &unexplained(channel, was, excess))?;
             }
@@ -378,33 +385,46 @@ fn unexplained(channel: &PayerChannel, before: Amount, amount: Amount) -> Paymen
             .map_or_else(String::new, |signed| signed.signature.clone()),
         valid_before: 0,
         status: PaymentStatus::Charged { amount },
+        inferred: true,
         receipt: None,
         disputed: None,
         caller: None,
     }
 }
 
-/// Returns the cost of the earlier calls together.
+fn finish(
+    connection: &Connection,
+    number: PaymentNumber,
+    record: &PaymentRecord,
+    channel: Option<&PayerChannel>,
+) -> Result<(), StoreFault> {
+    update(connection, number, record)?;
+    let Some(channel) = channel else {
+        return Ok(());
+    };
+    put(connection, channel)?;
+    match record.charged() {
+        Some(_) => {
+            let earlier = |other: PaymentNumber| other.0 < number.0;
+            end_doubts(connection, channel, record.before, &earlier)
+        }
+        None => Ok(()),
+    }
+}
+
+/// Decides payments without an answer by the total that a channel had.
 fn end_doubts(
     connection: &Connection,
     channel: &PayerChannel,
     charged: Amount,
     which: &dyn Fn(PaymentNumber) -> bool,
-) -> Result<Amount, StoreFault> {
-    let mut sum = Amount::ZERO;
+) -> Result<(), StoreFault> {
     for (number, mut record) in in_doubt(connection, channel)? {
-        if !which(number) {
-            continue;
+        if which(number) {
+            ranges::infer(connection, channel, charged, number, &mut record)?;
         }
-        let cost = charged.saturating_sub(record.before).min(record.quote);
-        sum = sum.saturating_add(cost);
-        record.status = match cost.is_zero() {
-            true => PaymentStatus::Void,
-            false => PaymentStatus::Charged { amount: cost },
-        };
-        update(connection, number, &record)?;
     }
-    Ok(sum)
+    Ok(())
 }
 
 fn in_doubt(
@@ -419,13 +439,16 @@ fn in_doubt(
     )
 }
 
-fn numbered(connection: &Connection, number: PaymentNumber) -> Result<PaymentRecord, StoreFault> {
+pub(super) fn numbered(
+    connection: &Connection,
+    number: PaymentNumber,
+) -> Result<PaymentRecord, StoreFault> {
     let found = rows(connection, "WHERE number = ?1", params![number.0])?;
     let record = found.into_iter().next().map(|(_, record)| record);
     record.ok_or(StoreFault::Sql(rusqlite::Error::QueryReturnedNoRows))
 }
 
-fn rows(
+pub(super) fn rows(
     connection: &Connection,
     which: &str,
     key: impl rusqlite::Params,
@@ -466,7 +489,7 @@ pub(super) fn end(connection: &Connection, chain_id: u64) -> Result<(), StoreFau
     Ok(())
 }
 
-fn update(
+pub(super) fn update(
     connection: &Connection,
     number: PaymentNumber,
     record: &PaymentRecord,

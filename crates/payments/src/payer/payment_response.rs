@@ -96,6 +96,7 @@ impl Payer {
             }
         };
         sent.record.status = PaymentStatus::Charged { amount };
+        sent.record.inferred = false;
         sent.record.disputed = None;
         let had_deposit = !sent.record.deposit.is_zero();
         if let Some(leased) = &mut sent.leased {
@@ -105,8 +106,14 @@ impl Payer {
             leased.channel.used_ms = now_ms();
         }
         let channel = sent.leased.as_ref().map(|leased| &leased.channel);
-        self.store
-            .finish_payment(sent.number, &sent.record, channel)?;
+        match sent.repeated {
+            true => self
+                .store
+                .finish_repeated(sent.number, &sent.record, channel)?,
+            false => self
+                .store
+                .finish_payment(sent.number, &sent.record, channel)?,
+        }
         if let Some(leased) = sent.leased.as_mut().filter(|_| had_deposit) {
             // If the chain does not answer now, it is read before the channel's next call.
             let _ = self.observe(&mut leased.channel).await;

@@ -151,6 +151,7 @@ impl Payer {
             signature: String::new(),
             valid_before: 0,
             status: PaymentStatus::Open,
+            inferred: false,
             receipt: None,
             disputed: None,
             caller: None,

@@ -177,17 +177,7 @@ impl Payer {
                 reason: format!("{} more", self.money(total.saturating_sub(before))),
             });
         }
-        match sent.record.status {
-            PaymentStatus::Void => return Ok(()),
-            PaymentStatus::Open if total <= before => sent.record.status = PaymentStatus::Void,
-            PaymentStatus::Open => {
-                let amount = total.saturating_sub(before).min(sent.record.quote);
-                sent.record.status = PaymentStatus::Charged { amount };
-            }
-            PaymentStatus::Charged { .. } => {}
-        }
-        self.store
-            .finish_payment(sent.number, &sent.record, Some(channel))?;
+        sent.record = self.store.infer_charge(sent.number, channel, total)?;
         match sent.record.charged() {
             None => Ok(()),
             Some(charged) => {
