@@ -54,8 +54,9 @@ pub fn refuse_server_flags(
     Ok(())
 }
 
-/// The network of a home in which nothing was paid or attributed and no transaction is open: no chain
-/// has to be reached, and none is started.
+/// The network of a home in which nothing was deployed, paid or attributed and no transaction is open: no
+/// chain has to be reached, and none is started. Others may sell what was deployed here, and their calls
+/// are then known to the chain only.
 ///
 /// # Errors
 ///
@@ -64,7 +65,8 @@ pub fn without_business(context: &CommandContext) -> Result<Option<Network>, Fai
     let state = Journal::state_at(&context.dirs.journal())?;
     let ledger = &state.ledger;
     let is_paid = !(ledger.channels.is_empty() && ledger.receivers.is_empty());
-    if is_paid || state.attributed > 0 || !state.unsettled.is_empty() {
+    let is_deployed = !state.deployments.is_empty();
+    if is_paid || is_deployed || state.attributed > 0 || !state.unsettled.is_empty() {
         return Ok(None);
     }
     tx_context::limits(context)?;

@@ -1,6 +1,10 @@
 //! An adapter of others, on the base that it is for.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -55,7 +59,14 @@ fn a_packaged_adapter_of_others_answers_as_peft_does() {
     openlora(home.path()).args(package).run().succeeds();
     let verify = ["verify", "pkg", "--base", &base];
     openlora(home.path()).args(verify).run().succeeds();
-    let serve = openlora(home.path()).args([
+    for engine in ["mistralrs", "native"] {
+        answers_as_peft_does(home.path(), &base, &adapter, engine);
+    }
+}
+
+/// The reference was made in 32 bits.
+fn answers_as_peft_does(home: &Path, base: &str, adapter: &Path, engine: &str) {
+    let serve = openlora(home).args([
         "serve",
         "--local",
         "--free",
@@ -63,7 +74,11 @@ fn a_packaged_adapter_of_others_answers_as_peft_does() {
         "--port",
         "0",
         "--base",
-        &base,
+        base,
+        "--engine",
+        engine,
+        "--quant",
+        "f32",
         "--adapter",
         "tone=pkg",
     ]);
@@ -88,7 +103,10 @@ fn a_packaged_adapter_of_others_answers_as_peft_does() {
         let said: Value = serde_json::from_str(&said).unwrap();
         let expected = row["adapter"]["text"].as_str().unwrap();
         let expected = expected.strip_suffix("<|im_end|>").unwrap_or(expected);
-        assert_eq!(said["choices"][0]["message"]["content"], expected);
+        assert_eq!(
+            said["choices"][0]["message"]["content"], expected,
+            "{engine}"
+        );
         assert_eq!(
             said["usage"]["prompt_tokens"],
             row["prompt_ids"].as_array().unwrap().len()

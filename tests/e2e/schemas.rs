@@ -298,9 +298,10 @@ fn amount(value: &Value) -> u128 {
 fn the_demo_paid(report: &Value) {
     let (paid, settled) = (&report["paid"], &report["settled"]);
     assert_eq!(paid["calls"], 50);
-    // Five calls run at once; one that is done early leaves its channel to the next.
+    // Five calls to the first adapter run at once; one that is done early leaves its channel to the
+    // next. The other adapter's pictures are bought one by one, from a channel of their own.
     let channels = paid["channels"].as_u64().unwrap();
-    assert!((1..=5).contains(&channels), "{report}");
+    assert!((2..=6).contains(&channels), "{report}");
     assert!(amount(&paid["charged"]) > 0, "{report}");
     assert_eq!(settled["amount"], paid["charged"]);
     let recipients = settled["recipients"].as_array().unwrap();
@@ -329,22 +330,23 @@ fn the_demo_attributed(report: &Value) {
     assert_eq!(attributed["anchored"], report["paid"]["calls"], "{report}");
     assert!(attributed["by_influence"].as_u64().unwrap() > 0, "{report}");
     let contributors = attributed["contributors"].as_array().unwrap();
-    assert_eq!(contributors.len(), 4, "{report}");
+    // Four of the first adapter, and three whose pictures the other was trained on.
+    assert_eq!(contributors.len(), 7, "{report}");
     let ppm: u64 = contributors
         .iter()
         .map(|it| it["ppm"].as_u64().unwrap())
         .sum();
-    assert!((999_996..=1_000_000).contains(&ppm), "{report}");
+    // Each is rounded down.
+    assert!((999_993..=1_000_000).contains(&ppm), "{report}");
     let owed: u128 = contributors.iter().map(|it| amount(&it["amount"])).sum();
     let recipients = report["settled"]["recipients"].as_array().unwrap();
-    let pooled = recipients
-        .iter()
-        .find(|it| it["role"] == "contributors")
-        .unwrap();
+    let pools = recipients.iter().filter(|it| it["role"] == "contributors");
+    let pools: Vec<u128> = pools.map(|it| amount(&it["amount"])).collect();
+    assert_eq!(pools.len(), 2, "{report}");
     // Fractions of a unit are carried on.
-    let (claimed, pooled) = (amount(&attributed["claimed"]), amount(&pooled["amount"]));
+    let (claimed, pooled) = (amount(&attributed["claimed"]), pools.iter().sum::<u128>());
     assert_eq!(claimed, owed, "{report}");
-    assert!(claimed <= pooled && pooled - claimed <= 4, "{report}");
+    assert!(claimed <= pooled && pooled - claimed <= 7, "{report}");
 }
 
 /// The dashboard's headline is the sum of its rows, what `earnings` says, and what moved on the
@@ -422,19 +424,22 @@ fn earned_what_was_paid(results: &Results) {
         (&all["pending"], &all["withdrawable"]),
         (&json!("0"), &json!("0"))
     );
-    assert_eq!(earnings["rows"].as_array().unwrap().len(), 5);
-    // Everyone who is paid is named. The shares are those of the charges; the creator's is rounded
-    // down, and so is each contributor's by influence and by static shares.
+    assert_eq!(earnings["rows"].as_array().unwrap().len(), 8);
+    // Everyone who is paid is named. The shares are those of the charges; the creator's of each adapter
+    // is rounded down, and so is each contributor's by influence and by static shares.
     let recipients = all["recipients"].as_array().unwrap();
-    assert_eq!(recipients.len(), 5, "{recipients:?}");
+    assert_eq!(recipients.len(), 8, "{recipients:?}");
     assert_eq!(recipients[0]["own"], true, "{recipients:?}");
     assert!(
         recipients.iter().all(|it| it["name"].is_string()),
         "{recipients:?}"
     );
     let pooled = recipients.iter().filter(|it| it["pool"].is_string());
-    assert_eq!(pooled.count(), 4, "{recipients:?}");
+    assert_eq!(pooled.count(), 7, "{recipients:?}");
     let earned = recipients.iter().map(|it| amount(&it["earned"]));
     let (earned, charged) = (earned.sum::<u128>(), amount(&all["all"]["charged"]));
-    assert!(earned <= charged && charged - earned <= 9, "{recipients:?}");
+    assert!(
+        earned <= charged && charged - earned <= 16,
+        "{recipients:?}"
+    );
 }

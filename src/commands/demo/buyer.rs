@@ -1,7 +1,7 @@
 //! The demo's payments: a buyer with its own account pays for calls, the server settles the
 //! charges, and the creator withdraws. The reported amounts come from the journal and the chain.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use schemars::JsonSchema;
@@ -19,16 +19,13 @@ use openlora_core::{
     error::{ExitClass, Failure},
 };
 use openlora_journal::Journal;
-use openlora_ledger::{
-    TxKey,
-    event::{Event, SplitRead},
-};
+use openlora_ledger::{TxKey, event::Event};
 
 /// Name of the buyer's home.
 pub const BUYER: &str = "buyer";
 /// How many calls the buyer makes.
 const CALLS: usize = 50;
-/// How many of them run at once, and the maximum number of channels.
+/// How many calls to the first adapter run at once, and the maximum number of channels for them.
 const TOGETHER: usize = 5;
 /// The demo's token has six decimals.
 const DECIMALS: u8 = 6;
@@ -167,7 +164,8 @@ pub fn settled(journal: &Path, calls: u64) -> Result<SettlementFigures, Failure>
 struct TradeFacts {
     settled: Amount,
     recipients: Vec<PaidRecipient>,
-    split: Option<SplitRead>,
+    /// The contributor pools of every splitter.
+    pools: BTreeSet<Address>,
     /// Transactions of claims, settlement and releases; of `exact` payments; of deposits.
     moving: Vec<String>,
     exact: Vec<String>,
@@ -178,7 +176,10 @@ struct TradeFacts {
 impl TradeFacts {
     fn apply(&mut self, event: &Event) {
         match event {
-            Event::SplitRead(split) => self.split = Some(SplitRead::clone(split)),
+            Event::SplitRead(split) => {
+                let pools = split.parts.iter().filter(|part| !part.members.is_empty());
+                self.pools.extend(pools.map(|part| part.recipient));
+            }
             Event::Claimed(it) => self.moving.push(it.tx.clone()),
             Event::Settled(it) => {
                 self.settled = self.settled.saturating_add(it.amount);
@@ -190,7 +191,7 @@ impl TradeFacts {
             }
             Event::Released(it) => {
                 self.moving.push(it.tx.clone());
-                let role = match self.is_pool(it.recipient) {
+                let role = match self.pools.contains(&it.recipient) {
                     true => "contributors",
                     false => "creator",
                 };
@@ -212,12 +213,6 @@ impl TradeFacts {
             } => self.gas.push((tx.clone(), *gas)),
             _ => {}
         }
-    }
-
-    fn is_pool(&self, recipient: Address) -> bool {
-        let parts = self.split.iter().flat_map(|split| &split.parts);
-        let mut of = parts.filter(|part| part.recipient == recipient);
-        of.any(|part| !part.members.is_empty())
     }
 
     /// Several claims may name the same transaction, once per receiver.
