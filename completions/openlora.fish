@@ -237,7 +237,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand train" -l color -d 'Wh
 always\t''
 never\t''"
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l rslora -d 'Scale by alpha/sqrt(rank)'
-complete -c openlora -n "__fish_openlora_using_subcommand train" -l dora -d 'Learn the norms of the weights\' rows too (DoRA); such an adapter cannot be served here'
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l dora -d 'Learn the norms of the weights\' rows too (DoRA); only the native engine serves such an adapter'
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l checkpoint-activations -d 'Compute activations again in the backward pass: less memory, more time'
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l plan -l dry-run -d 'Show rows, steps, memory and time from a few steps on the rows, and train nothing'
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l no-attribution -d 'Leave out the index that calls are attributed with'

@@ -291,7 +291,7 @@ _arguments "${_arguments_options[@]}" : \
 '--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
 '--rslora[Scale by alpha/sqrt(rank)]' \
-'--dora[Learn the norms of the weights'\'' rows too (DoRA); such an adapter cannot be served here]' \
+'--dora[Learn the norms of the weights'\'' rows too (DoRA); only the native engine serves such an adapter]' \
 '--checkpoint-activations[Compute activations again in the backward pass\: less memory, more time]' \
 '--plan[Show rows, steps, memory and time from a few steps on the rows, and train nothing]' \
 '--dry-run[Show rows, steps, memory and time from a few steps on the rows, and train nothing]' \

@@ -350,7 +350,8 @@ pub struct TrainArgs {
     /// Scale by alpha/sqrt(rank)
     #[arg(long)]
     pub rslora: bool,
-    /// Learn the norms of the weights' rows too (DoRA); such an adapter cannot be served here
+    /// Learn the norms of the weights' rows too (DoRA); only the native engine serves such an
+    /// adapter
     #[arg(long)]
     pub dora: bool,
     /// Modules with a rank of their own, such as q_proj=16,layers.0.mlp.down_proj=4

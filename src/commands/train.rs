@@ -118,12 +118,6 @@ fn work(
     for dataset in read.into_iter().flatten() {
         tell_unlearned(context, dataset, inputs.config.loss);
     }
-    if inputs.config.dora {
-        context.printer.note(
-            "the engines of `serve` and `chat` cannot compute DoRA: this adapter can be evaluated, \
-             packaged and loaded in PEFT",
-        );
-    }
     if request.plan {
         show_estimate(context, PlannedTraining::Text(estimate(&inputs)?));
         return Ok(ExitStatus::Success);

@@ -300,18 +300,30 @@ fn an_answer_that_does_not_come_is_fetched_later() {
     }
 }
 
-#[test]
-fn an_answer_that_is_given_up_stays_paid_for() {
-    let market = Market::open();
+/// A call whose answer was lost, and what is printed when it is given up.
+fn given_up(market: &Market) -> (Value, Value) {
     market.proxy.lose(&[Loss::Whole; 6]);
     let run = market.call(&[]).run();
     assert_eq!(run.code, 5, "{}", run.stderr);
-    let waiting = market.pending();
-    let id = waiting[0]["id"].as_str().unwrap();
+    let waiting = market.pending().remove(0);
+    let id = waiting["id"].as_str().unwrap();
     let forgotten = market
         .openlora(&["--json", "receipts", "forget", &id[..20]])
         .run();
-    assert_eq!(json_of(forgotten), json!([waiting[0]]));
+    (waiting, json_of(forgotten))
+}
+
+/// The results of this file's verbs, by the schemas that they should fit.
+pub fn results() -> Vec<(&'static str, Value)> {
+    vec![("receipts-forget", given_up(&Market::open()).1)]
+}
+
+#[test]
+fn an_answer_that_is_given_up_stays_paid_for() {
+    let market = Market::open();
+    let (waiting, forgotten) = given_up(&market);
+    assert_eq!(forgotten, json!([waiting]));
+    let id = waiting["id"].as_str().unwrap();
     assert_eq!(market.pending(), Vec::<Value>::new());
     // The server could still use the payment.
     assert_eq!(market.spendings()[0].status, PaymentStatus::Open);

@@ -68,7 +68,9 @@ pub const SCHEMAS: &[ResultSchema] = &[
     ("receipts-pending", || {
         schema_for!(Vec<receipts::UnansweredCall>)
     }),
-    ("receipts-forget", || schema_for!(receipts::UnansweredCall)),
+    ("receipts-forget", || {
+        schema_for!(Vec<receipts::UnansweredCall>)
+    }),
     ("receipts-why", || schema_for!(PublishedAttribution)),
     ("receipts-verify", || {
         schema_for!(receipts::ReceiptVerification)

@@ -19,6 +19,7 @@ use crate::{
     deploy_support::Chain,
     keys::KEY,
     live::{Live, golden, write_adapters},
+    purse_lossy,
     result_schemas::SCHEMAS,
     sdk,
     support::{Run, openlora},
@@ -149,6 +150,7 @@ fn every_result_fits_its_schema() {
         results.run(schema, home.path(), line);
     }
     results.0.extend(x402_stock::results());
+    results.0.extend(purse_lossy::results());
     results.run("demo", home.path(), "demo --home kept");
     the_demo_is_kept_in_mind(home.path());
     the_demo_learned(&results.0.last().unwrap().1);

@@ -1,7 +1,8 @@
 //! Tools of this workspace that are no part of the product.
 //!
 //! [`base`] trains a small base model from text, with the tokenizer of [`bpe`]. The base that the
-//! binary embeds is built with it; so are the bases of tests. [`pico`] trains the embedded image model.
+//! binary embeds is built with it; so are the bases of tests. [`pico`] trains the embedded image model,
+//! and [`figures`] measures it.
 //!
 //! ```no_run
 //! use xtask::base::{BaseBuild, train_base};
@@ -14,4 +15,5 @@
 
 pub mod base;
 pub mod bpe;
+pub mod figures;
 pub mod pico;

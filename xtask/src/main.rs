@@ -1,6 +1,7 @@
 //! `xtask base CORPUS OUT`: trains the embedded base from a folder of JSONL files; see
 //! `scripts/build-nano`. `xtask pico NANO OUT`: trains the embedded image model, whose captions the base
 //! in the folder NANO reads, and `xtask judge OUT` the judge of its pictures; see `scripts/build-pico`.
+//! `xtask figures NANO PICO [GUIDANCE]` prints what the judge sees in pictures of that model.
 
 use std::{
     fs,
@@ -16,6 +17,7 @@ use openlora_train::TrainError;
 use sha2::{Digest, Sha256};
 use xtask::{
     base::{BaseBuild, BaseEvent, train_base},
+    figures::pico_figures,
     pico::{PicoBuild, PicoStep, train_pico},
 };
 
@@ -32,6 +34,9 @@ fn main() -> ExitCode {
         }
         ["pico", nano, out] => build_pico(nano.as_ref(), out.as_ref()),
         ["judge", out] => build_judge(out.as_ref()),
+        ["figures", nano, pico, ref guidance @ ..] => {
+            print_figures(nano.as_ref(), pico.as_ref(), guidance)
+        }
         _ => return usage(),
     };
     match built {
@@ -46,7 +51,8 @@ fn main() -> ExitCode {
 fn usage() -> ExitCode {
     say(
         &mut io::stderr(),
-        "usage: xtask base CORPUS OUT, xtask pico NANO OUT, or xtask judge OUT",
+        "usage: xtask base CORPUS OUT, xtask pico NANO OUT, xtask judge OUT, \
+         or xtask figures NANO PICO [GUIDANCE]",
     );
     ExitCode::from(2)
 }
@@ -145,6 +151,17 @@ fn build_judge(out: &Path) -> Result<(), String> {
         .map_err(|error| format!("write {}: {error}", path.display()))?;
     let digest = hex::encode(Sha256::digest(&weights));
     say(&mut io::stdout(), &format!("weights       sha256 {digest}"));
+    Ok(())
+}
+
+fn print_figures(nano: &Path, pico: &Path, guidance: &[&str]) -> Result<(), String> {
+    let guidance = match guidance {
+        [] => 2.5,
+        [text] => text.parse().map_err(|error| format!("{text}: {error}"))?,
+        [_, more, ..] => return Err(format!("unexpected argument {more}")),
+    };
+    let table = pico_figures(nano, pico, guidance)?;
+    say(&mut io::stdout(), table.trim_end());
     Ok(())
 }
 

@@ -13,16 +13,15 @@ use super::{
     PayerError,
     attempt::{self, PaymentAttempt},
     budget::{BudgetDay, DAY_MS, DailyBudget, check_caller, spent, spent_by, within_budget},
-    channel::{PayerChannel, PendingDeposit, put},
+    channel::{PayerChannel, put},
     deposit::{self, DepositRecord},
-    ranges,
-    store::{PayerStore, PaymentNumber, StoreFault, now_ms, records_of},
+    store::{PayerStore, PaymentNumber, StoreFault, records_of},
 };
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::{CallCharge, PaymentScheme};
 
 /// Prefix of the ids of refund fees.
-const FEE: &str = "refund-fee-";
+pub(super) const FEE: &str = "refund-fee-";
 
 /// The known outcome of a signed payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -182,78 +181,6 @@ impl PayerStore {
         })
     }
 
-    /// A refund was refused. The next call's voucher replaces the voucher for its fee.
-    pub(super) fn void_fees(&self, channel: &PayerChannel) -> Result<(), PayerError> {
-        self.write(|transaction| {
-            for (number, mut record) in in_doubt(transaction, channel)? {
-                if is_fee(&record) {
-                    record.status = PaymentStatus::Void;
-                    update(transaction, number, &record)?;
-                }
-            }
-            put(transaction, channel)
-        })
-    }
-
-    /// Records the outcome of a signed payment, with the channel's state after it. A server that
-    /// charged for it agrees with the total before it, so this also decides the earlier payments
-    /// without an answer.
-    pub fn finish_payment(
-        &self,
-        number: PaymentNumber,
-        record: &PaymentRecord,
-        channel: Option<&PayerChannel>,
-    ) -> Result<(), PayerError> {
-        self.write(|transaction| finish(transaction, number, record, channel))
-    }
-
-    /// The same for a payment that was sent more than once. Another one may have been signed from
-    /// the same total meanwhile, and its charge inferred.
-    pub(super) fn finish_repeated(
-        &self,
-        number: PaymentNumber,
-        record: &PaymentRecord,
-        channel: Option<&PayerChannel>,
-    ) -> Result<(), PayerError> {
-        self.write(|transaction| {
-            finish(transaction, number, record, channel)?;
-            channel.map_or(Ok(()), |channel| {
-                ranges::correct_inferred(transaction, channel, number)
-            })
-        })
-    }
-
-    /// Stores a channel whose total was recorded as `was` and is now known to be different. Earlier
-    /// payments without an answer are charged the difference between their starting total and the
-    /// new total. The part that they do not explain is recorded as a payment of its own.
-    pub fn settle_doubts(&self, channel: &PayerChannel, was: Amount) -> Result<(), PayerError> {
-        self.write(|transaction| {
-            end_doubts(transaction, channel, channel.charged, &|_| true)?;
-            let grown = (was, channel.charged);
-            let excess = ranges::unexplained(transaction, channel, grown, None)?;
-            if !excess.is_zero() {
-                insert(transaction, &unexplained(channel, was, excess))?;
-            }
-            put(transaction, channel)
-        })
-    }
-
-    /// The chain shows the channel's deposit, so the deposit of open payments no longer counts.
-    pub fn deposit_seen(
-        &self,
-        channel: &PayerChannel,
-        pending: &PendingDeposit,
-    ) -> Result<(), PayerError> {
-        self.write(|transaction| {
-            for (number, mut record) in in_doubt(transaction, channel)? {
-                record.deposit = Amount::ZERO;
-                update(transaction, number, &record)?;
-            }
-            deposit::made(transaction, channel, pending)?;
-            put(transaction, channel)
-        })
-    }
-
     /// `exact` authorizations without an answer that expired before `time`, Unix seconds.
     pub fn expired(
         &self,
@@ -359,75 +286,7 @@ pub(super) fn fee_id(channel: &PayerChannel, refund_nonce: u64) -> String {
     format!("{FEE}{}-{refund_nonce}", channel.id)
 }
 
-fn is_fee(record: &PaymentRecord) -> bool {
-    record.request_id.starts_with(FEE)
-}
-
-/// A charge beyond the server's own answers that the server proves by a signature of ours.
-fn unexplained(channel: &PayerChannel, before: Amount, amount: Amount) -> PaymentRecord {
-    PaymentRecord {
-        request_id: format!("resynchronised-{}-{before}", channel.id),
-        time_ms: now_ms(),
-        server: channel.seller.server.clone(),
-        adapter: channel.seller.adapter.clone(),
-        scheme: PaymentScheme::BatchSettlement,
-        chain_id: channel.chain_id,
-        token: channel.config.token,
-        receiver: channel.config.receiver,
-        payer: channel.config.payer,
-        word: channel.id,
-        before,
-        quote: amount,
-        deposit: Amount::ZERO,
-        signature: channel
-            .signed
-            .as_ref()
-            .map_or_else(String::new, |signed| signed.signature.clone()),
-        valid_before: 0,
-        status: PaymentStatus::Charged { amount },
-        inferred: true,
-        receipt: None,
-        disputed: None,
-        caller: None,
-    }
-}
-
-fn finish(
-    connection: &Connection,
-    number: PaymentNumber,
-    record: &PaymentRecord,
-    channel: Option<&PayerChannel>,
-) -> Result<(), StoreFault> {
-    update(connection, number, record)?;
-    let Some(channel) = channel else {
-        return Ok(());
-    };
-    put(connection, channel)?;
-    match record.charged() {
-        Some(_) => {
-            let earlier = |other: PaymentNumber| other.0 < number.0;
-            end_doubts(connection, channel, record.before, &earlier)
-        }
-        None => Ok(()),
-    }
-}
-
-/// Decides payments without an answer by the total that a channel had.
-fn end_doubts(
-    connection: &Connection,
-    channel: &PayerChannel,
-    charged: Amount,
-    which: &dyn Fn(PaymentNumber) -> bool,
-) -> Result<(), StoreFault> {
-    for (number, mut record) in in_doubt(connection, channel)? {
-        if which(number) {
-            ranges::infer(connection, channel, charged, number, &mut record)?;
-        }
-    }
-    Ok(())
-}
-
-fn in_doubt(
+pub(super) fn in_doubt(
     connection: &Connection,
     channel: &PayerChannel,
 ) -> Result<Vec<(PaymentNumber, PaymentRecord)>, StoreFault> {
@@ -456,7 +315,10 @@ pub(super) fn rows(
     records_of(connection, "spendings", which, key)
 }
 
-fn insert(connection: &Connection, record: &PaymentRecord) -> Result<PaymentNumber, StoreFault> {
+pub(super) fn insert(
+    connection: &Connection,
+    record: &PaymentRecord,
+) -> Result<PaymentNumber, StoreFault> {
     let insert = "INSERT INTO spendings \
                   (request_id, chain_id, token, word, day, open, counted, body, caller) \
                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
