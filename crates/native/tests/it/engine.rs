@@ -45,7 +45,7 @@ async fn biases_scaling_and_windows_are_those_of_the_decoder() {
     assert_eq!(engine.limits().context_tokens, 128);
 }
 
-/// PEFT's text and the decoder's log-probabilities, beside other adapters; and in 8 bits nearly the same.
+/// PEFT's text and the decoder's log-probabilities, beside other adapters, and in 8 bits too.
 #[tokio::test(flavor = "multi_thread")]
 async fn dora_scales_the_outputs_as_peft_does() {
     let engines = loader();
@@ -56,13 +56,32 @@ async fn dora_scales_the_outputs_as_peft_does() {
     agrees(&engines, "llama", Some("dora")).await;
     agrees(&engines, "llama", Some("all-linear")).await;
     logprobs_agree(&engines, "llama", Some("all-linear"), "the quick brown fox").await;
-    let exact = load(&engines, "llama", Some("dora")).await;
-    let rounded = try_load(&engines, "llama", Some("dora"), Quant::Q8_0).await;
+    // Rounding the base's weights costs it no more than it costs other adapters.
+    let mut others = 0.0f32;
+    for name in ["all-linear", "qv", "rslora", "patterns"] {
+        others = others.max(cost_of_8_bits(&engines, name).await);
+    }
+    let dora = cost_of_8_bits(&engines, "dora").await;
+    assert!(dora > 0.0 && dora <= others, "{dora} {others}");
+}
+
+/// The largest change of a first token's log-probability, over prompts, by weights in 8 bits.
+async fn cost_of_8_bits(engines: &Arc<dyn ModelLoader>, adapter: &str) -> f32 {
+    let exact = load(engines, "llama", Some(adapter)).await;
+    let rounded = try_load(engines, "llama", Some(adapter), Quant::Q8_0).await;
     let rounded = rounded.unwrap().engine;
-    let first = async |engine| greedy_tokens(engine, "the quick brown fox", 1).await[0];
-    let (exact, rounded) = (first(&exact).await, first(&rounded).await);
-    assert_eq!(exact.0, rounded.0);
-    assert!((exact.1 - rounded.1).abs() < 0.05, "{exact:?} {rounded:?}");
+    let mut cost = 0.0f32;
+    for prompt in [
+        "the quick brown fox",
+        "a token of good faith",
+        "markets fell hard today",
+    ] {
+        let first = async |engine| greedy_tokens(engine, prompt, 1).await[0];
+        let (exact, rounded) = (first(&exact).await, first(&rounded).await);
+        assert_eq!(exact.0, rounded.0, "{adapter}: {prompt}");
+        cost = cost.max((exact.1 - rounded.1).abs());
+    }
+    cost
 }
 
 /// Biases are not scaled: the engine answers as on a base that the adapter was merged into.

@@ -566,7 +566,8 @@ async fn every_route_of_the_table_answers_its_method_only() {
             "/v1/chat/completions",
             "/v1/completions",
             "/v1/classify",
-            "/v1/moderations"
+            "/v1/moderations",
+            "/v1/images/generations"
         ]
     );
     server.drain().await;
