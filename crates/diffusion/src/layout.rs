@@ -10,7 +10,7 @@ pub const CHECKPOINT_PREFIX: &str = "model.net.";
 /// A parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParameterPlace {
-    /// Without [`CHECKPOINT_PREFIX`].
+    /// Without the prefix `model.net.` that checkpoints have.
     pub name: String,
     pub shape: Vec<usize>,
     pub range: Range<usize>,
@@ -19,7 +19,7 @@ pub struct ParameterPlace {
 /// A linear layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinearModule {
-    /// Without [`CHECKPOINT_PREFIX`].
+    /// Without the prefix `model.net.` that checkpoints have.
     pub path: String,
     pub inputs: usize,
     pub outputs: usize,
