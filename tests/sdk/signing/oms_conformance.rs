@@ -13,7 +13,7 @@ use std::{
 
 use openlora_package::{
     Certificate, KeyEvidence, ModelPublicKey, ModelSignature, SignedFiles, TrustedRoots,
-    certificates_from_pem, compare_files, hash, release::ModelSigner, sign_files_ignoring,
+    certificates_from_pem, compare_files, hash, sign_files_ignoring,
 };
 use openlora_release::eip712::FileModelSigner;
 use openlora_wallet::ModelSigningKey;
