@@ -205,7 +205,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from help" -f -a "preview" -d 'Show rows as the model sees them, learned tokens coloured'
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from help" -f -a "split" -d 'Divide rows into train, valid and test files, the same way every time'
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c openlora -n "__fish_openlora_using_subcommand train" -l base -d 'Base model: nano, a folder, a GGUF file, or a Hub id' -r
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l base -d 'Base model: nano, pico, a folder, a GGUF file, or a Hub id' -r
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l data -d 'Data files instead of the project\'s' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l columns -d 'Columns that have other names in the files, such as text=review,label=sentiment' -r
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l out -d 'Folder for the finished adapter; inside the run when left out' -r -F
@@ -251,10 +251,10 @@ complete -c openlora -n "__fish_openlora_using_subcommand train" -l accessible -
 complete -c openlora -n "__fish_openlora_using_subcommand train" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand train" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand eval" -l vs -d 'Compare with `base`' -r -f -a "base\t''"
-complete -c openlora -n "__fish_openlora_using_subcommand eval" -l min-gain -d 'Fail with exit code 10 when accuracy gains less than this over the base' -r
+complete -c openlora -n "__fish_openlora_using_subcommand eval" -l min-gain -d 'Fail with exit code 10 when accuracy gains less than this over the base; of pictures, when less than this part of the base\'s loss goes away' -r
 complete -c openlora -n "__fish_openlora_using_subcommand eval" -l data -d 'Held-out files instead of the project\'s' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand eval" -l columns -d 'Columns that have other names in the files, such as text=review,label=sentiment' -r
-complete -c openlora -n "__fish_openlora_using_subcommand eval" -l base -d 'Base model: nano, a folder, a GGUF file, or a Hub id' -r
+complete -c openlora -n "__fish_openlora_using_subcommand eval" -l base -d 'Base model: nano, pico, a folder, a GGUF file, or a Hub id' -r
 complete -c openlora -n "__fish_openlora_using_subcommand eval" -l max-len -d 'Longest row in tokens' -r
 complete -c openlora -n "__fish_openlora_using_subcommand eval" -l on-long -d 'What becomes of longer rows: error, truncate, drop or split' -r
 complete -c openlora -n "__fish_openlora_using_subcommand eval" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
@@ -1337,7 +1337,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_s
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from verify" -l accessible -d 'Plain lines instead of animated output'
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from verify" -s V -l version -d 'Print version'
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from replay" -l answer -d 'File with the answer: its text, or what `openlora --json call` printed' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from replay" -l answer -d 'File with the answer: its text, a picture, or what `openlora --json call` printed' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from replay" -l prompt -d 'File with the prompt; what the answer\'s file or the payment store has when left out' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from replay" -l system -d 'System message that was sent with the prompt' -r
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from replay" -l body -d 'File with the JSON body that was sent' -r -F

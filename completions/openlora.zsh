@@ -261,7 +261,7 @@ esac
 ;;
 (train)
 _arguments "${_arguments_options[@]}" : \
-'--base=[Base model\: nano, a folder, a GGUF file, or a Hub id]:PATH|ID:_default' \
+'--base=[Base model\: nano, pico, a folder, a GGUF file, or a Hub id]:PATH|ID:_default' \
 '*--data=[Data files instead of the project'\''s]:FILE:_files' \
 '--columns=[Columns that have other names in the files, such as text=review,label=sentiment]:LIST:_default' \
 '--out=[Folder for the finished adapter; inside the run when left out]:DIR:_files' \
@@ -315,10 +315,10 @@ _arguments "${_arguments_options[@]}" : \
 (eval)
 _arguments "${_arguments_options[@]}" : \
 '--vs=[Compare with \`base\`]:WHAT:(base)' \
-'--min-gain=[Fail with exit code 10 when accuracy gains less than this over the base]:X:_default' \
+'--min-gain=[Fail with exit code 10 when accuracy gains less than this over the base; of pictures, when less than this part of the base'\''s loss goes away]:X:_default' \
 '*--data=[Held-out files instead of the project'\''s]:FILE:_files' \
 '--columns=[Columns that have other names in the files, such as text=review,label=sentiment]:LIST:_default' \
-'--base=[Base model\: nano, a folder, a GGUF file, or a Hub id]:PATH|ID:_default' \
+'--base=[Base model\: nano, pico, a folder, a GGUF file, or a Hub id]:PATH|ID:_default' \
 '--max-len=[Longest row in tokens]:N:_default' \
 '--on-long=[What becomes of longer rows\: error, truncate, drop or split]:WHAT:_default' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
@@ -2010,7 +2010,7 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (replay)
 _arguments "${_arguments_options[@]}" : \
-'--answer=[File with the answer\: its text, or what \`openlora --json call\` printed]:FILE:_files' \
+'--answer=[File with the answer\: its text, a picture, or what \`openlora --json call\` printed]:FILE:_files' \
 '(--body)--prompt=[File with the prompt; what the answer'\''s file or the payment store has when left out]:FILE:_files' \
 '--system=[System message that was sent with the prompt]:TEXT:_default' \
 '--body=[File with the JSON body that was sent]:FILE:_files' \

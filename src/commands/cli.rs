@@ -324,7 +324,7 @@ impl LengthArgs {
 
 #[derive(Debug, Args)]
 pub struct TrainArgs {
-    /// Base model: nano, a folder, a GGUF file, or a Hub id
+    /// Base model: nano, pico, a folder, a GGUF file, or a Hub id
     #[arg(long, value_name = "PATH|ID")]
     pub base: Option<String>,
     /// Data files instead of the project's
@@ -470,7 +470,8 @@ pub struct EvalArgs {
     /// Compare with `base`
     #[arg(long, value_name = "WHAT", value_parser = ["base"])]
     pub vs: Option<String>,
-    /// Fail with exit code 10 when accuracy gains less than this over the base
+    /// Fail with exit code 10 when accuracy gains less than this over the base; of pictures, when less
+    /// than this part of the base's loss goes away
     #[arg(long, value_name = "X")]
     pub min_gain: Option<String>,
     /// Held-out files instead of the project's
@@ -478,7 +479,7 @@ pub struct EvalArgs {
     pub data: Vec<PathBuf>,
     #[command(flatten)]
     pub columns: ColumnArgs,
-    /// Base model: nano, a folder, a GGUF file, or a Hub id
+    /// Base model: nano, pico, a folder, a GGUF file, or a Hub id
     #[arg(long, value_name = "PATH|ID")]
     pub base: Option<String>,
     #[command(flatten)]
@@ -1068,7 +1069,7 @@ pub struct CallArgs {
     #[arg(long, value_name = "F", value_parser = number)]
     pub guidance: Option<f64>,
     /// Seed of a picture: the same one gives the same picture
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>)]
     pub seed: Option<u64>,
     /// Show the answer while it comes, as a terminal does anyway
     #[arg(long)]
@@ -1300,7 +1301,7 @@ pub struct ReplayArgs {
     /// Request id, the beginning of it, or a file with the receipt
     #[arg(value_name = "ID|FILE")]
     pub receipt: String,
-    /// File with the answer: its text, or what `openlora --json call` printed
+    /// File with the answer: its text, a picture, or what `openlora --json call` printed
     #[arg(long, value_name = "FILE")]
     pub answer: PathBuf,
     /// File with the prompt; what the answer's file or the payment store has when left out
@@ -1497,7 +1498,10 @@ fn whole<T: FromStr>(text: &str) -> Result<T, &'static str> {
 }
 
 fn number(text: &str) -> Result<f64, &'static str> {
-    text.parse().map_err(|_| "expected a number")
+    let parsed = text.parse::<f64>().ok();
+    parsed
+        .filter(|it| it.is_finite())
+        .ok_or("expected a number")
 }
 
 fn temperature(text: &str) -> Result<f64, &'static str> {

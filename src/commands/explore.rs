@@ -19,6 +19,7 @@ use openlora_journal::Journal;
 use openlora_ledger::event::ReleaseDeployment;
 use openlora_model::adapter::{self, WEIGHTS_FILE};
 use openlora_package::read;
+use openlora_release::deploy::priced_work;
 use openlora_release::explore::{
     AdapterRevenue, AdapterView, ExploreQuery, RegistryReport, ReleaseView, ShareView, compare,
     explore,
@@ -275,14 +276,6 @@ fn places(adapter: &AdapterView) -> Vec<&str> {
     places
 }
 
-/// What a registered price is for.
-pub(super) fn priced_work(task: Option<&str>) -> &'static str {
-    match task {
-        Some("image") => "a picture",
-        _ => "1000 generated tokens",
-    }
-}
-
 fn show_release(printer: &Printer, release: &ReleaseView, task: Option<&str>, symbol: &str) {
     printer.line(format!(
         "version {:<5} {}, manifest sha256 {}",
@@ -293,7 +286,7 @@ fn show_release(printer: &Printer, release: &ReleaseView, task: Option<&str>, sy
     printer.line(format!(
         "  price       {} {symbol} for {}",
         shown_amount(&release.price, 6),
-        priced_work(task)
+        priced_work(task == Some("image"))
     ));
     printer.line(format!("  splitter    {}", release.splitter));
     for share in &release.shares {

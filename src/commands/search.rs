@@ -1,6 +1,6 @@
 //! `search`: finds adapters in the registry and in lists of paid resources.
 
-use super::{CommandContext, explore::priced_work, market, printer::Printer};
+use super::{CommandContext, market, printer::Printer};
 use openlora_chain::{balance::shown_amount, network::Network};
 use openlora_core::{
     calendar::moment,
@@ -12,6 +12,7 @@ use openlora_market::{
     DiscoveredResource, SearchQuery, SearchReport, SearchRow, ServerAddress, search,
 };
 use openlora_payments::payer::PayerStore;
+use openlora_release::deploy::priced_work;
 
 /// The longest text of strangers on a line.
 const LONGEST: usize = 80;
@@ -112,7 +113,7 @@ fn print_adapter(printer: &Printer, network: &Network, report: &SearchReport, ro
     printer.line(format!(
         "  price       {} {symbol} for {}{smallest}",
         shown_amount(&row.price, 6),
-        priced_work(row.task.as_deref())
+        priced_work(row.task.as_deref() == Some("image"))
     ));
     for server in &row.servers {
         let seen = server

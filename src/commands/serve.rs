@@ -46,7 +46,7 @@ use openlora_core::{
     allocator,
     error::{ExitClass, ExitStatus, Failure},
 };
-use openlora_model::adapter;
+use openlora_model::{adapter, dataset::Task};
 use openlora_package::MANIFEST_FILE;
 use openlora_runtime::{
     board, journal,
@@ -258,6 +258,8 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     };
     let hosted = host.host_all(chosen).await?;
     let names: Vec<String> = hosted.iter().map(|adapter| adapter.name.clone()).collect();
+    let first = hosted.first().and_then(|adapter| adapter.task.as_ref());
+    let makes_pictures = first == Some(&Task::Image);
     let stop = StopHandle::default();
     let inputs = ServeInputs {
         adapters: hosted,
@@ -291,7 +293,7 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     };
     // Keeps the dashboard's start fast, however long the journal becomes.
     let boarding = board::keep_ready(context.dirs.journal());
-    announce(context, &url, &names, selling.as_deref());
+    announce(context, &url, &names, makes_pictures, selling.as_deref());
     server.run().await?;
     boarding.abort();
     drop(sign);
@@ -634,7 +636,14 @@ pub(super) fn url_of(address: SocketAddr) -> String {
     format!("http://{}", SocketAddr::new(ip, address.port()))
 }
 
-fn announce(context: &CommandContext, url: &str, names: &[String], selling: Option<&PaidServing>) {
+/// `makes_pictures`: whether the first adapter does.
+fn announce(
+    context: &CommandContext,
+    url: &str,
+    names: &[String],
+    makes_pictures: bool,
+    selling: Option<&PaidServing>,
+) {
     let network = selling.map_or("local".to_owned(), |it| it.networks.join(","));
     let printer = &context.printer;
     let first = names.first().map_or("NAME", String::as_str);
@@ -652,13 +661,24 @@ fn announce(context: &CommandContext, url: &str, names: &[String], selling: Opti
     if let Ok(Some(public)) = server_access::public_url(context) {
         printer.note(format!("others reach it at {public}"));
     }
-    let call = format!("  openlora call \"hello\" --adapter {first} --url {url}");
+    let (prompt, out) = match makes_pictures {
+        true => ("a red star on blue", " -o picture.png"),
+        false => ("hello", ""),
+    };
+    let call = format!("  openlora call \"{prompt}\" --adapter {first} --url {url}{out}");
+    let (route, body) = match makes_pictures {
+        true => ("images/generations", format!("\"prompt\":\"{prompt}\"")),
+        false => (
+            "chat/completions",
+            format!("\"messages\":[{{\"role\":\"user\",\"content\":\"{prompt}\"}}]"),
+        ),
+    };
     match selling {
         None => {
             printer.note(call);
             printer.note(format!(
-                "  curl {url}/v1/chat/completions -H 'content-type: application/json' \
-                 -d '{{\"model\":\"{first}\",\"messages\":[{{\"role\":\"user\",\"content\":\"hello\"}}]}}'"
+                "  curl {url}/v1/{route} -H 'content-type: application/json' \
+                 -d '{{\"model\":\"{first}\",{body}}}'"
             ));
         }
         Some(selling) => {

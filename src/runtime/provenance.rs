@@ -155,7 +155,7 @@ fn unusable(error: &AttributionError, listener: &NoticeListener) -> ShareFallbac
 /// Captions and file names of the project's pictures by SHA-256, like [`texts`].
 fn captions(sources: &[DataSource], side: u32) -> BTreeMap<String, String> {
     let open: Vec<DataSource> = sources.iter().filter(|it| is_open(it)).cloned().collect();
-    let read = PictureDataset::inspect(&open, side)
+    let read = PictureDataset::inspect(&open, side, 1)
         .dataset
         .rows
         .into_iter();

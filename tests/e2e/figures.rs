@@ -46,7 +46,8 @@ fn an_attribution_is_explained_in_plain_words() {
         found,
         [
             "c4f1 by mood: this call (influence) decides 80.00 % of the shares, copied phrases \
-             25.00 % of that; the contributor with most influence has 29.82 % of it",
+             25.00 % of that; of all influence, for and against the answer, the strongest \
+             contributor has 29.82 %",
             "   100.00 %  Ann",
             "  1 phrase, 50.00 % of the answer, is in the training text too",
             "    tokens 2 to 9: in 1 document, ab",
@@ -59,8 +60,8 @@ fn an_attribution_is_explained_in_plain_words() {
     assert_eq!(
         found,
         [
-            "c4f1 by mood: this call (influence) decides 80.00 % of the shares; the contributor with \
-             most influence has 29.82 % of it",
+            "c4f1 by mood: this call (influence) decides 80.00 % of the shares; of all influence, for \
+             and against the answer, the strongest contributor has 29.82 %",
             "   100.00 %  Ann",
         ]
     );

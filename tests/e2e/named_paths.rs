@@ -134,7 +134,7 @@ fn a_path_is_shown_with_a_name() {
     let (_home, dir) = place();
     let run = |line: &str| openlora(&dir).args(line.split_whitespace()).run();
     let refused = "error: .: a folder, expected a data file\n\
-                   hint: name each file of the folder on its own\n";
+                   hint: name each file of the folder on its own; for pictures, set project.task to image and name folders of pictures alone\n";
     run("data preview .").fails(3, refused);
     run("data split . --out parts").fails(3, refused);
     let check = run("data check . folder/.");
@@ -145,13 +145,13 @@ fn a_path_is_shown_with_a_name() {
         "2\n\
          \x20 .: a folder, expected a data file\n\
          \x20 folder: a folder, expected a data file\n\
-         \x20   hint: name each file of the folder on its own\n"
+         \x20   hint: name each file of the folder on its own; for pictures, set project.task to image and name folders of pictures alone\n"
     );
     run("train --data .").fails(
         3,
         &format!(
             "error: {}: a folder, expected a data file\n\
-             hint: name each file of the folder on its own\n",
+             hint: name each file of the folder on its own; for pictures, set project.task to image and name folders of pictures alone\n",
             dir.display()
         ),
     );

@@ -97,7 +97,7 @@ fn a_template_becomes_a_verified_package_of_pictures() {
         (&planned["pictures"], &planned["side"]),
         (&120.into(), &64.into())
     );
-    assert_eq!(planned["steps"], 120);
+    assert_eq!(planned["steps"], 960);
     let trained = project.train();
     assert_eq!(trained["steps"], 6);
     // Eight pictures a step, of 64 patches each.
@@ -164,7 +164,7 @@ fn python_reads_what_is_exported_for_diffusers() {
         .arg("diffusers")
         .arg(project.path().join("for-diffusers"))
         .arg(trained["adapter"].as_str().unwrap()));
-    assert!(said.starts_with("diffusers 8 "), "{said}");
+    assert!(said.starts_with("diffusers 32 "), "{said}");
     for format in ["gguf", "merged"] {
         let refused = project.run(&["export", "--format", format, "--out", "other"]);
         assert_eq!(refused.code, 3, "{}", refused.stderr);
@@ -213,7 +213,7 @@ fn an_interrupted_training_on_pictures_is_resumed() {
 #[test]
 fn what_only_text_has_is_refused_by_name() {
     let project = Project::new();
-    project.set("lr = 2e-3", "lr = 2e-3\nmax_len = 64\nloss = \"all\"");
+    project.set("lr = 6e-3", "lr = 6e-3\nmax_len = 64\nloss = \"all\"");
     let file = project.path().join("openlora.toml");
     let refused = |args: &[&str]| {
         let run = project.run(args);
@@ -227,7 +227,7 @@ fn what_only_text_has_is_refused_by_name() {
         assert!(said.contains("`train.loss` (FILE:"), "{said}");
         assert!(said.contains("\nhint: leave these settings out"), "{said}");
     }
-    project.set("lr = 2e-3\nmax_len = 64\nloss = \"all\"", "lr = 2e-3");
+    project.set("lr = 6e-3\nmax_len = 64\nloss = \"all\"", "lr = 6e-3");
     assert_eq!(
         refused(&["train", "--dropout", "0.1"]),
         "error: no meaning for pictures: `train.dropout` (--dropout)\nhint: leave these settings out; \

@@ -449,6 +449,22 @@ fn call_pays_for_pictures_and_keeps_their_receipt() {
         .map(|it| &it["status"])
         .collect();
     assert_eq!(status, ["pass"; 5], "{report}");
+    // The receipt does not stand for a picture of another call, and that is no fault of the server.
+    let other = json_of(market.call(&["--json", "--seed", "99", "--max-price", "0.01"]));
+    let mut mixed = answer.clone();
+    mixed["pictures"][1] = other["pictures"][0].clone();
+    fs::write(dir.join("answer.json"), mixed.to_string()).unwrap();
+    let run = openlora(dir).args(replay).run();
+    assert_eq!(run.code, 9, "{}", run.stderr);
+    let report: Value = serde_json::from_str(&run.stdout).unwrap();
+    let failed: Vec<&Value> = report["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|it| it["status"] == "fail")
+        .map(|it| &it["name"])
+        .collect();
+    assert_eq!(failed, ["answer", "receipt"], "{report}");
     let verified = openlora(dir).args(["receipts", "verify", id, "--url", market.url()]);
     verified.run().succeeds();
     let said = market
@@ -465,6 +481,15 @@ fn call_pays_for_pictures_and_keeps_their_receipt() {
     fs::create_dir(dir.join("folder")).unwrap();
     assert_eq!(market.call(&["-o", "folder"]).code, 3);
     assert_eq!(market.call(&["-o", "a.png", "-n", "1000"]).code, 3);
+    for wrong in [
+        ["-o", "a.jpg"],
+        ["-o", "-"],
+        ["--guidance", "nan"],
+        ["--guidance", "inf"],
+        ["--seed", "-1"],
+    ] {
+        assert_eq!(market.call(&wrong).code, 2, "{wrong:?}");
+    }
     assert_eq!(market.earned(), before);
 }
 

@@ -513,7 +513,8 @@ fn limits_are_kept_before_anything_is_signed() {
         7,
         &format!(
             "{notes}error: this call may cost 0.0015 dUSD, more than the 0.001 dUSD of --max-price\n\
-             hint: raise --max-price, or ask for a shorter answer with --max-tokens\n"
+             hint: raise --max-price, or ask for less: a shorter answer with --max-tokens, or fewer pictures \
+             or steps\n"
         ),
     );
     market.call(&["--max-price", "0.0000001"]).run().fails(

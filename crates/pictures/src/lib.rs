@@ -26,7 +26,8 @@ mod writing;
 
 pub use error::PictureError;
 pub use folder::{
-    CaptionedFolder, CaptionedPicture, FolderError, FolderOptions, read_folder, read_folder_with,
+    CaptionedFolder, CaptionedPicture, FolderError, FolderOptions, inspect_folder, read_folder,
+    read_folder_with,
 };
 pub use kind::PictureKind;
 pub use picture::Picture;

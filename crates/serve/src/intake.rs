@@ -179,6 +179,7 @@ impl CallIntake {
             return Ok(());
         };
         let (bytes, least) = match prompt {
+            // A message takes a token at least.
             Prompt::Text(text) => (text.len(), 0),
             Prompt::Chat(messages) => {
                 let bytes = messages.iter().map(|message| message.content.len()).sum();
@@ -189,8 +190,12 @@ impl CallIntake {
         if bytes <= most && least < context {
             return Ok(());
         }
+        let messages = match least {
+            0 => String::new(),
+            _ => format!(" in {least} messages"),
+        };
         let message = format!(
-            "The prompt takes {bytes} bytes in {least} messages and the model's context holds \
+            "The prompt takes {bytes} bytes{messages} and the model's context holds \
              {context} tokens of at most {longest} bytes. Shorten the prompt."
         );
         Err(context_exceeded(message))

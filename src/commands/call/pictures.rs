@@ -113,6 +113,7 @@ impl PictureFiles {
             return Err(Failure::new(ExitClass::Usage, message)
                 .with_hint("name one: -o picture.png; or ask for JSON: --json"));
         };
+        check_name(out)?;
         let out = named_paths::absolute(context, out);
         for path in numbered(&out, request.pictures.pictures.unwrap_or(1) as usize) {
             require_writable(&path)?;
@@ -151,6 +152,26 @@ impl PictureFiles {
         }
         Ok(results)
     }
+}
+
+/// Refuses names that say that something else than a PNG file is written.
+fn check_name(out: &Path) -> Result<(), Failure> {
+    let extension = out.extension().unwrap_or_default().to_ascii_lowercase();
+    let other = ["jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff"];
+    let (message, hint) = if out.as_os_str() == "-" {
+        let message = "-o - names no file, and a picture is not printed";
+        (
+            message.to_owned(),
+            "name one: -o picture.png; or ask for JSON: --json".to_owned(),
+        )
+    } else if other.iter().any(|it| extension == *it) {
+        let better = out.with_extension("png");
+        let message = format!("{}: pictures are written as PNG files", out.display());
+        (message, format!("name it -o {}", better.display()))
+    } else {
+        return Ok(());
+    };
+    Err(Failure::new(ExitClass::Usage, message).with_hint(hint))
 }
 
 /// A picture as it arrived.

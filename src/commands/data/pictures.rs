@@ -68,7 +68,7 @@ pub fn check(
         let PictureInspection {
             dataset,
             errors: found,
-        } = PictureDataset::inspect(&sources, model.side());
+        } = PictureDataset::inspect(&sources, model.side(), usize::MAX);
         errors.extend(found);
         let captions = read_captions(&model, &dataset);
         errors.extend(captions.errors);

@@ -146,8 +146,8 @@ fn how(found: &PublishedAttribution) -> String {
                 format!(", copied phrases {} of that", ppm(found.trace_ppm))
             });
             format!(
-                "this call ({}) decides {} of the shares{copied}; the contributor with most \
-                 influence has {} of it",
+                "this call ({}) decides {} of the shares{copied}; of all influence, for and \
+                 against the answer, the strongest contributor has {}",
                 format!("{method:?}").to_lowercase(),
                 ppm(found.evidence_ppm),
                 ppm(found.confidence_ppm)

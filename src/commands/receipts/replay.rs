@@ -17,7 +17,7 @@ use self::{
 use super::{ReceiptCheck, print_checks};
 use crate::commands::{
     CommandContext,
-    call::{AdapterAnswer, LabelProbability},
+    call::{AdapterAnswer, LabelProbability, PictureResult},
     picture_project, project,
     serve::{
         PictureShelf, ServedBases, TextBase, adapter_in, engine_choice::ChosenEngine,
@@ -91,7 +91,7 @@ pub async fn run(context: &CommandContext, request: ReplayRequest) -> Result<Exi
     let plan = ReplayPlan::from_receipt(receipt)?;
     let fields = body_fields(context, &request, &answer, &plan.receipt)?;
     let adapter = plan.load(context, request.adapter.as_deref()).await?;
-    let mut files = Vec::new();
+    let mut files = None;
     let (mut checks, difference) = match &answer.said {
         AdapterAnswer::Text { text } => plan.replay_text(&adapter, &fields, text).await?,
         AdapterAnswer::Labels { labels, .. } => {
@@ -99,11 +99,12 @@ pub async fn run(context: &CommandContext, request: ReplayRequest) -> Result<Exi
         }
         AdapterAnswer::Pictures { pictures } => {
             let made = plan.replay_pictures(&adapter, &fields, pictures).await?;
-            files = made.bytes;
+            // Only files with the digests that the receipt states can be those of its hash.
+            files = made.is_as_stated.then_some(made.bytes);
             (made.checks, None)
         }
     };
-    checks.push(plan.hash_check(&answer, &files));
+    checks.push(plan.hash_check(&answer, files.as_deref()));
     let report = ReplayReport {
         ok: checks.iter().all(|check| check.status != CheckStatus::Fail),
         id: plan.receipt.id,
@@ -379,8 +380,9 @@ impl ReplayPlan {
     }
 
     /// Whether the receipt commits to this answer. The reader of a stream that broke off may have
-    /// less than the receipt stands for. Of pictures, `files` are those that were made again.
-    fn hash_check(&self, answer: &GivenAnswer, files: &[u8]) -> ReceiptCheck {
+    /// less than the receipt stands for. `files` are the pictures that were made again, if the receipt
+    /// states their digests.
+    fn hash_check(&self, answer: &GivenAnswer, files: Option<&[u8]>) -> ReceiptCheck {
         let name = "receipt";
         let check = |status, reason: Option<&str>| ReceiptCheck {
             name,
@@ -406,7 +408,13 @@ impl ReplayPlan {
                     .map(|label| format!("{}\n", label.probability));
                 self.stands_for(lines.collect::<String>())
             }
-            AdapterAnswer::Pictures { .. } => self.stands_for(files),
+            AdapterAnswer::Pictures { pictures } => {
+                let record = self.computation.pictures.as_ref();
+                let stated = |it: &PictureResult| {
+                    record.is_some_and(|record| record.digests.contains(&it.sha256))
+                };
+                pictures.iter().all(stated) && files.is_none_or(|files| self.stands_for(files))
+            }
         };
         match fits {
             true => check(CheckStatus::Pass, None),

@@ -254,7 +254,10 @@ impl Explain for DataError {
             Self::Row { fault, .. } => return fault.hint(),
             Self::NoSources => "name files with --data, or as [[data]] entries in openlora.toml",
             Self::Missing { .. } => "paths are relative to openlora.toml, or to the current folder",
-            Self::Folder { .. } => "name each file of the folder on its own",
+            Self::Folder { .. } => {
+                "name each file of the folder on its own; for pictures, set project.task to image and name \
+                 folders of pictures alone"
+            }
             Self::Utf16 { path } => {
                 let path = path.display();
                 return Some(format!(

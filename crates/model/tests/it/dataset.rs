@@ -304,7 +304,7 @@ fn paths_that_are_no_files_are_told() {
         of(dir.path().join("folder")),
         (
             "folder: a folder, expected a data file".into(),
-            Some("name each file of the folder on its own".into())
+            Some("name each file of the folder on its own; for pictures, set project.task to image and name folders of pictures alone".into())
         )
     );
     assert_eq!(

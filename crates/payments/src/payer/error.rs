@@ -218,7 +218,8 @@ impl Explain for PayerError {
                 "choose the server's network with --network, or another --scheme".to_owned()
             }
             Self::Price { .. } => {
-                "raise --max-price, or ask for a shorter answer with --max-tokens".to_owned()
+                "raise --max-price, or ask for less: a shorter answer with --max-tokens, or fewer pictures or \
+                 steps".to_owned()
             }
             Self::Deposit { deposit, .. } => {
                 format!("allow it with --max-deposit {}", deposit.number())

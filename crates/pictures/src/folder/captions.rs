@@ -33,20 +33,21 @@ pub(super) struct FolderCaptions {
     pub(super) warnings: Vec<FolderWarning>,
 }
 
-pub(super) fn read(dir: &Path, files: &FolderFiles) -> Result<FolderCaptions, FolderError> {
+/// All captions, or everything that is wrong with them; at least one error.
+pub(super) fn read(dir: &Path, files: &FolderFiles) -> Result<FolderCaptions, Vec<FolderError>> {
     let found = match (files.has_metadata, files.texts.first()) {
         (true, Some(text)) => {
-            return Err(FolderError::TwoSources {
+            return Err(vec![FolderError::TwoSources {
                 path: dir.to_owned(),
                 text: text.clone(),
-            });
+            }]);
         }
         (true, None) => from_metadata(dir, files)?,
         (false, Some(_)) => from_texts(dir, files)?,
         (false, None) => {
-            return Err(FolderError::NoCaptions {
+            return Err(vec![FolderError::NoCaptions {
                 path: dir.to_owned(),
-            });
+            }]);
         }
     };
     let named: std::collections::BTreeSet<&str> = found
@@ -61,18 +62,18 @@ pub(super) fn read(dir: &Path, files: &FolderFiles) -> Result<FolderCaptions, Fo
         .collect();
     match uncaptioned.first() {
         None => Ok(found),
-        Some(first) => Err(FolderError::Uncaptioned {
+        Some(first) => Err(vec![FolderError::Uncaptioned {
             path: dir.join(first),
             others: uncaptioned.len() - 1,
             beside: !files.has_metadata,
-        }),
+        }]),
     }
 }
 
-fn from_metadata(dir: &Path, files: &FolderFiles) -> Result<FolderCaptions, FolderError> {
+fn from_metadata(dir: &Path, files: &FolderFiles) -> Result<FolderCaptions, Vec<FolderError>> {
     let path = dir.join(METADATA_FILE);
-    let text = utf8(&path)?;
-    let mut captions = Vec::new();
+    let text = utf8(&path).map_err(|error| vec![error])?;
+    let (mut captions, mut faults) = (Vec::new(), Vec::new());
     let mut first_lines = FirstLines::new();
     let mut unread = Vec::new();
     for (at, line) in text.lines().enumerate() {
@@ -80,35 +81,42 @@ fn from_metadata(dir: &Path, files: &FolderFiles) -> Result<FolderCaptions, Fold
             continue;
         }
         let number = at + 1;
-        let fault = |fault| FolderError::Row {
-            path: path.clone(),
-            line: number,
-            fault,
-        };
-        let said = json_lines::parse(line).map_err(fault)?;
-        let picture = picture_of(dir, &said.file_name, files).map_err(fault)?;
-        let text = caption(&said.caption).map_err(fault)?;
-        if let Some(first) = first_lines.insert(picture.clone(), number) {
-            return Err(fault(CaptionFault::Repeated {
-                name: picture,
-                first,
-            }));
-        }
-        unread.extend(said.unread);
-        captions.push(NamedCaption {
-            picture,
-            file: path.clone(),
-            line: number,
-            text,
+        let read = json_lines::parse(line).and_then(|said| {
+            let picture = picture_of(dir, &said.file_name, files)?;
+            let text = caption(&said.caption)?;
+            if let Some(first) = first_lines.insert(picture.clone(), number) {
+                return Err(CaptionFault::Repeated {
+                    name: picture,
+                    first,
+                });
+            }
+            unread.extend(said.unread);
+            Ok(NamedCaption {
+                picture,
+                file: path.clone(),
+                line: number,
+                text,
+            })
         });
+        match read {
+            Ok(caption) => captions.push(caption),
+            Err(fault) => faults.push(FolderError::Row {
+                path: path.clone(),
+                line: number,
+                fault,
+            }),
+        }
     }
-    if captions.is_empty() {
-        return Err(FolderError::EmptyMetadata { path });
+    if captions.is_empty() && faults.is_empty() {
+        faults.push(FolderError::EmptyMetadata { path: path.clone() });
     }
-    Ok(FolderCaptions {
-        warnings: unread_keys(&path, &unread).into_iter().collect(),
-        captions,
-    })
+    match faults.is_empty() {
+        true => Ok(FolderCaptions {
+            warnings: unread_keys(&path, &unread).into_iter().collect(),
+            captions,
+        }),
+        false => Err(faults),
+    }
 }
 
 /// The picture that a row names, if it is a file within the folder.
@@ -151,11 +159,12 @@ fn picture_of(dir: &Path, name: &str, files: &FolderFiles) -> Result<String, Cap
     })
 }
 
-fn from_texts(dir: &Path, files: &FolderFiles) -> Result<FolderCaptions, FolderError> {
+fn from_texts(dir: &Path, files: &FolderFiles) -> Result<FolderCaptions, Vec<FolderError>> {
     let mut by_stem: std::collections::BTreeMap<&str, &String> = Default::default();
+    let mut faults = Vec::new();
     for picture in &files.pictures {
         if let Some(other) = by_stem.insert(stem(picture), picture) {
-            return Err(FolderError::SameStem {
+            faults.push(FolderError::SameStem {
                 path: dir.join(picture),
                 other: other.clone(),
             });
@@ -163,51 +172,64 @@ fn from_texts(dir: &Path, files: &FolderFiles) -> Result<FolderCaptions, FolderE
     }
     let mut captions: Vec<NamedCaption> = Vec::new();
     for text in &files.texts {
-        let path = dir.join(text);
-        let fault = |line| {
-            let path = path.clone();
-            move |fault| FolderError::Row { path, line, fault }
-        };
-        let content = utf8(&path)?;
-        let picture = by_stem.get(stem(text)).ok_or_else(|| {
-            fault(1)(CaptionFault::NoPicture {
-                name: format!("{}.png", stem(text)),
-                meant: None,
-            })
-        })?;
-        let mut lines = content
-            .lines()
-            .enumerate()
-            .filter(|(_, line)| !line.trim().is_empty());
-        let (at, line) = lines.next().ok_or_else(|| fault(1)(CaptionFault::Empty))?;
-        if let Some((second, _)) = lines.next() {
-            return Err(fault(second + 1)(CaptionFault::SeveralLines));
+        match beside_picture(dir, text, &by_stem) {
+            Ok(caption) => captions.push(caption),
+            Err(fault) => faults.push(fault),
         }
-        captions.push(NamedCaption {
-            picture: (*picture).clone(),
-            file: path.clone(),
-            line: at + 1,
-            text: caption(line).map_err(fault(at + 1))?,
-        });
     }
     captions.sort_by(|a, b| a.picture.cmp(&b.picture));
-    if let Some(pair) = captions
-        .windows(2)
-        .find(|pair| pair[0].picture == pair[1].picture)
-    {
-        let name = pair[1].picture.clone();
-        return Err(FolderError::Row {
-            path: pair[1].file.clone(),
-            line: pair[1].line,
-            fault: CaptionFault::Repeated {
-                name,
-                first: pair[0].line,
-            },
-        });
+    for pair in captions.windows(2) {
+        if pair[0].picture == pair[1].picture {
+            faults.push(FolderError::Row {
+                path: pair[1].file.clone(),
+                line: pair[1].line,
+                fault: CaptionFault::Repeated {
+                    name: pair[1].picture.clone(),
+                    first: pair[0].line,
+                },
+            });
+        }
     }
-    Ok(FolderCaptions {
-        captions,
-        warnings: Vec::new(),
+    match faults.is_empty() {
+        true => Ok(FolderCaptions {
+            captions,
+            warnings: Vec::new(),
+        }),
+        false => Err(faults),
+    }
+}
+
+/// The caption in a text file beside its picture.
+fn beside_picture(
+    dir: &Path,
+    text: &str,
+    by_stem: &std::collections::BTreeMap<&str, &String>,
+) -> Result<NamedCaption, FolderError> {
+    let path = dir.join(text);
+    let fault = |line| {
+        let path = path.clone();
+        move |fault| FolderError::Row { path, line, fault }
+    };
+    let content = utf8(&path)?;
+    let picture = by_stem.get(stem(text)).ok_or_else(|| {
+        fault(1)(CaptionFault::NoPicture {
+            name: format!("{}.png", stem(text)),
+            meant: None,
+        })
+    })?;
+    let mut lines = content
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty());
+    let (at, line) = lines.next().ok_or_else(|| fault(1)(CaptionFault::Empty))?;
+    if let Some((second, _)) = lines.next() {
+        return Err(fault(second + 1)(CaptionFault::SeveralLines));
+    }
+    Ok(NamedCaption {
+        picture: (*picture).clone(),
+        file: path.clone(),
+        line: at + 1,
+        text: caption(line).map_err(fault(at + 1))?,
     })
 }
 

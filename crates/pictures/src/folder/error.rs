@@ -122,7 +122,8 @@ impl Explain for FolderError {
         let hint = match self {
             Self::Missing { .. } => "paths are relative to openlora.toml, or to the current folder",
             Self::NotFolder { .. } => "name the folder that has the pictures and their captions",
-            Self::NoPictures { .. } | Self::NoCaptions { .. } | Self::EmptyMetadata { .. } => {
+            Self::NoPictures { .. } => "put PNG, JPEG or WebP files with their captions there",
+            Self::NoCaptions { .. } | Self::EmptyMetadata { .. } => {
                 "a row of metadata.jsonl: {\"file_name\": \"0001.png\", \"text\": \"a red star\"}"
             }
             Self::TooMany { .. } => "divide it into several folders, one [[data]] entry each",

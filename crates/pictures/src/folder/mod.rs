@@ -126,26 +126,60 @@ pub fn read_folder_with(
     dir: &Path,
     options: &FolderOptions,
 ) -> Result<CaptionedFolder, FolderError> {
-    let files = FolderFiles::list(dir)?;
+    // There is an error in every list of errors.
+    inspect_folder(dir, options, 1).map_err(|mut faults| faults.swap_remove(0))
+}
+
+/// Reads a folder as [`read_folder_with`] does, and finds more than the first error.
+///
+/// # Errors
+/// Every picture and caption that is missing, broken, named twice or outside of the folder, in the
+/// order of the folder; at least one, and about `most`, after which no more pictures are read.
+pub fn inspect_folder(
+    dir: &Path,
+    options: &FolderOptions,
+    most: usize,
+) -> Result<CaptionedFolder, Vec<FolderError>> {
+    let only = |fault| vec![fault];
+    let files = FolderFiles::list(dir).map_err(only)?;
     let count = files.pictures.len();
     if count == 0 {
-        return Err(FolderError::NoPictures {
+        return Err(only(FolderError::NoPictures {
             path: dir.to_owned(),
-        });
+        }));
     }
     if count > options.max_pictures {
-        return Err(FolderError::TooMany {
+        return Err(only(FolderError::TooMany {
             path: dir.to_owned(),
             found: count,
             limit: options.max_pictures,
-        });
+        }));
     }
-    let captions = captions::read(dir, &files)?;
-    let pictures = captions
-        .captions
-        .into_iter()
-        .map(|caption| read_row(dir, caption, options))
-        .collect::<Result<Vec<_>, FolderError>>()?;
+    let captions = match captions::read(dir, &files) {
+        Ok(captions) => captions,
+        Err(mut faults) => {
+            for name in &files.pictures {
+                if faults.len() >= most {
+                    break;
+                }
+                faults.extend(read_file(&dir.join(name), options).err());
+            }
+            return Err(faults);
+        }
+    };
+    let (mut pictures, mut faults) = (Vec::new(), Vec::new());
+    for caption in captions.captions {
+        match read_row(dir, caption, options) {
+            Ok(picture) => pictures.push(picture),
+            Err(fault) => faults.push(fault),
+        }
+        if faults.len() >= most {
+            break;
+        }
+    }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
     let mut warnings = captions.warnings;
     warnings.extend(report::same_pictures(&pictures));
     warnings.extend(options.fit.and_then(|_| report::cut(&pictures)));
@@ -154,12 +188,29 @@ pub fn read_folder_with(
             .fit
             .and_then(|size| report::enlarged(&pictures, size)),
     );
-    warnings.extend(report::unread_files(&files.others));
+    warnings.extend(report::unread_files(dir, &files.others));
     Ok(CaptionedFolder {
         path: dir.to_owned(),
         pictures,
         warnings,
     })
+}
+
+/// A file's picture and its size in bytes.
+fn read_file(path: &Path, options: &FolderOptions) -> Result<(Picture, u64), FolderError> {
+    let size = fs::metadata(path).map_err(unreadable(path))?.len();
+    // A file beyond the limit is not read into memory.
+    let max_bytes = options.limits.max_bytes;
+    if size > max_bytes {
+        let fault = PictureError::TooManyBytes {
+            bytes: size,
+            limit: max_bytes,
+        };
+        return Err(in_picture(path)(fault));
+    }
+    let bytes = fs::read(path).map_err(unreadable(path))?;
+    let picture = read_named_picture(path, &bytes, &options.limits).map_err(in_picture(path))?;
+    Ok((picture, bytes.len() as u64))
 }
 
 fn read_row(
@@ -168,18 +219,7 @@ fn read_row(
     options: &FolderOptions,
 ) -> Result<CaptionedPicture, FolderError> {
     let path = dir.join(&caption.picture);
-    let size = fs::metadata(&path).map_err(unreadable(&path))?.len();
-    // A file beyond the limit is not read into memory.
-    let max_bytes = options.limits.max_bytes;
-    if size > max_bytes {
-        let fault = PictureError::TooManyBytes {
-            bytes: size,
-            limit: max_bytes,
-        };
-        return Err(in_picture(&path)(fault));
-    }
-    let bytes = fs::read(&path).map_err(unreadable(&path))?;
-    let picture = read_named_picture(&path, &bytes, &options.limits).map_err(in_picture(&path))?;
+    let (picture, bytes) = read_file(&path, options)?;
     let (original_width, original_height) = (picture.width, picture.height);
     let digest = pixel_digest(&picture);
     Ok(CaptionedPicture {
@@ -194,7 +234,7 @@ fn read_row(
         digest,
         original_width,
         original_height,
-        bytes: bytes.len() as u64,
+        bytes,
         path,
     })
 }

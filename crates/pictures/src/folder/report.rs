@@ -217,8 +217,8 @@ pub(super) fn unread_keys(path: &Path, keys: &[String]) -> Option<FolderWarning>
     })
 }
 
-pub(super) fn unread_files(files: &BTreeSet<String>) -> Option<FolderWarning> {
-    let first = files.first()?.clone();
+pub(super) fn unread_files(dir: &Path, files: &BTreeSet<String>) -> Option<FolderWarning> {
+    let first = dir.join(files.first()?).display().to_string();
     Some(FolderWarning::UnreadFiles {
         first,
         others: files.len() - 1,
@@ -253,7 +253,7 @@ pub(super) fn cut(rows: &[CaptionedPicture]) -> Option<FolderWarning> {
     };
     let cut: Vec<&CaptionedPicture> = rows.iter().filter(|row| lost(row) > 0).collect();
     Some(FolderWarning::Cut {
-        first: cut.first()?.name.clone(),
+        first: cut.first()?.path.display().to_string(),
         others: cut.len() - 1,
         most: cut.iter().map(|row| lost(row)).max()?,
     })
@@ -265,7 +265,7 @@ pub(super) fn enlarged(rows: &[CaptionedPicture], size: u32) -> Option<FolderWar
         .filter(|row| row.original_width.min(row.original_height) < size)
         .collect();
     Some(FolderWarning::Enlarged {
-        first: small.first()?.name.clone(),
+        first: small.first()?.path.display().to_string(),
         others: small.len() - 1,
         size,
     })

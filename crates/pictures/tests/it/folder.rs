@@ -6,7 +6,7 @@ use openlora_core::error::{ExitClass, Explain};
 use openlora_pictures::folder::{CaptionLength, unfamiliar_captions};
 use openlora_pictures::{
     CaptionedFolder, FolderError, FolderOptions, PngText, encode_png, icons::IconScene,
-    read_folder, read_folder_with,
+    inspect_folder, read_folder, read_folder_with,
 };
 
 /// A folder that is removed at the end of a test.
@@ -98,7 +98,11 @@ fn metadata_and_pictures_are_read_in_the_order_of_the_lines() {
     let warnings: Vec<String> = found.warnings.iter().map(ToString::to_string).collect();
     let metadata = folder.path().join("metadata.jsonl");
     let unread = format!("{}: `license` not read", metadata.display());
-    assert_eq!(warnings, [unread, "README.md: not read".to_owned()]);
+    let readme = folder.path().join("README.md");
+    assert_eq!(
+        warnings,
+        [unread, format!("{}: not read", readme.display())]
+    );
     let report = found.report();
     assert_eq!(
         (report.pictures, report.captions, report.largest_side),
@@ -211,11 +215,13 @@ fn pictures_are_fitted_and_what_that_loses_is_said() {
             .all(|row| (row.picture.width, row.picture.height) == (24, 24))
     );
     let warnings: Vec<String> = found.warnings.iter().map(ToString::to_string).collect();
+    let wide = folder.path().join("wide.png");
+    let wide = wide.display();
     assert_eq!(
         warnings,
         [
-            "wide.png: not square, the margins are cut off, up to 50 %",
-            "wide.png: smaller than 24 × 24 pixels, enlarged",
+            format!("{wide}: not square, the margins are cut off, up to 50 %"),
+            format!("{wide}: smaller than 24 × 24 pixels, enlarged"),
         ]
     );
     assert_eq!(found.report().not_square, 1);
@@ -529,4 +535,41 @@ fn folders_that_are_none_are_refused() {
             ..
         }
     ));
+}
+
+#[test]
+fn an_inspection_finds_every_fault() {
+    let folder = TestFolder::new();
+    folder.picture("1.png", 1).picture("2.png", 2);
+    folder.write("3.png", "no picture").write("4.png", "none");
+    folder.metadata(&[
+        r#"{"file_name": "1.png", "text": "a moon"}"#,
+        r#"{"file_name": "2.png""#,
+        r#"{"file_name": "3.png", "text": "a star"}"#,
+        r#"{"file_name": "5.png", "text": "a sun"}"#,
+    ]);
+    let found = |most| {
+        let faults = inspect_folder(folder.path(), &FolderOptions::default(), most);
+        let faults = faults.expect_err("refused").into_iter();
+        let place = |fault| match fault {
+            FolderError::Row { line, .. } => format!("line {line}"),
+            FolderError::Picture { path, .. } => {
+                path.file_name().unwrap().to_string_lossy().into_owned()
+            }
+            other => panic!("{other}"),
+        };
+        faults.map(place).collect::<Vec<_>>()
+    };
+    assert_eq!(found(20), ["line 2", "line 4", "3.png", "4.png"]);
+    assert_eq!(found(3), ["line 2", "line 4", "3.png"]);
+    // With all captions, their pictures.
+    folder.picture("5.png", 5);
+    folder.metadata(&[
+        r#"{"file_name": "1.png", "text": "a moon"}"#,
+        r#"{"file_name": "2.png", "text": "a moon"}"#,
+        r#"{"file_name": "3.png", "text": "a star"}"#,
+        r#"{"file_name": "4.png", "text": "a star"}"#,
+        r#"{"file_name": "5.png", "text": "a sun"}"#,
+    ]);
+    assert_eq!(found(20), ["3.png", "4.png"]);
 }

@@ -25,4 +25,4 @@ pub use plan::{
     CallValue, DeployContext, DeployPlan, DeployStep, POOL_DELAY, POOL_QUORUM, PlannedPool,
     RegistryAction, RegistryState, RevenuePayout, SeenAdapter, id_of, payout, plan, registration,
 };
-pub use release_params::ReleaseParams;
+pub use release_params::{ReleaseParams, priced_work};

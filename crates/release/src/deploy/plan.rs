@@ -88,8 +88,11 @@ pub enum CallValue {
     /// Parts per million.
     Part(u32),
     Shares(Vec<Share>),
-    /// For 1 000 generated tokens, in base units of a token with six decimals.
-    Price(u128),
+    /// Of what the adapter's kind is priced by, in base units of a token with six decimals.
+    Price {
+        amount: u128,
+        work: &'static str,
+    },
 }
 
 impl CallValue {
@@ -104,7 +107,7 @@ impl CallValue {
             Self::Text(text) => text.clone(),
             Self::Part(ppm) => part(*ppm),
             Self::Shares(shares) => list(shares, part),
-            Self::Price(price) => price.to_string(),
+            Self::Price { amount, .. } => amount.to_string(),
         }
     }
 
@@ -114,8 +117,8 @@ impl CallValue {
             Self::Text(text) => text.clone(),
             Self::Part(ppm) => exact_percent(*ppm),
             Self::Shares(shares) => list(shares, exact_percent),
-            Self::Price(price) => {
-                format!("{} {symbol} for 1000 generated tokens", in_units(*price, 6))
+            Self::Price { amount, work } => {
+                format!("{} {symbol} for {work}", in_units(*amount, 6))
             }
         }
     }
@@ -169,7 +172,7 @@ pub struct DeployContext {
     pub pool_factory: Address,
     pub account: Address,
     pub server: Address,
-    /// Per 1 000 generated tokens, in base units of a token with six decimals.
+    /// Per 1 000 generated tokens, or per picture, in base units of a token with six decimals.
     pub price: u128,
     /// Where the package can be fetched; empty if nowhere.
     pub uri: String,
@@ -362,7 +365,13 @@ fn release_arguments(
         ("manifestSha256", CallValue::text(params.manifest_sha256)),
         ("baseRoot", CallValue::text(params.base_root)),
         ("datasetsRoot", CallValue::text(params.datasets_root)),
-        ("price", CallValue::Price(place.price)),
+        (
+            "price",
+            CallValue::Price {
+                amount: place.price,
+                work: params.priced_work,
+            },
+        ),
         ("uri", CallValue::text(uri)),
         ("shares", CallValue::Shares(shares.to_vec())),
     ]

@@ -25,6 +25,16 @@ pub struct ReleaseParams {
     pub datasets_root: B256,
     pub split: Vec<SplitShare>,
     pub contributors: Vec<ManifestContributor>,
+    /// What one unit of the registered price pays for.
+    pub priced_work: &'static str,
+}
+
+/// What a registered price is for.
+pub fn priced_work(makes_pictures: bool) -> &'static str {
+    match makes_pictures {
+        true => "a picture",
+        false => "1000 generated tokens",
+    }
 }
 
 impl ReleaseParams {
@@ -44,6 +54,7 @@ impl ReleaseParams {
             datasets_root: release.datasets_root.into(),
             split: manifest.split.clone(),
             contributors: manifest.contributors.clone(),
+            priced_work: priced_work(manifest.base.makes_pictures()),
         })
     }
 }

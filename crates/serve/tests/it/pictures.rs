@@ -401,7 +401,7 @@ fn wrong_options() -> Vec<WrongPart> {
             json!({ "prompt": "w".repeat(3000) }),
             "context_length_exceeded",
             "",
-            "The prompt takes 3000 bytes in 0 messages and the model's context holds 12 tokens of at most 64 bytes. Shorten the prompt.",
+            "The prompt takes 3000 bytes and the model's context holds 12 tokens of at most 64 bytes. Shorten the prompt.",
         ),
         (
             json!({ "model": "persona" }),

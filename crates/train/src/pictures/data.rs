@@ -11,7 +11,7 @@ use std::{
 use openlora_diffusion::pixels_of;
 use openlora_model::dataset::{DataSource, LockedSource};
 use openlora_pictures::{
-    CaptionedPicture, FolderOptions, Picture, folder::FolderWarning, read_folder_with,
+    CaptionedPicture, FolderOptions, Picture, folder::FolderWarning, inspect_folder,
 };
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -98,27 +98,27 @@ impl PictureDataset {
     ///
     /// A folder without pictures, a picture or a caption that cannot be read, by path and line.
     pub fn load(sources: &[DataSource], size: u32) -> Result<Self, TrainError> {
-        let PictureInspection { dataset, errors } = Self::inspect(sources, size);
+        let PictureInspection { dataset, errors } = Self::inspect(sources, size, 1);
         match errors.into_iter().next() {
             Some(error) => Err(error),
             None => Ok(dataset),
         }
     }
 
-    /// Reads what can be read.
-    pub fn inspect(sources: &[DataSource], size: u32) -> PictureInspection {
+    /// Reads what can be read. Of each folder, about `most` errors are found.
+    pub fn inspect(sources: &[DataSource], size: u32, most: usize) -> PictureInspection {
         let options = FolderOptions {
             fit: Some(size),
             ..FolderOptions::default()
         };
         let (mut rows, mut errors, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
         for (source, data) in sources.iter().enumerate() {
-            match read_folder_with(&data.path, &options) {
+            match inspect_folder(&data.path, &options, most) {
                 Ok(found) => {
                     rows.extend(found.pictures.into_iter().map(|it| row(source, it)));
                     warnings.extend(found.warnings);
                 }
-                Err(error) => errors.push(error.into()),
+                Err(found) => errors.extend(found.into_iter().map(TrainError::from)),
             }
         }
         let dataset = Self {

@@ -495,7 +495,7 @@ fn what_does_not_fit_is_refused_by_name() {
     assert!(shown.starts_with("DIR/none: no such folder"), "{shown}");
     let broken = place.path().join("bo/3.png");
     fs::write(&broken, b"\x89PNG\r\n\x1a\nnot a picture").unwrap();
-    let broken = PictureDataset::inspect(&[place.source("ada"), place.source("bo")], SIDE);
+    let broken = PictureDataset::inspect(&[place.source("ada"), place.source("bo")], SIDE, 20);
     assert_eq!((broken.dataset.len(), broken.errors.len()), (16, 1));
     let shown = broken.errors[0].to_string();
     assert!(shown.contains("bo/3.png"), "{shown}");

@@ -15,7 +15,9 @@ use openlora_serve::{
 /// What came of making a call's pictures again.
 pub(super) struct ReplayedPictures {
     pub checks: Vec<ReceiptCheck>,
-    /// The files one after the other, for which the receipt's hash stands.
+    /// Whether the receipt states the digests of exactly these files.
+    pub is_as_stated: bool,
+    /// The files one after the other, as the receipt's hash covers them.
     pub bytes: Vec<u8>,
 }
 
@@ -59,7 +61,9 @@ impl ReplayPlan {
         let is_made = |it: &PictureResult| files.iter().any(|file| file.sha256 == it.sha256);
         let evaluations = files.iter().map(|file| file.evaluations).sum();
         let stated = self.receipt.usage;
+        let digests = files.iter().map(|file| &file.sha256);
         Ok(ReplayedPictures {
+            is_as_stated: digests.eq(&record.digests),
             checks: vec![
                 count_check("prompt", stated.prompt_tokens, tokens),
                 answer_check(given.iter().all(is_made)),
