@@ -1,44 +1,21 @@
 //! Figures of the embedded image model: what its judge sees in pictures made for captions that no
 //! training has seen, beside the same scenes as they are drawn.
 
-use std::{collections::BTreeMap, fmt::Write, fs, path::Path, sync::atomic::AtomicBool};
+use std::{fmt::Write, fs, path::Path, sync::atomic::AtomicBool};
 
 use openlora_diffusion::{
     CONFIG_FILE, FlowSampler, ImageModel, NanoTextEncoder, SampleRequest, TextEncoder,
     WEIGHTS_FILE, sample,
 };
 use openlora_pictures::{
-    Picture,
     icons::{IconScene, IconSplit},
-    judge::{AttributeScore, JUDGED_SIZE, PictureJudge},
+    judge::{JUDGED_SIZE, KindScores, PictureJudge},
 };
 
 /// Captions, with one picture each.
 const CAPTIONS: u64 = 200;
 /// First seed of the scenes, apart from those of training by its upper bits.
 const SCENES: u64 = 99 << 40;
-
-/// Scores by the kind of attribute.
-#[derive(Default)]
-struct KindScores(BTreeMap<&'static str, AttributeScore>);
-
-impl KindScores {
-    fn add(&mut self, judge: &PictureJudge, scene: &IconScene, picture: &Picture) {
-        let seen = judge.judge(picture);
-        for attribute in scene.attributes() {
-            let score = AttributeScore {
-                right: u32::from(seen.shows(attribute)),
-                asked: 1,
-            };
-            self.0.entry("all").or_default().add(score);
-            self.0.entry(attribute.kind.name()).or_default().add(score);
-        }
-    }
-
-    fn share(&self, kind: &str) -> f64 {
-        self.0.get(kind).copied().unwrap_or_default().share()
-    }
-}
 
 /// A table with a row for each kind of attribute: how many were asked for, and the shares that are
 /// right in pictures of the model in `pico`, whose captions the base in `nano` reads, and in drawings.
@@ -70,8 +47,8 @@ pub fn pico_figures(nano: &Path, pico: &Path, guidance: f64) -> Result<String, S
         };
         let picture = sample(&model, None, &request, &AtomicBool::new(false))
             .map_err(|error| error.to_string())?;
-        made.add(&judge, &scene, &picture);
-        drawn.add(&judge, &scene, &scene.draw(JUDGED_SIZE));
+        made.add(&judge.judge(&picture), &scene);
+        drawn.add(&judge.judge(&scene.draw(JUDGED_SIZE)), &scene);
     }
     let mut table = format!(
         "{CAPTIONS} captions, {} steps, guidance {guidance}\n{:<20} {:>6} {:>6} {:>6}\n",
@@ -81,14 +58,16 @@ pub fn pico_figures(nano: &Path, pico: &Path, guidance: f64) -> Result<String, S
         "model",
         "drawn"
     );
-    for (kind, score) in &made.0 {
-        let _ = writeln!(
-            table,
-            "{kind:<20} {:>6} {:>6.3} {:>6.3}",
-            score.asked,
-            score.share(),
-            drawn.share(kind)
-        );
+    let rows = |scores: &KindScores| {
+        let kinds = scores.kinds.iter().map(|(kind, score)| (*kind, *score));
+        std::iter::once(("all", scores.all))
+            .chain(kinds)
+            .collect::<Vec<_>>()
+    };
+    // The same captions ask for the same kinds.
+    for ((kind, made), (_, drawn)) in rows(&made).into_iter().zip(rows(&drawn)) {
+        let (asked, made, drawn) = (made.asked, made.share(), drawn.share());
+        let _ = writeln!(table, "{kind:<20} {asked:>6} {made:>6.3} {drawn:>6.3}");
     }
     Ok(table)
 }

@@ -4,23 +4,24 @@
 //! charges no part of the total twice. Two payments that were signed from the same total can both be
 //! without an answer, after a crash: what the total has grown by is then the charge of one of them.
 
-use rusqlite::{Connection, params};
+use std::ops::Range;
+
+use rusqlite::Connection;
 
 use super::{
     PayerError,
     channel::{PayerChannel, PendingDeposit, put},
     deposit,
-    payment_record::{FEE, PaymentRecord, PaymentStatus, in_doubt, insert, numbered, rows, update},
-    store::{PayerStore, PaymentNumber, StoreFault, now_ms},
+    payment_record::{FEE, PaymentRecord, PaymentStatus, insert, numbered, of_channel, update},
+    store::{PayerStore, PaymentNumber, StoreFault},
 };
 use openlora_core::Amount;
-use openlora_ledger::PaymentScheme;
 
 impl PayerStore {
     /// A refund was refused. The next call's voucher replaces the voucher for its fee.
     pub(super) fn void_fees(&self, channel: &PayerChannel) -> Result<(), PayerError> {
         self.write(|transaction| {
-            for (number, mut record) in in_doubt(transaction, channel)? {
+            for (number, mut record) in of_channel(transaction, channel, true)? {
                 if is_fee(&record) {
                     record.status = PaymentStatus::Void;
                     update(transaction, number, &record)?;
@@ -64,7 +65,7 @@ impl PayerStore {
     pub fn settle_doubts(&self, channel: &PayerChannel, was: Amount) -> Result<(), PayerError> {
         self.write(|transaction| {
             end_doubts(transaction, channel, channel.charged, &|_| true)?;
-            let grown = (was, channel.charged);
+            let grown = was..channel.charged;
             let excess = unexplained(transaction, channel, grown, None)?;
             if !excess.is_zero() {
                 insert(transaction, &unknown_charge(channel, was, excess))?;
@@ -80,7 +81,7 @@ impl PayerStore {
         pending: &PendingDeposit,
     ) -> Result<(), PayerError> {
         self.write(|transaction| {
-            for (number, mut record) in in_doubt(transaction, channel)? {
+            for (number, mut record) in of_channel(transaction, channel, true)? {
                 record.deposit = Amount::ZERO;
                 update(transaction, number, &record)?;
             }
@@ -113,30 +114,16 @@ fn is_fee(record: &PaymentRecord) -> bool {
 
 /// A charge beyond the server's own answers that the server proves by a signature of ours.
 fn unknown_charge(channel: &PayerChannel, before: Amount, amount: Amount) -> PaymentRecord {
+    let id = format!("resynchronised-{}-{before}", channel.id);
     PaymentRecord {
-        request_id: format!("resynchronised-{}-{before}", channel.id),
-        time_ms: now_ms(),
-        server: channel.seller.server.clone(),
-        adapter: channel.seller.adapter.clone(),
-        scheme: PaymentScheme::BatchSettlement,
-        chain_id: channel.chain_id,
-        token: channel.config.token,
-        receiver: channel.config.receiver,
-        payer: channel.config.payer,
-        word: channel.id,
         before,
-        quote: amount,
-        deposit: Amount::ZERO,
         signature: channel
             .signed
             .as_ref()
             .map_or_else(String::new, |signed| signed.signature.clone()),
-        valid_before: 0,
         status: PaymentStatus::Charged { amount },
         inferred: true,
-        receipt: None,
-        disputed: None,
-        caller: None,
+        ..PaymentRecord::from_channel(channel, id, amount)
     }
 }
 
@@ -167,7 +154,7 @@ fn end_doubts(
     charged: Amount,
     which: &dyn Fn(PaymentNumber) -> bool,
 ) -> Result<(), StoreFault> {
-    for (number, mut record) in in_doubt(connection, channel)? {
+    for (number, mut record) in of_channel(connection, channel, true)? {
         if which(number) {
             infer(connection, channel, charged, number, &mut record)?;
         }
@@ -175,25 +162,25 @@ fn end_doubts(
     Ok(())
 }
 
-/// The part of a total from `from` up to `to` that no charged payment other than `except` explains.
-pub(super) fn unexplained(
+/// How much of a range of a channel's total no charged payment other than `except` explains.
+fn unexplained(
     connection: &Connection,
     channel: &PayerChannel,
-    (from, to): (Amount, Amount),
+    total: Range<Amount>,
     except: Option<PaymentNumber>,
 ) -> Result<Amount, StoreFault> {
-    let mut explained: Vec<(Amount, Amount)> = charged_of(connection, channel)?
+    let mut explained: Vec<(Amount, Amount)> = of_channel(connection, channel, false)?
         .into_iter()
         .filter(|(number, _)| Some(*number) != except)
         .filter_map(|(_, record)| range(&record))
         .collect();
     explained.sort_unstable();
-    let (mut left, mut reached) = (Amount::ZERO, from);
+    let (mut left, mut reached) = (Amount::ZERO, total.start);
     for (start, end) in explained {
-        left = left.saturating_add(start.min(to).saturating_sub(reached));
+        left = left.saturating_add(start.min(total.end).saturating_sub(reached));
         reached = reached.max(end);
     }
-    Ok(left.saturating_add(to.saturating_sub(reached)))
+    Ok(left.saturating_add(total.end.saturating_sub(reached)))
 }
 
 fn range(record: &PaymentRecord) -> Option<(Amount, Amount)> {
@@ -201,47 +188,34 @@ fn range(record: &PaymentRecord) -> Option<(Amount, Amount)> {
     Some((record.before, record.before.saturating_add(charged)))
 }
 
-fn charged_of(
-    connection: &Connection,
-    channel: &PayerChannel,
-) -> Result<Vec<(PaymentNumber, PaymentRecord)>, StoreFault> {
-    let key = params![channel.chain_id.cast_signed(), channel.id.to_string()];
-    rows(
-        connection,
-        "WHERE open = 0 AND chain_id = ?1 AND word = ?2",
-        key,
-    )
-}
-
 /// Decides a payment without an answer by a channel's total: it is charged what nothing else
 /// explains of the range that it allows for.
-pub(super) fn infer(
+fn infer(
     connection: &Connection,
     channel: &PayerChannel,
     total: Amount,
     number: PaymentNumber,
     record: &mut PaymentRecord,
-) -> Result<Amount, StoreFault> {
+) -> Result<(), StoreFault> {
     let allowed = record.before.saturating_add(record.quote);
-    let range = (record.before, total.min(allowed));
+    let range = record.before..total.min(allowed);
     let amount = unexplained(connection, channel, range, Some(number))?;
     record.inferred = !amount.is_zero();
     record.status = match record.inferred {
         true => PaymentStatus::Charged { amount },
         false => PaymentStatus::Void,
     };
-    update(connection, number, record)?;
-    Ok(amount)
+    update(connection, number, record)
 }
 
 /// A server stated the charge of the payment `number`. What was inferred for others from the same
 /// part of the total was not theirs.
-pub(super) fn correct_inferred(
+fn correct_inferred(
     connection: &Connection,
     channel: &PayerChannel,
     number: PaymentNumber,
 ) -> Result<(), StoreFault> {
-    for (other, mut record) in charged_of(connection, channel)? {
+    for (other, mut record) in of_channel(connection, channel, false)? {
         if let (true, Some((_, end))) = (record.inferred && other != number, range(&record)) {
             infer(connection, channel, end, other, &mut record)?;
         }

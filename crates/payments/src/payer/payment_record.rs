@@ -15,7 +15,7 @@ use super::{
     budget::{BudgetDay, DAY_MS, DailyBudget, check_caller, spent, spent_by, within_budget},
     channel::{PayerChannel, put},
     deposit::{self, DepositRecord},
-    store::{PayerStore, PaymentNumber, StoreFault, records_of},
+    store::{PayerStore, PaymentNumber, StoreFault, now_ms, records_of},
 };
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::{CallCharge, PaymentScheme};
@@ -100,6 +100,32 @@ pub struct PaymentEntry<'a> {
 }
 
 impl PaymentRecord {
+    /// A payment from a channel's total as it is now, without a signature or an answer.
+    pub(super) fn from_channel(channel: &PayerChannel, request_id: String, quote: Amount) -> Self {
+        Self {
+            request_id,
+            time_ms: now_ms(),
+            server: channel.seller.server.clone(),
+            adapter: channel.seller.adapter.clone(),
+            scheme: PaymentScheme::BatchSettlement,
+            chain_id: channel.chain_id,
+            token: channel.config.token,
+            receiver: channel.config.receiver,
+            payer: channel.config.payer,
+            word: channel.id,
+            before: channel.charged,
+            quote,
+            deposit: Amount::ZERO,
+            signature: String::new(),
+            valid_before: 0,
+            status: PaymentStatus::Open,
+            inferred: false,
+            receipt: None,
+            disputed: None,
+            caller: None,
+        }
+    }
+
     fn counted(&self) -> Amount {
         match self.status {
             PaymentStatus::Open => self.quote,
@@ -286,14 +312,20 @@ pub(super) fn fee_id(channel: &PayerChannel, refund_nonce: u64) -> String {
     format!("{FEE}{}-{refund_nonce}", channel.id)
 }
 
-pub(super) fn in_doubt(
+/// A channel's payments, those without an answer or the others, oldest first.
+pub(super) fn of_channel(
     connection: &Connection,
     channel: &PayerChannel,
+    is_open: bool,
 ) -> Result<Vec<(PaymentNumber, PaymentRecord)>, StoreFault> {
-    let key = params![channel.chain_id.cast_signed(), channel.id.to_string()];
+    let key = params![
+        is_open,
+        channel.chain_id.cast_signed(),
+        channel.id.to_string()
+    ];
     rows(
         connection,
-        "WHERE open = 1 AND chain_id = ?1 AND word = ?2",
+        "WHERE open = ?1 AND chain_id = ?2 AND word = ?3",
         key,
     )
 }
@@ -307,7 +339,7 @@ pub(super) fn numbered(
     record.ok_or(StoreFault::Sql(rusqlite::Error::QueryReturnedNoRows))
 }
 
-pub(super) fn rows(
+fn rows(
     connection: &Connection,
     which: &str,
     key: impl rusqlite::Params,

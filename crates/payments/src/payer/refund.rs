@@ -18,7 +18,6 @@ use crate::x402::{
 };
 use openlora_contracts::ESCROW;
 use openlora_core::Amount;
-use openlora_ledger::PaymentScheme;
 
 /// Validity of a signed refund request, in seconds. Servers accept at most 600.
 const GOOD_FOR: u64 = 300;
@@ -135,26 +134,8 @@ impl Payer {
             });
         }
         let record = PaymentRecord {
-            request_id: id,
-            time_ms: now_ms(),
             server,
-            adapter: channel.seller.adapter.clone(),
-            scheme: PaymentScheme::BatchSettlement,
-            chain_id: channel.chain_id,
-            token: channel.config.token,
-            receiver: channel.config.receiver,
-            payer: channel.config.payer,
-            word: channel.id,
-            before: channel.charged,
-            quote,
-            deposit: Amount::ZERO,
-            signature: String::new(),
-            valid_before: 0,
-            status: PaymentStatus::Open,
-            inferred: false,
-            receipt: None,
-            disputed: None,
-            caller: None,
+            ..PaymentRecord::from_channel(channel, id, quote)
         };
         Ok(Some(Fee {
             spending: record,

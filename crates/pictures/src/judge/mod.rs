@@ -9,6 +9,8 @@ mod network;
 mod training;
 mod weights;
 
+use std::collections::BTreeMap;
+
 use crate::{
     icons::{Attribute, AttributeKind, IconScene, IconStyle},
     picture::Picture,
@@ -59,6 +61,31 @@ impl AttributeScore {
     pub fn add(&mut self, other: Self) {
         self.right += other.right;
         self.asked += other.asked;
+    }
+}
+
+/// Scores of several pictures, together and by the kind of attribute.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KindScores {
+    pub all: AttributeScore,
+    /// By [`AttributeKind::name`].
+    pub kinds: BTreeMap<&'static str, AttributeScore>,
+}
+
+impl KindScores {
+    /// Adds what a picture that was made for `scene` shows of it.
+    pub fn add(&mut self, seen: &Judgement, scene: &IconScene) {
+        for attribute in scene.attributes() {
+            let score = AttributeScore {
+                right: u32::from(seen.shows(attribute)),
+                asked: 1,
+            };
+            self.all.add(score);
+            self.kinds
+                .entry(attribute.kind.name())
+                .or_default()
+                .add(score);
+        }
     }
 }
 

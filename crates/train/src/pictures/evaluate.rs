@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::atomic::AtomicBool};
 use openlora_diffusion::{FlowSampler, ImageAdapter, SampleRequest, sample};
 use openlora_pictures::{
     icons::{IconScene, IconStyle},
-    judge::{AttributeScore, PictureJudge},
+    judge::{AttributeScore, KindScores, PictureJudge},
 };
 use serde::Serialize;
 
@@ -185,14 +185,7 @@ impl HeldOutPictures {
             };
             let picture = sample(&model.denoiser, adapter, &request, &AtomicBool::new(false))?;
             let seen = judge.judge(&picture);
-            scores.all.add(seen.score(scene));
-            for attribute in scene.attributes() {
-                let kind = scores.kinds.entry(attribute.kind.name()).or_default();
-                kind.add(AttributeScore {
-                    right: u32::from(seen.shows(attribute)),
-                    asked: 1,
-                });
-            }
+            scores.attributes.add(&seen, scene);
             let style = IconStyle::taken_from(text).style;
             if style != IconStyle::Plain {
                 scores.style.add(AttributeScore {
@@ -209,18 +202,17 @@ impl HeldOutPictures {
 /// Sums over pictures.
 #[derive(Default)]
 struct MadeScores {
-    all: AttributeScore,
-    kinds: BTreeMap<&'static str, AttributeScore>,
+    attributes: KindScores,
     style: AttributeScore,
 }
 
 impl MadeScores {
     fn figures(&self, pictures: u64) -> SampledPictures {
-        let kinds = self.kinds.iter();
+        let kinds = self.attributes.kinds.iter();
         SampledPictures {
             pictures,
-            attributes: u64::from(self.all.asked),
-            right: self.all.share(),
+            attributes: u64::from(self.attributes.all.asked),
+            right: self.attributes.all.share(),
             right_by_kind: kinds
                 .map(|(kind, score)| ((*kind).to_owned(), score.share()))
                 .collect(),
